@@ -1,0 +1,85 @@
+//! One interface over the machine's TPM: PCRs, sealing to a launch, quotes.
+//!
+//! [`Tpm`] is what the agent and the tools call. [`Tpm2`] implements it for TPM 2.0
+//! through tss-esapi. Everything that comes back from a TPM is untrusted input: it is
+//! bounded, checked and turned into the types of [`pcr`] and [`sealed`].
+
+pub mod error;
+pub mod pcr;
+pub mod policy;
+pub mod sealed;
+mod tpm2;
+
+pub use error::TpmError;
+pub use pcr::{Bank, PcrIndex, PcrSet, PcrValues};
+pub use policy::PcrPolicy;
+pub use sealed::{Name, Sealed};
+pub use tpm2::Tpm2;
+
+use zeroize::Zeroizing;
+
+/// Which storage root key a TPM offers, and how it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Srk {
+    /// TPM name of the key: algorithm and digest of its public area.
+    pub name: Name,
+    /// The persistent handle it was found at; `None` when it was derived for this call.
+    pub persistent: Option<u32>,
+}
+
+/// The public half of an attestation key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttestationKey {
+    /// DER SubjectPublicKeyInfo of the P-256 key.
+    pub spki: Vec<u8>,
+    /// TPM name of the key.
+    pub name: Name,
+}
+
+/// A quote over PCRs, as the TPM signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The marshalled TPMS_ATTEST structure (TPM 2.0 Library, Part 2, 10.12.8).
+    pub attest: Vec<u8>,
+    /// ECDSA signature over SHA-256 of `attest`, DER `SEQUENCE { r, s }`.
+    pub signature: Vec<u8>,
+}
+
+/// What taoboot asks of a TPM.
+pub trait Tpm {
+    /// Reads the given PCRs of one bank. All of them are read or it is an error.
+    fn pcr_read(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError>;
+
+    /// Extends one PCR in every active bank with `H_bank(data)`, as TPM2_PCR_Event does.
+    fn pcr_event(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError>;
+
+    /// The storage root key: persistent 0x81000001 if it is a usable storage key,
+    /// otherwise the ECC P-256 primary of the owner hierarchy, derived anew.
+    fn srk(&mut self) -> Result<Srk, TpmError>;
+
+    /// Seals `secret` (at most 128 bytes) under the SRK, to be released only for `policy`.
+    fn seal(&mut self, secret: &[u8], policy: &PcrPolicy) -> Result<Sealed, TpmError>;
+
+    /// Releases what [`Tpm::seal`] sealed. `pinned_srk` is the only parent that will be
+    /// accepted when given. The session is salted to the parent and the response encrypted.
+    fn unseal(
+        &mut self,
+        sealed: &Sealed,
+        policy: &PcrPolicy,
+        pinned_srk: Option<&Name>,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError>;
+
+    /// Random bytes from the TPM's generator.
+    fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError>;
+
+    /// The machine's attestation key: a restricted P-256 signing primary, the same each boot.
+    fn attestation_key(&mut self) -> Result<AttestationKey, TpmError>;
+
+    /// Signs the PCRs of `bank` with the attestation key; `qualifying_data` is at most 32 bytes.
+    fn quote(
+        &mut self,
+        qualifying_data: &[u8],
+        bank: Bank,
+        pcrs: PcrSet,
+    ) -> Result<Quote, TpmError>;
+}
