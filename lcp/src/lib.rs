@@ -1,1 +1,12 @@
-//! Filled by the commits that follow.
+//! Launch control policies of Intel TXT: what an administrator writes into TPM NV so that the
+//! SINIT module launches only the approved measured environment (tboot) on the approved platform.
+//!
+//! * [`hash`]: the hash algorithms of the formats, with their TPM numbers and mask bits.
+//! * [`gunzip`]: the bounded reading of gzip files, as tboot's tools and GRUB read them.
+//! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
+
+pub mod gunzip;
+pub mod hash;
+pub mod mlehash;
+
+mod elf;
