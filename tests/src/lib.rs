@@ -1,1 +1,13 @@
-//! Filled by the commits that follow.
+//! Whole machines for the tests: disks, a TPM with a simulated launch, QEMU.
+//!
+//! A scenario builds its disks ([`disk`], [`debian`]), says which launch the machine is to
+//! see ([`launch`]), boots it ([`machine`]) and asserts on the JSON that the guest sent.
+//! QEMU talks to swtpm through [`proxy`], which plays the TXT launch into the TPM: the CPU
+//! instruction that does it on a real machine (SENTER) exists in no emulator.
+
+pub mod assets;
+pub mod launch;
+pub mod proxy;
+pub mod swtpm;
+pub mod tool;
+pub mod workplace;
