@@ -1,1 +1,2 @@
-//! Filled by the commits that follow.
+//! What a hosted program links: the names of principals and what they say ([`logic`]).
+pub mod logic;

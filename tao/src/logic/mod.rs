@@ -1,0 +1,28 @@
+//! The auth logic: what principals are called and what they say.
+//!
+//! A type for each level of the grammar: [`Term`] (values and names), [`Pred`], [`Form`]
+//! (statements). Each has a canonical text, parsed and printed here, and the binary form
+//! that is signed. Values are compared by structure, never by their text: in the system
+//! this logic comes from, `[]` and `[00]` had one text, so that two principals had one name.
+//!
+//! Text and bytes are hostile input: depth, size and counts are bounded by [`limits`].
+
+mod ast;
+mod decode;
+mod encode;
+mod error;
+mod identifier;
+mod lexer;
+pub mod limits;
+mod name;
+mod parse;
+mod print;
+mod quoted;
+#[cfg(test)]
+mod tests;
+
+pub use ast::{Form, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, Str, SubPrin, Term};
+pub use error::LogicError;
+pub use identifier::{Ident, Keyword};
+pub use parse::Text;
+pub use print::{Printed, Style};

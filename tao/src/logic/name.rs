@@ -1,0 +1,83 @@
+//! Building and comparing the names of principals.
+
+use sha2::{Digest, Sha256};
+
+use super::{Ident, Keyword, LogicError, Prin, PrinExt, SubPrin, Term};
+
+impl Prin {
+    /// The principal of a kind named by the SHA-256 of a public key
+    /// (DER SubjectPublicKeyInfo): `key([...])`, `tpm2([...])`.
+    pub fn of_public_key(kind: &str, spki: &[u8]) -> Result<Prin, LogicError> {
+        Ok(Prin {
+            kind: Keyword::new(kind)?,
+            id: Term::Bytes(Sha256::digest(spki).to_vec().into()),
+            ext: SubPrin::default(),
+        })
+    }
+
+    /// The name with more extensions at its end.
+    #[must_use]
+    pub fn extended(&self, more: &SubPrin) -> Prin {
+        let mut name = self.clone();
+        name.ext.0.extend_from_slice(&more.0);
+        name
+    }
+
+    /// Is this `ancestor`, or an extension of it? Compared by structure.
+    pub fn is_within(&self, ancestor: &Prin) -> bool {
+        self.kind == ancestor.kind
+            && self.id == ancestor.id
+            && self.ext.0.starts_with(&ancestor.ext.0)
+    }
+
+    /// What was appended to `ancestor` to get this name; `None` if it is not within it.
+    pub fn relative_to(&self, ancestor: &Prin) -> Option<SubPrin> {
+        if !self.is_within(ancestor) {
+            return None;
+        }
+        self.ext
+            .0
+            .get(ancestor.ext.0.len()..)
+            .map(|ext| SubPrin(ext.to_vec()))
+    }
+}
+
+impl SubPrin {
+    /// A single extension, `.Name(args)`.
+    pub fn single(name: &str, args: Vec<Term>) -> Result<SubPrin, LogicError> {
+        Ok(SubPrin(vec![PrinExt {
+            name: Ident::new(name)?,
+            args,
+        }]))
+    }
+
+    /// `.Program([sha256 of the binary])`, a hosted program.
+    pub fn program(sha256: &[u8; 32]) -> Result<SubPrin, LogicError> {
+        SubPrin::single("Program", vec![Term::Bytes(sha256.to_vec().into())])
+    }
+
+    /// `.PCRs("17,18", "hex,hex")`: the registers in the order given, with their values.
+    pub fn pcrs<'a>(
+        values: impl IntoIterator<Item = (u8, &'a [u8])>,
+    ) -> Result<SubPrin, LogicError> {
+        let (mut numbers, mut digests) = (String::new(), String::new());
+        for (number, value) in values {
+            if !numbers.is_empty() {
+                numbers.push(',');
+                digests.push(',');
+            }
+            numbers.push_str(&number.to_string());
+            digests.push_str(&hex::encode(value));
+        }
+        let text = |string: String| Term::Str(string.as_str().into());
+        SubPrin::single("PCRs", vec![text(numbers), text(digests)])
+    }
+
+    /// The same extensions followed by more.
+    #[must_use]
+    pub fn extended(&self, more: &SubPrin) -> SubPrin {
+        let mut all = self.clone();
+        all.0.extend_from_slice(&more.0);
+        all
+    }
+}

@@ -1,0 +1,402 @@
+//! Recorded texts and bytes of the original, and properties over random values.
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::{
+    Form, Ident, Keyword, LogicError, Pred, Prin, PrinExt, PrinTail, Printed, Says, Speaksfor,
+    Style, SubPrin, Term, Text,
+};
+
+#[derive(Deserialize)]
+struct Vector {
+    kind: String,
+    input: String,
+    ok: bool,
+    canonical: Option<String>,
+    short: Option<String>,
+    base64w_print: Option<String>,
+    marshal_hex: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Malformed {
+    kind: String,
+    hex: String,
+    result: String,
+    note: String,
+}
+
+/// Any value of the logic, so that one test can treat all kinds alike.
+struct Value {
+    text: String,
+    short: String,
+    base64: String,
+    bytes: Vec<u8>,
+    rest: String,
+}
+
+fn value<T: Printed>(value: &T, bytes: Vec<u8>, rest: &str) -> Value {
+    Value {
+        text: value.printed(Style::Canonical),
+        short: value.printed(Style::Short),
+        base64: value.printed(Style::Base64),
+        bytes,
+        rest: rest.trim_start().to_owned(),
+    }
+}
+
+macro_rules! by_kind {
+    ($kind:expr, $name:ident => $body:expr) => {
+        match $kind {
+            "term" => {
+                type $name = Term;
+                $body
+            }
+            "form" | "form_bare" => {
+                type $name = Form;
+                $body
+            }
+            "prin" => {
+                type $name = Prin;
+                $body
+            }
+            "printail" => {
+                type $name = PrinTail;
+                $body
+            }
+            "subprin" => {
+                type $name = SubPrin;
+                $body
+            }
+            "pred" => {
+                type $name = Pred;
+                $body
+            }
+            other => panic!("unknown kind {other}"),
+        }
+    };
+}
+
+fn parse(kind: &str, text: &str) -> Result<Value, LogicError> {
+    by_kind!(kind, T => {
+        let (parsed, rest) = T::parse_prefix(text)?;
+        Ok(value(&parsed, parsed.encode(), rest))
+    })
+}
+
+fn decode(kind: &str, bytes: &[u8]) -> Result<Value, LogicError> {
+    by_kind!(kind, T => {
+        let decoded = T::decode(bytes)?;
+        Ok(value(&decoded, decoded.encode(), ""))
+    })
+}
+
+/// The original printed empty bytes as `[00]`.
+fn printed_as_recorded(ours: &str, recorded: &str) -> bool {
+    ours == recorded || ours.replace("[]", "[00]") == recorded
+}
+
+#[test]
+fn recorded_texts_parse_print_and_encode_as_in_the_original() {
+    let vectors: Vec<Vector> =
+        serde_json::from_str(include_str!("../../tests/vectors/auth_text_vectors.json")).unwrap();
+    for vector in &vectors {
+        let (kind, input) = (vector.kind.as_str(), vector.input.as_str());
+        let parsed = parse(kind, input);
+        // Decided otherwise: tpm2 is a kind, bytes can start a statement, white space in
+        // bytes is nothing, and a form is never cut off in the middle.
+        match input {
+            "tpm2([00]).PCRs(\"17,18\", \"aa,bb\")"
+            | "P(1) and [00] says true"
+            | "[00] speaksfor [01]" => {
+                assert!(parsed.unwrap().rest.is_empty(), "{input}");
+                continue;
+            }
+            "[01 ]" => {
+                assert_eq!(parsed.unwrap().text, "[01]");
+                continue;
+            }
+            "not P(1) and P(2)" | "forall X: P(X) and Q(X)" if kind == "form_bare" => {
+                assert_eq!(parsed.unwrap().text, input);
+                continue;
+            }
+            _ => {}
+        }
+        // A form stands in parentheses there, so that only `)` may follow it.
+        let followed = |value: &Value| {
+            kind == "form" && !value.rest.is_empty() && !value.rest.starts_with(')')
+        };
+        match parsed {
+            Ok(value) if vector.ok => {
+                assert!(!followed(&value), "{kind} {input}");
+                let canonical = vector.canonical.as_deref().unwrap();
+                assert!(
+                    printed_as_recorded(&value.text, canonical),
+                    "{input}: {}",
+                    value.text
+                );
+                assert_eq!(
+                    hex::encode(&value.bytes),
+                    vector.marshal_hex.clone().unwrap()
+                );
+                let base64 = vector.base64w_print.as_deref().unwrap_or(canonical);
+                assert_eq!(value.base64, base64, "{input}");
+                let short = vector.short.as_deref().unwrap_or(canonical);
+                assert!(
+                    printed_as_recorded(&value.short, short),
+                    "{input}: {}",
+                    value.short
+                );
+                let again = decode(kind, &value.bytes).unwrap();
+                assert_eq!(again.text, value.text);
+            }
+            Ok(value) => assert!(followed(&value), "{kind} {input} was to be refused"),
+            Err(error) => assert!(!vector.ok, "{kind} {input}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn recorded_random_values_decode_print_and_encode_as_in_the_original() {
+    let vectors: Vec<Vector> =
+        serde_json::from_str(include_str!("../../tests/vectors/auth_random_vectors.json")).unwrap();
+    for vector in &vectors {
+        let bytes = hex::decode(vector.marshal_hex.as_deref().unwrap()).unwrap();
+        let value = decode(&vector.kind, &bytes).unwrap();
+        assert_eq!(value.bytes, bytes);
+        let canonical = vector.canonical.as_deref().unwrap();
+        // The original left out these parentheses, and its text said something else.
+        let repaired = canonical.replace("not forall X: true and", "not (forall X: true) and");
+        assert!(
+            printed_as_recorded(&value.text, &repaired),
+            "{}\n{canonical}",
+            value.text
+        );
+        let base64 = vector.base64w_print.as_deref().unwrap_or(canonical);
+        assert_eq!(value.base64, base64);
+        let again = parse(&vector.kind, &value.text).unwrap();
+        assert!(again.rest.is_empty());
+        assert_eq!(again.text, value.text);
+    }
+}
+
+#[test]
+fn malformed_bytes_are_refused_without_panic() {
+    let vectors: Vec<Malformed> = serde_json::from_str(include_str!(
+        "../../tests/vectors/auth_binary_malformed.json"
+    ))
+    .unwrap();
+    for vector in &vectors {
+        let decoded = decode(&vector.kind, &hex::decode(&vector.hex).unwrap());
+        match (vector.result.strip_prefix("ok: "), decoded) {
+            (Some(text), Ok(value)) => assert!(printed_as_recorded(&value.text, text)),
+            (None, Err(_)) => {}
+            (expected, got) => panic!(
+                "{} {}: expected {expected:?}, got {:?}",
+                vector.note,
+                vector.hex,
+                got.map(|value| value.text)
+            ),
+        }
+    }
+}
+
+#[test]
+fn names_of_keys_are_the_recorded_ones() {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Name {
+        what: String,
+        value: String,
+    }
+    let names: Vec<Name> =
+        serde_json::from_str(include_str!("../../tests/vectors/auth_names.json")).unwrap();
+    for name in names
+        .iter()
+        .filter(|name| name.what.starts_with("NewKeyPrin"))
+    {
+        let key = name
+            .what
+            .trim_start_matches("NewKeyPrin(")
+            .trim_end_matches(')');
+        assert_eq!(
+            Prin::of_public_key("key", key.as_bytes())
+                .unwrap()
+                .to_string(),
+            name.value
+        );
+    }
+    for name in &names {
+        assert_eq!(name.value.parse::<Prin>().unwrap().to_string(), name.value);
+    }
+}
+
+#[test]
+fn overlong_numbers_and_odd_booleans_are_refused() {
+    for bad in [
+        "088100",
+        "0802",
+        "8800 01",
+        "0580 00",
+        "05ffffffffffffffffff02",
+    ] {
+        assert!(
+            decode("form", &hex::decode(bad.replace(' ', "")).unwrap()).is_err(),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn empty_bytes_and_a_zero_byte_are_different_names() {
+    let (empty, zero): (Prin, Prin) = ("key([])".parse().unwrap(), "key([00])".parse().unwrap());
+    assert_ne!(empty, zero);
+    assert_ne!(empty.to_string(), zero.to_string());
+    assert!(!zero.is_within(&empty));
+}
+
+#[test]
+fn nesting_is_bounded_in_text_and_bytes() {
+    let deep_text = format!("{}true{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert_eq!(deep_text.parse::<Form>(), Err(LogicError::TooComplex));
+    assert_eq!(
+        "not ".repeat(100_000).parse::<Form>(),
+        Err(LogicError::TooComplex)
+    );
+    assert_eq!(
+        "key(".repeat(100_000).parse::<Term>(),
+        Err(LogicError::TooComplex)
+    );
+    assert_eq!(
+        "P() implies ".repeat(9_000).parse::<Form>(),
+        Err(LogicError::TooComplex)
+    );
+    assert_eq!(Form::decode(&[9; 100_000]), Err(LogicError::TooComplex));
+    let huge_count = hex::decode("0aff ffff ff0f 0801".replace(' ', "")).unwrap();
+    assert!(matches!(
+        Form::decode(&huge_count),
+        Err(LogicError::Binary { .. })
+    ));
+}
+
+#[test]
+fn what_follows_a_value_is_refused_by_parse_and_given_back_by_parse_prefix() {
+    assert!("P(1))".parse::<Form>().is_err());
+    assert!("0x10".parse::<Term>().is_err());
+    assert_eq!(Term::parse_prefix("0x10").unwrap().1, "x10");
+}
+
+#[test]
+fn a_name_within_another_gives_back_what_was_appended() {
+    let host: Prin = "tpm2([01]).PCRs(\"17\", \"00\")".parse().unwrap();
+    let tail: SubPrin = ".Program([02]).Ext(1)".parse().unwrap();
+    let name = host.extended(&tail);
+    assert_eq!(name.relative_to(&host), Some(tail));
+    assert!(!host.is_within(&name));
+    assert_eq!(host.relative_to(&name), None);
+}
+
+fn ident() -> impl Strategy<Value = Ident> {
+    "[A-Z][a-zA-Z0-9_]{0,5}".prop_map(|name| Ident::new(&name).unwrap())
+}
+
+fn term() -> impl Strategy<Value = Term> {
+    let leaf = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Term::Str(bytes.into())),
+        ".{0,20}".prop_map(|text| Term::Str(text.as_str().into())),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Term::Bytes(bytes.into())),
+        any::<i64>().prop_map(Term::Int),
+        ident().prop_map(Term::Var),
+    ];
+    leaf.prop_recursive(3, 24, 3, |inner| {
+        let extension = (ident(), proptest::collection::vec(inner.clone(), 0..3))
+            .prop_map(|(name, args)| PrinExt { name, args });
+        let chain = proptest::collection::vec(extension, 1..3)
+            .prop_map(SubPrin)
+            .boxed();
+        prop_oneof![
+            chain
+                .clone()
+                .prop_map(|chain| Term::PrinTail(PrinTail(chain))),
+            (prop_oneof!["key", "tpm2?"], inner, chain).prop_map(|(kind, id, ext)| {
+                Term::from(Prin {
+                    kind: Keyword::new(&kind).unwrap(),
+                    id,
+                    ext,
+                })
+            }),
+        ]
+    })
+}
+
+fn form() -> impl Strategy<Value = Form> {
+    let pred = (ident(), proptest::collection::vec(term(), 0..3))
+        .prop_map(|(name, args)| Form::Pred(Pred { name, args }));
+    let speaksfor = (term(), term()).prop_map(|(delegate, delegator)| {
+        Form::Speaksfor(Speaksfor {
+            delegate,
+            delegator,
+        })
+    });
+    let leaf = prop_oneof![pred, speaksfor, any::<bool>().prop_map(Form::Const)];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let boxed = inner.clone().prop_map(Box::new);
+        prop_oneof![
+            boxed.clone().prop_map(Form::Not),
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Form::And),
+            proptest::collection::vec(inner, 0..4).prop_map(Form::Or),
+            (boxed.clone(), boxed.clone()).prop_map(|(a, b)| Form::Implies(a, b)),
+            (ident(), boxed.clone()).prop_map(|(name, body)| Form::Forall(name, body)),
+            (ident(), boxed.clone()).prop_map(|(name, body)| Form::Exists(name, body)),
+            (term(), any::<Option<i64>>(), any::<Option<i64>>(), boxed).prop_map(
+                |(speaker, time, expiration, message)| {
+                    Form::Says(Says {
+                        speaker,
+                        time,
+                        expiration,
+                        message,
+                    })
+                }
+            ),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_form_survives_its_binary_form(form in form()) {
+        prop_assert_eq!(Form::decode(&form.encode()).unwrap(), form);
+    }
+
+    #[test]
+    fn every_term_survives_its_text_and_its_binary_form(term in term()) {
+        prop_assert_eq!(&Term::decode(&term.encode()).unwrap(), &term);
+        prop_assert_eq!(&term.to_string().parse::<Term>().unwrap(), &term);
+        prop_assert_eq!(&term.printed(Style::Base64).parse::<Term>().unwrap(), &term);
+    }
+
+    #[test]
+    fn the_text_of_a_form_parses_to_a_form_with_the_same_text(form in form()) {
+        let text = form.to_string();
+        prop_assert_eq!(text.parse::<Form>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn random_bytes_never_panic_and_have_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(form) = Form::decode(&bytes) {
+            prop_assert_eq!(form.encode(), bytes.clone());
+        }
+        if let Ok(term) = Term::decode(&bytes) {
+            prop_assert_eq!(term.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn random_text_never_panics(text in "[\\PC(){}\\[\\].,:\"a-zA-Z0-9 ]{0,80}") {
+        drop(text.parse::<Form>());
+        drop(text.parse::<Term>());
+        drop(text.parse::<SubPrin>());
+    }
+}
