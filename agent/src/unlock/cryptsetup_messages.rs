@@ -1,0 +1,41 @@
+//! Keeps what libcryptsetup says, so that it becomes part of an error instead of stray
+//! lines on the console.
+#![allow(unsafe_code)]
+
+use std::{
+    cell::RefCell,
+    ffi::{CStr, c_char, c_int, c_void},
+};
+
+use libcryptsetup_rs::set_log_callback;
+
+/// CRYPT_LOG_ERROR of libcryptsetup.h.
+const LOG_ERROR: c_int = 1;
+const MAX_KEPT: usize = 500;
+
+thread_local! {
+    static LAST: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+extern "C" fn keep(level: c_int, message: *const c_char, _user: *mut c_void) {
+    if level != LOG_ERROR || message.is_null() {
+        return;
+    }
+    // SAFETY: libcryptsetup passes a NUL-terminated buffer that is valid during the call.
+    let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
+    let clean: String = message
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_KEPT)
+        .collect();
+    LAST.with_borrow_mut(|last| *last = clean);
+}
+
+/// Runs one piece of work with libcryptsetup; gives its result and the last error message.
+pub(crate) fn collect<T>(work: impl FnOnce() -> T) -> (T, String) {
+    set_log_callback::<()>(Some(keep), None);
+    LAST.with_borrow_mut(String::clear);
+    let result = work();
+    (result, LAST.with_borrow(String::clone))
+}

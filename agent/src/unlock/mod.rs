@@ -1,0 +1,38 @@
+//! What releases a disk key: sealed records, the TPM's latch, LUKS2 headers and volumes.
+//!
+//! The order at boot is fixed by types:
+//! [`VolumeHeader::read`] and [`VolumeHeader::check`] look at an untrusted LUKS2 header,
+//! [`find_records`] takes the sealed records out of it, [`unseal`] asks the TPM for the
+//! [`BootSecret`], [`close_latch`] closes the TPM behind it, and only the [`Latched`] that
+//! it returns lets [`open_volume`] open anything. The other direction,
+//! what `taoboot` writes into a header, is in `enrolment`.
+
+mod binary_header;
+mod cryptsetup_messages;
+mod explain;
+mod header;
+mod header_check;
+mod identity;
+mod latch;
+mod memory_copy;
+mod metadata;
+mod open;
+mod pcr_map;
+mod record;
+mod secret;
+mod swap;
+mod unseal;
+
+pub use binary_header::BinaryHeaderError;
+pub use explain::{PcrDifference, default_component, explain, is_no_launch};
+pub use header::{HeaderError, VolumeHeader};
+pub use header_check::{CheckedSegment, HeaderCheckError};
+pub use identity::VolumeIdentity;
+pub use latch::{LatchError, Latched, close_latch};
+pub use memory_copy::{MemoryCopy, MemoryCopyError};
+pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
+pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
+pub use record::{RecordError, RecordParts, SealedRecord, TOKEN_TYPE, TokenId, find_records};
+pub use secret::{BootSecret, SecretError};
+pub use swap::{SwapSpec, SwapSpecError};
+pub use unseal::{UnsealError, deciding_pcrs, matching, unseal};

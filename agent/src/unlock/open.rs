@@ -1,0 +1,197 @@
+//! Opens a LUKS2 volume through libcryptsetup, with the checked header in memory.
+
+use std::path::{Path, PathBuf};
+
+use libcryptsetup_rs::{
+    CryptDevice, CryptInit, Either, LibcryptErr,
+    consts::{
+        flags::{CryptActivate, CryptDeactivate},
+        vals::EncryptionFormat,
+    },
+};
+use nix::errno::Errno;
+
+use super::{
+    cryptsetup_messages,
+    header::VolumeHeader,
+    latch::Latched,
+    memory_copy::{MemoryCopy, MemoryCopyError},
+};
+
+/// How a volume is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Pass discards (TRIM) down. Shows which blocks are in use.
+    pub allow_discards: bool,
+    /// No writing.
+    pub read_only: bool,
+    /// dm-crypt without its read work queue.
+    pub no_read_workqueue: bool,
+    /// dm-crypt without its write work queue.
+    pub no_write_workqueue: bool,
+}
+
+/// Why a volume was not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The header could not be copied or was refused.
+    #[error(transparent)]
+    Header(#[from] MemoryCopyError),
+    /// The passphrase opens none of the keyslots.
+    #[error("{device}: the passphrase does not open {keyslot}", device = .device.display())]
+    WrongPassphrase {
+        /// The device.
+        device: PathBuf,
+        /// Which keyslot was tried.
+        keyslot: String,
+    },
+    /// The mapping exists.
+    #[error("/dev/mapper/{0} exists already")]
+    NameInUse(String),
+    /// The device is used by something else.
+    #[error("{device}: is in use by something else (mounted, or part of another mapping)", device = .0.display())]
+    Busy(PathBuf),
+    /// Another failure of libcryptsetup or the kernel.
+    #[error("{device}: could not be opened: {reason}{said}", device = .device.display())]
+    Failed {
+        /// The device.
+        device: PathBuf,
+        /// What the system said.
+        reason: String,
+        /// What libcryptsetup said, in parentheses; may be empty.
+        said: String,
+    },
+}
+
+/// An open volume: a dm-crypt mapping.
+#[derive(Debug)]
+pub struct OpenVolume {
+    name: String,
+    keyslot: u32,
+}
+
+/// Opens the volume as `/dev/mapper/NAME`, trying one keyslot or all that may be used.
+///
+/// The volume key goes to dm-crypt in the mapping's table, not into a kernel keyring; flags
+/// stored in the header have no effect. Needs /proc, /dev/mapper/control and dm-crypt.
+pub fn open_volume(
+    _latched: &Latched,
+    header: &VolumeHeader,
+    name: &str,
+    passphrase: &[u8],
+    keyslot: Option<u32>,
+    options: OpenOptions,
+) -> Result<OpenVolume, OpenError> {
+    let keyslot = activate(header, Some(name), passphrase, keyslot, options)?;
+    Ok(OpenVolume {
+        name: name.to_owned(),
+        keyslot,
+    })
+}
+
+/// Does the passphrase open the volume? Gives the keyslot; maps nothing, needs no device-mapper.
+pub fn test_passphrase(
+    header: &VolumeHeader,
+    passphrase: &[u8],
+    keyslot: Option<u32>,
+) -> Result<u32, OpenError> {
+    activate(header, None, passphrase, keyslot, OpenOptions::default())
+}
+
+fn activate(
+    header: &VolumeHeader,
+    name: Option<&str>,
+    passphrase: &[u8],
+    keyslot: Option<u32>,
+    options: OpenOptions,
+) -> Result<u32, OpenError> {
+    let copy = MemoryCopy::new(header, keyslot)?;
+    let mut flags = CryptActivate::IGNORE_PERSISTENT;
+    flags.set(CryptActivate::ALLOW_DISCARDS, options.allow_discards);
+    flags.set(CryptActivate::READONLY, options.read_only);
+    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
+    flags.set(
+        CryptActivate::NO_WRITE_WORKQUEUE,
+        options.no_write_workqueue,
+    );
+    let (result, said) = cryptsetup_messages::collect(|| {
+        let mut crypt = load(&copy, header.device())?;
+        crypt.context_handle().volume_key_keyring(false)?;
+        crypt
+            .activate_handle()
+            .activate_by_passphrase(name, keyslot, passphrase, flags)
+    });
+    result.map_err(|error| explain(&error, &said, header.device(), name, keyslot))
+}
+
+fn load(copy: &MemoryCopy, device: &Path) -> Result<CryptDevice, LibcryptErr> {
+    let mut crypt = CryptInit::init_with_data_device(Either::Right((&copy.path(), device)))?;
+    crypt
+        .context_handle()
+        .load::<()>(Some(EncryptionFormat::Luks2), None)?;
+    Ok(crypt)
+}
+
+fn explain(
+    error: &LibcryptErr,
+    said: &str,
+    device: &Path,
+    name: Option<&str>,
+    keyslot: Option<u32>,
+) -> OpenError {
+    let device = device.to_owned();
+    let errno = match error {
+        LibcryptErr::IOError(error) => error.raw_os_error().map(Errno::from_raw),
+        _ => None,
+    };
+    match (errno, name) {
+        (Some(Errno::EPERM), _) => {
+            let keyslot = keyslot.map_or_else(
+                || "any keyslot".to_owned(),
+                |number| format!("keyslot {number}"),
+            );
+            OpenError::WrongPassphrase { device, keyslot }
+        }
+        (Some(Errno::EEXIST), Some(name)) => OpenError::NameInUse(name.to_owned()),
+        (Some(Errno::EBUSY), _) => OpenError::Busy(device),
+        (errno, _) => OpenError::Failed {
+            device,
+            reason: errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()),
+            said: if said.is_empty() {
+                String::new()
+            } else {
+                format!(" ({said})")
+            },
+        },
+    }
+}
+
+impl OpenVolume {
+    /// Name of the mapping.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The block device with the decrypted data.
+    pub fn path(&self) -> PathBuf {
+        Path::new("/dev/mapper").join(&self.name)
+    }
+
+    /// The keyslot that the passphrase opened.
+    pub const fn keyslot(&self) -> u32 {
+        self.keyslot
+    }
+
+    /// Removes the mapping; the kernel forgets the volume key.
+    pub fn close(self) -> Result<(), OpenError> {
+        let device = self.path();
+        let (result, said) = cryptsetup_messages::collect(|| {
+            let mut crypt = CryptInit::init_by_name_and_header(&self.name, None)?;
+            crypt
+                .activate_handle()
+                .deactivate(&self.name, CryptDeactivate::empty())
+        });
+        result.map_err(|error| explain(&error, &said, &device, Some(&self.name), None))
+    }
+}

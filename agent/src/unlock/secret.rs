@@ -1,0 +1,190 @@
+//! The boot secret, and the keys derived from it.
+//!
+//! One random 32-byte secret is sealed to the TPM; everything else is HKDF-SHA256
+//! (RFC 5869) of it under distinct, versioned info strings. A new use gets a new string.
+
+use hkdf::Hkdf;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::identity::VolumeIdentity;
+
+const SALT: &[u8] = b"taoboot boot secret v1";
+const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
+const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
+const INFO_HOST: &[u8] = b"taoboot tao host secret v1";
+const INFO_SWAP: &[u8] = b"taoboot swap key v1";
+const INFO_ID: &[u8] = b"taoboot boot secret id v1";
+
+/// Why there is no boot secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The kernel gave no random bytes.
+    #[error("the kernel's random number generator gave nothing: {0}")]
+    NoRandomness(getrandom::Error),
+    /// Not [`BootSecret::LEN`] bytes.
+    #[error("a boot secret has {expected} bytes, this has {found}", expected = BootSecret::LEN)]
+    WrongLength {
+        /// Bytes found.
+        found: usize,
+    },
+}
+
+/// The 32 random bytes that the TPM releases for an approved launch.
+///
+/// Wiped when dropped; deliberately neither `Debug`, `Clone` nor `PartialEq`.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct BootSecret([u8; BootSecret::LEN]);
+
+impl BootSecret {
+    /// Length of a boot secret in bytes.
+    pub const LEN: usize = 32;
+
+    /// A fresh secret from the kernel's generator (getrandom(2), blocks until seeded).
+    pub fn generate() -> Result<Self, SecretError> {
+        let mut secret = BootSecret([0; Self::LEN]);
+        getrandom::fill(&mut secret.0).map_err(SecretError::NoRandomness)?;
+        Ok(secret)
+    }
+
+    /// The secret that a TPM released.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
+        let bytes = <[u8; Self::LEN]>::try_from(bytes)
+            .map_err(|_| SecretError::WrongLength { found: bytes.len() })?;
+        Ok(BootSecret(bytes))
+    }
+
+    /// The bytes, to be sealed.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The LUKS passphrase of one volume: 64 lower-case hex digits (256 bits), so that it
+    /// can be typed in an emergency. It depends on the volume's UUID and on how its data is
+    /// laid out and encrypted: a header in which that was changed gets another passphrase,
+    /// which opens nothing.
+    pub fn volume_passphrase(&self, volume: &VolumeIdentity) -> Zeroizing<Vec<u8>> {
+        let key = self.derive(INFO_VOLUME, volume.canonical().as_bytes());
+        let mut text = Zeroizing::new(vec![0; 2 * key.len()]);
+        for (pair, byte) in text.chunks_exact_mut(2).zip(key.iter()) {
+            for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+                *digit = if nibble < 10 {
+                    b'0' + nibble
+                } else {
+                    b'a' + nibble - 10
+                };
+            }
+        }
+        text
+    }
+
+    /// The key that authenticates sealed records ([`super::SealedRecord::verify_mac`]).
+    pub fn record_mac_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_RECORD_MAC, b"")
+    }
+
+    /// The secret from which the Tao host derives its keys.
+    pub fn host_secret(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_HOST, b"")
+    }
+
+    /// The passphrase of a resumable LUKS swap, or the key of a named plain one.
+    /// `purpose` keeps several apart: the swap volume's UUID or PARTUUID.
+    pub fn swap_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_SWAP, purpose.as_bytes())
+    }
+
+    /// A public name of the secret, 32 hex digits: tells records of the same secret from
+    /// others, and can be pinned in a measured configuration. Says nothing about the secret.
+    pub fn id(&self) -> String {
+        let id = self.derive(INFO_ID, b"");
+        hex::encode(id.get(..16).unwrap_or_default())
+    }
+
+    /// HKDF-SHA256 with `info = use || 0x00 || SHA-256(context)`: the context has a fixed
+    /// length, so that no two pairs of use and context give the same info.
+    fn derive(&self, usage: &[u8], context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let context = Sha256::digest(context);
+        let info: [&[u8]; 3] = [usage, &[0], &context];
+        let hkdf = Hkdf::<Sha256>::new(Some(SALT), &self.0);
+        // expand() fails only for outputs over 255 * 32 bytes; this one has 32. If a future
+        // version failed for another reason, an all-zero key must not be the result.
+        if hkdf.expand_multi_info(&info, key.as_mut_slice()).is_err() {
+            std::process::abort();
+        }
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> VolumeIdentity {
+        VolumeIdentity {
+            uuid: "0a1b2c3d-0000-4000-8000-000000000001".into(),
+            cipher: "aes-xts-plain64".into(),
+            key_bytes: 64,
+            sector_bytes: 512,
+            offset: 16 << 20,
+            size: None,
+            iv_tweak: 0,
+        }
+    }
+
+    #[test]
+    fn each_use_has_its_own_key() {
+        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
+        let keys = [
+            hex::encode(secret.record_mac_key()),
+            hex::encode(secret.host_secret()),
+            hex::encode(secret.swap_key("")),
+            hex::encode(secret.swap_key("a")),
+            String::from_utf8(secret.volume_passphrase(&identity()).to_vec()).unwrap(),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert!(!keys.iter().any(|key| key.starts_with(&secret.id())));
+    }
+
+    #[test]
+    fn derivations_do_not_change_between_versions() {
+        // RFC 5869 computed independently with Python's hmac module.
+        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
+        assert_eq!(hex::encode(secret.host_secret()), VECTOR_HOST);
+        assert_eq!(
+            secret.volume_passphrase(&identity()).as_slice(),
+            VECTOR_VOLUME.as_bytes()
+        );
+    }
+
+    const VECTOR_HOST: &str = "0a9c99bf0bdbbf5fc07ca2834c79dc1ff03444d765222457002b26c2f95bb477";
+    const VECTOR_VOLUME: &str = "a420a91c7c4b403fd57034f62f4fe6425056b1c6e1b14c69ce59e5826e5dd7da";
+
+    #[test]
+    fn any_change_of_the_data_segment_changes_the_passphrase() {
+        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
+        let original = secret.volume_passphrase(&identity());
+        let changes: [fn(&mut VolumeIdentity); 7] = [
+            |v| v.uuid.push('0'),
+            |v| v.cipher = "aes-xts-plain".into(),
+            |v| v.key_bytes = 32,
+            |v| v.sector_bytes = 4096,
+            |v| v.offset += 512,
+            |v| v.size = Some(1 << 20),
+            |v| v.iv_tweak = 1,
+        ];
+        for change in changes {
+            let mut changed = identity();
+            change(&mut changed);
+            assert_ne!(*secret.volume_passphrase(&changed), *original);
+        }
+    }
+
+    #[test]
+    fn a_secret_of_another_length_is_refused() {
+        assert!(BootSecret::from_bytes(&[0; 31]).is_err());
+        assert!(BootSecret::from_bytes(&[0; 33]).is_err());
+    }
+}

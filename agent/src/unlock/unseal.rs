@@ -1,0 +1,144 @@
+//! Asks the TPM for the boot secret, and says in words why it is not given.
+
+use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
+use zeroize::Zeroizing;
+
+use super::{
+    explain::{PcrDifference, explain, is_no_launch},
+    record::{RecordError, SealedRecord},
+    secret::{BootSecret, SecretError},
+};
+
+/// Why there is no boot secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsealError {
+    /// The volume has no usable record.
+    #[error("the volume has no usable taoboot record: enroll it with `taoboot enroll`")]
+    NoRecords,
+    /// The PCRs cannot be read.
+    #[error("the TPM's PCRs cannot be read: {0}")]
+    Read(#[source] TpmError),
+    /// No measured launch.
+    #[error(
+        "this is no measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
+    )]
+    NoLaunch,
+    /// The latch is closed.
+    #[error(
+        "the latch is closed: PCR 15 was extended earlier in this boot, so the TPM gives the disk key only after a reset"
+    )]
+    LatchClosed,
+    /// The launch is another than the approved ones.
+    #[error("the launch is not an approved one{}: {}", nearest(.label), joined(.differences))]
+    NotApproved {
+        /// Label of the record that comes nearest.
+        label: String,
+        /// What differs from it.
+        differences: Vec<PcrDifference>,
+    },
+    /// The TPM refused although the PCRs are right.
+    #[error("the PCRs are the approved ones, but the TPM did not release the disk key: {0}")]
+    Tpm(#[source] TpmError),
+    /// What was released is no boot secret.
+    #[error("what the TPM released is not a boot secret: {0}")]
+    NotASecret(#[source] SecretError),
+    /// The record was tampered with.
+    #[error(transparent)]
+    Record(RecordError),
+}
+
+fn nearest(label: &str) -> String {
+    if label.is_empty() {
+        String::new()
+    } else {
+        format!(" (nearest: {label})")
+    }
+}
+
+fn joined(differences: &[PcrDifference]) -> String {
+    let sentences: Vec<String> = differences.iter().map(PcrDifference::to_string).collect();
+    sentences.join("; ")
+}
+
+/// The registers that decide about these records: those they name, the launch's and the latch.
+pub fn deciding_pcrs(records: &[SealedRecord]) -> PcrSet {
+    let named = records
+        .iter()
+        .flat_map(|record| record.policy().pcrs().iter());
+    named
+        .chain(PcrSet::LAUNCH.iter())
+        .chain([PcrIndex::LATCH])
+        .collect()
+}
+
+/// The records that would open in this state, or the reason why none does. Asks no TPM.
+pub fn matching<'r>(
+    records: &'r [SealedRecord],
+    seen: &PcrValues,
+) -> Result<Vec<&'r SealedRecord>, UnsealError> {
+    let differences = |record: &SealedRecord| explain(record.expected(), seen, record.components());
+    let matching: Vec<_> = records
+        .iter()
+        .filter(|record| differences(record).is_empty())
+        .collect();
+    if !matching.is_empty() {
+        return Ok(matching);
+    }
+    // The record with the fewest differences is most likely the one that was meant.
+    let nearest = records.iter().map(|record| (record, differences(record)));
+    let Some((record, differences)) = nearest.min_by_key(|(_, found)| found.len()) else {
+        return Err(UnsealError::NoRecords);
+    };
+    if differences.iter().any(|d| (17..=22).contains(&d.pcr.get())) && is_no_launch(seen) {
+        return Err(UnsealError::NoLaunch);
+    }
+    if differences
+        .iter()
+        .all(|difference| difference.pcr == PcrIndex::LATCH)
+    {
+        return Err(UnsealError::LatchClosed);
+    }
+    Err(UnsealError::NotApproved {
+        label: record.label().to_owned(),
+        differences,
+    })
+}
+
+/// Gets the boot secret from the TPM: reads the PCRs once, picks the record of this launch
+/// (others are not tried), unseals it under the pinned storage key and verifies the record.
+///
+/// Where two records fit the launch and the first is damaged, the next is tried.
+pub fn unseal<'r>(
+    tpm: &mut dyn Tpm,
+    records: &'r [SealedRecord],
+    pinned_srk: Option<&Name>,
+) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
+    if records.is_empty() {
+        return Err(UnsealError::NoRecords);
+    }
+    let seen = tpm
+        .pcr_read(Bank::Sha256, deciding_pcrs(records))
+        .map_err(UnsealError::Read)?;
+    let mut first_error = None;
+    for record in matching(records, &seen)? {
+        match unseal_one(tpm, record, pinned_srk) {
+            Ok(secret) => return Ok((secret, record)),
+            Err(error) => first_error.get_or_insert(error),
+        };
+    }
+    Err(first_error.unwrap_or(UnsealError::NoRecords))
+}
+
+fn unseal_one(
+    tpm: &mut dyn Tpm,
+    record: &SealedRecord,
+    pinned_srk: Option<&Name>,
+) -> Result<BootSecret, UnsealError> {
+    let bytes: Zeroizing<Vec<u8>> = tpm
+        .unseal(record.sealed(), record.policy(), pinned_srk)
+        .map_err(UnsealError::Tpm)?;
+    let secret = BootSecret::from_bytes(&bytes).map_err(UnsealError::NotASecret)?;
+    record.verify_mac(&secret).map_err(UnsealError::Record)?;
+    Ok(secret)
+}
