@@ -1,4 +1,11 @@
 //! The MLE hash against the recorded outputs of tboot's `lcp2_mlehash` (vectors/mlehash).
+// Clippy's permission for tests covers test functions only, not what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::{fs, path::PathBuf};
 
