@@ -1,0 +1,16 @@
+//! Attestations: statements signed by a principal that may make them.
+//!
+//! An attestation carries `issuer from t until e says ...`, who signed it, and, unless the
+//! signer is the issuer (or what the issuer extends), a chain of delegations that ends at
+//! a root: a key, or a TPM that quoted its PCRs. [`verify`] checks all of it, the clock
+//! included, which nobody did in the system this format comes from.
+
+mod make;
+mod quote;
+mod verify;
+
+pub use make::{AttestError, SIGNING_CONTEXT, attest, quoted};
+pub use quote::{QuoteError, verify_quote};
+pub use verify::{AttestationError, MAX_CHAIN, Verified, verify};
+
+pub use crate::wire::messages::AttestationMessage;

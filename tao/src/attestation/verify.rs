@@ -1,0 +1,204 @@
+//! Checking attestations.
+
+use crate::{
+    keys::{KeyError, Verifier},
+    logic::{Form, LogicError, Prin, Says, Term},
+    wire::{
+        messages::AttestationMessage,
+        proto2::{self, ProtoError},
+    },
+};
+
+use super::{QuoteError, SIGNING_CONTEXT, verify_quote};
+
+/// Most attestations in a chain: a statement and what lets its signer speak.
+pub const MAX_CHAIN: usize = 16;
+
+/// Why an attestation is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttestationError {
+    /// Not an Attestation message.
+    #[error("not an attestation: {0}")]
+    Message(#[from] ProtoError),
+    /// The statement can't be read.
+    #[error("the attestation's statement is malformed: {0}")]
+    Statement(#[from] LogicError),
+    /// The statement is not `... says ...`.
+    #[error("the attestation's statement is not of the form 'A says F': {0}")]
+    NotSays(String),
+    /// The speaker is not a principal.
+    #[error("the attestation's speaker is not a principal: {0}")]
+    Speaker(String),
+    /// A kind of signer that is not known.
+    #[error("the attestation's signer is of kind {0:?}; key and tpm2 are known")]
+    SignerKind(String),
+    /// The signature is wrong.
+    #[error("the attestation's signature is invalid: {0}")]
+    Signature(#[source] KeyError),
+    /// The TPM's quote is wrong.
+    #[error("the attestation's TPM quote is invalid: {0}")]
+    Quote(#[from] QuoteError),
+    /// The signer may not speak for the speaker.
+    #[error("the signer {signer} does not evidently speak for {speaker}, and there is no delegation")]
+    NoDelegation {
+        /// Who signed.
+        signer: String,
+        /// Who is said to speak.
+        speaker: String,
+    },
+    /// The delegation says something else than "speaksfor".
+    #[error("the delegation is not of the form 'A says B speaksfor A': {0}")]
+    BadDelegation(String),
+    /// The delegation is for another signer or another speaker.
+    #[error("the delegation ({delegate} speaksfor {delegator}) does not let {signer} speak for {speaker}")]
+    IrrelevantDelegation {
+        /// Who may speak.
+        delegate: String,
+        /// For whom.
+        delegator: String,
+        /// Who signed.
+        signer: String,
+        /// Who is said to speak.
+        speaker: String,
+    },
+    /// The chain of delegations is too long.
+    #[error("a chain of more than {MAX_CHAIN} attestations")]
+    TooLong,
+    /// Not valid yet, at the time given.
+    #[error("not valid before {time}; the time is {now} (nanoseconds since 1970)")]
+    NotYet {
+        /// Start of the validity.
+        time: i64,
+        /// The time given.
+        now: i64,
+    },
+    /// Not valid any longer, at the time given.
+    #[error("expired at {expiration}; the time is {now} (nanoseconds since 1970)")]
+    Expired {
+        /// End of the validity.
+        expiration: i64,
+        /// The time given.
+        now: i64,
+    },
+}
+
+/// What a verified attestation proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who speaks.
+    pub speaker: Prin,
+    /// The statement. Its validity is what remains of all validities in the chain.
+    pub statement: Says,
+    /// The principal that all of it rests on: a key or a TPM. Whether it is to be trusted
+    /// is for the caller to say.
+    pub root: Prin,
+    /// How many attestations the chain has.
+    pub length: usize,
+}
+
+/// One attestation of a chain, with its signature checked.
+struct Link {
+    signer: Prin,
+    speaker: Prin,
+    statement: Says,
+    delegation: Option<Vec<u8>>,
+}
+
+fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
+    let message: AttestationMessage = proto2::read(bytes)?;
+    let statement = match Form::decode(&message.serialized_statement)? {
+        Form::Says(says) => says,
+        other => return Err(AttestationError::NotSays(other.to_string())),
+    };
+    let Some(speaker) = statement.speaker.as_prin().cloned() else {
+        return Err(AttestationError::Speaker(statement.speaker.to_string()));
+    };
+    let key = || Verifier::from_spki(&message.signer_key).map_err(AttestationError::Signature);
+    match message.signer_type.as_str() {
+        "key" => key()?
+            .verify(SIGNING_CONTEXT, &message.serialized_statement, &message.signature)
+            .map_err(AttestationError::Signature)?,
+        "tpm2" => verify_quote(
+            &key()?,
+            &speaker,
+            &message.serialized_statement,
+            message.tpm2_quote_structure.as_deref().unwrap_or_default(),
+            &message.signature,
+        )?,
+        other => return Err(AttestationError::SignerKind(other.to_owned())),
+    }
+    let signer = Prin::of_public_key(&message.signer_type, &message.signer_key)?;
+    Ok(Link { signer, speaker, statement, delegation: message.serialized_delegation })
+}
+
+/// `delegate speaksfor delegator`, said by the delegator itself.
+fn delegation(link: &Link) -> Result<(Prin, Prin), AttestationError> {
+    let bad = || AttestationError::BadDelegation(Form::Says(link.statement.clone()).to_string());
+    let Form::Speaksfor(speaksfor) = &*link.statement.message else {
+        return Err(bad());
+    };
+    let (Term::Prin(delegate), Term::Prin(delegator)) = (&speaksfor.delegate, &speaksfor.delegator)
+    else {
+        return Err(bad());
+    };
+    if **delegator != link.speaker {
+        return Err(bad());
+    }
+    Ok(((**delegate).clone(), (**delegator).clone()))
+}
+
+/// Verifies a serialized attestation at the time `now`, in nanoseconds since 1970.
+///
+/// Every signature of the chain is checked. Each signer must be the speaker of what it
+/// signed, or an outer part of the speaker's name, or be let by the next delegation.
+pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError> {
+    let first = link(attestation)?;
+    let mut statement = first.statement.clone();
+    let mut current = first;
+    let mut speaker = current.speaker.clone();
+    for length in 1..=MAX_CHAIN {
+        let Some(next) = current.delegation.as_deref() else {
+            if !speaker.is_within(&current.signer) {
+                return Err(AttestationError::NoDelegation {
+                    signer: current.signer.to_string(),
+                    speaker: speaker.to_string(),
+                });
+            }
+            check_clock(&statement, now)?;
+            let Some(speaker) = statement.speaker.as_prin().cloned() else {
+                return Err(AttestationError::Speaker(statement.speaker.to_string()));
+            };
+            return Ok(Verified { speaker, statement, root: current.signer, length });
+        };
+        let next = link(next)?;
+        let (delegate, delegator) = delegation(&next)?;
+        if !delegate.is_within(&current.signer) || !speaker.is_within(&delegator) {
+            return Err(AttestationError::IrrelevantDelegation {
+                delegate: delegate.to_string(),
+                delegator: delegator.to_string(),
+                signer: current.signer.to_string(),
+                speaker: speaker.to_string(),
+            });
+        }
+        let said = &next.statement;
+        statement.time = statement.time.max(said.time);
+        statement.expiration = match (statement.expiration, said.expiration) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        speaker = next.speaker.clone();
+        current = next;
+    }
+    Err(AttestationError::TooLong)
+}
+
+fn check_clock(statement: &Says, now: i64) -> Result<(), AttestationError> {
+    match (statement.time, statement.expiration) {
+        (Some(time), _) if now < time => Err(AttestationError::NotYet { time, now }),
+        (_, Some(expiration)) if now > expiration => {
+            Err(AttestationError::Expired { expiration, now })
+        }
+        _ => Ok(()),
+    }
+}

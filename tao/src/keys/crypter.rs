@@ -1,0 +1,161 @@
+//! Authenticated encryption for sealing.
+//!
+//! Our own format, version 1: `"TAO" 01 | nonce (24) | ciphertext | tag (16)`, by
+//! XAES-256-GCM (C2SP): AES-CMAC over the first half of the nonce gives a fresh
+//! AES-256-GCM key for each message, so that nonces can be random for as many messages as
+//! anyone will ever seal. With plain GCM 2^32 random nonces would be the end, and the
+//! host's key is the same at every boot. The four bytes in front are authenticated too.
+
+use aes_gcm::{
+    AeadInOut, Aes256Gcm, KeyInit,
+    aes::{Aes256, cipher::{Array, BlockCipherEncrypt}},
+};
+use zeroize::Zeroizing;
+
+use super::{RandomError, Secret, random};
+
+const MAGIC: [u8; 4] = *b"TAO\x01";
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+/// Why sealed bytes do not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Not in our format.
+    #[error("sealed data: expected {expected} at least and the mark \"TAO\\x01\" in front, found {found} bytes that are something else", expected = MAGIC.len() + NONCE + TAG)]
+    Format {
+        /// Length of what was given.
+        found: usize,
+    },
+    /// Changed, or encrypted with another key.
+    #[error("sealed data was changed or was sealed by another host")]
+    Authentication,
+}
+
+/// Encrypts and opens with one key.
+pub struct Crypter {
+    aes: Aes256,
+    /// CMAC's first subkey, for messages of one whole block.
+    subkey: Zeroizing<[u8; 16]>,
+}
+
+impl Crypter {
+    /// A crypter over a secret of its own.
+    pub fn new(secret: &Secret) -> Self {
+        let aes = Aes256::new((&**secret).into());
+        let mut zero = Array::default();
+        aes.encrypt_block(&mut zero);
+        // Doubling in GF(2^128), NIST SP 800-38B, 6.1.
+        let doubled = u128::from_be_bytes(zero.into());
+        let carry = if doubled >> 127 == 1 { 0x87 } else { 0 };
+        let subkey = Zeroizing::new(((doubled << 1) ^ carry).to_be_bytes());
+        Crypter { aes, subkey }
+    }
+
+    /// The key for one message.
+    fn message_cipher(&self, nonce: &[u8; NONCE]) -> Aes256Gcm {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        let (first_nonce, _) = nonce.split_at(12);
+        for (counter, half) in (1_u8..).zip(key.chunks_exact_mut(16)) {
+            let block = [0, counter, b'X', 0].into_iter().chain(first_nonce.iter().copied());
+            for ((byte, input), mask) in half.iter_mut().zip(block).zip(self.subkey.iter()) {
+                *byte = input ^ mask;
+            }
+            if let Ok(block) = half.try_into() {
+                self.aes.encrypt_block(block);
+            }
+        }
+        Aes256Gcm::new((&*key).into())
+    }
+
+    /// Encrypts what `write` appends to the buffer, without copying it once more.
+    pub fn seal_with(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, RandomError> {
+        let mut nonce = [0; NONCE];
+        random(&mut nonce)?;
+        let mut sealed = Vec::new();
+        sealed.extend_from_slice(&MAGIC);
+        sealed.extend_from_slice(&nonce);
+        write(&mut sealed);
+        if let Some(plain) = sealed.get_mut(MAGIC.len() + NONCE..) {
+            let tag = self.encrypt(&nonce, &MAGIC, plain);
+            sealed.extend_from_slice(&tag);
+        }
+        Ok(sealed)
+    }
+
+    /// Encrypts in place. The length limit of GCM, 64 GiB, is far above any message.
+    fn encrypt(&self, nonce: &[u8; NONCE], ad: &[u8], plain: &mut [u8]) -> [u8; TAG] {
+        let cipher = self.message_cipher(nonce);
+        let (_, gcm_nonce) = nonce.split_at(12);
+        let nonce = gcm_nonce.try_into().unwrap_or_default();
+        match cipher.encrypt_inout_detached(&nonce, ad, plain.into()) {
+            Ok(tag) => tag.into(),
+            Err(_) => {
+                // Only beyond GCM's length limit. Nothing of the plaintext may remain.
+                plain.fill(0);
+                [0; TAG]
+            }
+        }
+    }
+
+    /// Opens sealed bytes.
+    pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let format = || OpenError::Format { found: sealed.len() };
+        let rest = sealed.strip_prefix(&MAGIC).ok_or_else(format)?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or_else(format)?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or_else(format)?;
+        let mut plain = Zeroizing::new(ciphertext.to_vec());
+        let (_, gcm_nonce) = nonce.split_at(12);
+        let gcm_nonce = gcm_nonce.try_into().unwrap_or_default();
+        self.message_cipher(nonce)
+            .decrypt_inout_detached(&gcm_nonce, &MAGIC, plain.as_mut_slice().into(), tag.into())
+            .map_err(|_| OpenError::Authentication)?;
+        Ok(plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crypter(byte: u8) -> Crypter {
+        Crypter::new(&Secret::new([byte; 32]))
+    }
+
+    /// The two worked examples of the C2SP specification of XAES-256-GCM.
+    #[test]
+    fn the_cipher_is_the_published_one() {
+        for (key, ad, expected) in [
+            (1, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+            (3, "c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+        ] {
+            let mut text = *b"XAES-256-GCM";
+            let tag = crypter(key).encrypt(b"ABCDEFGHIJKLMNOPQRSTUVWX", ad.as_bytes(), &mut text);
+            assert_eq!(hex::encode([&text[..], &tag].concat()), expected);
+        }
+    }
+
+    #[test]
+    fn sealed_bytes_open_with_the_same_key_only() {
+        for length in [0, 1, 16, 65536] {
+            let sealed =
+                crypter(1).seal_with(|out| out.extend(std::iter::repeat_n(7, length))).unwrap();
+            assert_eq!(crypter(1).open(&sealed).unwrap().as_slice(), vec![7; length]);
+            assert_eq!(crypter(2).open(&sealed).err(), Some(OpenError::Authentication));
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_cut_is_noticed() {
+        let sealed = crypter(1).seal_with(|out| out.extend_from_slice(b"secret")).unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(crypter(1).open(&changed).is_err(), "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert!(crypter(1).open(&sealed[..length]).is_err(), "length {length}");
+        }
+    }
+}

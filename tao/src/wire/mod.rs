@@ -1,0 +1,9 @@
+//! What goes over a channel between a hosted program and its host: frames, the RPC that
+//! is spoken in them, and the messages of the calls (protocol buffers, version 2).
+
+mod frame;
+pub mod messages;
+pub mod proto2;
+pub mod rpc;
+
+pub use frame::{FrameError, Inbox, MAX_FRAME, MessageRange};

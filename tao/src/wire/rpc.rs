@@ -1,0 +1,47 @@
+//! Requests and responses: a header and a body, each in its frame, in one buffer so that
+//! one system call sends them.
+
+use prost::Message;
+
+use super::messages::{RequestHeader, ResponseHeader};
+
+/// The service hosted programs call.
+pub const TAO_SERVICE: &str = "Tao";
+/// The service administrators call.
+pub const ADMIN_SERVICE: &str = "LinuxHost";
+
+/// Appends one frame.
+fn frame(out: &mut Vec<u8>, message: &impl Message) {
+    let length = u32::try_from(message.encoded_len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    message.encode_raw(out);
+}
+
+/// Appends a request.
+pub fn write_request(out: &mut Vec<u8>, op: &str, seq: u64, body: &impl Message) {
+    out.reserve(body.encoded_len() + op.len() + 32);
+    frame(out, &RequestHeader { op: op.to_owned(), seq });
+    frame(out, body);
+}
+
+/// Appends the response to a call that succeeded.
+pub fn write_response(out: &mut Vec<u8>, request: RequestHeader, body: &impl Message) {
+    out.reserve(body.encoded_len() + request.op.len() + 32);
+    frame(out, &ResponseHeader { op: request.op, seq: request.seq, error: None });
+    frame(out, body);
+}
+
+/// Appends the response to a call that failed.
+pub fn write_error(out: &mut Vec<u8>, request: RequestHeader, error: String) {
+    frame(out, &ResponseHeader { op: request.op, seq: request.seq, error: Some(error) });
+    frame(out, &());
+}
+
+/// The error for a call to something else than `service`, or to a method it has not.
+pub fn unknown_method(op: &str, service: &str) -> String {
+    match op.rsplit_once('.') {
+        None => format!("rpc: service/method request ill-formed: {op}"),
+        Some((named, _)) if named != service => format!("rpc: can't find service {op}"),
+        Some(_) => format!("rpc: can't find method {op}"),
+    }
+}
