@@ -21,7 +21,7 @@ pub enum TpmError {
         tcti: String,
     },
     /// A TPM command failed.
-    #[error("{command} failed: {reason} (TPM response 0x{code:x})")]
+    #[error("{command} failed: {reason}{}", in_response(*code))]
     Command {
         /// The command's name in the TPM 2.0 specification.
         command: &'static str,
@@ -33,30 +33,47 @@ pub enum TpmError {
     /// The PCRs are not those that the secret was sealed to.
     #[error("the PCRs are not the ones this secret was sealed to (TPM response 0x{code:x})")]
     PolicyFailed {
-        /// The TPM response code (0x99d: TPM_RC_POLICY_FAIL).
+        /// The TPM response code: 0x1c4 (TPM_RC_VALUE) when TPM2_PolicyPCR found other
+        /// values than the policy names, 0x99d (TPM_RC_POLICY_FAIL) when it found those, but
+        /// the secret was sealed to others.
         code: u32,
     },
-    /// Another process kept changing PCRs while the policy was evaluated.
-    #[error("a PCR changed during each of {attempts} attempts to unseal; something keeps extending it")]
+    /// Another process kept changing PCRs while they were read or the policy was evaluated.
+    #[error("a PCR changed during each of {attempts} attempts; something keeps extending it")]
     PcrsKeepChanging {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The TPM's storage root key is not the one that was pinned.
-    #[error("the TPM's storage root key is {found}, but {expected} is pinned: another TPM, or one that was cleared")]
+    /// The TPM's storage root key is not the one that the record was sealed under.
+    #[error(
+        "the TPM's storage root key is {found}, but the secret was sealed under {expected}: \
+         another TPM, or one that was cleared"
+    )]
     WrongSrk {
-        /// The name that was pinned.
+        /// The name of the key the secret was sealed under (and the pinned one, if any).
         expected: Name,
         /// The name that the TPM showed.
         found: Name,
     },
     /// The sealed blob is damaged or belongs to another TPM.
-    #[error("the TPM does not accept the sealed record: {reason} (TPM response 0x{code:x})")]
+    #[error("the TPM does not accept the sealed record: {reason}{}", in_response(*code))]
     NotOurs {
-        /// The TPM response code.
+        /// The TPM response code, 0 if the record was refused before asking the TPM.
         code: u32,
         /// What it means.
         reason: String,
+    },
+    /// A hierarchy of the TPM has a password, which is not supported.
+    #[error(
+        "the TPM's {hierarchy} hierarchy has a password, so no key can be made in it (TPM \
+         response 0x{code:x}): remove the password, or for the owner hierarchy have a storage \
+         root key made persistent at 0x81000001"
+    )]
+    HierarchyPassword {
+        /// `owner` or `endorsement`.
+        hierarchy: &'static str,
+        /// The TPM response code.
+        code: u32,
     },
     /// The TPM has no such bank, or no such PCR in it.
     #[error("the TPM has no {bank} bank for PCR {pcr}")]
@@ -77,4 +94,13 @@ pub enum TpmError {
     /// A parameter is outside what a TPM accepts.
     #[error("{0}")]
     BadParameter(String),
+}
+
+/// The TPM's own code in parentheses, where it was the TPM that refused.
+fn in_response(code: u32) -> String {
+    if code == 0 {
+        String::new()
+    } else {
+        format!(" (TPM response 0x{code:x})")
+    }
 }

@@ -8,6 +8,8 @@ pub mod error;
 pub mod pcr;
 pub mod policy;
 pub mod sealed;
+#[cfg(feature = "swtpm")]
+pub mod swtpm;
 mod tpm2;
 
 pub use error::TpmError;

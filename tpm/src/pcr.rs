@@ -77,7 +77,9 @@ impl TryFrom<u8> for PcrIndex {
         if number < 24 {
             Ok(PcrIndex(number))
         } else {
-            Err(PcrSyntaxError(format!("PCR {number} does not exist: 0 to 23")))
+            Err(PcrSyntaxError(format!(
+                "PCR {number} does not exist: 0 to 23"
+            )))
         }
     }
 }
@@ -126,7 +128,9 @@ impl PcrSet {
 
     /// The registers in ascending order.
     pub fn iter(self) -> impl Iterator<Item = PcrIndex> {
-        (0..24).map(PcrIndex).filter(move |index| self.contains(*index))
+        (0..24)
+            .map(PcrIndex)
+            .filter(move |index| self.contains(*index))
     }
 
     /// The three bytes of TPMS_PCR_SELECTION.pcrSelect: bit n of byte n/8 is PCR n.
@@ -158,11 +162,15 @@ impl FromStr for PcrSet {
         let mut set = PcrSet::default();
         for part in text.split([',', '+']) {
             let number: u8 = part.trim().parse().map_err(|_| {
-                PcrSyntaxError(format!("{part:?} in {text:?} is not a PCR number (0 to 23)"))
+                PcrSyntaxError(format!(
+                    "{part:?} in {text:?} is not a PCR number (0 to 23)"
+                ))
             })?;
             let index = PcrIndex::try_from(number)?;
             if set.contains(index) {
-                return Err(PcrSyntaxError(format!("PCR {index} is named twice in {text:?}")));
+                return Err(PcrSyntaxError(format!(
+                    "PCR {index} is named twice in {text:?}"
+                )));
             }
             set = set.with(index);
         }
@@ -180,7 +188,10 @@ pub struct PcrValues {
 impl PcrValues {
     /// No value yet.
     pub const fn new(bank: Bank) -> Self {
-        PcrValues { bank, values: BTreeMap::new() }
+        PcrValues {
+            bank,
+            values: BTreeMap::new(),
+        }
     }
 
     /// Sets one value; refused when its length is not the bank's.
@@ -214,6 +225,8 @@ impl PcrValues {
 
     /// Registers and values in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (PcrIndex, &[u8])> {
-        self.values.iter().map(|(index, value)| (*index, value.as_slice()))
+        self.values
+            .iter()
+            .map(|(index, value)| (*index, value.as_slice()))
     }
 }

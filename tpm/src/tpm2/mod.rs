@@ -1,13 +1,77 @@
 //! TPM 2.0 through tss-esapi.
+//!
+//! One idea a file: [`open`], [`failure`] (response codes in words), [`pcr`], [`srk`] (the
+//! storage root key), [`session`] (salted, encrypted), [`seal`] and [`unseal`], [`blob`]
+//! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
+//! (nothing that was loaded stays loaded).
 
-use crate::TpmError;
+mod attest;
+mod blob;
+mod der;
+mod failure;
+mod handles;
+mod open;
+mod pcr;
+mod seal;
+mod session;
+mod srk;
+mod unseal;
+
+use tss_esapi::Context;
+use zeroize::Zeroizing;
+
+use crate::{
+    AttestationKey, Bank, Name, PcrIndex, PcrPolicy, PcrSet, PcrValues, Quote, Sealed, Srk, Tpm,
+    TpmError,
+};
 
 /// A TPM 2.0, open for commands.
-pub struct Tpm2;
+///
+/// Dropping it closes the device. Nothing stays loaded in the TPM between two calls.
+pub struct Tpm2 {
+    context: Context,
+}
 
-impl Tpm2 {
-    /// Opens the TPM that `tcti` names (`device:/dev/tpmrm0`, `swtpm:host=...,port=...`).
-    pub fn open(tcti: &str) -> Result<Self, TpmError> {
-        Err(TpmError::Absent { tcti: tcti.into(), reason: "not written yet".into() })
+impl Tpm for Tpm2 {
+    fn pcr_read(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError> {
+        self.read_pcrs(bank, pcrs)
+    }
+
+    fn pcr_event(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError> {
+        self.extend_all_banks(pcr, data)
+    }
+
+    fn srk(&mut self) -> Result<Srk, TpmError> {
+        self.describe_srk()
+    }
+
+    fn seal(&mut self, secret: &[u8], policy: &PcrPolicy) -> Result<Sealed, TpmError> {
+        self.seal_secret(secret, policy)
+    }
+
+    fn unseal(
+        &mut self,
+        sealed: &Sealed,
+        policy: &PcrPolicy,
+        pinned_srk: Option<&Name>,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        self.unseal_secret(sealed, policy, pinned_srk)
+    }
+
+    fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        self.random_bytes(length)
+    }
+
+    fn attestation_key(&mut self) -> Result<AttestationKey, TpmError> {
+        self.describe_attestation_key()
+    }
+
+    fn quote(
+        &mut self,
+        qualifying_data: &[u8],
+        bank: Bank,
+        pcrs: PcrSet,
+    ) -> Result<Quote, TpmError> {
+        self.quote_pcrs(qualifying_data, bank, pcrs)
     }
 }

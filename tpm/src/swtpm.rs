@@ -1,0 +1,249 @@
+//! A real software TPM for tests: swtpm, started and stopped here (feature `swtpm`).
+//!
+//! The sockets are made here and handed to swtpm already listening, so that there is nothing
+//! to wait for and no port to fight over. The control channel plays what only the platform
+//! can do: a dynamic launch ([`Swtpm::launch`]), other localities, a reboot.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+/// Commands of the control channel (swtpm's `tpm_ioctl.h`); all numbers are big-endian.
+const CMD_SET_LOCALITY: u32 = 5;
+const CMD_HASH_START: u32 = 6;
+const CMD_HASH_DATA: u32 = 7;
+const CMD_HASH_END: u32 = 8;
+
+const TPM_ST_NO_SESSIONS: u16 = 0x8001;
+const TPM_ST_SESSIONS: u16 = 0x8002;
+const TPM_CC_PCR_EXTEND: u32 = 0x0182;
+const TPM_ALG_SHA256: u16 = 0x000b;
+
+/// One TPM2_PCR_Extend of a launch, in the SHA-256 bank.
+#[derive(Clone, Copy, Debug)]
+pub struct Extend {
+    /// Where it is sent from: 2 for tboot, 3 or 4 for the SINIT module.
+    pub locality: u8,
+    /// The register.
+    pub pcr: u8,
+    /// What it is extended with.
+    pub digest: [u8; 32],
+}
+
+/// A running swtpm. Dropping it kills the process and deletes its state.
+#[derive(Debug)]
+pub struct Swtpm {
+    state: TempDir,
+    data: TcpListener,
+    control: TcpListener,
+    process: Child,
+}
+
+impl Swtpm {
+    /// Starts a new TPM 2.0 with new seeds, powered on and started up (TPM2_Startup(CLEAR)).
+    pub fn start() -> io::Result<Self> {
+        let state = TempDir::new()?;
+        let (data, control) = neighbouring_ports()?;
+        let process = spawn(state.path(), &data, &control)?;
+        Ok(Swtpm {
+            state,
+            data,
+            control,
+            process,
+        })
+    }
+
+    /// How to open it: `swtpm:host=127.0.0.1,port=N`. The control channel is at N+1.
+    pub fn tcti(&self) -> io::Result<String> {
+        Ok(format!("swtpm:host=127.0.0.1,port={}", self.port()?))
+    }
+
+    /// The port of the data channel; the control channel has the next one.
+    pub fn port(&self) -> io::Result<u16> {
+        Ok(self.data.local_addr()?.port())
+    }
+
+    /// Power off and on: PCRs, sessions and transient objects are gone, seeds and persistent
+    /// objects stay.
+    pub fn reboot(&mut self) -> io::Result<()> {
+        stop(&mut self.process)?;
+        self.process = spawn(self.state.path(), &self.data, &self.control)?;
+        Ok(())
+    }
+
+    /// Plays a dynamic launch: `_TPM_Hash_Start`, `_Data`, `_End` (PCR 17 becomes
+    /// H(0^32 || H(data)), 18 to 22 become 0), then the extends.
+    pub fn launch(&self, hash_data: &[u8], extends: &[Extend]) -> io::Result<()> {
+        // The locality holds for this pair of connections only.
+        let mut data = self.connect_data()?;
+        let mut control = connect(&self.control)?;
+        order(&mut control, CMD_HASH_START, &[])?;
+        let length = u32::try_from(hash_data.len()).map_err(io::Error::other)?;
+        order(
+            &mut control,
+            CMD_HASH_DATA,
+            &[&length.to_be_bytes(), hash_data].concat(),
+        )?;
+        order(&mut control, CMD_HASH_END, &[])?;
+        for extend in extends {
+            order(&mut control, CMD_SET_LOCALITY, &[extend.locality])?;
+            let answer = transmit(&mut data, &extend_command(extend))?;
+            if answer.get(6..10) != Some(&[0; 4]) {
+                return Err(io::Error::other(format!("{extend:?}: {answer:02x?}")));
+            }
+        }
+        order(&mut control, CMD_SET_LOCALITY, &[0])
+    }
+
+    /// Sends one command as it is, at locality 0, and returns the response.
+    pub fn command(&self, command: &[u8]) -> io::Result<Vec<u8>> {
+        transmit(&mut self.connect_data()?, command)
+    }
+
+    /// Handles of one kind that exist now: transient objects (0x8000_0000), HMAC and loaded
+    /// sessions (0x0200_0000), saved sessions (0x0300_0000), persistent objects (0x8100_0000).
+    pub fn handles(&self, first: u32) -> io::Result<Vec<u32>> {
+        const TPM_CC_GET_CAPABILITY: u32 = 0x017a;
+        const TPM_CAP_HANDLES: u32 = 1;
+        let parameters = [TPM_CAP_HANDLES, first, 254].map(u32::to_be_bytes).concat();
+        let answer = self.command(&framed(
+            TPM_ST_NO_SESSIONS,
+            TPM_CC_GET_CAPABILITY,
+            &parameters,
+        ))?;
+        let handles = answer.get(19..).unwrap_or_default();
+        let (handles, _) = handles.as_chunks::<4>();
+        Ok(handles
+            .iter()
+            .map(|handle| u32::from_be_bytes(*handle))
+            .collect())
+    }
+
+    fn connect_data(&self) -> io::Result<TcpStream> {
+        connect(&self.data)
+    }
+}
+
+impl Drop for Swtpm {
+    fn drop(&mut self) {
+        // Nobody is left to tell, and a process that is gone already is fine.
+        drop(stop(&mut self.process));
+    }
+}
+
+/// tpm2-tss expects the control port right after the data port.
+fn neighbouring_ports() -> io::Result<(TcpListener, TcpListener)> {
+    let mut last = io::Error::other("no two neighbouring free TCP ports");
+    for _ in 0..100 {
+        let data = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let Some(next) = data.local_addr()?.port().checked_add(1) else {
+            continue;
+        };
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, next)) {
+            Ok(control) => return Ok((data, control)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The listening sockets become file descriptors 0 and 1 of swtpm.
+fn spawn(state: &Path, data: &TcpListener, control: &TcpListener) -> io::Result<Child> {
+    Command::new("swtpm")
+        .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+        .args([
+            "--server",
+            "type=tcp,fd=0",
+            "--ctrl",
+            "type=tcp,fd=1",
+            "--tpmstate",
+        ])
+        .arg(format!("dir={}", state.display()))
+        .stdin(OwnedFd::from(data.try_clone()?))
+        .stdout(OwnedFd::from(control.try_clone()?))
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("swtpm (Debian package swtpm): {error}"),
+            )
+        })
+}
+
+fn stop(process: &mut Child) -> io::Result<()> {
+    process.kill()?;
+    process.wait().map(drop)
+}
+
+fn connect(listener: &TcpListener) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(stream)
+}
+
+/// One control command; its result must be 0.
+fn order(control: &mut TcpStream, command: u32, payload: &[u8]) -> io::Result<()> {
+    control.write_all(&[&command.to_be_bytes(), payload].concat())?;
+    let mut result = [0; 4];
+    control.read_exact(&mut result)?;
+    match u32::from_be_bytes(result) {
+        0 => Ok(()),
+        code => Err(io::Error::other(format!(
+            "control command {command}: result 0x{code:x}"
+        ))),
+    }
+}
+
+fn transmit(data: &mut TcpStream, command: &[u8]) -> io::Result<Vec<u8>> {
+    data.write_all(command)?;
+    let mut answer = vec![0; 10];
+    data.read_exact(&mut answer)?;
+    let length = answer
+        .get(2..6)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_be_bytes);
+    let length = usize::try_from(length.unwrap_or(0)).map_err(io::Error::other)?;
+    answer.resize(length.clamp(10, 65536), 0);
+    if let Some(rest) = answer.get_mut(10..) {
+        data.read_exact(rest)?;
+    }
+    Ok(answer)
+}
+
+/// A command with its header: tag, length, command code.
+fn framed(tag: u16, command: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(10);
+    [
+        &tag.to_be_bytes()[..],
+        &length.to_be_bytes(),
+        &command.to_be_bytes(),
+        body,
+    ]
+    .concat()
+}
+
+fn extend_command(extend: &Extend) -> Vec<u8> {
+    const TPM_RS_PW: u32 = 0x4000_0009;
+    let body = [
+        &u32::from(extend.pcr).to_be_bytes()[..],
+        // Authorization area: 9 bytes, the empty password.
+        &9u32.to_be_bytes(),
+        &TPM_RS_PW.to_be_bytes(),
+        &[0; 5],
+        // TPML_DIGEST_VALUES with one digest.
+        &1u32.to_be_bytes(),
+        &TPM_ALG_SHA256.to_be_bytes(),
+        &extend.digest,
+    ];
+    framed(TPM_ST_SESSIONS, TPM_CC_PCR_EXTEND, &body.concat())
+}

@@ -1,0 +1,108 @@
+//! What a TPM response code means for the caller.
+//!
+//! Codes are those of TPM 2.0 Library, Part 2, 6.6: "format one" codes (bit 7 set) carry the
+//! number of the handle, session or parameter they are about in the bits around the error
+//! itself, so that TPM_RC_POLICY_FAIL of session 1 is 0x99d.
+
+use tss_esapi::{Error, constants::response_code::Tss2ResponseCode};
+
+use crate::TpmError;
+
+/// TPM_RC_PCR_CHANGED: a PCR was extended after TPM2_PolicyPCR looked at them.
+pub(super) const PCR_CHANGED: u32 = 0x128;
+
+/// Format-one error numbers (bits 0 to 5) without bit 7.
+const HANDLE: u32 = 0x0b;
+const VALUE: u32 = 0x04;
+const AUTH_FAIL: u32 = 0x0e;
+const POLICY_FAIL: u32 = 0x1d;
+const BAD_AUTH: u32 = 0x22;
+
+/// A failed command: which, and with what.
+pub(super) struct Failure {
+    command: &'static str,
+    pub(super) code: u32,
+    reason: String,
+}
+
+/// For `map_err`: remembers which command it was that failed.
+pub(super) fn in_command(command: &'static str) -> impl Fn(Error) -> Failure {
+    move |error| Failure {
+        command,
+        code: response_code(error),
+        reason: error.to_string(),
+    }
+}
+
+impl Failure {
+    /// Bit 7 and error number of a code that the TPM itself (or the kernel's resource manager,
+    /// layer 11) sent; `None` for errors of the library.
+    fn format_one(&self) -> Option<u32> {
+        let layer = self.code >> 16 & 0xff;
+        (self.code & 0x80 != 0 && (layer == 0 || layer == 11)).then_some(self.code & 0x3f)
+    }
+
+    /// No such object: TPM_RC_HANDLE.
+    pub(super) fn is_missing_handle(&self) -> bool {
+        self.format_one() == Some(HANDLE)
+    }
+
+    /// The PCRs are not those of the policy: TPM_RC_POLICY_FAIL when the object is used, or
+    /// TPM_RC_VALUE already from TPM2_PolicyPCR, which is told the digest it must find.
+    pub(super) fn is_policy_failure(&self) -> bool {
+        match self.format_one() {
+            Some(POLICY_FAIL) => true,
+            Some(VALUE) => self.command == "TPM2_PolicyPCR",
+            _ => false,
+        }
+    }
+
+    /// The hierarchy or key wants a password: TPM_RC_BAD_AUTH or TPM_RC_AUTH_FAIL.
+    pub(super) fn is_wrong_auth(&self) -> bool {
+        matches!(self.format_one(), Some(AUTH_FAIL | BAD_AUTH))
+    }
+
+    /// Something is wrong with a parameter (bit 6), here: with the blob handed in.
+    pub(super) fn is_about_parameter(&self) -> bool {
+        self.format_one().is_some() && self.code & 0x40 != 0
+    }
+
+    /// The words for "the TPM does not take this blob".
+    pub(super) fn not_ours(self) -> TpmError {
+        TpmError::NotOurs {
+            code: self.code,
+            reason: self.reason,
+        }
+    }
+}
+
+impl From<Failure> for TpmError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_policy_failure() {
+            return TpmError::PolicyFailed { code: failure.code };
+        }
+        TpmError::Command {
+            command: failure.command,
+            code: failure.code,
+            reason: failure.reason,
+        }
+    }
+}
+
+/// The number behind a library error; 0 when the library never asked the TPM.
+///
+/// tss-esapi keeps the number private and shows it only in the text of the inner type.
+fn response_code(error: Error) -> u32 {
+    let Error::Tss2Error(response) = error else {
+        return 0;
+    };
+    let text = match response {
+        Tss2ResponseCode::Success => return 0,
+        Tss2ResponseCode::FormatZero(code) => code.to_string(),
+        Tss2ResponseCode::FormatOne(code) => code.to_string(),
+    };
+    text.rsplit("0x")
+        .next()
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,168 @@
+//! Opens the TPM that a TCTI string names, and says clearly why there is none.
+//!
+//! `device:/dev/tpmrm0` is the kernel's resource manager, `swtpm:host=127.0.0.1,port=N` and
+//! `mssim:host=...,port=N` are simulators; both of the latter want their control port at N+1.
+//! A Unix socket (`swtpm:path=...`) cannot be had: tpm2-tss 4.1.3 knows it, but tss-esapi 7.7
+//! writes the string for the C library itself, and always as a host and a port.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    str::FromStr,
+};
+
+use tss_esapi::{
+    Context,
+    tcti_ldr::{DeviceConfig, NetworkTPMConfig, TctiNameConf},
+};
+
+use super::Tpm2;
+use crate::TpmError;
+
+/// Where the kernel lists TPMs and their major version.
+const SYSFS_TPM: &str = "/sys/class/tpm";
+
+impl Tpm2 {
+    /// Opens the TPM that `tcti` names: `device:PATH`, `swtpm:host=H,port=N`, `mssim:host=H,port=N`.
+    ///
+    /// # Errors
+    /// [`TpmError::BadParameter`] for another string, [`TpmError::Tpm12`] for the device of a
+    /// TPM 1.2, [`TpmError::Absent`] when nothing answers.
+    pub fn open(tcti: &str) -> Result<Self, TpmError> {
+        let config = parse(tcti)?;
+        if let Tcti::Device(path) = &config {
+            check_device(tcti, path, Path::new(SYSFS_TPM))?;
+        }
+        let absent = |error: tss_esapi::Error| TpmError::Absent {
+            tcti: tcti.into(),
+            reason: format!("it does not answer: {error}"),
+        };
+        let context = Context::new(config.for_library().map_err(absent)?).map_err(absent)?;
+        Ok(Tpm2 { context })
+    }
+}
+
+/// A TCTI string that has been understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Tcti<'a> {
+    Device(&'a str),
+    Swtpm(&'a str),
+    Mssim(&'a str),
+}
+
+impl Tcti<'_> {
+    fn for_library(&self) -> tss_esapi::Result<TctiNameConf> {
+        Ok(match self {
+            Tcti::Device(path) => TctiNameConf::Device(DeviceConfig::from_str(path)?),
+            Tcti::Swtpm(address) => TctiNameConf::Swtpm(NetworkTPMConfig::from_str(address)?),
+            Tcti::Mssim(address) => TctiNameConf::Mssim(NetworkTPMConfig::from_str(address)?),
+        })
+    }
+}
+
+fn parse(tcti: &str) -> Result<Tcti<'_>, TpmError> {
+    let unknown = || {
+        TpmError::BadParameter(format!(
+            "{tcti:?} is not a TPM address: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 \
+             or mssim:host=127.0.0.1,port=2321 is expected"
+        ))
+    };
+    let (kind, rest) = tcti.split_once(':').ok_or_else(unknown)?;
+    match kind {
+        "device" if rest.starts_with('/') && !rest.contains('\0') => Ok(Tcti::Device(rest)),
+        "swtpm" if is_address(rest) => Ok(Tcti::Swtpm(rest)),
+        "mssim" if is_address(rest) => Ok(Tcti::Mssim(rest)),
+        _ => Err(unknown()),
+    }
+}
+
+/// `host=H,port=N` in either order, each once: what tss-esapi would otherwise quietly ignore or
+/// replace by a default is refused here.
+fn is_address(text: &str) -> bool {
+    let (mut host, mut port) = (false, false);
+    for part in text.split(',') {
+        let fresh = match part.split_once('=') {
+            Some(("host", name)) if !name.is_empty() => !std::mem::replace(&mut host, true),
+            Some(("port", number))
+                if number
+                    .parse::<u16>()
+                    .is_ok_and(|n| (1..u16::MAX).contains(&n)) =>
+            {
+                !std::mem::replace(&mut port, true)
+            }
+            _ => false,
+        };
+        if !fresh {
+            return false;
+        }
+    }
+    host && port
+}
+
+/// The device must exist, be openable and not be a TPM 1.2, which has no resource manager
+/// device and answers a TPM 2.0 command with an error that means nothing to a person.
+fn check_device(tcti: &str, path: &str, sysfs: &Path) -> Result<(), TpmError> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let chip = name.replacen("tpmrm", "tpm", 1);
+    let version = fs::read_to_string(sysfs.join(&chip).join("tpm_version_major"));
+    if version.is_ok_and(|version| version.trim() == "1") {
+        return Err(TpmError::Tpm12 { tcti: tcti.into() });
+    }
+    // Opened and closed: the library's own error says nothing about the cause.
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(TpmError::Absent {
+            tcti: tcti.into(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_understood_exactly() {
+        assert_eq!(
+            parse("device:/dev/tpmrm0").unwrap(),
+            Tcti::Device("/dev/tpmrm0")
+        );
+        assert!(parse("swtpm:host=127.0.0.1,port=2321").is_ok());
+        assert!(parse("mssim:port=1,host=localhost").is_ok());
+        for wrong in [
+            "",
+            "device",
+            "device:",
+            "device:tpm0",
+            "swtpm",
+            "swtpm:",
+            "swtpm:port=1",
+            "swtpm:path=/run/tpm.sock",
+            "swtpm:host=a,port=0",
+            "swtpm:host=a,port=65535",
+            "swtpm:host=a,port=1,port=2",
+            "tabrmd:",
+            "swtpm:host=a,port=1,x=2",
+        ] {
+            assert!(
+                matches!(parse(wrong), Err(TpmError::BadParameter(_))),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_device_of_a_tpm_1_2_is_named_as_such() {
+        let sysfs = tempfile::tempdir().unwrap();
+        fs::create_dir(sysfs.path().join("tpm0")).unwrap();
+        fs::write(sysfs.path().join("tpm0/tpm_version_major"), "1\n").unwrap();
+        for path in ["/nonexistent/tpm0", "/nonexistent/tpmrm0"] {
+            let error = check_device("device:x", path, sysfs.path()).unwrap_err();
+            assert!(matches!(error, TpmError::Tpm12 { .. }), "{error}");
+        }
+        fs::write(sysfs.path().join("tpm0/tpm_version_major"), "2\n").unwrap();
+        let error = check_device("device:x", "/nonexistent/tpmrm0", sysfs.path()).unwrap_err();
+        assert!(matches!(error, TpmError::Absent { .. }), "{error}");
+    }
+}

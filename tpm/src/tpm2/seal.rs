@@ -1,0 +1,49 @@
+//! Sealing: the secret goes to the TPM encrypted and comes back wrapped under the storage key.
+
+use tss_esapi::{constants::SessionType, structures::SensitiveData};
+
+use super::{Tpm2, blob, failure::in_command, session::Encrypted};
+use crate::{PcrPolicy, Sealed, TpmError};
+
+/// MAX_SYM_DATA: the most that every TPM 2.0 can seal.
+pub(super) const MAX_SECRET: usize = 128;
+
+impl Tpm2 {
+    pub(super) fn seal_secret(
+        &mut self,
+        secret: &[u8],
+        policy: &PcrPolicy,
+    ) -> Result<Sealed, TpmError> {
+        const CREATE: &str = "TPM2_Create";
+        if secret.is_empty() || secret.len() > MAX_SECRET {
+            return Err(TpmError::BadParameter(format!(
+                "a secret of {} bytes can't be sealed: 1 to {MAX_SECRET} bytes fit",
+                secret.len()
+            )));
+        }
+        let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
+        let secret = SensitiveData::try_from(secret).map_err(in_command(CREATE))?;
+        self.with_srk(|tpm, srk| {
+            let parent = srk.handle;
+            tpm.with_session(
+                parent,
+                SessionType::Hmac,
+                Encrypted::Command,
+                |tpm, session| {
+                    let made = tpm
+                        .context
+                        .execute_with_session(Some(session), |context| {
+                            context.create(parent, template, None, Some(secret), None, None)
+                        })
+                        .map_err(in_command(CREATE))?;
+                    Ok(Sealed {
+                        public: blob::marshal_public(&made.out_public)
+                            .map_err(in_command(CREATE))?,
+                        private: blob::marshal_private(&made.out_private),
+                        parent: srk.name.clone(),
+                    })
+                },
+            )
+        })
+    }
+}

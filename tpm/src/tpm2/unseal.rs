@@ -1,0 +1,104 @@
+//! Unsealing: one policy session, salted to the checked storage key, that also encrypts the
+//! response.
+
+use tss_esapi::{
+    constants::SessionType,
+    handles::{KeyHandle, ObjectHandle},
+    interface_types::session_handles::PolicySession,
+    structures::Digest,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Tpm2, blob,
+    failure::{PCR_CHANGED, in_command},
+    pcr::{ATTEMPTS, selection},
+    seal::MAX_SECRET,
+    session::Encrypted,
+};
+use crate::{Bank, Name, PcrPolicy, Sealed, TpmError};
+
+const POLICY_PCR: &str = "TPM2_PolicyPCR";
+const UNSEAL: &str = "TPM2_Unseal";
+
+impl Tpm2 {
+    /// The object is loaded before the policy is evaluated, so that as little time as possible
+    /// passes between TPM2_PolicyPCR and TPM2_Unseal. A PCR of any number that is extended in
+    /// between (the kernel's IMA does that) voids the session: then it is done again.
+    pub(super) fn unseal_secret(
+        &mut self,
+        sealed: &Sealed,
+        policy: &PcrPolicy,
+        pinned_srk: Option<&Name>,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        if let Some(pinned) = pinned_srk.filter(|pinned| **pinned != sealed.parent) {
+            return Err(TpmError::NotOurs {
+                code: 0,
+                reason: format!(
+                    "it was sealed under the storage root key {}, but {pinned} is pinned",
+                    sealed.parent
+                ),
+            });
+        }
+        let (private, public) = blob::parse(sealed)?;
+        self.with_srk_named(&sealed.parent, |tpm, srk| {
+            let parent = srk.handle;
+            let object = tpm
+                .with_password(|context| context.load(parent, private, public))
+                .map_err(in_command("TPM2_Load"))
+                .map_err(|failure| {
+                    if failure.is_about_parameter() {
+                        failure.not_ours()
+                    } else {
+                        failure.into()
+                    }
+                })?;
+            tpm.then_flush(object.into(), |tpm| {
+                for _ in 0..ATTEMPTS {
+                    match tpm.try_unseal(parent, object.into(), policy) {
+                        Err(TpmError::Command {
+                            code: PCR_CHANGED, ..
+                        }) => {}
+                        done => return done,
+                    }
+                }
+                Err(TpmError::PcrsKeepChanging { attempts: ATTEMPTS })
+            })
+        })
+    }
+
+    fn try_unseal(
+        &mut self,
+        parent: KeyHandle,
+        object: ObjectHandle,
+        policy: &PcrPolicy,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        let pcrs = selection(Bank::Sha256, policy.pcrs())?;
+        // With the expected digest the TPM refuses here, before the object is touched.
+        let expected =
+            Digest::try_from(policy.pcr_digest().to_vec()).map_err(in_command(POLICY_PCR))?;
+        self.with_session(
+            parent,
+            SessionType::Policy,
+            Encrypted::Response,
+            |tpm, session| {
+                let policy_session =
+                    PolicySession::try_from(session).map_err(in_command(POLICY_PCR))?;
+                tpm.context
+                    .policy_pcr(policy_session, expected, pcrs)
+                    .map_err(in_command(POLICY_PCR))?;
+                let secret = tpm
+                    .context
+                    .execute_with_session(Some(session), |context| context.unseal(object))
+                    .map_err(in_command(UNSEAL))?;
+                if secret.len() > MAX_SECRET {
+                    return Err(TpmError::BadAnswer {
+                        command: UNSEAL,
+                        reason: format!("{} bytes where at most {MAX_SECRET} fit", secret.len()),
+                    });
+                }
+                Ok(Zeroizing::new(secret.to_vec()))
+            },
+        )
+    }
+}
