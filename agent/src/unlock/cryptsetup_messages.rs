@@ -7,7 +7,8 @@ use std::{
     ffi::{CStr, c_char, c_int, c_void},
 };
 
-use libcryptsetup_rs::set_log_callback;
+use libcryptsetup_rs::{LibcryptErr, set_log_callback};
+use nix::errno::Errno;
 
 /// CRYPT_LOG_ERROR of libcryptsetup.h.
 const LOG_ERROR: c_int = 1;
@@ -38,4 +39,18 @@ pub(crate) fn collect<T>(work: impl FnOnce() -> T) -> (T, String) {
     LAST.with_borrow_mut(String::clear);
     let result = work();
     (result, LAST.with_borrow(String::clone))
+}
+
+/// The system's error number behind a failure of libcryptsetup.
+pub(crate) fn errno(error: &LibcryptErr) -> Option<Errno> {
+    match error {
+        LibcryptErr::IOError(error) => error.raw_os_error().map(Errno::from_raw),
+        _ => None,
+    }
+}
+
+/// A failure in words: the system's, and what libcryptsetup said in parentheses.
+pub(crate) fn in_words(error: &LibcryptErr, said: &str) -> String {
+    let reason = errno(error).map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
+    if said.is_empty() { reason } else { format!("{reason} ({said})") }
 }

@@ -9,6 +9,8 @@
 
 mod binary_header;
 mod cryptsetup_messages;
+pub mod enrolment;
+pub mod expected_pcrs;
 mod explain;
 mod header;
 mod header_check;

@@ -53,14 +53,12 @@ pub enum OpenError {
     #[error("{device}: is in use by something else (mounted, or part of another mapping)", device = .0.display())]
     Busy(PathBuf),
     /// Another failure of libcryptsetup or the kernel.
-    #[error("{device}: could not be opened: {reason}{said}", device = .device.display())]
+    #[error("{device}: could not be opened: {reason}", device = .device.display())]
     Failed {
         /// The device.
         device: PathBuf,
-        /// What the system said.
+        /// What the system and libcryptsetup said.
         reason: String,
-        /// What libcryptsetup said, in parentheses; may be empty.
-        said: String,
     },
 }
 
@@ -141,11 +139,7 @@ fn explain(
     keyslot: Option<u32>,
 ) -> OpenError {
     let device = device.to_owned();
-    let errno = match error {
-        LibcryptErr::IOError(error) => error.raw_os_error().map(Errno::from_raw),
-        _ => None,
-    };
-    match (errno, name) {
+    match (cryptsetup_messages::errno(error), name) {
         (Some(Errno::EPERM), _) => {
             let keyslot = keyslot.map_or_else(
                 || "any keyslot".to_owned(),
@@ -155,15 +149,7 @@ fn explain(
         }
         (Some(Errno::EEXIST), Some(name)) => OpenError::NameInUse(name.to_owned()),
         (Some(Errno::EBUSY), _) => OpenError::Busy(device),
-        (errno, _) => OpenError::Failed {
-            device,
-            reason: errno.map_or_else(|| error.to_string(), |errno| errno.desc().to_owned()),
-            said: if said.is_empty() {
-                String::new()
-            } else {
-                format!(" ({said})")
-            },
-        },
+        _ => OpenError::Failed { device, reason: cryptsetup_messages::in_words(error, said) },
     }
 }
 

@@ -1,0 +1,214 @@
+//! Enrols a launch: a fresh boot secret, its keyslot, its sealed record.
+
+use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
+
+use tpm::{PcrIndex, PcrPolicy, PcrValues, Tpm};
+use zeroize::Zeroizing;
+
+use super::{
+    EnrolmentError,
+    editor::Editor,
+    pending::{Leftover, Pending, PendingKdf, find_leftovers},
+    recovery_key::{self, RecoveryKey},
+    volume_lock::VolumeLock,
+};
+use crate::unlock::{
+    header::VolumeHeader,
+    identity::VolumeIdentity,
+    open::test_passphrase,
+    record::{RecordError, RecordParts, SealedRecord, TokenId, find_records},
+    secret::{BootSecret, SecretError},
+    swap::SwapSpec,
+};
+
+const KEYSLOTS: u32 = 32;
+/// The library's minimum; to it a random number below 1024 is added ([`Pending`]).
+const MIN_ITERATIONS: u32 = 1000;
+/// Memory of a recovery key's Argon2id in KiB; to it a random number below 1024 is added.
+const RECOVERY_MEMORY_KIB: u32 = 256 * 1024;
+
+/// What is to be enrolled.
+#[derive(Clone, Debug)]
+pub struct EnrollRequest {
+    /// PCR values of the approved launch, without the latch.
+    pub expected: PcrValues,
+    /// A note for people.
+    pub label: String,
+    /// Swap under a random key.
+    pub swap: Option<SwapSpec>,
+    /// Words for what is measured into a register.
+    pub components: BTreeMap<PcrIndex, String>,
+    /// Seconds since 1970.
+    pub created: u64,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The token.
+    pub token: TokenId,
+    /// The keyslot.
+    pub keyslot: u32,
+}
+
+/// A volume that is locked and unlocked at once: locked against other writers, and its
+/// volume key known.
+pub struct Enrolment {
+    device: PathBuf,
+    volume: VolumeIdentity,
+    editor: Editor,
+    volume_key: Zeroizing<Vec<u8>>,
+    leftovers: Vec<Leftover>,
+    _lock: VolumeLock,
+}
+
+impl Enrolment {
+    /// Locks the device, checks its header and gets the volume key by an existing passphrase.
+    /// Then removes what an interrupted run left behind. Nothing else is written.
+    pub fn begin(device: &Path, existing_passphrase: &[u8]) -> Result<Self, EnrolmentError> {
+        // Reading comes first: "is not LUKS2" says more than "cannot be written".
+        let header = VolumeHeader::read(device)?;
+        header.check()?;
+        let lock = VolumeLock::acquire(device)?;
+        let header = VolumeHeader::read(device)?;
+        let volume = header.check()?;
+        let mut editor = Editor::open(device)?;
+        let length = volume.key_bytes as usize;
+        let volume_key = editor.volume_key(existing_passphrase, length)?;
+        let leftovers = find_leftovers(&header);
+        for leftover in &leftovers {
+            if let Some(keyslot) = leftover.keyslot {
+                editor.remove_keyslot(keyslot)?;
+            }
+            editor.remove_token(leftover.token)?;
+        }
+        Ok(Enrolment { device: device.into(), volume, editor, volume_key, leftovers, _lock: lock })
+    }
+
+    /// What an interrupted run had left behind; it is removed already.
+    pub fn removed_leftovers(&self) -> &[Leftover] {
+        &self.leftovers
+    }
+
+    /// The volume.
+    pub const fn volume(&self) -> &VolumeIdentity {
+        &self.volume
+    }
+
+    /// Seals a fresh boot secret to the expected values and enrols it.
+    pub fn enroll(
+        &mut self,
+        tpm: &mut dyn Tpm,
+        request: EnrollRequest,
+    ) -> Result<Enrolled, EnrolmentError> {
+        let secret = BootSecret::generate()?;
+        let mut expected = request.expected;
+        let open_latch = vec![0; expected.bank().digest_len()];
+        let bad_values = |error: String| EnrolmentError::Record(RecordError::Damaged(error));
+        expected.insert(PcrIndex::LATCH, open_latch).map_err(|e| bad_values(e.to_string()))?;
+        let policy = PcrPolicy::new(expected.clone())
+            .ok_or_else(|| bad_values("its PCR values make no policy".into()))?;
+        let sealed = tpm.seal(secret.as_bytes(), &policy)?;
+        let pending = self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
+        let parts = RecordParts {
+            keyslot: pending.keyslot,
+            volume: self.volume.clone(),
+            expected,
+            sealed,
+            label: request.label,
+            swap: request.swap,
+            created: request.created,
+            components: request.components,
+        };
+        let token = SealedRecord::new(parts, &secret)?.to_token()?;
+        let passphrase = secret.volume_passphrase(&self.volume);
+        let id = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
+        let enrolled = Enrolled { token: id, keyslot: pending.keyslot };
+        self.verify(enrolled, &passphrase)?;
+        Ok(enrolled)
+    }
+
+    /// Adds a recovery key. `show` hands it to its owner; when that fails, or the program
+    /// is killed before it is done, the key is (or will be) removed.
+    pub fn add_recovery_key(
+        &mut self,
+        show: impl FnOnce(&RecoveryKey) -> io::Result<()>,
+    ) -> Result<Enrolled, EnrolmentError> {
+        let key = RecoveryKey::generate()?;
+        let memory = RECOVERY_MEMORY_KIB + random_below_1024()?;
+        let pending = self.announce(PendingKdf::Argon2id(memory))?;
+        let token = recovery_key::token(pending.keyslot);
+        let id =
+            self.make_keyslot(pending, key.text().as_bytes(), |()| show(&key), &token)?;
+        Ok(Enrolled { token: id, keyslot: pending.keyslot })
+    }
+
+    /// Chooses the keyslot.
+    fn announce(&self, kdf: PendingKdf) -> Result<Pending, EnrolmentError> {
+        let header = VolumeHeader::read(&self.device)?;
+        let taken = &header.metadata().keyslots;
+        let keyslot = (0..KEYSLOTS)
+            .find(|number| !taken.contains_key(number))
+            .ok_or_else(|| EnrolmentError::NoFreeKeyslot(self.device.clone()))?;
+        Ok(Pending { keyslot, kdf })
+    }
+
+    /// The transaction: pending token, keyslot, `before_commit`, final token. Undone on error.
+    fn make_keyslot(
+        &mut self,
+        pending: Pending,
+        passphrase: &[u8],
+        before_commit: impl FnOnce(()) -> io::Result<()>,
+        token: &serde_json::Value,
+    ) -> Result<TokenId, EnrolmentError> {
+        let id = self.editor.add_token(&pending.to_token())?;
+        let added =
+            self.editor.add_keyslot(pending.keyslot, &self.volume_key, passphrase, pending.kdf);
+        let committed = added.and_then(|()| {
+            before_commit(()).map_err(EnrolmentError::RecoveryKeyNotShown)?;
+            self.editor.replace_token(id, token)
+        });
+        if let Err(error) = committed {
+            // The first failure is the one to report; what cannot be undone now is a
+            // leftover, which the next run removes.
+            if let Err(undo) = self.undo(id) {
+                log::warn!("{}: undoing failed, too: {undo}", self.device.display());
+            }
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    fn undo(&mut self, id: TokenId) -> Result<(), EnrolmentError> {
+        let header = VolumeHeader::read(&self.device)?;
+        let leftovers = find_leftovers(&header);
+        if let Some(leftover) = leftovers.iter().find(|leftover| leftover.token == id) {
+            if let Some(keyslot) = leftover.keyslot {
+                self.editor.remove_keyslot(keyslot)?;
+            }
+            self.editor.remove_token(id)?;
+        }
+        Ok(())
+    }
+
+    /// Reads everything back as the boot will, and opens the keyslot.
+    fn verify(&self, enrolled: Enrolled, passphrase: &[u8]) -> Result<(), EnrolmentError> {
+        let not_verified =
+            |reason: String| EnrolmentError::NotVerified { device: self.device.clone(), reason };
+        let header = VolumeHeader::read(&self.device)?;
+        let record = find_records(&header).into_iter().find(|(id, _)| *id == enrolled.token);
+        match record {
+            Some((_, Ok(_))) => {}
+            Some((_, Err(error))) => return Err(not_verified(error.to_string())),
+            None => return Err(not_verified("the token is not there".into())),
+        }
+        test_passphrase(&header, passphrase, Some(enrolled.keyslot))
+            .map_err(|error| not_verified(error.to_string()))?;
+        Ok(())
+    }
+}
+
+fn random_below_1024() -> Result<u32, SecretError> {
+    let number = getrandom::u32().map_err(SecretError::NoRandomness)?;
+    Ok(number % 1024)
+}

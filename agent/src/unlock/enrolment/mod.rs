@@ -1,0 +1,94 @@
+//! What `taoboot` writes into a LUKS2 header: keyslots and their records.
+//!
+//! Each change is a small transaction in the header itself. A token of type
+//! `taoboot-pending` announces the keyslot that is about to be made and how to recognise
+//! it; then the keyslot is added; then one write of the header turns that token into the
+//! record. A kill at any moment leaves the volume with every keyslot it had, and at most a
+//! pending token with its keyslot, which the next run finds and removes.
+
+mod editor;
+mod enroll;
+mod pending;
+mod recovery_key;
+mod volume_lock;
+mod wipe;
+
+use std::{io, path::PathBuf};
+
+use tpm::TpmError;
+
+use super::{
+    header::HeaderError, open::OpenError, record::RecordError, secret::SecretError,
+};
+
+pub use enroll::{EnrollRequest, Enrolled, Enrolment};
+pub use pending::{Leftover, PENDING_TYPE, find_leftovers};
+pub use recovery_key::{RECOVERY_TYPE, RecoveryKey, RecoveryKeyError, find_recovery_keys};
+pub use wipe::{WipeRequest, Wiped, wipe};
+
+/// Why a volume was not changed, or not completely.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrolmentError {
+    /// The header cannot be read or is refused.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The device cannot be written.
+    #[error("{device}: cannot be opened for writing: {source}", device = .device.display())]
+    NotWritable {
+        /// The device.
+        device: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process holds a lock.
+    #[error("{device}: is busy: another program (cryptsetup, taoboot, a virtual machine) has it locked; try again when it is done", device = .0.display())]
+    Busy(PathBuf),
+    /// The existing passphrase is wrong.
+    #[error(transparent)]
+    Passphrase(OpenError),
+    /// All 32 keyslots or the keyslots area are taken.
+    #[error("{device}: all keyslots are taken: remove one with `taoboot wipe` or `cryptsetup luksKillSlot`", device = .0.display())]
+    NoFreeKeyslot(PathBuf),
+    /// The TPM failed.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// No boot secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The record cannot be made.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// libcryptsetup failed.
+    #[error("{device}: {doing} failed: {reason}", device = .device.display())]
+    Cryptsetup {
+        /// The device.
+        device: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the library said.
+        reason: String,
+    },
+    /// Reading back what was written gave something else.
+    #[error("{device}: what was written does not read back ({reason}): check the disk, and enroll again", device = .device.display())]
+    NotVerified {
+        /// The device.
+        device: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The recovery key could not be shown to its owner; it was removed again.
+    #[error("the recovery key could not be handed out, so it was removed again: {0}")]
+    RecoveryKeyNotShown(io::Error),
+    /// Wiping would lock the owner out.
+    #[error("{device}: this would leave no other keyslot, and the data could never be read again: add a passphrase with `cryptsetup luksAddKey`, or say --force", device = .0.display())]
+    LastKeyslot(PathBuf),
+    /// There is no such record.
+    #[error("{device}: has no taoboot record {number}; `taoboot status` lists them", device = .device.display())]
+    NoSuchRecord {
+        /// The device.
+        device: PathBuf,
+        /// The number asked for.
+        number: u32,
+    },
+}
