@@ -1,0 +1,17 @@
+//! The `image` verb alone, for trying it without the rest of xtask.
+
+fn main() -> anyhow::Result<()> {
+    #[derive(argh::FromArgs)]
+    /// The `image` verb alone.
+    struct Alone {
+        #[argh(subcommand)]
+        verb: Verb,
+    }
+    #[derive(argh::FromArgs)]
+    #[argh(subcommand)]
+    enum Verb {
+        Image(mkinitramfs::image::ImageCommand),
+    }
+    let Verb::Image(command) = argh::from_env::<Alone>().verb;
+    command.run()
+}

@@ -1,0 +1,193 @@
+//! Building an image: gather, check, pack, write; and the summary of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::compress::compress;
+use super::modules::plan::{Drivers, Plan};
+use super::modules::tree::ModuleTree;
+use super::modules::{file, firmware, host};
+use super::options::ImageCommand;
+use super::tree::{Node, Tree};
+use super::{agent, microcode, output};
+
+/// Largest file that `--add` takes.
+const MAX_ADDED: u64 = 1 << 30;
+
+/// What was built.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The image's path.
+    pub output: PathBuf,
+    /// Kernel version.
+    pub kernel: String,
+    /// SHA-256 of the image, lower-case hex.
+    pub sha256: String,
+    /// Size of the image in bytes.
+    pub size: u64,
+    /// Size of the main archive before compression, in bytes.
+    pub unpacked_size: u64,
+    /// Compression of the main archive.
+    pub compression: &'static str,
+    /// Number of entries of the main archive.
+    pub entries: usize,
+    /// Names of the modules in it.
+    pub modules: Vec<String>,
+    /// Paths of the firmware in it.
+    pub firmware: Vec<String>,
+    /// Firmware that modules name and that was not found.
+    pub firmware_missing: Vec<String>,
+    /// Time taken, in seconds.
+    pub seconds: f64,
+}
+
+/// Builds the image that `command` describes.
+///
+/// # Errors
+/// Anything that is missing, damaged or refused, in one sentence; the old image,
+/// if any, is untouched then.
+pub fn build(command: &ImageCommand) -> Result<Summary> {
+    let started = Instant::now();
+    let output = command.output.as_deref().ok_or_else(|| {
+        anyhow!("--output is missing: name the file to write the image to")
+    })?;
+    let agent_path = command.agent.as_deref().ok_or_else(|| {
+        anyhow!("--agent is missing: name the static program to put in as /init")
+    })?;
+    let config = command.config.as_deref().ok_or_else(|| {
+        anyhow!("--config is missing: name the agent's config, which becomes /etc/taoboot.toml")
+    })?;
+    if command.generic && command.host_only {
+        bail!("--generic and --host-only exclude each other; give one of them");
+    }
+    let kernel = kernel_version(command.kernel.as_deref())?;
+
+    let mut tree = Tree::skeleton()?;
+    let init = agent::load(agent_path)?;
+    tree.insert("init", Node::File { mode: 0o755, data: init })?;
+    let text = fs::read(config)
+        .with_context(|| format!("cannot read --config {}", config.display()))?;
+    agent::check_config(agent_path, config)?;
+    tree.insert("etc/taoboot.toml", Node::File { mode: 0o644, data: text })?;
+
+    let folder = match &command.modules_dir {
+        Some(folder) => folder.clone(),
+        None => Path::new("/lib/modules").join(&kernel),
+    };
+    let known = ModuleTree::read(&folder, &kernel)?;
+    let plan = Plan::new(&known, &kernel, &command.module, &drivers(command)?)?;
+    let named = add_modules(&mut tree, &known, &plan)?;
+    let firmware_folder =
+        command.firmware_dir.clone().unwrap_or_else(|| PathBuf::from("/lib/firmware"));
+    let firmware = firmware::collect(&firmware_folder, &named)?;
+    for (name, data) in &firmware.found {
+        tree.insert(
+            &format!("lib/firmware/{name}"),
+            Node::File { mode: 0o644, data: data.clone() },
+        )?;
+    }
+    tree.insert(
+        "etc/taoboot.modules",
+        Node::File { mode: 0o644, data: plan.to_text().into_bytes() },
+    )?;
+    for added in &command.add {
+        add_file(&mut tree, added)?;
+    }
+
+    let mut image = match &command.microcode {
+        Some(path) => microcode::early_archive(path)?,
+        None => Vec::new(),
+    };
+    let archive = tree.to_newc()?;
+    image.extend_from_slice(&compress(command.compress, &archive)?);
+    output::replace(output, &image)?;
+
+    Ok(Summary {
+        output: output.to_path_buf(),
+        kernel,
+        sha256: hex::encode(Sha256::digest(&image)),
+        size: u64::try_from(image.len())?,
+        unpacked_size: u64::try_from(archive.len())?,
+        compression: command.compress.name(),
+        entries: tree.len(),
+        modules: plan.modules.keys().cloned().collect(),
+        firmware: firmware.found.keys().cloned().collect(),
+        firmware_missing: firmware.missing.into_iter().collect(),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// The given version, or that of the running kernel.
+fn kernel_version(given: Option<&str>) -> Result<String> {
+    let version = match given {
+        Some(version) => version.to_owned(),
+        None => fs::read_to_string("/proc/sys/kernel/osrelease")
+            .context("cannot read the running kernel's version; give --kernel")?
+            .trim()
+            .to_owned(),
+    };
+    // It becomes a folder's name in the image and a word of the plan.
+    let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~-".contains(&byte);
+    if version.is_empty() || version.starts_with('.') || !version.bytes().all(clean) {
+        bail!("--kernel {version:?} is no kernel version; it looks like 6.1.0-56-amd64");
+    }
+    Ok(version)
+}
+
+fn drivers(command: &ImageCommand) -> Result<Drivers> {
+    if command.generic {
+        return Ok(Drivers::Generic);
+    }
+    if !command.host_only {
+        return Ok(Drivers::Minimal);
+    }
+    match &command.sysfs {
+        // Another machine's sysfs says nothing about what is mounted there.
+        Some(sysfs) => host::read(sysfs, ""),
+        None => {
+            let mounts = fs::read_to_string("/proc/self/mounts")
+                .context("cannot read /proc/self/mounts to find the root file system")?;
+            host::read(Path::new("/sys"), &mounts)
+        }
+    }
+}
+
+/// Puts the plan's modules into the tree and returns the firmware they name.
+fn add_modules(tree: &mut Tree, known: &ModuleTree, plan: &Plan) -> Result<BTreeSet<String>> {
+    let mut firmware = BTreeSet::new();
+    tree.insert(&format!("lib/modules/{}", plan.kernel), Node::Directory)?;
+    for (path, _) in plan.modules.values() {
+        let data = file::read_module(&known.folder.join(path))?;
+        firmware.extend(file::firmware_names(&data));
+        tree.insert(
+            &format!("lib/modules/{}/{}", plan.kernel, file::image_path(path)),
+            Node::File { mode: 0o644, data },
+        )?;
+    }
+    Ok(firmware)
+}
+
+/// Adds one `FILE:PATH`. The mode is 0755 for a program, 0644 for anything else.
+fn add_file(tree: &mut Tree, added: &str) -> Result<()> {
+    let (from, to) = added
+        .rfind(":/")
+        .and_then(|colon| Some((added.get(..colon)?, added.get(colon + 2..)?)))
+        .filter(|(from, _)| !from.is_empty())
+        .ok_or_else(|| {
+            anyhow!("--add {added} is not FILE:PATH with an absolute PATH, as in a.crt:/etc/a.crt")
+        })?;
+    let found = fs::metadata(from).with_context(|| format!("--add: cannot read {from}"))?;
+    if !found.is_file() || found.len() > MAX_ADDED {
+        bail!("--add: {from} is no regular file of at most {MAX_ADDED} bytes");
+    }
+    let data = fs::read(from).with_context(|| format!("--add: cannot read {from}"))?;
+    let mode = if found.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+    tree.insert(to, Node::File { mode, data }).with_context(|| format!("--add {added}"))
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask image`: the initramfs builder, and a viewer for anybody's images.
+//!
+//! The builder turns the static agent, its measured config and the modules a boot
+//! needs into one cpio archive whose bytes depend on nothing else. What the agent
+//! reads of it is `/etc/taoboot.toml` and `/etc/taoboot.modules` (see
+//! [`modules::plan`]).
+
+pub mod agent;
+pub mod build;
+pub mod compress;
+pub mod decompress;
+pub mod microcode;
+pub mod modules;
+pub mod options;
+pub mod output;
+pub mod tree;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+pub use self::build::Summary;
+pub use self::options::ImageCommand;
+use self::options::Look;
+
+impl ImageCommand {
+    /// Whether an image is to be built and no `--agent` is named: the caller builds
+    /// the agent then and calls [`Self::set_agent`].
+    #[must_use]
+    pub fn needs_agent(&self) -> bool {
+        self.look.is_none() && self.agent.is_none()
+    }
+
+    /// Sets the program that becomes /init.
+    pub fn set_agent(&mut self, path: PathBuf) {
+        self.agent = Some(path);
+    }
+
+    /// Does what the command line says and prints the result.
+    ///
+    /// # Errors
+    /// One sentence for a person; also that two compared images differ.
+    pub fn run(self) -> Result<()> {
+        match &self.look {
+            Some(Look::List(_) | Look::Cat(_) | Look::Extract(_) | Look::Diff(_)) => todo_look(),
+            None => {
+                let summary = build::build(&self)?;
+                report(&summary, self.json, self.verbose)
+            }
+        }
+    }
+}
+
+fn todo_look() -> Result<()> {
+    anyhow::bail!("the viewer is not in this build yet")
+}
+
+fn report(summary: &Summary, json: bool, verbose: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(summary)?);
+        return Ok(());
+    }
+    if verbose {
+        for name in &summary.firmware_missing {
+            println!("firmware not found: {name}");
+        }
+    }
+    println!(
+        "{}: {} entries, {} modules for {}, {} firmware files, {} bytes ({} of {}), {:.2} s",
+        summary.output.display(),
+        summary.entries,
+        summary.modules.len(),
+        summary.kernel,
+        summary.firmware.len(),
+        summary.size,
+        summary.compression,
+        summary.unpacked_size,
+        summary.seconds,
+    );
+    Ok(())
+}

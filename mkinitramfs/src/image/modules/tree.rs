@@ -1,0 +1,163 @@
+//! The folder /lib/modules/VERSION as one value: every file of it that says
+//! something about a module, parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+
+use super::alias::{self, Alias, SoftDep};
+use super::dep::{self, Module};
+use super::name::{alias_matches, nearest, normalize};
+
+/// What a name stands for in one kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// These loadable modules: one by name, or all that an alias names.
+    Modules(Vec<String>),
+    /// Part of the kernel itself, under this name.
+    Builtin(String),
+    /// Nothing.
+    Nowhere,
+}
+
+/// The modules of one kernel.
+#[derive(Debug, Default)]
+pub struct ModuleTree {
+    /// The folder that holds modules.dep.
+    pub folder: PathBuf,
+    /// Loadable modules by name.
+    pub modules: BTreeMap<String, Module>,
+    /// Names of what is built in.
+    pub builtin: BTreeSet<String>,
+    /// Aliases of loadable modules.
+    pub aliases: Vec<Alias>,
+    /// Aliases of what is built in.
+    pub builtin_aliases: Vec<Alias>,
+    /// Soft dependencies by module name.
+    pub softdeps: BTreeMap<String, SoftDep>,
+}
+
+impl ModuleTree {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// The folder, modules.dep or modules.builtin is missing or unreadable, or a
+    /// line of modules.dep makes no sense.
+    pub fn read(folder: &Path, kernel: &str) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(anyhow!(
+                "{} is not there: install the modules of kernel {kernel}, or name another \
+                 kernel with --kernel or another folder with --modules-dir",
+                folder.display()
+            ));
+        }
+        let text = |name: &str| -> Result<Option<String>> {
+            let path = folder.join(name);
+            match fs::read(&path) {
+                Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+            }
+        };
+        let required = |name: &str, remedy: &str| -> Result<String> {
+            text(name)?.ok_or_else(|| {
+                anyhow!("{} is missing: {remedy}", folder.join(name).display())
+            })
+        };
+        let deps = required("modules.dep", &format!("run depmod {kernel}"))?;
+        let modules = dep::parse(&deps)
+            .with_context(|| format!("{} is damaged", folder.join("modules.dep").display()))?;
+        let mut builtin = alias::parse_builtin(&required(
+            "modules.builtin",
+            "it comes with the kernel's modules and says which are built in; install them again",
+        )?);
+        let modinfo = text("modules.builtin.modinfo")?.unwrap_or_default();
+        let (names, builtin_aliases) = alias::parse_builtin_modinfo(modinfo.as_bytes());
+        builtin.extend(names);
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            modules,
+            builtin,
+            aliases: alias::parse_aliases(&text("modules.alias")?.unwrap_or_default()),
+            builtin_aliases,
+            softdeps: alias::parse_softdeps(&text("modules.softdep")?.unwrap_or_default()),
+        })
+    }
+
+    /// What `name`, a module's name or an alias such as `crypto-aes`, stands for.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Found {
+        let normal = normalize(name);
+        if self.modules.contains_key(&normal) {
+            return Found::Modules(vec![normal]);
+        }
+        if self.builtin.contains(&normal) {
+            return Found::Builtin(normal);
+        }
+        let mut found = self.matching(name);
+        // Code for one kind of CPU does not stand for the thing itself where
+        // there is code for every CPU.
+        let portable: Vec<String> =
+            found.iter().filter(|name| !self.is_cpu_specific(name)).cloned().collect();
+        if !portable.is_empty() {
+            return Found::Modules(portable);
+        }
+        if let Some(alias) = self
+            .builtin_aliases
+            .iter()
+            .find(|alias| alias_matches(&alias.pattern, name))
+        {
+            return Found::Builtin(alias.name.clone());
+        }
+        if found.is_empty() {
+            Found::Nowhere
+        } else {
+            found.dedup();
+            Found::Modules(found)
+        }
+    }
+
+    /// Loadable modules with an alias that matches `modalias`, sorted.
+    #[must_use]
+    pub fn matching(&self, modalias: &str) -> Vec<String> {
+        let found: BTreeSet<&str> = self
+            .aliases
+            .iter()
+            .filter(|alias| alias_matches(&alias.pattern, modalias))
+            .map(|alias| alias.name.as_str())
+            .filter(|name| self.modules.contains_key(*name))
+            .collect();
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Whether the module's init refuses on CPUs that lack a feature: it says so
+    /// with a `cpu:` alias.
+    #[must_use]
+    pub fn is_cpu_specific(&self, name: &str) -> bool {
+        self.aliases
+            .iter()
+            .any(|alias| alias.name == name && alias.pattern.starts_with("cpu:"))
+    }
+
+    /// The error for a name that stands for nothing, with the nearest names.
+    #[must_use]
+    pub fn nowhere(&self, name: &str, why: &str) -> anyhow::Error {
+        let normal = normalize(name);
+        let near = nearest(
+            &normal,
+            self.modules.keys().chain(&self.builtin).map(String::as_str),
+        );
+        let hint = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; the nearest names are {}", near.join(", "))
+        };
+        anyhow!(
+            "{why}: {name} is neither a module nor built in, looked for in {}{hint}",
+            self.folder.display()
+        )
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line of `cargo xtask image`.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use super::compress::Compression;
+
+/// Build an initramfs with the static agent as /init, or look inside one.
+///
+/// Neither --generic nor --host-only gives a minimal image: device mapper, the
+/// cipher of LUKS2, the TPM, ext4, and what --module names.
+#[derive(FromArgs, Debug, Default)]
+#[argh(subcommand, name = "image")]
+pub struct ImageCommand {
+    /// look inside an image instead of building one
+    #[argh(subcommand)]
+    pub look: Option<Look>,
+    /// kernel version (default: the running kernel)
+    #[argh(option, arg_name = "version")]
+    pub kernel: Option<String>,
+    /// folder with modules.dep (default: /lib/modules/VERSION)
+    #[argh(option, arg_name = "dir")]
+    pub modules_dir: Option<PathBuf>,
+    /// folder with firmware files (default: /lib/firmware)
+    #[argh(option, arg_name = "dir")]
+    pub firmware_dir: Option<PathBuf>,
+    /// config of the agent, measured as /etc/taoboot.toml
+    #[argh(option, arg_name = "file")]
+    pub config: Option<PathBuf>,
+    /// FILE:PATH, a file to put into the image at the absolute PATH; repeatable
+    #[argh(option, arg_name = "file:path")]
+    pub add: Vec<String>,
+    /// a module to load at start; a root file system's name replaces ext4;
+    /// repeatable
+    #[argh(option, arg_name = "name")]
+    pub module: Vec<String>,
+    /// all drivers that a root disk, a TPM or a keyboard may need, loaded by
+    /// device
+    #[argh(switch)]
+    pub generic: bool,
+    /// of these, only the drivers that this machine's devices ask for
+    #[argh(switch)]
+    pub host_only: bool,
+    /// sysfs to look at for --host-only (default: /sys)
+    #[argh(option, arg_name = "dir")]
+    pub sysfs: Option<PathBuf>,
+    /// CPU microcode, raw as its vendor ships it, put before the main archive
+    #[argh(option, arg_name = "file")]
+    pub microcode: Option<PathBuf>,
+    /// zstd (default), gzip, xz, lz4 or none
+    #[argh(option, arg_name = "form", default = "Compression::Zstd")]
+    pub compress: Compression,
+    /// static program to put in as /init (default: the agent, built by xtask)
+    #[argh(option, arg_name = "file")]
+    pub agent: Option<PathBuf>,
+    /// image to write; an existing one is replaced as a whole
+    #[argh(option, arg_name = "file")]
+    pub output: Option<PathBuf>,
+    /// print the summary as JSON
+    #[argh(switch)]
+    pub json: bool,
+    /// say more, such as which firmware was not found
+    #[argh(switch, short = 'v')]
+    pub verbose: bool,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::Zstd
+    }
+}
+
+/// What to do with an existing image.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum Look {
+    /// List.
+    List(List),
+    /// Print a file.
+    Cat(Cat),
+    /// Unpack.
+    Extract(Extract),
+    /// Compare.
+    Diff(Diff),
+}
+
+/// List the entries of an image: any tool's, with microcode and any compression.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "ls")]
+pub struct List {
+    /// the image
+    #[argh(positional)]
+    pub image: PathBuf,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Print a file of an image.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "cat")]
+pub struct Cat {
+    /// the image
+    #[argh(positional)]
+    pub image: PathBuf,
+    /// path of the file inside it
+    #[argh(positional)]
+    pub path: String,
+}
+
+/// Unpack an image into a new or empty folder.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "extract")]
+pub struct Extract {
+    /// the image
+    #[argh(positional)]
+    pub image: PathBuf,
+    /// folder to unpack to (default: the image's name with .d)
+    #[argh(option, arg_name = "dir")]
+    pub to: Option<PathBuf>,
+}
+
+/// Compare two images entry by entry; exit code 1 when they differ.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "diff")]
+pub struct Diff {
+    /// the first image
+    #[argh(positional)]
+    pub old: PathBuf,
+    /// the second image
+    #[argh(positional)]
+    pub new: PathBuf,
+    /// print JSON
+    #[argh(switch)]
+    pub json: bool,
+}

@@ -1,0 +1,137 @@
+//! Replacing a file as a whole: a reader sees the old image or the new one, also
+//! after a crash or on a full disk, never a part.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+/// Mode of an image: it holds no secret, and boot loaders and tools read it.
+const MODE: u32 = 0o644;
+
+/// Writes `data` to `path` by way of a temporary file in the same folder.
+///
+/// # Errors
+/// The target is no regular file, or the system refuses (full disk, no rights);
+/// the old file is untouched then and the temporary one is removed.
+pub fn replace(path: &Path, data: &[u8]) -> Result<()> {
+    let target = resolve(path)?;
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let name = target
+        .file_name()
+        .ok_or_else(|| anyhow!("{} names no file to write the image to", path.display()))?;
+    let (temporary, file) = create(&folder, &name.to_string_lossy())
+        .with_context(|| format!("cannot write in {}", folder.display()))?;
+    let written = fill(file, data).and_then(|()| fs::rename(&temporary, &target));
+    if let Err(error) = written {
+        let removed = fs::remove_file(&temporary);
+        let left = match removed {
+            Ok(()) => String::new(),
+            Err(error) => format!("; {} is left behind: {error}", temporary.display()),
+        };
+        return Err(anyhow!(
+            "{} is unchanged: writing {} bytes in {} failed: {}{left}",
+            path.display(),
+            data.len(),
+            folder.display(),
+            sentence(&error),
+        ));
+    }
+    File::open(&folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("{} is written, but its folder cannot be synced", path.display()))
+}
+
+/// Follows a symbolic link, and refuses what a rename would destroy: as root it
+/// would put a plain file where /dev/full was.
+fn resolve(path: &Path) -> Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => fs::canonicalize(path)
+            .with_context(|| format!("cannot resolve {}", path.display())),
+        Ok(found) if found.is_dir() => {
+            bail!("{} is a folder; name the file to write the image to", path.display())
+        }
+        Ok(_) => bail!(
+            "{} is no regular file; the image is not written over it",
+            path.display()
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.to_path_buf()),
+        Err(error) => Err(error).with_context(|| format!("cannot look at {}", path.display())),
+    }
+}
+
+fn create(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    let mut last = None;
+    for attempt in 0..16 {
+        let path = folder.join(format!(".{name}.{}-{attempt}.new", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::from(ErrorKind::AlreadyExists)))
+}
+
+fn fill(mut file: File, data: &[u8]) -> io::Result<()> {
+    file.write_all(data)?;
+    file.set_permissions(fs::Permissions::from_mode(MODE))?;
+    file.sync_all()
+}
+
+fn sentence(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::StorageFull => "the disk is full; make room and run it again".into(),
+        ErrorKind::QuotaExceeded => "the quota is used up; make room and run it again".into(),
+        ErrorKind::FileTooLarge => {
+            "the file size limit (ulimit -f) is lower than the image; raise it".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole_with_mode_0644_and_nothing_is_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("initrd.img");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_symbolic_link_keeps_pointing_at_the_new_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("initrd.img-1");
+        let link = folder.path().join("initrd.img");
+        fs::write(&path, "old").unwrap();
+        std::os::unix::fs::symlink("initrd.img-1", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn folders_devices_and_missing_folders_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, words) in [
+            (folder.path().to_path_buf(), "is a folder"),
+            (PathBuf::from("/dev/full"), "no regular file"),
+            (folder.path().join("none/initrd.img"), "cannot write in"),
+        ] {
+            let error = replace(&path, b"x").unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
