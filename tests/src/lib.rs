@@ -6,8 +6,14 @@
 //! instruction that does it on a real machine (SENTER) exists in no emulator.
 
 pub mod assets;
+pub mod boot_files;
+pub mod busybox;
+pub mod disk;
 pub mod launch;
+pub mod machine;
 pub mod proxy;
+pub mod qmp;
+pub mod serial;
 pub mod swtpm;
 pub mod tool;
 pub mod workplace;

@@ -1,0 +1,114 @@
+//! Images that take seconds to make are kept, under a hash of everything they are made of.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::tool::Tool;
+use crate::workplace::{cache_directory, cache_lock};
+
+/// Collects the inputs of an image. Order counts, and so does where one input ends.
+#[derive(Clone)]
+pub struct CacheKey {
+    hash: Sha256,
+}
+
+impl CacheKey {
+    /// A key for images of the given kind. `recipe` changes whenever the code that makes
+    /// them makes them differently.
+    pub fn new(kind: &str, recipe: u32) -> Self {
+        let mut key = Self {
+            hash: Sha256::new(),
+        };
+        key.bytes(kind.as_bytes());
+        key.bytes(&recipe.to_be_bytes());
+        key
+    }
+
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.hash.update((bytes.len() as u64).to_be_bytes());
+        self.hash.update(bytes);
+    }
+
+    /// Adds the content of a file.
+    pub fn file(&mut self, path: &Path) -> Result<()> {
+        let mut file =
+            File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut content = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = file
+                .read(&mut buffer)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            if count == 0 {
+                break;
+            }
+            content.update(buffer.get(..count).unwrap_or_default());
+        }
+        self.bytes(&content.finalize());
+        Ok(())
+    }
+
+    fn name(&self, kind: &str) -> String {
+        let digest = hex::encode(self.hash.clone().finalize());
+        format!("{kind}-{}", digest.get(..24).unwrap_or(&digest))
+    }
+}
+
+/// The cached file for `key`, made by `make` (which is given the path to write) when it is
+/// not there. Two processes that want the same file make it once.
+pub fn cached(
+    kind: &str,
+    key: &CacheKey,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let name = key.name(kind);
+    let path = cache_directory()?.join(&name);
+    if path.exists() {
+        return Ok(path);
+    }
+    let _lock = cache_lock(&name)?;
+    if path.exists() {
+        return Ok(path);
+    }
+    let unfinished = path.with_extension("unfinished");
+    if unfinished.exists() {
+        fs::remove_file(&unfinished)
+            .with_context(|| format!("cannot remove {}", unfinished.display()))?;
+    }
+    make(&unfinished).with_context(|| format!("cannot make the image {name}"))?;
+    fs::rename(&unfinished, &path).with_context(|| format!("cannot keep {}", path.display()))?;
+    Ok(path)
+}
+
+/// Copies an image; holes stay holes, and no bytes move where the file system can share them.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    Tool::new("cp")
+        .args(["--reflink=auto", "--sparse=always"])
+        .arg(from)
+        .arg(to)
+        .run()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_input_ends_is_part_of_the_key() {
+        let key = |parts: &[&str]| {
+            let mut key = CacheKey::new("test", 1);
+            for part in parts {
+                key.bytes(part.as_bytes());
+            }
+            key.name("test")
+        };
+        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+        assert_eq!(key(&["ab", "c"]), key(&["ab", "c"]));
+    }
+}

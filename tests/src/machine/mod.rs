@@ -1,0 +1,179 @@
+//! One machine: firmware, disks and TPM in QEMU, and what became of it.
+
+mod command;
+mod outcome;
+mod running;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::disk::Disk;
+use crate::disk::boot::Firmware;
+use crate::launch::Launch;
+use crate::workplace::{machine_slot, scenario_directory};
+
+pub use outcome::{Ending, Outcome};
+pub use running::Running;
+
+/// The TPM's interface to the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TpmInterface {
+    /// TIS, memory mapped FIFO.
+    #[default]
+    Tis,
+    /// Command response buffer.
+    Crb,
+}
+
+/// The TPM of a machine.
+#[derive(Clone, Debug)]
+pub struct Tpm {
+    /// Directory of swtpm's state; made when it does not exist.
+    pub state: PathBuf,
+    /// How the guest talks to it.
+    pub interface: TpmInterface,
+    /// The launch of the first boot, of the second, ...; the last one stands for all that
+    /// follow, an empty list for no launch at all.
+    pub launches: Vec<Option<Launch>>,
+    /// Keep every byte that crosses the bus in [`Outcome::tpm_recording`].
+    pub record: bool,
+}
+
+impl Tpm {
+    /// A TPM that sees `launch` at each boot.
+    pub fn new(state: impl Into<PathBuf>, launch: Option<Launch>) -> Self {
+        Self {
+            state: state.into(),
+            interface: TpmInterface::default(),
+            launches: vec![launch],
+            record: false,
+        }
+    }
+}
+
+/// Boots a kernel without firmware menu and boot disk: quicker, but nothing measures it.
+#[derive(Clone, Debug)]
+pub struct DirectKernel {
+    /// The bzImage.
+    pub kernel: PathBuf,
+    /// The initramfs.
+    pub initramfs: PathBuf,
+    /// The kernel command line.
+    pub cmdline: String,
+}
+
+/// Describes a machine; [`Machine::run`] boots it.
+#[derive(Debug)]
+pub struct Machine {
+    name: String,
+    directory: PathBuf,
+    firmware: Firmware,
+    memory_mib: u32,
+    cpus: u32,
+    cpu: String,
+    tpm: Option<Tpm>,
+    disks: Vec<Disk>,
+    direct: Option<DirectKernel>,
+    boots: u32,
+    timeout: Duration,
+}
+
+impl Machine {
+    /// A machine for the scenario `name`, with an empty directory of its own for its disks
+    /// and logs. Two cores, 1 GiB, SeaBIOS, no TPM, no disks, one boot, five minutes.
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self::in_directory(name, scenario_directory(name)?))
+    }
+
+    /// The same in a directory that exists; what is in it stays.
+    pub fn in_directory(name: &str, directory: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            directory,
+            firmware: Firmware::Bios,
+            memory_mib: 1024,
+            cpus: 2,
+            cpu: "max".to_owned(),
+            tpm: None,
+            disks: Vec::new(),
+            direct: None,
+            boots: 1,
+            timeout: Duration::from_secs(300),
+        }
+    }
+
+    /// The machine's directory: disks made for it belong there.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Which firmware it starts.
+    #[must_use]
+    pub fn firmware(mut self, firmware: Firmware) -> Self {
+        self.firmware = firmware;
+        self
+    }
+
+    /// QEMU's name of the CPU model; `max` by default.
+    #[must_use]
+    pub fn cpu(mut self, model: &str) -> Self {
+        model.clone_into(&mut self.cpu);
+        self
+    }
+
+    /// Memory in MiB.
+    #[must_use]
+    pub fn memory_mib(mut self, size: u32) -> Self {
+        self.memory_mib = size;
+        self
+    }
+
+    /// Its TPM.
+    #[must_use]
+    pub fn tpm(mut self, tpm: Tpm) -> Self {
+        self.tpm = Some(tpm);
+        self
+    }
+
+    /// Adds a disk; the firmware boots from the first.
+    #[must_use]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.disks.push(disk);
+        self
+    }
+
+    /// Boots this kernel instead of a disk.
+    #[must_use]
+    pub fn direct_kernel(mut self, direct: DirectKernel) -> Self {
+        self.direct = Some(direct);
+        self
+    }
+
+    /// How many times it may boot: the reset after the last boot ends it.
+    #[must_use]
+    pub fn boots(mut self, boots: u32) -> Self {
+        self.boots = boots.max(1);
+        self
+    }
+
+    /// When it is killed, whatever it does.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Boots it and waits until it has ended.
+    pub fn run(self) -> Result<Outcome> {
+        self.start()?.wait()
+    }
+
+    /// Boots it and returns while it runs; waits for a free slot first.
+    pub fn start(self) -> Result<Running> {
+        let slot = machine_slot()?;
+        let name = self.name.clone();
+        Running::start(self, slot).with_context(|| format!("cannot start the machine {name}"))
+    }
+}

@@ -1,0 +1,139 @@
+//! What became of a machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::proxy::ProxySummary;
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest switched it off.
+    PowerOff,
+    /// The guest reset it, after its last allowed boot.
+    Reset,
+    /// It was still running when its time was over.
+    TimedOut,
+    /// The harness ended it.
+    Ended,
+    /// QEMU ended for a reason of its own, in its words.
+    Failed(String),
+}
+
+/// Everything that a test can ask about a machine that has ended.
+///
+/// Its directory is removed when this is dropped, unless the test is failing, or
+/// `TAOBOOT_KEEP=1` is set.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// The lines of JSON that the guest wrote to its second serial port.
+    pub reports: Vec<Value>,
+    /// What the guest wrote to its first serial port.
+    pub console: String,
+    /// How long it ran, QEMU's start and end included.
+    pub elapsed: Duration,
+    /// Times that the guest reset the machine.
+    pub resets: u32,
+    /// What passed between the machine and its TPM, if it has one.
+    pub tpm: Option<ProxySummary>,
+    /// A line for each TPM command.
+    pub tpm_log: PathBuf,
+    /// Every byte between the machine and its TPM, where the test asked for it.
+    pub tpm_recording: PathBuf,
+    /// The machine's directory.
+    pub directory: PathBuf,
+}
+
+impl Outcome {
+    /// The reports that have the member `kind`: `taoboot` for the agent's, `probe` for
+    /// the userland's.
+    pub fn reports_of(&self, kind: &str) -> Vec<&Value> {
+        self.reports
+            .iter()
+            .filter(|report| report.get(kind).is_some())
+            .collect()
+    }
+
+    /// The only report that has the member `kind`.
+    ///
+    /// # Errors
+    /// There is none, or there are several; the end of the console is part of the message.
+    pub fn report_of(&self, kind: &str) -> Result<&Value> {
+        match self.reports_of(kind).as_slice() {
+            [report] => Ok(report),
+            reports => bail!(
+                "expected one report of {kind}, found {}; the machine's end was {:?} after {:.1} s\n{}",
+                reports.len(),
+                self.ending,
+                self.elapsed.as_secs_f32(),
+                self.console_end()
+            ),
+        }
+    }
+
+    /// The last lines of the console, for messages.
+    pub fn console_end(&self) -> String {
+        let lines: Vec<&str> = self.console.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(30)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
+    /// Leaves the directory where it is.
+    pub fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.directory)
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        if self.directory.as_os_str().is_empty() {
+            return;
+        }
+        if std::thread::panicking() || keep_asked() || matches!(self.ending, Ending::Failed(_)) {
+            eprintln!("logs and disks are kept in {}", self.directory.display());
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.directory) {
+            eprintln!("cannot remove {}: {error}", self.directory.display());
+        }
+    }
+}
+
+fn keep_asked() -> bool {
+    std::env::var_os("TAOBOOT_KEEP").is_some_and(|value| value != "0" && !value.is_empty())
+}
+
+/// The lines of JSON in what the guest wrote to the report port.
+///
+/// # Errors
+/// A line begins like JSON but is none: two writers got into each other's way, or the guest
+/// died within a line.
+pub fn parse_reports(text: &str, log: &Path) -> Result<Vec<Value>> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            serde_json::from_str(line)
+                .with_context(|| format!("{} holds a line that is no JSON: {line}", log.display()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_report_is_an_error_not_a_missing_one() {
+        let path = Path::new("report");
+        assert_eq!(parse_reports("{\"a\":1}\n\n{}\n", path).unwrap().len(), 2);
+        assert!(parse_reports("{\"a\":1", path).is_err());
+    }
+}
