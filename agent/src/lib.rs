@@ -1,1 +1,10 @@
-//! Placeholder
+//! The agent: `/init` of the measured initramfs, and the Tao host that it becomes.
+//!
+//! [`boot`] is the boot, one phase a file, in the order of [`boot::run`]. [`unlock`] is
+//! what releases a disk key: sealed records, the latch, LUKS headers. [`host`] is what
+//! stays after the pivot. [`entry`] tells them apart.
+
+pub mod boot;
+pub mod config;
+pub mod entry;
+pub mod unlock;

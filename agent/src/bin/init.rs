@@ -1,0 +1,7 @@
+//! `/init`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent::entry::main()
+}

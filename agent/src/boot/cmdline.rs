@@ -1,0 +1,266 @@
+//! The kernel command line: the words people know, and our own that begin with `taoboot.`.
+//!
+//! tboot measures this line together with the kernel, so every word here is as trusted as
+//! the kernel itself. A `taoboot.` word that does not exist is an error, not a surprise.
+
+use std::path::PathBuf;
+
+use crate::{
+    boot::device::{DeviceSpec, DeviceSpecError},
+    config::{OnFailure, Seconds},
+};
+
+/// What the command line asks for; `None` where it is silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// `root=`
+    pub root: Option<DeviceSpec>,
+    /// `rootflags=`: mount options.
+    pub rootflags: Option<String>,
+    /// `rootfstype=`; the first of a comma-separated list that is not `auto`.
+    pub rootfstype: Option<String>,
+    /// `ro` or `rw`, whichever comes last.
+    pub read_only: Option<bool>,
+    /// `init=`
+    pub init: Option<PathBuf>,
+    /// `quiet`
+    pub quiet: bool,
+    /// `rd.luks.name=UUID=NAME` or `rd.luks.uuid=UUID`.
+    pub volume: Option<(DeviceSpec, Option<String>)>,
+    /// `taoboot.on_failure=`
+    pub on_failure: Option<OnFailure>,
+    /// `taoboot.failure_delay=`, seconds.
+    pub failure_delay: Option<Seconds<5>>,
+    /// `taoboot.device_timeout=`, seconds.
+    pub device_timeout: Option<Seconds<30>>,
+    /// `taoboot.report=`: a device that gets the boot's report as one JSON line.
+    pub report: Option<PathBuf>,
+    /// Words that ask for something taoboot does not do; said aloud, then ignored.
+    pub ignored: Vec<String>,
+    /// `module.parameter=value` words, as given.
+    pub module_parameters: Vec<(String, String)>,
+}
+
+/// A word on the command line that cannot be obeyed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CommandLineError {
+    /// A `taoboot.` word that does not exist.
+    #[error(
+        "kernel command line: {0:?} is not a word of taoboot: taoboot.on_failure, \
+         taoboot.failure_delay, taoboot.device_timeout or taoboot.report"
+    )]
+    UnknownWord(String),
+    /// A word with a value that means nothing.
+    #[error("kernel command line: {word}: {reason}")]
+    BadValue {
+        /// The word.
+        word: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// A device that means nothing.
+    #[error("kernel command line: {word}: {source}")]
+    BadDevice {
+        /// The word.
+        word: &'static str,
+        /// What is wrong with it.
+        source: DeviceSpecError,
+    },
+    /// A second volume.
+    #[error("kernel command line: more than one rd.luks.uuid or rd.luks.name; taoboot opens one volume, the one with the root file system")]
+    SecondVolume,
+}
+
+impl CommandLine {
+    /// Reads the text of /proc/cmdline.
+    pub fn parse(text: &str) -> Result<Self, CommandLineError> {
+        let mut line = CommandLine::default();
+        for word in split_words(text) {
+            if word == "--" {
+                break; // what follows belongs to the real init
+            }
+            line.take(&word)?;
+        }
+        Ok(line)
+    }
+
+    fn take(&mut self, word: &str) -> Result<(), CommandLineError> {
+        let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
+        match (key, value) {
+            ("root", Some(value)) => self.root = Some(device("root=", value)?),
+            ("rootflags", Some(value)) => self.rootflags = Some(value.into()),
+            ("rootfstype", Some(value)) => {
+                self.rootfstype =
+                    value.split(',').find(|kind| !kind.is_empty() && *kind != "auto").map(Into::into);
+            }
+            ("ro", None) => self.read_only = Some(true),
+            ("rw", None) => self.read_only = Some(false),
+            ("init", Some(value)) => self.init = Some(absolute(word, value)?),
+            ("quiet", None) => self.quiet = true,
+            ("rd.luks.uuid", Some(value)) => self.set_volume(luks_uuid("rd.luks.uuid=", value)?, None)?,
+            ("rd.luks.name", Some(value)) => {
+                let (uuid, name) = value.split_once('=').ok_or_else(|| CommandLineError::BadValue {
+                    word: word.into(),
+                    reason: "expected rd.luks.name=UUID=NAME".into(),
+                })?;
+                self.set_volume(luks_uuid("rd.luks.name=", uuid)?, Some(name.into()))?;
+            }
+            ("rd.break" | "rd.shell" | "resume" | "rd.luks.options" | "rd.luks.key", _) => {
+                self.ignored.push(word.into());
+            }
+            ("taoboot.on_failure", Some(value)) => self.on_failure = Some(parsed(word, value)?),
+            ("taoboot.failure_delay", Some(value)) => self.failure_delay = Some(parsed(word, value)?),
+            ("taoboot.device_timeout", Some(value)) => self.device_timeout = Some(parsed(word, value)?),
+            ("taoboot.report", Some(value)) => {
+                let path = absolute(word, value)?;
+                if !path.starts_with("/dev") {
+                    return Err(CommandLineError::BadValue {
+                        word: word.into(),
+                        reason: "expected a device below /dev".into(),
+                    });
+                }
+                self.report = Some(path);
+            }
+            _ if key == "taoboot" || key.starts_with("taoboot.") => {
+                return Err(CommandLineError::UnknownWord(word.into()));
+            }
+            _ => {
+                if let (Some((module, parameter)), Some(value)) = (key.split_once('.'), value) {
+                    self.module_parameters
+                        .push((module.replace('-', "_"), format!("{parameter}={value}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_volume(&mut self, device: DeviceSpec, name: Option<String>) -> Result<(), CommandLineError> {
+        match &mut self.volume {
+            None => self.volume = Some((device, name)),
+            // dracut's and systemd's habit: both words for the same volume.
+            Some((known, known_name)) if *known == device => *known_name = known_name.take().or(name),
+            Some(_) => return Err(CommandLineError::SecondVolume),
+        }
+        Ok(())
+    }
+}
+
+/// Splits as the kernel does (lib/cmdline.c, next_arg): at white space outside double quotes;
+/// quotes around a word or a value are dropped.
+fn split_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    let mut started = false;
+    for character in text.trim_end_matches(['\n', '\0']).chars() {
+        if character == '"' {
+            quoted = !quoted;
+            started = true;
+        } else if character.is_ascii_whitespace() && !quoted {
+            if started {
+                words.push(std::mem::take(&mut word));
+            }
+            started = false;
+        } else {
+            word.push(character);
+            started = true;
+        }
+    }
+    if started {
+        words.push(word);
+    }
+    words
+}
+
+fn device(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {
+    value.parse().map_err(|source| CommandLineError::BadDevice { word, source })
+}
+
+/// `rd.luks.uuid=` takes a bare UUID, with an optional `luks-` before it.
+fn luks_uuid(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {
+    device(word, &format!("UUID={}", value.strip_prefix("luks-").unwrap_or(value)))
+}
+
+fn parsed<T: std::str::FromStr<Err = String>>(word: &str, value: &str) -> Result<T, CommandLineError> {
+    value.parse().map_err(|reason| CommandLineError::BadValue { word: word.into(), reason })
+}
+
+fn absolute(word: &str, value: &str) -> Result<PathBuf, CommandLineError> {
+    let path = PathBuf::from(value);
+    if path.is_absolute() && !value.split('/').any(|part| part == "..") {
+        Ok(path)
+    } else {
+        Err(CommandLineError::BadValue { word: word.into(), reason: "expected an absolute path without ..".into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+
+    #[test]
+    fn the_usual_words_are_understood() {
+        let line = CommandLine::parse(&format!(
+            "root=/dev/mapper/root rootfstype=auto,ext4 rootflags=noatime ro quiet rd.luks.name={UUID}=root \
+             console=ttyS0 virtio_blk.num-request-queues=1 taoboot.report=/dev/ttyS1 init=/bin/systemd -- single rw\n"
+        ))
+        .unwrap();
+        assert_eq!(line.root.unwrap().to_string(), "/dev/mapper/root");
+        assert_eq!(line.rootfstype.as_deref(), Some("ext4"));
+        assert_eq!(line.read_only, Some(true));
+        assert_eq!(line.volume.unwrap().1.as_deref(), Some("root"));
+        assert_eq!(line.init.unwrap(), PathBuf::from("/bin/systemd"));
+        assert_eq!(line.module_parameters, [("virtio_blk".into(), "num-request-queues=1".into())]);
+        assert!(line.quiet);
+    }
+
+    #[test]
+    fn quotes_keep_white_space_as_the_kernel_does() {
+        let line = CommandLine::parse("root=\"LABEL=my root\" \"rootflags=a b\"").unwrap();
+        assert_eq!(line.root, Some(DeviceSpec::Label("my root".into())));
+        assert_eq!(line.rootflags.as_deref(), Some("a b"));
+    }
+
+    #[test]
+    fn an_unknown_taoboot_word_is_refused() {
+        for word in ["taoboot.on_failur=reboot", "taoboot.debug", "taoboot"] {
+            assert_eq!(CommandLine::parse(word), Err(CommandLineError::UnknownWord(word.into())));
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_their_word() {
+        for word in [
+            "root=nonsense",
+            "root=UUID=zz",
+            "taoboot.on_failure=shell",
+            "taoboot.failure_delay=soon",
+            "taoboot.report=/etc/passwd",
+            "taoboot.report=/dev/../etc/x",
+            "init=sh",
+            "rd.luks.name=abc",
+        ] {
+            assert!(CommandLine::parse(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_second_volume_is_refused_but_the_same_twice_is_not() {
+        let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+        let twice = format!("rd.luks.uuid={UUID} rd.luks.name={UUID}=disk");
+        assert_eq!(CommandLine::parse(&twice).unwrap().volume.unwrap().1.as_deref(), Some("disk"));
+        let two = format!("rd.luks.uuid={UUID} rd.luks.uuid={other}");
+        assert_eq!(CommandLine::parse(&two), Err(CommandLineError::SecondVolume));
+    }
+
+    proptest! {
+        #[test]
+        fn no_command_line_makes_the_parser_panic(text in "\\PC{0,300}") {
+            // Refusing is fine; the property is that it returns.
+            drop(CommandLine::parse(&text));
+        }
+    }
+}

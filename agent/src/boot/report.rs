@@ -1,0 +1,117 @@
+//! The boot's report for machines: one JSON line.
+
+use std::{collections::BTreeMap, fs::OpenOptions, io::Write, path::Path, time::Duration};
+
+use serde::Serialize;
+
+/// Version of the report's fields.
+const VERSION: u32 = 1;
+
+/// What a boot did. Written to `taoboot.report=` and, when it succeeded, to /run/tao/boot.json.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub taoboot: u32,
+    /// `booted` or `failed`.
+    pub outcome: &'static str,
+    /// The phase that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<&'static str>,
+    /// Why, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What is done about it: `reboot`, `poweroff`, `prompt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<&'static str>,
+    /// Phases and their times, in order.
+    pub phases: Vec<PhaseTime>,
+    /// Milliseconds from the exec of /init to this report.
+    pub total_ms: f64,
+    /// `measured`, `none` (PCR 17-19 are all ones) or `unknown` (not read).
+    pub launch: &'static str,
+    /// PCR number to hex value, SHA-256 bank, as read before unsealing.
+    pub pcrs: BTreeMap<u8, String>,
+    /// Is PCR 15 extended, so that the TPM releases no key until the next reset?
+    pub latched: bool,
+    /// How root was opened: `tpm`, `passphrase`, or not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlocked_by: Option<&'static str>,
+    /// The volume's UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// The swap device that is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<String>,
+    /// Things that went wrong and stopped nothing.
+    pub warnings: Vec<String>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseTime {
+    /// Its name.
+    pub name: &'static str,
+    /// Its milliseconds.
+    pub ms: f64,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Report {
+            taoboot: VERSION,
+            outcome: "failed",
+            phase: None,
+            reason: None,
+            action: None,
+            phases: Vec::new(),
+            total_ms: 0.0,
+            launch: "unknown",
+            pcrs: BTreeMap::new(),
+            latched: false,
+            unlocked_by: None,
+            volume: None,
+            swap: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Report {
+    /// Takes over the times of the phases.
+    pub fn set_times(&mut self, phases: &[(&'static str, Duration)], total: Duration) {
+        let milliseconds = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
+        self.phases = phases.iter().map(|(name, time)| PhaseTime { name, ms: milliseconds(*time) }).collect();
+        self.total_ms = milliseconds(total);
+    }
+
+    /// Appends the report as one line to a device or file.
+    pub fn write_line(&self, path: &Path, create: bool) -> std::io::Result<()> {
+        let mut line = serde_json::to_string(self).map_err(std::io::Error::other)?;
+        line.push('\n');
+        let mut file = OpenOptions::new().write(true).create(create).truncate(create).open(path)?;
+        file.write_all(line.as_bytes())?;
+        // A serial line still sends when the machine is reset: wait for it. A file is no terminal.
+        match nix::sys::termios::tcdrain(&file) {
+            Ok(()) | Err(nix::Error::ENOTTY) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line_of_json() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut report = Report { reason: Some("two\nlines".into()), ..Report::default() };
+        report.set_times(&[("mounts", Duration::from_micros(1500))], Duration::from_millis(2));
+        report.write_line(file.path(), true).unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["phases"][0]["ms"], 1.5);
+        assert_eq!(value["outcome"], "failed");
+    }
+}

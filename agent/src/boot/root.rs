@@ -1,0 +1,182 @@
+//! The real root: the file system on the volume that was opened, and nothing else.
+
+use std::path::{Path, PathBuf};
+
+use nix::{
+    errno::Errno,
+    mount::{MsFlags, mount},
+};
+
+use crate::boot::{
+    device::DeviceSpec,
+    mounts::SYSROOT,
+    superblock::{self, Content},
+};
+
+/// How root is mounted.
+#[derive(Clone, Debug)]
+pub struct RootOptions {
+    /// `root=`
+    pub spec: Option<DeviceSpec>,
+    /// `rootfstype=`
+    pub kind: Option<String>,
+    /// `rootflags=`
+    pub flags: Option<String>,
+    /// `ro` (the default, as the kernel's) or `rw`.
+    pub read_only: bool,
+}
+
+/// Why root is not mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// `root=` names something that is not on the opened volume.
+    #[error(
+        "root={spec} is not on the volume that was unlocked ({volume} holds {found}): only the enrolled volume is \
+         mounted as root"
+    )]
+    Elsewhere {
+        /// What was asked for.
+        spec: DeviceSpec,
+        /// The opened mapping.
+        volume: String,
+        /// What is on it.
+        found: String,
+    },
+    /// Nothing that could be mounted.
+    #[error("{volume} holds {found}, which is not a file system this image can mount; name one with rootfstype=")]
+    NotAFileSystem {
+        /// The opened mapping.
+        volume: String,
+        /// What is on it.
+        found: String,
+    },
+    /// It could not be read.
+    #[error("{volume} cannot be read: {source}")]
+    Unreadable {
+        /// The opened mapping.
+        volume: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The kernel refused.
+    #[error("cannot mount {volume} as {kind} with options {options:?}: {source}")]
+    Mount {
+        /// The opened mapping.
+        volume: String,
+        /// The file system type.
+        kind: String,
+        /// The options given.
+        options: String,
+        /// The system's reason.
+        source: Errno,
+    },
+}
+
+/// Mounts the opened volume on [`SYSROOT`].
+///
+/// `container` is the device that holds the LUKS volume. `root=` may name the mapping, the
+/// file system in it, or the container; anything else is refused, because a plain disk with
+/// the right UUID would otherwise be booted in the owner's name.
+pub fn mount_root(
+    mapping: &Path,
+    container_is: impl Fn(&DeviceSpec) -> bool,
+    options: &RootOptions,
+) -> Result<String, RootError> {
+    let volume = mapping.display().to_string();
+    let content = superblock::read(mapping)
+        .map_err(|source| RootError::Unreadable { volume: volume.clone(), source })?;
+    if let Some(spec) = &options.spec
+        && !names_mapping(spec, mapping, content.as_ref())
+        && !container_is(spec)
+    {
+        return Err(RootError::Elsewhere { spec: spec.clone(), volume, found: describe(content.as_ref()) });
+    }
+    let kind = match (&options.kind, &content) {
+        (Some(kind), _) => kind.clone(),
+        (None, Some(content)) if content.is_file_system() => content.kind.into(),
+        _ => return Err(RootError::NotAFileSystem { volume, found: describe(content.as_ref()) }),
+    };
+    let (flags, data) = split_options(options.flags.as_deref().unwrap_or_default(), options.read_only);
+    mount(Some(mapping), SYSROOT, Some(kind.as_str()), flags, Some(data.as_str())).map_err(|source| {
+        RootError::Mount { volume, kind: kind.clone(), options: data.clone(), source }
+    })?;
+    Ok(kind)
+}
+
+fn names_mapping(spec: &DeviceSpec, mapping: &Path, content: Option<&Content>) -> bool {
+    match spec {
+        DeviceSpec::Path(path) => path == mapping || resolves_to_same(path, mapping),
+        DeviceSpec::Uuid(uuid) => content.is_some_and(|content| content.uuid == *uuid),
+        DeviceSpec::Label(label) => content.is_some_and(|content| content.label == *label),
+        DeviceSpec::PartUuid(_) => false,
+    }
+}
+
+fn resolves_to_same(path: &Path, mapping: &Path) -> bool {
+    let resolve = |path: &Path| -> Option<PathBuf> { path.canonicalize().ok() };
+    matches!((resolve(path), resolve(mapping)), (Some(one), Some(other)) if one == other)
+}
+
+fn describe(content: Option<&Content>) -> String {
+    match content {
+        Some(Content { kind, uuid, label }) if !uuid.is_empty() => {
+            format!("{kind} UUID={uuid} LABEL={label:?}")
+        }
+        Some(content) => content.kind.into(),
+        None => "nothing known".into(),
+    }
+}
+
+/// Mount flags that mount(2) takes as bits; the rest goes to the file system as text.
+fn split_options(options: &str, read_only: bool) -> (MsFlags, String) {
+    let mut flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+    let mut data = Vec::new();
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "noatime" => flags |= MsFlags::MS_NOATIME,
+            "relatime" => flags |= MsFlags::MS_RELATIME,
+            "nodiratime" => flags |= MsFlags::MS_NODIRATIME,
+            "strictatime" => flags |= MsFlags::MS_STRICTATIME,
+            "lazytime" => flags |= MsFlags::MS_LAZYTIME,
+            "sync" => flags |= MsFlags::MS_SYNCHRONOUS,
+            "nosuid" => flags |= MsFlags::MS_NOSUID,
+            "nodev" => flags |= MsFlags::MS_NODEV,
+            "ro" => flags |= MsFlags::MS_RDONLY,
+            "rw" => flags -= MsFlags::MS_RDONLY,
+            "defaults" => {}
+            other => data.push(other),
+        }
+    }
+    (flags, data.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_and_file_system_options_are_told_apart() {
+        let (flags, data) = split_options("noatime,data=journal,subvol=@", true);
+        assert_eq!(flags, MsFlags::MS_NOATIME | MsFlags::MS_RDONLY);
+        assert_eq!(data, "data=journal,subvol=@");
+        assert_eq!(split_options("rw", true), (MsFlags::empty(), String::new()));
+    }
+
+    #[test]
+    fn root_may_name_the_file_system_in_the_volume_and_nothing_else() {
+        let uuid = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+        let content = Content { kind: "ext4", uuid: uuid.into(), label: "debian".into() };
+        let mapping = Path::new("/dev/mapper/root");
+        for (spec, expected) in [
+            ("/dev/mapper/root", true),
+            ("LABEL=debian", true),
+            ("UUID=0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11", true),
+            ("UUID=1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11", false),
+            ("LABEL=other", false),
+            ("/dev/mapper/other", false),
+            ("PARTUUID=deadbeef-01", false),
+        ] {
+            assert_eq!(names_mapping(&spec.parse().unwrap(), mapping, Some(&content)), expected, "{spec}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Swap: a plain dm-crypt mapping with a fresh random key, so that nothing in it can be
+//! read after a reboot, by anybody.
+
+use std::{
+    fs::OpenOptions,
+    io::{Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use libcryptsetup_rs::{
+    CryptInit, CryptParamsPlain, CryptParamsPlainRef, LibcryptErr,
+    consts::{flags::CryptActivate, vals::EncryptionFormat},
+};
+use zeroize::Zeroizing;
+
+use crate::boot::{discover::BlockDevice, superblock, swap_syscall::swap_on};
+
+/// Name of the mapping below /dev/mapper.
+pub const NAME: &str = "swap";
+
+/// Why there is no swap. None of these stops a boot.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// Something else lies there.
+    #[error("{device} holds {found}, not swap: nothing was written; enrol the right swap device or wipe this one")]
+    Occupied {
+        /// The device.
+        device: String,
+        /// What was found.
+        found: String,
+    },
+    /// No random key, no mapping, no write.
+    #[error("swap on {device}: {step}: {reason}")]
+    Failed {
+        /// The device.
+        device: String,
+        /// What was being done.
+        step: &'static str,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Less than ten pages.
+    #[error("{device} has {bytes} bytes: too small for swap")]
+    TooSmall {
+        /// The device.
+        device: String,
+        /// Its size.
+        bytes: u64,
+    },
+}
+
+/// Maps `device`, writes the swap signature through the mapping, and turns swap on.
+pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
+    let node = device.node();
+    let name = node.display().to_string();
+    let failed = |step: &'static str| {
+        let device = name.clone();
+        move |reason: String| SwapError::Failed { device, step, reason }
+    };
+    // Random data of an earlier boot is no known content; an unencrypted swap may be taken over.
+    // A file system, a LUKS header or a partition table is somebody's data.
+    if let Some(content) = superblock::read(&node).map_err(|e| failed("read")(e.to_string()))?
+        && content.kind != "swap"
+    {
+        return Err(SwapError::Occupied { device: name, found: content.kind.into() });
+    }
+    let mut key = Zeroizing::new([0_u8; 64]);
+    getrandom::fill(key.as_mut_slice()).map_err(|e| failed("random key")(e.to_string()))?;
+    map(&node, key.as_slice()).map_err(|e| failed("dm-crypt mapping")(e.to_string()))?;
+    let mapping = Path::new("/dev/mapper").join(NAME);
+    write_signature(&mapping, &name)?;
+    swap_on(&mapping).map_err(|e| failed("swapon")(e.to_string()))
+}
+
+/// Removes the mapping again; for a boot that fails later.
+pub fn close() -> Result<(), LibcryptErr> {
+    CryptInit::init_by_name_and_header(NAME, None)?
+        .activate_handle()
+        .deactivate(NAME, libcryptsetup_rs::consts::flags::CryptDeactivate::empty())
+}
+
+fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
+    let mut device = CryptInit::init(node)?;
+    let parameters =
+        CryptParamsPlain { hash: "plain".into(), offset: 0, sector_size: 512, size: 0, skip: 0 };
+    let mut parameters: CryptParamsPlainRef<'_> = (&parameters).try_into()?;
+    device.context_handle().format::<CryptParamsPlainRef<'_>>(
+        EncryptionFormat::Plain,
+        ("aes", "xts-plain64"),
+        None,
+        libcryptsetup_rs::Either::Right(key.len()),
+        Some(&mut parameters),
+    )?;
+    device.activate_handle().activate_by_volume_key(Some(NAME), Some(key), CryptActivate::empty())
+}
+
+/// What mkswap writes (linux/swap.h, union swap_header): version 1, no bad pages.
+fn write_signature(mapping: &Path, device: &str) -> Result<(), SwapError> {
+    const PAGE: u64 = 4096;
+    let failed = |error: std::io::Error| SwapError::Failed {
+        device: device.into(),
+        step: "swap signature",
+        reason: error.to_string(),
+    };
+    let mut file = OpenOptions::new().read(true).write(true).open(mapping).map_err(failed)?;
+    let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    if bytes < 10 * PAGE {
+        return Err(SwapError::TooSmall { device: device.into(), bytes });
+    }
+    file.rewind().map_err(failed)?;
+    file.write_all(&signature_page(bytes / PAGE)).map_err(failed)?;
+    file.sync_data().map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    let mut back = [0_u8; 8];
+    file.read_exact(&mut back).map_err(failed)
+}
+
+fn signature_page(pages: u64) -> Vec<u8> {
+    let last_page = u32::try_from(pages - 1).unwrap_or(u32::MAX);
+    let mut page = vec![0_u8; 1024];
+    page.extend(1_u32.to_le_bytes());
+    page.extend(last_page.to_le_bytes());
+    page.resize(4086, 0);
+    page.extend(b"SWAPSPACE2");
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_the_one_that_mkswap_writes() {
+        let pages = 256_u64;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(pages * 4096).unwrap();
+        let made = std::process::Command::new("/usr/sbin/mkswap").arg(file.path()).output().unwrap();
+        assert!(made.status.success());
+        let mut theirs = vec![0_u8; 4096];
+        file.reopen().unwrap().read_exact(&mut theirs).unwrap();
+        theirs[0x40c..0x41c].fill(0); // the UUID, which we leave out: it would be new each boot
+        assert_eq!(signature_page(pages), theirs);
+    }
+}

@@ -1,0 +1,149 @@
+//! The encrypted volume: its header, its records, and how it is opened: with the boot
+//! secret, or with a passphrase where the failure policy is `prompt`.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use crate::{
+    boot::{
+        Boot,
+        discover::BlockDevice,
+        failure::Failure,
+        progress::Progress,
+        prompt::Prompt,
+        release::Released,
+        report::Report,
+        settings::Settings,
+    },
+    config::OnFailure,
+    unlock::{
+        BootSecret, HeaderError, Latched, OpenOptions, OpenVolume, SealedRecord, SwapSpec, VolumeHeader, find_records,
+        open_volume,
+    },
+};
+
+/// How often a passphrase may be wrong before the machine restarts.
+const TRIES: usize = 3;
+
+/// What the rest of the boot needs of the opened volume.
+pub(super) struct Unlocked {
+    /// The block device with the decrypted file system.
+    pub mapping: PathBuf,
+    /// Where the record says that swap is.
+    pub swap: Option<SwapSpec>,
+    /// Only a boot that the TPM approved gets a Tao host.
+    pub host_secret: Option<Zeroizing<[u8; 32]>>,
+}
+
+/// Reads the header once into memory and checks that copy.
+pub(super) fn read_header(container: &BlockDevice) -> Result<VolumeHeader, HeaderError> {
+    let header = VolumeHeader::read(&container.node())?;
+    header.check()?;
+    Ok(header)
+}
+
+/// The records that can be used; the others are named.
+pub(super) fn records(header: &VolumeHeader, progress: &mut Progress, report: &mut Report) -> Vec<SealedRecord> {
+    let mut usable = Vec::new();
+    report.volume = Some(header.uuid().to_string());
+    for (token, record) in find_records(header) {
+        match record {
+            Ok(record) => usable.push(record),
+            Err(error) => {
+                let text = format!("{token} is ignored: {error}");
+                progress.warn(&text);
+                report.warnings.push(text);
+            }
+        }
+    }
+    usable
+}
+
+/// Opens the volume with what was released, or with a passphrase if that is the policy.
+pub(super) fn unlock(
+    header: &VolumeHeader,
+    records: &[SealedRecord],
+    released: Released,
+    settings: &Settings,
+    boot: &mut Boot,
+) -> Result<Unlocked, Failure> {
+    let latched = released.latched?;
+    let record = records.get(released.record);
+    let opened = match (released.secret, record) {
+        (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
+            .map(|volume| (volume, "tpm", Some(secret.host_secret()))),
+        (Err(failure), _) => Err(failure),
+        (Ok(_), None) => Err(Failure { phase: "unseal", reason: "the released record is not in the header".into() }),
+    };
+    let (volume, by, host_secret) = match opened {
+        Ok(opened) => opened,
+        Err(failure) if settings.on_failure == OnFailure::Prompt => {
+            let volume = open_with_passphrase(header, &latched, &failure, settings, boot)?;
+            (volume, "passphrase", None)
+        }
+        Err(failure) => return Err(failure),
+    };
+    let unlocked = Unlocked {
+        mapping: volume.path(),
+        // Only a record whose seal was verified may name a device to overwrite.
+        swap: record.filter(|_| host_secret.is_some()).and_then(|record| record.swap().cloned()),
+        host_secret,
+    };
+    boot.report.unlocked_by = Some(by);
+    boot.progress.done("open", &format!("root opened (by {by}, keyslot {})", volume.keyslot()));
+    boot.root = Some(volume);
+    Ok(unlocked)
+}
+
+fn open_with_secret(
+    header: &VolumeHeader,
+    latched: &Latched,
+    record: &SealedRecord,
+    secret: &BootSecret,
+    settings: &Settings,
+) -> Result<OpenVolume, Failure> {
+    let identity = header.check().map_err(Failure::of("open"))?;
+    if let Some((field, enrolled, found)) = record.volume().first_difference(&identity) {
+        let reason = format!(
+            "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enroll again"
+        );
+        return Err(Failure { phase: "open", reason });
+    }
+    let passphrase = secret.volume_passphrase(&identity);
+    let options = OpenOptions::default();
+    open_volume(latched, header, &settings.volume_name, &passphrase, Some(record.keyslot()), options)
+        .map_err(Failure::of("open"))
+}
+
+fn open_with_passphrase(
+    header: &VolumeHeader,
+    latched: &Latched,
+    why: &Failure,
+    settings: &Settings,
+    boot: &mut Boot,
+) -> Result<OpenVolume, Failure> {
+    boot.progress.error(&format!("the disk is not unlocked by itself: {why}"));
+    boot.report.phase = Some(why.phase);
+    boot.report.reason = Some(why.reason.clone());
+    boot.report.action = Some(OnFailure::Prompt.word());
+    boot.report.set_times(boot.progress.phases(), boot.progress.elapsed());
+    boot.send_report();
+    let mut prompt = Prompt::open().map_err(Failure::of("prompt"))?;
+    prompt.say("").map_err(Failure::of("prompt"))?;
+    prompt.say(&format!("taoboot: {why}")).map_err(Failure::of("prompt"))?;
+    prompt
+        .say("taoboot: the TPM's latch is closed. If you did not expect this question, do not answer it.")
+        .map_err(Failure::of("prompt"))?;
+    for attempt in 1..=TRIES {
+        let question = format!("Passphrase or recovery key for {} ({attempt} of {TRIES}): ", header.uuid());
+        let passphrase = prompt.ask(&question).map_err(Failure::of("prompt"))?;
+        let opened =
+            open_volume(latched, header, &settings.volume_name, &passphrase, None, OpenOptions::default());
+        match opened {
+            Ok(volume) => return Ok(volume),
+            Err(error) => prompt.say(&format!("taoboot: {error}")).map_err(Failure::of("prompt"))?,
+        }
+    }
+    Err(Failure { phase: "prompt", reason: format!("{TRIES} wrong passphrases") })
+}

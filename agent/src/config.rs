@@ -1,0 +1,254 @@
+//! The measured configuration, `/etc/taoboot.toml` inside the image.
+//!
+//! It is part of the initramfs, so tboot measures it: whoever changes it changes PCR 19
+//! (or 17, under tboot's built-in policy) and gets no key. Unknown keys are errors, because
+//! a misspelt security option that is silently ignored is an option that is off.
+
+use serde::Deserialize;
+use tpm::Name;
+
+use crate::boot::device::DeviceSpec;
+
+/// What happens when the machine cannot be unlocked. The one failure policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Say why, wait, restart the machine.
+    #[default]
+    Reboot,
+    /// Say why, wait, switch the machine off.
+    Poweroff,
+    /// Say why, close the TPM's latch, ask for a passphrase on the console.
+    Prompt,
+}
+
+impl OnFailure {
+    /// The word used in the configuration, on the command line and in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            OnFailure::Reboot => "reboot",
+            OnFailure::Poweroff => "poweroff",
+            OnFailure::Prompt => "prompt",
+        }
+    }
+}
+
+impl std::str::FromStr for OnFailure {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "reboot" => Ok(OnFailure::Reboot),
+            "poweroff" => Ok(OnFailure::Poweroff),
+            "prompt" => Ok(OnFailure::Prompt),
+            "shell" => Err("there is no shell in a taoboot image: use reboot, poweroff or prompt".into()),
+            _ => Err(format!("{text:?} is not a failure policy: reboot, poweroff or prompt")),
+        }
+    }
+}
+
+/// `/etc/taoboot.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The failure policy; `reboot` unless given.
+    pub on_failure: OnFailure,
+    /// Seconds between the sentence that says why and the restart. 0 to 3600.
+    pub failure_delay: Seconds<5>,
+    /// Seconds to wait for a disk or the TPM to appear. 0 to 3600.
+    pub device_timeout: Seconds<30>,
+    /// The only storage root key this machine's records may be sealed under.
+    pub srk_name: Option<Name>,
+    /// The encrypted volume that holds the root file system.
+    pub volume: Option<VolumeConfig>,
+    /// The swap device, where the sealed record does not name it.
+    pub swap: Option<SwapConfig>,
+}
+
+/// The encrypted volume that holds the root file system.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeConfig {
+    /// Where it is: `UUID=`, `LABEL=`, `PARTUUID=` or `/dev/...`.
+    pub device: DeviceSpec,
+    /// Its name below /dev/mapper; `root` unless given.
+    #[serde(default = "default_volume_name")]
+    pub name: String,
+}
+
+/// The swap device: a plain dm-crypt mapping with a random key each boot.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapConfig {
+    /// Where it is: `PARTUUID=` or `/dev/...` (its content is new each boot, so it has no UUID).
+    pub device: DeviceSpec,
+}
+
+fn default_volume_name() -> String {
+    "root".into()
+}
+
+/// A number of seconds from 0 to 3600, `DEFAULT` unless given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Seconds<const DEFAULT: u64>(u64);
+
+impl<const DEFAULT: u64> Seconds<DEFAULT> {
+    /// The number of seconds.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<const DEFAULT: u64> Default for Seconds<DEFAULT> {
+    fn default() -> Self {
+        Seconds(DEFAULT)
+    }
+}
+
+impl<const DEFAULT: u64> TryFrom<u64> for Seconds<DEFAULT> {
+    type Error = String;
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        if seconds <= 3600 {
+            Ok(Seconds(seconds))
+        } else {
+            Err(format!("{seconds} seconds is too long: 0 to 3600"))
+        }
+    }
+}
+
+impl<const DEFAULT: u64> std::str::FromStr for Seconds<DEFAULT> {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds: u64 = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not a number of seconds (0 to 3600)"))?;
+        Seconds::try_from(seconds)
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("{origin}: {reason}")]
+    Invalid {
+        /// The file.
+        origin: String,
+        /// Line, column and what is wrong.
+        reason: String,
+    },
+    /// A name that /dev/mapper cannot have.
+    #[error("{origin}: volume name {name:?} is not usable below /dev/mapper: letters, digits, - _ . and at most 100 of them")]
+    MapperName {
+        /// The file or `kernel command line`.
+        origin: String,
+        /// The name that was given.
+        name: String,
+    },
+    /// A swap device that is searched by what a random key destroys.
+    #[error("{origin}: swap device {spec} is searched by content, which is new at each boot: use PARTUUID= or /dev/...")]
+    SwapByContent {
+        /// The file.
+        origin: String,
+        /// The device that was given.
+        spec: DeviceSpec,
+    },
+}
+
+impl Config {
+    /// Reads a configuration; `origin` names it in errors.
+    pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+            origin: origin.into(),
+            reason: one_line(&error, text),
+        })?;
+        if let Some(volume) = &config.volume {
+            check_mapper_name(&volume.name, origin)?;
+        }
+        if let Some(swap) = &config.swap
+            && !swap.device.survives_random_content()
+        {
+            return Err(ConfigError::SwapByContent {
+                origin: origin.into(),
+                spec: swap.device.clone(),
+            });
+        }
+        Ok(config)
+    }
+}
+
+/// Refuses names that libdevmapper would mangle or that leave /dev/mapper.
+pub fn check_mapper_name(name: &str, origin: &str) -> Result<(), ConfigError> {
+    let usable = (1..=100).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && name != "control"
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if usable {
+        Ok(())
+    } else {
+        Err(ConfigError::MapperName { origin: origin.into(), name: name.into() })
+    }
+}
+
+/// toml's message without its multi-line drawing, with the line it speaks of.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().trim().replace('\n', "; ");
+    match error.span() {
+        Some(span) => {
+            let before = text.get(..span.start).unwrap_or(text);
+            format!("line {}: {message}", before.matches('\n').count() + 1)
+        }
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_configuration_reboots_on_failure() {
+        let config = Config::parse("", "test").unwrap();
+        assert_eq!(config.on_failure, OnFailure::Reboot);
+        assert_eq!(config.failure_delay.get(), 5);
+        assert!(config.volume.is_none());
+    }
+
+    #[test]
+    fn a_full_configuration_is_read() {
+        let text = format!(
+            "on_failure = \"prompt\"\nfailure_delay = 1\nsrk_name = \"000b{}\"\n\
+             [volume]\ndevice = \"UUID=0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11\"\n\
+             [swap]\ndevice = \"PARTUUID=deadbeef-01\"\n",
+            "ab".repeat(32)
+        );
+        let config = Config::parse(&text, "test").unwrap();
+        assert_eq!(config.on_failure, OnFailure::Prompt);
+        assert_eq!(config.volume.unwrap().name, "root");
+        assert!(config.srk_name.is_some());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = Config::parse("failure_delay = 1\non_failur = \"reboot\"\n", "t.toml").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("t.toml: line 2: unknown field `on_failur`"), "{text}");
+        assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn values_outside_their_range_are_refused() {
+        for text in [
+            "failure_delay = 4000",
+            "failure_delay = -1",
+            "on_failure = \"shell\"",
+            "srk_name = \"000b\"",
+            "[volume]\ndevice = \"UUID=xyz\"",
+            "[volume]\ndevice = \"/dev/vda\"\nname = \"../x\"",
+            "[swap]\ndevice = \"UUID=0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11\"",
+        ] {
+            assert!(Config::parse(text, "t").is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the one static program is this time: /init, the resident host, or a checker of configurations.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use crate::{boot, config::Config};
+
+/// Decides by process number and arguments.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    match words.as_slice() {
+        [boot::resident::NAME, "host"] => fail(&boot::resident::serve()),
+        _ if std::process::id() == 1 => boot::run(arguments),
+        [_, "--check-config", file] => match check_config(Path::new(file)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(sentence) => fail(&sentence),
+        },
+        _ => fail(&"this is taoboot's /init: it runs as process 1 of an initramfs, or with --check-config FILE"),
+    }
+}
+
+fn fail(sentence: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("taoboot: {sentence}");
+    ExitCode::FAILURE
+}
+
+/// The image builder calls this, so that a bad configuration is refused by the program that will read it.
+fn check_config(file: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Config::parse(&text, &file.display().to_string()).map(drop).map_err(|error| error.to_string())
+}
