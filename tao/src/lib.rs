@@ -1,6 +1,13 @@
 //! What a hosted program links: the names of principals and what they say ([`logic`]),
-//! keys ([`keys`]), and the messages between a program and its host ([`wire`]).
+//! attestations ([`attestation`]), keys ([`keys`]), the messages between a program and its
+//! host ([`wire`]), the calls a program makes ([`client`]) and those an administrator
+//! makes ([`admin`]).
+
+pub mod admin;
 pub mod attestation;
+pub mod client;
+pub mod descriptors;
 pub mod keys;
 pub mod logic;
+pub mod process;
 pub mod wire;

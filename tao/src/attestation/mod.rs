@@ -7,6 +7,8 @@
 
 mod make;
 mod quote;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use make::{AttestError, SIGNING_CONTEXT, attest, quoted};

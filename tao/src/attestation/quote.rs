@@ -35,7 +35,9 @@ pub enum QuoteError {
     #[error("the quote was made for other data than this statement")]
     ExtraData,
     /// The speaker's name does not say which PCRs were quoted.
-    #[error("the speaker's name must begin with .PCRs(\"numbers\", \"values\") after tpm2(...): {0}")]
+    #[error(
+        "the speaker's name must begin with .PCRs(\"numbers\", \"values\") after tpm2(...): {0}"
+    )]
     Speaker(String),
     /// Other registers, or another bank.
     #[error("the quote is over other PCRs than the speaker names: {0}")]
@@ -68,11 +70,15 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, length: usize) -> Result<u64, QuoteError> {
-        Ok(self.take(length)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Ok(self
+            .take(length)?
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     fn u16(&mut self) -> Result<u16, QuoteError> {
-        self.number(2).map(|number| u16::try_from(number).unwrap_or_default())
+        self.number(2)
+            .map(|number| u16::try_from(number).unwrap_or_default())
     }
 
     /// A TPM2B: length of two bytes, then the bytes.
@@ -97,7 +103,9 @@ fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     // clock 8, resetCount 4, restartCount 4, safe 1, firmwareVersion 8
     reader.take(8 + 4 + 4 + 1 + 8)?;
     if reader.number(4)? != 1 {
-        return Err(QuoteError::Malformed("it selects PCRs of none or of several banks"));
+        return Err(QuoteError::Malformed(
+            "it selects PCRs of none or of several banks",
+        ));
     }
     let bank = reader.u16()?;
     let select_length = usize::from(reader.take(1)?.first().copied().unwrap_or_default());
@@ -106,7 +114,12 @@ fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     if !reader.0.is_empty() {
         return Err(QuoteError::Malformed("bytes follow its end"));
     }
-    Ok(Quote { extra_data, bank, select, pcr_digest })
+    Ok(Quote {
+        extra_data,
+        bank,
+        select,
+        pcr_digest,
+    })
 }
 
 /// The registers that a name says, and their values one after the other.
@@ -130,7 +143,11 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
     if name != "PCRs" {
         return Err(bad("its first extension is another one"));
     }
-    let mut named = NamedPcrs { bank: 0, select: [0; 3], values: Vec::new() };
+    let mut named = NamedPcrs {
+        bank: 0,
+        select: [0; 3],
+        values: Vec::new(),
+    };
     let mut previous = None;
     let values: Vec<&str> = values.split(',').collect();
     let numbers: Vec<&str> = numbers.split(',').collect();
@@ -178,7 +195,10 @@ pub fn verify_quote(
         return Err(QuoteError::ExtraData);
     }
     let named = named_pcrs(speaker)?;
-    let (low, high) = quote.select.split_at_checked(named.select.len()).unwrap_or_default();
+    let (low, high) = quote
+        .select
+        .split_at_checked(named.select.len())
+        .unwrap_or_default();
     if quote.bank != named.bank || low != named.select || high.iter().any(|byte| *byte != 0) {
         return Err(QuoteError::Selection(format!(
             "bank {:#06x}, bitmap {} instead of bank {:#06x}, bitmap {}",

@@ -40,7 +40,9 @@ pub enum AttestationError {
     #[error("the attestation's TPM quote is invalid: {0}")]
     Quote(#[from] QuoteError),
     /// The signer may not speak for the speaker.
-    #[error("the signer {signer} does not evidently speak for {speaker}, and there is no delegation")]
+    #[error(
+        "the signer {signer} does not evidently speak for {speaker}, and there is no delegation"
+    )]
     NoDelegation {
         /// Who signed.
         signer: String,
@@ -51,7 +53,9 @@ pub enum AttestationError {
     #[error("the delegation is not of the form 'A says B speaksfor A': {0}")]
     BadDelegation(String),
     /// The delegation is for another signer or another speaker.
-    #[error("the delegation ({delegate} speaksfor {delegator}) does not let {signer} speak for {speaker}")]
+    #[error(
+        "the delegation ({delegate} speaksfor {delegator}) does not let {signer} speak for {speaker}"
+    )]
     IrrelevantDelegation {
         /// Who may speak.
         delegate: String,
@@ -117,7 +121,11 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
     let key = || Verifier::from_spki(&message.signer_key).map_err(AttestationError::Signature);
     match message.signer_type.as_str() {
         "key" => key()?
-            .verify(SIGNING_CONTEXT, &message.serialized_statement, &message.signature)
+            .verify(
+                SIGNING_CONTEXT,
+                &message.serialized_statement,
+                &message.signature,
+            )
             .map_err(AttestationError::Signature)?,
         "tpm2" => verify_quote(
             &key()?,
@@ -129,7 +137,12 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
         other => return Err(AttestationError::SignerKind(other.to_owned())),
     }
     let signer = Prin::of_public_key(&message.signer_type, &message.signer_key)?;
-    Ok(Link { signer, speaker, statement, delegation: message.serialized_delegation })
+    Ok(Link {
+        signer,
+        speaker,
+        statement,
+        delegation: message.serialized_delegation,
+    })
 }
 
 /// `delegate speaksfor delegator`, said by the delegator itself.
@@ -169,7 +182,12 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
             let Some(speaker) = statement.speaker.as_prin().cloned() else {
                 return Err(AttestationError::Speaker(statement.speaker.to_string()));
             };
-            return Ok(Verified { speaker, statement, root: current.signer, length });
+            return Ok(Verified {
+                speaker,
+                statement,
+                root: current.signer,
+                length,
+            });
         };
         let next = link(next)?;
         let (delegate, delegator) = delegation(&next)?;

@@ -8,7 +8,10 @@
 
 use aes_gcm::{
     AeadInOut, Aes256Gcm, KeyInit,
-    aes::{Aes256, cipher::{Array, BlockCipherEncrypt}},
+    aes::{
+        Aes256,
+        cipher::{Array, BlockCipherEncrypt},
+    },
 };
 use zeroize::Zeroizing;
 
@@ -58,7 +61,9 @@ impl Crypter {
         let mut key = Zeroizing::new([0_u8; 32]);
         let (first_nonce, _) = nonce.split_at(12);
         for (counter, half) in (1_u8..).zip(key.chunks_exact_mut(16)) {
-            let block = [0, counter, b'X', 0].into_iter().chain(first_nonce.iter().copied());
+            let block = [0, counter, b'X', 0]
+                .into_iter()
+                .chain(first_nonce.iter().copied());
             for ((byte, input), mask) in half.iter_mut().zip(block).zip(self.subkey.iter()) {
                 *byte = input ^ mask;
             }
@@ -101,7 +106,9 @@ impl Crypter {
 
     /// Opens sealed bytes.
     pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let format = || OpenError::Format { found: sealed.len() };
+        let format = || OpenError::Format {
+            found: sealed.len(),
+        };
         let rest = sealed.strip_prefix(&MAGIC).ok_or_else(format)?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or_else(format)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or_else(format)?;
@@ -127,8 +134,16 @@ mod tests {
     #[test]
     fn the_cipher_is_the_published_one() {
         for (key, ad, expected) in [
-            (1, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
-            (3, "c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+            (
+                1,
+                "",
+                "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271",
+            ),
+            (
+                3,
+                "c2sp.org/XAES-256-GCM",
+                "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d",
+            ),
         ] {
             let mut text = *b"XAES-256-GCM";
             let tag = crypter(key).encrypt(b"ABCDEFGHIJKLMNOPQRSTUVWX", ad.as_bytes(), &mut text);
@@ -139,23 +154,35 @@ mod tests {
     #[test]
     fn sealed_bytes_open_with_the_same_key_only() {
         for length in [0, 1, 16, 65536] {
-            let sealed =
-                crypter(1).seal_with(|out| out.extend(std::iter::repeat_n(7, length))).unwrap();
-            assert_eq!(crypter(1).open(&sealed).unwrap().as_slice(), vec![7; length]);
-            assert_eq!(crypter(2).open(&sealed).err(), Some(OpenError::Authentication));
+            let sealed = crypter(1)
+                .seal_with(|out| out.extend(std::iter::repeat_n(7, length)))
+                .unwrap();
+            assert_eq!(
+                crypter(1).open(&sealed).unwrap().as_slice(),
+                vec![7; length]
+            );
+            assert_eq!(
+                crypter(2).open(&sealed).err(),
+                Some(OpenError::Authentication)
+            );
         }
     }
 
     #[test]
     fn every_changed_bit_and_every_cut_is_noticed() {
-        let sealed = crypter(1).seal_with(|out| out.extend_from_slice(b"secret")).unwrap();
+        let sealed = crypter(1)
+            .seal_with(|out| out.extend_from_slice(b"secret"))
+            .unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(crypter(1).open(&changed).is_err(), "bit {bit}");
         }
         for length in 0..sealed.len() {
-            assert!(crypter(1).open(&sealed[..length]).is_err(), "length {length}");
+            assert!(
+                crypter(1).open(&sealed[..length]).is_err(),
+                "length {length}"
+            );
         }
     }
 }

@@ -28,7 +28,8 @@ impl Deriver {
         }
         derived.resize(length, 0);
         let hkdf = Hkdf::<Sha256>::new(None, &*self.0);
-        hkdf.expand(tag, &mut derived).map_err(|_| DeriveError(length))?;
+        hkdf.expand(tag, &mut derived)
+            .map_err(|_| DeriveError(length))?;
         Ok(derived)
     }
 
@@ -36,7 +37,8 @@ impl Deriver {
     pub fn secret(&self, tag: &[u8]) -> Result<Secret, DeriveError> {
         let mut secret = Secret::default();
         let hkdf = Hkdf::<Sha256>::new(None, &*self.0);
-        hkdf.expand(tag, &mut *secret).map_err(|_| DeriveError(secret.len()))?;
+        hkdf.expand(tag, &mut *secret)
+            .map_err(|_| DeriveError(secret.len()))?;
         Ok(secret)
     }
 }
@@ -61,14 +63,21 @@ mod tests {
 
     #[test]
     fn derived_bytes_are_the_recorded_ones() {
-        let suites: Vec<Suite> =
-            serde_json::from_str(include_str!("../../tests/vectors/keys_and_crypto_vectors.json"))
-                .unwrap();
+        let suites: Vec<Suite> = serde_json::from_str(include_str!(
+            "../../tests/vectors/keys_and_crypto_vectors.json"
+        ))
+        .unwrap();
         let mut secret = Secret::default();
-        secret.iter_mut().zip(0..).for_each(|(byte, value)| *byte = value);
+        secret
+            .iter_mut()
+            .zip(0..)
+            .for_each(|(byte, value)| *byte = value);
         let deriver = Deriver::new(secret);
-        let unsalted: Vec<_> =
-            suites.iter().flat_map(|suite| &suite.derivations).filter(|d| d.salt.is_empty()).collect();
+        let unsalted: Vec<_> = suites
+            .iter()
+            .flat_map(|suite| &suite.derivations)
+            .filter(|d| d.salt.is_empty())
+            .collect();
         assert!(unsalted.len() > 5);
         for vector in unsalted {
             let derived = deriver.derive(vector.context.as_bytes(), vector.n).unwrap();
@@ -78,6 +87,9 @@ mod tests {
 
     #[test]
     fn more_than_hkdf_can_give_is_refused() {
-        assert_eq!(Deriver::new(Secret::default()).derive(b"", 8161).err(), Some(DeriveError(8161)));
+        assert_eq!(
+            Deriver::new(Secret::default()).derive(b"", 8161).err(),
+            Some(DeriveError(8161))
+        );
     }
 }

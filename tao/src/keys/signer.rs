@@ -41,7 +41,9 @@ pub enum KeyError {
     #[error(transparent)]
     Envelope(#[from] ProtoError),
     /// The signature was made by another kind of key.
-    #[error("signature of version {version} by a key of type {found:?}; this key is a version 2 \"ecdsap256-public\"")]
+    #[error(
+        "signature of version {version} by a key of type {found:?}; this key is a version 2 \"ecdsap256-public\""
+    )]
     WrongType {
         /// The header's version.
         version: i32,
@@ -61,7 +63,10 @@ pub enum KeyError {
 
 /// What is signed: SHA-256 of data and context.
 fn digest(context: &str, data: &[u8]) -> [u8; 32] {
-    let contextualized = ContextualizedData { context: context.to_owned(), data: data.to_vec() };
+    let contextualized = ContextualizedData {
+        context: context.to_owned(),
+        data: data.to_vec(),
+    };
     Sha256::digest(contextualized.encode_to_vec()).into()
 }
 
@@ -139,7 +144,10 @@ impl Verifier {
         let signed: SignedData = proto2::read(signed)?;
         let found = signed.header.key_type.unwrap_or_default();
         if signed.header.version != VERSION || found != KEY_TYPE {
-            return Err(KeyError::WrongType { version: signed.header.version, found });
+            return Err(KeyError::WrongType {
+                version: signed.header.version,
+                found,
+            });
         }
         self.verify_digest(&digest(context, data), &signed.signature)
     }
@@ -147,7 +155,9 @@ impl Verifier {
     /// Checks a DER signature over a SHA-256 digest.
     pub fn verify_digest(&self, digest: &[u8; 32], der: &[u8]) -> Result<(), KeyError> {
         let signature = DerSignature::try_from(der).map_err(|_| KeyError::Signature)?;
-        self.0.verify_prehash(digest, &signature).map_err(|_| KeyError::Signature)
+        self.0
+            .verify_prehash(digest, &signature)
+            .map_err(|_| KeyError::Signature)
     }
 }
 
@@ -175,10 +185,14 @@ mod tests {
 
     #[test]
     fn recorded_p256_signatures_verify_for_their_data_and_context_only() {
-        let suites: Vec<Suite> =
-            serde_json::from_str(include_str!("../../tests/vectors/keys_and_crypto_vectors.json"))
-                .unwrap();
-        let suite = suites.iter().find(|suite| suite.suite.contains("ecdsap256")).unwrap();
+        let suites: Vec<Suite> = serde_json::from_str(include_str!(
+            "../../tests/vectors/keys_and_crypto_vectors.json"
+        ))
+        .unwrap();
+        let suite = suites
+            .iter()
+            .find(|suite| suite.suite.contains("ecdsap256"))
+            .unwrap();
         let spki = hex::decode(&suite.verifier_spki_der).unwrap();
         let verifier = Verifier::from_spki(&spki).unwrap();
         let name = Prin::of_public_key("key", &spki).unwrap();
@@ -186,10 +200,16 @@ mod tests {
         for recorded in &suite.signatures {
             let data = hex::decode(&recorded.data).unwrap();
             let signed = hex::decode(&recorded.signed_data_proto).unwrap();
-            assert_eq!(hex::encode(digest(&recorded.context, &data)), recorded.sha256);
+            assert_eq!(
+                hex::encode(digest(&recorded.context, &data)),
+                recorded.sha256
+            );
             let verdict = verifier.verify(&recorded.context, &data, &signed);
             assert_eq!(verdict.is_ok(), recorded.verifies);
-            assert_eq!(verifier.verify("other", &data, &signed), Err(KeyError::Signature));
+            assert_eq!(
+                verifier.verify("other", &data, &signed),
+                Err(KeyError::Signature)
+            );
         }
     }
 

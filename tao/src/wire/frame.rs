@@ -85,14 +85,21 @@ impl Inbox {
 
     /// Checks the end of the channel: an error if it came inside a message.
     pub fn finish(&self) -> Result<(), FrameError> {
-        if self.is_empty() { Ok(()) } else { Err(FrameError::Cut) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(FrameError::Cut)
+        }
     }
 
     /// The frame at `at`, if it has arrived; otherwise up to where it reaches.
     fn frame(&self, at: usize) -> Result<Result<Range<usize>, usize>, FrameError> {
         let received = self.received();
         let start = at + LENGTH_BYTES;
-        let Some(length) = received.get(at..start).and_then(|bytes| bytes.try_into().ok()) else {
+        let Some(length) = received
+            .get(at..start)
+            .and_then(|bytes| bytes.try_into().ok())
+        else {
             return Ok(Err(start));
         };
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -100,7 +107,11 @@ impl Inbox {
             return Err(FrameError::TooLong(length));
         }
         let end = start + length;
-        Ok(if received.len() >= end { Ok(start..end) } else { Err(end) })
+        Ok(if received.len() >= end {
+            Ok(start..end)
+        } else {
+            Err(end)
+        })
     }
 
     /// Takes the next whole message, if it has arrived. Read it with [`Inbox::parts`]

@@ -37,8 +37,10 @@ pub trait Proto2: prost::Message + Default {
 
 /// Reads a message; all its required fields must be there.
 pub fn read<M: Proto2>(bytes: &[u8]) -> Result<M, ProtoError> {
-    let malformed =
-        |reason: String| ProtoError::Malformed { message: M::NAME, reason };
+    let malformed = |reason: String| ProtoError::Malformed {
+        message: M::NAME,
+        reason,
+    };
     let message = M::decode(bytes).map_err(|error| malformed(error.to_string()))?;
     require::<M>(bytes, M::REQUIRED)?;
     for (number, required) in M::NESTED {
@@ -62,9 +64,15 @@ fn require<M: Proto2>(bytes: &[u8], required: &[(u32, &'static str)]) -> Result<
             seen |= 1 << field.number;
         }
     }
-    match required.iter().find(|(number, _)| seen & (1 << number) == 0) {
+    match required
+        .iter()
+        .find(|(number, _)| seen & (1 << number) == 0)
+    {
         None => Ok(()),
-        Some((_, field)) => Err(ProtoError::Missing { message: M::NAME, field }),
+        Some((_, field)) => Err(ProtoError::Missing {
+            message: M::NAME,
+            field,
+        }),
     }
 }
 
@@ -83,7 +91,9 @@ impl<'a> Fields<'a> {
         for shift in (0..70).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
             self.0 = rest;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
+            value |= u64::from(byte & 0x7f)
+                .checked_shl(shift)
+                .unwrap_or_default();
             if byte & 0x80 == 0 {
                 return Some(value);
             }
@@ -143,7 +153,10 @@ mod tests {
         let error = read::<RequestHeader>(&[0x0a, 1, b'x']).unwrap_err();
         assert_eq!(
             error,
-            ProtoError::Missing { message: "ProtoRPCRequestHeader", field: "seq" }
+            ProtoError::Missing {
+                message: "ProtoRPCRequestHeader",
+                field: "seq"
+            }
         );
         assert!(read::<RequestHeader>(&[0x0a, 1, b'x', 0x10, 0]).is_ok());
     }
@@ -151,7 +164,13 @@ mod tests {
     #[test]
     fn a_missing_field_of_a_nested_message_is_named() {
         let error = read::<SignedData>(&[0x0a, 0, 0x12, 0]).unwrap_err();
-        assert_eq!(error, ProtoError::Missing { message: "SignedData", field: "header.version" });
+        assert_eq!(
+            error,
+            ProtoError::Missing {
+                message: "SignedData",
+                field: "header.version"
+            }
+        );
     }
 
     proptest! {

@@ -20,20 +20,40 @@ fn frame(out: &mut Vec<u8>, message: &impl Message) {
 /// Appends a request.
 pub fn write_request(out: &mut Vec<u8>, op: &str, seq: u64, body: &impl Message) {
     out.reserve(body.encoded_len() + op.len() + 32);
-    frame(out, &RequestHeader { op: op.to_owned(), seq });
+    frame(
+        out,
+        &RequestHeader {
+            op: op.to_owned(),
+            seq,
+        },
+    );
     frame(out, body);
 }
 
 /// Appends the response to a call that succeeded.
 pub fn write_response(out: &mut Vec<u8>, request: RequestHeader, body: &impl Message) {
     out.reserve(body.encoded_len() + request.op.len() + 32);
-    frame(out, &ResponseHeader { op: request.op, seq: request.seq, error: None });
+    frame(
+        out,
+        &ResponseHeader {
+            op: request.op,
+            seq: request.seq,
+            error: None,
+        },
+    );
     frame(out, body);
 }
 
 /// Appends the response to a call that failed.
 pub fn write_error(out: &mut Vec<u8>, request: RequestHeader, error: String) {
-    frame(out, &ResponseHeader { op: request.op, seq: request.seq, error: Some(error) });
+    frame(
+        out,
+        &ResponseHeader {
+            op: request.op,
+            seq: request.seq,
+            error: Some(error),
+        },
+    );
     frame(out, &());
 }
 

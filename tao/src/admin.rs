@@ -1,0 +1,253 @@
+//! How administrators talk to a host: start, list, wait for, stop and kill programs.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+        unix::net::UnixStream,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+use crate::{
+    logic::{LogicError, Prin, SubPrin},
+    wire::{
+        FrameError, Inbox,
+        messages::{AdminRequest, AdminResponse, ResponseHeader},
+        proto2::{self, ProtoError},
+        rpc,
+    },
+};
+
+/// Where the host of a booted machine listens.
+pub const ADMIN_SOCKET: &str = "/run/tao/admin.sock";
+
+/// Why an administration call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// Nobody listens.
+    #[error("no Tao host answers at {path}: {source}{hint}", path = path.display(), hint = hint(source))]
+    NoHost {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection to the Tao host failed: {0}")]
+    Connection(#[from] io::Error),
+    /// The host sent something else than frames.
+    #[error("the Tao host's answer is malformed: {0}")]
+    Frame(#[from] FrameError),
+    /// The host sent something else than an answer.
+    #[error("the Tao host's answer is malformed: {0}")]
+    Answer(#[from] ProtoError),
+    /// The host sent a name that is none.
+    #[error("the Tao host's answer is malformed: {0}")]
+    Name(#[from] LogicError),
+    /// An answer without what was asked for.
+    #[error("the Tao host's answer is malformed: {0}")]
+    Incomplete(&'static str),
+    /// The host refused, in its own words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            " (it starts with the machine when taoboot boots it)"
+        }
+        io::ErrorKind::PermissionDenied => " (only root may administer it)",
+        _ => "",
+    }
+}
+
+/// A hosted program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedProgram {
+    /// Its name below the host's.
+    pub subprin: SubPrin,
+    /// Its process.
+    pub pid: i32,
+}
+
+/// A program to be started.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// The program's file, absolute.
+    pub path: &'a str,
+    /// Arguments without the program's own name.
+    pub args: &'a [String],
+    /// Working directory, absolute.
+    pub dir: &'a str,
+    /// Standard input, output and error.
+    pub stdio: [BorrowedFd<'a>; 3],
+}
+
+/// A connection to a host.
+pub struct Admin {
+    stream: UnixStream,
+    inbox: Inbox,
+    seq: u64,
+}
+
+impl Admin {
+    /// Connects to the host that listens at `path`, normally [`ADMIN_SOCKET`].
+    pub fn connect(path: &Path) -> Result<Admin, AdminError> {
+        let stream = UnixStream::connect(path).map_err(|source| AdminError::NoHost {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Admin {
+            stream,
+            inbox: Inbox::default(),
+            seq: 0,
+        })
+    }
+
+    fn send(
+        &mut self,
+        op: &str,
+        request: &AdminRequest,
+        descriptors: &[RawFd],
+    ) -> Result<(), AdminError> {
+        let mut bytes = Vec::new();
+        rpc::write_request(
+            &mut bytes,
+            &format!("{}.{op}", rpc::ADMIN_SERVICE),
+            self.seq,
+            request,
+        );
+        let rights = [ControlMessage::ScmRights(descriptors)];
+        let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
+        let slices = [IoSlice::new(&bytes)];
+        let fd = self.stream.as_raw_fd();
+        let sent = sendmsg::<()>(fd, &slices, control, MsgFlags::MSG_NOSIGNAL, None)
+            .map_err(io::Error::from)?;
+        self.stream
+            .write_all(bytes.get(sent..).unwrap_or_default())?;
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<AdminResponse, AdminError> {
+        loop {
+            if let Some(message) = self.inbox.next_message()? {
+                let (header, body) = self.inbox.parts(&message);
+                let header: ResponseHeader = proto2::read(header)?;
+                if header.seq != self.seq {
+                    return Err(AdminError::Incomplete("it belongs to another call"));
+                }
+                self.seq += 1;
+                return match header.error {
+                    Some(error) => Err(AdminError::Refused(error)),
+                    None => Ok(proto2::read(body)?),
+                };
+            }
+            match self.stream.read(self.inbox.space()) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(count) => self.inbox.filled(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn call(&mut self, op: &str, request: &AdminRequest) -> Result<AdminResponse, AdminError> {
+        self.send(op, request, &[])?;
+        self.receive()
+    }
+
+    /// Starts a program.
+    pub fn start(&mut self, start: &Start<'_>) -> Result<HostedProgram, AdminError> {
+        let request = AdminRequest {
+            path: Some(start.path.to_owned()),
+            args: start.args.to_vec(),
+            dir: Some(start.dir.to_owned()),
+            stdin: Some(0),
+            stdout: Some(1),
+            stderr: Some(2),
+            ..AdminRequest::default()
+        };
+        let descriptors = start.stdio.map(|fd| fd.as_raw_fd());
+        self.send("StartHostedProgram", &request, &descriptors)?;
+        let mut programs = programs(self.receive()?)?;
+        programs
+            .pop()
+            .ok_or(AdminError::Incomplete("it names no program"))
+    }
+
+    /// The programs that run.
+    pub fn list(&mut self) -> Result<Vec<HostedProgram>, AdminError> {
+        programs(self.call("ListHostedPrograms", &AdminRequest::default())?)
+    }
+
+    /// Asks to be told when a program ends; [`Admin::finish_wait`] gets the answer. In
+    /// between [`AsFd`] becomes readable.
+    pub fn begin_wait(&mut self, program: &HostedProgram) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            subprin: Some(program.subprin.encode()),
+            pid: Some(program.pid),
+            ..AdminRequest::default()
+        };
+        self.send("WaitHostedProgram", &request, &[])
+    }
+
+    /// The wait status, as wait(2) gives it, of the program [`Admin::begin_wait`] named.
+    pub fn finish_wait(&mut self) -> Result<i32, AdminError> {
+        self.receive()?
+            .status
+            .ok_or(AdminError::Incomplete("it has no status"))
+    }
+
+    fn by_name(&mut self, op: &str, subprin: &SubPrin) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            subprin: Some(subprin.encode()),
+            ..AdminRequest::default()
+        };
+        self.call(op, &request).map(drop)
+    }
+
+    /// Asks every program of that name to end (SIGTERM).
+    pub fn stop(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
+        self.by_name("StopHostedProgram", subprin)
+    }
+
+    /// Ends every program of that name (SIGKILL).
+    pub fn kill(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
+        self.by_name("KillHostedProgram", subprin)
+    }
+
+    /// The host's name.
+    pub fn host_name(&mut self) -> Result<Prin, AdminError> {
+        let response = self.call("HostName", &AdminRequest::default())?;
+        let name = response
+            .prin
+            .ok_or(AdminError::Incomplete("it has no name"))?;
+        Ok(Prin::decode(&name)?)
+    }
+
+    /// Ends the host and all its programs.
+    pub fn shutdown(&mut self) -> Result<(), AdminError> {
+        self.call("Shutdown", &AdminRequest::default()).map(drop)
+    }
+}
+
+impl AsFd for Admin {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn programs(response: AdminResponse) -> Result<Vec<HostedProgram>, AdminError> {
+    let program = |child: crate::wire::messages::AdminHostedProgram| {
+        Ok(HostedProgram {
+            subprin: SubPrin::decode(&child.subprin)?,
+            pid: child.pid,
+        })
+    };
+    response.child.into_iter().map(program).collect()
+}

@@ -1,0 +1,129 @@
+//! The calls of the Tao.
+
+use zeroize::Zeroizing;
+
+use super::{CallError, Parent};
+use crate::{
+    logic::{Form, Prin},
+    wire::messages::{TaoRequest, TaoResponse},
+};
+
+/// Who may unseal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealPolicy {
+    /// The very same program on the same host (`self`).
+    Own,
+    /// As [`SealPolicy::Own`] for now: the few instances of one program (`few`).
+    Few,
+    /// Any program on the same host (`any`).
+    Any,
+}
+
+impl SealPolicy {
+    /// The policy's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SealPolicy::Own => "self",
+            SealPolicy::Few => "few",
+            SealPolicy::Any => "any",
+        }
+    }
+
+    /// The policy with this name on the wire.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [SealPolicy::Own, SealPolicy::Few, SealPolicy::Any]
+            .into_iter()
+            .find(|policy| policy.as_str() == name)
+    }
+}
+
+impl Parent {
+    /// Makes a call whose answer is data, and a policy only if `policy` says so.
+    fn data(
+        &self,
+        op: &str,
+        request: &TaoRequest,
+        policy: bool,
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<String>), CallError> {
+        let answer: TaoResponse = self.connection.call(op, request)?;
+        match answer.data {
+            Some(data) if answer.policy.is_some() == policy => {
+                Ok((Zeroizing::new(data), answer.policy))
+            }
+            _ => Err(CallError::Response(format!(
+                "{op}: data or policy is missing or extra"
+            ))),
+        }
+    }
+
+    /// This program's name: the host's, extended by what the host measured.
+    pub fn tao_name(&self) -> Result<Prin, CallError> {
+        let (name, _) = self.data("Tao.GetTaoName", &TaoRequest::default(), false)?;
+        Ok(Prin::decode(&name)?)
+    }
+
+    /// Random bytes from the host. `length` is at least 1.
+    pub fn random_bytes(&self, length: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+        let size = i32::try_from(length)
+            .map_err(|_| CallError::Argument(format!("{length} random bytes are too many")))?;
+        let request = TaoRequest {
+            size: Some(size),
+            ..TaoRequest::default()
+        };
+        let (random, _) = self.data("Tao.GetRandomBytes", &request, false)?;
+        if random.len() != length {
+            let text = format!("{} random bytes instead of {length}", random.len());
+            return Err(CallError::Response(text));
+        }
+        Ok(random)
+    }
+
+    /// Encrypts data so that only programs that fit the policy get it back.
+    pub fn seal(&self, data: &[u8], policy: SealPolicy) -> Result<Vec<u8>, CallError> {
+        let mut request = TaoRequest {
+            data: Some(data.to_vec()),
+            policy: Some(policy.as_str().to_owned()),
+            ..TaoRequest::default()
+        };
+        let sealed = self.data("Tao.Seal", &request, false);
+        zeroize::Zeroize::zeroize(&mut request.data);
+        sealed.map(|(sealed, _)| sealed.to_vec())
+    }
+
+    /// Gets sealed data back, and the policy it was sealed with.
+    pub fn unseal(&self, sealed: &[u8]) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
+        let request = TaoRequest {
+            data: Some(sealed.to_vec()),
+            ..TaoRequest::default()
+        };
+        let (data, policy) = self.data("Tao.Unseal", &request, true)?;
+        let policy = policy.unwrap_or_default();
+        match SealPolicy::from_name(&policy) {
+            Some(policy) => Ok((data, policy)),
+            None => Err(CallError::Response(format!(
+                "unsealed under the policy {policy:?}"
+            ))),
+        }
+    }
+
+    /// An attestation that `issuer` (this program if `None`, or an extension of it) says
+    /// `message`, valid from `time` (now) until `expiration` (a year later), both in
+    /// nanoseconds since 1970.
+    pub fn attest(
+        &self,
+        issuer: Option<&Prin>,
+        time: Option<i64>,
+        expiration: Option<i64>,
+        message: &Form,
+    ) -> Result<Vec<u8>, CallError> {
+        let request = TaoRequest {
+            data: Some(message.encode()),
+            issuer: issuer.map(Prin::encode),
+            time,
+            expiration,
+            ..TaoRequest::default()
+        };
+        self.data("Tao.Attest", &request, false)
+            .map(|(attestation, _)| attestation.to_vec())
+    }
+}

@@ -1,0 +1,62 @@
+//! Processes by descriptor: a number can be given to another process, a descriptor can't.
+#![allow(unsafe_code)]
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+};
+
+use nix::{errno::Errno, libc, sys::signal::Signal};
+
+/// A descriptor of a process (pidfd_open(2)); readable when the process has ended.
+#[derive(Debug)]
+pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    /// Opens the process that has this number now.
+    pub fn open(pid: i32) -> io::Result<Self> {
+        // SAFETY: pidfd_open takes two integers and touches no memory.
+        let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = RawFd::try_from(Errno::result(result)?).map_err(io::Error::other)?;
+        // SAFETY: the kernel just made this descriptor for the call above.
+        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Sends a signal; an error if the process has ended and been waited for.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: without siginfo the call reads no memory of ours.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                signal as i32,
+                no_info,
+                0,
+            )
+        };
+        Errno::result(result)?;
+        Ok(())
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_signal_reaches_the_process_and_none_after_it_has_gone() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = PidFd::open(child.id() as i32).unwrap();
+        process.signal(Signal::SIGKILL).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(process.signal(Signal::SIGKILL).is_err());
+    }
+}
