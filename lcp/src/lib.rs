@@ -4,9 +4,15 @@
 //! * [`hash`]: the hash algorithms of the formats, with their TPM numbers and mask bits.
 //! * [`gunzip`]: the bounded reading of gzip files, as tboot's tools and GRUB read them.
 //! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
+//! * [`element`], [`list`], [`policy`]: the policy's parts, from the inside out.
+//! * [`codec`]: how they are read; its error says where and what.
 
+pub mod codec;
+pub mod element;
 pub mod gunzip;
 pub mod hash;
+pub mod list;
 pub mod mlehash;
+pub mod policy;
 
 mod elf;

@@ -1,0 +1,168 @@
+//! The policy itself: the few bytes in TPM NV that say which lists SINIT accepts.
+
+use crate::{
+    codec::{FormatError, Reader, value},
+    hash::{Digest, HashAlg},
+    list::PolicyList,
+};
+
+mod data;
+mod tpm12;
+mod tpm20;
+mod v1;
+
+pub use data::{DATA_SIGNATURE, MAX_DATA_LEN, MAX_LISTS, PolicyData};
+pub use tpm12::Policy12;
+pub use tpm20::{Policy20, PolicyVersion20, SignMask};
+pub use v1::{PolicyTypeV1, PolicyV1};
+
+/// What a policy asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyType {
+    /// 0: what one of the lists allows.
+    List,
+    /// 1: any measured environment on any platform.
+    Any,
+}
+
+impl PolicyType {
+    /// The number in the file.
+    pub const fn number(self) -> u8 {
+        match self {
+            PolicyType::List => 0,
+            PolicyType::Any => 1,
+        }
+    }
+
+    /// The name on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PolicyType::List => "list",
+            PolicyType::Any => "any",
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
+        let offset = reader.offset();
+        match reader.u8("policy_type")? {
+            0 => Ok(PolicyType::List),
+            1 => Ok(PolicyType::Any),
+            found => Err(value("policy_type", offset, "0 (list) or 1 (any)", found)),
+        }
+    }
+}
+
+/// Bits of the policy_control field, with what they mean.
+pub const CONTROL_BITS: [(u32, &str); 7] = [
+    (1 << 1, "non-production SINIT modules are allowed"),
+    (1 << 2, "OsSinitData.Capabilities are extended into PCR 17"),
+    (
+        1 << 3,
+        "the owner's policy is needed (platform supplier's policy only)",
+    ),
+    (1 << 16, "the platform supplier's MLE elements are ignored"),
+    (
+        1 << 17,
+        "the platform supplier's PCONF elements are ignored",
+    ),
+    (1 << 20, "the platform supplier's STM elements are ignored"),
+    (1 << 31, "the AUX index may be deleted"),
+];
+
+/// A policy of either TPM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// LCP_POLICY, versions 2.0 to 2.4.
+    Tpm12(Policy12),
+    /// LCP_POLICY2, versions 3.0 to 3.2.
+    Tpm20(Policy20),
+}
+
+impl Policy {
+    /// Reads a policy file: one policy and nothing else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes);
+        let policy = Policy::read(&mut reader)?;
+        reader.finish("the policy")?;
+        Ok(policy)
+    }
+
+    /// Reads the policy that a reader stands before, as in an NV index that is longer.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
+        let number = reader.clone().u16("version")?;
+        match number {
+            0x0200..=0x0204 => Ok(Policy::Tpm12(Policy12::read(reader)?)),
+            0x0300..=0x0302 => Ok(Policy::Tpm20(Policy20::read(reader)?)),
+            _ => {
+                let expected = "0x200 to 0x204 (TPM 1.2) or 0x300 to 0x302 (TPM 2.0)";
+                Err(value("version", reader.offset(), expected, number))
+            }
+        }
+    }
+
+    /// The policy's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Policy::Tpm12(policy) => policy.to_bytes(),
+            Policy::Tpm20(policy) => policy.to_bytes(),
+        }
+    }
+
+    /// What it asks for.
+    pub const fn policy_type(&self) -> PolicyType {
+        match self {
+            Policy::Tpm12(policy) => policy.policy_type,
+            Policy::Tpm20(policy) => policy.policy_type,
+        }
+    }
+
+    /// The hash of its lists; zeros for type any. Its algorithm is the policy's.
+    pub const fn policy_hash(&self) -> &Digest {
+        match self {
+            Policy::Tpm12(policy) => policy.policy_hash(),
+            Policy::Tpm20(policy) => policy.policy_hash(),
+        }
+    }
+
+    /// Counters below which a signed list is refused; one for each list.
+    pub const fn data_revocation_counters(&self) -> [u16; 8] {
+        match self {
+            Policy::Tpm12(policy) => policy.data_revocation_counters,
+            Policy::Tpm20(policy) => policy.data_revocation_counters,
+        }
+    }
+
+    /// The control field, see [`CONTROL_BITS`].
+    pub const fn control(&self) -> u32 {
+        match self {
+            Policy::Tpm12(policy) => policy.control,
+            Policy::Tpm20(policy) => policy.control,
+        }
+    }
+}
+
+/// The hash of lists in a policy: H( H(list 0) || H(list 1) ... ), also for a single list.
+pub fn lists_hash(alg: HashAlg, lists: &[PolicyList]) -> Result<Digest, FormatError> {
+    let hashes = lists
+        .iter()
+        .map(|list| list.hash(alg))
+        .collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<&[u8]> = hashes.iter().map(Digest::as_bytes).collect();
+    Ok(alg.digest_parts(&parts))
+}
+
+/// The eight revocation counters.
+fn read_counters(reader: &mut Reader<'_>) -> Result<[u16; 8], FormatError> {
+    let mut counters = [0; 8];
+    for counter in &mut counters {
+        *counter = reader.u16("data_revocation_counters")?;
+    }
+    Ok(counters)
+}
+
+/// The eight revocation counters as bytes.
+fn write_counters(counters: [u16; 8], out: &mut Vec<u8>) {
+    for counter in counters {
+        out.extend(counter.to_le_bytes());
+    }
+}
