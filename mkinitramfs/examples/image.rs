@@ -1,6 +1,6 @@
 //! The `image` verb alone, for trying it without the rest of xtask.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     #[derive(argh::FromArgs)]
     /// The `image` verb alone.
     struct Alone {
@@ -13,5 +13,11 @@ fn main() -> anyhow::Result<()> {
         Image(mkinitramfs::image::ImageCommand),
     }
     let Verb::Image(command) = argh::from_env::<Alone>().verb;
-    command.run()
+    match command.run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("image: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }

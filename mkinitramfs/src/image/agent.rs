@@ -53,7 +53,9 @@ pub fn check_static(bytes: &[u8]) -> Result<()> {
     }
     for segment in segments {
         if segment.p_type(endian) == PT_INTERP {
-            bail!("it asks for a dynamic loader (PT_INTERP), which the image does not hold; {HINT}");
+            bail!(
+                "it asks for a dynamic loader (PT_INTERP), which the image does not hold; {HINT}"
+            );
         }
         let dynamic = segment
             .dynamic(endian, bytes)
@@ -80,7 +82,11 @@ pub fn check_config(agent: &Path, config: &Path) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .with_context(|| {
-            format!("cannot run {} to check {}", agent.display(), config.display())
+            format!(
+                "cannot run {} to check {}",
+                agent.display(),
+                config.display()
+            )
         })?;
     if output.status.success() {
         return Ok(());

@@ -55,12 +55,14 @@ pub struct Summary {
 /// if any, is untouched then.
 pub fn build(command: &ImageCommand) -> Result<Summary> {
     let started = Instant::now();
-    let output = command.output.as_deref().ok_or_else(|| {
-        anyhow!("--output is missing: name the file to write the image to")
-    })?;
-    let agent_path = command.agent.as_deref().ok_or_else(|| {
-        anyhow!("--agent is missing: name the static program to put in as /init")
-    })?;
+    let output = command
+        .output
+        .as_deref()
+        .ok_or_else(|| anyhow!("--output is missing: name the file to write the image to"))?;
+    let agent_path = command
+        .agent
+        .as_deref()
+        .ok_or_else(|| anyhow!("--agent is missing: name the static program to put in as /init"))?;
     let config = command.config.as_deref().ok_or_else(|| {
         anyhow!("--config is missing: name the agent's config, which becomes /etc/taoboot.toml")
     })?;
@@ -71,11 +73,23 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
 
     let mut tree = Tree::skeleton()?;
     let init = agent::load(agent_path)?;
-    tree.insert("init", Node::File { mode: 0o755, data: init })?;
-    let text = fs::read(config)
-        .with_context(|| format!("cannot read --config {}", config.display()))?;
+    tree.insert(
+        "init",
+        Node::File {
+            mode: 0o755,
+            data: init,
+        },
+    )?;
+    let text =
+        fs::read(config).with_context(|| format!("cannot read --config {}", config.display()))?;
     agent::check_config(agent_path, config)?;
-    tree.insert("etc/taoboot.toml", Node::File { mode: 0o644, data: text })?;
+    tree.insert(
+        "etc/taoboot.toml",
+        Node::File {
+            mode: 0o644,
+            data: text,
+        },
+    )?;
 
     let folder = match &command.modules_dir {
         Some(folder) => folder.clone(),
@@ -84,18 +98,26 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
     let known = ModuleTree::read(&folder, &kernel)?;
     let plan = Plan::new(&known, &kernel, &command.module, &drivers(command)?)?;
     let named = add_modules(&mut tree, &known, &plan)?;
-    let firmware_folder =
-        command.firmware_dir.clone().unwrap_or_else(|| PathBuf::from("/lib/firmware"));
+    let firmware_folder = command
+        .firmware_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("/lib/firmware"));
     let firmware = firmware::collect(&firmware_folder, &named)?;
     for (name, data) in &firmware.found {
         tree.insert(
             &format!("lib/firmware/{name}"),
-            Node::File { mode: 0o644, data: data.clone() },
+            Node::File {
+                mode: 0o644,
+                data: data.clone(),
+            },
         )?;
     }
     tree.insert(
         "etc/taoboot.modules",
-        Node::File { mode: 0o644, data: plan.to_text().into_bytes() },
+        Node::File {
+            mode: 0o644,
+            data: plan.to_text().into_bytes(),
+        },
     )?;
     for added in &command.add {
         add_file(&mut tree, added)?;
@@ -188,6 +210,11 @@ fn add_file(tree: &mut Tree, added: &str) -> Result<()> {
         bail!("--add: {from} is no regular file of at most {MAX_ADDED} bytes");
     }
     let data = fs::read(from).with_context(|| format!("--add: cannot read {from}"))?;
-    let mode = if found.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-    tree.insert(to, Node::File { mode, data }).with_context(|| format!("--add {added}"))
+    let mode = if found.permissions().mode() & 0o111 == 0 {
+        0o644
+    } else {
+        0o755
+    };
+    tree.insert(to, Node::File { mode, data })
+        .with_context(|| format!("--add {added}"))
 }

@@ -90,7 +90,10 @@ impl Packing {
     }
 
     fn damaged(self, reason: impl ToString) -> DecompressError {
-        DecompressError::Damaged { form: self.name(), reason: reason.to_string() }
+        DecompressError::Damaged {
+            form: self.name(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -98,17 +101,16 @@ impl Packing {
 ///
 /// # Errors
 /// See [`DecompressError`].
-pub fn decompress(
-    packing: Packing,
-    bytes: &[u8],
-    limit: u64,
-) -> Result<Unpacked, DecompressError> {
+pub fn decompress(packing: Packing, bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
     match packing {
         Packing::Gzip => {
             let mut decoder = flate2::bufread::GzDecoder::new(bytes);
             let data = read_bounded(packing, &mut decoder, limit)?;
             let rest = decoder.into_inner().len();
-            Ok(Unpacked { data, consumed: bytes.len().saturating_sub(rest) })
+            Ok(Unpacked {
+                data,
+                consumed: bytes.len().saturating_sub(rest),
+            })
         }
         Packing::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)
@@ -116,7 +118,10 @@ pub fn decompress(
                 .single_frame();
             let data = read_bounded(packing, &mut decoder, limit)?;
             let rest = decoder.finish().len();
-            Ok(Unpacked { data, consumed: bytes.len().saturating_sub(rest) })
+            Ok(Unpacked {
+                data,
+                consumed: bytes.len().saturating_sub(rest),
+            })
         }
         Packing::Xz => lzma_stream(
             packing,
@@ -215,7 +220,10 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
         }
         at += 4 + length;
     }
-    Ok(Unpacked { data, consumed: at.min(bytes.len()) })
+    Ok(Unpacked {
+        data,
+        consumed: at.min(bytes.len()),
+    })
 }
 
 #[cfg(test)]
@@ -224,12 +232,19 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
-        (0..300_000_u32).flat_map(|i| (i * i / 11).to_le_bytes()).collect()
+        (0..300_000_u32)
+            .flat_map(|i| (i.wrapping_mul(i) / 11).to_le_bytes())
+            .collect()
     }
 
     #[test]
     fn what_is_packed_comes_back_and_what_follows_is_left() {
-        for form in [Compression::Zstd, Compression::Gzip, Compression::Xz, Compression::Lz4] {
+        for form in [
+            Compression::Zstd,
+            Compression::Gzip,
+            Compression::Xz,
+            Compression::Lz4,
+        ] {
             let mut packed = compress(form, &sample()).unwrap();
             let length = packed.len();
             packed.extend_from_slice(&[0; 64]);
@@ -243,17 +258,30 @@ mod tests {
 
     #[test]
     fn the_limit_holds_for_every_form() {
-        for form in [Compression::Zstd, Compression::Gzip, Compression::Xz, Compression::Lz4] {
+        for form in [
+            Compression::Zstd,
+            Compression::Gzip,
+            Compression::Xz,
+            Compression::Lz4,
+        ] {
             let packed = compress(form, &vec![0; 1 << 20]).unwrap();
             let packing = Packing::detect(&packed).unwrap();
             let error = decompress(packing, &packed, 4096).unwrap_err();
-            assert!(matches!(error, DecompressError::TooLarge(4096)), "{form:?}: {error}");
+            assert!(
+                matches!(error, DecompressError::TooLarge(4096)),
+                "{form:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn truncated_input_is_an_error_in_every_form_that_has_an_end() {
-        for form in [Compression::Zstd, Compression::Gzip, Compression::Xz, Compression::Lz4] {
+        for form in [
+            Compression::Zstd,
+            Compression::Gzip,
+            Compression::Xz,
+            Compression::Lz4,
+        ] {
             let packed = compress(form, &sample()).unwrap();
             let cut = packed.get(..packed.len() - 9).unwrap();
             let packing = Packing::detect(cut).unwrap();

@@ -89,12 +89,18 @@ pub fn early_archive(path: &Path) -> Result<Vec<u8>> {
             path.display()
         );
     }
-    let blob = fs::read(path)
-        .with_context(|| format!("cannot read --microcode {}", path.display()))?;
+    let blob =
+        fs::read(path).with_context(|| format!("cannot read --microcode {}", path.display()))?;
     let vendor = Vendor::detect(&blob)
         .with_context(|| format!("--microcode {} is not usable", path.display()))?;
     let mut tree = Tree::default();
-    tree.insert(vendor.path(), Node::File { mode: 0o644, data: blob })?;
+    tree.insert(
+        vendor.path(),
+        Node::File {
+            mode: 0o644,
+            data: blob,
+        },
+    )?;
     let mut archive = tree.to_newc()?;
     archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
     Ok(archive)
@@ -118,14 +124,23 @@ mod tests {
     #[test]
     fn vendors_are_told_by_their_headers() {
         assert_eq!(Vendor::detect(&intel()).unwrap(), Vendor::Intel);
-        assert_eq!(Vendor::detect(b"DMA\0\0\0\0\0\0\0\0\0").unwrap(), Vendor::Amd);
+        assert_eq!(
+            Vendor::detect(b"DMA\0\0\0\0\0\0\0\0\0").unwrap(),
+            Vendor::Amd
+        );
     }
 
     #[test]
     fn anything_else_is_refused() {
         let mut damaged = intel();
         damaged[200] ^= 1;
-        for blob in [damaged, Vec::new(), vec![0; 100], b"DMA".to_vec(), intel()[..60].to_vec()] {
+        for blob in [
+            damaged,
+            Vec::new(),
+            vec![0; 100],
+            b"DMA".to_vec(),
+            intel()[..60].to_vec(),
+        ] {
             assert!(Vendor::detect(&blob).is_err());
         }
     }

@@ -6,6 +6,7 @@
 //! [`modules::plan`]).
 
 pub mod agent;
+pub mod archive;
 pub mod build;
 pub mod compress;
 pub mod decompress;
@@ -14,6 +15,7 @@ pub mod modules;
 pub mod options;
 pub mod output;
 pub mod tree;
+pub mod view;
 
 use std::path::PathBuf;
 
@@ -42,7 +44,10 @@ impl ImageCommand {
     /// One sentence for a person; also that two compared images differ.
     pub fn run(self) -> Result<()> {
         match &self.look {
-            Some(Look::List(_) | Look::Cat(_) | Look::Extract(_) | Look::Diff(_)) => todo_look(),
+            Some(Look::List(list)) => view::list::run(list),
+            Some(Look::Cat(cat)) => view::cat::run(cat),
+            Some(Look::Extract(extract)) => view::extract::run(extract),
+            Some(Look::Diff(diff)) => view::diff::run(diff),
             None => {
                 let summary = build::build(&self)?;
                 report(&summary, self.json, self.verbose)
@@ -51,22 +56,18 @@ impl ImageCommand {
     }
 }
 
-fn todo_look() -> Result<()> {
-    anyhow::bail!("the viewer is not in this build yet")
-}
-
 fn report(summary: &Summary, json: bool, verbose: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(summary)?);
-        return Ok(());
+        return view::print(&format!("{}\n", serde_json::to_string_pretty(summary)?));
     }
+    let mut text = String::new();
     if verbose {
         for name in &summary.firmware_missing {
-            println!("firmware not found: {name}");
+            text.push_str(&format!("firmware not found: {name}\n"));
         }
     }
-    println!(
-        "{}: {} entries, {} modules for {}, {} firmware files, {} bytes ({} of {}), {:.2} s",
+    text.push_str(&format!(
+        "{}: {} entries, {} modules for {}, {} firmware files, {} bytes ({} of {}), {:.2} s\n",
         summary.output.display(),
         summary.entries,
         summary.modules.len(),
@@ -76,6 +77,6 @@ fn report(summary: &Summary, json: bool, verbose: bool) -> Result<()> {
         summary.compression,
         summary.unpacked_size,
         summary.seconds,
-    );
-    Ok(())
+    ));
+    view::print(&text)
 }

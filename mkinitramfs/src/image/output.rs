@@ -44,17 +44,26 @@ pub fn replace(path: &Path, data: &[u8]) -> Result<()> {
     }
     File::open(&folder)
         .and_then(|folder| folder.sync_all())
-        .with_context(|| format!("{} is written, but its folder cannot be synced", path.display()))
+        .with_context(|| {
+            format!(
+                "{} is written, but its folder cannot be synced",
+                path.display()
+            )
+        })
 }
 
 /// Follows a symbolic link, and refuses what a rename would destroy: as root it
 /// would put a plain file where /dev/full was.
 fn resolve(path: &Path) -> Result<PathBuf> {
     match fs::metadata(path) {
-        Ok(found) if found.is_file() => fs::canonicalize(path)
-            .with_context(|| format!("cannot resolve {}", path.display())),
+        Ok(found) if found.is_file() => {
+            fs::canonicalize(path).with_context(|| format!("cannot resolve {}", path.display()))
+        }
         Ok(found) if found.is_dir() => {
-            bail!("{} is a folder; name the file to write the image to", path.display())
+            bail!(
+                "{} is a folder; name the file to write the image to",
+                path.display()
+            )
         }
         Ok(_) => bail!(
             "{} is no regular file; the image is not written over it",
@@ -69,7 +78,12 @@ fn create(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     let mut last = None;
     for attempt in 0..16 {
         let path = folder.join(format!(".{name}.{}-{attempt}.new", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+        {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => last = Some(error),
             Err(error) => return Err(error),
@@ -106,7 +120,10 @@ mod tests {
         replace(&path, b"old").unwrap();
         replace(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o644
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -90,9 +90,9 @@ impl Tree {
                     self.nodes.insert(parent.to_owned(), Node::Directory);
                 }
                 Some(Node::Directory) => {}
-                Some(_) => bail!(
-                    "/{path} cannot be added to the image: /{parent} is no directory there"
-                ),
+                Some(_) => {
+                    bail!("/{path} cannot be added to the image: /{parent} is no directory there")
+                }
             }
         }
         match self.nodes.get(path) {
@@ -100,9 +100,7 @@ impl Tree {
                 self.nodes.insert(path.to_owned(), node);
             }
             Some(Node::Directory) if node == Node::Directory => {}
-            Some(_) => bail!(
-                "/{path} is in the image already; give the second file another path"
-            ),
+            Some(_) => bail!("/{path} is in the image already; give the second file another path"),
         }
         Ok(())
     }
@@ -161,7 +159,10 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Node {
-        Node::File { mode: 0o644, data: text.as_bytes().to_vec() }
+        Node::File {
+            mode: 0o644,
+            data: text.as_bytes().to_vec(),
+        }
     }
 
     #[test]

@@ -33,7 +33,10 @@ pub struct DepError {
 pub fn parse(text: &str) -> Result<BTreeMap<String, Module>, DepError> {
     let mut modules = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
-        let fail = |reason: String| DepError { line: index + 1, reason };
+        let fail = |reason: String| DepError {
+            line: index + 1,
+            reason,
+        };
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
@@ -58,9 +61,10 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Module>, DepError> {
                     .ok_or_else(|| fail(format!("{path:?} is not the name of a .ko file")))?,
             );
         }
-        modules
-            .entry(name)
-            .or_insert(Module { path: path.to_owned(), needs: needed });
+        modules.entry(name).or_insert(Module {
+            path: path.to_owned(),
+            needs: needed,
+        });
     }
     Ok(modules)
 }
@@ -73,7 +77,10 @@ mod tests {
 
     #[test]
     fn needs_come_in_load_order() {
-        let modules = parse("kernel/a-b.ko.xz: kernel/c.ko kernel/d.ko\nkernel/c.ko: kernel/d.ko\nkernel/d.ko:\n").unwrap();
+        let modules = parse(
+            "kernel/a-b.ko.xz: kernel/c.ko kernel/d.ko\nkernel/c.ko: kernel/d.ko\nkernel/d.ko:\n",
+        )
+        .unwrap();
         let module = modules.get("a_b").unwrap();
         assert_eq!(module.path, "kernel/a-b.ko.xz");
         assert_eq!(module.needs, ["d", "c"]);
@@ -81,7 +88,13 @@ mod tests {
 
     #[test]
     fn paths_out_of_the_folder_are_refused_with_their_line() {
-        for line in ["/etc/x.ko:", "../x.ko:", "kernel//x.ko:", "kernel/x.ko", "kernel/x.txt:"] {
+        for line in [
+            "/etc/x.ko:",
+            "../x.ko:",
+            "kernel//x.ko:",
+            "kernel/x.ko",
+            "kernel/x.txt:",
+        ] {
             let error = parse(&format!("kernel/ok.ko:\n{line}\n")).unwrap_err();
             assert_eq!(error.line, 2, "{line}");
         }

@@ -29,7 +29,10 @@ pub fn image_path(path: &str) -> &str {
 pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_unpacked(path, MAX_MODULE)?;
     if !bytes.starts_with(b"\x7fELF") {
-        bail!("{} is no kernel module: it does not begin as an ELF file", path.display());
+        bail!(
+            "{} is no kernel module: it does not begin as an ELF file",
+            path.display()
+        );
     }
     Ok(bytes)
 }
@@ -47,7 +50,11 @@ pub fn read_unpacked(path: &Path, limit: u64) -> Result<Vec<u8>> {
         _ => return Ok(bytes),
     };
     if Packing::detect(&bytes) != Some(packing) {
-        bail!("{} does not hold {} data, as its name says", path.display(), packing.name());
+        bail!(
+            "{} does not hold {} data, as its name says",
+            path.display(),
+            packing.name()
+        );
     }
     let unpacked = decompress(packing, &bytes, limit)
         .with_context(|| format!("{} cannot be unpacked", path.display()))?;
@@ -95,9 +102,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ko");
         fs::write(&path, "text").unwrap();
-        assert!(read_module(&path).unwrap_err().to_string().contains("no kernel module"));
+        assert!(
+            read_module(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("no kernel module")
+        );
         let path = folder.path().join("x.ko.xz");
         fs::write(&path, "text").unwrap();
-        assert!(read_module(&path).unwrap_err().to_string().contains("does not hold xz"));
+        assert!(
+            read_module(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("does not hold xz")
+        );
     }
 }

@@ -35,7 +35,9 @@ pub fn collect(folder: &Path, names: &BTreeSet<String>) -> Result<Firmware> {
             .find(|path| clean && path.is_file());
         match path {
             Some(path) => {
-                firmware.found.insert(name.clone(), read_unpacked(&path, MAX_FIRMWARE)?);
+                firmware
+                    .found
+                    .insert(name.clone(), read_unpacked(&path, MAX_FIRMWARE)?);
             }
             None => {
                 firmware.missing.insert(name.clone());
@@ -57,10 +59,18 @@ mod tests {
         let folder = top.path().join("firmware");
         fs::create_dir_all(folder.join("a")).unwrap();
         fs::write(folder.join("a/plain.bin"), "plain").unwrap();
-        fs::write(folder.join("packed.bin.zst"), zstd::encode_all(&b"packed"[..], 3).unwrap()).unwrap();
+        fs::write(
+            folder.join("packed.bin.zst"),
+            zstd::encode_all(&b"packed"[..], 3).unwrap(),
+        )
+        .unwrap();
         fs::write(top.path().join("outside"), "x").unwrap();
         let names = ["a/plain.bin", "packed.bin", "none.bin", "../outside", ""];
-        let firmware = collect(&folder, &names.iter().map(|name| (*name).to_owned()).collect()).unwrap();
+        let firmware = collect(
+            &folder,
+            &names.iter().map(|name| (*name).to_owned()).collect(),
+        )
+        .unwrap();
         assert_eq!(firmware.found["a/plain.bin"], b"plain");
         assert_eq!(firmware.found["packed.bin"], b"packed");
         assert_eq!(firmware.missing.len(), 3);

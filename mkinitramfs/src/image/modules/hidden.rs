@@ -9,20 +9,44 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     // Without AES-NI xts is a template over ecb over a cipher; measured: without
     // ecb.ko dm-crypt fails with "Error allocating crypto tfm (-ENOENT)".
     ("xts", &["ecb", "crypto-aes"], "xts(ecb(aes))"),
-    ("essiv", &["cbc", "crypto-aes", "crypto-sha256"], "essiv(cbc(aes),sha256)"),
-    ("dm_integrity", &["crypto-sha256", "crypto-hmac"], "hmac(sha256) journals"),
+    (
+        "essiv",
+        &["cbc", "crypto-aes", "crypto-sha256"],
+        "essiv(cbc(aes),sha256)",
+    ),
+    (
+        "dm_integrity",
+        &["crypto-sha256", "crypto-hmac"],
+        "hmac(sha256) journals",
+    ),
     ("dm_verity", &["crypto-sha256"], "its hash"),
     // The metadata checksum; older ext4 has no soft dependency for it.
     ("ext4", &["crypto-crc32c"], "metadata_csum"),
     ("jbd2", &["crypto-crc32c"], "journal checksums"),
     ("xfs", &["crypto-crc32c"], "metadata checksums"),
     ("f2fs", &["crypto-crc32", "crypto-crc32c"], "checkpoints"),
-    ("btrfs", &["crypto-crc32c", "raid6_pq", "xor"], "checksums and parity"),
+    (
+        "btrfs",
+        &["crypto-crc32c", "raid6_pq", "xor"],
+        "checksums and parity",
+    ),
     ("libcrc32c", &["crypto-crc32c"], "it wraps the crypto API"),
-    ("crc_t10dif", &["crypto-crct10dif"], "it wraps the crypto API"),
-    ("crc64_rocksoft", &["crypto-crc64-rocksoft"], "it wraps the crypto API"),
+    (
+        "crc_t10dif",
+        &["crypto-crct10dif"],
+        "it wraps the crypto API",
+    ),
+    (
+        "crc64_rocksoft",
+        &["crypto-crc64-rocksoft"],
+        "it wraps the crypto API",
+    ),
     // FAT cannot be mounted without the code page of its default options.
-    ("vfat", &["nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"], "code pages"),
+    (
+        "vfat",
+        &["nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"],
+        "code pages",
+    ),
     // Interfaces of a disk driver's bus that appear as modules of their own.
     ("virtio_scsi", &["sd_mod"], "disks"),
     ("usb_storage", &["sd_mod"], "disks"),
@@ -60,7 +84,10 @@ mod tests {
     fn every_name_is_normalised_and_listed_once() {
         let mut seen = std::collections::BTreeSet::new();
         for (name, _, why) in HIDDEN {
-            assert!(!name.contains('-') && seen.insert(name) && !why.is_empty(), "{name}");
+            assert!(
+                !name.contains('-') && seen.insert(name) && !why.is_empty(),
+                "{name}"
+            );
         }
     }
 }

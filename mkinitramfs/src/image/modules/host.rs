@@ -29,7 +29,11 @@ pub fn read(sysfs: &Path, mounts: &str) -> Result<Drivers> {
     }
     let mut modaliases = BTreeSet::new();
     collect(&devices, 0, &mut modaliases);
-    Ok(Drivers::Host { modaliases, storage: storage(sysfs)?, root: root_type(mounts) })
+    Ok(Drivers::Host {
+        modaliases,
+        storage: storage(sysfs)?,
+        root: root_type(mounts),
+    })
 }
 
 /// All modalias files below `folder`. Symbolic links are not followed: sysfs links
@@ -39,7 +43,9 @@ fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
     if depth >= MAX_DEPTH {
         return;
     }
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect(&entry.path(), depth + 1, found);
@@ -62,7 +68,9 @@ fn storage(sysfs: &Path) -> Result<BTreeSet<String>> {
     let top = fs::canonicalize(sysfs.join("devices"))
         .with_context(|| format!("cannot resolve {}", sysfs.display()))?;
     for entry in entries.flatten() {
-        let Ok(device) = fs::canonicalize(entry.path()) else { continue };
+        let Ok(device) = fs::canonicalize(entry.path()) else {
+            continue;
+        };
         let mut folder: PathBuf = device;
         while folder.starts_with(&top) && folder.pop() {
             found.extend(modalias(&folder));
@@ -96,12 +104,28 @@ mod tests {
         fs::create_dir_all(&disk).unwrap();
         fs::create_dir_all(sys.path().join("devices/net0")).unwrap();
         fs::create_dir_all(sys.path().join("class/block")).unwrap();
-        for (place, text) in [("pci0/0000:01", "pci:1\n"), ("pci0/0000:01/virtio0", "virtio:2\n"), ("net0", "pci:3\n")] {
-            fs::write(sys.path().join("devices").join(place).join("modalias"), text).unwrap();
+        for (place, text) in [
+            ("pci0/0000:01", "pci:1\n"),
+            ("pci0/0000:01/virtio0", "virtio:2\n"),
+            ("net0", "pci:3\n"),
+        ] {
+            fs::write(
+                sys.path().join("devices").join(place).join("modalias"),
+                text,
+            )
+            .unwrap();
         }
-        symlink("../../devices/pci0/0000:01/virtio0/block/vda", sys.path().join("class/block/vda")).unwrap();
+        symlink(
+            "../../devices/pci0/0000:01/virtio0/block/vda",
+            sys.path().join("class/block/vda"),
+        )
+        .unwrap();
         symlink("..", disk.join("subsystem")).unwrap();
-        let drivers = read(sys.path(), "rootfs / rootfs rw 0 0\n/dev/vda / xfs rw 0 0\n").unwrap();
+        let drivers = read(
+            sys.path(),
+            "rootfs / rootfs rw 0 0\n/dev/vda / xfs rw 0 0\n",
+        )
+        .unwrap();
         let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         assert_eq!(
             drivers,
@@ -116,6 +140,11 @@ mod tests {
     #[test]
     fn a_folder_without_devices_is_refused() {
         let empty = tempfile::tempdir().unwrap();
-        assert!(read(empty.path(), "").unwrap_err().to_string().contains("--generic"));
+        assert!(
+            read(empty.path(), "")
+                .unwrap_err()
+                .to_string()
+                .contains("--generic")
+        );
     }
 }

@@ -12,7 +12,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use anyhow::Result;
 
@@ -90,14 +89,21 @@ impl Plan {
         let root = root_file_system(named, drivers);
         if let Some(root) = &root {
             let names = resolver.add(root)?.ok_or_else(|| {
-                tree.nowhere(root, "it is the root file system unless --module names another")
+                tree.nowhere(
+                    root,
+                    "it is the root file system unless --module names another",
+                )
             })?;
             start.load(&mut resolver, names)?;
         }
         let aliases = match drivers {
             Drivers::Minimal => BTreeSet::new(),
             Drivers::Generic => by_alias(tree, &mut resolver, &generic_set(tree))?,
-            Drivers::Host { modaliases, storage, .. } => {
+            Drivers::Host {
+                modaliases,
+                storage,
+                ..
+            } => {
                 let known = generic_set(tree);
                 let mut names: BTreeSet<String> = modaliases
                     .iter()
@@ -117,7 +123,9 @@ impl Plan {
                 start.optional.push((*accelerator).to_owned());
             }
         }
-        start.optional.extend(resolver.cpu_specific().iter().cloned());
+        start
+            .optional
+            .extend(resolver.cpu_specific().iter().cloned());
         Ok(start.into_plan(tree, kernel, &resolver, aliases))
     }
 
@@ -135,8 +143,7 @@ impl Plan {
         }
         let mut lines = |word: &str, names: &mut dyn Iterator<Item = &String>| {
             for name in names {
-                // Writing to a String cannot fail.
-                let _ = writeln!(text, "{word} {name}");
+                text.push_str(&format!("{word} {name}\n"));
             }
         };
         lines("builtin", &mut self.builtin.iter());
@@ -174,7 +181,11 @@ impl Start {
         aliases: BTreeSet<Alias>,
     ) -> Plan {
         let mut seen = BTreeSet::new();
-        let mut plan = Plan { kernel: kernel.to_owned(), aliases, ..Plan::default() };
+        let mut plan = Plan {
+            kernel: kernel.to_owned(),
+            aliases,
+            ..Plan::default()
+        };
         for name in self.optional.into_iter().chain(self.always) {
             if !seen.insert(name.clone()) {
                 continue;
@@ -187,7 +198,8 @@ impl Start {
         }
         for (name, before) in resolver.modules() {
             if let Some(module) = tree.modules.get(name) {
-                plan.modules.insert(name.clone(), (module.path.clone(), before.clone()));
+                plan.modules
+                    .insert(name.clone(), (module.path.clone(), before.clone()));
             }
         }
         plan.builtin.clone_from(resolver.builtin());
@@ -196,11 +208,16 @@ impl Start {
 }
 
 fn root_file_system(named: &[String], drivers: &Drivers) -> Option<String> {
-    if named.iter().any(|name| ROOT_FILE_SYSTEMS.contains(&name.as_str())) {
+    if named
+        .iter()
+        .any(|name| ROOT_FILE_SYSTEMS.contains(&name.as_str()))
+    {
         return None;
     }
     match drivers {
-        Drivers::Host { root: Some(root), .. } => Some(root.clone()),
+        Drivers::Host {
+            root: Some(root), ..
+        } => Some(root.clone()),
         _ => Some(DEFAULT_ROOT_FILE_SYSTEM.to_owned()),
     }
 }
@@ -245,5 +262,8 @@ fn by_alias(
 /// Whether the agent can meet `pattern`: as a device's modalias, which is
 /// `bus:...`, or as the `fs-TYPE` of a file system it is about to mount.
 fn is_device_alias(pattern: &str) -> bool {
-    pattern.starts_with("fs-") || (pattern.contains(':') && !pattern.starts_with("cpu:"))
+    // "cpu:" is dealt with as optional; "devname:" and "of:" (device trees) never
+    // are a modalias on these machines.
+    let bus = pattern.split_once(':').map(|(bus, _)| bus);
+    pattern.starts_with("fs-") || bus.is_some_and(|bus| !matches!(bus, "cpu" | "devname" | "of"))
 }

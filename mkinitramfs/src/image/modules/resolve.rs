@@ -109,9 +109,18 @@ impl<'tree> Resolver<'tree> {
         for need in &module.needs {
             self.put_before(need, &mut before, path)?;
         }
-        let soft = self.tree.softdeps.get(name).map(|softdep| softdep.pre.as_slice());
+        let soft = self
+            .tree
+            .softdeps
+            .get(name)
+            .map(|softdep| softdep.pre.as_slice());
         let hidden = hidden_dependencies(name).iter().copied();
-        for wanted in soft.unwrap_or_default().iter().map(String::as_str).chain(hidden) {
+        for wanted in soft
+            .unwrap_or_default()
+            .iter()
+            .map(String::as_str)
+            .chain(hidden)
+        {
             self.put_softly_before(wanted, &mut before, path)?;
         }
         path.pop();
@@ -193,7 +202,10 @@ mod tests {
         let mut resolver = Resolver::new(&tree);
         assert_eq!(resolver.add("ext4").unwrap(), Some(vec!["ext4".to_owned()]));
         // jbd2's own hidden dependency on crc32c puts it before jbd2.
-        assert_eq!(resolver.modules()["ext4"], ["crc16", "crc32c_generic", "jbd2"]);
+        assert_eq!(
+            resolver.modules()["ext4"],
+            ["crc16", "crc32c_generic", "jbd2"]
+        );
         assert!(resolver.cpu_specific().is_empty());
     }
 
@@ -222,7 +234,12 @@ mod tests {
 
     #[test]
     fn circles_end_and_gaps_are_named() {
-        let circle = tree("k/a.ko: k/b.ko\nk/b.ko: k/a.ko\n", "softdep a pre: b\n", "", "");
+        let circle = tree(
+            "k/a.ko: k/b.ko\nk/b.ko: k/a.ko\n",
+            "softdep a pre: b\n",
+            "",
+            "",
+        );
         let mut resolver = Resolver::new(&circle);
         resolver.add("a").unwrap();
         assert_eq!(resolver.modules()["a"], ["b"]);

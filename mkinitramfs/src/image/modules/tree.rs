@@ -63,9 +63,8 @@ impl ModuleTree {
             }
         };
         let required = |name: &str, remedy: &str| -> Result<String> {
-            text(name)?.ok_or_else(|| {
-                anyhow!("{} is missing: {remedy}", folder.join(name).display())
-            })
+            text(name)?
+                .ok_or_else(|| anyhow!("{} is missing: {remedy}", folder.join(name).display()))
         };
         let deps = required("modules.dep", &format!("run depmod {kernel}"))?;
         let modules = dep::parse(&deps)
@@ -100,8 +99,11 @@ impl ModuleTree {
         let mut found = self.matching(name);
         // Code for one kind of CPU does not stand for the thing itself where
         // there is code for every CPU.
-        let portable: Vec<String> =
-            found.iter().filter(|name| !self.is_cpu_specific(name)).cloned().collect();
+        let portable: Vec<String> = found
+            .iter()
+            .filter(|name| !self.is_cpu_specific(name))
+            .cloned()
+            .collect();
         if !portable.is_empty() {
             return Found::Modules(portable);
         }

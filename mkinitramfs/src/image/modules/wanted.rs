@@ -13,14 +13,38 @@ pub struct Base {
 /// Loaded at start on every machine, in this order: device mapper, the cipher of
 /// LUKS2's default `aes-xts-plain64`, and the TPM.
 pub const BASE: &[Base] = &[
-    Base { name: "dm_mod", required: true },
-    Base { name: "crypto-aes", required: true },
-    Base { name: "ecb", required: false },
-    Base { name: "xts", required: true },
-    Base { name: "crypto-sha256-generic", required: false },
-    Base { name: "dm_crypt", required: true },
-    Base { name: "tpm_tis", required: false },
-    Base { name: "tpm_crb", required: false },
+    Base {
+        name: "dm_mod",
+        required: true,
+    },
+    Base {
+        name: "crypto-aes",
+        required: true,
+    },
+    Base {
+        name: "ecb",
+        required: false,
+    },
+    Base {
+        name: "xts",
+        required: true,
+    },
+    Base {
+        name: "crypto-sha256-generic",
+        required: false,
+    },
+    Base {
+        name: "dm_crypt",
+        required: true,
+    },
+    Base {
+        name: "tpm_tis",
+        required: false,
+    },
+    Base {
+        name: "tpm_crb",
+        required: false,
+    },
 ];
 
 /// CPU-specific code worth having at start, and the things that it speeds up: a
@@ -32,7 +56,8 @@ pub const ACCELERATORS: &[(&str, &[&str])] = &[
 
 /// File systems that can be a root; `--module` with one of them replaces ext4.
 pub const ROOT_FILE_SYSTEMS: &[&str] = &[
-    "ext4", "xfs", "btrfs", "f2fs", "ext2", "jfs", "nilfs2", "reiserfs", "bcachefs", "squashfs", "erofs",
+    "ext4", "xfs", "btrfs", "f2fs", "ext2", "jfs", "nilfs2", "reiserfs", "bcachefs", "squashfs",
+    "erofs",
 ];
 
 /// The root file system when nobody names one.
@@ -41,21 +66,67 @@ pub const DEFAULT_ROOT_FILE_SYSTEM: &str = "ext4";
 /// `--generic` takes these by name, when the kernel has them.
 const DRIVERS: &[&str] = &[
     // Virtual machines
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "xen_blkfront", "hv_vmbus",
-    "hv_storvsc", "hyperv_keyboard", "hid_hyperv", "vmw_pvscsi",
+    "virtio_pci",
+    "virtio_mmio",
+    "virtio_blk",
+    "virtio_scsi",
+    "xen_blkfront",
+    "hv_vmbus",
+    "hv_storvsc",
+    "hyperv_keyboard",
+    "hid_hyperv",
+    "vmw_pvscsi",
     // Disks and the buses they hang on
-    "nvme", "vmd", "sd_mod", "sr_mod", "ahci", "ata_piix", "ata_generic", "pata_acpi",
-    "megaraid_sas", "mpt3sas", "mpi3mr", "hpsa", "smartpqi", "aacraid", "isci",
-    "usb_storage", "uas", "xhci_pci", "ehci_pci", "ohci_pci", "uhci_hcd",
-    "mmc_block", "sdhci_pci", "sdhci_acpi", "rtsx_pci", "rtsx_pci_sdmmc", "ufshcd_pci",
+    "nvme",
+    "vmd",
+    "sd_mod",
+    "sr_mod",
+    "ahci",
+    "ata_piix",
+    "ata_generic",
+    "pata_acpi",
+    "megaraid_sas",
+    "mpt3sas",
+    "mpi3mr",
+    "hpsa",
+    "smartpqi",
+    "aacraid",
+    "isci",
+    "usb_storage",
+    "uas",
+    "xhci_pci",
+    "ehci_pci",
+    "ohci_pci",
+    "uhci_hcd",
+    "mmc_block",
+    "sdhci_pci",
+    "sdhci_acpi",
+    "rtsx_pci",
+    "rtsx_pci_sdmmc",
+    "ufshcd_pci",
     // Keyboards, for the passphrase prompt
-    "i8042", "atkbd", "usbhid", "hid_generic", "hid_apple", "hid_logitech_dj",
-    "hid_microsoft", "i2c_hid_acpi", "intel_lpss_pci", "intel_lpss_acpi",
+    "i8042",
+    "atkbd",
+    "usbhid",
+    "hid_generic",
+    "hid_apple",
+    "hid_logitech_dj",
+    "hid_microsoft",
+    "i2c_hid_acpi",
+    "intel_lpss_pci",
+    "intel_lpss_acpi",
     "i2c_designware_platform",
     // TPMs and their buses
-    "tpm_tis", "tpm_crb", "tpm_tis_spi", "tpm_tis_i2c", "spi_intel_pci",
+    "tpm_tis",
+    "tpm_crb",
+    "tpm_tis_spi",
+    "tpm_tis_i2c",
+    "spi_intel_pci",
     // Root file systems and the EFI system partition
-    "ext4", "xfs", "btrfs", "vfat",
+    "ext4",
+    "xfs",
+    "btrfs",
+    "vfat",
 ];
 
 /// Every module that `--generic` and `--host-only` choose from.
