@@ -8,9 +8,13 @@
 pub mod assets;
 pub mod boot_files;
 pub mod busybox;
+pub mod debian;
 pub mod disk;
+pub mod guest;
 pub mod launch;
 pub mod machine;
+pub mod measured;
+pub mod orders;
 pub mod proxy;
 pub mod qmp;
 pub mod serial;

@@ -4,6 +4,7 @@ pub mod boot;
 pub mod cache;
 pub mod ext4;
 pub mod luks;
+pub mod orders;
 pub mod partition;
 pub mod swap;
 

@@ -110,17 +110,17 @@ fn keep_asked() -> bool {
     std::env::var_os("TAOBOOT_KEEP").is_some_and(|value| value != "0" && !value.is_empty())
 }
 
-/// The lines of JSON in what the guest wrote to the report port.
+/// The lines of JSON in what the guest wrote to the report port. OVMF takes that port for a
+/// console and writes to it before the guest does: what is before a `{"` is not ours.
 ///
 /// # Errors
 /// A line begins like JSON but is none: two writers got into each other's way, or the guest
 /// died within a line.
 pub fn parse_reports(text: &str, log: &Path) -> Result<Vec<Value>> {
     text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
+        .filter_map(|line| line.find("{\"").and_then(|start| line.get(start..)))
         .map(|line| {
-            serde_json::from_str(line)
+            serde_json::from_str(line.trim_end())
                 .with_context(|| format!("{} holds a line that is no JSON: {line}", log.display()))
         })
         .collect()
@@ -133,7 +133,18 @@ mod tests {
     #[test]
     fn a_broken_report_is_an_error_not_a_missing_one() {
         let path = Path::new("report");
-        assert_eq!(parse_reports("{\"a\":1}\n\n{}\n", path).unwrap().len(), 2);
+        assert_eq!(
+            parse_reports("{\"a\":1}\n\n{\"b\":2}\n", path)
+                .unwrap()
+                .len(),
+            2
+        );
         assert!(parse_reports("{\"a\":1", path).is_err());
+    }
+
+    #[test]
+    fn what_the_firmware_writes_is_passed_over() {
+        let text = "\u{1b}[2J\u{1b}[01;01HBdsDxe: loading\n\u{1b}[0m{\"a\":1}\n";
+        assert_eq!(parse_reports(text, Path::new("report")).unwrap().len(), 1);
     }
 }

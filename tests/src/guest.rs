@@ -1,0 +1,38 @@
+//! Programs of this package that run inside the guests.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::tool::Tool;
+use crate::workplace::workspace_root;
+
+/// The static probe: `$TAOBOOT_GUEST_PROBE`, or built now. Statically linked, it does not
+/// depend on which C library the host has and which the guest.
+pub fn guest_probe() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("TAOBOOT_GUEST_PROBE") {
+        return Ok(PathBuf::from(path));
+    }
+    let root = workspace_root();
+    let target = match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(path) => root.join(path),
+        None => root.join("target"),
+    };
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    Tool::new(&cargo)
+        .args(["rustc", "--quiet", "--locked", "--manifest-path"])
+        .arg(root.join("Cargo.toml"))
+        .args(["--package", "tests", "--bin", "guest_probe"])
+        .arg("--target-dir")
+        .arg(&target)
+        .args(["--", "-C", "target-feature=+crt-static"])
+        .run()
+        .context("cannot build the guest's probe")?;
+    let program = target.join("debug/guest_probe");
+    ensure!(
+        program.exists(),
+        "cargo built the guest's probe, but not as {}",
+        program.display()
+    );
+    Ok(program)
+}
