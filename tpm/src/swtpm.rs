@@ -1,19 +1,22 @@
 //! A real software TPM for tests: swtpm, started and stopped here (feature `swtpm`).
 //!
-//! The sockets are made here and handed to swtpm already listening, so that there is nothing
-//! to wait for and no port to fight over. The control channel plays what only the platform
-//! can do: a dynamic launch ([`Swtpm::launch`]), other localities, a reboot.
+//! It listens on two neighbouring TCP ports of 127.0.0.1: tpm2-tss wants the control channel
+//! right after the data channel. The control channel plays what only the platform can do: a
+//! dynamic launch ([`Swtpm::launch`]), other localities, a reboot.
 
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+/// swtpm is up within milliseconds; a loaded machine gets this long.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Commands of the control channel (swtpm's `tpm_ioctl.h`); all numbers are big-endian.
 const CMD_SET_LOCALITY: u32 = 5;
@@ -41,8 +44,7 @@ pub struct Extend {
 #[derive(Debug)]
 pub struct Swtpm {
     state: TempDir,
-    data: TcpListener,
-    control: TcpListener,
+    port: u16,
     process: Child,
 }
 
@@ -50,31 +52,44 @@ impl Swtpm {
     /// Starts a new TPM 2.0 with new seeds, powered on and started up (TPM2_Startup(CLEAR)).
     pub fn start() -> io::Result<Self> {
         let state = TempDir::new()?;
-        let (data, control) = neighbouring_ports()?;
-        let process = spawn(state.path(), &data, &control)?;
-        Ok(Swtpm {
-            state,
-            data,
-            control,
-            process,
-        })
+        // Between finding two free ports and swtpm's binding them someone else may take one.
+        let mut last = io::Error::other("no attempt");
+        for _ in 0..20 {
+            let port = free_port_pair()?;
+            match spawn(state.path(), port) {
+                Ok(process) => {
+                    return Ok(Swtpm {
+                        state,
+                        port,
+                        process,
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// How to open it: `swtpm:host=127.0.0.1,port=N`. The control channel is at N+1.
-    pub fn tcti(&self) -> io::Result<String> {
-        Ok(format!("swtpm:host=127.0.0.1,port={}", self.port()?))
+    pub fn tcti(&self) -> String {
+        format!("swtpm:host=127.0.0.1,port={}", self.port)
     }
 
     /// The port of the data channel; the control channel has the next one.
-    pub fn port(&self) -> io::Result<u16> {
-        Ok(self.data.local_addr()?.port())
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The id of the swtpm process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Power off and on: PCRs, sessions and transient objects are gone, seeds and persistent
     /// objects stay.
     pub fn reboot(&mut self) -> io::Result<()> {
         stop(&mut self.process)?;
-        self.process = spawn(self.state.path(), &self.data, &self.control)?;
+        self.process = spawn(self.state.path(), self.port)?;
         Ok(())
     }
 
@@ -82,8 +97,8 @@ impl Swtpm {
     /// H(0^32 || H(data)), 18 to 22 become 0), then the extends.
     pub fn launch(&self, hash_data: &[u8], extends: &[Extend]) -> io::Result<()> {
         // The locality holds for this pair of connections only.
-        let mut data = self.connect_data()?;
-        let mut control = connect(&self.control)?;
+        let mut data = connect(self.port)?;
+        let mut control = connect(self.port + 1)?;
         order(&mut control, CMD_HASH_START, &[])?;
         let length = u32::try_from(hash_data.len()).map_err(io::Error::other)?;
         order(
@@ -104,7 +119,7 @@ impl Swtpm {
 
     /// Sends one command as it is, at locality 0, and returns the response.
     pub fn command(&self, command: &[u8]) -> io::Result<Vec<u8>> {
-        transmit(&mut self.connect_data()?, command)
+        transmit(&mut connect(self.port)?, command)
     }
 
     /// Handles of one kind that exist now: transient objects (0x8000_0000), HMAC and loaded
@@ -125,10 +140,6 @@ impl Swtpm {
             .map(|handle| u32::from_be_bytes(*handle))
             .collect())
     }
-
-    fn connect_data(&self) -> io::Result<TcpStream> {
-        connect(&self.data)
-    }
 }
 
 impl Drop for Swtpm {
@@ -138,44 +149,60 @@ impl Drop for Swtpm {
     }
 }
 
-/// tpm2-tss expects the control port right after the data port.
-fn neighbouring_ports() -> io::Result<(TcpListener, TcpListener)> {
+/// A port that is free now, as is the next one.
+fn free_port_pair() -> io::Result<u16> {
     let mut last = io::Error::other("no two neighbouring free TCP ports");
     for _ in 0..100 {
-        let data = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let Some(next) = data.local_addr()?.port().checked_add(1) else {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = first.local_addr()?.port();
+        let Some(next) = port.checked_add(1) else {
             continue;
         };
         match TcpListener::bind((Ipv4Addr::LOCALHOST, next)) {
-            Ok(control) => return Ok((data, control)),
+            Ok(_) => return Ok(port),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-/// The listening sockets become file descriptors 0 and 1 of swtpm.
-fn spawn(state: &Path, data: &TcpListener, control: &TcpListener) -> io::Result<Child> {
-    Command::new("swtpm")
+/// Starts swtpm and returns when both channels take connections.
+fn spawn(state: &Path, port: u16) -> io::Result<Child> {
+    let address = |port: u16| format!("type=tcp,bindaddr=127.0.0.1,port={port}");
+    let mut process = Command::new("swtpm")
         .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
         .args([
             "--server",
-            "type=tcp,fd=0",
+            &address(port),
             "--ctrl",
-            "type=tcp,fd=1",
+            &address(port + 1),
             "--tpmstate",
         ])
         .arg(format!("dir={}", state.display()))
-        .stdin(OwnedFd::from(data.try_clone()?))
-        .stdout(OwnedFd::from(control.try_clone()?))
-        .stderr(Stdio::inherit())
+        .stdin(Stdio::null())
         .spawn()
         .map_err(|error| {
             io::Error::new(
                 error.kind(),
                 format!("swtpm (Debian package swtpm): {error}"),
             )
-        })
+        })?;
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        // Alive after the connection: it is this process that answered, not another's.
+        let answered = connect(port).and_then(|_| connect(port + 1));
+        if let Some(status) = process.try_wait()? {
+            return Err(io::Error::other(format!("swtpm ended at once: {status}")));
+        }
+        match answered {
+            Ok(_) => return Ok(process),
+            Err(error) if Instant::now() > deadline => {
+                stop(&mut process)?;
+                return Err(error);
+            }
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 fn stop(process: &mut Child) -> io::Result<()> {
@@ -183,8 +210,8 @@ fn stop(process: &mut Child) -> io::Result<()> {
     process.wait().map(drop)
 }
 
-fn connect(listener: &TcpListener) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(listener.local_addr()?)?;
+fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     Ok(stream)
 }

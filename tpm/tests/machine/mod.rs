@@ -49,7 +49,7 @@ impl Machine {
     }
 
     pub fn open(&self) -> Tpm2 {
-        Tpm2::open(&self.swtpm.tcti().unwrap()).unwrap()
+        Tpm2::open(&self.swtpm.tcti()).unwrap()
     }
 
     /// No transient object, no session, loaded or saved.
