@@ -1,6 +1,8 @@
 //! A machine for the tests: a real swtpm, and launches with their predicted PCR values.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod bus;
+
 use sha2::{Digest, Sha256};
 use tpm::{
     Bank, PcrIndex, PcrPolicy, PcrValues, Tpm2,
@@ -81,4 +83,28 @@ pub fn launch_policy((hash_data, extended): Launch) -> PcrPolicy {
 
 fn extend(value: &[u8], digest: &[u8]) -> Vec<u8> {
     Sha256::digest([value, digest].concat()).to_vec()
+}
+
+/// A command as it is sent: tag, length, command code, body.
+pub fn command(tag: u16, code: u32, body: &[&[u8]]) -> Vec<u8> {
+    let body = body.concat();
+    let length = u32::try_from(10 + body.len()).unwrap();
+    [
+        &tag.to_be_bytes()[..],
+        &length.to_be_bytes(),
+        &code.to_be_bytes(),
+        &body,
+    ]
+    .concat()
+}
+
+/// TPM2_PCR_Extend of the SHA-256 bank with the empty password.
+pub fn extend_command(pcr: u32, digest: [u8; 32]) -> Vec<u8> {
+    let password = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
+    let count = [0, 0, 0, 1, 0, 0x0b];
+    command(
+        0x8002,
+        0x0182,
+        &[&pcr.to_be_bytes(), &password, &count, &digest],
+    )
 }

@@ -1,0 +1,111 @@
+//! What crosses the bus: few commands, no secret in the clear, and a retry when a PCR changes
+//! at the wrong moment.
+
+mod machine;
+
+use machine::{LAUNCH, Machine, bus::Bus, launch_policy};
+use tpm::{Tpm, Tpm2, TpmError};
+
+const SECRET: &[u8] = b"thirty-two bytes of boot secret!";
+
+const READ_PUBLIC: u32 = 0x0173;
+const CREATE_PRIMARY: u32 = 0x0131;
+const LOAD: u32 = 0x0157;
+const START_AUTH_SESSION: u32 = 0x0176;
+const POLICY_PCR: u32 = 0x017f;
+const UNSEAL: u32 = 0x015e;
+const FLUSH_CONTEXT: u32 = 0x0165;
+const PCR_READ: u32 = 0x017e;
+
+#[test]
+fn a_pcr_that_changes_between_policy_and_unseal_costs_a_retry() {
+    let machine = Machine::launched();
+    let bus = Bus::before(machine.swtpm.port());
+    let policy = launch_policy(LAUNCH);
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    bus.traffic().disturb = 3;
+    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), SECRET);
+    let unseals = bus
+        .traffic()
+        .commands
+        .iter()
+        .filter(|code| **code == UNSEAL)
+        .count();
+    assert_eq!(unseals, 4);
+    machine.assert_nothing_loaded();
+}
+
+#[test]
+fn a_pcr_that_never_rests_is_named_as_the_cause() {
+    let machine = Machine::launched();
+    let bus = Bus::before(machine.swtpm.port());
+    let policy = launch_policy(LAUNCH);
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    bus.traffic().disturb = 1000;
+    let error = tpm.unseal(&sealed, &policy, None).unwrap_err();
+    assert!(
+        matches!(error, TpmError::PcrsKeepChanging { attempts: 8 }),
+        "{error:?}"
+    );
+    machine.assert_nothing_loaded();
+}
+
+#[test]
+fn the_secret_never_crosses_the_bus_in_the_clear() {
+    let machine = Machine::launched();
+    let bus = Bus::before(machine.swtpm.port());
+    let policy = launch_policy(LAUNCH);
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    tpm.unseal(&sealed, &policy, None).unwrap();
+    let traffic = bus.traffic();
+    // That something was overheard at all: the blob did cross it.
+    assert!(contains(&traffic.bytes, &sealed.private[2..]));
+    assert!(!contains(&traffic.bytes, &SECRET[..8]));
+}
+
+#[test]
+fn a_boot_sends_no_needless_command() {
+    let machine = Machine::launched();
+    let bus = Bus::before(machine.swtpm.port());
+    let policy = launch_policy(LAUNCH);
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    assert!(bus.traffic().commands.is_empty(), "opening asks nothing");
+    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    bus.traffic().commands.clear();
+    tpm.pcr_read(tpm::Bank::Sha256, policy.pcrs()).unwrap();
+    tpm.unseal(&sealed, &policy, None).unwrap();
+    let derived = [
+        PCR_READ,
+        READ_PUBLIC,
+        CREATE_PRIMARY,
+        LOAD,
+        START_AUTH_SESSION,
+        POLICY_PCR,
+        UNSEAL,
+        FLUSH_CONTEXT,
+        FLUSH_CONTEXT,
+        FLUSH_CONTEXT,
+    ];
+    assert_eq!(bus.traffic().commands, derived);
+    tpm.persist_srk().unwrap();
+    bus.traffic().commands.clear();
+    tpm.unseal(&sealed, &policy, None).unwrap();
+    let persistent = [
+        READ_PUBLIC,
+        READ_PUBLIC,
+        LOAD,
+        START_AUTH_SESSION,
+        POLICY_PCR,
+        UNSEAL,
+        FLUSH_CONTEXT,
+        FLUSH_CONTEXT,
+    ];
+    assert_eq!(bus.traffic().commands, persistent);
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
