@@ -8,9 +8,10 @@ use anyhow::{Context, Result, anyhow};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
 /// How the main archive is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
     /// One zstd frame with a checksum; the default, quick to unpack at boot.
+    #[default]
     Zstd,
     /// gzip, without name or time.
     Gzip,

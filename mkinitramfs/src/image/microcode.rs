@@ -68,10 +68,11 @@ impl Vendor {
 fn checksum(blob: &[u8], total: usize) -> u32 {
     blob.get(..total)
         .unwrap_or_default()
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .fold(0, |sum, word| sum.wrapping_add(u32::from_le_bytes(*word)))
+        .chunks_exact(4)
+        .filter_map(|word| word.first_chunk::<4>())
+        .fold(0, |sum: u32, word| {
+            sum.wrapping_add(u32::from_le_bytes(*word))
+        })
 }
 
 /// The early archive for the microcode in `path`, padded so that the main archive

@@ -65,12 +65,6 @@ pub struct ImageCommand {
     pub verbose: bool,
 }
 
-impl Default for Compression {
-    fn default() -> Self {
-        Self::Zstd
-    }
-}
-
 /// What to do with an existing image.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]

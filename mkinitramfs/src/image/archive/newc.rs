@@ -105,7 +105,7 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
         }
     };
     let mut fields = [0_u32; 13];
-    let digits = header.get(6..).unwrap_or_default().as_chunks::<8>().0;
+    let digits = header.get(6..).unwrap_or_default().chunks_exact(8);
     for (field, text) in fields.iter_mut().zip(digits) {
         *field = hex(text).ok_or_else(|| {
             fail(format!(
@@ -195,7 +195,8 @@ fn align(start: usize, at: usize) -> usize {
     start + (at - start).next_multiple_of(4)
 }
 
-fn hex(text: &[u8; 8]) -> Option<u32> {
+/// Eight hexadecimal digits as a number; no sign, no spaces.
+fn hex(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0_u32, |value, &byte| {
         Some(value << 4 | char::from(byte).to_digit(16)?)
     })

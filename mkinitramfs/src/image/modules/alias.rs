@@ -60,13 +60,12 @@ pub fn parse_softdeps(text: &str) -> BTreeMap<String, SoftDep> {
             match word {
                 "pre:" => list = Some(&mut softdep.pre),
                 "post:" => list = Some(&mut softdep.post),
-                _ => {
-                    if let Some(list) = list.as_deref_mut()
-                        && !list.iter().any(|known| known == word)
-                    {
+                _ => match list.as_deref_mut() {
+                    Some(list) if !list.iter().any(|known| known == word) => {
                         list.push(word.to_owned());
                     }
-                }
+                    _ => {}
+                },
             }
         }
     }

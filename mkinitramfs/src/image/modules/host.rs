@@ -81,14 +81,11 @@ fn storage(sysfs: &Path) -> Result<BTreeSet<String>> {
 
 /// The type of what is mounted on /, if it is a disk file system.
 fn root_type(mounts: &str) -> Option<String> {
-    mounts
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            let (_, place, kind) = (words.next()?, words.next()?, words.next()?);
-            (place == "/" && is_file_system(kind)).then(|| kind.to_owned())
-        })
-        .last()
+    mounts.lines().rev().find_map(|line| {
+        let mut words = line.split(' ');
+        let (_, place, kind) = (words.next()?, words.next()?, words.next()?);
+        (place == "/" && is_file_system(kind)).then(|| kind.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -102,20 +102,16 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
     for path in items.keys() {
         for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let parent = path.get(..end).unwrap_or_default();
-            if let Some((entry, _)) = items.get(parent)
-                && entry.mode & TYPE != DIRECTORY
-            {
-                let kind = if entry.mode & TYPE == SYMLINK {
-                    "a symbolic link"
-                } else {
-                    "no folder"
-                };
-                bail!(
-                    "the entry {} runs through {}, which is {kind}",
-                    shown(path),
-                    shown(parent)
-                );
-            }
+            let kind = match items.get(parent).map(|(entry, _)| entry.mode & TYPE) {
+                None | Some(DIRECTORY) => continue,
+                Some(SYMLINK) => "a symbolic link",
+                Some(_) => "no folder",
+            };
+            bail!(
+                "the entry {} runs through {}, which is {kind}",
+                shown(path),
+                shown(parent)
+            );
         }
     }
     Ok(items)

@@ -1,0 +1,328 @@
+//! The image builder, through its command line.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod image_fixture;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use image_fixture::{Fixture, KERNEL, elf, image, refusal, run};
+
+fn plan(fixture: &Fixture, more: &[&str]) -> String {
+    fixture.build(more);
+    let output = run(image()
+        .arg("cat")
+        .arg(fixture.path("initrd.img"))
+        .arg("/etc/taoboot.modules"));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_minimal_plan_holds_the_base_and_ext4_with_what_they_hide() {
+    assert_eq!(
+        plan(&Fixture::new(), &[]),
+        format!(
+            "\
+# taoboot module plan 1
+kernel {KERNEL}
+module aesni_intel kernel/arch/x86/crypto/aesni-intel.ko cryptd
+module crc32c_generic kernel/crypto/crc32c_generic.ko
+module crc32c_intel kernel/arch/x86/crypto/crc32c-intel.ko
+module cryptd kernel/crypto/cryptd.ko
+module dm_crypt kernel/drivers/md/dm-crypt.ko dm_mod
+module dm_mod kernel/drivers/md/dm-mod.ko
+module ecb kernel/crypto/ecb.ko
+module ext4 kernel/fs/ext4/ext4.ko crc32c_generic jbd2
+module jbd2 kernel/fs/jbd2/jbd2.ko crc32c_generic
+module xts kernel/crypto/xts.ko ecb
+builtin aes_generic
+builtin tpm_tis
+optional aesni_intel
+optional crc32c_intel
+always dm_mod
+always ecb
+always xts
+always dm_crypt
+always ext4
+"
+        )
+    );
+}
+
+#[test]
+fn generic_drivers_come_with_their_aliases_and_firmware_and_no_network() {
+    let fixture = Fixture::new();
+    let text = plan(&fixture, &["--generic"]);
+    for line in [
+        "module nvme kernel/drivers/nvme/nvme.ko",
+        "module virtio_blk kernel/drivers/block/virtio_blk.ko virtio",
+        "alias virtio:d00000002v* virtio_blk",
+        "alias pci:v*d*sv*sd*bc01sc08i02* nvme",
+        "alias fs-xfs xfs",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(
+        !text.contains("netcard") && !text.contains("alias cpu"),
+        "{text}"
+    );
+    let output = run(image()
+        .arg("cat")
+        .arg(fixture.path("initrd.img"))
+        .arg("lib/firmware/nvme/blob.bin"));
+    assert_eq!(output.stdout, b"firmware");
+    let output = run(&mut fixture.command(&fixture.path("initrd.img"), &["--generic", "-v"]));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("not found: not/there.bin")
+    );
+}
+
+#[test]
+fn host_only_takes_what_the_devices_ask_for() {
+    let fixture = Fixture::new();
+    for (place, alias) in [
+        ("pci0/virtio0", "virtio:d00000002v00001AF4"),
+        (
+            "pci1",
+            "pci:v00001234d00000001sv00000000sd00000000bc02sc00i00",
+        ),
+    ] {
+        let folder = fixture.path("sys/devices").join(place);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("modalias"), format!("{alias}\n")).unwrap();
+    }
+    let sysfs = fixture.path("sys");
+    let text = plan(
+        &fixture,
+        &["--host-only", "--sysfs", sysfs.to_str().unwrap()],
+    );
+    assert!(
+        text.contains("alias virtio:d00000002v* virtio_blk"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("nvme") && !text.contains("netcard"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_named_root_file_system_replaces_ext4() {
+    let text = plan(
+        &Fixture::new(),
+        &["--module", "xfs", "--module", "virtio-blk"],
+    );
+    assert!(!text.contains("ext4"), "{text}");
+    assert!(
+        text.contains("always xfs\n") && text.contains("always virtio_blk\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn packed_modules_are_unpacked_and_give_the_same_image() {
+    let plain = Fixture::new().build(&["--generic"]);
+    for (tool, suffix) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
+        let fixture = Fixture::new();
+        let folder = fixture.path("modules/kernel/fs/ext4");
+        let mut command = Command::new(tool);
+        run(command.arg("-q").arg("ext4.ko").current_dir(&folder));
+        if tool == "zstd" {
+            fs::remove_file(folder.join("ext4.ko")).unwrap();
+        }
+        let dep = fixture.path("modules/modules.dep");
+        let text = fs::read_to_string(&dep).unwrap();
+        fs::write(
+            &dep,
+            text.replace("ext4.ko:", &format!("ext4.ko.{suffix}:")),
+        )
+        .unwrap();
+        assert!(fixture.build(&["--generic"]) == plain, "{tool}");
+    }
+}
+
+#[test]
+fn the_bytes_depend_on_nothing_but_the_content() {
+    for form in ["zstd", "gzip", "xz", "lz4", "none"] {
+        let one = Fixture::new();
+        let two = Fixture::in_order(|indices| indices.reverse());
+        let added = [
+            "--add",
+            "taoboot.toml:/etc/extra",
+            "--compress",
+            form,
+            "--generic",
+        ];
+        let mut first = one.command(&one.path("initrd.img"), &added);
+        run(first.current_dir(one.top.path()).env("TZ", "Asia/Tokyo"));
+        // Another folder, umask, time zone, language and file times.
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            "umask 077; find . -exec touch -d 2001-02-03 {} +; exec \"$@\"",
+            "sh",
+        ]);
+        let second = two.command(&two.path("initrd.img"), &added);
+        shell.arg(second.get_program()).args(second.get_args());
+        run(shell
+            .current_dir(two.top.path())
+            .env("TZ", "UTC+7")
+            .env("LC_ALL", "C"));
+        let (one, two) = (
+            fs::read(one.path("initrd.img")).unwrap(),
+            fs::read(two.path("initrd.img")).unwrap(),
+        );
+        assert!(one == two, "{form}");
+    }
+}
+
+#[test]
+fn the_mode_is_0644_whatever_the_umask() {
+    let fixture = Fixture::new();
+    let command = fixture.command(&fixture.path("initrd.img"), &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 077; exec \"$@\"", "sh"]);
+    run(shell.arg(command.get_program()).args(command.get_args()));
+    let mode = fs::metadata(fixture.path("initrd.img"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o644);
+}
+
+#[test]
+fn wrong_input_is_one_sentence_and_leaves_the_old_image() {
+    let fixture = Fixture::new();
+    let old = fixture.build(&[]);
+    fixture.program(
+        "picky",
+        &elf(3, "taoboot.toml line 1: unknown key \"colour\""),
+    );
+    fs::write(fixture.path("script"), "#!/bin/sh\n").unwrap();
+    fs::write(fixture.path("ucode"), "no microcode").unwrap();
+    let at = |name: &str| fixture.path(name).to_str().unwrap().to_owned();
+    for (more, words) in [
+        (
+            vec!["--module", "virtio_bkl"],
+            "the nearest names are virtio_blk",
+        ),
+        (vec!["--module", ""], "neither a module nor built in"),
+        (vec!["--generic", "--host-only"], "exclude each other"),
+        (vec!["--add", "x"], "is not FILE:PATH"),
+        (vec!["--add", "/none:/etc/x"], "cannot read /none"),
+        (vec!["--add", "/dev/zero:/etc/x"], "no regular file"),
+        (
+            vec!["--add", "/etc/hostname:/init"],
+            "/init is in the image already",
+        ),
+        (
+            vec!["--add", "/etc/hostname:/etc/../x"],
+            "\"..\" components",
+        ),
+        (
+            vec!["--microcode", &at("ucode")],
+            "neither as Intel nor as AMD",
+        ),
+        (vec!["--host-only", "--sysfs", "/none"], "--generic"),
+    ] {
+        let sentence = fixture.refused(&more);
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    for (option, value, words) in [
+        ("--agent", at("picky"), "unknown key \"colour\""),
+        ("--agent", at("script"), "no 64-bit ELF"),
+        ("--agent", "/none".into(), "cannot read the agent /none"),
+        ("--config", "/none".into(), "cannot read --config /none"),
+        ("--kernel", "../6.1".into(), "is no kernel version"),
+        ("--modules-dir", "/none".into(), "/none is not there"),
+        (
+            "--modules-dir",
+            at("firmware"),
+            "modules.dep is missing: run depmod",
+        ),
+        ("--output", "/dev/full".into(), "no regular file"),
+    ] {
+        let whole = fixture.command(&fixture.path("initrd.img"), &[]);
+        let mut args: Vec<_> = whole.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let place = args.iter().position(|arg| arg == option).unwrap();
+        args[place + 1] = value.into();
+        let sentence = refusal(Command::new(whole.get_program()).args(&args));
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    assert!(fs::read(fixture.path("initrd.img")).unwrap() == old);
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_image_and_no_rest() {
+    let fixture = Fixture::new();
+    let old = fixture.build(&[]);
+    let before = fs::read_dir(fixture.top.path()).unwrap().count();
+    let command = fixture.command(&fixture.path("initrd.img"), &["--compress", "none"]);
+    let mut shell = Command::new("sh");
+    // Files end at 4 KiB (8 blocks of 512); the signal that would kill is ignored.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]);
+    let sentence = refusal(shell.arg(command.get_program()).args(command.get_args()));
+    assert!(
+        sentence.contains("is unchanged") && sentence.contains("ulimit -f"),
+        "{sentence}"
+    );
+    assert!(fs::read(fixture.path("initrd.img")).unwrap() == old);
+    assert_eq!(fs::read_dir(fixture.top.path()).unwrap().count(), before);
+}
+
+#[test]
+fn the_json_summary_tells_what_is_in_the_image() {
+    let fixture = Fixture::new();
+    let output = run(&mut fixture.command(&fixture.path("initrd.img"), &["--generic", "--json"]));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sum = run(Command::new("sha256sum")
+        .stdin(Stdio::null())
+        .arg(fixture.path("initrd.img")));
+    assert!(
+        String::from_utf8(sum.stdout)
+            .unwrap()
+            .starts_with(json["sha256"].as_str().unwrap())
+    );
+    assert_eq!(json["kernel"], KERNEL);
+    assert_eq!(json["firmware"][0], "nvme/blob.bin");
+    assert_eq!(json["firmware_missing"][0], "not/there.bin");
+    assert_eq!(
+        json["size"],
+        fs::metadata(fixture.path("initrd.img")).unwrap().len()
+    );
+}
+
+/// With a real kernel: `TAOBOOT_ASSETS` is a folder whose assets.json names one.
+#[test]
+fn a_real_kernels_modules_make_a_small_image() {
+    let Ok(assets) = std::env::var("TAOBOOT_ASSETS") else {
+        return;
+    };
+    let json = fs::read(std::path::Path::new(&assets).join("assets.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let fixture = Fixture::new();
+    let mut command = image();
+    command
+        .args(["--kernel", json["kernel"]["version"].as_str().unwrap()])
+        .args(["--modules-dir", json["kernel"]["modules"].as_str().unwrap()])
+        .arg("--config")
+        .arg(fixture.path("taoboot.toml"))
+        .arg("--agent")
+        .arg(fixture.path("agent"))
+        .arg("--output")
+        .arg(fixture.path("initrd.img"))
+        .args(["--module", "virtio_pci", "--module", "virtio_blk", "--json"]);
+    let output = run(&mut command);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let modules = summary["modules"].as_array().unwrap();
+    for name in ["dm_crypt", "xts", "virtio_blk"] {
+        assert!(
+            modules.iter().any(|module| module == name),
+            "{name} in {modules:?}"
+        );
+    }
+    assert!(summary["size"].as_u64().unwrap() < 1 << 20, "{summary}");
+}
