@@ -75,10 +75,15 @@ impl Crypter {
     }
 
     /// Encrypts what `write` appends to the buffer, without copying it once more.
-    pub fn seal_with(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, RandomError> {
+    /// `length` is how much that will be: the plaintext is not left in outgrown buffers.
+    pub fn seal_with(
+        &self,
+        length: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<u8>, RandomError> {
         let mut nonce = [0; NONCE];
         random(&mut nonce)?;
-        let mut sealed = Vec::new();
+        let mut sealed = Vec::with_capacity(MAGIC.len() + NONCE + length + TAG);
         sealed.extend_from_slice(&MAGIC);
         sealed.extend_from_slice(&nonce);
         write(&mut sealed);
@@ -155,7 +160,7 @@ mod tests {
     fn sealed_bytes_open_with_the_same_key_only() {
         for length in [0, 1, 16, 65536] {
             let sealed = crypter(1)
-                .seal_with(|out| out.extend(std::iter::repeat_n(7, length)))
+                .seal_with(length, |out| out.extend(std::iter::repeat_n(7, length)))
                 .unwrap();
             assert_eq!(
                 crypter(1).open(&sealed).unwrap().as_slice(),
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     fn every_changed_bit_and_every_cut_is_noticed() {
         let sealed = crypter(1)
-            .seal_with(|out| out.extend_from_slice(b"secret"))
+            .seal_with(6, |out| out.extend_from_slice(b"secret"))
             .unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();

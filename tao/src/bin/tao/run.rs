@@ -1,0 +1,141 @@
+//! `tao run`: start a program under the host, stay until it ends, end as it did.
+
+use std::{
+    os::fd::AsFd,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+};
+
+use anyhow::Context as _;
+use argh::FromArgs;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+    },
+};
+use serde_json::json;
+use tao::{
+    admin::{Admin, HostedProgram, Start},
+    process::PidFd,
+};
+
+/// Start a program under the Tao host and wait for it. Input, output and signals are the
+/// program's, and so is the exit status (128 and the signal's number if a signal ended it;
+/// 125 if it could not be started).
+#[derive(FromArgs)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// print name, process and end of the program as one line of JSON on standard error
+    #[argh(switch)]
+    json: bool,
+    /// the program: an ELF file
+    #[argh(positional)]
+    program: String,
+    /// its arguments
+    #[argh(positional, greedy)]
+    arguments: Vec<String>,
+}
+
+const FORWARDED: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
+    let mut signals = SigSet::empty();
+    FORWARDED.into_iter().for_each(|signal| signals.add(signal));
+    signals
+        .thread_block()
+        .context("signals can't be forwarded")?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("signals can't be forwarded")?;
+
+    let mut admin = Admin::connect(socket)?;
+    let path = find(&command.program)?;
+    let dir = std::env::current_dir().context("the working directory")?;
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let program = admin.start(&Start {
+        path: &path,
+        args: &command.arguments,
+        dir: dir
+            .to_str()
+            .context("the working directory's name is not UTF-8")?,
+        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+    })?;
+    let status = wait(&mut admin, &program, &signals)?;
+    let status = ExitStatus::from_raw(status);
+    if command.json {
+        let line = json!({
+            "program": program.subprin.to_string(),
+            "pid": program.pid,
+            "exit_code": status.code(),
+            "signal": status.signal(),
+        });
+        eprintln!("{line}");
+    }
+    let code = status
+        .code()
+        .or(status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// A name without a slash is looked for in PATH, as a shell does; a path is made absolute,
+/// because the host's working directory is another.
+fn find(program: &str) -> anyhow::Result<String> {
+    let found = if program.contains('/') {
+        std::path::absolute(program).with_context(|| program.to_owned())?
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(program))
+            .find(|file| file.is_file())
+            .with_context(|| format!("{program}: no such program in PATH"))?
+    };
+    let found = std::path::absolute(found).context("the program's path")?;
+    found
+        .into_os_string()
+        .into_string()
+        .map_err(|path| anyhow::anyhow!("{}: the program's path is not UTF-8", path.display()))
+}
+
+/// Waits for the program's end and passes signals on to it.
+fn wait(admin: &mut Admin, program: &HostedProgram, signals: &SignalFd) -> anyhow::Result<i32> {
+    // While the host lists the program its number can't belong to another process, so the
+    // descriptor, opened before, is the program's.
+    let process = PidFd::open(program.pid).ok();
+    let listed = admin.list()?.contains(program);
+    let process = process.filter(|_| listed);
+    admin.begin_wait(program)?;
+    loop {
+        let mut descriptors = [
+            PollFd::new(admin.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut descriptors, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error).context("waiting for the program"),
+        }
+        let [ended, _] = &descriptors;
+        if ended.any() == Some(true) {
+            return Ok(admin.finish_wait()?);
+        }
+        while let Some(signal) = signals
+            .read_signal()
+            .context("signals can't be forwarded")?
+        {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
+            if let (Some(process), Ok(signal)) = (&process, Signal::try_from(number)) {
+                // It may have ended this moment; then the next round says how.
+                process.signal(signal).ok();
+            }
+        }
+    }
+}
