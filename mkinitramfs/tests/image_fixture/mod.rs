@@ -160,17 +160,9 @@ impl Fixture {
     }
 }
 
-/// The verb alone, as cargo builds the example next to the tests.
+/// `xtask image`.
 pub fn image() -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/image");
-    assert!(program.is_file(), "cargo test builds {}", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg("image");
     command
 }
