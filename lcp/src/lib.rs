@@ -5,6 +5,7 @@
 //! * [`gunzip`]: the bounded reading of gzip files, as tboot's tools and GRUB read them.
 //! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
 //! * [`element`], [`list`], [`policy`]: the policy's parts, from the inside out.
+//! * [`sign`]: signatures of lists.
 //! * [`codec`]: how they are read; its error says where and what.
 
 pub mod codec;
@@ -14,5 +15,6 @@ pub mod hash;
 pub mod list;
 pub mod mlehash;
 pub mod policy;
+pub mod sign;
 
 mod elf;
