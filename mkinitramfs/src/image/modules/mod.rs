@@ -2,6 +2,7 @@
 //! the firmware they ask for.
 
 pub mod alias;
+pub mod alias_index;
 pub mod dep;
 pub mod file;
 pub mod firmware;

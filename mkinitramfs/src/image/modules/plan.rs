@@ -190,7 +190,7 @@ impl Start {
             if !seen.insert(name.clone()) {
                 continue;
             }
-            if tree.is_cpu_specific(&name) {
+            if tree.aliases.is_cpu_specific(&name) {
                 plan.optional.push(name);
             } else {
                 plan.always.push(name);

@@ -142,7 +142,7 @@ impl<'tree> Resolver<'tree> {
             }
             Found::Modules(names) => {
                 for name in names {
-                    if self.tree.is_cpu_specific(&name) {
+                    if self.tree.aliases.is_cpu_specific(&name) {
                         self.visit(&name, &mut Vec::new())?;
                         self.cpu_specific.insert(name);
                     } else {
@@ -185,7 +185,7 @@ mod tests {
         ModuleTree {
             modules: dep::parse(deps).unwrap(),
             softdeps: parse_softdeps(softdeps),
-            aliases: parse_aliases(aliases),
+            aliases: parse_aliases(aliases).into(),
             builtin: parse_builtin(builtin),
             ..ModuleTree::default()
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 
 use super::alias::{self, Alias, SoftDep};
+use super::alias_index::AliasIndex;
 use super::dep::{self, Module};
 use super::name::{alias_matches, nearest, normalize};
 
@@ -33,7 +34,7 @@ pub struct ModuleTree {
     /// Names of what is built in.
     pub builtin: BTreeSet<String>,
     /// Aliases of loadable modules.
-    pub aliases: Vec<Alias>,
+    pub aliases: AliasIndex,
     /// Aliases of what is built in.
     pub builtin_aliases: Vec<Alias>,
     /// Soft dependencies by module name.
@@ -80,7 +81,7 @@ impl ModuleTree {
             folder: folder.to_path_buf(),
             modules,
             builtin,
-            aliases: alias::parse_aliases(&text("modules.alias")?.unwrap_or_default()),
+            aliases: alias::parse_aliases(&text("modules.alias")?.unwrap_or_default()).into(),
             builtin_aliases,
             softdeps: alias::parse_softdeps(&text("modules.softdep")?.unwrap_or_default()),
         })
@@ -96,12 +97,12 @@ impl ModuleTree {
         if self.builtin.contains(&normal) {
             return Found::Builtin(normal);
         }
-        let mut found = self.matching(name);
+        let found = self.matching(name);
         // Code for one kind of CPU does not stand for the thing itself where
         // there is code for every CPU.
         let portable: Vec<String> = found
             .iter()
-            .filter(|name| !self.is_cpu_specific(name))
+            .filter(|name| !self.aliases.is_cpu_specific(name))
             .cloned()
             .collect();
         if !portable.is_empty() {
@@ -117,7 +118,6 @@ impl ModuleTree {
         if found.is_empty() {
             Found::Nowhere
         } else {
-            found.dedup();
             Found::Modules(found)
         }
     }
@@ -125,23 +125,12 @@ impl ModuleTree {
     /// Loadable modules with an alias that matches `modalias`, sorted.
     #[must_use]
     pub fn matching(&self, modalias: &str) -> Vec<String> {
-        let found: BTreeSet<&str> = self
-            .aliases
-            .iter()
-            .filter(|alias| alias_matches(&alias.pattern, modalias))
-            .map(|alias| alias.name.as_str())
-            .filter(|name| self.modules.contains_key(*name))
-            .collect();
-        found.into_iter().map(str::to_owned).collect()
-    }
-
-    /// Whether the module's init refuses on CPUs that lack a feature: it says so
-    /// with a `cpu:` alias.
-    #[must_use]
-    pub fn is_cpu_specific(&self, name: &str) -> bool {
         self.aliases
-            .iter()
-            .any(|alias| alias.name == name && alias.pattern.starts_with("cpu:"))
+            .matching(modalias)
+            .into_iter()
+            .filter(|name| self.modules.contains_key(*name))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The error for a name that stands for nothing, with the nearest names.
