@@ -13,8 +13,8 @@ use crate::assets::Assets;
 const BUSYBOX: &str = "/bin/busybox";
 /// Modules for virtio disks, in the order in which they can be loaded.
 pub const VIRTIO_BLOCK: &[&str] = &[
-    "drivers/virtio/virtio.ko",
     "drivers/virtio/virtio_ring.ko",
+    "drivers/virtio/virtio.ko",
     "drivers/virtio/virtio_pci_modern_dev.ko",
     "drivers/virtio/virtio_pci_legacy_dev.ko",
     "drivers/virtio/virtio_pci.ko",

@@ -20,7 +20,7 @@ pub fn guest_probe() -> Result<PathBuf> {
     };
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     Tool::new(&cargo)
-        .args(["rustc", "--quiet", "--locked", "--manifest-path"])
+        .args(["rustc", "--quiet", "--offline", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .args(["--package", "tests", "--bin", "guest_probe"])
         .arg("--target-dir")

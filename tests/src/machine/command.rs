@@ -115,8 +115,10 @@ fn disks(command: &mut Command, machine: &Machine) -> Result<()> {
             ))
             .arg("-device")
             .arg(format!(
-                "virtio-blk-pci,drive=disk{number},serial={},bootindex={number}",
-                disk.serial
+                "virtio-blk-pci,drive=disk{number},serial={},bootindex={}",
+                disk.serial,
+                // 0 is the kernel's that QEMU itself loads.
+                number + 1
             ));
     }
     Ok(())
