@@ -134,10 +134,9 @@ impl Swtpm {
             &parameters,
         ))?;
         let handles = answer.get(19..).unwrap_or_default();
-        let (handles, _) = handles.as_chunks::<4>();
         Ok(handles
-            .iter()
-            .map(|handle| u32::from_be_bytes(*handle))
+            .chunks_exact(4)
+            .filter_map(|handle| Some(u32::from_be_bytes(handle.try_into().ok()?)))
             .collect())
     }
 }

@@ -1,5 +1,11 @@
 //! A secret is released for the launch it was sealed to, by the TPM it was sealed to, and for
 //! nothing else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 mod machine;
 

@@ -1,9 +1,20 @@
 //! Sealing: the secret goes to the TPM encrypted and comes back wrapped under the storage key.
 
-use tss_esapi::{constants::SessionType, structures::SensitiveData};
+use tss_esapi::{
+    constants::SessionType,
+    structures::{Public, SensitiveData},
+};
 
-use super::{Tpm2, blob, failure::in_command, session::Encrypted};
+use super::{
+    Tpm2, blob,
+    failure::{in_command, is_refused_session},
+    pcr::ATTEMPTS,
+    session::Encrypted,
+    srk::StorageKey,
+};
 use crate::{PcrPolicy, Sealed, TpmError};
+
+const CREATE: &str = "TPM2_Create";
 
 /// MAX_SYM_DATA: the most that every TPM 2.0 can seal.
 pub(super) const MAX_SECRET: usize = 128;
@@ -14,7 +25,6 @@ impl Tpm2 {
         secret: &[u8],
         policy: &PcrPolicy,
     ) -> Result<Sealed, TpmError> {
-        const CREATE: &str = "TPM2_Create";
         if secret.is_empty() || secret.len() > MAX_SECRET {
             return Err(TpmError::BadParameter(format!(
                 "a secret of {} bytes can't be sealed: 1 to {MAX_SECRET} bytes fit",
@@ -24,26 +34,40 @@ impl Tpm2 {
         let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
         let secret = SensitiveData::try_from(secret).map_err(in_command(CREATE))?;
         self.with_srk(|tpm, srk| {
-            let parent = srk.handle;
-            tpm.with_session(
-                parent,
-                SessionType::Hmac,
-                Encrypted::Command,
-                |tpm, session| {
-                    let made = tpm
-                        .context
-                        .execute_with_session(Some(session), |context| {
-                            context.create(parent, template, None, Some(secret), None, None)
-                        })
-                        .map_err(in_command(CREATE))?;
-                    Ok(Sealed {
-                        public: blob::marshal_public(&made.out_public)
-                            .map_err(in_command(CREATE))?,
-                        private: blob::marshal_private(&made.out_private),
-                        parent: srk.name.clone(),
-                    })
-                },
-            )
+            let mut attempts = 1..ATTEMPTS;
+            loop {
+                match tpm.try_seal(srk, template.clone(), secret.clone()) {
+                    Err(error) if is_refused_session(&error) && attempts.next().is_some() => {}
+                    done => return done,
+                }
+            }
         })
+    }
+
+    fn try_seal(
+        &mut self,
+        srk: &StorageKey,
+        template: Public,
+        secret: SensitiveData,
+    ) -> Result<Sealed, TpmError> {
+        let parent = srk.handle;
+        self.with_session(
+            parent,
+            SessionType::Hmac,
+            Encrypted::Command,
+            |tpm, session| {
+                let made = tpm
+                    .context
+                    .execute_with_session(Some(session), |context| {
+                        context.create(parent, template, None, Some(secret), None, None)
+                    })
+                    .map_err(in_command(CREATE))?;
+                Ok(Sealed {
+                    public: blob::marshal_public(&made.out_public).map_err(in_command(CREATE))?,
+                    private: blob::marshal_private(&made.out_private),
+                    parent: srk.name.clone(),
+                })
+            },
+        )
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Tpm2, blob,
-    failure::{PCR_CHANGED, in_command},
+    failure::{PCR_CHANGED, in_command, is_refused_session},
     pcr::{ATTEMPTS, selection},
     seal::MAX_SECRET,
     session::Encrypted,
@@ -54,15 +54,17 @@ impl Tpm2 {
                     }
                 })?;
             tpm.then_flush(object.into(), |tpm| {
+                let mut last = TpmError::PcrsKeepChanging { attempts: ATTEMPTS };
                 for _ in 0..ATTEMPTS {
                     match tpm.try_unseal(parent, object.into(), policy) {
                         Err(TpmError::Command {
                             code: PCR_CHANGED, ..
                         }) => {}
+                        Err(error) if is_refused_session(&error) => last = error,
                         done => return done,
                     }
                 }
-                Err(TpmError::PcrsKeepChanging { attempts: ATTEMPTS })
+                Err(last)
             })
         })
     }

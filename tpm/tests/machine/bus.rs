@@ -9,6 +9,7 @@ use std::{
 };
 
 const TPM_CC_POLICY_PCR: u32 = 0x017f;
+const TPM_CC_UNSEAL: u32 = 0x015e;
 
 #[derive(Default)]
 pub struct Traffic {
@@ -18,6 +19,10 @@ pub struct Traffic {
     pub bytes: Vec<u8>,
     /// How many more times to disturb.
     pub disturb: u32,
+    /// How many more TPM2_Unseal to send with a wrong HMAC.
+    pub spoil: u32,
+    /// How often the TPM refused the HMAC of a session.
+    pub refused: u32,
 }
 
 pub struct Bus {
@@ -71,14 +76,23 @@ fn relay_control(mut client: TcpStream, port: u16) {
 
 fn relay_command(mut client: TcpStream, port: u16, traffic: &Mutex<Traffic>) {
     // tpm2-tss connects once without a word, to see whether someone is there.
-    let Some(command) = message(&mut client) else {
+    let Some(mut command) = message(&mut client) else {
         return;
     };
-    let answer = exchange(port, &command);
     let code = u32::from_be_bytes(command[6..10].try_into().unwrap());
+    {
+        let mut traffic = traffic.lock().unwrap();
+        if code == TPM_CC_UNSEAL && traffic.spoil > 0 {
+            traffic.spoil -= 1;
+            // TPM2_Unseal has no parameters: the HMAC is the end of the command.
+            *command.last_mut().unwrap() ^= 1;
+        }
+    }
+    let answer = exchange(port, &command);
     let disturb = {
         let mut traffic = traffic.lock().unwrap();
         traffic.commands.push(code);
+        traffic.refused += u32::from(answer[6..10] == [0, 0, 0x09, 0xa2]);
         traffic.bytes.extend_from_slice(&command);
         traffic.bytes.extend_from_slice(&answer);
         let disturb = code == TPM_CC_POLICY_PCR && traffic.disturb > 0;
