@@ -52,5 +52,9 @@ pub(crate) fn errno(error: &LibcryptErr) -> Option<Errno> {
 /// A failure in words: the system's, and what libcryptsetup said in parentheses.
 pub(crate) fn in_words(error: &LibcryptErr, said: &str) -> String {
     let reason = errno(error).map_or_else(|| error.to_string(), |errno| errno.desc().to_owned());
-    if said.is_empty() { reason } else { format!("{reason} ({said})") }
+    if said.is_empty() {
+        reason
+    } else {
+        format!("{reason} ({said})")
+    }
 }

@@ -17,10 +17,14 @@ pub enum ExpectedPcrsError {
     #[error("expected PCR values are at most {MAX_LEN} bytes, this has {0}")]
     TooLong(usize),
     /// A value or number that is none.
-    #[error("{0}; expected are lines \"17: 0x<64 hex digits>\", tpm2_pcrread's output, or JSON {{\"sha256\":{{\"17\":\"<hex>\"}}}}")]
+    #[error(
+        "{0}; expected are lines \"17: 0x<64 hex digits>\", tpm2_pcrread's output, or JSON {{\"sha256\":{{\"17\":\"<hex>\"}}}}"
+    )]
     Syntax(String),
     /// A register that is needed has no value.
-    #[error("no SHA-256 value for PCR {0}: the policy needs it; give it, or leave it out of --pcrs")]
+    #[error(
+        "no SHA-256 value for PCR {0}: the policy needs it; give it, or leave it out of --pcrs"
+    )]
     Missing(PcrIndex),
 }
 
@@ -29,12 +33,28 @@ pub fn parse(text: &str) -> Result<PcrValues, ExpectedPcrsError> {
     if text.len() > MAX_LEN {
         return Err(ExpectedPcrsError::TooLong(text.len()));
     }
-    let pairs = if text.trim_start().starts_with('{') { json(text) } else { lines(text) };
+    let pairs = if text.trim_start().starts_with('{') {
+        json(text)
+    } else {
+        lines(text)
+    };
     let pairs = pairs.map_err(ExpectedPcrsError::Syntax)?;
-    let digits = |value: &str| value.trim_start_matches("0x").trim_start_matches("0X").to_owned();
-    let pairs: Vec<(String, String)> = pairs.iter().map(|(pcr, v)| (pcr.clone(), digits(v))).collect();
-    pcr_map::parse(pairs.iter().map(|(pcr, value)| (pcr.as_str(), value.as_str())))
-        .map_err(ExpectedPcrsError::Syntax)
+    let digits = |value: &str| {
+        value
+            .trim_start_matches("0x")
+            .trim_start_matches("0X")
+            .to_owned()
+    };
+    let pairs: Vec<(String, String)> = pairs
+        .iter()
+        .map(|(pcr, v)| (pcr.clone(), digits(v)))
+        .collect();
+    pcr_map::parse(
+        pairs
+            .iter()
+            .map(|(pcr, value)| (pcr.as_str(), value.as_str())),
+    )
+    .map_err(ExpectedPcrsError::Syntax)
 }
 
 /// Only the values of `pcrs`; each must be there.
@@ -77,7 +97,8 @@ fn lines(text: &str) -> Result<Pairs, String> {
         if line.is_empty() || line == "pcrs:" {
             continue;
         }
-        let (name, value) = line.split_once([':', '='])
+        let (name, value) = line
+            .split_once([':', '='])
             .ok_or_else(|| format!("line {} is not \"PCR: value\"", number + 1))?;
         let (name, value) = (name.trim(), value.trim());
         match (name.parse::<u32>().is_ok(), value.is_empty()) {
@@ -87,7 +108,11 @@ fn lines(text: &str) -> Result<Pairs, String> {
             _ => return Err(format!("line {} is not \"PCR: value\"", number + 1)),
         }
     }
-    if pairs.is_empty() { Err("there is no PCR value".into()) } else { Ok(pairs) }
+    if pairs.is_empty() {
+        Err("there is no PCR value".into())
+    } else {
+        Ok(pairs)
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +124,11 @@ mod tests {
         let value = "ab".repeat(32);
         let forms = [
             format!("17: 0x{value}\n18 : {value}\n"),
-            format!("  sha1:\n    17: 0x{}\n  sha256:\n    17: 0x{}\n    18: 0x{value}\n", "00".repeat(20), value.to_uppercase()),
+            format!(
+                "  sha1:\n    17: 0x{}\n  sha256:\n    17: 0x{}\n    18: 0x{value}\n",
+                "00".repeat(20),
+                value.to_uppercase()
+            ),
             format!("{{\"sha256\":{{\"17\":\"{value}\",\"18\":\"0x{value}\"}}}}"),
             format!("{{\"pcrs\":{{\"sha256\":{{\"17\":\"{value}\",\"18\":\"{value}\"}}}}}}"),
         ];

@@ -149,7 +149,10 @@ fn explain(
         }
         (Some(Errno::EEXIST), Some(name)) => OpenError::NameInUse(name.to_owned()),
         (Some(Errno::EBUSY), _) => OpenError::Busy(device),
-        _ => OpenError::Failed { device, reason: cryptsetup_messages::in_words(error, said) },
+        _ => OpenError::Failed {
+            device,
+            reason: cryptsetup_messages::in_words(error, said),
+        },
     }
 }
 

@@ -27,12 +27,17 @@ impl Editor {
     pub fn open(device: &Path) -> Result<Self, EnrolmentError> {
         let (result, said) = cryptsetup_messages::collect(|| {
             let mut crypt = CryptInit::init(device)?;
-            crypt.context_handle().load::<()>(Some(EncryptionFormat::Luks2), None)?;
+            crypt
+                .context_handle()
+                .load::<()>(Some(EncryptionFormat::Luks2), None)?;
             crypt.context_handle().volume_key_keyring(false)?;
             Ok(crypt)
         });
         match result {
-            Ok(crypt) => Ok(Editor { crypt, device: device.into() }),
+            Ok(crypt) => Ok(Editor {
+                crypt,
+                device: device.into(),
+            }),
             Err(error) => Err(failed(device, "reading the LUKS2 header", &error, &said)),
         }
     }
@@ -45,7 +50,9 @@ impl Editor {
     ) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
         let mut key = Zeroizing::new(vec![0; length]);
         let (result, said) = cryptsetup_messages::collect(|| {
-            self.crypt.volume_key_handle().get(None, &mut key, Some(passphrase))
+            self.crypt
+                .volume_key_handle()
+                .get(None, &mut key, Some(passphrase))
         });
         match result {
             Ok((_, found)) if found == length => Ok(key),
@@ -73,7 +80,9 @@ impl Editor {
         kdf: PendingKdf,
     ) -> Result<(), EnrolmentError> {
         let (result, said) = cryptsetup_messages::collect(|| {
-            self.crypt.settings_handle().set_pbkdf_type(&kdf_type(kdf))?;
+            self.crypt
+                .settings_handle()
+                .set_pbkdf_type(&kdf_type(kdf))?;
             self.crypt.keyslot_handle().add_by_key(
                 Some(number),
                 Some(Either::Left(volume_key)),
@@ -104,12 +113,17 @@ impl Editor {
 
     /// Replaces a token in one write of the header.
     pub fn replace_token(&mut self, token: TokenId, json: &Value) -> Result<(), EnrolmentError> {
-        self.set_token("writing the record", TokenInput::ReplaceToken(token.0, json)).map(drop)
+        self.set_token(
+            "writing the record",
+            TokenInput::ReplaceToken(token.0, json),
+        )
+        .map(drop)
     }
 
     /// Removes a token.
     pub fn remove_token(&mut self, token: TokenId) -> Result<(), EnrolmentError> {
-        self.set_token("removing a token", TokenInput::RemoveToken(token.0)).map(drop)
+        self.set_token("removing a token", TokenInput::RemoveToken(token.0))
+            .map(drop)
     }
 
     fn set_token(
@@ -119,7 +133,9 @@ impl Editor {
     ) -> Result<TokenId, EnrolmentError> {
         let (result, said) =
             cryptsetup_messages::collect(|| self.crypt.token_handle().json_set(input));
-        result.map(TokenId).map_err(|error| self.failed(doing, &error, &said))
+        result
+            .map(TokenId)
+            .map_err(|error| self.failed(doing, &error, &said))
     }
 
     fn failed(&self, doing: &'static str, error: &LibcryptErr, said: &str) -> EnrolmentError {
@@ -129,7 +145,11 @@ impl Editor {
 
 fn failed(device: &Path, doing: &'static str, error: &LibcryptErr, said: &str) -> EnrolmentError {
     let reason = cryptsetup_messages::in_words(error, said);
-    EnrolmentError::Cryptsetup { device: device.into(), doing, reason }
+    EnrolmentError::Cryptsetup {
+        device: device.into(),
+        doing,
+        reason,
+    }
 }
 
 /// The derived passphrase has 256 random bits: stretching adds nothing but boot time, so

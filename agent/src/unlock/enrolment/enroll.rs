@@ -82,7 +82,14 @@ impl Enrolment {
             }
             editor.remove_token(leftover.token)?;
         }
-        Ok(Enrolment { device: device.into(), volume, editor, volume_key, leftovers, _lock: lock })
+        Ok(Enrolment {
+            device: device.into(),
+            volume,
+            editor,
+            volume_key,
+            leftovers,
+            _lock: lock,
+        })
     }
 
     /// What an interrupted run had left behind; it is removed already.
@@ -105,7 +112,9 @@ impl Enrolment {
         let mut expected = request.expected;
         let open_latch = vec![0; expected.bank().digest_len()];
         let bad_values = |error: String| EnrolmentError::Record(RecordError::Damaged(error));
-        expected.insert(PcrIndex::LATCH, open_latch).map_err(|e| bad_values(e.to_string()))?;
+        expected
+            .insert(PcrIndex::LATCH, open_latch)
+            .map_err(|e| bad_values(e.to_string()))?;
         let policy = PcrPolicy::new(expected.clone())
             .ok_or_else(|| bad_values("its PCR values make no policy".into()))?;
         let sealed = tpm.seal(secret.as_bytes(), &policy)?;
@@ -123,7 +132,10 @@ impl Enrolment {
         let token = SealedRecord::new(parts, &secret)?.to_token()?;
         let passphrase = secret.volume_passphrase(&self.volume);
         let id = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
-        let enrolled = Enrolled { token: id, keyslot: pending.keyslot };
+        let enrolled = Enrolled {
+            token: id,
+            keyslot: pending.keyslot,
+        };
         self.verify(enrolled, &passphrase)?;
         Ok(enrolled)
     }
@@ -138,9 +150,11 @@ impl Enrolment {
         let memory = RECOVERY_MEMORY_KIB + random_below_1024()?;
         let pending = self.announce(PendingKdf::Argon2id(memory))?;
         let token = recovery_key::token(pending.keyslot);
-        let id =
-            self.make_keyslot(pending, key.text().as_bytes(), |()| show(&key), &token)?;
-        Ok(Enrolled { token: id, keyslot: pending.keyslot })
+        let id = self.make_keyslot(pending, key.text().as_bytes(), |()| show(&key), &token)?;
+        Ok(Enrolled {
+            token: id,
+            keyslot: pending.keyslot,
+        })
     }
 
     /// Chooses the keyslot.
@@ -163,7 +177,8 @@ impl Enrolment {
     ) -> Result<TokenId, EnrolmentError> {
         let id = self.editor.add_token(&pending.to_token())?;
         let added =
-            self.editor.add_keyslot(pending.keyslot, &self.volume_key, passphrase, pending.kdf);
+            self.editor
+                .add_keyslot(pending.keyslot, &self.volume_key, passphrase, pending.kdf);
         let committed = added.and_then(|()| {
             before_commit(()).map_err(EnrolmentError::RecoveryKeyNotShown)?;
             self.editor.replace_token(id, token)
@@ -193,10 +208,14 @@ impl Enrolment {
 
     /// Reads everything back as the boot will, and opens the keyslot.
     fn verify(&self, enrolled: Enrolled, passphrase: &[u8]) -> Result<(), EnrolmentError> {
-        let not_verified =
-            |reason: String| EnrolmentError::NotVerified { device: self.device.clone(), reason };
+        let not_verified = |reason: String| EnrolmentError::NotVerified {
+            device: self.device.clone(),
+            reason,
+        };
         let header = VolumeHeader::read(&self.device)?;
-        let record = find_records(&header).into_iter().find(|(id, _)| *id == enrolled.token);
+        let record = find_records(&header)
+            .into_iter()
+            .find(|(id, _)| *id == enrolled.token);
         match record {
             Some((_, Ok(_))) => {}
             Some((_, Err(error))) => return Err(not_verified(error.to_string())),

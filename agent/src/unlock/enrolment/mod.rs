@@ -17,9 +17,7 @@ use std::{io, path::PathBuf};
 
 use tpm::TpmError;
 
-use super::{
-    header::HeaderError, open::OpenError, record::RecordError, secret::SecretError,
-};
+use super::{header::HeaderError, open::OpenError, record::RecordError, secret::SecretError};
 
 pub use enroll::{EnrollRequest, Enrolled, Enrolment};
 pub use pending::{Leftover, PENDING_TYPE, find_leftovers};

@@ -54,14 +54,20 @@ impl Pending {
     /// Is the announced keyslot there, and ours?
     fn made(self, metadata: &Metadata) -> bool {
         let name = self.keyslot;
-        let in_use = metadata.tokens.values().any(|token| token.keyslots.contains(&name));
+        let in_use = metadata
+            .tokens
+            .values()
+            .any(|token| token.keyslots.contains(&name));
         let Some(Keyslot::Luks2(keyslot)) = metadata.keyslots.get(&self.keyslot) else {
             return false;
         };
         let ours = match (&keyslot.kdf, self.kdf) {
-            (Kdf::Pbkdf2 { hash, iterations, .. }, PendingKdf::Pbkdf2(count)) => {
-                hash == "sha256" && *iterations == count
-            }
+            (
+                Kdf::Pbkdf2 {
+                    hash, iterations, ..
+                },
+                PendingKdf::Pbkdf2(count),
+            ) => hash == "sha256" && *iterations == count,
             (Kdf::Argon2id { memory, .. }, PendingKdf::Argon2id(kib)) => *memory == kib,
             _ => false,
         };

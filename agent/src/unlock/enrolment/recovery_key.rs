@@ -50,7 +50,9 @@ impl RecoveryKey {
                 text.push('-');
             }
             for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(LETTERS.get(usize::from(nibble)).copied().unwrap_or(b'c')));
+                text.push(char::from(
+                    LETTERS.get(usize::from(nibble)).copied().unwrap_or(b'c'),
+                ));
             }
         }
         RecoveryKey(text)
@@ -68,10 +70,14 @@ impl RecoveryKey {
             }
         }
         let bytes: Zeroizing<Vec<u8>> = Zeroizing::new(
-            nibbles.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, n| byte << 4 | n)).collect(),
+            nibbles
+                .chunks_exact(2)
+                .map(|pair| pair.iter().fold(0, |byte, n| byte << 4 | n))
+                .collect(),
         );
-        let (random, sum) =
-            bytes.split_at_checked(RANDOM_LEN).ok_or(RecoveryKeyError::Syntax)?;
+        let (random, sum) = bytes
+            .split_at_checked(RANDOM_LEN)
+            .ok_or(RecoveryKeyError::Syntax)?;
         if sum.len() != CHECKSUM_LEN || nibbles.len() != 2 * bytes.len() {
             return Err(RecoveryKeyError::Syntax);
         }
@@ -145,15 +151,27 @@ mod tests {
             let mut typed = letters.clone();
             typed[at] = if typed[at] == 'c' { 'b' } else { 'c' };
             let typed: String = typed.into_iter().collect();
-            assert_eq!(RecoveryKey::parse(&typed).unwrap_err(), RecoveryKeyError::Checksum);
+            assert_eq!(
+                RecoveryKey::parse(&typed).unwrap_err(),
+                RecoveryKeyError::Checksum
+            );
         }
     }
 
     #[test]
     fn too_short_too_long_and_foreign_letters_are_refused() {
         let key = RecoveryKey::from_random(&[1; RANDOM_LEN]);
-        for typed in ["", "c", "hello", &key.text()[..60], &format!("{}cc", key.text())] {
-            assert_eq!(RecoveryKey::parse(typed).unwrap_err(), RecoveryKeyError::Syntax);
+        for typed in [
+            "",
+            "c",
+            "hello",
+            &key.text()[..60],
+            &format!("{}cc", key.text()),
+        ] {
+            assert_eq!(
+                RecoveryKey::parse(typed).unwrap_err(),
+                RecoveryKeyError::Syntax
+            );
         }
     }
 }

@@ -27,12 +27,20 @@ impl VolumeLock {
     /// other runs of taoboot and QEMU's image locks conflict with, and for a moment flock(2),
     /// which libcryptsetup takes on image files itself during each write.
     pub fn acquire(device: &Path) -> Result<Self, EnrolmentError> {
-        let not_writable =
-            |source| EnrolmentError::NotWritable { device: device.into(), source };
-        let file =
-            OpenOptions::new().read(true).write(true).open(device).map_err(not_writable)?;
+        let not_writable = |source| EnrolmentError::NotWritable {
+            device: device.into(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(device)
+            .map_err(not_writable)?;
         let busy = || EnrolmentError::Busy(device.into());
-        let second = OpenOptions::new().read(true).open(device).map_err(not_writable)?;
+        let second = OpenOptions::new()
+            .read(true)
+            .open(device)
+            .map_err(not_writable)?;
         match Flock::lock(second, FlockArg::LockExclusiveNonblock) {
             Ok(flock) => drop(flock),
             Err((_, Errno::EWOULDBLOCK)) => return Err(busy()),

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{
-    EnrolmentError, editor::Editor, pending::find_leftovers, volume_lock::VolumeLock,
-};
+use super::{EnrolmentError, editor::Editor, pending::find_leftovers, volume_lock::VolumeLock};
 use crate::unlock::{
     header::VolumeHeader,
     metadata::{Kdf, Keyslot, Metadata},
@@ -52,13 +50,19 @@ pub fn wipe(device: &Path, request: WipeRequest, force: bool) -> Result<Wiped, E
         }
         wiped.tokens.push(TokenId(*number));
         for keyslot in &token.keyslots {
-            let list =
-                if is_ours(metadata, *keyslot) { &mut wiped.keyslots } else { &mut wiped.spared };
+            let list = if is_ours(metadata, *keyslot) {
+                &mut wiped.keyslots
+            } else {
+                &mut wiped.spared
+            };
             list.push(*keyslot);
         }
     }
     if let (WipeRequest::Record(id), true) = (request, wiped.tokens.is_empty()) {
-        return Err(EnrolmentError::NoSuchRecord { device: device.into(), number: id.0 });
+        return Err(EnrolmentError::NoSuchRecord {
+            device: device.into(),
+            number: id.0,
+        });
     }
     for leftover in find_leftovers(&header) {
         wiped.tokens.push(leftover.token);
@@ -88,9 +92,9 @@ pub fn wipe(device: &Path, request: WipeRequest, force: bool) -> Result<Wiped, E
 fn is_ours(metadata: &Metadata, keyslot: u32) -> bool {
     match metadata.keyslots.get(&keyslot) {
         Some(Keyslot::Luks2(slot)) => match &slot.kdf {
-            Kdf::Pbkdf2 { hash, iterations, .. } => {
-                hash == "sha256" && (1000..=2023).contains(iterations)
-            }
+            Kdf::Pbkdf2 {
+                hash, iterations, ..
+            } => hash == "sha256" && (1000..=2023).contains(iterations),
             _ => false,
         },
         _ => false,

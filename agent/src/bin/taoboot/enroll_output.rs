@@ -1,0 +1,141 @@
+//! What `taoboot enroll` tells, and how the recovery key reaches its owner.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use agent::unlock::{
+    VolumeIdentity,
+    enrolment::{EnrollRequest, Enrolled, Enrolment, EnrolmentError, Leftover, RecoveryKey},
+};
+use anyhow::Result;
+use serde_json::json;
+
+/// What becomes of a recovery key.
+pub enum RecoveryKeyWish {
+    /// Ask at the terminal; none without one.
+    Ask,
+    /// Print it.
+    Print,
+    /// Write it to a new file.
+    File(PathBuf),
+    /// None.
+    No,
+}
+
+/// What was enrolled.
+pub struct Report {
+    json: serde_json::Value,
+    sentence: String,
+}
+
+impl Report {
+    pub fn new(
+        device: &Path,
+        volume: &VolumeIdentity,
+        enrolled: Enrolled,
+        request: &EnrollRequest,
+    ) -> Self {
+        let expected = &request.expected;
+        let swap = request.swap.as_ref().map(ToString::to_string);
+        let with_swap = swap
+            .as_ref()
+            .map(|swap| format!(", swap on {swap}"))
+            .unwrap_or_default();
+        let sentence = format!(
+            "{}: record {} enrolled: keyslot {}, sealed to PCR {} and the latch (PCR 15){with_swap}",
+            device.display(),
+            enrolled.token,
+            enrolled.keyslot,
+            expected.set(),
+        );
+        let pcrs: serde_json::Map<String, serde_json::Value> = expected
+            .iter()
+            .map(|(pcr, value)| (pcr.to_string(), hex::encode(value).into()))
+            .collect();
+        let json = json!({
+            "volume": device,
+            "uuid": volume.uuid,
+            "record": enrolled.token,
+            "keyslot": enrolled.keyslot,
+            "label": request.label,
+            "swap": swap,
+            "sha256": pcrs,
+        });
+        Report { json, sentence }
+    }
+
+    pub fn print(&self) {
+        println!("{}", self.sentence);
+    }
+
+    pub fn print_json(mut self, recovery_keyslot: Option<u32>) -> Result<()> {
+        if let Some(object) = self.json.as_object_mut() {
+            object.insert("recovery_keyslot".into(), json!(recovery_keyslot));
+        }
+        println!("{}", serde_json::to_string_pretty(&self.json)?);
+        Ok(())
+    }
+}
+
+/// One sentence about what an interrupted run had left.
+pub fn leftover_sentence(leftover: &Leftover) -> String {
+    match leftover.keyslot {
+        Some(keyslot) => {
+            format!(
+                "taoboot: removed keyslot {keyslot}, which an interrupted enrolment had left behind"
+            )
+        }
+        None => "taoboot: removed the note that an interrupted enrolment had left behind".into(),
+    }
+}
+
+/// Makes a recovery key if wished for; its keyslot.
+pub fn make_recovery_key(
+    enrolment: &mut Enrolment,
+    wish: RecoveryKeyWish,
+    has_one: bool,
+) -> Result<Option<u32>, EnrolmentError> {
+    let enrolled = match wish {
+        RecoveryKeyWish::No => return Ok(None),
+        RecoveryKeyWish::Ask if has_one || !ask() => return Ok(None),
+        RecoveryKeyWish::Ask | RecoveryKeyWish::Print => enrolment.add_recovery_key(print_key)?,
+        RecoveryKeyWish::File(file) => enrolment.add_recovery_key(|key| write_key(&file, key))?,
+    };
+    Ok(Some(enrolled.keyslot))
+}
+
+/// Asks at the terminal; "no" where nobody can answer.
+fn ask() -> bool {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return false;
+    }
+    print!("Make a recovery key, to open the volume where the TPM does not? [Y/n] ");
+    let mut answer = String::new();
+    let answered = io::stdout().flush().is_ok() && io::stdin().read_line(&mut answer).is_ok();
+    answered && !answer.trim().to_ascii_lowercase().starts_with('n')
+}
+
+fn print_key(key: &RecoveryKey) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "Recovery key (shown only now; keep it away from this machine):"
+    )?;
+    writeln!(out, "    {}", key.text())?;
+    out.flush()
+}
+
+fn write_key(file: &Path, key: &RecoveryKey) -> io::Result<()> {
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    out.write_all(key.text().as_bytes())?;
+    out.write_all(b"\n")?;
+    out.sync_all()
+}

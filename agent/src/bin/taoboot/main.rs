@@ -1,0 +1,79 @@
+//! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
+
+mod enroll;
+mod enroll_output;
+mod passphrase;
+mod pcr_source;
+mod srk;
+mod status;
+mod status_report;
+mod swap_device;
+mod time;
+mod wipe;
+
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+/// Enrol measured launches with a LUKS2 volume: the TPM then gives the disk key to the
+/// approved tboot, kernel, command line and initramfs, and to nothing else.
+#[derive(FromArgs)]
+#[argh(
+    note = "VOLUME is a block device or an image file; device-mapper is not needed.",
+    note = "Manual page: taoboot(8).",
+    example = "Approve the launch that runs now:\n  {command_name} enroll --volume /dev/sda3 --current",
+    example = "Approve a predicted launch, with swap under a random key:\n  {command_name} enroll --volume /dev/sda3 --expect pcrs.json --swap PARTUUID=0f3b-02",
+    error_code(1, "status: the present launch would not open the volume"),
+    error_code(2, "something failed; nothing was changed unless the message says so")
+)]
+struct Taoboot {
+    #[argh(subcommand)]
+    verb: Verb,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Verb {
+    Enroll(enroll::Enroll),
+    Status(status::Status),
+    Wipe(wipe::Wipe),
+    Srk(srk::Srk),
+}
+
+const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
+const EXIT_FAILURE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    let taoboot = match Taoboot::from_args(&["taoboot"], rest) {
+        Ok(taoboot) => taoboot,
+        Err(argh::EarlyExit {
+            output,
+            status: Ok(()),
+        }) => {
+            println!("{}", output.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(argh::EarlyExit {
+            output,
+            status: Err(()),
+        }) => {
+            eprintln!("taoboot: {}; see taoboot --help", output.trim_end());
+            return ExitCode::from(EXIT_FAILURE);
+        }
+    };
+    let result = match taoboot.verb {
+        Verb::Enroll(enroll) => enroll.run(),
+        Verb::Status(status) => status.run(),
+        Verb::Wipe(wipe) => wipe.run(),
+        Verb::Srk(srk) => srk.run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("taoboot: {error:#}");
+        ExitCode::from(EXIT_FAILURE)
+    })
+}

@@ -1,0 +1,70 @@
+//! The PCR values that a launch is expected to have: from a file, or from the TPM.
+
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+
+use agent::unlock::{expected_pcrs, is_no_launch};
+use anyhow::{Context as _, Result, bail};
+use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm};
+
+/// The set asked for; the latch is none of its business.
+pub fn without_latch(pcrs: PcrSet) -> Result<PcrSet> {
+    let pcrs = pcrs.without(PcrIndex::LATCH);
+    if pcrs.is_empty() {
+        bail!("--pcrs names no PCR besides the latch: a record that any software opens is none");
+    }
+    Ok(pcrs)
+}
+
+/// All values in a file.
+pub fn read_file(file: &Path) -> Result<PcrValues> {
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|opened| {
+            opened
+                .take(expected_pcrs::MAX_LEN as u64 + 1)
+                .read_to_string(&mut text)
+        })
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    expected_pcrs::parse(&text).with_context(|| file.display().to_string())
+}
+
+/// The values of `pcrs` in a file.
+pub fn from_file(file: &Path, pcrs: PcrSet) -> Result<PcrValues> {
+    let values = read_file(file)?;
+    expected_pcrs::select(&values, pcrs).with_context(|| file.display().to_string())
+}
+
+/// The present values.
+pub fn from_tpm(tpm: &mut dyn Tpm, pcrs: PcrSet) -> Result<PcrValues> {
+    Ok(tpm.pcr_read(Bank::Sha256, pcrs)?)
+}
+
+/// A record for a machine that did no measured launch would protect nothing.
+pub fn refuse_no_launch(values: &PcrValues, file: Option<&Path>) -> Result<()> {
+    match (is_no_launch(values), file) {
+        (false, _) => Ok(()),
+        (true, None) => bail!(
+            "this machine did no measured launch (a PCR from 17 on is all ones): boot through tboot with Intel TXT enabled, then enroll --current; or enroll a predicted launch with --expect FILE"
+        ),
+        (true, Some(file)) => bail!(
+            "{}: the values are those of a machine without a measured launch (a PCR from 17 on is all ones)",
+            file.display()
+        ),
+    }
+}
+
+/// `18=the kernel` and so on.
+pub fn components(words: &[String]) -> Result<BTreeMap<PcrIndex, String>> {
+    words
+        .iter()
+        .map(|word| {
+            let pair = word.split_once('=').and_then(|(pcr, text)| {
+                Some((
+                    PcrIndex::try_from(pcr.parse::<u8>().ok()?).ok()?,
+                    text.to_owned(),
+                ))
+            });
+            pair.with_context(|| format!("{word:?} is not PCR=TEXT, such as 18=\"kernel 6.1\""))
+        })
+        .collect()
+}

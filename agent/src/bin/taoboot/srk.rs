@@ -1,0 +1,43 @@
+//! `taoboot srk`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use argh::FromArgs;
+use serde_json::json;
+use tpm::{Tpm as _, Tpm2};
+
+/// Print the name of the TPM's storage root key, to be pinned in the measured configuration
+/// as srk_name.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "srk")]
+pub struct Srk {
+    /// the TPM (default device:/dev/tpmrm0)
+    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    tcti: String,
+    /// make the key persistent at 0x81000001 unless there is one: saves its derivation, up
+    /// to a second, at each boot
+    #[argh(switch)]
+    persist: bool,
+    /// print as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Srk {
+    pub fn run(self) -> Result<ExitCode> {
+        let mut tpm = Tpm2::open(&self.tcti)?;
+        let srk = if self.persist {
+            tpm.persist_srk()?
+        } else {
+            tpm.srk()?
+        };
+        if self.json {
+            let handle = srk.persistent.map(|handle| format!("0x{handle:08x}"));
+            println!("{}", json!({ "name": srk.name, "persistent": handle }));
+        } else {
+            println!("{}", srk.name);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

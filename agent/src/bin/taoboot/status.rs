@@ -1,0 +1,68 @@
+//! `taoboot status`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::unlock::{VolumeHeader, deciding_pcrs, find_records};
+use anyhow::{Result, bail};
+use argh::FromArgs;
+use tpm::{Bank, PcrValues, Tpm as _, Tpm2};
+
+use crate::{pcr_source, status_report::StatusReport};
+
+const EXIT_WOULD_NOT_OPEN: u8 = 1;
+
+/// Show what is enrolled, and whether the present launch (or a given one) would open the
+/// volume: exit code 0 if so, 1 if not.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "status",
+    note = "On a booted machine the latch (PCR 15) is closed; that is as it should be and does not count."
+)]
+pub struct Status {
+    /// the LUKS2 volume: a block device or an image file
+    #[argh(option, arg_name = "device")]
+    volume: PathBuf,
+    /// the TPM whose PCRs are compared (default device:/dev/tpmrm0)
+    #[argh(option)]
+    tcti: Option<String>,
+    /// compare with the PCR values in this file instead; formats as for enroll
+    #[argh(option, arg_name = "file")]
+    expect: Option<PathBuf>,
+    /// print as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Status {
+    pub fn run(self) -> Result<ExitCode> {
+        let header = VolumeHeader::read(&self.volume)?;
+        header.check()?;
+        let records = find_records(&header);
+        let good: Vec<_> = records
+            .iter()
+            .filter_map(|(_, r)| r.as_ref().ok())
+            .cloned()
+            .collect();
+        let seen: Result<PcrValues> = match (&self.expect, &self.tcti) {
+            (Some(_), Some(_)) => bail!("give only one of --expect and --tcti"),
+            (Some(file), None) => Ok(pcr_source::read_file(file)?),
+            (None, tcti) => Tpm2::open(tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI))
+                .and_then(|mut tpm| tpm.pcr_read(Bank::Sha256, deciding_pcrs(&good)))
+                .map_err(Into::into),
+        };
+        let report = StatusReport::new(&header, &records, seen.as_ref().ok())?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            print!("{report}");
+        }
+        // What is enrolled has been shown; whether it would open cannot be told without PCRs.
+        seen?;
+        Ok(if report.would_open() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_WOULD_NOT_OPEN)
+        })
+    }
+}
