@@ -1,1 +1,62 @@
-fn main() {}
+//! `cargo xtask`: everything around the code, one module per verb.
+
+mod agent;
+mod bench;
+mod demo;
+mod setup;
+mod static_libs;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use argh::FromArgs;
+use mkinitramfs::image::ImageCommand;
+
+/// Sets up, builds, tests and shows taoboot.
+#[derive(FromArgs)]
+struct Xtask {
+    #[argh(subcommand)]
+    verb: Verb,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Verb {
+    Setup(setup::Setup),
+    StaticLibs(static_libs::StaticLibs),
+    Agent(agent::Agent),
+    Image(ImageCommand),
+    Demo(demo::Demo),
+    Test(test::Test),
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let xtask: Xtask = argh::from_env();
+    let done = match xtask.verb {
+        Verb::Setup(verb) => verb.run(),
+        Verb::StaticLibs(verb) => verb.run(),
+        Verb::Agent(verb) => verb.run(),
+        Verb::Image(verb) => image(verb),
+        Verb::Demo(verb) => verb.run(),
+        Verb::Test(verb) => verb.run(),
+        Verb::Bench(verb) => verb.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The builder takes the agent as a file; where none is named it is built first.
+fn image(mut verb: ImageCommand) -> anyhow::Result<()> {
+    if verb.needs_agent() {
+        verb.set_agent(agent::default_path()?);
+    }
+    verb.run()
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask bench`: figures as ratios against a peer or a floor measured in the same run.
+
+use anyhow::Result;
+use argh::FromArgs;
+
+use crate::{agent, setup, step, workspace};
+
+/// Measures image building and booting against other tools on this machine.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "bench")]
+pub struct Bench {
+    /// only this part: image or boot
+    #[argh(positional)]
+    part: Option<String>,
+    /// how often each boot is measured (default 3)
+    #[argh(option, default = "3")]
+    runs: u32,
+}
+
+impl Bench {
+    /// Measures.
+    pub fn run(self) -> Result<()> {
+        let prefix = setup::for_build()?;
+        setup::for_tests()?;
+        setup::for_bench()?;
+        agent::build(&prefix)?;
+        agent::build_for_guest(&prefix)?;
+        let mut cargo = agent::cargo(&prefix)?;
+        cargo.args(["run", "--quiet", "--locked", "--release", "-p", "tests", "--bin", "bench", "--"]);
+        cargo.args(["--runs", &self.runs.to_string()]).args(self.part);
+        cargo.env("TAOBOOT_ASSETS", workspace::assets()?).env("TAOBOOT_PROGRAMS", agent::folder()?);
+        step::run_visibly("bench", &mut cargo)
+    }
+}

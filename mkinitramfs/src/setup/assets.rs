@@ -1,0 +1,95 @@
+//! A Debian kernel and tboot for the tests, unpacked below target/assets: never installed,
+//! so that this machine's own boot menu stays as it is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use crate::{step, workspace};
+
+/// Meta package whose dependency names the kernel. The cloud flavour has no drivers that a
+/// virtual machine lacks, so it is a third of the size.
+const KERNEL: &str = "linux-image-cloud-amd64";
+
+/// Downloads and unpacks what is missing, then writes assets.json for the tests.
+pub fn ensure() -> Result<()> {
+    let folder = workspace::assets()?;
+    let index = folder.join("assets.json");
+    if index.is_file() && is_complete(&index)? {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let kernel = kernel_package()?;
+    let version = kernel.strip_prefix("linux-image-").context("kernel package name")?;
+    let linux = unpack(&folder, &kernel, "linux")?;
+    let tboot = unpack(&folder, "tboot", "tboot")?;
+    let mut depmod = Command::new("/sbin/depmod");
+    step::run("depmod", depmod.arg("-b").arg(&linux).arg(version))?;
+    let value = json!({
+        "kernel": {
+            "version": version,
+            "vmlinuz": linux.join("boot").join(format!("vmlinuz-{version}")),
+            "modules": linux.join("lib/modules").join(version),
+        },
+        "tboot": tboot.join("boot/tboot.gz"),
+        "tboot_tools": tboot.join("usr/sbin"),
+    });
+    let text = serde_json::to_string_pretty(&value)?;
+    let temporary = folder.join("assets.json.new");
+    fs::write(&temporary, text).with_context(|| format!("cannot write {}", temporary.display()))?;
+    fs::rename(&temporary, &index).with_context(|| format!("cannot write {}", index.display()))?;
+    if !is_complete(&index)? {
+        bail!("the packages {kernel} and tboot do not hold what was expected: see {}", folder.display());
+    }
+    Ok(())
+}
+
+/// Are all files that assets.json names there? (The checkout may have moved.)
+fn is_complete(index: &Path) -> Result<bool> {
+    let text = fs::read_to_string(index).with_context(|| format!("cannot read {}", index.display()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged: delete it", index.display()))?;
+    let paths = ["/kernel/vmlinuz", "/kernel/modules", "/tboot", "/tboot_tools"];
+    let there = |pointer: &str| value.pointer(pointer).and_then(|path| path.as_str()).is_some_and(|path| Path::new(path).exists());
+    Ok(paths.into_iter().all(there))
+}
+
+/// The package that the meta package depends on now.
+fn kernel_package() -> Result<String> {
+    let depends = || step::output(Command::new("apt-cache").args(["depends", KERNEL]));
+    let text = depends().with_context(|| format!("apt knows no {KERNEL}: run `apt-get update`"))?;
+    text.lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .filter(|name| name.starts_with("linux-image-"))
+        .map(str::to_string)
+        .with_context(|| format!("{KERNEL} depends on no kernel image: apt-cache said {text:?}"))
+}
+
+fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
+    let downloads = folder.join("download").join(name);
+    // A half-finished download of an interrupted run is worth nothing.
+    remove(&downloads)?;
+    fs::create_dir_all(&downloads)?;
+    step::run(&format!("download {package}"), Command::new("apt-get").args(["--quiet", "download", package]).current_dir(&downloads))?;
+    let archive = fs::read_dir(&downloads)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .with_context(|| format!("apt-get download {package} left no .deb in {}", downloads.display()))?;
+    let unpacked = folder.join(name);
+    remove(&unpacked)?;
+    step::run(&format!("unpack {package}"), Command::new("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
+    remove(&downloads)?;
+    Ok(unpacked)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
+    }
+}

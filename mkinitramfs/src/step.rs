@@ -1,0 +1,98 @@
+//! Runs a program as a step that a person can follow: what it is for, how long it takes, and
+//! on failure the end of what it said and where the rest is.
+
+use std::{
+    fs::{self, File},
+    io::{IsTerminal, Write},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// Runs `command` with its output in `target/log/NAME.log`.
+pub fn run(name: &str, command: &mut Command) -> Result<()> {
+    let folder = workspace::logs()?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let file = format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let path = folder.join(file);
+    let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("{name}: cannot start {}", command.get_program().display()))?;
+    let mut line = ProgressLine::start(name);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        line.tick();
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    line.end();
+    if status.success() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n");
+    bail!("{name} failed ({status}):\n{tail}\n(all of it: {})", path.display())
+}
+
+/// Runs `command` with this terminal as its output.
+pub fn run_visibly(name: &str, command: &mut Command) -> Result<()> {
+    eprintln!("• {name}");
+    let status = command.status().with_context(|| format!("{name}: cannot start {}", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}
+
+/// What a program prints on standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
+    if !output.status.success() {
+        bail!("{program} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{program} printed something that is not UTF-8"))
+}
+
+/// A line that appears once something takes longer than a second.
+struct ProgressLine<'a> {
+    name: &'a str,
+    started: Instant,
+    shown: u64,
+}
+
+impl<'a> ProgressLine<'a> {
+    fn start(name: &'a str) -> Self {
+        ProgressLine { name, started: Instant::now(), shown: 0 }
+    }
+
+    fn tick(&mut self) {
+        let seconds = self.started.elapsed().as_secs();
+        if seconds == self.shown {
+            return;
+        }
+        if std::io::stderr().is_terminal() {
+            eprint!("\r• {} … {seconds} s", self.name);
+            drop(std::io::stderr().flush()); // a terminal that is gone is no reason to stop
+        } else if self.shown == 0 {
+            eprintln!("• {} …", self.name);
+        }
+        self.shown = seconds;
+    }
+
+    fn end(&self) {
+        if self.shown > 0 {
+            let start = if std::io::stderr().is_terminal() { "\r" } else { "" };
+            eprintln!("{start}• {}: {:.0} s      ", self.name, self.started.elapsed().as_secs_f64());
+        }
+    }
+}

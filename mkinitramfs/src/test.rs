@@ -1,0 +1,59 @@
+//! `cargo xtask test`: everything that has to hold, from formatting to booted machines.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use anyhow::Result;
+use argh::FromArgs;
+
+use crate::{agent, setup, step, workspace};
+
+/// Sets up what is missing, then runs formatting, lints, unit and differential tests, and boots.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "test")]
+pub struct Test {
+    /// leave the boots out
+    #[argh(switch)]
+    fast: bool,
+    /// run only the tests (in any crate) whose name contains this; boots included
+    #[argh(option)]
+    only: Option<String>,
+    /// many more random cases in the differential tests
+    #[argh(switch)]
+    thorough: bool,
+}
+
+impl Test {
+    /// Tests.
+    pub fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let prefix = setup::for_build()?;
+        setup::for_tests()?;
+        if self.only.is_none() {
+            step::run("cargo fmt --check", Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(workspace::root()?))?;
+            let mut clippy = agent::cargo(&prefix)?;
+            clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+            step::run("cargo clippy", &mut clippy)?;
+        }
+        agent::build(&prefix)?;
+        self.tests(&prefix, &["--workspace", "--exclude", "tests"])?;
+        if !self.fast {
+            agent::build_for_guest(&prefix)?;
+            self.tests(&prefix, &["-p", "tests"])?;
+        }
+        eprintln!("everything passed in {} s", started.elapsed().as_secs());
+        Ok(())
+    }
+
+    fn tests(&self, prefix: &Path, packages: &[&str]) -> Result<()> {
+        let mut cargo = agent::cargo(prefix)?;
+        cargo.args(["test", "--locked"]).args(packages);
+        cargo.env("TAOBOOT_ASSETS", workspace::assets()?).env("TAOBOOT_PROGRAMS", agent::folder()?);
+        if self.thorough {
+            cargo.env("TAOBOOT_THOROUGH", "1");
+        }
+        if let Some(only) = &self.only {
+            cargo.arg("--").arg(only);
+        }
+        step::run_visibly(&format!("cargo test {}", packages.join(" ")), &mut cargo)
+    }
+}
