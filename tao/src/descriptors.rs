@@ -22,10 +22,11 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     borrowed.try_clone_to_owned()
 }
 
-/// Takes ownership of descriptors that recvmsg(2) just delivered in SCM_RIGHTS.
+/// Takes ownership of descriptors that a system call just made: those that recvmsg(2)
+/// delivered in SCM_RIGHTS, or the results of accept4(2) and of F_DUPFD_CLOEXEC.
 pub fn received(numbers: Vec<RawFd>) -> Vec<OwnedFd> {
-    // SAFETY: the kernel made these descriptors for this process when the message was
-    // received; nobody else knows their numbers yet.
+    // SAFETY: the kernel made these descriptors for this process in the call before;
+    // nobody else knows their numbers yet.
     numbers
         .into_iter()
         .map(|number| unsafe { OwnedFd::from_raw_fd(number) })

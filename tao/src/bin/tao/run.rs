@@ -31,12 +31,9 @@ pub struct Run {
     /// print name, process and end of the program as one line of JSON on standard error
     #[argh(switch)]
     json: bool,
-    /// the program: an ELF file
-    #[argh(positional)]
-    program: String,
-    /// its arguments
+    /// the program, an ELF file, and its arguments
     #[argh(positional, greedy)]
-    arguments: Vec<String>,
+    command: Vec<String>,
 }
 
 const FORWARDED: [Signal; 6] = [
@@ -49,6 +46,9 @@ const FORWARDED: [Signal; 6] = [
 ];
 
 pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
+    let Some((program, arguments)) = command.command.split_first() else {
+        anyhow::bail!("no program is named; tao run PROGRAM [ARGUMENTS]");
+    };
     let mut signals = SigSet::empty();
     FORWARDED.into_iter().for_each(|signal| signals.add(signal));
     signals
@@ -58,12 +58,12 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         .context("signals can't be forwarded")?;
 
     let mut admin = Admin::connect(socket)?;
-    let path = find(&command.program)?;
+    let path = find(program)?;
     let dir = std::env::current_dir().context("the working directory")?;
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let program = admin.start(&Start {
         path: &path,
-        args: &command.arguments,
+        args: arguments,
         dir: dir
             .to_str()
             .context("the working directory's name is not UTF-8")?,

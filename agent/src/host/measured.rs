@@ -1,0 +1,198 @@
+//! From a file to the bytes that will run: copied into memory that nobody can change any
+//! more, then hashed. What is measured is what is executed, whatever happens to the file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, SealFlag, fcntl},
+    sys::{
+        memfd::{MFdFlags, memfd_create},
+        stat::{Mode, fchmod},
+    },
+};
+use sha2::{Digest, Sha256};
+
+/// Largest program: its copy lives in memory.
+pub const MAX_PROGRAM: u64 = 1 << 30;
+
+/// ELF machine number of the programs this processor runs by itself.
+const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
+    183
+} else {
+    62
+};
+
+/// Why a program can't be measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeasureError {
+    /// The file can't be read, or its copy not made.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder, a device, ...
+    #[error("{path}: not a regular file", path = .0.display())]
+    NotRegular(PathBuf),
+    /// A script: what runs is its interpreter.
+    #[error("{path}: a script; the program that would run is its interpreter, which is not measured. Start the interpreter itself", path = .0.display())]
+    Script(PathBuf),
+    /// Not a program for this machine.
+    #[error("{path}: not an ELF program for this processor", path = .0.display())]
+    NotElf(PathBuf),
+    /// Too large.
+    #[error("{path}: larger than {MAX_PROGRAM} bytes", path = .0.display())]
+    TooLarge(PathBuf),
+}
+
+/// A program that can only run as it was measured.
+#[derive(Debug)]
+pub struct MeasuredProgram {
+    /// Sealed memory with the program's bytes.
+    pub file: OwnedFd,
+    /// SHA-256 of those bytes.
+    pub sha256: [u8; 32],
+}
+
+/// Copies, seals and hashes the program at `path`.
+pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
+    let failed = |source: io::Error| MeasureError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // Not blocking: a FIFO must not hold the host up.
+    let source = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)
+        .map_err(failed)?;
+    if !source.metadata().map_err(failed)?.is_file() {
+        return Err(MeasureError::NotRegular(path.to_owned()));
+    }
+    let mut copy = sealable_memory().map_err(failed)?;
+    let length = io::copy(&mut source.take(MAX_PROGRAM + 1), &mut copy).map_err(failed)?;
+    if length > MAX_PROGRAM {
+        return Err(MeasureError::TooLarge(path.to_owned()));
+    }
+    seal(&copy).map_err(failed)?;
+    copy.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut hash = Sha256::new();
+    let mut first = true;
+    loop {
+        let count = copy.read(&mut buffer).map_err(failed)?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if first {
+            check_kind(path, bytes)?;
+            first = false;
+        }
+        if bytes.is_empty() {
+            break;
+        }
+        hash.update(bytes);
+    }
+    Ok(MeasuredProgram {
+        file: copy.into(),
+        sha256: hash.finalize().into(),
+    })
+}
+
+fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
+    if start.starts_with(b"#!") {
+        return Err(MeasureError::Script(path.to_owned()));
+    }
+    // e_ident: magic, 64 bits, little-endian; e_machine at 18.
+    let machine = start.get(18..20) == Some(&MACHINE.to_le_bytes());
+    if !start.starts_with(b"\x7fELF\x02\x01") || !machine {
+        return Err(MeasureError::NotElf(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
+/// not executable (sysctl vm.memfd_noexec).
+fn sealable_memory() -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let exec = MFdFlags::from_bits_retain(0x10);
+    let memory = memfd_create(c"hosted program", flags | exec)
+        .or_else(|_| memfd_create(c"hosted program", flags))?;
+    Ok(File::from(memory))
+}
+
+/// No more changes of contents or size. And executable but not readable: the kernel makes
+/// the process of such a file not dumpable, so that others of its user can't trace it.
+fn seal(memory: &File) -> io::Result<()> {
+    fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(memory.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn the_hash_is_that_of_the_file_and_the_copy_cannot_be_changed() {
+        let path = std::env::current_exe().unwrap();
+        let program = measure(&path).unwrap();
+        let expected: [u8; 32] = Sha256::digest(std::fs::read(&path).unwrap()).into();
+        assert_eq!(program.sha256, expected);
+        let mut file = File::from(program.file);
+        assert!(file.write_all(b"x").is_err());
+        assert!(file.set_len(0).is_err());
+        assert!(file.set_len(1 << 30).is_err());
+    }
+
+    #[test]
+    fn what_is_not_a_program_is_refused_by_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        assert!(matches!(
+            measure(&file("s", b"#!/bin/sh\n")),
+            Err(MeasureError::Script(_))
+        ));
+        assert!(matches!(
+            measure(&file("t", b"text")),
+            Err(MeasureError::NotElf(_))
+        ));
+        assert!(matches!(
+            measure(&file("e", b"")),
+            Err(MeasureError::NotElf(_))
+        ));
+        assert!(matches!(
+            measure(dir.path()),
+            Err(MeasureError::NotRegular(_))
+        ));
+        assert!(matches!(
+            measure(Path::new("/dev/null")),
+            Err(MeasureError::NotRegular(_))
+        ));
+        assert!(matches!(
+            measure(&dir.path().join("absent")),
+            Err(MeasureError::Io { .. })
+        ));
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        assert!(matches!(measure(&fifo), Err(MeasureError::NotRegular(_))));
+    }
+}

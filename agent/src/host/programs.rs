@@ -1,0 +1,207 @@
+//! Who is running, and how those who ended did.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    os::unix::process::ExitStatusExt,
+    process::Child,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use tao::{logic::SubPrin, process::PidFd, wire::messages::RequestHeader};
+
+use super::{admin::AdminConnection, session::Session};
+
+/// How many ended programs are remembered, so that a wait that comes late gets its answer.
+const REMEMBERED: usize = 256;
+
+/// A running program.
+pub(super) struct Program {
+    pub subprin: SubPrin,
+    pub pid: i32,
+    pub pidfd: PidFd,
+    pub session: Arc<Session>,
+    child: Mutex<Child>,
+}
+
+impl Program {
+    pub(super) fn new(subprin: SubPrin, child: Child, pidfd: PidFd, session: Arc<Session>) -> Self {
+        // Process ids are below 2^22.
+        let pid = i32::try_from(child.id()).unwrap_or_default();
+        Program {
+            subprin,
+            pid,
+            pidfd,
+            session,
+            child: Mutex::new(child),
+        }
+    }
+
+    /// Ends a program that can't be hosted, and waits for its end.
+    pub(super) fn end(&self) -> std::io::Result<()> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.kill()?;
+        child.wait().map(drop)
+    }
+
+    /// Takes the status from the system if the program has ended, as wait(2) gives it.
+    pub(super) fn reap(&self) -> Option<i32> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        match child.try_wait() {
+            Ok(status) => status.map(ExitStatusExt::into_raw),
+            Err(error) => {
+                log::error!("process {}: its status is lost: {error}", self.pid);
+                Some(-1)
+            }
+        }
+    }
+}
+
+/// Who wants to know how a program ended.
+pub(super) struct Waiter {
+    pub connection: Weak<AdminConnection>,
+    pub request: RequestHeader,
+}
+
+struct Running {
+    program: Arc<Program>,
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Default)]
+struct Table {
+    running: HashMap<i32, Running>,
+    ended: VecDeque<(i32, SubPrin, i32)>,
+    closing: bool,
+}
+
+/// What a wait finds.
+pub(super) enum Wait {
+    /// The program runs; the waiter will be told.
+    Registered,
+    /// It has ended, with this status.
+    Ended(i32),
+    /// There is none and was none lately.
+    Unknown,
+}
+
+/// All programs of the host.
+#[derive(Default)]
+pub(super) struct Programs {
+    table: Mutex<Table>,
+    changed: Condvar,
+}
+
+impl Programs {
+    /// Each change of the table is complete before anything else can panic.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a program; false if the host is shutting down.
+    pub(super) fn insert(&self, program: Arc<Program>) -> bool {
+        let mut table = self.table();
+        if table.closing {
+            return false;
+        }
+        table.running.insert(
+            program.pid,
+            Running {
+                program,
+                waiters: Vec::new(),
+            },
+        );
+        true
+    }
+
+    /// Takes note of an end. Gives those who wait for it.
+    pub(super) fn ended(&self, program: &Program, status: i32) -> Vec<Waiter> {
+        let mut table = self.table();
+        let waiters = table
+            .running
+            .remove(&program.pid)
+            .map(|running| running.waiters);
+        if table.ended.len() == REMEMBERED {
+            table.ended.pop_front();
+        }
+        table
+            .ended
+            .push_back((program.pid, program.subprin.clone(), status));
+        self.changed.notify_all();
+        waiters.unwrap_or_default()
+    }
+
+    /// Those that run, by process id.
+    pub(super) fn list(&self) -> Vec<Arc<Program>> {
+        let mut list: Vec<_> = self
+            .table()
+            .running
+            .values()
+            .map(|running| Arc::clone(&running.program))
+            .collect();
+        list.sort_by_key(|program| program.pid);
+        list
+    }
+
+    /// How a program ended, or a promise to tell.
+    pub(super) fn wait(&self, pid: i32, subprin: Option<&SubPrin>, waiter: Waiter) -> Wait {
+        let mut table = self.table();
+        let fits = |name: &SubPrin| subprin.is_none_or(|subprin| subprin == name);
+        if let Some(running) = table
+            .running
+            .get_mut(&pid)
+            .filter(|r| fits(&r.program.subprin))
+        {
+            running.waiters.push(waiter);
+            return Wait::Registered;
+        }
+        let ended = table
+            .ended
+            .iter()
+            .rev()
+            .find(|(id, name, _)| *id == pid && fits(name));
+        ended.map_or(Wait::Unknown, |(_, _, status)| Wait::Ended(*status))
+    }
+
+    /// Sends a signal to every program of that name; gives how many there are.
+    pub(super) fn signal(&self, subprin: &SubPrin, signal: Signal) -> usize {
+        let programs = self.list();
+        let named = programs
+            .iter()
+            .filter(|program| program.subprin == *subprin);
+        named.map(|program| send(program, signal)).count()
+    }
+
+    /// Ends all programs: SIGTERM, and SIGKILL for those still there after `patience`.
+    pub(super) fn end_all(&self, patience: Duration) {
+        self.table().closing = true;
+        for (signals, patience) in [
+            (&[Signal::SIGTERM, Signal::SIGCONT][..], patience),
+            (&[Signal::SIGKILL][..], Duration::from_secs(5)),
+        ] {
+            for program in self.list() {
+                signals.iter().for_each(|signal| send(&program, *signal));
+            }
+            let deadline = Instant::now() + patience;
+            let mut table = self.table();
+            while !table.running.is_empty() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                table = match self.changed.wait_timeout(table, left) {
+                    Ok((table, _)) => table,
+                    Err(poisoned) => poisoned.into_inner().0,
+                };
+            }
+        }
+    }
+}
+
+fn send(program: &Program, signal: Signal) {
+    if let Err(error) = program.pidfd.signal(signal) {
+        // It may have ended this moment.
+        log::debug!("{signal} to process {}: {error}", program.pid);
+    }
+}

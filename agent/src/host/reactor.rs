@@ -1,0 +1,287 @@
+//! Waits for all descriptors at once with a few threads.
+//!
+//! Every descriptor is armed for one event at a time (EPOLLONESHOT): the thread that gets
+//! it does what can be done without waiting, then arms it again. A thousand idle programs
+//! cost three descriptors each and no thread.
+
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        eventfd::{EfdFlags, EventFd},
+    },
+};
+use tao::wire::{messages::AdminResponse, rpc};
+
+use super::{
+    HostError, TaoService,
+    admin::AdminConnection,
+    admin_socket::Listener,
+    programs::{Program, Programs},
+    session::Session,
+    spawn::Spawner,
+};
+
+/// Stack of a worker. The deepest thing on it is reading a statement of the greatest depth.
+const STACK: usize = 256 * 1024;
+/// More threads than this gain nothing: the work is computation.
+const MOST_WORKERS: usize = 4;
+/// How long programs may take to end when the host shuts down, as in the original.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Names a source of events.
+pub(super) type Token = u64;
+
+/// What to be told about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Interest {
+    /// Something can be read.
+    Read,
+    /// Something can be written.
+    Write,
+}
+
+impl Interest {
+    fn event(self, token: Token) -> EpollEvent {
+        let flags = match self {
+            Interest::Read => EpollFlags::EPOLLIN,
+            Interest::Write => EpollFlags::EPOLLOUT,
+        };
+        EpollEvent::new(flags | EpollFlags::EPOLLONESHOT, token)
+    }
+}
+
+#[derive(Clone)]
+enum Source {
+    Listener(Arc<Listener>),
+    Admin(Arc<AdminConnection>),
+    Session(Arc<Session>),
+    End(Arc<Program>),
+}
+
+/// The host at work.
+pub(super) struct Host {
+    pub service: TaoService,
+    pub spawner: Spawner,
+    pub programs: Programs,
+    epoll: Epoll,
+    sources: Mutex<HashMap<Token, Source>>,
+    next: AtomicU64,
+    stopping: AtomicBool,
+    stop: EventFd,
+}
+
+/// Token of the descriptor that ends all workers.
+const STOP: Token = 0;
+
+impl Host {
+    pub(super) fn new(service: TaoService, spawner: Spawner) -> Result<Self, HostError> {
+        let epoll =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(HostError::system("epoll"))?;
+        let stop =
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(HostError::system("eventfd"))?;
+        epoll
+            .add(&stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))
+            .map_err(HostError::system("epoll"))?;
+        Ok(Host {
+            service,
+            spawner,
+            programs: Programs::default(),
+            epoll,
+            sources: Mutex::default(),
+            next: AtomicU64::new(STOP + 1),
+            stopping: AtomicBool::new(false),
+            stop,
+        })
+    }
+
+    fn remember(&self, source: Source) -> Token {
+        let token = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token, source);
+        token
+    }
+
+    fn source(&self, token: Token) -> Option<Source> {
+        self.sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&token)
+            .cloned()
+    }
+
+    /// Nothing will be asked of the source any more.
+    pub(super) fn forget(&self, token: Token) {
+        let source = self
+            .sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&token);
+        drop(source);
+    }
+
+    /// Watches a descriptor for one event.
+    pub(super) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Interest,
+    ) -> std::io::Result<()> {
+        Ok(self.epoll.add(fd, interest.event(token))?)
+    }
+
+    /// Watches a descriptor for one more event.
+    pub(super) fn arm(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        interest: Interest,
+    ) -> std::io::Result<()> {
+        match self.epoll.modify(fd, &mut interest.event(token)) {
+            // The pipe for answers is watched from the first time that it is full.
+            Err(Errno::ENOENT) => self.add(fd, token, interest),
+            other => Ok(other?),
+        }
+    }
+
+    /// Accepts administrators.
+    pub(super) fn listen(&self, listener: Listener) -> Result<(), HostError> {
+        let listener = Arc::new(listener);
+        let token = self.remember(Source::Listener(Arc::clone(&listener)));
+        self.add(listener.as_fd(), token, Interest::Read)
+            .map_err(HostError::system("epoll"))
+    }
+
+    /// Serves an administrator.
+    pub(super) fn admit(&self, connection: Arc<AdminConnection>) {
+        let token = self.remember(Source::Admin(Arc::clone(&connection)));
+        if let Err(error) = connection.register(self, token) {
+            log::warn!("an administrator's connection: {error}");
+            self.forget(token);
+        }
+    }
+
+    /// Serves a program and watches for its end.
+    pub(super) fn host(&self, program: &Arc<Program>) -> std::io::Result<()> {
+        let end = self.remember(Source::End(Arc::clone(program)));
+        let session = self.remember(Source::Session(Arc::clone(&program.session)));
+        self.add(program.pidfd.as_fd(), end, Interest::Read)
+            .and_then(|()| program.session.register(self, session))
+            .inspect_err(|_| {
+                self.forget(end);
+                self.forget(session);
+            })
+    }
+
+    fn program_event(&self, program: &Program, token: Token) {
+        let Some(status) = program.reap() else {
+            if let Err(error) = self.arm(program.pidfd.as_fd(), token, Interest::Read) {
+                log::error!("process {} can't be watched: {error}", program.pid);
+            }
+            return;
+        };
+        self.forget(token);
+        program.session.close(self);
+        let waiters = self.programs.ended(program, status);
+        let response = AdminResponse {
+            status: Some(status),
+            ..AdminResponse::default()
+        };
+        for waiter in waiters {
+            // A connection that has gone needs no answer.
+            if let Some(connection) = waiter.connection.upgrade() {
+                let mut answer = Vec::new();
+                rpc::write_response(&mut answer, waiter.request, &response);
+                connection.push(self, &answer);
+            }
+        }
+    }
+
+    /// Ends all programs, then the host. Returns at once.
+    pub(super) fn shut_down(self: &Arc<Self>) {
+        if self.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let host = Arc::clone(self);
+        let ending = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(move || host.end());
+        if let Err(error) = ending {
+            log::error!("no thread to wait for the programs' end: {error}");
+            self.stop_workers();
+        }
+    }
+
+    fn end(&self) {
+        self.programs.end_all(PATIENCE);
+        self.stop_workers();
+    }
+
+    fn stop_workers(&self) {
+        if let Err(error) = self.stop.write(1) {
+            log::error!("the host can't be stopped: {error}");
+        }
+    }
+
+    fn work(self: &Arc<Self>) {
+        let mut events = [EpollEvent::empty()];
+        loop {
+            match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => {
+                    log::error!("the Tao host stops: epoll: {error}");
+                    return;
+                }
+            }
+            let [event] = &events;
+            let token = event.data();
+            if token == STOP && event.events().contains(EpollFlags::EPOLLIN) {
+                return;
+            }
+            match self.source(token) {
+                Some(Source::Session(session)) => session.drive(self, token),
+                Some(Source::Admin(connection)) => connection.drive(self, token),
+                Some(Source::End(program)) => self.program_event(&program, token),
+                Some(Source::Listener(listener)) => listener.accept(self, token),
+                // Forgotten while the event was under way.
+                None => {}
+            }
+            events = [EpollEvent::empty()];
+        }
+    }
+}
+
+/// Works until the host is shut down.
+pub(super) fn run(host: &Arc<Host>) -> Result<(), HostError> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut workers = Vec::new();
+    // Two at least: one may be copying a large program.
+    for number in 1..processors.clamp(2, MOST_WORKERS) {
+        let host = Arc::clone(host);
+        let worker = std::thread::Builder::new()
+            .name(format!("tao-{number}"))
+            .stack_size(STACK)
+            .spawn(move || host.work())
+            .map_err(HostError::system("start a thread"))?;
+        workers.push(worker);
+    }
+    host.work();
+    for worker in workers {
+        if worker.join().is_err() {
+            log::error!("a thread of the Tao host panicked");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Starting a measured program.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
+    unistd::{Gid, Uid, geteuid, pipe2},
+};
+use tao::{descriptors::received, process::PidFd};
+
+use super::{measured::MeasuredProgram, spawn_child};
+
+/// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
+const FIRST_FREE: i32 = 5;
+
+/// Where a program looks for other programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The caller's part in a new program.
+pub struct Launch<'a> {
+    /// The program's name for itself, argv[0].
+    pub path: &'a str,
+    /// The other arguments.
+    pub args: &'a [String],
+    /// Working directory.
+    pub dir: &'a Path,
+    /// Standard input, output, error; /dev/null where missing.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Who asked.
+    pub uid: Uid,
+    /// The asking process's group.
+    pub gid: Gid,
+}
+
+/// A program that was started.
+pub struct Spawned {
+    /// The process; waited for by the host only.
+    pub child: Child,
+    /// Tells of its end.
+    pub pidfd: PidFd,
+    /// The host's ends of the channel: not blocking.
+    pub requests: File,
+    /// See `requests`.
+    pub responses: File,
+}
+
+/// Keeps 3 and 4 taken in this process for good, so that no descriptor that the standard
+/// library opens for starting a process is there when the child puts the channel there.
+fn reserve() -> io::Result<()> {
+    static RESERVED: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let file = File::open("/dev/null")?;
+        if file.as_raw_fd() >= FIRST_FREE {
+            return Ok(());
+        }
+        reserved.push(file);
+    }
+}
+
+/// The same descriptor under a number that the child does not use for something else.
+fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= FIRST_FREE {
+        return Ok(fd);
+    }
+    let number = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?;
+    received(vec![number])
+        .pop()
+        .ok_or_else(|| Errno::EBADF.into())
+}
+
+/// Starts programs.
+pub struct Spawner {
+    /// Limit of open files before the host raised its own; programs get this.
+    open_files: (rlim_t, rlim_t),
+    /// The host may be spared by the OOM killer; its programs are not.
+    spared: bool,
+}
+
+impl Spawner {
+    /// Prepares the host's process.
+    pub fn new() -> io::Result<Self> {
+        reserve()?;
+        let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
+        // Each program takes three descriptors.
+        setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let spared = score.trim().starts_with('-');
+        Ok(Spawner { open_files, spared })
+    }
+
+    /// Starts the program, with its channel on 3 and 4 and nothing else open.
+    pub fn spawn(&self, program: &MeasuredProgram, launch: Launch<'_>) -> io::Result<Spawned> {
+        let (child_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
+        let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
+        for end in [&host_reads, &host_writes] {
+            fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        // The kernel opens the program before it closes what is marked close-on-exec.
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.file.as_raw_fd()));
+        command
+            .arg0(launch.path)
+            .args(launch.args)
+            .current_dir(launch.dir);
+        command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+        command.env(tao::client::CHANNEL_TYPE_VARIABLE, "pipe");
+        command.env(
+            tao::client::SPEC_VARIABLE,
+            "tao::RPC+tao::FDMessageChannel(3, 4)",
+        );
+        let [stdin, stdout, stderr] = launch
+            .stdio
+            .map(|fd| fd.map_or_else(Stdio::null, Stdio::from));
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        if geteuid().is_root() {
+            command.uid(launch.uid.as_raw()).gid(launch.gid.as_raw());
+        }
+        let setup = spawn_child::Setup {
+            reads: out_of_the_way(child_reads)?,
+            writes: out_of_the_way(child_writes)?,
+            open_files: self.open_files,
+        };
+        spawn_child::set_up(&mut command, setup);
+        let mut child = command.spawn()?;
+        let opened = i32::try_from(child.id())
+            .map_err(io::Error::other)
+            .and_then(PidFd::open);
+        let pidfd = match opened {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                // A program that can't be watched must not run.
+                child.kill()?;
+                child.wait()?;
+                return Err(error);
+            }
+        };
+        if self.spared {
+            let score = format!("/proc/{}/oom_score_adj", child.id());
+            if let Err(error) = std::fs::write(&score, "0") {
+                log::warn!("{score}: {error}");
+            }
+        }
+        Ok(Spawned {
+            child,
+            pidfd,
+            requests: host_reads.into(),
+            responses: host_writes.into(),
+        })
+    }
+}
