@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::terminal;
+
 /// Most that is kept of one port, in bytes; a guest that writes more is cut off there.
 const LIMIT: usize = 16 << 20;
 
@@ -15,6 +17,8 @@ const LIMIT: usize = 16 << 20;
 struct Buffer {
     bytes: Vec<u8>,
     closed: bool,
+    /// What comes is also shown on standard output.
+    shown: bool,
 }
 
 /// The harness's end of a serial port.
@@ -23,6 +27,8 @@ pub struct Serial {
     stream: UnixStream,
     shared: Arc<(Mutex<Buffer>, Condvar)>,
     reader: Option<std::thread::JoinHandle<()>>,
+    /// The reader holds the other end: this one reads as closed when the port is.
+    open: UnixStream,
 }
 
 impl Serial {
@@ -33,14 +39,19 @@ impl Serial {
         let shared = Arc::new((Mutex::new(Buffer::default()), Condvar::new()));
         let source = stream.try_clone().context("cannot share a serial port")?;
         let filled = Arc::clone(&shared);
+        let (open, held) = UnixStream::pair().context("cannot make a socket pair")?;
         let reader = std::thread::Builder::new()
             .name("serial".to_owned())
-            .spawn(move || collect(source, log, &filled))
+            .spawn(move || {
+                collect(source, log, &filled);
+                drop(held);
+            })
             .context("cannot start a thread")?;
         Ok(Self {
             stream,
             shared,
             reader: Some(reader),
+            open,
         })
     }
 
@@ -80,11 +91,18 @@ impl Serial {
             .context("cannot type on the serial port")
     }
 
-    /// A second handle on the raw port, to attach a terminal to it.
-    pub fn raw(&self) -> Result<UnixStream> {
-        self.stream
-            .try_clone()
-            .context("cannot share a serial port")
+    /// Connects the user's terminal with the port until the user leaves with Ctrl-] or the
+    /// machine ends. What came before is shown first.
+    pub fn attach(&mut self) -> Result<()> {
+        {
+            let mut buffer = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            show(&buffer.bytes);
+            buffer.shown = true;
+        }
+        let result = terminal::relay_input(&mut self.stream, &self.open);
+        let mut buffer = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.shown = false;
+        result
     }
 
     /// Waits until QEMU has closed the port, and returns everything that came.
@@ -97,6 +115,12 @@ impl Serial {
     }
 }
 
+/// Standard output may be closed: that ends nothing here.
+fn show(bytes: &[u8]) {
+    let mut output = std::io::stdout();
+    drop(output.write_all(bytes).and_then(|()| output.flush()));
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     needle.is_empty() || haystack.windows(needle.len()).any(|part| part == needle)
 }
@@ -107,6 +131,9 @@ fn collect(mut source: UnixStream, mut log: std::fs::File, filled: &(Mutex<Buffe
         let count = source.read(&mut chunk).unwrap_or(0);
         let received = chunk.get(..count).unwrap_or_default();
         let mut buffer = filled.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.shown {
+            show(received);
+        }
         if buffer.bytes.len() < LIMIT {
             buffer.bytes.extend_from_slice(received);
             if let Err(error) = log.write_all(received) {

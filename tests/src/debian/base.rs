@@ -28,7 +28,7 @@ const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
 /// The cached image, bootstrapped if need be (about half a minute, and the network).
 pub fn debian_base() -> Result<PathBuf> {
-    let mut key = CacheKey::new("debian-base", 1);
+    let mut key = CacheKey::new("debian-base", 2);
     for part in [SUITE, PACKAGES].iter().chain(&LEFT_OUT) {
         key.bytes(part.as_bytes());
     }

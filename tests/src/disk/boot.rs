@@ -13,7 +13,7 @@ use crate::boot_files::BootFiles;
 use crate::tool::Tool;
 
 /// Changes when the code below makes other disks of the same input.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 /// Disk id of every boot disk.
 const DISK_ID: u32 = 0x7a0b_0001;
 /// Where GRUB's modules are installed.

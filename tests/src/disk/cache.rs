@@ -3,12 +3,18 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::tool::Tool;
 use crate::workplace::{cache_directory, cache_lock};
+
+/// Images of each kind that are kept, however old.
+const KEPT: usize = 4;
+/// An image used so recently is kept too: another process may be about to copy it.
+const IN_USE: Duration = Duration::from_secs(3600);
 
 /// Collects the inputs of an image. Order counts, and so does where one input ends.
 #[derive(Clone)]
@@ -69,6 +75,7 @@ pub fn cached(
     let name = key.name(kind);
     let path = cache_directory()?.join(&name);
     if path.exists() {
+        mark_used(&path)?;
         return Ok(path);
     }
     let _lock = cache_lock(&name)?;
@@ -82,7 +89,43 @@ pub fn cached(
     }
     make(&unfinished).with_context(|| format!("cannot make the image {name}"))?;
     fs::rename(&unfinished, &path).with_context(|| format!("cannot keep {}", path.display()))?;
+    let directory = cache_directory()?;
+    let _pruning = cache_lock("prune")?;
+    prune(&directory, kind, SystemTime::now())
+        .with_context(|| format!("cannot remove old images from {}", directory.display()))?;
     Ok(path)
+}
+
+fn mark_used(path: &Path) -> Result<()> {
+    File::options()
+        .append(true)
+        .open(path)
+        .and_then(|file| file.set_modified(SystemTime::now()))
+        .with_context(|| format!("cannot mark {} as used", path.display()))
+}
+
+/// Removes the images of one kind that nobody has used for long, but for the newest. The
+/// agent changes with every build, and each build's root file system would stay for ever.
+fn prune(directory: &Path, kind: &str, now: SystemTime) -> Result<()> {
+    let mut images = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let key = name
+            .strip_prefix(kind)
+            .and_then(|rest| rest.strip_prefix('-'));
+        if key.is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            images.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    images.sort();
+    images.reverse();
+    for (used, path) in images.split_off(KEPT.min(images.len())) {
+        if now.duration_since(used).is_ok_and(|age| age > IN_USE) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies an image; holes stay holes, and no bytes move where the file system can share them.
@@ -98,6 +141,21 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_old_images_of_the_same_kind_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..6 {
+            fs::write(directory.path().join(format!("root-{number}")), "").unwrap();
+        }
+        fs::write(directory.path().join("root-luks-0"), "").unwrap();
+        let count = || fs::read_dir(directory.path()).unwrap().count();
+        prune(directory.path(), "root", SystemTime::now()).unwrap();
+        assert_eq!(count(), 7);
+        let later = SystemTime::now() + 2 * IN_USE;
+        prune(directory.path(), "root", later).unwrap();
+        assert_eq!(count(), KEPT + 1);
+    }
 
     #[test]
     fn where_an_input_ends_is_part_of_the_key() {

@@ -34,7 +34,9 @@ pub fn make(
     };
     // The journal only costs time on disks that live for one test. hash_seed and the
     // UUID are what mke2fs would otherwise choose at random.
-    tool.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0"])
+    // 4096 because a smaller block cannot be mounted from a volume of 4096 byte sectors.
+    tool.args(["-q", "-F", "-t", "ext4", "-b", "4096"])
+        .args(["-O", "^has_journal", "-m", "0"])
         .args(["-U", identity.uuid, "-L", identity.label])
         .args([
             "-E",

@@ -43,7 +43,7 @@ pub fn make(image: &Path, volume: &LuksVolume<'_>, content: &Path) -> Result<()>
         .with_context(|| format!("cannot read {}", content.display()))?
         .len();
     ensure!(
-        size % u64::from(volume.sector_size) == 0,
+        size.is_multiple_of(u64::from(volume.sector_size)),
         "{} is not whole sectors of {} bytes",
         content.display(),
         volume.sector_size

@@ -6,6 +6,8 @@ pub mod ext4;
 pub mod luks;
 pub mod orders;
 pub mod partition;
+pub mod root;
+pub mod small_root;
 pub mod swap;
 
 use std::path::PathBuf;

@@ -37,7 +37,10 @@ impl PartitionType {
 pub fn write_table(image: &Path, kind: PartitionType, size: u64, disk_id: u32) -> Result<()> {
     let start = u32::try_from(PARTITION_START / SECTOR)?;
     let sectors = u32::try_from(size / SECTOR).context("the partition is too large for an MBR")?;
-    ensure!(size % SECTOR == 0, "a partition is whole sectors long");
+    ensure!(
+        size.is_multiple_of(SECTOR),
+        "a partition is whole sectors long"
+    );
     // 0x1b8: disk id, 0x1be: first entry, 0x1fe: signature. Bootable; no CHS addresses.
     let mut entry = vec![0x80, 0xfe, 0xff, 0xff, kind.code(), 0xfe, 0xff, 0xff];
     entry.extend(start.to_le_bytes());

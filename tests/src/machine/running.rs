@@ -151,10 +151,7 @@ impl Running {
         let console = self.console.finish();
         let report_log = self.machine.directory.join("report.jsonl");
         let reports = parse_reports(&self.report.finish(), &report_log);
-        let tpm = match self.tpm.take() {
-            Some((proxy, _swtpm)) => Some(proxy.finish()),
-            None => None,
-        };
+        let tpm = self.tpm.take().map(|(proxy, _swtpm)| proxy.finish());
         let directory = self.machine.directory.clone();
         let kept = || format!("logs are kept in {}", directory.display());
         Ok(Outcome {

@@ -1,0 +1,254 @@
+//! An enrolled machine, ready to boot: image, boot disk, encrypted root, swap, TPM, launch.
+//!
+//! Everything is made the way an administrator makes it: the image by `cargo xtask image`'s
+//! code, the record by the `taoboot` program, the expected PCRs by `tboot-policy` from the
+//! files on the boot disk. A scenario changes one thing and boots.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use lcp::hash::HashAlg;
+use mkinitramfs::image::{self, ImageCommand};
+use serde_json::{Value, json};
+use tboot_policy::vlp::{Entry, ModuleNumber, Object, Policy, PolicyType};
+use tpm::PcrIndex;
+
+use crate::assets::Assets;
+use crate::boot_files::BootFiles;
+use crate::debian::{debian_root, overlay::Overlay};
+use crate::disk::boot::{Firmware, boot_disk};
+use crate::disk::cache::{CacheKey, cached, copy};
+use crate::disk::luks::{self, LuksVolume};
+use crate::disk::swap::{SWAP_PARTUUID, make_swap_disk};
+use crate::disk::{Disk, small_root::small_root};
+use crate::guest::guest_probe;
+use crate::launch::Launch;
+use crate::machine::{Machine, Tpm};
+use crate::measured::launch_of;
+use crate::programs;
+use crate::swtpm::HostTpm;
+
+/// UUID of the encrypted volume.
+pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
+/// The passphrase that the volume had before it was enrolled.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// Its volume key: known, so that tests can look for it in memory dumps and on the bus.
+pub const VOLUME_KEY: [u8; 64] = [0x5a; 64];
+/// Words that every scenario's kernel gets.
+const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
+     rd.luks.uuid=7a0b0002-0002-4002-8002-000000000002 root=/dev/mapper/root ro \
+     taoboot.report=/dev/ttyS1 taoboot.failure_delay=1";
+
+/// What is in the encrypted root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Userland {
+    /// Debian with systemd; its probe reports.
+    Debian,
+    /// A busybox that says that it was reached and switches the machine off: for scenarios
+    /// that should not get this far, or need no more.
+    Small,
+}
+
+/// How a world is made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the root holds.
+    pub userland: Userland,
+    /// Which firmware boots it.
+    pub firmware: Firmware,
+    /// More words for the kernel.
+    pub cmdline: String,
+    /// More lines for taoboot.toml.
+    pub config: String,
+    /// Leave the root volume without a record.
+    pub unenrolled: bool,
+}
+
+impl Plan {
+    /// BIOS, nothing special.
+    pub fn new(userland: Userland) -> Self {
+        Self { userland, firmware: Firmware::Bios, cmdline: String::new(), config: String::new(), unenrolled: false }
+    }
+
+    /// With more words on the kernel command line.
+    #[must_use]
+    pub fn cmdline(mut self, words: &str) -> Self {
+        self.cmdline = format!("{} {words}", self.cmdline);
+        self
+    }
+}
+
+/// An enrolled machine.
+#[derive(Debug)]
+pub struct World {
+    /// What it boots.
+    pub files: BootFiles,
+    /// Which firmware boots it.
+    pub firmware: Firmware,
+    /// The approved launch.
+    pub launch: Launch,
+    /// The encrypted root.
+    pub root: PathBuf,
+    /// The swap disk.
+    pub swap: PathBuf,
+    /// The TPM's state.
+    pub tpm: PathBuf,
+    /// What `taoboot enroll` said.
+    pub enrolled: Value,
+    /// Where all of it is.
+    pub directory: PathBuf,
+    name: String,
+}
+
+impl World {
+    /// Makes everything below the scenario's directory.
+    pub fn make(name: &str, plan: &Plan) -> Result<Self> {
+        let directory = crate::workplace::scenario_directory(name)?;
+        let assets = Assets::load()?;
+        let tpm = directory.join("tpm");
+        let host_tpm = HostTpm::start(&tpm)?;
+        let srk = taoboot(&["srk", "--json", "--tcti", &host_tpm.tcti()])?;
+        let srk = srk.get("name").and_then(Value::as_str).context("taoboot srk names no key")?.to_owned();
+        let config = format!("srk_name = \"{srk}\"\n{}", plan.config);
+        let image = directory.join("initrd-taoboot");
+        build_image(&assets, &config, &directory, &image)?;
+        let cmdline = format!("{BASE_CMDLINE}{}", plan.cmdline);
+        let files = BootFiles::new(&assets, &image, cmdline.trim_end());
+        let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
+        let root = directory.join("root.img");
+        copy(&volume(plan.userland)?, &root)?;
+        let swap = directory.join("swap.img");
+        make_swap_disk(&swap, 64 << 20)?;
+        let mut world = Self {
+            files,
+            firmware: plan.firmware,
+            launch,
+            root,
+            swap,
+            tpm,
+            enrolled: Value::Null,
+            directory,
+            name: name.to_owned(),
+        };
+        if !plan.unenrolled {
+            world.enrolled = world.enroll(&host_tpm)?;
+        }
+        host_tpm.stop()?;
+        Ok(world)
+    }
+
+    /// Seals the volume to the predicted launch with the real `taoboot enroll`.
+    fn enroll(&self, host_tpm: &HostTpm) -> Result<Value> {
+        let expect = self.directory.join("expect.json");
+        fs::write(&expect, self.expected_pcrs()?.to_string()).context("cannot write the expected PCRs")?;
+        let passphrase = self.directory.join("passphrase");
+        fs::write(&passphrase, PASSPHRASE).context("cannot write the passphrase")?;
+        let swap = format!("PARTUUID={SWAP_PARTUUID}");
+        taoboot(&[
+            "enroll", "--json", "--volume", path(&self.root)?, "--expect", path(&expect)?, "--swap", &swap,
+            "--passphrase-file", path(&passphrase)?, "--label", "tests", "--no-recovery-key", "--tcti", &host_tpm.tcti(),
+        ])
+    }
+
+    /// PCR 17, 18 and 19 of the approved launch, as `taoboot enroll --expect` reads them.
+    pub fn expected_pcrs(&self) -> Result<Value> {
+        let mut values = serde_json::Map::new();
+        for pcr in 17..=19 {
+            values.insert(pcr.to_string(), Value::String(self.launch.sha256_hex(pcr)?.to_ascii_lowercase()));
+        }
+        Ok(json!({ "sha256": values }))
+    }
+
+    /// The launch of the files as they are on the boot disk now.
+    pub fn launch_of_files(&self) -> Result<Launch> {
+        launch_of(&self.files, self.firmware, Some(policy()?))
+    }
+
+    /// The machine, seeing `launch`; more disks may be added.
+    pub fn machine(&self, launch: Option<Launch>) -> Result<Machine> {
+        let boot = self.directory.join("boot.img");
+        copy(&boot_disk(&self.files, self.firmware)?, &boot)?;
+        Ok(Machine::in_directory(&self.name, self.directory.clone())
+            .firmware(self.firmware)
+            .tpm(Tpm::new(&self.tpm, launch))
+            .disk(Disk::new(boot, "boot"))
+            .disk(Disk::new(&self.root, "root"))
+            .disk(Disk::new(&self.swap, "swap"))
+            .timeout(Duration::from_secs(300)))
+    }
+}
+
+/// tboot's policy in the tests and the demo: the kernel into PCR 18, the initramfs into 19.
+pub fn policy() -> Result<Policy> {
+    let entry = |number, pcr| -> Result<Entry> {
+        let module = ModuleNumber::new(number).context("module number")?;
+        Ok(Entry::measure(Object::Module(module), Some(PcrIndex::try_from(pcr)?)))
+    };
+    let entries = vec![entry(0, 18)?, entry(1, 19)?];
+    Ok(Policy::new(PolicyType::NonFatal, HashAlg::Sha256, Policy::EXTEND_PCR17, entries)?)
+}
+
+fn build_image(assets: &Assets, config: &str, directory: &Path, output: &Path) -> Result<()> {
+    let file = directory.join("taoboot.toml");
+    fs::write(&file, config).context("cannot write taoboot.toml")?;
+    let mut command = ImageCommand {
+        kernel: Some(assets.kernel.version.clone()),
+        modules_dir: Some(assets.kernel.modules.clone()),
+        config: Some(file),
+        module: vec!["virtio_pci".into(), "virtio_blk".into()],
+        output: Some(output.to_path_buf()),
+        ..ImageCommand::default()
+    };
+    command.set_agent(programs::path("init")?);
+    image::build::build(&command).context("cannot build the image")?;
+    Ok(())
+}
+
+/// The encrypted volume, from the cache or new.
+fn volume(userland: Userland) -> Result<PathBuf> {
+    let content = match userland {
+        Userland::Debian => debian_root(&guest_probe()?, &taoboot_programs()?)?,
+        Userland::Small => small_root()?,
+    };
+    let mut key = CacheKey::new("volume", 2);
+    key.bytes(content.as_os_str().as_encoded_bytes());
+    cached("volume", &key, |image| {
+        let volume = LuksVolume {
+            uuid: VOLUME_UUID,
+            sector_size: 512,
+            volume_key: VOLUME_KEY,
+            passphrase: PASSPHRASE.as_bytes(),
+        };
+        luks::make(image, &volume, &content)
+    })
+}
+
+/// What an installed machine has of taoboot.
+fn taoboot_programs() -> Result<Overlay> {
+    let mut overlay = Overlay::default();
+    for (program, to) in [("taoboot", "/usr/sbin/taoboot"), ("tao", "/usr/bin/tao"), ("tao-report", "/usr/bin/tao-report")] {
+        let from = programs::path(program)?;
+        let content = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+        overlay.file(to, 0o755, content);
+    }
+    Ok(overlay)
+}
+
+/// Runs the `taoboot` program, which must succeed, and reads its JSON.
+pub fn taoboot(arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(programs::path("taoboot")?)
+        .args(arguments)
+        .output()
+        .context("cannot start taoboot")?;
+    if !output.status.success() {
+        bail!("taoboot {arguments:?} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("taoboot {arguments:?} printed no JSON"))
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path of the tests is not UTF-8")
+}
