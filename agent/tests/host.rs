@@ -1,4 +1,6 @@
 //! The Tao host as programs and administrators see it: real processes, real sockets.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
+#![allow(missing_docs)] // helpers of this test only
 
 #[path = "host/common.rs"]
 mod common;
@@ -6,5 +8,7 @@ mod common;
 mod hostile;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/tpm2.rs"]
+mod tpm2;
 #[path = "host/transcript.rs"]
 mod transcript;

@@ -51,9 +51,14 @@ pub struct TestHost {
 impl TestHost {
     /// Starts a host whose keys come from `secret`.
     pub fn start(secret: u8) -> Self {
+        Self::with(Root::Soft, secret)
+    }
+
+    /// The same with another root.
+    pub fn with(root: Root, secret: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = HostConfig {
-            root: Root::Soft,
+            root,
             host_secret: Secret::new([secret; 32]),
             socket_dir: dir.path().to_owned(),
             guard: Guard::Liberal,

@@ -29,7 +29,7 @@ pub struct Enroll {
     #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
     pcrs: PcrSet,
     /// file with the PCR values of the launch to approve: lines "17: 0x...", the output of
-    /// tpm2_pcrread, or JSON {{"sha256":{{"17":"..."}}}}
+    /// tpm2_pcrread, or JSON {"sha256":{"17":"..."}}
     #[argh(option, arg_name = "file")]
     expect: Option<PathBuf>,
     /// approve the launch that this machine runs now

@@ -73,7 +73,21 @@ fn main() -> ExitCode {
         Verb::Srk(srk) => srk.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("taoboot: {error:#}");
+        eprintln!("taoboot: {}", sentence(&error));
         ExitCode::from(EXIT_FAILURE)
     })
+}
+
+/// An error and its causes as one sentence; a cause that the text before it quotes already
+/// is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
