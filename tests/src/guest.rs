@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::programs;
 use crate::tool::Tool;
 use crate::workplace::workspace_root;
 
-/// The static probe: `$TAOBOOT_GUEST_PROBE`, or built now. Statically linked, it does not
-/// depend on which C library the host has and which the guest.
+/// The static probe: xtask's, or built now for a test that was started without xtask.
+/// Statically linked, it does not depend on which C library the host has and which the guest.
 pub fn guest_probe() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("TAOBOOT_GUEST_PROBE") {
-        return Ok(PathBuf::from(path));
+    if std::env::var_os("TAOBOOT_PROGRAMS").is_some() {
+        return programs::path("guest_probe");
     }
     let root = workspace_root();
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
