@@ -213,17 +213,15 @@ fn volume(userland: Userland) -> Result<PathBuf> {
         Userland::Debian => debian_root(&guest_probe()?, &taoboot_programs()?)?,
         Userland::Small => small_root()?,
     };
+    let volume = LuksVolume {
+        uuid: VOLUME_UUID,
+        sector_size: 512,
+        volume_key: VOLUME_KEY,
+        passphrase: PASSPHRASE.as_bytes(),
+    };
     let mut key = CacheKey::new("volume", 2);
     key.bytes(content.as_os_str().as_encoded_bytes());
-    cached("volume", &key, |image| {
-        let volume = LuksVolume {
-            uuid: VOLUME_UUID,
-            sector_size: 512,
-            volume_key: VOLUME_KEY,
-            passphrase: PASSPHRASE.as_bytes(),
-        };
-        luks::make(image, &volume, &content)
-    })
+    cached("volume", &key, |image| luks::make(image, &volume, &content))
 }
 
 /// What an installed machine has of taoboot.

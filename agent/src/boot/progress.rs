@@ -28,7 +28,8 @@ impl Progress {
     /// Connects to the kernel log. Without one the boot is mute, not stopped.
     pub fn open_kernel_log(&mut self) {
         // By default the kernel drops all but 10 lines in 5 seconds of a program's messages.
-        if let Err(error) = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on") {
+        // It takes the word only with its line break.
+        if let Err(error) = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n") {
             self.warn(&format!("kernel log stays rate-limited: {error}"));
         }
         self.kmsg = OpenOptions::new().write(true).open("/dev/kmsg").ok();
