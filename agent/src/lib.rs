@@ -7,4 +7,5 @@
 pub mod boot;
 pub mod config;
 pub mod entry;
+pub mod host;
 pub mod unlock;

@@ -7,7 +7,6 @@ use std::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::net::UnixStream,
     },
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,36 +16,25 @@ use nix::{
         signal::Signal,
         socket::{ControlMessageOwned, MsgFlags, recvmsg},
     },
-    unistd::{Gid, Uid},
 };
 use tao::{
     descriptors,
     logic::SubPrin,
     wire::{
-        messages::{AdminHostedProgram, AdminRequest, AdminResponse, RequestHeader},
+        messages::{AdminRequest, AdminResponse, RequestHeader},
         proto2, rpc,
     },
 };
 
 use super::{
     connection::{Broken, Duplex, Read},
-    measured::measure,
-    programs::{Program, Wait, Waiter},
+    operations::{NO_SUCH_PROGRAM, Peer, list, signal, start, take_stdio},
+    programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
-    service::Caller,
-    session::Session,
-    spawn::Launch,
 };
 
 /// Descriptors one message may carry; a program takes three.
 const MOST_DESCRIPTORS: usize = 8;
-
-/// Who is at the other end, as the kernel knows it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub uid: Uid,
-    pub gid: Gid,
-}
 
 struct State {
     /// `None` once the connection has ended.
@@ -234,8 +222,6 @@ impl AdminConnection {
     }
 }
 
-const NO_SUCH_PROGRAM: &str = "no such hosted program";
-
 fn receive(
     stream: &UnixStream,
     space: &mut [u8],
@@ -254,123 +240,4 @@ fn receive(
         return Err(io::Error::other("more descriptors than any request needs"));
     }
     Ok(message.bytes)
-}
-
-/// The descriptors that the request names by their place among those sent with it.
-fn take_stdio(
-    request: &AdminRequest,
-    received: &mut VecDeque<OwnedFd>,
-) -> Result<[Option<OwnedFd>; 3], String> {
-    let mut sent: Vec<Option<OwnedFd>> = received.drain(..).map(Some).collect();
-    let mut take = |index: Option<i32>, what: &str| match index {
-        None => Ok(None),
-        Some(index) => usize::try_from(index)
-            .ok()
-            .and_then(|index| sent.get_mut(index).and_then(Option::take))
-            .map(Some)
-            .ok_or(format!(
-                "{what}: descriptor {index} was not sent, or is used twice"
-            )),
-    };
-    Ok([
-        take(request.stdin, "stdin")?,
-        take(request.stdout, "stdout")?,
-        take(request.stderr, "stderr")?,
-    ])
-}
-
-fn start(
-    host: &Host,
-    peer: Peer,
-    request: &AdminRequest,
-    stdio: [Option<OwnedFd>; 3],
-) -> Result<AdminResponse, String> {
-    let path = request
-        .path
-        .as_deref()
-        .filter(|path| !path.is_empty())
-        .ok_or("no program is named")?;
-    let dir = Path::new(request.dir.as_deref().unwrap_or("/"));
-    if !dir.is_absolute() {
-        return Err(format!(
-            "{}: the working directory must be an absolute path",
-            dir.display()
-        ));
-    }
-    let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
-    let subprin = SubPrin::program(&measured.sha256).map_err(|error| error.to_string())?;
-    let launch = Launch {
-        path,
-        args: &request.args,
-        dir,
-        stdio,
-        uid: peer.uid,
-        gid: peer.gid,
-    };
-    let spawned = host
-        .spawner
-        .spawn(&measured, launch)
-        .map_err(|error| format!("{path}: {error}"))?;
-    let caller = Caller {
-        subprin: subprin.clone(),
-    };
-    let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Arc::new(Program::new(subprin, spawned.child, spawned.pidfd, session));
-    if !host.programs.insert(Arc::clone(&program)) {
-        return Err(abandon(&program, "the host is shutting down".to_owned()));
-    }
-    if let Err(error) = host.host(&program) {
-        let sentence = abandon(
-            &program,
-            format!("{path}: the host can't watch it: {error}"),
-        );
-        drop(host.programs.ended(&program, -1));
-        return Err(sentence);
-    }
-    log::info!(
-        "started {path} as process {}: {}",
-        program.pid,
-        program.subprin
-    );
-    Ok(AdminResponse {
-        child: vec![describe(&program)],
-        ..AdminResponse::default()
-    })
-}
-
-/// A program that can't be hosted must not run.
-fn abandon(program: &Program, sentence: String) -> String {
-    match program.end() {
-        Ok(()) => sentence,
-        Err(error) => format!("{sentence}; process {} is left: {error}", program.pid),
-    }
-}
-
-fn describe(program: &Program) -> AdminHostedProgram {
-    AdminHostedProgram {
-        subprin: program.subprin.encode(),
-        pid: program.pid,
-    }
-}
-
-fn list(host: &Host) -> AdminResponse {
-    let child = host
-        .programs
-        .list()
-        .iter()
-        .map(|program| describe(program))
-        .collect();
-    AdminResponse {
-        child,
-        ..AdminResponse::default()
-    }
-}
-
-fn signal(host: &Host, request: &AdminRequest, signal: Signal) -> Result<AdminResponse, String> {
-    let subprin = SubPrin::decode(request.subprin.as_deref().unwrap_or_default())
-        .map_err(|error| format!("subprin: {error}"))?;
-    match host.programs.signal(&subprin, signal) {
-        0 => Err(NO_SUCH_PROGRAM.to_owned()),
-        _ => Ok(AdminResponse::default()),
-    }
 }

@@ -24,7 +24,8 @@ use tao::descriptors;
 
 use super::{
     HostError,
-    admin::{AdminConnection, Peer},
+    admin::AdminConnection,
+    operations::Peer,
     reactor::{Host, Interest, Token},
 };
 

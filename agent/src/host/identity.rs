@@ -121,10 +121,10 @@ impl Identity {
         let delegation = self.quoted.as_ref().map(|quoted| {
             // A panic while the lock was held leaves the last complete quote.
             let mut root = quoted.lock().unwrap_or_else(PoisonError::into_inner);
-            if now() >= root.renew_at {
-                if let Err(error) = root.renew(&self.name, &self.signer) {
-                    log::warn!("the host's quote could not be renewed: {error}");
-                }
+            if now() >= root.renew_at
+                && let Err(error) = root.renew(&self.name, &self.signer)
+            {
+                log::warn!("the host's quote could not be renewed: {error}");
             }
             root.delegation.clone()
         });

@@ -8,13 +8,15 @@
 //! * [`service`]: the calls of the Tao, without any input or output.
 //! * [`measured`], [`spawn`]: from a file to a running program.
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`], [`admin`]: the two kinds of connections. [`programs`]: who is running.
+//! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
+//!   can have done. [`programs`]: who is running.
 
 mod admin;
 mod admin_socket;
 mod connection;
 mod identity;
 mod measured;
+mod operations;
 mod programs;
 mod reactor;
 mod service;

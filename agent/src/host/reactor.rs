@@ -33,7 +33,7 @@ use super::{
 };
 
 /// Stack of a worker. The deepest thing on it is reading a statement of the greatest depth.
-const STACK: usize = 256 * 1024;
+const STACK: usize = 512 * 1024;
 /// More threads than this gain nothing: the work is computation.
 const MOST_WORKERS: usize = 4;
 /// How long programs may take to end when the host shuts down, as in the original.

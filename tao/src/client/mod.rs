@@ -15,6 +15,8 @@ mod calls;
 mod channel;
 mod error;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use calls::SealPolicy;
 pub use error::CallError;

@@ -16,8 +16,11 @@ mod lexer;
 pub mod limits;
 mod name;
 mod parse;
+mod parse_form;
 mod print;
 mod quoted;
+#[cfg(test)]
+mod random_tests;
 #[cfg(test)]
 mod tests;
 

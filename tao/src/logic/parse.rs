@@ -1,16 +1,13 @@
-//! Text to values: recursive descent, one function for each level of the grammar.
-//!
-//! `Form := (forall|exists) Var : Form | Or [implies Form]`, `Or := And (or And)*`,
-//! `And := High (and High)*`, `High := not High | ( Form ) | true | false | Pred | Term op`.
+//! Text to values: recursive descent, one function for each level of the grammar. Here
+//! are terms and names; forms are in `parse_form`.
 
 use super::{
-    Form, Ident, Keyword, LogicError, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, SubPrin,
-    Term,
+    Form, Ident, Keyword, LogicError, Pred, Prin, PrinExt, PrinTail, SubPrin, Term,
     lexer::{Lexer, Token},
     limits::{Budget, MAX_LENGTH},
 };
 
-type Result<T> = std::result::Result<T, LogicError>;
+pub(super) type Result<T> = std::result::Result<T, LogicError>;
 
 /// What has a text form.
 pub trait Text: Sized {
@@ -21,8 +18,8 @@ pub trait Text: Sized {
     fn parse_prefix(text: &str) -> Result<(Self, &str)>;
 }
 
-struct Parser<'a> {
-    lexer: Lexer<'a>,
+pub(super) struct Parser<'a> {
+    pub(super) lexer: Lexer<'a>,
     budget: Budget,
 }
 
@@ -37,7 +34,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if !self.budget.enter() {
             return Err(LogicError::TooComplex);
         }
@@ -47,7 +44,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Moves on if `token` is next.
-    fn skip(&mut self, token: &Token<'_>) -> bool {
+    pub(super) fn skip(&mut self, token: &Token<'_>) -> bool {
         let mut ahead = self.lexer;
         let found = ahead.next().is_ok_and(|next| next == *token);
         if found {
@@ -56,7 +53,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expect(&mut self, token: &Token<'_>, what: &'static str) -> Result<()> {
+    pub(super) fn expect(&mut self, token: &Token<'_>, what: &'static str) -> Result<()> {
         if self.skip(token) {
             Ok(())
         } else {
@@ -64,11 +61,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self, word: &str) -> bool {
+    pub(super) fn word(&mut self, word: &str) -> bool {
         self.skip(&Token::Word(word))
     }
 
-    fn ident(&mut self, what: &'static str) -> Result<Ident> {
+    pub(super) fn ident(&mut self, what: &'static str) -> Result<Ident> {
         let before = self.lexer;
         match self.lexer.next() {
             Ok(Token::Ident(name)) => Ident::new(name),
@@ -85,7 +82,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn arguments(&mut self) -> Result<Vec<Term>> {
+    pub(super) fn arguments(&mut self) -> Result<Vec<Term>> {
         self.open_arguments()?;
         let mut terms = Vec::new();
         if self.skip(&Token::Punct(b')')) {
@@ -101,7 +98,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A value in any number of parentheses.
-    fn parenthesized<T>(&mut self, inner: fn(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn parenthesized<T>(&mut self, inner: fn(&mut Self) -> Result<T>) -> Result<T> {
         self.nested(|parser| {
             if !parser.skip(&Token::Punct(b'(')) {
                 return inner(parser);
@@ -112,11 +109,11 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn term(&mut self) -> Result<Term> {
+    pub(super) fn term(&mut self) -> Result<Term> {
         self.parenthesized(Self::bare_term)
     }
 
-    fn bare_term(&mut self) -> Result<Term> {
+    pub(super) fn bare_term(&mut self) -> Result<Term> {
         let before = self.lexer;
         match self.lexer.next()? {
             Token::Str(string) => Ok(Term::Str(string)),
@@ -196,137 +193,6 @@ impl<'a> Parser<'a> {
             name,
             args: self.arguments()?,
         })
-    }
-
-    fn form(&mut self) -> Result<Form> {
-        self.nested(|parser| {
-            let left = parser.or()?;
-            if !parser.word("implies") {
-                return Ok(left);
-            }
-            Ok(Form::Implies(Box::new(left), Box::new(parser.form()?)))
-        })
-    }
-
-    fn or(&mut self) -> Result<Form> {
-        let mut left = self.and()?;
-        while self.word("or") {
-            let right = self.and()?;
-            left = match left {
-                Form::Or(mut list) => {
-                    list.push(right);
-                    Form::Or(list)
-                }
-                other => Form::Or(vec![other, right]),
-            };
-        }
-        Ok(left)
-    }
-
-    fn and(&mut self) -> Result<Form> {
-        let mut left = self.high()?;
-        while self.word("and") {
-            let right = self.high()?;
-            left = match left {
-                Form::And(mut list) => {
-                    list.push(right);
-                    Form::And(list)
-                }
-                other => Form::And(vec![other, right]),
-            };
-        }
-        Ok(left)
-    }
-
-    fn high(&mut self) -> Result<Form> {
-        self.nested(Self::high_inside)
-    }
-
-    fn high_inside(&mut self) -> Result<Form> {
-        match self.lexer.peek()? {
-            Token::Word("not") => {
-                self.lexer.next()?;
-                Ok(Form::Not(Box::new(self.high()?)))
-            }
-            Token::Word(quantifier @ ("forall" | "exists")) => {
-                self.lexer.next()?;
-                self.quantified(quantifier == "forall")
-            }
-            Token::Word(constant @ ("true" | "false")) => {
-                self.lexer.next()?;
-                Ok(Form::Const(constant == "true"))
-            }
-            Token::Punct(b'(') => {
-                self.lexer.next()?;
-                let form = self.form()?;
-                self.expect(&Token::Punct(b')'), "')'")?;
-                Ok(form)
-            }
-            Token::Ident(name) => {
-                let mut ahead = self.lexer;
-                ahead.next()?;
-                if ahead.next_byte() == Some(b'(') {
-                    self.lexer = ahead;
-                    let name = Ident::new(name)?;
-                    return Ok(Form::Pred(Pred {
-                        name,
-                        args: self.arguments()?,
-                    }));
-                }
-                self.statement()
-            }
-            Token::Punct(_) | Token::End => self.lexer.error("a form"),
-            _ => self.statement(),
-        }
-    }
-
-    fn quantified(&mut self, universal: bool) -> Result<Form> {
-        let variable = self.ident("a variable")?;
-        self.expect(&Token::Punct(b':'), "':'")?;
-        let body = Box::new(self.form()?);
-        Ok(if universal {
-            Form::Forall(variable, body)
-        } else {
-            Form::Exists(variable, body)
-        })
-    }
-
-    /// `Term speaksfor Term` or `Term [from Int] [until Int] says Form`.
-    fn statement(&mut self) -> Result<Form> {
-        let subject = self.nested(Self::bare_term)?;
-        if self.word("speaksfor") {
-            let delegator = self.term()?;
-            return Ok(Form::Speaksfor(Speaksfor {
-                delegate: subject,
-                delegator,
-            }));
-        }
-        let (mut time, mut expiration) = (None, None);
-        loop {
-            if time.is_none() && self.word("from") {
-                time = Some(self.parenthesized(Self::bare_int)?);
-            } else if expiration.is_none() && self.word("until") {
-                expiration = Some(self.parenthesized(Self::bare_int)?);
-            } else {
-                break;
-            }
-        }
-        self.expect(&Token::Word("says"), "speaksfor, from, until or says")?;
-        let message = Box::new(self.form()?);
-        Ok(Form::Says(Says {
-            speaker: subject,
-            time,
-            expiration,
-            message,
-        }))
-    }
-
-    fn bare_int(&mut self) -> Result<i64> {
-        let before = self.lexer;
-        match self.lexer.next() {
-            Ok(Token::Int(value)) => Ok(value),
-            _ => before.error("an integer"),
-        }
     }
 }
 
