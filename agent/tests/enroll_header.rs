@@ -1,4 +1,5 @@
 //! Hostile LUKS2 headers: none panics, none that would give a key away is accepted.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a failing test panics
 
 mod enroll_support;
 
@@ -234,7 +235,7 @@ fn the_newer_valid_copy_wins_and_one_valid_copy_is_enough() {
         HeaderError::Binary {
             reason: BinaryHeaderError::Checksum,
             ..
-        } | HeaderError::Io { .. }
+        }
     ));
 }
 

@@ -1,4 +1,5 @@
 //! What `taoboot` refuses: one sentence, exit code 2, and not a byte written.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a failing test panics
 
 mod enroll_support;
 

@@ -17,6 +17,7 @@ use super::{
     binary_header::{self, BINARY_LEN, BinaryHeader, BinaryHeaderError, COPY_SIZES, Copy},
     header_check::{self, HeaderCheckError},
     identity::VolumeIdentity,
+    keyslot_check,
     metadata::Metadata,
 };
 
@@ -140,7 +141,7 @@ impl VolumeHeader {
 
     /// The checks for one keyslot; its area as (offset, length) in bytes.
     pub(crate) fn check_keyslot(&self, number: u32) -> Result<(u64, u64), HeaderError> {
-        header_check::check_keyslot(&self.metadata, number, self.binary.copy_size)
+        keyslot_check::check_keyslot(&self.metadata, number, self.binary.copy_size)
             .map_err(|reason| self.refused(reason))
     }
 

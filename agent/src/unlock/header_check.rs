@@ -12,17 +12,14 @@
 
 use super::{
     identity::VolumeIdentity,
-    metadata::{Kdf, Keyslot, Luks2Keyslot, Metadata, Segment, parse_decimal, slot_number},
+    metadata::{Keyslot, Metadata, Segment, parse_decimal, slot_number},
 };
 
 /// Ciphers accepted for data and keyslot areas, with the key lengths in bytes they may have.
 const CIPHERS: [(&str, [u32; 2]); 1] = [("aes-xts-plain64", [64, 32])];
-const HASHES: [&str; 4] = ["sha256", "sha512", "sha384", "sha1"];
-const MAX_ARGON2_KIB: u32 = 1 << 20;
-const MAX_ARGON2_PASSES: u32 = 64;
-const MAX_ARGON2_LANES: u32 = 4;
+pub(crate) const HASHES: [&str; 4] = ["sha256", "sha512", "sha384", "sha1"];
 /// Several times what `cryptsetup` chooses on a fast machine (2 s: about 10 million).
-const MAX_PBKDF2_ITERATIONS: u32 = 50_000_000;
+pub(crate) const MAX_PBKDF2_ITERATIONS: u32 = 50_000_000;
 const MAX_KEYSLOTS_AREA: u64 = 128 << 20;
 
 /// The one data segment of a header that passed the checks.
@@ -85,7 +82,7 @@ pub enum HeaderCheckError {
     },
 }
 
-fn bounds(what: &str, found: impl ToString, expected: &str) -> HeaderCheckError {
+pub(crate) fn bounds(what: &str, found: impl ToString, expected: &str) -> HeaderCheckError {
     HeaderCheckError::Bounds {
         what: what.into(),
         found: found.to_string(),
@@ -93,7 +90,7 @@ fn bounds(what: &str, found: impl ToString, expected: &str) -> HeaderCheckError 
     }
 }
 
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
@@ -120,7 +117,7 @@ pub(crate) fn check(
         ));
     }
     let areas = metadata.config.keyslots_size;
-    if areas % 4096 != 0 || areas > MAX_KEYSLOTS_AREA {
+    if !areas.is_multiple_of(4096) || areas > MAX_KEYSLOTS_AREA {
         return Err(bounds(
             "the keyslots area's size",
             areas,
@@ -210,7 +207,10 @@ fn check_segment(
         ));
     }
     let sector = u64::from(segment.sector_size);
-    if segment.offset % 512 != 0 || segment.offset < header_end || segment.offset >= device_size {
+    if !segment.offset.is_multiple_of(512)
+        || segment.offset < header_end
+        || segment.offset >= device_size
+    {
         return Err(bounds(
             "the data offset",
             segment.offset,
@@ -220,7 +220,7 @@ fn check_segment(
         ));
     }
     // An IV tweak is used by reencryption and by nothing else here; it must not wrap.
-    if segment.iv_tweak % (sector / 512) != 0 || segment.iv_tweak > 1 << 55 {
+    if !segment.iv_tweak.is_multiple_of(sector / 512) || segment.iv_tweak > 1 << 55 {
         return Err(bounds(
             "the IV tweak",
             segment.iv_tweak,
@@ -242,7 +242,11 @@ fn check_segment(
     }
 }
 
-fn check_cipher(place: &str, cipher: &str, key_bytes: u32) -> Result<(), HeaderCheckError> {
+pub(crate) fn check_cipher(
+    place: &str,
+    cipher: &str,
+    key_bytes: u32,
+) -> Result<(), HeaderCheckError> {
     let accepted = CIPHERS
         .iter()
         .any(|(name, lengths)| *name == cipher && lengths.contains(&key_bytes));
@@ -254,101 +258,4 @@ fn check_cipher(place: &str, cipher: &str, key_bytes: u32) -> Result<(), HeaderC
         cipher: printable(cipher),
         key_bytes,
     })
-}
-
-/// Checks one keyslot before it is used and gives its area as (offset, length) in bytes.
-pub(crate) fn check_keyslot(
-    metadata: &Metadata,
-    number: u32,
-    copy_size: u64,
-) -> Result<(u64, u64), HeaderCheckError> {
-    let refuse = |reason: &str| HeaderCheckError::Keyslot {
-        keyslot: number,
-        reason: reason.into(),
-    };
-    let keyslot = match metadata.keyslots.get(&number) {
-        Some(Keyslot::Luks2(keyslot)) => keyslot,
-        Some(Keyslot::Other(kind)) => {
-            return Err(refuse(&format!("is of kind {kind:?}, not a passphrase's")));
-        }
-        None => return Err(refuse("does not exist")),
-    };
-    let name = number.to_string();
-    let bound = metadata
-        .digests
-        .values()
-        .any(|digest| digest.segments.iter().any(|s| s == "0") && digest.keyslots.contains(&name));
-    if !bound {
-        return Err(refuse("does not hold the volume's key"));
-    }
-    let place = format!("keyslot {number}");
-    check_cipher(&place, &keyslot.area.encryption, keyslot.area.key_size)?;
-    check_splitter(&place, keyslot)?;
-    check_kdf(&place, &keyslot.kdf)?;
-    let (start, end) = (2 * copy_size, 2 * copy_size + metadata.config.keyslots_size);
-    let area = &keyslot.area;
-    let inside = area.kind == "raw"
-        && area.offset % 4096 == 0
-        && area.offset >= start
-        && area
-            .offset
-            .checked_add(area.size)
-            .is_some_and(|area_end| area_end <= end);
-    let needed = u64::from(keyslot.key_size) * u64::from(keyslot.af.stripes);
-    if !inside || area.size < needed {
-        return Err(refuse("has its key material outside the keyslots area"));
-    }
-    Ok((area.offset, area.size))
-}
-
-fn check_splitter(place: &str, keyslot: &Luks2Keyslot) -> Result<(), HeaderCheckError> {
-    let af = &keyslot.af;
-    if af.kind != "luks1" || af.stripes != 4000 || !HASHES.contains(&af.hash.as_str()) {
-        return Err(bounds(
-            &format!("the splitter of {place}"),
-            format!(
-                "{} with {} stripes and {}",
-                printable(&af.kind),
-                af.stripes,
-                printable(&af.hash)
-            ),
-            "luks1 with 4000 stripes and a SHA-1 or SHA-2 hash",
-        ));
-    }
-    Ok(())
-}
-
-fn check_kdf(place: &str, kdf: &Kdf) -> Result<(), HeaderCheckError> {
-    match kdf {
-        Kdf::Pbkdf2 {
-            hash, iterations, ..
-        } => {
-            let good = HASHES.contains(&hash.as_str())
-                && (1000..=MAX_PBKDF2_ITERATIONS).contains(iterations);
-            good.then_some(()).ok_or_else(|| {
-                bounds(
-                    &format!("the key derivation of {place}"),
-                    format!("pbkdf2-{} with {iterations} iterations", printable(hash)),
-                    "a SHA-1 or SHA-2 hash and 1000 to 50000000 iterations",
-                )
-            })
-        }
-        Kdf::Argon2i {
-            time, memory, cpus, ..
-        }
-        | Kdf::Argon2id {
-            time, memory, cpus, ..
-        } => {
-            let good = (1..=MAX_ARGON2_PASSES).contains(time)
-                && (32..=MAX_ARGON2_KIB).contains(memory)
-                && (1..=MAX_ARGON2_LANES).contains(cpus);
-            good.then_some(()).ok_or_else(|| {
-                bounds(
-                    &format!("the key derivation of {place}"),
-                    format!("argon2 with {memory} KiB, {time} passes, {cpus} lanes"),
-                    "at most 1048576 KiB, 64 passes and 4 lanes",
-                )
-            })
-        }
-    }
 }

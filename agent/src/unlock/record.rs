@@ -4,7 +4,7 @@
 //! is only a hint, bounded and checked for form; the TPM itself enforces the PCR values.
 //! Afterwards [`SealedRecord::verify_mac`] says whether the rest is as it was enrolled.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,8 +14,8 @@ use sha2::Sha256;
 use tpm::{Name, PcrIndex, PcrPolicy, PcrValues, Sealed};
 
 use super::{
-    explain::is_no_launch, header::VolumeHeader, identity::VolumeIdentity, metadata::slot_number,
-    pcr_map, secret::BootSecret, swap::SwapSpec,
+    explain::is_no_launch, identity::VolumeIdentity, metadata::slot_number, pcr_map,
+    secret::BootSecret, swap::SwapSpec,
 };
 
 /// Type of the LUKS2 token.
@@ -25,16 +25,6 @@ const VERSION: u32 = 1;
 const MAX_BLOB: usize = 1024;
 /// Characters in the label and in each component's name.
 pub(crate) const MAX_TEXT: usize = 120;
-
-/// Number of a LUKS2 token, 0 to 31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct TokenId(pub u32);
-
-impl fmt::Display for TokenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Why a token is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -338,33 +328,4 @@ fn checked_policy(parts: &RecordParts) -> Result<PcrPolicy, RecordError> {
     }
     PcrPolicy::new(parts.expected.clone())
         .ok_or_else(|| RecordError::Damaged("its PCR values make no policy".into()))
-}
-
-/// The records of a volume, in the order of their tokens; each with its reason if it cannot
-/// be used with this header.
-pub fn find_records(header: &VolumeHeader) -> Vec<(TokenId, Result<SealedRecord, RecordError>)> {
-    let volume = header.check();
-    let tokens = header.metadata().tokens.iter();
-    tokens
-        .filter(|(_, token)| token.kind == TOKEN_TYPE)
-        .map(|(number, token)| {
-            let record = SealedRecord::from_token(&token.json).and_then(|record| {
-                let found = volume
-                    .as_ref()
-                    .map_err(|e| RecordError::Damaged(e.to_string()))?;
-                if let Some((what, enrolled, found)) = record.volume().first_difference(found) {
-                    return Err(RecordError::OtherVolume {
-                        what,
-                        enrolled,
-                        found,
-                    });
-                }
-                header
-                    .check_keyslot(record.keyslot())
-                    .map_err(|error| RecordError::Keyslot(error.to_string()))?;
-                Ok(record)
-            });
-            (TokenId(*number), record)
-        })
-        .collect()
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{EnrolmentError, pending::PendingKdf};
-use crate::unlock::{cryptsetup_messages, open::OpenError, record::TokenId};
+use crate::unlock::{cryptsetup_messages, find_records::TokenId, open::OpenError};
 
 /// A volume's header, open for changes.
 pub(crate) struct Editor {

@@ -13,10 +13,11 @@ use super::{
     volume_lock::VolumeLock,
 };
 use crate::unlock::{
+    find_records::{TokenId, find_records},
     header::VolumeHeader,
     identity::VolumeIdentity,
     open::test_passphrase,
-    record::{RecordError, RecordParts, SealedRecord, TokenId, find_records},
+    record::{RecordError, RecordParts, SealedRecord},
     secret::{BootSecret, SecretError},
     swap::SwapSpec,
 };

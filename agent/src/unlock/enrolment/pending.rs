@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::unlock::{
+    find_records::TokenId,
     header::VolumeHeader,
     metadata::{Kdf, Keyslot, Metadata},
-    record::TokenId,
 };
 
 /// Type of the token that announces a keyslot.

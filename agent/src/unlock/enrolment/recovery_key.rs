@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::unlock::{header::VolumeHeader, record::TokenId, secret::SecretError};
+use crate::unlock::{find_records::TokenId, header::VolumeHeader, secret::SecretError};
 
 /// Type of the token that marks a recovery key's keyslot.
 pub const RECOVERY_TYPE: &str = "taoboot-recovery";

@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::{EnrolmentError, editor::Editor, pending::find_leftovers, volume_lock::VolumeLock};
 use crate::unlock::{
+    find_records::TokenId,
     header::VolumeHeader,
     metadata::{Kdf, Keyslot, Metadata},
-    record::{TOKEN_TYPE, TokenId},
+    record::TOKEN_TYPE,
 };
 
 /// What is to be removed.
