@@ -7,8 +7,8 @@ use super::{
     Term, limits::MAX_DEPTH,
 };
 
-/// The host reads statements on threads with little more stack than this. Unoptimized code
-/// needs most of it; optimized code an eighth.
+/// The host reads statements on threads with little more stack than this, which is what
+/// unoptimized code needs.
 const SMALL_STACK: usize = 448 * 1024;
 
 #[test]
