@@ -6,8 +6,10 @@
 //! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
 //! * [`element`], [`list`], [`policy`]: the policy's parts, from the inside out.
 //! * [`sign`]: signatures of lists.
+//! * [`check`]: would SINIT accept it?
 //! * [`codec`]: how they are read; its error says where and what.
 
+pub mod check;
 pub mod codec;
 pub mod element;
 pub mod gunzip;

@@ -159,6 +159,23 @@ impl Mle {
         self.hash_with_area(alg, &area)
     }
 
+    /// The hash that tboot's own tool prints, also for a command line that doesn't fit: it then
+    /// leaves a NUL and the text from its second byte on in the area. No boot gives that hash; only
+    /// for comparison with the original.
+    pub fn hash_as_original(&self, alg: HashAlg, cmdline: &[u8]) -> Result<Digest, MleError> {
+        match self.header.max_cmdline() {
+            Some(max) if cmdline.len() > max => {
+                let mut area = cmdline.to_vec();
+                area.truncate(max + 1);
+                if let Some(first) = area.first_mut() {
+                    *first = 0;
+                }
+                self.hash_with_area(alg, &area)
+            }
+            _ => self.hash(alg, cmdline),
+        }
+    }
+
     /// The hash of the image as it stands in the file. For a tboot as it is built this is the hash
     /// with an empty command line.
     pub fn hash_unmodified(&self, alg: HashAlg) -> Result<Digest, MleError> {

@@ -1,0 +1,37 @@
+//! `lcp links`: symbolic links by the names of the original tools.
+
+use std::{os::unix::fs::symlink, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use argh::FromArgs;
+
+use crate::original::Tool;
+
+/// Make symbolic links to this program by the names of tboot's tools.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "links")]
+pub struct Links {
+    /// folder for the links
+    #[argh(positional)]
+    folder: PathBuf,
+}
+
+impl Links {
+    pub fn run(self) -> Result<ExitCode> {
+        let program = std::env::current_exe().context("can't find this program's own file")?;
+        for (name, _) in Tool::NAMES {
+            let link = self.folder.join(name);
+            let shown = link.display().to_string();
+            match std::fs::symlink_metadata(&link) {
+                Ok(metadata) if !metadata.is_symlink() => {
+                    anyhow::bail!("{shown} exists and is no link: remove it first");
+                }
+                Ok(_) => std::fs::remove_file(&link).with_context(|| shown.clone())?,
+                Err(_) => {}
+            }
+            symlink(&program, &link).with_context(|| format!("can't make {shown}"))?;
+            println!("{shown}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,53 @@
+//! `lcp` and its subcommands.
+
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+mod describe;
+mod element;
+pub mod file;
+mod hash_text;
+mod links;
+mod list;
+mod mlehash;
+mod number;
+mod policy;
+
+/// Launch control policies of Intel TXT: make, show, sign and check them.
+///
+/// Called by the name of one of tboot's tools (see `lcp links`), it takes that tool's options.
+#[derive(FromArgs)]
+struct Lcp {
+    #[argh(subcommand)]
+    command: Command,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    MleHash(mlehash::MleHash),
+    Element(element::ElementCommand),
+    List(list::ListCommand),
+    Policy(policy::PolicyCommand),
+    Links(links::Links),
+}
+
+/// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
+pub fn run() -> ExitCode {
+    let lcp: Lcp = argh::from_env();
+    let result = match lcp.command {
+        Command::MleHash(command) => command.run(),
+        Command::Element(command) => command.run(),
+        Command::List(command) => command.run(),
+        Command::Policy(command) => command.run(),
+        Command::Links(command) => command.run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lcp: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `lcp policy`: make, show and check policies.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use argh::FromArgs;
+use lcp::{
+    check::{self, Report, Severity, Target},
+    hash::{Digest, HashAlg},
+    mlehash::Mle,
+    policy::{Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask},
+};
+use serde_json::{Value, json};
+
+use super::{describe, file, list, number};
+
+/// Make, show and check policies and their data files.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "policy")]
+pub struct PolicyCommand {
+    #[argh(subcommand)]
+    command: Command,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    Create(Create),
+    Show(Show),
+    Verify(Verify),
+}
+
+/// Make a policy for TPM NV, and the data file of its lists.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "create")]
+struct Create {
+    /// version: 3.0, 3.1, 3.2 (TPM 2.0; default 3.2) or 2.0 to 2.4 (TPM 1.2)
+    #[argh(option, default = "String::from(\"3.2\")")]
+    version: String,
+    /// file to write the policy to
+    #[argh(option)]
+    out: PathBuf,
+    /// file to write the lists to; with lists only
+    #[argh(option)]
+    data: Option<PathBuf>,
+    /// accept any MLE on any platform, without lists
+    #[argh(switch)]
+    any: bool,
+    /// hash algorithm (default sha256; TPM 1.2 has sha1)
+    #[argh(option)]
+    alg: Option<HashAlg>,
+    /// further hash algorithms that elements may use; may be repeated
+    #[argh(option)]
+    hash_alg: Vec<HashAlg>,
+    /// signature that lists may have: rsa-2048-sha1, rsa-2048-sha256, rsa-3072-sha256,
+    /// rsa-3072-sha384, ecdsa-p256, ecdsa-p384, sm2; may be repeated
+    #[argh(option)]
+    sign: Vec<String>,
+    /// lowest SINIT version (default 0)
+    #[argh(option, default = "0", from_str_fn(number::u8))]
+    minver: u8,
+    /// highest lowest SINIT version of the platform supplier's policy (default 255)
+    #[argh(option, default = "255", from_str_fn(number::u8))]
+    max_minver: u8,
+    /// lowest revocation counters of the lists, separated by commas (default 0)
+    #[argh(option, default = "[0; 8]", from_str_fn(number::counters))]
+    counters: [u16; 8],
+    /// control bits (default 0)
+    #[argh(option, default = "0", from_str_fn(number::u32))]
+    control: u32,
+    /// list files
+    #[argh(positional)]
+    lists: Vec<PathBuf>,
+}
+
+/// Show a policy, a data file, or both.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "show")]
+struct Show {
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+    /// policy or data files
+    #[argh(positional)]
+    files: Vec<PathBuf>,
+}
+
+/// Would SINIT accept this data file under this policy? Exit 1 when not.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "verify")]
+struct Verify {
+    /// the policy's file
+    #[argh(option)]
+    policy: PathBuf,
+    /// the data file
+    #[argh(option)]
+    data: Option<PathBuf>,
+    /// tboot.gz: which list and element allow it?
+    #[argh(option)]
+    tboot: Option<PathBuf>,
+    /// tboot's command line (default: none)
+    #[argh(option, default = "String::new()")]
+    cmdline: String,
+    /// the MLE's hash as ALG:HEX, instead of --tboot; may be repeated
+    #[argh(option)]
+    mle_hash: Vec<String>,
+    /// version of the SINIT module
+    #[argh(option, from_str_fn(number::u8))]
+    sinit_version: Option<u8>,
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl PolicyCommand {
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Create(command) => command.run(),
+            Command::Show(command) => command.run(),
+            Command::Verify(command) => command.run(),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<ExitCode> {
+        let data = self.lists()?;
+        let policy = self.policy(data.as_ref())?;
+        let report = check::check(&policy, data.as_ref(), &Target::default())?;
+        for finding in &report.findings {
+            match finding.severity {
+                Severity::Refused => bail!("SINIT would refuse this policy: {}", finding.text),
+                Severity::Warning => eprintln!("lcp: {finding}"),
+                Severity::Condition => {}
+            }
+        }
+        if let (Some(data), Some(path)) = (&data, &self.data) {
+            file::replace(path, &data.to_bytes()?)?;
+        }
+        file::replace(&self.out, &policy.to_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn lists(&self) -> Result<Option<PolicyData>> {
+        match (self.any, self.lists.is_empty(), &self.data) {
+            (true, true, None) => Ok(None),
+            (true, ..) => bail!("--any accepts everything: it takes neither lists nor --data"),
+            (false, true, _) => bail!("no list: give list files, or --any"),
+            (false, false, None) => bail!("--data is needed: the lists are written there"),
+            (false, false, Some(_)) => {
+                let lists = self
+                    .lists
+                    .iter()
+                    .map(|path| list::read(path))
+                    .collect::<Result<_>>()?;
+                Ok(Some(PolicyData::new(lists)?))
+            }
+        }
+    }
+
+    fn policy(&self, data: Option<&PolicyData>) -> Result<Policy> {
+        let policy_type = if self.any {
+            PolicyType::Any
+        } else {
+            PolicyType::List
+        };
+        let hash = |alg| match data {
+            Some(data) => data.hash(alg),
+            None => Ok(Digest::zero(alg)),
+        };
+        if let Some(minor) = self.version.strip_prefix("2.") {
+            let minor = number::u8(minor).map_err(anyhow::Error::msg)?;
+            if self.alg.is_some_and(|alg| alg != HashAlg::Sha1) || !self.hash_alg.is_empty() {
+                bail!("a policy for TPM 1.2 has sha1 only");
+            }
+            let mut policy = Policy12::new(minor, policy_type, hash(HashAlg::Sha1)?)?;
+            policy.sinit_min_version = self.minver;
+            policy.max_sinit_min_version = self.max_minver;
+            policy.data_revocation_counters = self.counters;
+            policy.control = self.control;
+            return Ok(Policy::Tpm12(policy));
+        }
+        let version = match self.version.as_str() {
+            "3.0" => PolicyVersion20::V3_0,
+            "3.1" => PolicyVersion20::V3_1,
+            "3.2" => PolicyVersion20::V3_2,
+            other => bail!("{other:?} is no policy version: 3.0, 3.1, 3.2, or 2.0 to 2.4"),
+        };
+        let mut mask = SignMask::default();
+        for name in &self.sign {
+            let bit = SignMask::named(name)
+                .with_context(|| format!("--sign {name}: see lcp policy create --help"))?;
+            mask.0 |= bit.0;
+        }
+        let alg = self.alg.unwrap_or(HashAlg::Sha256);
+        let mut policy = Policy20::new(version, policy_type, hash(alg)?, mask);
+        for alg in &self.hash_alg {
+            policy.hash_mask |= alg.mask();
+        }
+        policy.sinit_min_version = self.minver;
+        policy.max_sinit_min_version = self.max_minver;
+        policy.data_revocation_counters = self.counters;
+        policy.control = self.control;
+        Ok(Policy::Tpm20(policy))
+    }
+}
+
+impl Show {
+    fn run(self) -> Result<ExitCode> {
+        if self.files.is_empty() {
+            bail!("no file: give a policy, a data file, or both");
+        }
+        for path in &self.files {
+            let bytes = file::read(path)?;
+            let shown = || path.display().to_string();
+            let value = if bytes.starts_with(&lcp::policy::DATA_SIGNATURE) {
+                describe::data(&PolicyData::parse(&bytes).with_context(shown)?)
+            } else {
+                describe::policy(&Policy::parse(&bytes).with_context(shown)?)
+            };
+            describe::print(&value, self.json);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Verify {
+    fn run(self) -> Result<ExitCode> {
+        let shown = |path: &PathBuf| path.display().to_string();
+        let policy =
+            Policy::parse(&file::read(&self.policy)?).with_context(|| shown(&self.policy))?;
+        let data = match &self.data {
+            Some(path) => Some(PolicyData::parse(&file::read(path)?).with_context(|| shown(path))?),
+            None => None,
+        };
+        let target = Target {
+            mle_hashes: self.mle_hashes()?,
+            sinit_version: self.sinit_version,
+        };
+        let report = check::check(&policy, data.as_ref(), &target)?;
+        print_report(&report, self.json);
+        Ok(if report.accepted() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    /// The MLE's hash in every algorithm: of --tboot, or as given.
+    fn mle_hashes(&self) -> Result<Vec<Digest>> {
+        let mut hashes = Vec::new();
+        for text in &self.mle_hash {
+            let (alg, hex) = text
+                .split_once(':')
+                .with_context(|| format!("--mle-hash {text}: ALG:HEX"))?;
+            hashes.push(Digest::from_hex(alg.parse()?, hex)?);
+        }
+        if let Some(path) = &self.tboot {
+            let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+            let mle = Mle::parse(&bytes).with_context(|| path.display().to_string())?;
+            for alg in HashAlg::ALL {
+                hashes.push(mle.hash(alg, self.cmdline.as_bytes())?);
+            }
+        }
+        Ok(hashes)
+    }
+}
+
+fn print_report(report: &Report, as_json: bool) {
+    if !as_json {
+        for finding in &report.findings {
+            println!("{finding}");
+        }
+        if let Some(place) = &report.allowed_by {
+            let check::Match {
+                list,
+                element,
+                hash,
+            } = place;
+            println!("the MLE is allowed by list {list}, element {element}, hash {hash}");
+        }
+        println!(
+            "{}",
+            if report.accepted() {
+                "accepted"
+            } else {
+                "refused"
+            }
+        );
+        return;
+    }
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            let severity = format!("{:?}", finding.severity).to_lowercase();
+            json!({ "severity": severity, "list": finding.list, "text": finding.text })
+        })
+        .collect();
+    let allowed = report
+        .allowed_by
+        .as_ref()
+        .map(|place| json!({ "list": place.list, "element": place.element, "hash": place.hash }));
+    let document =
+        json!({ "accepted": report.accepted(), "findings": findings, "allowed_by": allowed });
+    println!("{document:#}");
+}

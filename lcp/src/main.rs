@@ -1,0 +1,19 @@
+//! The `lcp` command, and the command lines of the original tools when called by their names.
+
+use std::{path::Path, process::ExitCode};
+
+mod command;
+mod original;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let called_as = arguments.next().unwrap_or_default();
+    let name = Path::new(&called_as)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("lcp");
+    if let Some(tool) = original::Tool::named(name) {
+        return original::run(tool, name, arguments.collect());
+    }
+    command::run()
+}

@@ -1,0 +1,359 @@
+//! lcp2_crtpol: makes and shows policies.
+
+use lcp::{
+    hash::{Digest, HashAlg},
+    list::{ListVersion, PolicyList},
+    policy::{
+        DATA_SIGNATURE, MAX_LISTS, Policy, Policy12, Policy20, PolicyData, PolicyType,
+        PolicyVersion20, SignMask,
+    },
+    sign,
+};
+
+use super::{
+    Outcome,
+    getopt::{self, Opt, Step, flag, with},
+    read, show, strtoul, write,
+};
+
+const OPTIONS: [Opt; 18] = [
+    flag("help", 'H'),
+    flag("create", 'C'),
+    flag("show", 'S'),
+    flag("version", 'V'),
+    with("alg", 'a'),
+    with("type", 't'),
+    with("minver", 'm'),
+    with("max_sinit_min", 'n'),
+    with("rev", 'r'),
+    with("ctrl", 'c'),
+    with("pol", 'p'),
+    with("data", 'd'),
+    flag("brief", 'b'),
+    with("mask", 'k'),
+    with("auxalg", 'x'),
+    with("sign", 's'),
+    with("polver", 'e'),
+    flag("verbose", 'v'),
+];
+
+const HELP: &str = "\
+Usage: lcp2_crtpol COMMAND [OPTION]... [FILE]...
+--create         make a policy, and the data file of its lists
+    --type any|list     what it asks for
+    --pol FILE          policy to write
+    --data FILE         data file to write, with type list
+    --polver V          2.0 to 2.4 (TPM 1.2), 3.0 (default), 3.1, 3.2 (TPM 2.0)
+    --alg ALG           sha1, sha256, sha384, sha512 or sm3; sha1 always for 2.x
+    --sign ALG          signatures that lists may have, or a number; repeatable; needed for 3.x
+    --mask ALG          hashes that elements may use, or a number; repeatable
+    --auxalg ALG        hashes of the AUX index; not for 3.2
+    --minver N          lowest SINIT version
+    --max_sinit_min N   highest lowest SINIT version (default 255)
+    --rev N,N...        up to 8 revocation counters
+    --ctrl N            control bits
+    FILE...             lists
+--show [--brief] POLICY [DATA]
+--help           print this
+--version        print the version of the tool that is re-created here
+--verbose        accepted, without effect
+--compat         cut numbers silently, as the original does
+";
+
+struct Request {
+    version: u16,
+    alg: Option<HashAlg>,
+    kind: Option<PolicyType>,
+    minver: u8,
+    max_minver: u8,
+    counters: [u16; 8],
+    control: u32,
+    policy: Option<String>,
+    data: Option<String>,
+    brief: bool,
+    mask: u16,
+    aux: u16,
+    sign: u32,
+    compat: bool,
+}
+
+/// Runs the tool.
+pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+    let mut request = Request {
+        version: 0x0300,
+        alg: None,
+        kind: None,
+        minver: 0,
+        max_minver: 0xff,
+        counters: [0; 8],
+        control: 0,
+        policy: None,
+        data: None,
+        brief: false,
+        mask: 0,
+        aux: 0,
+        sign: 0,
+        compat,
+    };
+    let mut command = None;
+    let (steps, operands) = getopt::parse(words, &OPTIONS);
+    for step in steps {
+        match step {
+            Step::Option(id @ ('H' | 'C' | 'S' | 'V'), _) => {
+                if command.replace(id).is_some() {
+                    return Err("only one command can be specified".to_owned());
+                }
+            }
+            Step::Option(id, value) => request.option(id, &value)?,
+            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+        }
+    }
+    match command {
+        None => Err("no command option was specified".to_owned()),
+        Some('H') => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some('V') => {
+            print!("lcp2_crtpol version: 1.1");
+            Ok(())
+        }
+        Some('S') => show_files(&operands, request.brief),
+        Some(_) => request.create(&operands),
+    }
+}
+
+impl Request {
+    fn option(&mut self, id: char, value: &str) -> Outcome {
+        let compat = self.compat;
+        let byte = |option: &str| {
+            strtoul::number(option, value, 0, 8, compat).map(|number| number.to_le_bytes()[0])
+        };
+        let path = || Some(value.to_owned()).filter(|path| !path.is_empty());
+        match id {
+            // An unknown name is refused when the policy needs one.
+            'a' => self.alg = value.parse().ok(),
+            't' => {
+                self.kind = Some(match value {
+                    "any" => PolicyType::Any,
+                    "list" => PolicyType::List,
+                    _ => return Err("unsupported policy type: any or list".to_owned()),
+                });
+            }
+            'm' => self.minver = byte("--minver")?,
+            'n' => self.max_minver = byte("--max_sinit_min")?,
+            'r' => self.counters = self.revocation_counters(value)?,
+            'c' => self.control = strtoul::number("--ctrl", value, 0, 32, compat)?,
+            'p' => self.policy = path(),
+            'd' => self.data = path(),
+            'b' => self.brief = true,
+            'k' => {
+                self.mask |= self.hash_mask("--mask", value)?;
+                if self.mask == 0 {
+                    return Err("LCP hash alg not supported".to_owned());
+                }
+            }
+            // Version 3.2 has no such field; the original ignores the option behind --polver 3.2.
+            'x' if self.version == 0x0302 => {}
+            'x' => {
+                self.aux = self.hash_mask("--auxalg", value)?;
+                if self.aux == 0 {
+                    return Err("AUX hash alg not supported".to_owned());
+                }
+            }
+            's' if self.version < 0x0300 => {}
+            's' => {
+                self.sign |= match SignMask::named(value) {
+                    Some(mask) => mask.0,
+                    None => strtoul::number("--sign", value, 0, 32, compat)?,
+                };
+                if self.sign == 0 {
+                    return Err("signing alg not supported".to_owned());
+                }
+            }
+            'e' => self.version = version(value).ok_or("invalid policy version")?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn hash_mask(&self, option: &str, value: &str) -> Result<u16, String> {
+        match value.parse::<HashAlg>() {
+            Ok(alg) => Ok(alg.mask()),
+            Err(_) => {
+                let number = strtoul::number(option, value, 0, 16, self.compat)?;
+                Ok(u16::try_from(number).unwrap_or(u16::MAX))
+            }
+        }
+    }
+
+    fn revocation_counters(&self, value: &str) -> Result<[u16; 8], String> {
+        let mut counters = self.counters;
+        let given: Vec<&str> = value.split(',').collect();
+        if given.len() > counters.len() && !self.compat {
+            return Err(format!("--rev: {} counters, a policy has 8", given.len()));
+        }
+        for (counter, text) in counters.iter_mut().zip(given) {
+            let number = strtoul::number("--rev", text, 0, 16, self.compat)?;
+            *counter = u16::try_from(number).unwrap_or(u16::MAX);
+        }
+        Ok(counters)
+    }
+
+    fn create(&self, files: &[String]) -> Outcome {
+        let tpm20 = self.version >= 0x0300;
+        if tpm20 && self.alg.is_none() {
+            return Err("alg not supported or not specified".to_owned());
+        }
+        if tpm20 && self.sign == 0 {
+            return Err("LCPv3 signing alg mask not supported or not specified".to_owned());
+        }
+        let kind = self.kind.ok_or("no type specified")?;
+        let out = self.policy.as_deref().ok_or("no policy file specified")?;
+        let data = match kind {
+            PolicyType::Any => None,
+            PolicyType::List => {
+                let path = self.data.as_deref();
+                let path = path.ok_or("list type but no policy data file specified")?;
+                Some((path, self.lists(files)?))
+            }
+        };
+        let alg = if tpm20 {
+            self.alg.unwrap_or(HashAlg::Sha256)
+        } else {
+            HashAlg::Sha1
+        };
+        let hash = match &data {
+            Some((_, data)) => data.hash(alg).map_err(|error| error.to_string())?,
+            None => Digest::zero(alg),
+        };
+        write(out, &self.policy_bytes(kind, hash)?)?;
+        if let Some((path, data)) = &data {
+            write(path, &data.to_bytes().map_err(|error| error.to_string())?)?;
+        }
+        Ok(())
+    }
+
+    fn lists(&self, files: &[String]) -> Result<PolicyData, String> {
+        if files.is_empty() {
+            return Err("list type but no policy lists specified".to_owned());
+        }
+        // The original drops the ninth list and those behind it silently.
+        let files = if self.compat {
+            files.get(..MAX_LISTS).unwrap_or(files)
+        } else {
+            files
+        };
+        let mut lists: Vec<PolicyList> = Vec::new();
+        for path in files {
+            let list =
+                PolicyList::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))?;
+            if lists
+                .first()
+                .is_some_and(|first| first.version() != list.version())
+            {
+                return Err("mixing list versions is not supported".to_owned());
+            }
+            match sign::verify(&list) {
+                Err(sign::SignError::Unsigned) if list.version() == ListVersion::V3_0 => {
+                    println!("Verify TPM2.0 Policy List 2.1 success");
+                }
+                Ok(_) | Err(sign::SignError::Unsigned) => {}
+                Err(error) => return Err(format!("{path}: {error}")),
+            }
+            lists.push(list);
+        }
+        PolicyData::new(lists).map_err(|error| error.to_string())
+    }
+
+    fn policy_bytes(&self, kind: PolicyType, hash: Digest) -> Result<Vec<u8>, String> {
+        let [minor, _] = self.version.to_le_bytes();
+        let policy20 = PolicyVersion20::ALL
+            .into_iter()
+            .find(|v| v.number() == self.version);
+        let Some(version) = policy20 else {
+            let mut policy = Policy12::new(minor, kind, hash).map_err(|error| error.to_string())?;
+            policy.sinit_min_version = self.minver;
+            policy.max_sinit_min_version = self.max_minver;
+            policy.data_revocation_counters = self.counters;
+            policy.control = self.control;
+            return Ok(Policy::Tpm12(policy).to_bytes());
+        };
+        let mut policy = Policy20::new(version, kind, hash, SignMask(self.sign));
+        policy.sinit_min_version = self.minver;
+        policy.max_sinit_min_version = self.max_minver;
+        policy.data_revocation_counters = self.counters;
+        policy.control = self.control;
+        if self.mask != 0 {
+            policy.hash_mask = self.mask;
+        }
+        if self.aux != 0 {
+            policy.aux_hash_mask = self.aux;
+        }
+        Ok(Policy::Tpm20(policy).to_bytes())
+    }
+}
+
+fn version(text: &str) -> Option<u16> {
+    const VERSIONS: [(&str, u16); 8] = [
+        ("2.0", 0x0200),
+        ("2.1", 0x0201),
+        ("2.2", 0x0202),
+        ("2.3", 0x0203),
+        ("2.4", 0x0204),
+        ("3.0", 0x0300),
+        ("3.1", 0x0301),
+        ("3.2", 0x0302),
+    ];
+    VERSIONS
+        .into_iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, number)| number)
+}
+
+/// Shows a policy, and a data file against it; both in either order.
+fn show_files(files: &[String], brief: bool) -> Outcome {
+    let (first, second) = match files {
+        [] => return Err("no policy or policy data file specified".to_owned()),
+        [one] => (one, None),
+        [one, two] => (one, Some(two)),
+        _ => return Err("too many files specified".to_owned()),
+    };
+    let first_bytes = read(first)?;
+    let data_first = first_bytes.starts_with(&DATA_SIGNATURE);
+    let second_bytes = second.map(|path| read(path)).transpose()?;
+    let (policy, data) = match (second, second_bytes) {
+        (Some(path), Some(bytes)) if data_first => ((path, bytes), Some((first, first_bytes))),
+        (Some(path), Some(bytes)) => ((first, first_bytes), Some((path, bytes))),
+        _ if data_first => {
+            return Err(format!("{first} is a data file: give its policy as well"));
+        }
+        _ => ((first, first_bytes), None),
+    };
+    let (path, bytes) = policy;
+    println!("policy file: {path}");
+    let policy = Policy::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    print!("{}", show::policy("    ", &policy));
+    let Some((path, bytes)) = data else {
+        return Ok(());
+    };
+    println!("\npolicy data file: {path}");
+    let data = PolicyData::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    for list in data.lists() {
+        if list.version() == ListVersion::V3_0 && list.signature().is_none() {
+            println!("Verify TPM2.0 Policy List 2.1 success");
+        }
+    }
+    print!("{}", show::data("    ", &data, brief));
+    if policy.policy_type() == PolicyType::Any {
+        return Err("the policy is of type any: it doesn't use the data file".to_owned());
+    }
+    let hash = data
+        .hash(policy.policy_hash().alg())
+        .map_err(|error| error.to_string())?;
+    if &hash != policy.policy_hash() {
+        return Err("policy data hash does not match policy hash".to_owned());
+    }
+    println!("\npolicy data hash matches policy hash");
+    Ok(())
+}

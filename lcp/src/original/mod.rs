@@ -1,0 +1,105 @@
+//! The command lines of tboot's own tools (lcptools-v2 of tboot 1.10), called by their names.
+//!
+//! Options, files, standard output and exit codes are theirs; what they get wrong is done right
+//! here, with a note on standard error, unless `--compat` asks for their bytes. The differences are
+//! listed in docs/man/lcp-compat.7.
+
+use std::{ffi::OsString, process::ExitCode};
+
+mod crtpol;
+mod crtpolelt;
+mod crtpollist;
+mod getopt;
+mod hash_file;
+mod mlehash;
+mod pconf_file;
+mod show;
+mod show_signature;
+mod strtoul;
+
+/// One of the original tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// lcp2_mlehash.
+    MleHash,
+    /// lcp2_crtpolelt.
+    CrtPolElt,
+    /// lcp2_crtpollist.
+    CrtPolList,
+    /// lcp2_crtpol.
+    CrtPol,
+}
+
+impl Tool {
+    /// Names of the tools.
+    pub const NAMES: [(&'static str, Tool); 4] = [
+        ("lcp2_mlehash", Tool::MleHash),
+        ("lcp2_crtpolelt", Tool::CrtPolElt),
+        ("lcp2_crtpollist", Tool::CrtPolList),
+        ("lcp2_crtpol", Tool::CrtPol),
+    ];
+
+    /// The tool of a name.
+    pub fn named(name: &str) -> Option<Tool> {
+        Self::NAMES
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, tool)| tool)
+    }
+}
+
+/// What a tool ends with: nothing, or a sentence for standard error (exit code 1).
+type Outcome = Result<(), String>;
+
+/// The exact word that asks for the original's bytes where it is wrong.
+const COMPAT: &str = "--compat";
+
+/// Runs a tool.
+pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
+    let mut words = Vec::new();
+    let mut compat = false;
+    for argument in arguments {
+        match argument.into_string() {
+            Ok(word) if word == COMPAT => compat = true,
+            Ok(word) => words.push(word),
+            Err(word) => {
+                eprintln!("{name}: {} is no UTF-8 text", word.display());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let outcome = match tool {
+        Tool::MleHash => mlehash::run(name, &words, compat),
+        Tool::CrtPolElt => crtpolelt::run(name, &words, compat),
+        Tool::CrtPolList => crtpollist::run(name, &words),
+        Tool::CrtPol => crtpol::run(name, &words, compat),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("Error: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads a file; an empty one is refused, as the originals do.
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    let bytes = crate::command::file::read(std::path::Path::new(path))
+        .map_err(|error| format!("{error:#}"))?;
+    if bytes.is_empty() {
+        return Err(format!("{path} is empty"));
+    }
+    Ok(bytes)
+}
+
+/// Replaces a file.
+fn write(path: &str, bytes: &[u8]) -> Outcome {
+    crate::command::file::replace(std::path::Path::new(path), bytes)
+        .map_err(|error| format!("{error:#}"))
+}
+
+/// A note about a difference to the original.
+fn note(name: &str, text: &str) {
+    eprintln!("{name}: note: {text}");
+}

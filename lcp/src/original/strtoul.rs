@@ -1,0 +1,102 @@
+//! Numbers as the originals read them with `strtoul`, and the same numbers checked.
+
+/// What C's `strtoul` makes of a text, and how many bytes it used: blanks, a sign, a prefix,
+/// digits; anything behind them is ignored, no digits are 0.
+pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
+    let bytes = text.as_bytes();
+    let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
+    let mut index = 0;
+    while at(index).is_ascii_whitespace() || at(index) == 0x0b {
+        index += 1;
+    }
+    let negative = at(index) == b'-';
+    if matches!(at(index), b'+' | b'-') {
+        index += 1;
+    }
+    let digit = |byte: u8, base: u32| char::from(byte).to_digit(base);
+    let prefixed = at(index) == b'0'
+        && matches!(at(index + 1), b'x' | b'X')
+        && digit(at(index + 2), 16).is_some();
+    let base = match base {
+        0 if prefixed => 16,
+        0 if at(index) == b'0' => 8,
+        0 => 10,
+        base => base,
+    };
+    if base == 16 && prefixed {
+        index += 2;
+    }
+    let begin = index;
+    let (mut number, mut overflow) = (0u64, false);
+    while let Some(value) = digit(at(index), base) {
+        let next = number
+            .checked_mul(base.into())
+            .and_then(|n| n.checked_add(value.into()));
+        overflow |= next.is_none();
+        number = next.unwrap_or(u64::MAX);
+        index += 1;
+    }
+    if index == begin {
+        return (0, 0);
+    }
+    if overflow {
+        return (u64::MAX, index);
+    }
+    (
+        if negative {
+            number.wrapping_neg()
+        } else {
+            number
+        },
+        index,
+    )
+}
+
+/// A number of an option: the original's, when it is one and fits into `bits`. With `compat` it is
+/// cut silently, as the original does.
+pub fn number(option: &str, text: &str, base: u32, bits: u32, compat: bool) -> Result<u32, String> {
+    let (value, used) = strtoul(text, base);
+    let mask = u64::MAX >> (64 - bits.clamp(1, 32));
+    let cut = value & mask;
+    let fits = used == text.len() && cut == value && !text.contains('-');
+    if fits || compat {
+        // At most 32 bits are left.
+        return Ok(u32::try_from(cut).unwrap_or(u32::MAX));
+    }
+    Err(format!(
+        "{option} {text}: expected a number of at most {bits} bits (--compat takes what the original would make of it)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_mean_what_c_makes_of_them() {
+        for (text, base, expected) in [
+            ("17", 0, (17, 2)),
+            ("0x1f", 0, (31, 4)),
+            ("010", 0, (8, 3)),
+            ("  12 x", 0, (12, 4)),
+            ("-1", 0, (u64::MAX, 2)),
+            ("junk", 0, (0, 0)),
+            ("0xg", 16, (0, 1)),
+            ("aa bb", 16, (0xaa, 2)),
+            ("99999999999999999999", 10, (u64::MAX, 20)),
+        ] {
+            assert_eq!(strtoul(text, base), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_need_compat() {
+        assert_eq!(number("--minver", "0x1f", 0, 8, false), Ok(31));
+        for text in ["300", "-1", "junk", "1x", ""] {
+            assert!(number("--minver", text, 0, 8, false).is_err(), "{text}");
+        }
+        assert_eq!(number("--minver", "300", 0, 8, true), Ok(0x2c));
+        assert_eq!(number("--rev", "-1", 0, 16, true), Ok(0xffff));
+        assert_eq!(number("--ctrl", "0xffffffff", 0, 32, false), Ok(u32::MAX));
+    }
+}
