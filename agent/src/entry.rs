@@ -9,7 +9,10 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     match words.as_slice() {
-        [boot::resident::NAME, "host"] => fail(&boot::resident::serve()),
+        [boot::resident::NAME, "host"] => match boot::serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(sentence) => fail(&sentence),
+        },
         _ if std::process::id() == 1 => boot::run(arguments),
         [_, "--check-config", file] => match check_config(Path::new(file)) {
             Ok(()) => ExitCode::SUCCESS,

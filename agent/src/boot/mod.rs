@@ -8,6 +8,7 @@ pub mod device;
 pub mod discover;
 pub mod failure;
 pub mod glob;
+mod kernel_log;
 pub mod modules;
 pub mod mounts;
 pub mod partition;
@@ -19,12 +20,15 @@ pub mod report;
 pub mod resident;
 mod resident_syscalls;
 pub mod root;
+mod serve;
 pub mod settings;
 pub mod superblock;
 pub mod swap;
 mod swap_syscall;
 pub mod uevent;
 mod volume;
+
+pub use serve::serve;
 
 use std::{convert::Infallible, ffi::OsString, path::Path};
 
@@ -115,7 +119,10 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     }
 
     let options = &settings.root;
-    let kind = root::mount_root(&unlocked.mapping, |spec| container.is(spec), options).map_err(Failure::of("root"))?;
+    let kind = root::recognise(&unlocked.mapping, |spec| container.is(spec), options).map_err(Failure::of("root"))?;
+    // Not every file system's driver is loaded at the start: an image may know several.
+    loader.load_for(&format!("fs-{kind}")).map_err(Failure::of("root"))?;
+    root::mount_root(&unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of("root"))?;
     boot.progress.done("root", &format!("root mounted ({kind})"));
 

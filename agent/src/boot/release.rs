@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The TPM with the kernel's resource manager, so that nobody's objects collide.
-const TCTI: &str = "device:/dev/tpmrm0";
+pub(super) const TCTI: &str = "device:/dev/tpmrm0";
 
 /// The TPM's answer, and the proof that it will give no other.
 pub(super) struct Released {

@@ -117,23 +117,3 @@ pub fn detach_from_console() -> Result<(), ResidentError> {
     }
     Ok(())
 }
-
-/// The resident process: takes its secret, hardens itself, and serves until the machine stops.
-/// Returns only why it could not.
-pub fn serve() -> String {
-    let attempt = || -> Result<std::convert::Infallible, String> {
-        let secret = take_secret().map_err(|error| error.to_string())?;
-        detach_from_console().map_err(|error| error.to_string())?;
-        harden().map_err(|error| error.to_string())?;
-        drop(secret);
-        Err("the host is not linked in yet".into())
-    };
-    match attempt() {
-        Ok(never) => match never {},
-        Err(sentence) => {
-            // Standard error is /dev/null by now: the kernel log is where a person looks.
-            drop(std::fs::write("/dev/kmsg", format!("<3>taoboot: the Tao host stops: {sentence}\n")));
-            sentence
-        }
-    }
-}

@@ -72,12 +72,12 @@ pub enum RootError {
     },
 }
 
-/// Mounts the opened volume on [`SYSROOT`].
+/// The type of the file system to mount as root, after a check that it is the one asked for.
 ///
-/// `container` is the device that holds the LUKS volume. `root=` may name the mapping, the
-/// file system in it, or the container; anything else is refused, because a plain disk with
-/// the right UUID would otherwise be booted in the owner's name.
-pub fn mount_root(
+/// `container_is` tells whether a name means the device that holds the LUKS volume. `root=`
+/// may name the mapping, the file system in it, or that device; anything else is refused,
+/// because a plain disk with the right UUID would otherwise be booted in the owner's name.
+pub fn recognise(
     mapping: &Path,
     container_is: impl Fn(&DeviceSpec) -> bool,
     options: &RootOptions,
@@ -91,16 +91,22 @@ pub fn mount_root(
     {
         return Err(RootError::Elsewhere { spec: spec.clone(), volume, found: describe(content.as_ref()) });
     }
-    let kind = match (&options.kind, &content) {
-        (Some(kind), _) => kind.clone(),
-        (None, Some(content)) if content.is_file_system() => content.kind.into(),
-        _ => return Err(RootError::NotAFileSystem { volume, found: describe(content.as_ref()) }),
-    };
+    match (&options.kind, &content) {
+        (Some(kind), _) => Ok(kind.clone()),
+        (None, Some(content)) if content.is_file_system() => Ok(content.kind.into()),
+        _ => Err(RootError::NotAFileSystem { volume, found: describe(content.as_ref()) }),
+    }
+}
+
+/// Mounts the opened volume on [`SYSROOT`].
+pub fn mount_root(mapping: &Path, kind: &str, options: &RootOptions) -> Result<(), RootError> {
     let (flags, data) = split_options(options.flags.as_deref().unwrap_or_default(), options.read_only);
-    mount(Some(mapping), SYSROOT, Some(kind.as_str()), flags, Some(data.as_str())).map_err(|source| {
-        RootError::Mount { volume, kind: kind.clone(), options: data.clone(), source }
-    })?;
-    Ok(kind)
+    mount(Some(mapping), SYSROOT, Some(kind), flags, Some(data.as_str())).map_err(|source| RootError::Mount {
+        volume: mapping.display().to_string(),
+        kind: kind.into(),
+        options: data.clone(),
+        source,
+    })
 }
 
 fn names_mapping(spec: &DeviceSpec, mapping: &Path, content: Option<&Content>) -> bool {
