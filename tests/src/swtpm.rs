@@ -22,6 +22,9 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// TPM2_Shutdown(TPM_SU_CLEAR): writes the state out (TPM 2.0 Library, Part 3, 9.4).
 const TPM2_SHUTDOWN_CLEAR: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x45, 0, 0];
 
+/// TPM2_GetRandom of one byte: the least that one can ask (Part 3, 16.1).
+const TPM2_GET_RANDOM_1: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 1];
+
 /// A running swtpm; killed when dropped.
 #[derive(Debug)]
 pub struct Swtpm {
@@ -112,8 +115,9 @@ impl HostTpm {
                 ],
                 Stdio::null(),
             )?;
-            // Somebody else may have taken a port since it was found free: try others.
-            if wait_for_port(&mut swtpm, port + 1)? {
+            // Somebody else may have taken a port since it was found free: try others. And
+            // swtpm listens before it looks whether it can have its state.
+            if wait_for_port(&mut swtpm, port + 1)? && answers(port) {
                 return Ok(Self {
                     swtpm: Some(swtpm),
                     port,
@@ -162,6 +166,19 @@ impl Drop for HostTpm {
     }
 }
 
+/// Does the TPM on `port` answer a command?
+fn answers(port: u16) -> bool {
+    let ask = || -> std::io::Result<[u8; 10]> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(START_PATIENCE))?;
+        stream.write_all(&TPM2_GET_RANDOM_1)?;
+        let mut response = [0; 10];
+        stream.read_exact(&mut response)?;
+        Ok(response)
+    };
+    ask().is_ok_and(|response| response.get(6..) == Some(&[0, 0, 0, 0]))
+}
+
 /// A port that is free together with the next one: the TCTI wants the pair.
 fn two_free_ports() -> Result<u16> {
     for _ in 0..64 {
@@ -190,4 +207,20 @@ fn wait_for_port(swtpm: &mut Swtpm, port: u16) -> Result<bool> {
         std::thread::sleep(Duration::from_millis(20));
     }
     bail!("swtpm did not listen on port {port} within {START_PATIENCE:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_users_of_one_state_are_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("tpm");
+        let first = HostTpm::start(&state).unwrap();
+        let error = HostTpm::start(&state).unwrap_err();
+        assert!(error.to_string().contains("swtpm"), "{error}");
+        first.stop().unwrap();
+        HostTpm::start(&state).unwrap().stop().unwrap();
+    }
 }
