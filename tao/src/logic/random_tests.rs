@@ -18,13 +18,22 @@ fn the_deepest_value_is_read_on_a_small_stack() {
     let form: Form = (0..depth).fold(Form::Const(true), |form, _| Form::Not(Box::new(form)));
     let key = Keyword::new("key").unwrap();
     let term = (0..depth).fold(Term::Int(0), |id, _| {
-        Term::from(Prin { kind: key.clone(), id, ext: SubPrin::default() })
+        Term::from(Prin {
+            kind: key.clone(),
+            id,
+            ext: SubPrin::default(),
+        })
     });
     let read = move || {
         assert_eq!(Form::decode(&form.encode()), Ok(form));
         assert_eq!(Term::decode(&term.encode()), Ok(term));
     };
-    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(read).unwrap().join().unwrap();
+    std::thread::Builder::new()
+        .stack_size(SMALL_STACK)
+        .spawn(read)
+        .unwrap()
+        .join()
+        .unwrap();
 }
 
 fn ident() -> impl Strategy<Value = Ident> {
