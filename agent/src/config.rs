@@ -40,8 +40,12 @@ impl std::str::FromStr for OnFailure {
             "reboot" => Ok(OnFailure::Reboot),
             "poweroff" => Ok(OnFailure::Poweroff),
             "prompt" => Ok(OnFailure::Prompt),
-            "shell" => Err("there is no shell in a taoboot image: use reboot, poweroff or prompt".into()),
-            _ => Err(format!("{text:?} is not a failure policy: reboot, poweroff or prompt")),
+            "shell" => {
+                Err("there is no shell in a taoboot image: use reboot, poweroff or prompt".into())
+            }
+            _ => Err(format!(
+                "{text:?} is not a failure policy: reboot, poweroff or prompt"
+            )),
         }
     }
 }
@@ -138,7 +142,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// A name that /dev/mapper cannot have.
-    #[error("{origin}: volume name {name:?} is not usable below /dev/mapper: letters, digits, - _ . and at most 100 of them")]
+    #[error(
+        "{origin}: volume name {name:?} is not usable below /dev/mapper: letters, digits, - _ . and at most 100 of them"
+    )]
     MapperName {
         /// The file or `kernel command line`.
         origin: String,
@@ -146,7 +152,9 @@ pub enum ConfigError {
         name: String,
     },
     /// A swap device that is searched by what a random key destroys.
-    #[error("{origin}: swap device {spec} is searched by content, which is new at each boot: use PARTUUID= or /dev/...")]
+    #[error(
+        "{origin}: swap device {spec} is searched by content, which is new at each boot: use PARTUUID= or /dev/..."
+    )]
     SwapByContent {
         /// The file.
         origin: String,
@@ -183,11 +191,16 @@ pub fn check_mapper_name(name: &str, origin: &str) -> Result<(), ConfigError> {
         && name != "."
         && name != ".."
         && name != "control"
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if usable {
         Ok(())
     } else {
-        Err(ConfigError::MapperName { origin: origin.into(), name: name.into() })
+        Err(ConfigError::MapperName {
+            origin: origin.into(),
+            name: name.into(),
+        })
     }
 }
 
@@ -231,9 +244,13 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {
-        let error = Config::parse("failure_delay = 1\non_failur = \"reboot\"\n", "t.toml").unwrap_err();
+        let error =
+            Config::parse("failure_delay = 1\non_failur = \"reboot\"\n", "t.toml").unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("t.toml: line 2: unknown field `on_failur`"), "{text}");
+        assert!(
+            text.starts_with("t.toml: line 2: unknown field `on_failur`"),
+            "{text}"
+        );
         assert!(!text.contains('\n'));
     }
 

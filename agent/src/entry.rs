@@ -18,7 +18,9 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(&sentence),
         },
-        _ => fail(&"this is taoboot's /init: it runs as process 1 of an initramfs, or with --check-config FILE"),
+        _ => fail(
+            &"this is taoboot's /init: it runs as process 1 of an initramfs, or with --check-config FILE",
+        ),
     }
 }
 
@@ -29,6 +31,9 @@ fn fail(sentence: &dyn std::fmt::Display) -> ExitCode {
 
 /// The image builder calls this, so that a bad configuration is refused by the program that will read it.
 fn check_config(file: &Path) -> Result<(), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    Config::parse(&text, &file.display().to_string()).map(drop).map_err(|error| error.to_string())
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Config::parse(&text, &file.display().to_string())
+        .map(drop)
+        .map_err(|error| error.to_string())
 }

@@ -53,7 +53,8 @@ pub fn build_for_guest(prefix: &Path) -> Result<()> {
 
 fn build_packages(prefix: &Path, what: &[&str]) -> Result<()> {
     let root = workspace::root()?;
-    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let home = std::env::var("CARGO_HOME")
+        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
     // crt-static makes them static; the remaps keep this machine's paths out of the programs.
     let flags = format!(
@@ -62,7 +63,17 @@ fn build_packages(prefix: &Path, what: &[&str]) -> Result<()> {
     );
     let mut cargo = cargo(prefix)?;
     // With --target the flags do not reach build scripts and procedural macros, which must stay dynamic.
-    cargo.args(["build", "--locked", "--profile", "small", "--target", TARGET]).args(what).env("RUSTFLAGS", flags);
+    cargo
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            "small",
+            "--target",
+            TARGET,
+        ])
+        .args(what)
+        .env("RUSTFLAGS", flags);
     step::run(&format!("static programs ({})", what.join(" ")), &mut cargo)
 }
 

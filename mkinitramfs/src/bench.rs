@@ -26,9 +26,23 @@ impl Bench {
         agent::build(&prefix)?;
         agent::build_for_guest(&prefix)?;
         let mut cargo = agent::cargo(&prefix)?;
-        cargo.args(["run", "--quiet", "--locked", "--release", "-p", "tests", "--bin", "bench", "--"]);
-        cargo.args(["--runs", &self.runs.to_string()]).args(self.part);
-        cargo.env("TAOBOOT_ASSETS", workspace::assets()?).env("TAOBOOT_PROGRAMS", agent::folder()?);
+        cargo.args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--release",
+            "-p",
+            "tests",
+            "--bin",
+            "bench",
+            "--",
+        ]);
+        cargo
+            .args(["--runs", &self.runs.to_string()])
+            .args(self.part);
+        cargo
+            .env("TAOBOOT_ASSETS", workspace::assets()?)
+            .env("TAOBOOT_PROGRAMS", agent::folder()?);
         step::run_visibly("bench", &mut cargo)
     }
 }

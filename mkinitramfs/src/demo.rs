@@ -33,8 +33,12 @@ impl Demo {
         cargo.args(["build", "--locked", "-p", "tests", "--bin", "demo"]);
         step::run("the demo itself", &mut cargo)?;
         let mut cargo = agent::cargo(&prefix)?;
-        cargo.args(["run", "--quiet", "--locked", "-p", "tests", "--bin", "demo", "--"]);
-        cargo.env("TAOBOOT_ASSETS", workspace::assets()?).env("TAOBOOT_PROGRAMS", agent::folder()?);
+        cargo.args([
+            "run", "--quiet", "--locked", "-p", "tests", "--bin", "demo", "--",
+        ]);
+        cargo
+            .env("TAOBOOT_ASSETS", workspace::assets()?)
+            .env("TAOBOOT_PROGRAMS", agent::folder()?);
         if let Some(file) = &self.json {
             // The demo runs in the workspace's folder, not in the caller's.
             cargo.arg("--json").arg(std::path::absolute(file)?);

@@ -16,7 +16,10 @@ use crate::workspace;
 pub fn run(name: &str, command: &mut Command) -> Result<()> {
     let folder = workspace::logs()?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let file = format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let file = format!(
+        "{}.log",
+        name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+    );
     let path = folder.join(file);
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut child = command
@@ -39,14 +42,22 @@ pub fn run(name: &str, command: &mut Command) -> Result<()> {
     }
     let text = fs::read_to_string(&path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    let tail = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n");
-    bail!("{name} failed ({status}):\n{tail}\n(all of it: {})", path.display())
+    let tail = lines
+        .get(lines.len().saturating_sub(15)..)
+        .unwrap_or_default()
+        .join("\n");
+    bail!(
+        "{name} failed ({status}):\n{tail}\n(all of it: {})",
+        path.display()
+    )
 }
 
 /// Runs `command` with this terminal as its output.
 pub fn run_visibly(name: &str, command: &mut Command) -> Result<()> {
     eprintln!("• {name}");
-    let status = command.status().with_context(|| format!("{name}: cannot start {}", command.get_program().display()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{name}: cannot start {}", command.get_program().display()))?;
     if !status.success() {
         bail!("{name} failed ({status})");
     }
@@ -56,11 +67,19 @@ pub fn run_visibly(name: &str, command: &mut Command) -> Result<()> {
 /// What a program prints on standard output.
 pub fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
-        bail!("{program} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{program} failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{program} printed something that is not UTF-8"))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{program} printed something that is not UTF-8"))
 }
 
 /// A line that appears once something takes longer than a second.
@@ -72,7 +91,11 @@ struct ProgressLine<'a> {
 
 impl<'a> ProgressLine<'a> {
     fn start(name: &'a str) -> Self {
-        ProgressLine { name, started: Instant::now(), shown: 0 }
+        ProgressLine {
+            name,
+            started: Instant::now(),
+            shown: 0,
+        }
     }
 
     fn tick(&mut self) {
@@ -91,8 +114,16 @@ impl<'a> ProgressLine<'a> {
 
     fn end(&self) {
         if self.shown > 0 {
-            let start = if std::io::stderr().is_terminal() { "\r" } else { "" };
-            eprintln!("{start}• {}: {:.0} s      ", self.name, self.started.elapsed().as_secs_f64());
+            let start = if std::io::stderr().is_terminal() {
+                "\r"
+            } else {
+                ""
+            };
+            eprintln!(
+                "{start}• {}: {:.0} s      ",
+                self.name,
+                self.started.elapsed().as_secs_f64()
+            );
         }
     }
 }

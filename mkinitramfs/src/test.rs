@@ -29,9 +29,22 @@ impl Test {
         let prefix = setup::for_build()?;
         setup::for_tests()?;
         if self.only.is_none() {
-            step::run("cargo fmt --check", Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(workspace::root()?))?;
+            step::run(
+                "cargo fmt --check",
+                Command::new("cargo")
+                    .args(["fmt", "--all", "--check"])
+                    .current_dir(workspace::root()?),
+            )?;
             let mut clippy = agent::cargo(&prefix)?;
-            clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+            clippy.args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]);
             step::run("cargo clippy", &mut clippy)?;
         }
         agent::build(&prefix)?;
@@ -47,7 +60,9 @@ impl Test {
     fn tests(&self, prefix: &Path, packages: &[&str]) -> Result<()> {
         let mut cargo = agent::cargo(prefix)?;
         cargo.args(["test", "--locked"]).args(packages);
-        cargo.env("TAOBOOT_ASSETS", workspace::assets()?).env("TAOBOOT_PROGRAMS", agent::folder()?);
+        cargo
+            .env("TAOBOOT_ASSETS", workspace::assets()?)
+            .env("TAOBOOT_PROGRAMS", agent::folder()?);
         if self.thorough {
             cargo.env("TAOBOOT_THOROUGH", "1");
         }

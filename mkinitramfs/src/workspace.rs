@@ -7,8 +7,12 @@ use anyhow::{Context, Result};
 /// The folder that holds the workspace's Cargo.toml.
 pub fn root() -> Result<PathBuf> {
     // `cargo run` sets it at run time, so a moved checkout is found as well.
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    package.parent().map(Path::to_path_buf).context("the package has no parent folder: run `cargo xtask` from the checkout")
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package
+        .parent()
+        .map(Path::to_path_buf)
+        .context("the package has no parent folder: run `cargo xtask` from the checkout")
 }
 
 /// Cargo's target folder, where everything that can be made again is kept.

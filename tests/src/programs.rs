@@ -13,6 +13,10 @@ pub fn path(name: &str) -> Result<PathBuf> {
         PathBuf::from,
     );
     let path = folder.join(name);
-    ensure!(path.is_file(), "{} is missing: run `cargo xtask agent`", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo xtask agent`",
+        path.display()
+    );
     Ok(path)
 }

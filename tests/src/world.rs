@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use lcp::hash::HashAlg;
-use mkinitramfs::image::{self, ImageCommand};
+use mkinitramfs::image::{self, ImageCommand, Summary};
 use serde_json::{Value, json};
 use tboot_policy::vlp::{Entry, ModuleNumber, Object, Policy, PolicyType};
 use tpm::PcrIndex;
@@ -65,12 +65,34 @@ pub struct Plan {
     pub config: String,
     /// Leave the root volume without a record.
     pub unenrolled: bool,
+    /// More files for a Debian root.
+    pub extra: Overlay,
+}
+
+/// What [`World::make_watched`] is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Starts a TPM and builds the image for it.
+    Image,
+    /// Computes the launch of the boot files.
+    Prediction,
+    /// Makes the encrypted root and the swap disk.
+    Disks,
+    /// Seals the volume to the predicted launch.
+    Enrolment,
 }
 
 impl Plan {
     /// BIOS, nothing special.
     pub fn new(userland: Userland) -> Self {
-        Self { userland, firmware: Firmware::Bios, cmdline: String::new(), config: String::new(), unenrolled: false }
+        Self {
+            userland,
+            firmware: Firmware::Bios,
+            cmdline: String::new(),
+            config: String::new(),
+            unenrolled: false,
+            extra: Overlay::default(),
+        }
     }
 
     /// With more words on the kernel command line.
@@ -98,6 +120,8 @@ pub struct World {
     pub tpm: PathBuf,
     /// What `taoboot enroll` said.
     pub enrolled: Value,
+    /// The image, as its builder describes it; of an opened world nothing is known.
+    pub image: Option<Summary>,
     /// Where all of it is.
     pub directory: PathBuf,
     name: String,
@@ -106,20 +130,31 @@ pub struct World {
 impl World {
     /// Makes everything below the scenario's directory.
     pub fn make(name: &str, plan: &Plan) -> Result<Self> {
+        Self::make_watched(name, plan, &mut |_| {})
+    }
+
+    /// The same, and says what comes next before it does it.
+    pub fn make_watched(name: &str, plan: &Plan, watch: &mut dyn FnMut(Stage)) -> Result<Self> {
+        watch(Stage::Image);
         let directory = crate::workplace::scenario_directory(name)?;
         let assets = Assets::load()?;
         let tpm = directory.join("tpm");
         let host_tpm = HostTpm::start(&tpm)?;
         let srk = taoboot(&["srk", "--json", "--tcti", &host_tpm.tcti()])?;
-        let srk = srk.get("name").and_then(Value::as_str).context("taoboot srk names no key")?.to_owned();
+        let srk = srk
+            .get("name")
+            .and_then(Value::as_str)
+            .context("taoboot srk names no key")?
+            .to_owned();
         let config = format!("srk_name = \"{srk}\"\n{}", plan.config);
         let image = directory.join("initrd-taoboot");
-        build_image(&assets, &config, &directory, &image)?;
-        let cmdline = format!("{BASE_CMDLINE}{}", plan.cmdline);
-        let files = BootFiles::new(&assets, &image, cmdline.trim_end());
+        let summary = build_image(&assets, &config, &directory, &image)?;
+        watch(Stage::Prediction);
+        let files = boot_files(&assets, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
+        watch(Stage::Disks);
         let root = directory.join("root.img");
-        copy(&volume(plan.userland)?, &root)?;
+        copy(&volume(plan)?, &root)?;
         let swap = directory.join("swap.img");
         make_swap_disk(&swap, 64 << 20)?;
         let mut world = Self {
@@ -130,9 +165,11 @@ impl World {
             swap,
             tpm,
             enrolled: Value::Null,
+            image: Some(summary),
             directory,
             name: name.to_owned(),
         };
+        watch(Stage::Enrolment);
         if !plan.unenrolled {
             world.enrolled = world.enroll(&host_tpm)?;
         }
@@ -140,16 +177,61 @@ impl World {
         Ok(world)
     }
 
+    /// A world that [`Self::make`] made earlier with the same plan, and that was kept.
+    ///
+    /// # Errors
+    /// It is not there, or not whole.
+    pub fn open(name: &str, plan: &Plan) -> Result<Self> {
+        let directory = crate::workplace::vm_directory()?.join(name);
+        let [image, root, swap, tpm] =
+            ["initrd-taoboot", "root.img", "swap.img", "tpm"].map(|file| directory.join(file));
+        for needed in [&image, &root, &swap, &tpm] {
+            ensure!(
+                needed.exists(),
+                "there is no kept machine {name}: {} is missing",
+                needed.display()
+            );
+        }
+        let files = boot_files(&Assets::load()?, &image, plan);
+        let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
+        Ok(Self {
+            files,
+            firmware: plan.firmware,
+            launch,
+            root,
+            swap,
+            tpm,
+            enrolled: Value::Null,
+            image: None,
+            directory,
+            name: name.to_owned(),
+        })
+    }
+
     /// Seals the volume to the predicted launch with the real `taoboot enroll`.
     fn enroll(&self, host_tpm: &HostTpm) -> Result<Value> {
         let expect = self.directory.join("expect.json");
-        fs::write(&expect, self.expected_pcrs()?.to_string()).context("cannot write the expected PCRs")?;
+        fs::write(&expect, self.expected_pcrs()?.to_string())
+            .context("cannot write the expected PCRs")?;
         let passphrase = self.directory.join("passphrase");
         fs::write(&passphrase, PASSPHRASE).context("cannot write the passphrase")?;
         let swap = format!("PARTUUID={SWAP_PARTUUID}");
         taoboot(&[
-            "enroll", "--json", "--volume", path(&self.root)?, "--expect", path(&expect)?, "--swap", &swap,
-            "--passphrase-file", path(&passphrase)?, "--label", "tests", "--no-recovery-key", "--tcti", &host_tpm.tcti(),
+            "enroll",
+            "--json",
+            "--volume",
+            path(&self.root)?,
+            "--expect",
+            path(&expect)?,
+            "--swap",
+            &swap,
+            "--passphrase-file",
+            path(&passphrase)?,
+            "--label",
+            "tests",
+            "--no-recovery-key",
+            "--tcti",
+            &host_tpm.tcti(),
         ])
     }
 
@@ -157,7 +239,10 @@ impl World {
     pub fn expected_pcrs(&self) -> Result<Value> {
         let mut values = serde_json::Map::new();
         for pcr in 17..=19 {
-            values.insert(pcr.to_string(), Value::String(self.launch.sha256_hex(pcr)?.to_ascii_lowercase()));
+            values.insert(
+                pcr.to_string(),
+                Value::String(self.launch.sha256_hex(pcr)?.to_ascii_lowercase()),
+            );
         }
         Ok(json!({ "sha256": values }))
     }
@@ -185,13 +270,26 @@ impl World {
 pub fn policy() -> Result<Policy> {
     let entry = |number, pcr| -> Result<Entry> {
         let module = ModuleNumber::new(number).context("module number")?;
-        Ok(Entry::measure(Object::Module(module), Some(PcrIndex::try_from(pcr)?)))
+        Ok(Entry::measure(
+            Object::Module(module),
+            Some(PcrIndex::try_from(pcr)?),
+        ))
     };
     let entries = vec![entry(0, 18)?, entry(1, 19)?];
-    Ok(Policy::new(PolicyType::NonFatal, HashAlg::Sha256, Policy::EXTEND_PCR17, entries)?)
+    Ok(Policy::new(
+        PolicyType::NonFatal,
+        HashAlg::Sha256,
+        Policy::EXTEND_PCR17,
+        entries,
+    )?)
 }
 
-fn build_image(assets: &Assets, config: &str, directory: &Path, output: &Path) -> Result<()> {
+fn boot_files(assets: &Assets, image: &Path, plan: &Plan) -> BootFiles {
+    let cmdline = format!("{BASE_CMDLINE}{}", plan.cmdline);
+    BootFiles::new(assets, image, cmdline.trim_end())
+}
+
+fn build_image(assets: &Assets, config: &str, directory: &Path, output: &Path) -> Result<Summary> {
     let file = directory.join("taoboot.toml");
     fs::write(&file, config).context("cannot write taoboot.toml")?;
     let mut command = ImageCommand {
@@ -203,14 +301,17 @@ fn build_image(assets: &Assets, config: &str, directory: &Path, output: &Path) -
         ..ImageCommand::default()
     };
     command.set_agent(programs::path("init")?);
-    image::build::build(&command).context("cannot build the image")?;
-    Ok(())
+    image::build::build(&command).context("cannot build the image")
 }
 
 /// The encrypted volume, from the cache or new.
-fn volume(userland: Userland) -> Result<PathBuf> {
-    let content = match userland {
-        Userland::Debian => debian_root(&guest_probe()?, &taoboot_programs()?)?,
+fn volume(plan: &Plan) -> Result<PathBuf> {
+    let content = match plan.userland {
+        Userland::Debian => {
+            let mut overlay = taoboot_programs()?;
+            overlay.add(&plan.extra);
+            debian_root(&guest_probe()?, &overlay)?
+        }
         Userland::Small => small_root()?,
     };
     let volume = LuksVolume {
@@ -227,7 +328,11 @@ fn volume(userland: Userland) -> Result<PathBuf> {
 /// What an installed machine has of taoboot.
 fn taoboot_programs() -> Result<Overlay> {
     let mut overlay = Overlay::default();
-    for (program, to) in [("taoboot", "/usr/sbin/taoboot"), ("tao", "/usr/bin/tao"), ("tao-report", "/usr/bin/tao-report")] {
+    for (program, to) in [
+        ("taoboot", "/usr/sbin/taoboot"),
+        ("tao", "/usr/bin/tao"),
+        ("tao-report", "/usr/bin/tao-report"),
+    ] {
         let from = programs::path(program)?;
         let content = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
         overlay.file(to, 0o755, content);
@@ -242,9 +347,14 @@ pub fn taoboot(arguments: &[&str]) -> Result<Value> {
         .output()
         .context("cannot start taoboot")?;
     if !output.status.success() {
-        bail!("taoboot {arguments:?} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "taoboot {arguments:?} failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("taoboot {arguments:?} printed no JSON"))
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("taoboot {arguments:?} printed no JSON"))
 }
 
 fn path(path: &Path) -> Result<&str> {

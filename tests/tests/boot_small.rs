@@ -6,7 +6,11 @@ use tests::world::{Plan, Userland, World};
 #[test]
 fn an_approved_launch_unlocks_root_and_swap_by_itself() {
     let world = World::make("small-good", &Plan::new(Userland::Small)).unwrap();
-    let outcome = world.machine(Some(world.launch.clone())).unwrap().run().unwrap();
+    let outcome = world
+        .machine(Some(world.launch.clone()))
+        .unwrap()
+        .run()
+        .unwrap();
     println!("{}", outcome.console_end());
     let boot = outcome.report_of("taoboot").unwrap();
     println!("{boot:#}");

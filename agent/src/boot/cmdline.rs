@@ -67,7 +67,9 @@ pub enum CommandLineError {
         source: DeviceSpecError,
     },
     /// A second volume.
-    #[error("kernel command line: more than one rd.luks.uuid or rd.luks.name; taoboot opens one volume, the one with the root file system")]
+    #[error(
+        "kernel command line: more than one rd.luks.uuid or rd.luks.name; taoboot opens one volume, the one with the root file system"
+    )]
     SecondVolume,
 }
 
@@ -85,32 +87,45 @@ impl CommandLine {
     }
 
     fn take(&mut self, word: &str) -> Result<(), CommandLineError> {
-        let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
+        let (key, value) = word
+            .split_once('=')
+            .map_or((word, None), |(k, v)| (k, Some(v)));
         match (key, value) {
             ("root", Some(value)) => self.root = Some(device("root=", value)?),
             ("rootflags", Some(value)) => self.rootflags = Some(value.into()),
             ("rootfstype", Some(value)) => {
-                self.rootfstype =
-                    value.split(',').find(|kind| !kind.is_empty() && *kind != "auto").map(Into::into);
+                self.rootfstype = value
+                    .split(',')
+                    .find(|kind| !kind.is_empty() && *kind != "auto")
+                    .map(Into::into);
             }
             ("ro", None) => self.read_only = Some(true),
             ("rw", None) => self.read_only = Some(false),
             ("init", Some(value)) => self.init = Some(absolute(word, value)?),
             ("quiet", None) => self.quiet = true,
-            ("rd.luks.uuid", Some(value)) => self.set_volume(luks_uuid("rd.luks.uuid=", value)?, None)?,
+            ("rd.luks.uuid", Some(value)) => {
+                self.set_volume(luks_uuid("rd.luks.uuid=", value)?, None)?
+            }
             ("rd.luks.name", Some(value)) => {
-                let (uuid, name) = value.split_once('=').ok_or_else(|| CommandLineError::BadValue {
-                    word: word.into(),
-                    reason: "expected rd.luks.name=UUID=NAME".into(),
-                })?;
+                let (uuid, name) =
+                    value
+                        .split_once('=')
+                        .ok_or_else(|| CommandLineError::BadValue {
+                            word: word.into(),
+                            reason: "expected rd.luks.name=UUID=NAME".into(),
+                        })?;
                 self.set_volume(luks_uuid("rd.luks.name=", uuid)?, Some(name.into()))?;
             }
             ("rd.break" | "rd.shell" | "resume" | "rd.luks.options" | "rd.luks.key", _) => {
                 self.ignored.push(word.into());
             }
             ("taoboot.on_failure", Some(value)) => self.on_failure = Some(parsed(word, value)?),
-            ("taoboot.failure_delay", Some(value)) => self.failure_delay = Some(parsed(word, value)?),
-            ("taoboot.device_timeout", Some(value)) => self.device_timeout = Some(parsed(word, value)?),
+            ("taoboot.failure_delay", Some(value)) => {
+                self.failure_delay = Some(parsed(word, value)?)
+            }
+            ("taoboot.device_timeout", Some(value)) => {
+                self.device_timeout = Some(parsed(word, value)?)
+            }
             ("taoboot.report", Some(value)) => {
                 let path = absolute(word, value)?;
                 if !path.starts_with("/dev") {
@@ -134,11 +149,17 @@ impl CommandLine {
         Ok(())
     }
 
-    fn set_volume(&mut self, device: DeviceSpec, name: Option<String>) -> Result<(), CommandLineError> {
+    fn set_volume(
+        &mut self,
+        device: DeviceSpec,
+        name: Option<String>,
+    ) -> Result<(), CommandLineError> {
         match &mut self.volume {
             None => self.volume = Some((device, name)),
             // dracut's and systemd's habit: both words for the same volume.
-            Some((known, known_name)) if *known == device => *known_name = known_name.take().or(name),
+            Some((known, known_name)) if *known == device => {
+                *known_name = known_name.take().or(name)
+            }
             Some(_) => return Err(CommandLineError::SecondVolume),
         }
         Ok(())
@@ -173,16 +194,27 @@ fn split_words(text: &str) -> Vec<String> {
 }
 
 fn device(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {
-    value.parse().map_err(|source| CommandLineError::BadDevice { word, source })
+    value
+        .parse()
+        .map_err(|source| CommandLineError::BadDevice { word, source })
 }
 
 /// `rd.luks.uuid=` takes a bare UUID, with an optional `luks-` before it.
 fn luks_uuid(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {
-    device(word, &format!("UUID={}", value.strip_prefix("luks-").unwrap_or(value)))
+    device(
+        word,
+        &format!("UUID={}", value.strip_prefix("luks-").unwrap_or(value)),
+    )
 }
 
-fn parsed<T: std::str::FromStr<Err = String>>(word: &str, value: &str) -> Result<T, CommandLineError> {
-    value.parse().map_err(|reason| CommandLineError::BadValue { word: word.into(), reason })
+fn parsed<T: std::str::FromStr<Err = String>>(
+    word: &str,
+    value: &str,
+) -> Result<T, CommandLineError> {
+    value.parse().map_err(|reason| CommandLineError::BadValue {
+        word: word.into(),
+        reason,
+    })
 }
 
 fn absolute(word: &str, value: &str) -> Result<PathBuf, CommandLineError> {
@@ -190,7 +222,10 @@ fn absolute(word: &str, value: &str) -> Result<PathBuf, CommandLineError> {
     if path.is_absolute() && !value.split('/').any(|part| part == "..") {
         Ok(path)
     } else {
-        Err(CommandLineError::BadValue { word: word.into(), reason: "expected an absolute path without ..".into() })
+        Err(CommandLineError::BadValue {
+            word: word.into(),
+            reason: "expected an absolute path without ..".into(),
+        })
     }
 }
 
@@ -213,7 +248,10 @@ mod tests {
         assert_eq!(line.read_only, Some(true));
         assert_eq!(line.volume.unwrap().1.as_deref(), Some("root"));
         assert_eq!(line.init.unwrap(), PathBuf::from("/bin/systemd"));
-        assert_eq!(line.module_parameters, [("virtio_blk".into(), "num-request-queues=1".into())]);
+        assert_eq!(
+            line.module_parameters,
+            [("virtio_blk".into(), "num-request-queues=1".into())]
+        );
         assert!(line.quiet);
     }
 
@@ -227,7 +265,10 @@ mod tests {
     #[test]
     fn an_unknown_taoboot_word_is_refused() {
         for word in ["taoboot.on_failur=reboot", "taoboot.debug", "taoboot"] {
-            assert_eq!(CommandLine::parse(word), Err(CommandLineError::UnknownWord(word.into())));
+            assert_eq!(
+                CommandLine::parse(word),
+                Err(CommandLineError::UnknownWord(word.into()))
+            );
         }
     }
 
@@ -251,9 +292,20 @@ mod tests {
     fn a_second_volume_is_refused_but_the_same_twice_is_not() {
         let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
         let twice = format!("rd.luks.uuid={UUID} rd.luks.name={UUID}=disk");
-        assert_eq!(CommandLine::parse(&twice).unwrap().volume.unwrap().1.as_deref(), Some("disk"));
+        assert_eq!(
+            CommandLine::parse(&twice)
+                .unwrap()
+                .volume
+                .unwrap()
+                .1
+                .as_deref(),
+            Some("disk")
+        );
         let two = format!("rd.luks.uuid={UUID} rd.luks.uuid={other}");
-        assert_eq!(CommandLine::parse(&two), Err(CommandLineError::SecondVolume));
+        assert_eq!(
+            CommandLine::parse(&two),
+            Err(CommandLineError::SecondVolume)
+        );
     }
 
     proptest! {

@@ -75,7 +75,8 @@ impl FromStr for DeviceSpec {
                 Err(DeviceSpecError::Unknown(text.into()))
             };
         }
-        if text.starts_with("/dev/") && text.len() > 5 && !text.split('/').any(|part| part == "..") {
+        if text.starts_with("/dev/") && text.len() > 5 && !text.split('/').any(|part| part == "..")
+        {
             return Ok(DeviceSpec::Path(text.into()));
         }
         Err(DeviceSpecError::Unknown(text.into()))
@@ -83,11 +84,14 @@ impl FromStr for DeviceSpec {
 }
 
 fn unquote(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+    text.strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text)
 }
 
 fn is_hex_and_hyphens(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    text.bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && text.bytes().any(|byte| byte == b'-')
 }
 
@@ -136,7 +140,16 @@ mod tests {
 
     #[test]
     fn what_names_no_device_is_refused() {
-        for text in ["", "UUID=", "UUID=hello", "PARTUUID=123", "LABEL=", "sda1", "/etc/passwd", "/dev/../etc/x"] {
+        for text in [
+            "",
+            "UUID=",
+            "UUID=hello",
+            "PARTUUID=123",
+            "LABEL=",
+            "sda1",
+            "/etc/passwd",
+            "/dev/../etc/x",
+        ] {
             assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
         }
     }

@@ -37,8 +37,14 @@ impl BlockDevice {
     /// Is this the device that `spec` names?
     pub fn is(&self, spec: &DeviceSpec) -> bool {
         match spec {
-            DeviceSpec::Uuid(uuid) => self.content.as_ref().is_some_and(|content| content.uuid == *uuid),
-            DeviceSpec::Label(label) => self.content.as_ref().is_some_and(|content| content.label == *label),
+            DeviceSpec::Uuid(uuid) => self
+                .content
+                .as_ref()
+                .is_some_and(|content| content.uuid == *uuid),
+            DeviceSpec::Label(label) => self
+                .content
+                .as_ref()
+                .is_some_and(|content| content.label == *label),
             DeviceSpec::PartUuid(uuid) => self.partuuid.as_ref() == Some(uuid),
             DeviceSpec::Path(path) => self.node() == *path,
         }
@@ -92,7 +98,10 @@ impl Devices {
     /// Starts listening, then walks /sys, so that no device falls between the two.
     pub fn discover(loader: &mut Loader) -> Result<Self, DiscoverError> {
         let socket = UeventSocket::open().map_err(DiscoverError::Events)?;
-        let mut devices = Devices { socket, blocks: BTreeMap::new() };
+        let mut devices = Devices {
+            socket,
+            blocks: BTreeMap::new(),
+        };
         devices.walk(loader)?;
         Ok(devices)
     }
@@ -146,12 +155,16 @@ impl Devices {
         spec: &DeviceSpec,
     ) -> Result<BlockDevice, DiscoverError> {
         let what = spec.to_string();
-        self.wait(loader, timeout, &what, |devices| !matches!(devices.find(spec), Ok(None)))?;
-        self.find(spec)?.cloned().ok_or_else(|| DiscoverError::Missing {
-            what,
-            seconds: timeout.as_secs(),
-            seen: self.describe(),
-        })
+        self.wait(loader, timeout, &what, |devices| {
+            !matches!(devices.find(spec), Ok(None))
+        })?;
+        self.find(spec)?
+            .cloned()
+            .ok_or_else(|| DiscoverError::Missing {
+                what,
+                seconds: timeout.as_secs(),
+                seen: self.describe(),
+            })
     }
 
     fn describe(&self) -> String {
@@ -196,12 +209,21 @@ impl Devices {
 
     fn probe(&mut self, name: &str) {
         // Nobody roots on these, and there are many of them.
-        if ["loop", "ram", "zram", "fd", "sr", "nbd"].iter().any(|kind| name.starts_with(kind)) {
+        if ["loop", "ram", "zram", "fd", "sr", "nbd"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
+        {
             return;
         }
         // An unreadable device (no medium) is listed without content.
-        let content = superblock::read(&Path::new("/dev").join(name)).ok().flatten();
-        let device = BlockDevice { name: name.into(), content, partuuid: partition::partuuid(name) };
+        let content = superblock::read(&Path::new("/dev").join(name))
+            .ok()
+            .flatten();
+        let device = BlockDevice {
+            name: name.into(),
+            content,
+            partuuid: partition::partuuid(name),
+        };
         self.blocks.insert(name.into(), device);
     }
 }
@@ -212,9 +234,13 @@ fn walk_modaliases(folder: &Path, depth: usize, loader: &mut Loader) -> Result<(
     if depth > 24 {
         return Ok(());
     }
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
     for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
         if kind.is_dir() {
             walk_modaliases(&entry.path(), depth + 1, loader)?;
         } else if entry.file_name() == "modalias"

@@ -19,7 +19,10 @@ pub struct Failure {
 impl Failure {
     /// Makes a phase's error into a failure of the boot.
     pub fn of<E: std::fmt::Display>(phase: &'static str) -> impl FnOnce(E) -> Failure {
-        move |error| Failure { phase, reason: error.to_string() }
+        move |error| Failure {
+            phase,
+            reason: error.to_string(),
+        }
     }
 }
 

@@ -7,7 +7,10 @@ pub fn glob_match(pattern: &str, text: &str) -> bool {
     // Where to go on when the last star has to swallow one byte more.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
-        match step(pattern.get(p..).unwrap_or_default(), text.get(t).copied().unwrap_or_default()) {
+        match step(
+            pattern.get(p..).unwrap_or_default(),
+            text.get(t).copied().unwrap_or_default(),
+        ) {
             Step::Star => {
                 p += 1;
                 retry = Some((p, t));
@@ -26,7 +29,11 @@ pub fn glob_match(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern.get(p..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+    pattern
+        .get(p..)
+        .unwrap_or_default()
+        .iter()
+        .all(|byte| *byte == b'*')
 }
 
 enum Step {
@@ -41,7 +48,9 @@ fn step(pattern: &[u8], byte: u8) -> Step {
         [b'*', ..] => Step::Star,
         [b'?', ..] => Step::One(1),
         [b'[', rest @ ..] => match rest.iter().position(|b| *b == b']') {
-            Some(end) if class_contains(rest.get(..end).unwrap_or_default(), byte) => Step::One(end + 2),
+            Some(end) if class_contains(rest.get(..end).unwrap_or_default(), byte) => {
+                Step::One(end + 2)
+            }
             _ => Step::No,
         },
         [first, ..] if *first == byte => Step::One(1),
@@ -77,10 +86,18 @@ mod tests {
     #[test]
     fn module_aliases_match_as_modprobe_matches_them() {
         for (pattern, text, expected) in [
-            ("pci:v00001AF4d*sv*sd*bc*sc*i*", "pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00", true),
+            (
+                "pci:v00001AF4d*sv*sd*bc*sc*i*",
+                "pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00",
+                true,
+            ),
             ("virtio:d00000002v*", "virtio:d00000002v00001AF4", true),
             ("virtio:d00000002v*", "virtio:d00000003v00001AF4", false),
-            ("usb:v*p*d*dc*dsc*dp*ic03isc*ip*in*", "usb:v0627p0001d0000dc00dsc00dp00ic03isc00ip00in00", true),
+            (
+                "usb:v*p*d*dc*dsc*dp*ic03isc*ip*in*",
+                "usb:v0627p0001d0000dc00dsc00dp00ic03isc00ip00in00",
+                true,
+            ),
             ("usb:v0627d[0-2]*", "usb:v0627d1x", true),
             ("usb:v0627d[0-2]*", "usb:v0627d3x", false),
             ("a[!b]c", "axc", true),

@@ -68,8 +68,14 @@ pub fn run(arguments: Vec<OsString>) -> ! {
     std::panic::set_hook(Box::new(|panic| {
         let mut progress = Progress::start();
         progress.open_kernel_log();
-        progress.error(&format!("this is a defect of taoboot, please report it: {panic}"));
-        failure::carry_out(OnFailure::Reboot, std::time::Duration::from_secs(10), &mut progress)
+        progress.error(&format!(
+            "this is a defect of taoboot, please report it: {panic}"
+        ));
+        failure::carry_out(
+            OnFailure::Reboot,
+            std::time::Duration::from_secs(10),
+            &mut progress,
+        )
     }));
     let mut boot = Boot {
         progress: Progress::start(),
@@ -103,33 +109,44 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     let container = devices
         .wait_for(&mut loader, settings.device_timeout, &settings.volume)
         .map_err(Failure::of("devices"))?;
-    boot.progress.done("devices", &format!("volume is on {}", container.describe()));
+    boot.progress
+        .done("devices", &format!("volume is on {}", container.describe()));
 
     let header = volume::read_header(&container).map_err(Failure::of("records"))?;
     let records = volume::records(&header, &mut boot.progress, &mut boot.report);
-    boot.progress.done("records", &format!("{} sealed record(s)", records.len()));
+    boot.progress
+        .done("records", &format!("{} sealed record(s)", records.len()));
 
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
     // From here on the TPM's latch is closed, or there is no TPM.
     let unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
 
-    let swap = settings.swap.clone().or_else(|| unlocked.swap.as_ref().map(swap_device));
+    let swap = settings
+        .swap
+        .clone()
+        .or_else(|| unlocked.swap.as_ref().map(swap_device));
     if let Some(spec) = swap {
         boot.open_swap(&spec, &settings, &mut devices, &mut loader);
     }
 
     let options = &settings.root;
-    let kind = root::recognise(&unlocked.mapping, |spec| container.is(spec), options).map_err(Failure::of("root"))?;
+    let kind = root::recognise(&unlocked.mapping, |spec| container.is(spec), options)
+        .map_err(Failure::of("root"))?;
     // Not every file system's driver is loaded at the start: an image may know several.
-    loader.load_for(&format!("fs-{kind}")).map_err(Failure::of("root"))?;
+    loader
+        .load_for(&format!("fs-{kind}"))
+        .map_err(Failure::of("root"))?;
     root::mount_root(&unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of("root"))?;
-    boot.progress.done("root", &format!("root mounted ({kind})"));
+    boot.progress
+        .done("root", &format!("root mounted ({kind})"));
 
     pivot::switch_root().map_err(Failure::of("pivot"))?;
     if let Some(secret) = &unlocked.host_secret {
         match resident::fork_host(secret) {
-            Ok(child) => boot.progress.done("host", &format!("Tao host stays as process {child}")),
+            Ok(child) => boot
+                .progress
+                .done("host", &format!("Tao host stays as process {child}")),
             // The machine is of more use without a Tao host than not at all.
             Err(error) => boot.warn(error.to_string()),
         }
@@ -137,17 +154,28 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     drop(unlocked);
     boot.report_success();
     let error = pivot::exec_init(&init, arguments.into_iter().skip(1));
-    Err(Failure { phase: "pivot", reason: error.to_string() })
+    Err(Failure {
+        phase: "pivot",
+        reason: error.to_string(),
+    })
 }
 
 fn load_modules(settings: &Settings) -> Result<Loader, ModulesError> {
     let text = std::fs::read_to_string("/etc/taoboot.modules")
         .map_err(|error| ModulesError::Plan(format!("cannot be read: {error}")))?;
-    let running = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-        .map_err(|error| ModulesError::Plan(format!("the running kernel's version cannot be read: {error}")))?;
+    let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| {
+        ModulesError::Plan(format!(
+            "the running kernel's version cannot be read: {error}"
+        ))
+    })?;
     let plan = ModulePlan::parse(&text)?;
     let parameters = settings.module_parameters.clone();
-    let mut loader = Loader::new(plan, Path::new("/lib/modules"), parameters, running.trim_end())?;
+    let mut loader = Loader::new(
+        plan,
+        Path::new("/lib/modules"),
+        parameters,
+        running.trim_end(),
+    )?;
     loader.load_start()?;
     Ok(loader)
 }
@@ -165,12 +193,16 @@ impl Boot {
         let line = settings::read_command_line()?;
         self.report_to = line.report.clone();
         self.on_failure = line.on_failure.unwrap_or(self.on_failure);
-        self.failure_delay = line.failure_delay.map_or(self.failure_delay, |s| std::time::Duration::from_secs(s.get()));
+        self.failure_delay = line.failure_delay.map_or(self.failure_delay, |s| {
+            std::time::Duration::from_secs(s.get())
+        });
         let settings = Settings::merge(line, settings::read_config()?)?;
         self.on_failure = settings.on_failure;
         self.failure_delay = settings.failure_delay;
         for word in &settings.ignored {
-            self.warn(format!("{word} on the kernel command line is not supported and ignored"));
+            self.warn(format!(
+                "{word} on the kernel command line is not supported and ignored"
+            ));
         }
         self.settings = Some(settings.clone());
         Ok(settings)
@@ -197,7 +229,10 @@ impl Boot {
             Ok(()) => {
                 self.swap = true;
                 self.report.swap = Some(spec.to_string());
-                self.progress.done("swap", &format!("swap on {} with a random key", device.name));
+                self.progress.done(
+                    "swap",
+                    &format!("swap on {} with a random key", device.name),
+                );
             }
             Err(error) => self.warn(error.to_string()),
         }
@@ -205,7 +240,8 @@ impl Boot {
 
     fn report_success(&mut self) {
         self.report.outcome = "booted";
-        self.report.set_times(self.progress.phases(), self.progress.elapsed());
+        self.report
+            .set_times(self.progress.phases(), self.progress.elapsed());
         if let Err(error) = self.report.write_line(Path::new(REPORT), true) {
             self.warn(format!("{REPORT}: {error}"));
         }
@@ -223,7 +259,10 @@ impl Boot {
 
     /// Lets go of everything, says why, and carries out the failure policy.
     fn fail(&mut self, failure: &Failure) -> ! {
-        self.progress.error(&format!("boot stopped in phase {}: {failure}", failure.phase));
+        self.progress.error(&format!(
+            "boot stopped in phase {}: {failure}",
+            failure.phase
+        ));
         self.close_volumes();
         self.report.outcome = "failed";
         self.report.phase = Some(failure.phase);
@@ -232,7 +271,8 @@ impl Boot {
             OnFailure::Poweroff => "poweroff",
             OnFailure::Reboot | OnFailure::Prompt => "reboot",
         });
-        self.report.set_times(self.progress.phases(), self.progress.elapsed());
+        self.report
+            .set_times(self.progress.phases(), self.progress.elapsed());
         self.send_report();
         failure::carry_out(self.on_failure, self.failure_delay, &mut self.progress)
     }

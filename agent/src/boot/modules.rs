@@ -20,10 +20,14 @@ use crate::boot::glob::glob_match;
 #[derive(Debug, thiserror::Error)]
 pub enum ModulesError {
     /// The plan is missing or is not a plan.
-    #[error("module plan /etc/taoboot.modules: {0}: build the image again with `cargo xtask image`")]
+    #[error(
+        "module plan /etc/taoboot.modules: {0}: build the image again with `cargo xtask image`"
+    )]
     Plan(String),
     /// The image belongs to another kernel.
-    #[error("this image was built for kernel {planned}, but {running} is running: boot the pair that was built together")]
+    #[error(
+        "this image was built for kernel {planned}, but {running} is running: boot the pair that was built together"
+    )]
     WrongKernel {
         /// The kernel the image was built for.
         planned: String,
@@ -77,7 +81,13 @@ impl ModulePlan {
                 ["kernel", version] => plan.kernel = (*version).into(),
                 ["module", name, path, needs @ ..] => {
                     let needs = needs.iter().map(|name| (*name).into()).collect();
-                    plan.modules.insert((*name).into(), Planned { path: (*path).into(), needs });
+                    plan.modules.insert(
+                        (*name).into(),
+                        Planned {
+                            path: (*path).into(),
+                            needs,
+                        },
+                    );
                 }
                 ["builtin", _] => {}
                 ["always", name] => plan.start.push(((*name).into(), false)),
@@ -104,7 +114,9 @@ impl ModulePlan {
         let aliased = self.aliases.iter().map(|(_, name)| name);
         for name in needed.chain(started).chain(aliased) {
             if !self.modules.contains_key(name) {
-                return Err(ModulesError::Plan(format!("{name} is used but there is no `module {name}` line")));
+                return Err(ModulesError::Plan(format!(
+                    "{name} is used but there is no `module {name}` line"
+                )));
             }
         }
         Ok(())
@@ -128,10 +140,18 @@ impl Loader {
         running: &str,
     ) -> Result<Self, ModulesError> {
         if plan.kernel != running {
-            return Err(ModulesError::WrongKernel { planned: plan.kernel, running: running.into() });
+            return Err(ModulesError::WrongKernel {
+                planned: plan.kernel,
+                running: running.into(),
+            });
         }
         let folder = modules.join(&plan.kernel);
-        Ok(Loader { plan, folder, parameters, done: BTreeSet::new() })
+        Ok(Loader {
+            plan,
+            folder,
+            parameters,
+            done: BTreeSet::new(),
+        })
     }
 
     /// Loads what is wanted at the start. Returns how many modules are loaded now.
@@ -172,7 +192,9 @@ impl Loader {
     }
 
     fn load(&mut self, name: &str) -> Result<(), ModulesError> {
-        let Some(planned) = self.plan.modules.get(name) else { return Ok(()) };
+        let Some(planned) = self.plan.modules.get(name) else {
+            return Ok(());
+        };
         for need in planned.needs.clone().iter().chain([&name.to_string()]) {
             if self.done.insert(need.clone()) {
                 self.insert(need)?;
@@ -182,20 +204,29 @@ impl Loader {
     }
 
     fn insert(&self, name: &str) -> Result<(), ModulesError> {
-        let Some(planned) = self.plan.modules.get(name) else { return Ok(()) };
+        let Some(planned) = self.plan.modules.get(name) else {
+            return Ok(());
+        };
         let path = self.folder.join(&planned.path);
         let file = File::open(&path).map_err(|source| ModulesError::File {
             name: name.into(),
             path: path.display().to_string(),
             source,
         })?;
-        let words: Vec<&str> =
-            self.parameters.iter().filter(|(module, _)| module == name).map(|(_, word)| word.as_str()).collect();
+        let words: Vec<&str> = self
+            .parameters
+            .iter()
+            .filter(|(module, _)| module == name)
+            .map(|(_, word)| word.as_str())
+            .collect();
         // /proc/cmdline holds no NUL, so the parameters never do.
         let parameters = CString::new(words.join(" ")).unwrap_or_default();
         match finit_module(&file, &parameters, ModuleInitFlags::empty()) {
             Ok(()) | Err(nix::Error::EEXIST) => Ok(()),
-            Err(source) => Err(ModulesError::Refused { name: name.into(), source }),
+            Err(source) => Err(ModulesError::Refused {
+                name: name.into(),
+                source,
+            }),
         }
     }
 }
@@ -212,7 +243,13 @@ mod tests {
     fn a_plan_is_read() {
         let plan = ModulePlan::parse(PLAN).unwrap();
         assert_eq!(plan.modules["virtio_blk"].needs, ["virtio"]);
-        assert_eq!(plan.start, [("virtio_blk".to_string(), false), ("virtio".to_string(), true)]);
+        assert_eq!(
+            plan.start,
+            [
+                ("virtio_blk".to_string(), false),
+                ("virtio".to_string(), true)
+            ]
+        );
     }
 
     #[test]
@@ -231,8 +268,14 @@ mod tests {
     #[test]
     fn an_image_for_another_kernel_is_refused_by_name() {
         let plan = ModulePlan::parse(PLAN).unwrap();
-        let error = Loader::new(plan, Path::new("/lib/modules"), vec![], "6.1.0-2").err().unwrap();
-        assert!(error.to_string().contains("built for kernel 6.1.0-1, but 6.1.0-2 is running"));
+        let error = Loader::new(plan, Path::new("/lib/modules"), vec![], "6.1.0-2")
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("built for kernel 6.1.0-1, but 6.1.0-2 is running")
+        );
     }
 
     #[test]

@@ -36,8 +36,18 @@ pub fn mount_kernel_file_systems() -> Result<(), MountsError> {
     let noexec = nosuid | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
     mount_one("proc", "/proc", noexec, None)?;
     mount_one("sysfs", "/sys", noexec, None)?;
-    mount_one("devtmpfs", "/dev", nosuid | MsFlags::MS_NOEXEC, Some("mode=0755"))?;
-    mount_one("tmpfs", "/run", nosuid | MsFlags::MS_NODEV, Some("mode=0755"))?;
+    mount_one(
+        "devtmpfs",
+        "/dev",
+        nosuid | MsFlags::MS_NOEXEC,
+        Some("mode=0755"),
+    )?;
+    mount_one(
+        "tmpfs",
+        "/run",
+        nosuid | MsFlags::MS_NODEV,
+        Some("mode=0755"),
+    )?;
     // libcryptsetup's locks; libdevmapper needs none.
     make_folder("/run/cryptsetup")?;
     make_folder("/run/tao")?;
@@ -54,7 +64,11 @@ fn mount_one(
     match mount(Some(kind), target, Some(kind), flags, options) {
         // CONFIG_DEVTMPFS_MOUNT may have been faster.
         Ok(()) | Err(nix::Error::EBUSY) => Ok(()),
-        Err(source) => Err(MountsError::Mount { kind, target, source }),
+        Err(source) => Err(MountsError::Mount {
+            kind,
+            target,
+            source,
+        }),
     }
 }
 

@@ -8,10 +8,17 @@ use crate::boot::superblock::uuid;
 /// or its table is of another kind.
 pub fn partuuid(name: &str) -> Option<String> {
     let sys = fs::canonicalize(Path::new("/sys/class/block").join(name)).ok()?;
-    let number: u32 = fs::read_to_string(sys.join("partition")).ok()?.trim().parse().ok()?;
+    let number: u32 = fs::read_to_string(sys.join("partition"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let disk = sys.parent()?;
-    let block_size: u64 =
-        fs::read_to_string(disk.join("queue/logical_block_size")).ok()?.trim().parse().ok()?;
+    let block_size: u64 = fs::read_to_string(disk.join("queue/logical_block_size"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let node = Path::new("/dev").join(disk.file_name()?);
     partuuid_on(&File::open(node).ok()?, number, block_size)
 }
@@ -78,7 +85,12 @@ mod tests {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        sfdisk.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        sfdisk
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(script.as_bytes())
+            .unwrap();
         assert!(sfdisk.wait().unwrap().success());
         file.reopen().unwrap()
     }
@@ -88,8 +100,14 @@ mod tests {
         let disk = table(
             "label: gpt\nsize=4MiB, uuid=00112233-4455-6677-8899-AABBCCDDEEFF\nsize=4MiB, uuid=0B5BBD4A-6D7A-4B4B-9D5D-0F5A2D4F7B11\n",
         );
-        assert_eq!(partuuid_on(&disk, 1, 512).unwrap(), "00112233-4455-6677-8899-aabbccddeeff");
-        assert_eq!(partuuid_on(&disk, 2, 512).unwrap(), "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11");
+        assert_eq!(
+            partuuid_on(&disk, 1, 512).unwrap(),
+            "00112233-4455-6677-8899-aabbccddeeff"
+        );
+        assert_eq!(
+            partuuid_on(&disk, 2, 512).unwrap(),
+            "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11"
+        );
     }
 
     #[test]

@@ -63,14 +63,22 @@ pub fn find_init(asked: Option<&Path>) -> Result<PathBuf, PivotError> {
     let candidates: Vec<PathBuf> = match asked {
         Some(init) => vec![init.to_path_buf()],
         // A shell as init would be an unlocked machine for whoever stands before it.
-        None => USUAL_INITS.iter().filter(|init| !init.ends_with("/sh")).map(PathBuf::from).collect(),
+        None => USUAL_INITS
+            .iter()
+            .filter(|init| !init.ends_with("/sh"))
+            .map(PathBuf::from)
+            .collect(),
     };
     candidates
         .iter()
         .find(|init| is_executable_within(Path::new(SYSROOT), init))
         .cloned()
         .ok_or_else(|| PivotError::NoInit {
-            wanted: candidates.iter().map(|init| init.display().to_string()).collect::<Vec<_>>().join(", "),
+            wanted: candidates
+                .iter()
+                .map(|init| init.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
         })
 }
 
@@ -78,7 +86,9 @@ pub fn find_init(asked: Option<&Path>) -> Result<PathBuf, PivotError> {
 fn is_executable_within(root: &Path, path: &Path) -> bool {
     let mut current = path.to_path_buf();
     for _ in 0..16 {
-        let Ok(relative) = current.strip_prefix("/") else { return false };
+        let Ok(relative) = current.strip_prefix("/") else {
+            return false;
+        };
         let full = root.join(relative);
         let Ok(metadata) = fs::symlink_metadata(&full) else {
             // A folder on the way may be an absolute link; exec will tell.
@@ -87,7 +97,9 @@ fn is_executable_within(root: &Path, path: &Path) -> bool {
         if !metadata.is_symlink() {
             return metadata.is_file() && metadata.mode() & 0o111 != 0;
         }
-        let Ok(target) = fs::read_link(&full) else { return false };
+        let Ok(target) = fs::read_link(&full) else {
+            return false;
+        };
         current = current.parent().unwrap_or(Path::new("/")).join(target);
     }
     false
@@ -98,10 +110,19 @@ pub fn switch_root() -> Result<(), PivotError> {
     for target in ["/dev", "/proc", "/sys", "/run"] {
         let moved = format!("{SYSROOT}{target}");
         if !Path::new(&moved).is_dir() {
-            return Err(PivotError::Step { step: format!("the root file system has no {target}"), source: Errno::ENOENT });
+            return Err(PivotError::Step {
+                step: format!("the root file system has no {target}"),
+                source: Errno::ENOENT,
+            });
         }
-        mount(Some(target), moved.as_str(), None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-            .map_err(step(format!("cannot move {target} to the real root")))?;
+        mount(
+            Some(target),
+            moved.as_str(),
+            None::<&str>,
+            MsFlags::MS_MOVE,
+            None::<&str>,
+        )
+        .map_err(step(format!("cannot move {target} to the real root")))?;
     }
     chdir(SYSROOT).map_err(step("cannot enter the real root"))?;
     empty_initramfs()?;
@@ -113,21 +134,29 @@ pub fn switch_root() -> Result<(), PivotError> {
 
 /// Deletes every file of the initramfs: what stays would be memory that nobody can use.
 fn empty_initramfs() -> Result<(), PivotError> {
-    let kind = statfs("/").map_err(step("cannot examine /"))?.filesystem_type();
+    let kind = statfs("/")
+        .map_err(step("cannot examine /"))?
+        .filesystem_type();
     if kind != RAMFS_MAGIC && kind != TMPFS_MAGIC {
         return Err(PivotError::NotAnInitramfs);
     }
-    let device = fs::metadata("/").map_err(|_| PivotError::NotAnInitramfs)?.dev();
+    let device = fs::metadata("/")
+        .map_err(|_| PivotError::NotAnInitramfs)?
+        .dev();
     empty(Path::new("/"), device, 0);
     Ok(())
 }
 
 /// What cannot be deleted stays: it costs memory, never safety (no secret is a file there).
 fn empty(folder: &Path, device: u64, depth: usize) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
         let path = entry.path();
-        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
         // Another device is a mount: the real root itself.
         if metadata.dev() != device || depth > 32 {
             continue;
@@ -146,13 +175,18 @@ pub fn exec_init(init: &Path, arguments: impl Iterator<Item = OsString>) -> Pivo
     let name = init.display().to_string();
     let words = std::iter::once(init.as_os_str().to_os_string()).chain(arguments);
     // Arguments came from execve, so they hold no zero byte.
-    let words: Vec<CString> = words.filter_map(|word| CString::new(word.into_vec()).ok()).collect();
+    let words: Vec<CString> = words
+        .filter_map(|word| CString::new(word.into_vec()).ok())
+        .collect();
     match words.first() {
         Some(program) => match execv(program, &words) {
             Ok(never) => match never {},
             Err(source) => PivotError::Exec { init: name, source },
         },
-        None => PivotError::Exec { init: name, source: Errno::ENOENT },
+        None => PivotError::Exec {
+            init: name,
+            source: Errno::ENOENT,
+        },
     }
 }
 
@@ -170,7 +204,10 @@ mod tests {
         fs::create_dir_all(at("lib/systemd")).unwrap();
         fs::write(at("lib/systemd/systemd"), "x").unwrap();
         symlink("/lib/systemd/systemd", at("sbin/init")).unwrap();
-        assert!(!is_executable_within(root.path(), Path::new("/sbin/init")), "not executable yet");
+        assert!(
+            !is_executable_within(root.path(), Path::new("/sbin/init")),
+            "not executable yet"
+        );
         fs::set_permissions(at("lib/systemd/systemd"), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(is_executable_within(root.path(), Path::new("/sbin/init")));
         symlink("/loop", at("loop")).unwrap();

@@ -22,7 +22,12 @@ impl Progress {
     /// The clock starts now.
     pub fn start() -> Self {
         let now = Instant::now();
-        Progress { started: now, phase_started: now, phases: Vec::new(), kmsg: None }
+        Progress {
+            started: now,
+            phase_started: now,
+            phases: Vec::new(),
+            kmsg: None,
+        }
     }
 
     /// Connects to the kernel log. Without one the boot is mute, not stopped.
@@ -38,7 +43,8 @@ impl Progress {
     /// Ends a phase: keeps its time and says what it reached.
     pub fn done(&mut self, phase: &'static str, reached: &str) {
         let now = Instant::now();
-        self.phases.push((phase, now.duration_since(self.phase_started)));
+        self.phases
+            .push((phase, now.duration_since(self.phase_started)));
         self.phase_started = now;
         let total = now.duration_since(self.started).as_secs_f64();
         self.log(6, &format!("{reached} +{total:.3}s"));

@@ -47,23 +47,33 @@ impl Prompt {
         // Canonical mode stays on: the terminal does backspace, ^W and ^U.
         quiet.local_flags |= LocalFlags::ICANON | LocalFlags::ECHONL;
         quiet.local_flags -= LocalFlags::ISIG;
-        tcsetattr(&console, SetArg::TCSANOW, &quiet).map_err(|error| PromptError::Console(error.into()))?;
-        tcflush(&console, FlushArg::TCIFLUSH).map_err(|error| PromptError::Console(error.into()))?;
+        tcsetattr(&console, SetArg::TCSANOW, &quiet)
+            .map_err(|error| PromptError::Console(error.into()))?;
+        tcflush(&console, FlushArg::TCIFLUSH)
+            .map_err(|error| PromptError::Console(error.into()))?;
         Ok(Prompt { console, before })
     }
 
     /// Shows a line of text.
     pub fn say(&mut self, text: &str) -> Result<(), PromptError> {
-        self.console.write_all(format!("{text}\r\n").as_bytes()).map_err(PromptError::Console)
+        self.console
+            .write_all(format!("{text}\r\n").as_bytes())
+            .map_err(PromptError::Console)
     }
 
     /// Asks and reads one line.
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
-        self.console.write_all(question.as_bytes()).map_err(PromptError::Console)?;
+        self.console
+            .write_all(question.as_bytes())
+            .map_err(PromptError::Console)?;
         let mut line = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         loop {
             let mut byte = Zeroizing::new([0_u8; 1]);
-            match self.console.read(byte.as_mut_slice()).map_err(PromptError::Console)? {
+            match self
+                .console
+                .read(byte.as_mut_slice())
+                .map_err(PromptError::Console)?
+            {
                 0 => return Err(PromptError::Closed),
                 _ if *byte == [b'\n'] => return Ok(line),
                 // Longer than any passphrase: kept out, so the buffer never moves in memory.
@@ -76,7 +86,8 @@ impl Prompt {
 
 impl Drop for Prompt {
     fn drop(&mut self) {
-        // Without echo the console is still usable; there is nobody to tell.
-        let _: nix::Result<()> = tcsetattr(&self.console, SetArg::TCSANOW, &self.before);
+        if let Err(error) = tcsetattr(&self.console, SetArg::TCSANOW, &self.before) {
+            log::debug!("the console stays without echo: {error}");
+        }
     }
 }

@@ -3,13 +3,7 @@
 use tpm::{Bank, Tpm, Tpm2};
 
 use crate::{
-    boot::{
-        Boot,
-        discover::Devices,
-        failure::Failure,
-        modules::Loader,
-        settings::Settings,
-    },
+    boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
     unlock::{BootSecret, Latched, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal},
 };
 
@@ -35,9 +29,15 @@ pub(super) fn release(
     boot: &mut Boot,
 ) -> Released {
     // A built-in TPM driver sends no event any more; one in a module does.
-    let waited = devices.wait(loader, settings.device_timeout, "the TPM (/dev/tpmrm0)", |_| {
-        std::path::Path::new("/dev/tpmrm0").exists() || std::path::Path::new("/dev/tpm0").exists()
-    });
+    let waited = devices.wait(
+        loader,
+        settings.device_timeout,
+        "the TPM (/dev/tpmrm0)",
+        |_| {
+            std::path::Path::new("/dev/tpmrm0").exists()
+                || std::path::Path::new("/dev/tpm0").exists()
+        },
+    );
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
         Err(error) => {
@@ -64,12 +64,23 @@ pub(super) fn release(
     boot.progress.done("unseal", reached);
     let latched = close_latch(&mut tpm).map_err(Failure::of("latch"));
     boot.report.latched = latched.is_ok();
-    boot.progress.done("latch", if latched.is_ok() { "latch closed (PCR 15)" } else { "latch not closed" });
+    boot.progress.done(
+        "latch",
+        if latched.is_ok() {
+            "latch closed (PCR 15)"
+        } else {
+            "latch not closed"
+        },
+    );
     let (secret, record) = match secret {
         Ok((secret, record)) => (Ok(secret), record),
         Err(failure) => (Err(failure), 0),
     };
-    Released { secret, latched, record }
+    Released {
+        secret,
+        latched,
+        record,
+    }
 }
 
 fn ask(
@@ -78,10 +89,23 @@ fn ask(
     settings: &Settings,
     boot: &mut Boot,
 ) -> Result<(BootSecret, usize), Failure> {
-    let seen = tpm.pcr_read(Bank::Sha256, deciding_pcrs(records)).map_err(Failure::of("launch"))?;
-    boot.report.pcrs = seen.iter().map(|(pcr, value)| (pcr.get(), hex::encode(value))).collect();
-    boot.report.launch = if is_no_launch(&seen) { "none" } else { "measured" };
-    let (secret, record) = unseal(tpm, records, settings.srk_name.as_ref()).map_err(Failure::of("unseal"))?;
-    let position = records.iter().position(|candidate| std::ptr::eq(candidate, record)).unwrap_or(0);
+    let seen = tpm
+        .pcr_read(Bank::Sha256, deciding_pcrs(records))
+        .map_err(Failure::of("launch"))?;
+    boot.report.pcrs = seen
+        .iter()
+        .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
+        .collect();
+    boot.report.launch = if is_no_launch(&seen) {
+        "none"
+    } else {
+        "measured"
+    };
+    let (secret, record) =
+        unseal(tpm, records, settings.srk_name.as_ref()).map_err(Failure::of("unseal"))?;
+    let position = records
+        .iter()
+        .position(|candidate| std::ptr::eq(candidate, record))
+        .unwrap_or(0);
     Ok((secret, position))
 }

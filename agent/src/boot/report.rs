@@ -80,7 +80,13 @@ impl Report {
     /// Takes over the times of the phases.
     pub fn set_times(&mut self, phases: &[(&'static str, Duration)], total: Duration) {
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
-        self.phases = phases.iter().map(|(name, time)| PhaseTime { name, ms: milliseconds(*time) }).collect();
+        self.phases = phases
+            .iter()
+            .map(|(name, time)| PhaseTime {
+                name,
+                ms: milliseconds(*time),
+            })
+            .collect();
         self.total_ms = milliseconds(total);
     }
 
@@ -88,7 +94,11 @@ impl Report {
     pub fn write_line(&self, path: &Path, create: bool) -> std::io::Result<()> {
         let mut line = serde_json::to_string(self).map_err(std::io::Error::other)?;
         line.push('\n');
-        let mut file = OpenOptions::new().write(true).create(create).truncate(create).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(create)
+            .truncate(create)
+            .open(path)?;
         file.write_all(line.as_bytes())?;
         // A serial line still sends when the machine is reset: wait for it. A file is no terminal.
         match nix::sys::termios::tcdrain(&file) {
@@ -105,8 +115,14 @@ mod tests {
     #[test]
     fn a_report_is_one_line_of_json() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut report = Report { reason: Some("two\nlines".into()), ..Report::default() };
-        report.set_times(&[("mounts", Duration::from_micros(1500))], Duration::from_millis(2));
+        let mut report = Report {
+            reason: Some("two\nlines".into()),
+            ..Report::default()
+        };
+        report.set_times(
+            &[("mounts", Duration::from_micros(1500))],
+            Duration::from_millis(2),
+        );
         report.write_line(file.path(), true).unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();
         assert_eq!(text.matches('\n').count(), 1);

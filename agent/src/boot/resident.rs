@@ -38,20 +38,28 @@ pub struct ResidentError {
 }
 
 fn step<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> ResidentError {
-    move |source| ResidentError { step, source: source.into() }
+    move |source| ResidentError {
+        step,
+        source: source.into(),
+    }
 }
 
 /// Forks the Tao host. The parent goes on to become the real init.
 pub fn fork_host(host_secret: &Zeroizing<[u8; 32]>) -> Result<Pid, ResidentError> {
     let (read, write) = pipe().map_err(step("pipe"))?;
     // 32 bytes always fit into a pipe, so this cannot block.
-    File::from(write).write_all(host_secret.as_slice()).map_err(step("hand over the host's secret"))?;
+    File::from(write)
+        .write_all(host_secret.as_slice())
+        .map_err(step("hand over the host's secret"))?;
     match fork_single_threaded().map_err(step("fork"))? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             let failure = become_host(read);
             // The parent is gone for us: the kernel log is the only place left.
-            drop(std::fs::write("/dev/kmsg", format!("<3>taoboot: {failure}\n")));
+            drop(std::fs::write(
+                "/dev/kmsg",
+                format!("<3>taoboot: {failure}\n"),
+            ));
             std::process::exit(1)
         }
     }
@@ -62,9 +70,14 @@ fn become_host(secret: OwnedFd) -> ResidentError {
         setsid().map_err(step("setsid"))?;
         let program = sealed_copy_of_self().map_err(step("copy the agent into memory"))?;
         let secret = move_to(secret, SECRET_FD).map_err(step("place the host's secret"))?;
-        fcntl(secret.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).map_err(step("keep the host's secret"))?;
-        let arguments: Vec<CString> = [NAME, "host"].iter().filter_map(|word| CString::new(*word).ok()).collect();
-        fexecve(program.as_fd(), &arguments, &[] as &[CString]).map_err(step("execute the agent's copy"))
+        fcntl(secret.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(step("keep the host's secret"))?;
+        let arguments: Vec<CString> = [NAME, "host"]
+            .iter()
+            .filter_map(|word| CString::new(*word).ok())
+            .collect();
+        fexecve(program.as_fd(), &arguments, &[] as &[CString])
+            .map_err(step("execute the agent's copy"))
     };
     match attempt() {
         Ok(never) => match never {},
@@ -74,10 +87,16 @@ fn become_host(secret: OwnedFd) -> ResidentError {
 
 /// The memfd closes on exec: nothing but the running image itself refers to it afterwards.
 fn sealed_copy_of_self() -> std::io::Result<OwnedFd> {
-    let memfd = memfd_create(c"taoboot", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let memfd = memfd_create(
+        c"taoboot",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?;
     let mut copy = File::from(memfd);
     std::io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
-    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SEAL;
     fcntl(copy.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
     Ok(copy.into())
 }
@@ -93,7 +112,9 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 pub fn take_secret() -> Result<Zeroizing<[u8; 32]>, ResidentError> {
     let mut secret = Zeroizing::new([0_u8; 32]);
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the host's secret"))?;
-    File::from(fd).read_exact(secret.as_mut_slice()).map_err(step("read the host's secret"))?;
+    File::from(fd)
+        .read_exact(secret.as_mut_slice())
+        .map_err(step("read the host's secret"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
     Ok(secret)
 }
@@ -102,18 +123,24 @@ pub fn take_secret() -> Result<Zeroizing<[u8; 32]>, ResidentError> {
 pub fn harden() -> Result<(), ResidentError> {
     nix::sys::prctl::set_dumpable(false).map_err(step("become undumpable"))?;
     lock_memory().map_err(step("lock memory"))?;
-    std::fs::write("/proc/self/oom_score_adj", "-1000").map_err(step("be spared by the OOM killer"))?;
+    std::fs::write("/proc/self/oom_score_adj", "-1000")
+        .map_err(step("be spared by the OOM killer"))?;
     nix::unistd::chdir(Path::new("/")).map_err(step("chdir"))
 }
 
 /// Standard input, output and error of a process that has nobody to talk to.
 pub fn detach_from_console() -> Result<(), ResidentError> {
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(step("open /dev/null"))?;
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(step("open /dev/null"))?;
     for number in 0..3 {
         let copy = null.try_clone().map_err(step("detach from the console"))?;
-        let placed = take_fd(copy.into_raw_fd(), number).map_err(step("detach from the console"))?;
+        let placed =
+            take_fd(copy.into_raw_fd(), number).map_err(step("detach from the console"))?;
         // 0, 1 and 2 belong to the process for good.
-        let _: i32 = placed.into_raw_fd();
+        std::mem::forget(placed);
     }
     Ok(())
 }

@@ -34,7 +34,8 @@ pub(super) fn take_fd(from: RawFd, number: RawFd) -> nix::Result<OwnedFd> {
 pub(super) fn close_from(first: RawFd) -> nix::Result<()> {
     let first = libc::c_uint::try_from(first).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the caller owns no descriptor from `first` on; std holds none.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) })
+        .map(drop)
 }
 
 /// Keeps what is in memory there. Pages are locked when they are first used: locking every

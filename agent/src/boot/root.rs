@@ -43,7 +43,9 @@ pub enum RootError {
         found: String,
     },
     /// Nothing that could be mounted.
-    #[error("{volume} holds {found}, which is not a file system this image can mount; name one with rootfstype=")]
+    #[error(
+        "{volume} holds {found}, which is not a file system this image can mount; name one with rootfstype="
+    )]
     NotAFileSystem {
         /// The opened mapping.
         volume: String,
@@ -83,25 +85,44 @@ pub fn recognise(
     options: &RootOptions,
 ) -> Result<String, RootError> {
     let volume = mapping.display().to_string();
-    let content = superblock::read(mapping)
-        .map_err(|source| RootError::Unreadable { volume: volume.clone(), source })?;
+    let content = superblock::read(mapping).map_err(|source| RootError::Unreadable {
+        volume: volume.clone(),
+        source,
+    })?;
     if let Some(spec) = &options.spec
         && !names_mapping(spec, mapping, content.as_ref())
         && !container_is(spec)
     {
-        return Err(RootError::Elsewhere { spec: spec.clone(), volume, found: describe(content.as_ref()) });
+        return Err(RootError::Elsewhere {
+            spec: spec.clone(),
+            volume,
+            found: describe(content.as_ref()),
+        });
     }
     match (&options.kind, &content) {
         (Some(kind), _) => Ok(kind.clone()),
         (None, Some(content)) if content.is_file_system() => Ok(content.kind.into()),
-        _ => Err(RootError::NotAFileSystem { volume, found: describe(content.as_ref()) }),
+        _ => Err(RootError::NotAFileSystem {
+            volume,
+            found: describe(content.as_ref()),
+        }),
     }
 }
 
 /// Mounts the opened volume on [`SYSROOT`].
 pub fn mount_root(mapping: &Path, kind: &str, options: &RootOptions) -> Result<(), RootError> {
-    let (flags, data) = split_options(options.flags.as_deref().unwrap_or_default(), options.read_only);
-    mount(Some(mapping), SYSROOT, Some(kind), flags, Some(data.as_str())).map_err(|source| RootError::Mount {
+    let (flags, data) = split_options(
+        options.flags.as_deref().unwrap_or_default(),
+        options.read_only,
+    );
+    mount(
+        Some(mapping),
+        SYSROOT,
+        Some(kind),
+        flags,
+        Some(data.as_str()),
+    )
+    .map_err(|source| RootError::Mount {
         volume: mapping.display().to_string(),
         kind: kind.into(),
         options: data.clone(),
@@ -135,7 +156,11 @@ fn describe(content: Option<&Content>) -> String {
 
 /// Mount flags that mount(2) takes as bits; the rest goes to the file system as text.
 fn split_options(options: &str, read_only: bool) -> (MsFlags, String) {
-    let mut flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+    let mut flags = if read_only {
+        MsFlags::MS_RDONLY
+    } else {
+        MsFlags::empty()
+    };
     let mut data = Vec::new();
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
@@ -171,7 +196,11 @@ mod tests {
     #[test]
     fn root_may_name_the_file_system_in_the_volume_and_nothing_else() {
         let uuid = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
-        let content = Content { kind: "ext4", uuid: uuid.into(), label: "debian".into() };
+        let content = Content {
+            kind: "ext4",
+            uuid: uuid.into(),
+            label: "debian".into(),
+        };
         let mapping = Path::new("/dev/mapper/root");
         for (spec, expected) in [
             ("/dev/mapper/root", true),
@@ -182,7 +211,11 @@ mod tests {
             ("/dev/mapper/other", false),
             ("PARTUUID=deadbeef-01", false),
         ] {
-            assert_eq!(names_mapping(&spec.parse().unwrap(), mapping, Some(&content)), expected, "{spec}");
+            assert_eq!(
+                names_mapping(&spec.parse().unwrap(), mapping, Some(&content)),
+                expected,
+                "{spec}"
+            );
         }
     }
 }

@@ -29,7 +29,11 @@ fn attempt() -> Result<(), String> {
     resident::harden().map_err(|error| error.to_string())?;
     let tpm = Tpm2::open(release::TCTI).map_err(|error| error.to_string())?;
     host::serve(HostConfig {
-        root: Root::Tpm2 { tpm: Box::new(tpm), bank: Bank::Sha256, pcrs: PcrSet::LAUNCH },
+        root: Root::Tpm2 {
+            tpm: Box::new(tpm),
+            bank: Bank::Sha256,
+            pcrs: PcrSet::LAUNCH,
+        },
         host_secret: secret,
         socket_dir: PathBuf::from(SOCKETS),
         guard: Guard::Liberal,

@@ -72,8 +72,10 @@ pub struct Settings {
 
 /// The command line and what could be understood of it; needed even when the rest fails.
 pub fn read_command_line() -> Result<CommandLine, SettingsError> {
-    let text = fs::read_to_string("/proc/cmdline")
-        .map_err(|source| SettingsError::Unreadable { path: "/proc/cmdline", source })?;
+    let text = fs::read_to_string("/proc/cmdline").map_err(|source| SettingsError::Unreadable {
+        path: "/proc/cmdline",
+        source,
+    })?;
     Ok(CommandLine::parse(&text)?)
 }
 
@@ -82,7 +84,10 @@ pub fn read_config() -> Result<Config, SettingsError> {
     match fs::read_to_string(CONFIG) {
         Ok(text) => Ok(Config::parse(&text, CONFIG)?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
-        Err(source) => Err(SettingsError::Unreadable { path: CONFIG, source }),
+        Err(source) => Err(SettingsError::Unreadable {
+            path: CONFIG,
+            source,
+        }),
     }
 }
 
@@ -99,8 +104,12 @@ impl Settings {
         check_mapper_name(&volume_name, "kernel command line")?;
         Ok(Settings {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
-            failure_delay: Duration::from_secs(line.failure_delay.unwrap_or(config.failure_delay).get()),
-            device_timeout: Duration::from_secs(line.device_timeout.unwrap_or(config.device_timeout).get()),
+            failure_delay: Duration::from_secs(
+                line.failure_delay.unwrap_or(config.failure_delay).get(),
+            ),
+            device_timeout: Duration::from_secs(
+                line.device_timeout.unwrap_or(config.device_timeout).get(),
+            ),
             report: line.report,
             srk_name: config.srk_name,
             volume,
@@ -130,13 +139,22 @@ mod tests {
     const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
 
     fn merged(line: &str, config: &str) -> Result<Settings, SettingsError> {
-        Settings::merge(CommandLine::parse(line).unwrap(), Config::parse(config, "t").unwrap())
+        Settings::merge(
+            CommandLine::parse(line).unwrap(),
+            Config::parse(config, "t").unwrap(),
+        )
     }
 
     #[test]
     fn the_command_line_overrides_the_configuration() {
-        let config = format!("on_failure = \"prompt\"\n[volume]\ndevice = \"UUID={UUID}\"\nname = \"disk\"\n");
-        let settings = merged("taoboot.on_failure=poweroff taoboot.failure_delay=0", &config).unwrap();
+        let config = format!(
+            "on_failure = \"prompt\"\n[volume]\ndevice = \"UUID={UUID}\"\nname = \"disk\"\n"
+        );
+        let settings = merged(
+            "taoboot.on_failure=poweroff taoboot.failure_delay=0",
+            &config,
+        )
+        .unwrap();
         assert_eq!(settings.on_failure, OnFailure::Poweroff);
         assert_eq!(settings.failure_delay, Duration::ZERO);
         assert_eq!(settings.volume_name, "disk");
@@ -152,7 +170,10 @@ mod tests {
     #[test]
     fn without_a_volume_there_is_nothing_to_unlock() {
         for line in ["", "root=/dev/mapper/root"] {
-            assert!(matches!(merged(line, ""), Err(SettingsError::NoVolume)), "{line}");
+            assert!(
+                matches!(merged(line, ""), Err(SettingsError::NoVolume)),
+                "{line}"
+            );
         }
     }
 

@@ -53,29 +53,58 @@ fn recognise(start: &[u8]) -> Option<Content> {
             [0, 2] => "luks2",
             _ => return None,
         };
-        let label = if kind == "luks2" { text(at(24, 48)) } else { String::new() };
-        return Some(Content { kind, uuid: text(at(168, 40)).to_ascii_lowercase(), label });
+        let label = if kind == "luks2" {
+            text(at(24, 48))
+        } else {
+            String::new()
+        };
+        return Some(Content {
+            kind,
+            uuid: text(at(168, 40)).to_ascii_lowercase(),
+            label,
+        });
     }
     if at(0x438, 2) == [0x53, 0xef] {
-        return Some(Content { kind: "ext4", uuid: uuid(at(0x468, 16)), label: text(at(0x478, 16)) });
+        return Some(Content {
+            kind: "ext4",
+            uuid: uuid(at(0x468, 16)),
+            label: text(at(0x478, 16)),
+        });
     }
     if at(0, 4) == b"XFSB" {
-        return Some(Content { kind: "xfs", uuid: uuid(at(32, 16)), label: text(at(108, 12)) });
+        return Some(Content {
+            kind: "xfs",
+            uuid: uuid(at(32, 16)),
+            label: text(at(108, 12)),
+        });
     }
     if at(4086, 10) == b"SWAPSPACE2" {
-        return Some(Content { kind: "swap", uuid: uuid(at(0x40c, 16)), label: text(at(0x41c, 16)) });
+        return Some(Content {
+            kind: "swap",
+            uuid: uuid(at(0x40c, 16)),
+            label: text(at(0x41c, 16)),
+        });
     }
     if at(512, 8) == b"LABELONE" && at(536, 8) == b"LVM2 001" {
-        return Some(Content { kind: "lvm2", uuid: String::new(), label: String::new() });
+        return Some(Content {
+            kind: "lvm2",
+            uuid: String::new(),
+            label: String::new(),
+        });
     }
     if at(512, 8) == b"EFI PART" {
-        return Some(Content { kind: "partitions", uuid: String::new(), label: String::new() });
+        return Some(Content {
+            kind: "partitions",
+            uuid: String::new(),
+            label: String::new(),
+        });
     }
     None
 }
 
 fn recognise_btrfs(superblock: &[u8]) -> Option<Content> {
-    let at = |offset: usize, length: usize| superblock.get(offset..offset + length).unwrap_or_default();
+    let at =
+        |offset: usize, length: usize| superblock.get(offset..offset + length).unwrap_or_default();
     (at(64, 8) == b"_BHRfS_M").then(|| Content {
         kind: "btrfs",
         uuid: uuid(at(32, 16)),
@@ -85,7 +114,10 @@ fn recognise_btrfs(superblock: &[u8]) -> Option<Content> {
 
 /// The bytes up to the first zero, as text.
 fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
@@ -112,21 +144,47 @@ mod tests {
     fn made_by(program: &str, arguments: &[&str]) -> Option<Content> {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(64 << 20).unwrap();
-        let output = Command::new(program).args(arguments).arg(file.path()).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(program)
+            .args(arguments)
+            .arg(file.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         read(file.path()).unwrap()
     }
 
     #[test]
     fn what_mke2fs_makes_is_recognised() {
-        let found = made_by("/usr/sbin/mke2fs", &["-q", "-t", "ext4", "-U", UUID, "-L", "a label"]).unwrap();
-        assert_eq!(found, Content { kind: "ext4", uuid: UUID.into(), label: "a label".into() });
+        let found = made_by(
+            "/usr/sbin/mke2fs",
+            &["-q", "-t", "ext4", "-U", UUID, "-L", "a label"],
+        )
+        .unwrap();
+        assert_eq!(
+            found,
+            Content {
+                kind: "ext4",
+                uuid: UUID.into(),
+                label: "a label".into()
+            }
+        );
     }
 
     #[test]
     fn what_mkswap_makes_is_recognised() {
         let found = made_by("/usr/sbin/mkswap", &["-U", UUID, "-L", "swappy"]).unwrap();
-        assert_eq!(found, Content { kind: "swap", uuid: UUID.into(), label: "swappy".into() });
+        assert_eq!(
+            found,
+            Content {
+                kind: "swap",
+                uuid: UUID.into(),
+                label: "swappy".into()
+            }
+        );
     }
 
     #[test]

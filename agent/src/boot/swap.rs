@@ -22,7 +22,9 @@ pub const NAME: &str = "swap";
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
     /// Something else lies there.
-    #[error("{device} holds {found}, not swap: nothing was written; enrol the right swap device or wipe this one")]
+    #[error(
+        "{device} holds {found}, not swap: nothing was written; enrol the right swap device or wipe this one"
+    )]
     Occupied {
         /// The device.
         device: String,
@@ -55,14 +57,21 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
     let name = node.display().to_string();
     let failed = |step: &'static str| {
         let device = name.clone();
-        move |reason: String| SwapError::Failed { device, step, reason }
+        move |reason: String| SwapError::Failed {
+            device,
+            step,
+            reason,
+        }
     };
     // Random data of an earlier boot is no known content; an unencrypted swap may be taken over.
     // A file system, a LUKS header or a partition table is somebody's data.
     if let Some(content) = superblock::read(&node).map_err(|e| failed("read")(e.to_string()))?
         && content.kind != "swap"
     {
-        return Err(SwapError::Occupied { device: name, found: content.kind.into() });
+        return Err(SwapError::Occupied {
+            device: name,
+            found: content.kind.into(),
+        });
     }
     let mut key = Zeroizing::new([0_u8; 64]);
     getrandom::fill(key.as_mut_slice()).map_err(|e| failed("random key")(e.to_string()))?;
@@ -76,13 +85,21 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
 pub fn close() -> Result<(), LibcryptErr> {
     CryptInit::init_by_name_and_header(NAME, None)?
         .activate_handle()
-        .deactivate(NAME, libcryptsetup_rs::consts::flags::CryptDeactivate::empty())
+        .deactivate(
+            NAME,
+            libcryptsetup_rs::consts::flags::CryptDeactivate::empty(),
+        )
 }
 
 fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
     let mut device = CryptInit::init(node)?;
-    let parameters =
-        CryptParamsPlain { hash: "plain".into(), offset: 0, sector_size: 512, size: 0, skip: 0 };
+    let parameters = CryptParamsPlain {
+        hash: "plain".into(),
+        offset: 0,
+        sector_size: 512,
+        size: 0,
+        skip: 0,
+    };
     let mut parameters: CryptParamsPlainRef<'_> = (&parameters).try_into()?;
     device.context_handle().format::<CryptParamsPlainRef<'_>>(
         EncryptionFormat::Plain,
@@ -91,7 +108,9 @@ fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
         libcryptsetup_rs::Either::Right(key.len()),
         Some(&mut parameters),
     )?;
-    device.activate_handle().activate_by_volume_key(Some(NAME), Some(key), CryptActivate::empty())
+    device
+        .activate_handle()
+        .activate_by_volume_key(Some(NAME), Some(key), CryptActivate::empty())
 }
 
 /// What mkswap writes (linux/swap.h, union swap_header): version 1, no bad pages.
@@ -102,13 +121,21 @@ fn write_signature(mapping: &Path, device: &str) -> Result<(), SwapError> {
         step: "swap signature",
         reason: error.to_string(),
     };
-    let mut file = OpenOptions::new().read(true).write(true).open(mapping).map_err(failed)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(mapping)
+        .map_err(failed)?;
     let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
     if bytes < 10 * PAGE {
-        return Err(SwapError::TooSmall { device: device.into(), bytes });
+        return Err(SwapError::TooSmall {
+            device: device.into(),
+            bytes,
+        });
     }
     file.rewind().map_err(failed)?;
-    file.write_all(&signature_page(bytes / PAGE)).map_err(failed)?;
+    file.write_all(&signature_page(bytes / PAGE))
+        .map_err(failed)?;
     file.sync_data().map_err(failed)?;
     file.rewind().map_err(failed)?;
     let mut back = [0_u8; 8];
@@ -134,7 +161,10 @@ mod tests {
         let pages = 256_u64;
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(pages * 4096).unwrap();
-        let made = std::process::Command::new("/usr/sbin/mkswap").arg(file.path()).output().unwrap();
+        let made = std::process::Command::new("/usr/sbin/mkswap")
+            .arg(file.path())
+            .output()
+            .unwrap();
         assert!(made.status.success());
         let mut theirs = vec![0_u8; 4096];
         file.reopen().unwrap().read_exact(&mut theirs).unwrap();

@@ -6,8 +6,8 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{
-        AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt, socket,
-        sockopt,
+        AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt,
+        socket, sockopt,
     },
 };
 
@@ -67,13 +67,12 @@ impl UeventSocket {
         }
         let mut buffer = [0_u8; 8192];
         loop {
-            let (length, sender) =
-                match recvfrom::<NetlinkAddr>(self.0.as_raw_fd(), &mut buffer) {
-                    Ok(received) => received,
-                    Err(Errno::ENOBUFS) => return Ok(Received::Lost),
-                    Err(Errno::EINTR) => continue,
-                    Err(error) => return Err(error),
-                };
+            let (length, sender) = match recvfrom::<NetlinkAddr>(self.0.as_raw_fd(), &mut buffer) {
+                Ok(received) => received,
+                Err(Errno::ENOBUFS) => return Ok(Received::Lost),
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error),
+            };
             // CVE-2009-1185: only the kernel (port 0) may say that a device came.
             let from_kernel = sender.is_some_and(|address| address.pid() == 0);
             let event = buffer.get(..length).filter(|_| from_kernel).and_then(parse);
@@ -86,7 +85,10 @@ impl UeventSocket {
 fn parse(message: &[u8]) -> Option<Uevent> {
     let mut event = Uevent::default();
     for field in message.split(|byte| *byte == 0).skip(1) {
-        let Some((key, value)) = std::str::from_utf8(field).ok().and_then(|text| text.split_once('=')) else {
+        let Some((key, value)) = std::str::from_utf8(field)
+            .ok()
+            .and_then(|text| text.split_once('='))
+        else {
             continue;
         };
         match key {

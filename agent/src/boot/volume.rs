@@ -7,19 +7,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     boot::{
-        Boot,
-        discover::BlockDevice,
-        failure::Failure,
-        progress::Progress,
-        prompt::Prompt,
-        release::Released,
-        report::Report,
-        settings::Settings,
+        Boot, discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
+        release::Released, report::Report, settings::Settings,
     },
     config::OnFailure,
     unlock::{
-        BootSecret, HeaderError, Latched, OpenOptions, OpenVolume, SealedRecord, SwapSpec, VolumeHeader, find_records,
-        open_volume,
+        BootSecret, HeaderError, Latched, OpenOptions, OpenVolume, SealedRecord, SwapSpec,
+        VolumeHeader, find_records, open_volume,
     },
 };
 
@@ -44,7 +38,11 @@ pub(super) fn read_header(container: &BlockDevice) -> Result<VolumeHeader, Heade
 }
 
 /// The records that can be used; the others are named.
-pub(super) fn records(header: &VolumeHeader, progress: &mut Progress, report: &mut Report) -> Vec<SealedRecord> {
+pub(super) fn records(
+    header: &VolumeHeader,
+    progress: &mut Progress,
+    report: &mut Report,
+) -> Vec<SealedRecord> {
     let mut usable = Vec::new();
     report.volume = Some(header.uuid().to_string());
     for (token, record) in find_records(header) {
@@ -74,7 +72,10 @@ pub(super) fn unlock(
         (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
             .map(|volume| (volume, "tpm", Some(secret.host_secret()))),
         (Err(failure), _) => Err(failure),
-        (Ok(_), None) => Err(Failure { phase: "unseal", reason: "the released record is not in the header".into() }),
+        (Ok(_), None) => Err(Failure {
+            phase: "unseal",
+            reason: "the released record is not in the header".into(),
+        }),
     };
     let (volume, by, host_secret) = match opened {
         Ok(opened) => opened,
@@ -87,11 +88,16 @@ pub(super) fn unlock(
     let unlocked = Unlocked {
         mapping: volume.path(),
         // Only a record whose seal was verified may name a device to overwrite.
-        swap: record.filter(|_| host_secret.is_some()).and_then(|record| record.swap().cloned()),
+        swap: record
+            .filter(|_| host_secret.is_some())
+            .and_then(|record| record.swap().cloned()),
         host_secret,
     };
     boot.report.unlocked_by = Some(by);
-    boot.progress.done("open", &format!("root opened (by {by}, keyslot {})", volume.keyslot()));
+    boot.progress.done(
+        "open",
+        &format!("root opened (by {by}, keyslot {})", volume.keyslot()),
+    );
     boot.root = Some(volume);
     Ok(unlocked)
 }
@@ -108,12 +114,22 @@ fn open_with_secret(
         let reason = format!(
             "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enroll again"
         );
-        return Err(Failure { phase: "open", reason });
+        return Err(Failure {
+            phase: "open",
+            reason,
+        });
     }
     let passphrase = secret.volume_passphrase(&identity);
     let options = OpenOptions::default();
-    open_volume(latched, header, &settings.volume_name, &passphrase, Some(record.keyslot()), options)
-        .map_err(Failure::of("open"))
+    open_volume(
+        latched,
+        header,
+        &settings.volume_name,
+        &passphrase,
+        Some(record.keyslot()),
+        options,
+    )
+    .map_err(Failure::of("open"))
 }
 
 fn open_with_passphrase(
@@ -123,27 +139,45 @@ fn open_with_passphrase(
     settings: &Settings,
     boot: &mut Boot,
 ) -> Result<OpenVolume, Failure> {
-    boot.progress.error(&format!("the disk is not unlocked by itself: {why}"));
+    boot.progress
+        .error(&format!("the disk is not unlocked by itself: {why}"));
     boot.report.phase = Some(why.phase);
     boot.report.reason = Some(why.reason.clone());
     boot.report.action = Some(OnFailure::Prompt.word());
-    boot.report.set_times(boot.progress.phases(), boot.progress.elapsed());
+    boot.report
+        .set_times(boot.progress.phases(), boot.progress.elapsed());
     boot.send_report();
     let mut prompt = Prompt::open().map_err(Failure::of("prompt"))?;
     prompt.say("").map_err(Failure::of("prompt"))?;
-    prompt.say(&format!("taoboot: {why}")).map_err(Failure::of("prompt"))?;
+    prompt
+        .say(&format!("taoboot: {why}"))
+        .map_err(Failure::of("prompt"))?;
     prompt
         .say("taoboot: the TPM's latch is closed. If you did not expect this question, do not answer it.")
         .map_err(Failure::of("prompt"))?;
     for attempt in 1..=TRIES {
-        let question = format!("Passphrase or recovery key for {} ({attempt} of {TRIES}): ", header.uuid());
+        let question = format!(
+            "Passphrase or recovery key for {} ({attempt} of {TRIES}): ",
+            header.uuid()
+        );
         let passphrase = prompt.ask(&question).map_err(Failure::of("prompt"))?;
-        let opened =
-            open_volume(latched, header, &settings.volume_name, &passphrase, None, OpenOptions::default());
+        let opened = open_volume(
+            latched,
+            header,
+            &settings.volume_name,
+            &passphrase,
+            None,
+            OpenOptions::default(),
+        );
         match opened {
             Ok(volume) => return Ok(volume),
-            Err(error) => prompt.say(&format!("taoboot: {error}")).map_err(Failure::of("prompt"))?,
+            Err(error) => prompt
+                .say(&format!("taoboot: {error}"))
+                .map_err(Failure::of("prompt"))?,
         }
     }
-    Err(Failure { phase: "prompt", reason: format!("{TRIES} wrong passphrases") })
+    Err(Failure {
+        phase: "prompt",
+        reason: format!("{TRIES} wrong passphrases"),
+    })
 }

@@ -25,7 +25,9 @@ pub fn ensure() -> Result<()> {
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let kernel = kernel_package()?;
-    let version = kernel.strip_prefix("linux-image-").context("kernel package name")?;
+    let version = kernel
+        .strip_prefix("linux-image-")
+        .context("kernel package name")?;
     let linux = unpack(&folder, &kernel, "linux")?;
     let tboot = unpack(&folder, "tboot", "tboot")?;
     let mut depmod = Command::new("/sbin/depmod");
@@ -44,17 +46,32 @@ pub fn ensure() -> Result<()> {
     fs::write(&temporary, text).with_context(|| format!("cannot write {}", temporary.display()))?;
     fs::rename(&temporary, &index).with_context(|| format!("cannot write {}", index.display()))?;
     if !is_complete(&index)? {
-        bail!("the packages {kernel} and tboot do not hold what was expected: see {}", folder.display());
+        bail!(
+            "the packages {kernel} and tboot do not hold what was expected: see {}",
+            folder.display()
+        );
     }
     Ok(())
 }
 
 /// Are all files that assets.json names there? (The checkout may have moved.)
 fn is_complete(index: &Path) -> Result<bool> {
-    let text = fs::read_to_string(index).with_context(|| format!("cannot read {}", index.display()))?;
-    let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged: delete it", index.display()))?;
-    let paths = ["/kernel/vmlinuz", "/kernel/modules", "/tboot", "/tboot_tools"];
-    let there = |pointer: &str| value.pointer(pointer).and_then(|path| path.as_str()).is_some_and(|path| Path::new(path).exists());
+    let text =
+        fs::read_to_string(index).with_context(|| format!("cannot read {}", index.display()))?;
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .with_context(|| format!("{} is damaged: delete it", index.display()))?;
+    let paths = [
+        "/kernel/vmlinuz",
+        "/kernel/modules",
+        "/tboot",
+        "/tboot_tools",
+    ];
+    let there = |pointer: &str| {
+        value
+            .pointer(pointer)
+            .and_then(|path| path.as_str())
+            .is_some_and(|path| Path::new(path).exists())
+    };
     Ok(paths.into_iter().all(there))
 }
 
@@ -74,14 +91,30 @@ fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
     // A half-finished download of an interrupted run is worth nothing.
     remove(&downloads)?;
     fs::create_dir_all(&downloads)?;
-    step::run(&format!("download {package}"), Command::new("apt-get").args(["--quiet", "download", package]).current_dir(&downloads))?;
+    step::run(
+        &format!("download {package}"),
+        Command::new("apt-get")
+            .args(["--quiet", "download", package])
+            .current_dir(&downloads),
+    )?;
     let archive = fs::read_dir(&downloads)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get download {package} left no .deb in {}", downloads.display()))?;
+        .with_context(|| {
+            format!(
+                "apt-get download {package} left no .deb in {}",
+                downloads.display()
+            )
+        })?;
     let unpacked = folder.join(name);
     remove(&unpacked)?;
-    step::run(&format!("unpack {package}"), Command::new("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
+    step::run(
+        &format!("unpack {package}"),
+        Command::new("dpkg-deb")
+            .arg("-x")
+            .arg(archive)
+            .arg(&unpacked),
+    )?;
     remove(&downloads)?;
     Ok(unpacked)
 }

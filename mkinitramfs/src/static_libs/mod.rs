@@ -61,10 +61,16 @@ fn ensure_from(first_choice: usize) -> Result<PathBuf> {
         }
     }
     let downloads = base.join("sources");
-    fs::create_dir_all(&downloads).with_context(|| format!("cannot make {}", downloads.display()))?;
+    fs::create_dir_all(&downloads)
+        .with_context(|| format!("cannot make {}", downloads.display()))?;
     let mut chosen = Vec::new();
     for candidates in SOURCES {
-        chosen.push(sources::fetch(candidates.get(first_choice.min(candidates.len() - 1)..).unwrap_or_default(), &downloads)?);
+        chosen.push(sources::fetch(
+            candidates
+                .get(first_choice.min(candidates.len() - 1)..)
+                .unwrap_or_default(),
+            &downloads,
+        )?);
     }
     let versions: Vec<&Source> = chosen.iter().map(|(source, _)| *source).collect();
     let prefix = base.join(hash(&versions));
@@ -82,8 +88,17 @@ fn ensure_from(first_choice: usize) -> Result<PathBuf> {
 fn combinations(first_choice: usize) -> Vec<Vec<&'static Source>> {
     let mut all: Vec<Vec<&Source>> = vec![Vec::new()];
     for candidates in SOURCES {
-        let usable = candidates.get(first_choice.min(candidates.len() - 1)..).unwrap_or_default();
-        all = all.iter().flat_map(|head| usable.iter().map(move |source| [head.as_slice(), &[source]].concat())).collect();
+        let usable = candidates
+            .get(first_choice.min(candidates.len() - 1)..)
+            .unwrap_or_default();
+        all = all
+            .iter()
+            .flat_map(|head| {
+                usable
+                    .iter()
+                    .map(move |source| [head.as_slice(), &[source]].concat())
+            })
+            .collect();
     }
     all
 }
@@ -92,18 +107,33 @@ fn hash(sources: &[&Source]) -> String {
     let mut hash = Sha256::new();
     hash.update(describe(sources));
     hash.update(include_bytes!("recipe.rs"));
-    hex::encode(hash.finalize()).get(..16).unwrap_or_default().to_string()
+    hex::encode(hash.finalize())
+        .get(..16)
+        .unwrap_or_default()
+        .to_string()
 }
 
 fn describe(sources: &[&Source]) -> String {
-    sources.iter().map(|source| format!("{} {}\n", source.sha256, source.file)).collect()
+    sources
+        .iter()
+        .map(|source| format!("{} {}\n", source.sha256, source.file))
+        .collect()
 }
 
 /// Is everything there that the agent links with?
 fn check(prefix: &Path) -> Result<()> {
-    for file in ["lib/libcryptsetup.a", "lib/libdevmapper.a", "lib/libtss2-esys.a", "lib/libtss2-tctildr.a", "lib/pkgconfig/libcryptsetup.pc"] {
+    for file in [
+        "lib/libcryptsetup.a",
+        "lib/libdevmapper.a",
+        "lib/libtss2-esys.a",
+        "lib/libtss2-tctildr.a",
+        "lib/pkgconfig/libcryptsetup.pc",
+    ] {
         if !prefix.join(file).is_file() {
-            bail!("{} has no {file}: expected a prefix with tpm2-tss, libcryptsetup and libdevmapper as static archives", prefix.display());
+            bail!(
+                "{} has no {file}: expected a prefix with tpm2-tss, libcryptsetup and libdevmapper as static archives",
+                prefix.display()
+            );
         }
     }
     Ok(())

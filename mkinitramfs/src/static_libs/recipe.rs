@@ -90,11 +90,19 @@ pub fn build(sources: &[(&Source, PathBuf)], work: &Path, prefix: &Path) -> Resu
             .find(|(source, _)| source.package == package)
             .with_context(|| format!("no source of {package}"))
     };
-    let (lvm2, cryptsetup, tss) = (tarball("lvm2")?, tarball("cryptsetup")?, tarball("tpm2-tss")?);
+    let (lvm2, cryptsetup, tss) = (
+        tarball("lvm2")?,
+        tarball("cryptsetup")?,
+        tarball("tpm2-tss")?,
+    );
     thread::scope(|scope| {
-        let disk = scope.spawn(|| devmapper(&lvm2.1, work, prefix).and_then(|()| self::cryptsetup(&cryptsetup.1, work, prefix)));
+        let disk = scope.spawn(|| {
+            devmapper(&lvm2.1, work, prefix)
+                .and_then(|()| self::cryptsetup(&cryptsetup.1, work, prefix))
+        });
         let tpm = self::tss(tss.0, &tss.1, work, prefix);
-        disk.join().map_err(|_| anyhow!("the build of libcryptsetup stopped unexpectedly"))??;
+        disk.join()
+            .map_err(|_| anyhow!("the build of libcryptsetup stopped unexpectedly"))??;
         tpm
     })
 }
@@ -103,23 +111,41 @@ fn devmapper(tarball: &Path, work: &Path, prefix: &Path) -> Result<()> {
     let tree = unpack("libdevmapper", tarball, work)?;
     configure("libdevmapper", &tree, prefix, DEVMAPPER)?;
     make("libdevmapper", &tree, &["-C", "include"])?;
-    make("libdevmapper", &tree, &["-C", "libdm", "ioctl/libdevmapper.a"])?;
+    make(
+        "libdevmapper",
+        &tree,
+        &["-C", "libdm", "ioctl/libdevmapper.a"],
+    )?;
     for (from, to) in [
         ("libdm/ioctl/libdevmapper.a", "lib/libdevmapper.a"),
         ("libdm/libdevmapper.h", "include/libdevmapper.h"),
         ("libdm/libdevmapper.pc", "lib/pkgconfig/devmapper.pc"),
     ] {
-        fs::copy(tree.join(from), prefix.join(to)).with_context(|| format!("libdevmapper: no {from} was built"))?;
+        fs::copy(tree.join(from), prefix.join(to))
+            .with_context(|| format!("libdevmapper: no {from} was built"))?;
     }
     Ok(())
 }
 
 fn cryptsetup(tarball: &Path, work: &Path, prefix: &Path) -> Result<()> {
     let tree = unpack("libcryptsetup", tarball, work)?;
-    command("libcryptsetup autogen", &tree, prefix, Command::new("./autogen.sh").env("NOCONFIGURE", "1"))?;
+    command(
+        "libcryptsetup autogen",
+        &tree,
+        prefix,
+        Command::new("./autogen.sh").env("NOCONFIGURE", "1"),
+    )?;
     configure("libcryptsetup", &tree, prefix, CRYPTSETUP)?;
     make("libcryptsetup", &tree, &["-j2", "libcryptsetup.la"])?;
-    make("libcryptsetup", &tree, &["install-libLTLIBRARIES", "install-includeHEADERS", "install-pkgconfigDATA"])
+    make(
+        "libcryptsetup",
+        &tree,
+        &[
+            "install-libLTLIBRARIES",
+            "install-includeHEADERS",
+            "install-pkgconfigDATA",
+        ],
+    )
 }
 
 fn tss(source: &Source, tarball: &Path, work: &Path, prefix: &Path) -> Result<()> {
@@ -130,25 +156,50 @@ fn tss(source: &Source, tarball: &Path, work: &Path, prefix: &Path) -> Result<()
     pad_ecdh_coordinates(&tree.join("src/tss2-esys/esys_crypto_mbed.c"))?;
     let bootstrap = tree.join("bootstrap");
     let script = fs::read_to_string(&bootstrap).context("tpm2-tss: no bootstrap script")?;
-    let script: Vec<&str> = script.lines().filter(|line| !line.starts_with("git describe")).collect();
+    let script: Vec<&str> = script
+        .lines()
+        .filter(|line| !line.starts_with("git describe"))
+        .collect();
     fs::write(&bootstrap, script.join("\n") + "\n")?;
-    command("tpm2-tss bootstrap", &tree, prefix, &mut Command::new("./bootstrap"))?;
+    command(
+        "tpm2-tss bootstrap",
+        &tree,
+        prefix,
+        &mut Command::new("./bootstrap"),
+    )?;
     configure("tpm2-tss", &tree, prefix, TSS)?;
     // Not `make install`: as root it would create users and udev rules on this machine.
-    make("tpm2-tss", &tree, &["-j2", "install-libLTLIBRARIES", "install-pkgconfigDATA", "install-tss2HEADERS"])?;
+    make(
+        "tpm2-tss",
+        &tree,
+        &[
+            "-j2",
+            "install-libLTLIBRARIES",
+            "install-pkgconfigDATA",
+            "install-tss2HEADERS",
+        ],
+    )?;
     for tcti in TCTIS {
         // Each TCTI defines this symbol for dlopen; linked together they would collide.
         let library = prefix.join(format!("lib/libtss2-tcti-{tcti}.a"));
         let mut objcopy = Command::new("objcopy");
-        step::run("tpm2-tss objcopy", objcopy.arg("--localize-symbol=Tss2_Tcti_Info").arg(library))?;
+        step::run(
+            "tpm2-tss objcopy",
+            objcopy.arg("--localize-symbol=Tss2_Tcti_Info").arg(library),
+        )?;
     }
     // The loader calls the TCTIs directly, which its .pc file does not say.
     let pc = prefix.join("lib/pkgconfig/tss2-tctildr.pc");
     let text = fs::read_to_string(&pc).context("tpm2-tss: no tss2-tctildr.pc was installed")?;
     let needed = TCTIS.map(|tcti| format!("tss2-tcti-{tcti}")).join(" ");
-    let (with, without): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("Requires.private:"));
+    let (with, without): (Vec<&str>, Vec<&str>) = text
+        .lines()
+        .partition(|line| line.starts_with("Requires.private:"));
     let requires = with.first().copied().unwrap_or("Requires.private:");
-    fs::write(&pc, format!("{}\n{requires} {needed}\n", without.join("\n")))?;
+    fs::write(
+        &pc,
+        format!("{}\n{requires} {needed}\n", without.join("\n")),
+    )?;
     Ok(())
 }
 
@@ -156,12 +207,20 @@ fn tss(source: &Source, tarball: &Path, work: &Path, prefix: &Path) -> Result<()
 /// pads them), so that one salted session in about a hundred is refused with 0x9a2. TPM 2.0
 /// Library, Part 1, C.6.1: coordinates in KDFe have the length of the curve's prime.
 fn pad_ecdh_coordinates(source: &Path) -> Result<()> {
-    let mut text = fs::read_to_string(source).with_context(|| format!("tpm2-tss: no {}", source.display()))?;
-    let shortened = ["&ecp_Q.MBEDTLS_ACCESS(X)", "&ecp_Q.MBEDTLS_ACCESS(Y)", "&ecp_z"];
+    let mut text =
+        fs::read_to_string(source).with_context(|| format!("tpm2-tss: no {}", source.display()))?;
+    let shortened = [
+        "&ecp_Q.MBEDTLS_ACCESS(X)",
+        "&ecp_Q.MBEDTLS_ACCESS(Y)",
+        "&ecp_z",
+    ];
     for value in shortened {
         let wrong = format!("= mbedtls_mpi_size({value});");
         if text.matches(&wrong).count() != 1 {
-            bail!("{}: expected one `{wrong}` to mend: review this version's esys_crypto_mbed.c", source.display());
+            bail!(
+                "{}: expected one `{wrong}` to mend: review this version's esys_crypto_mbed.c",
+                source.display()
+            );
         }
         text = text.replace(&wrong, "= mbedtls_mpi_size(&ecp_group.P);");
     }
@@ -172,23 +231,37 @@ fn unpack(name: &str, tarball: &Path, work: &Path) -> Result<PathBuf> {
     let tree = work.join(name);
     fs::create_dir_all(&tree)?;
     let mut tar = Command::new("tar");
-    step::run(&format!("{name} unpack"), tar.arg("xf").arg(tarball).args(["--strip-components=1", "-C"]).arg(&tree))?;
+    step::run(
+        &format!("{name} unpack"),
+        tar.arg("xf")
+            .arg(tarball)
+            .args(["--strip-components=1", "-C"])
+            .arg(&tree),
+    )?;
     Ok(tree)
 }
 
 fn configure(name: &str, tree: &Path, prefix: &Path, options: &[&str]) -> Result<()> {
     let mut configure = Command::new("./configure");
-    configure.arg(format!("--prefix={}", prefix.display())).args(options);
+    configure
+        .arg(format!("--prefix={}", prefix.display()))
+        .args(options);
     command(&format!("{name} configure"), tree, prefix, &mut configure)
 }
 
 fn make(name: &str, tree: &Path, arguments: &[&str]) -> Result<()> {
-    step::run(&format!("{name} make"), Command::new("make").args(arguments).current_dir(tree))
+    step::run(
+        &format!("{name} make"),
+        Command::new("make").args(arguments).current_dir(tree),
+    )
 }
 
 fn command(name: &str, tree: &Path, prefix: &Path, command: &mut Command) -> Result<()> {
     // tpm2-tss's configure looks for groupadd, which is not on an ordinary user's PATH.
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let path = format!(
+        "{}:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    );
     command
         .current_dir(tree)
         .env("PATH", path)

@@ -83,7 +83,10 @@ pub fn fetch<'a>(candidates: &'a [Source], folder: &Path) -> Result<(&'a Source,
             Err(error) => failures.push(format!("{}: {error:#}", source.file)),
         }
     }
-    let wanted: Vec<String> = candidates.iter().map(|source| format!("{} (sha256 {})", source.file, source.sha256)).collect();
+    let wanted: Vec<String> = candidates
+        .iter()
+        .map(|source| format!("{} (sha256 {})", source.file, source.sha256))
+        .collect();
     bail!(
         "no source could be downloaded: put one of {} into {}, or name a ready prefix with TAOBOOT_STATIC_PREFIX\n{}",
         wanted.join(", "),
@@ -105,7 +108,8 @@ fn check(source: &Source, path: &Path) -> Result<()> {
 }
 
 fn sha256(path: &Path) -> Result<String> {
-    let mut file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut file =
+        fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -130,14 +134,24 @@ fn download(source: &Source, folder: &Path) -> Result<PathBuf> {
         let unfinished = apt.join("sources.list.new");
         fs::write(&unfinished, sources_list()?)?;
         fs::rename(&unfinished, &fresh)?;
-        if let Err(error) = step::run("package lists of Debian sources", apt_get(&configuration).arg("update")) {
+        if let Err(error) = step::run(
+            "package lists of Debian sources",
+            apt_get(&configuration).arg("update"),
+        ) {
             fs::remove_file(&fresh)?;
             return Err(error);
         }
     }
     let wanted = format!("{}={}", source.package, source.version);
     let mut get = apt_get(&configuration);
-    get.args(["source", "--download-only", "--tar-only", "--only-source", &wanted]).current_dir(folder);
+    get.args([
+        "source",
+        "--download-only",
+        "--tar-only",
+        "--only-source",
+        &wanted,
+    ])
+    .current_dir(folder);
     step::run(&format!("download {}", source.file), &mut get)?;
     let path = folder.join(source.file);
     if !path.is_file() {
@@ -179,7 +193,10 @@ fn sources_list() -> Result<String> {
         .map(|(mirror, ..)| mirror.to_string())
         .context("apt has no Debian mirror with a component `main`: see /etc/apt/sources.list")?;
     let signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
-    Ok(["bookworm", "trixie"].iter().map(|suite| format!("deb-src {signed} {mirror} {suite} main\n")).collect())
+    Ok(["bookworm", "trixie"]
+        .iter()
+        .map(|suite| format!("deb-src {signed} {mirror} {suite} main\n"))
+        .collect())
 }
 
 #[cfg(test)]
@@ -189,17 +206,30 @@ mod tests {
     #[test]
     fn a_tarball_with_another_sum_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
-        let source = Source { package: "x", version: "1", file: "x_1.orig.tar.gz", sha256: "00" };
+        let source = Source {
+            package: "x",
+            version: "1",
+            file: "x_1.orig.tar.gz",
+            sha256: "00",
+        };
         fs::write(folder.path().join(source.file), "not it").unwrap();
         let candidates = [source];
         let error = fetch(&candidates, folder.path()).unwrap_err().to_string();
-        assert!(error.contains("x_1.orig.tar.gz has sha256 ") && error.contains("00 is pinned"), "{error}");
+        assert!(
+            error.contains("x_1.orig.tar.gz has sha256 ") && error.contains("00 is pinned"),
+            "{error}"
+        );
     }
 
     #[test]
     fn every_pinned_sum_is_a_sha256() {
         for source in SOURCES.iter().copied().flatten() {
-            assert_eq!(hex::decode(source.sha256).unwrap().len(), 32, "{}", source.file);
+            assert_eq!(
+                hex::decode(source.sha256).unwrap().len(),
+                32,
+                "{}",
+                source.file
+            );
         }
     }
 }

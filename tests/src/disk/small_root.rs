@@ -9,16 +9,22 @@ use anyhow::{Context, Result};
 use super::cache::{CacheKey, cached};
 use super::ext4;
 
-/// Its init: one JSON line on the second serial port, then power off.
+/// Its init: one JSON line on the second serial port, then power off. The line says when the
+/// kernel started the initramfs' /init and when this init began, by the kernel's own clock.
 const INIT: &str = "#!/bin/busybox sh\n\
+    echo 'small root: real init' > /dev/kmsg\n\
+    at() { /bin/busybox dmesg | /bin/busybox sed -n \"s/^[^[]*\\[ *\\([0-9.]*\\)] $1.*/\\1/p\" | /bin/busybox head -n 1; }\n\
     swaps=$(/bin/busybox tail -n +2 /proc/swaps | /bin/busybox wc -l)\n\
-    printf '{\"small\":1,\"swaps\":%s,\"boot\":%s}\\n' \"$swaps\" \"$(/bin/busybox cat /run/tao/boot.json)\" > /dev/ttyS1\n\
+    boot=$(/bin/busybox cat /run/tao/boot.json 2>/dev/null)\n\
+    printf '{\"small\":1,\"swaps\":%s,\"init_started\":\"%s\",\"real_init_started\":\"%s\",\"boot\":%s}\\n' \\\n\
+        \"$swaps\" \"$(at 'Run ./init as init process')\" \"$(at 'small root: real init')\" \"${boot:-null}\" > /dev/ttyS1\n\
     exec /bin/busybox poweroff -f\n";
 
 /// The image, from the cache or new.
 pub fn small_root() -> Result<PathBuf> {
-    let busybox = fs::read("/bin/busybox").context("cannot read /bin/busybox (Debian package busybox-static)")?;
-    let mut key = CacheKey::new("small-root", 2);
+    let busybox = fs::read("/bin/busybox")
+        .context("cannot read /bin/busybox (Debian package busybox-static)")?;
+    let mut key = CacheKey::new("small-root", 3);
     key.bytes(INIT.as_bytes());
     key.bytes(&busybox);
     cached("small-root", &key, |image| {
@@ -33,7 +39,10 @@ pub fn small_root() -> Result<PathBuf> {
         fs::write(&init, INIT)?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
         symlink("/bin/init", folder.path().join("sbin/init"))?;
-        let identity = ext4::Identity { uuid: "7a0b0004-0004-4004-8004-000000000004", label: "small-root" };
+        let identity = ext4::Identity {
+            uuid: "7a0b0004-0004-4004-8004-000000000004",
+            label: "small-root",
+        };
         ext4::make(image, folder.path(), 16 << 20, identity, &[])
     })
 }

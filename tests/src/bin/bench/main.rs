@@ -1,0 +1,80 @@
+//! `cargo xtask bench`: taoboot against what people use today, measured in the same run.
+//!
+//! Absolute times say little here (an emulated CPU, other work on the host), so every figure
+//! stands beside a peer's or a floor's from the same run, and a target is a ratio where it
+//! can be one. Boots of the peers alternate with ours; the medians are compared.
+
+mod boot;
+mod files;
+mod image;
+mod image_peers;
+mod initramfs;
+mod memory;
+mod peer;
+mod peer_secret;
+mod table;
+mod timing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use argh::FromArgs;
+
+use table::Table;
+
+/// Measure image building and booting against other tools on this machine.
+#[derive(FromArgs)]
+struct Arguments {
+    /// only this part: image, boot or memory
+    #[argh(positional)]
+    part: Option<String>,
+    /// how often each boot is measured (default 3); the median counts
+    #[argh(option, default = "3")]
+    runs: u32,
+    /// write the figures as JSON to this file as well
+    #[argh(option, arg_name = "file")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&argh::from_env()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("bench: a target was missed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures, prints, and says whether every target was met.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let part = arguments.part.as_deref();
+    if let Some(other) = part.filter(|part| !["image", "boot", "memory"].contains(part)) {
+        bail!("there is no part {other:?}: image, boot and memory are the parts");
+    }
+    if arguments.runs == 0 {
+        bail!("--runs 0 measures nothing: give 1 or more");
+    }
+    let wanted = |name: &str| part.is_none_or(|part| part == name);
+    let mut table = Table::default();
+    if wanted("image") {
+        image::measure(&mut table).context("image")?;
+    }
+    if wanted("boot") {
+        boot::measure(&mut table, arguments.runs).context("boot")?;
+    }
+    if wanted("memory") {
+        memory::measure(&mut table).context("memory")?;
+    }
+    print!("{table}");
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, format!("{:#}\n", table.json()))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(table.all_met())
+}
