@@ -40,7 +40,7 @@ Usage: lcp2_crtpollist COMMAND [OPTION]... [FILE]...
     --out FILE       list to write
     --listver N      0x100, 0x200, 0x201 or 0x300
 --sign           sign a list
-    --sigalg ALG     rsa, rsa-pkcs15 (lists up to 0x201), rsapss (0x300), ecdsa or sm2
+    --sigalg ALG     rsa (lists up to 0x201), rsa-pkcs15 (0x100), rsapss (0x300), ecdsa or sm2
     --hashalg ALG    hash for rsa and rsapss (default sha256)
     --pub FILE       public key, PEM
     --priv FILE      private key, PEM
@@ -166,11 +166,7 @@ impl Request {
         elements.reverse();
         let list = PolicyList::new(version, elements);
         let bytes = list.to_bytes().map_err(|error| error.to_string())?;
-        write(out, &bytes)?;
-        if version == ListVersion::V3_0 && list.elements().is_empty() {
-            return Ok(());
-        }
-        Ok(())
+        write(out, &bytes)
     }
 
     fn sign(&self, out: &str) -> Outcome {
@@ -195,6 +191,10 @@ impl Request {
             _ => {}
         }
         let list = parse(out)?;
+        if self.sigalg == "rsa-pkcs15" && list.version() != ListVersion::V1_0 {
+            println!("Failed to sign and write LCP list.");
+            return Err("rsa-pkcs15 is for lists of version 0x100: use rsa".to_owned());
+        }
         // Lists of version 1.0 have SHA-1 and elliptic curves their own hash, whatever --hashalg.
         let fixed =
             list.version() == ListVersion::V1_0 || matches!(scheme, Scheme::Ecdsa | Scheme::Sm2);

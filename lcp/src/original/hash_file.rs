@@ -84,7 +84,7 @@ mod tests {
             line(" "),
             line(":"),
             line(", "),
-            format!("  \t{}  \r\n", line(" ")),
+            format!("  \t{}  \r", line(" ")),
         ] {
             let text = format!("{text}\n");
             assert_eq!(sha1(&text).map(|hashes| hashes.len()), Ok(1), "{text}");

@@ -68,8 +68,8 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
                 Err(error) => return Err(error.to_string()),
             };
             let hash = hash(path, alg, cmdline.as_deref(), compat)?;
-            let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02x} ")).collect();
-            println!("{}", bytes.concat());
+            let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            println!("{}", bytes.join(" "));
             Ok(())
         }
     }

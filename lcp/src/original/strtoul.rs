@@ -58,7 +58,7 @@ pub fn number(option: &str, text: &str, base: u32, bits: u32, compat: bool) -> R
     let (value, used) = strtoul(text, base);
     let mask = u64::MAX >> (64 - bits.clamp(1, 32));
     let cut = value & mask;
-    let fits = used == text.len() && cut == value && !text.contains('-');
+    let fits = used > 0 && used == text.len() && cut == value && !text.contains('-');
     if fits || compat {
         // At most 32 bits are left.
         return Ok(u32::try_from(cut).unwrap_or(u32::MAX));
