@@ -61,13 +61,14 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         }
         Some(_) => {
             let path = operands.first().ok_or("no input file specified")?;
+            let mle = read(path)?;
             let alg: HashAlg = match alg.parse() {
                 Ok(alg) => alg,
                 // The original prints nothing and exits 0.
                 Err(_) if compat => return Ok(()),
                 Err(error) => return Err(error.to_string()),
             };
-            let hash = hash(path, alg, cmdline.as_deref(), compat)?;
+            let hash = hash(path, &mle, alg, cmdline.as_deref(), compat)?;
             let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
             println!("{}", bytes.join(" "));
             Ok(())
@@ -75,11 +76,20 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
     }
 }
 
-fn hash(path: &str, alg: HashAlg, cmdline: Option<&str>, compat: bool) -> Result<Vec<u8>, String> {
+fn read(path: &str) -> Result<Mle, String> {
     let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
     let file = crate::command::file::read_at_most(std::path::Path::new(path), limit)
         .map_err(|error| format!("{error:#}"))?;
-    let mle = Mle::parse(&file).map_err(|error| format!("{path}: {error}"))?;
+    Mle::parse(&file).map_err(|error| format!("{path}: {error}"))
+}
+
+fn hash(
+    path: &str,
+    mle: &Mle,
+    alg: HashAlg,
+    cmdline: Option<&str>,
+    compat: bool,
+) -> Result<Vec<u8>, String> {
     let hash = match cmdline {
         None => mle.hash_unmodified(alg),
         Some(cmdline) if compat => mle.hash_as_original(alg, cmdline.as_bytes()),
