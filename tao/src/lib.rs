@@ -1,12 +1,13 @@
 //! What a hosted program links: the names of principals and what they say ([`logic`]),
 //! attestations ([`attestation`]), keys ([`keys`]), the messages between a program and its
 //! host ([`wire`]), the calls a program makes ([`client`]) and those an administrator
-//! makes ([`admin`]).
+//! makes ([`admin`]); and the host that answers them ([`host`]).
 
 pub mod admin;
 pub mod attestation;
 pub mod client;
 pub mod descriptors;
+pub mod host;
 pub mod keys;
 pub mod logic;
 pub mod process;

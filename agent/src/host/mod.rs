@@ -1,37 +1,16 @@
-//! The Tao host: starts and measures programs, and answers for them.
-//!
-//! A hosted program gets a name that says exactly what it is (this TPM, these PCRs, this
-//! binary), and under that name randomness, sealed storage and attestations, over a pair
-//! of pipes. Administrators start and stop programs over a socket that only root can open.
-//!
-//! * [`identity`]: the host's name and keys, and the TPM's quote that ties them together.
-//! * [`service`]: the calls of the Tao, without any input or output.
-//! * [`measured`], [`spawn`]: from a file to a running program.
-//! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
-//!   can have done. [`programs`]: who is running.
+//! The Tao host on this machine's TPM. The host itself is [`tao::host`], which needs no C
+//! library, so that a development host runs anywhere; here is what ties it to a TPM and
+//! the PCRs of the launch.
 
-mod admin;
-mod admin_socket;
-mod connection;
-mod identity;
-mod measured;
-mod operations;
-mod programs;
-mod reactor;
-mod service;
-mod session;
-mod spawn;
-mod spawn_child;
+mod quoted;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
-use tao::keys::Secret;
+use tao::{host::SoftRoot, keys::Secret};
 use tpm::{Bank, PcrSet, Tpm};
 
-pub use identity::{Identity, IdentityError};
-pub use measured::MeasureError;
-pub use service::TaoService;
+pub use quoted::QuotedRoot;
+pub use tao::host::{Guard, HostError};
 
 /// What the host's name and authority rest on.
 pub enum Root {
@@ -48,14 +27,6 @@ pub enum Root {
     Soft,
 }
 
-/// Decides what programs may be started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Guard {
-    /// Whatever an administrator wants to start.
-    #[default]
-    Liberal,
-}
-
 /// What a host needs.
 pub struct HostConfig {
     /// Root of its authority.
@@ -68,54 +39,16 @@ pub struct HostConfig {
     pub guard: Guard,
 }
 
-/// Why the host could not start or go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HostError {
-    /// No name or no keys.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The administrators' socket.
-    #[error("the Tao host's socket {path}: {source}", path = path.display())]
-    Socket {
-        /// The socket.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A system call that the host can't do without.
-    #[error("the Tao host cannot go on: {step}: {source}")]
-    System {
-        /// What was attempted.
-        step: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-impl HostError {
-    fn system<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> HostError {
-        move |source| HostError::System {
-            step,
-            source: source.into(),
-        }
-    }
-}
-
-/// Runs the host in this process until an administrator shuts it down. The calling thread
-/// becomes one of those that do the work.
+/// Runs the host in this process until an administrator shuts it down.
 pub fn serve(config: HostConfig) -> Result<(), HostError> {
-    let HostConfig {
+    let root: Box<dyn tao::host::Root> = match config.root {
+        Root::Tpm2 { tpm, bank, pcrs } => Box::new(QuotedRoot::new(tpm, bank, pcrs)),
+        Root::Soft => Box::new(SoftRoot),
+    };
+    tao::host::serve(tao::host::HostConfig {
         root,
-        host_secret,
-        socket_dir,
-        guard: Guard::Liberal,
-    } = config;
-    let identity = Arc::new(Identity::new(root, host_secret)?);
-    log::info!("Tao host: {}", identity.name());
-    let listener = admin_socket::Listener::bind(&socket_dir)?;
-    let spawner = spawn::Spawner::new().map_err(HostError::system("prepare to start programs"))?;
-    let host = Arc::new(reactor::Host::new(TaoService::new(identity), spawner)?);
-    host.listen(listener)?;
-    reactor::run(&host)
+        host_secret: config.host_secret,
+        socket_dir: config.socket_dir,
+        guard: config.guard,
+    })
 }

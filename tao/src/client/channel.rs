@@ -120,10 +120,10 @@ impl Connection {
     fn answer(&self, seq: u64) -> Answer {
         let mut waiting = lock(&self.waiting);
         loop {
-            if let Some(Some(_)) = waiting.calls.get(&seq) {
-                if let Some(Some(answer)) = waiting.calls.remove(&seq) {
-                    return answer;
-                }
+            if let Some(Some(_)) = waiting.calls.get(&seq)
+                && let Some(Some(answer)) = waiting.calls.remove(&seq)
+            {
+                return answer;
             }
             if let Some(error) = &waiting.broken {
                 return Err(error.clone());

@@ -10,19 +10,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nix::{
-    cmsg_space,
-    sys::{
-        signal::Signal,
-        socket::{ControlMessageOwned, MsgFlags, recvmsg},
-    },
-};
-use tao::{
+use crate::{
     descriptors,
     logic::SubPrin,
     wire::{
         messages::{AdminRequest, AdminResponse, RequestHeader},
         proto2, rpc,
+    },
+};
+use nix::{
+    cmsg_space,
+    sys::{
+        signal::Signal,
+        socket::{ControlMessageOwned, MsgFlags, recvmsg},
     },
 };
 

@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use tao::wire::{
+use crate::wire::{
     FrameError, Inbox,
     messages::RequestHeader,
     proto2::{self, ProtoError},

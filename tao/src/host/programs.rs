@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::{logic::SubPrin, process::PidFd, wire::messages::RequestHeader};
 use nix::sys::signal::Signal;
-use tao::{logic::SubPrin, process::PidFd, wire::messages::RequestHeader};
 
 use super::{admin::AdminConnection, session::Session};
 

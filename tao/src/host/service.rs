@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use prost::Message;
-use tao::{
+use crate::{
     keys::random,
     logic::{Form, Prin, Says, SubPrin},
     wire::{
@@ -14,6 +13,7 @@ use tao::{
         rpc,
     },
 };
+use prost::Message;
 use zeroize::Zeroize;
 
 use super::identity::{Identity, VALIDITY, now};

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use crate::wire::{messages::AdminResponse, rpc};
 use nix::{
     errno::Errno,
     sys::{
@@ -21,7 +22,6 @@ use nix::{
         eventfd::{EfdFlags, EventFd},
     },
 };
-use tao::wire::{messages::AdminResponse, rpc};
 
 use super::{
     HostError, TaoService,

@@ -12,13 +12,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::{descriptors::received, process::PidFd};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
     unistd::{Gid, Uid, geteuid, pipe2},
 };
-use tao::{descriptors::received, process::PidFd};
 
 use super::{measured::MeasuredProgram, spawn_child};
 
@@ -115,9 +115,9 @@ impl Spawner {
             .args(launch.args)
             .current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
-        command.env(tao::client::CHANNEL_TYPE_VARIABLE, "pipe");
+        command.env(crate::client::CHANNEL_TYPE_VARIABLE, "pipe");
         command.env(
-            tao::client::SPEC_VARIABLE,
+            crate::client::SPEC_VARIABLE,
             "tao::RPC+tao::FDMessageChannel(3, 4)",
         );
         let [stdin, stdout, stderr] = launch

@@ -2,13 +2,13 @@
 
 use std::{collections::VecDeque, os::fd::OwnedFd, path::Path, sync::Arc};
 
+use crate::{
+    logic::SubPrin,
+    wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
+};
 use nix::{
     sys::signal::Signal,
     unistd::{Gid, Uid},
-};
-use tao::{
-    logic::SubPrin,
-    wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
 };
 
 use super::{

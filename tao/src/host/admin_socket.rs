@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::descriptors;
 use nix::{
     errno::Errno,
     sys::socket::{
@@ -20,7 +21,6 @@ use nix::{
     },
     unistd::{Gid, Uid, geteuid},
 };
-use tao::descriptors;
 
 use super::{
     HostError,

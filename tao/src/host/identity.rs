@@ -1,0 +1,149 @@
+//! Who the host is: its name, its keys, and why its key may speak for its name.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{Root, RootError};
+use crate::{
+    attestation::{self, AttestError, AttestationError},
+    keys::{Crypter, DeriveError, Deriver, KeyError, Secret, Signer},
+    logic::{Form, Prin, Says, Speaksfor},
+};
+
+/// How long statements are valid when the caller does not say: 365 days.
+pub(super) const VALIDITY: i64 = 365 * DAY;
+const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
+/// The delegation is made anew when less than this remains of it.
+const RENEW_BEFORE: i64 = 30 * DAY;
+/// How often a delegation is tried: another process may change a TPM's PCRs meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// Why the host has no name or no keys.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The root of the host's authority failed.
+    #[error("the root of the Tao host's authority: {0}")]
+    Root(#[source] RootError),
+    /// A key could not be derived.
+    #[error("the Tao host's keys: {0}")]
+    Derive(#[from] DeriveError),
+    /// A key could not be made or used.
+    #[error("the Tao host's keys: {0}")]
+    Key(#[from] KeyError),
+    /// A statement could not be signed.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
+    /// The root's statement does not prove what it should.
+    #[error("the delegation to the Tao host's key does not verify: {0}")]
+    Delegation(#[source] AttestationError),
+}
+
+/// The root, and the statement by which it lets the host's key speak for the host's name.
+struct Delegating {
+    root: Box<dyn Root>,
+    delegation: Option<Vec<u8>>,
+    /// Nanoseconds since 1970.
+    renew_at: i64,
+}
+
+/// The host's name and keys.
+pub struct Identity {
+    name: Prin,
+    signer: Signer,
+    pub(super) crypter: Crypter,
+    delegating: Mutex<Delegating>,
+}
+
+/// Nanoseconds since 1970; 0 if the clock is set before that.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Identity {
+    /// Derives the keys and has the root let them speak for the host.
+    pub fn new(mut root: Box<dyn Root>, host_secret: Secret) -> Result<Self, IdentityError> {
+        let deriver = Deriver::new(host_secret);
+        let signer = Signer::new(deriver.secret(b"taoboot host signing key")?)?;
+        let crypter = Crypter::new(&deriver.secret(b"taoboot host sealing key")?);
+        let name = root.host_name(signer.name()).map_err(IdentityError::Root)?;
+        let mut delegating = Delegating {
+            root,
+            delegation: None,
+            renew_at: 0,
+        };
+        delegating.renew(&name, &signer)?;
+        Ok(Identity {
+            name,
+            signer,
+            crypter,
+            delegating: Mutex::new(delegating),
+        })
+    }
+
+    /// The host's name.
+    pub fn name(&self) -> &Prin {
+        &self.name
+    }
+
+    /// Signs a statement of the host or of one of its programs.
+    pub(super) fn attest(&self, statement: Says) -> Result<Vec<u8>, IdentityError> {
+        let delegation = {
+            // A panic while the lock was held leaves the last complete delegation.
+            let mut delegating = self
+                .delegating
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if now() >= delegating.renew_at
+                && let Err(error) = delegating.renew(&self.name, &self.signer)
+            {
+                log::warn!("the delegation to the host's key could not be renewed: {error}");
+            }
+            delegating.delegation.clone()
+        };
+        Ok(attestation::attest(&self.signer, statement, delegation)?)
+    }
+}
+
+impl Delegating {
+    /// Has the root say that the host's key speaks for the host. The statement has no
+    /// beginning: at boot the clock may be ahead of what it will be set to.
+    fn renew(&mut self, name: &Prin, signer: &Signer) -> Result<(), IdentityError> {
+        let now = now();
+        let expiration = now.saturating_add(VALIDITY);
+        let statement = Says {
+            speaker: name.clone().into(),
+            time: None,
+            expiration: Some(expiration),
+            message: Box::new(Form::Speaksfor(Speaksfor {
+                delegate: signer.name().clone().into(),
+                delegator: name.clone().into(),
+            })),
+        };
+        let mut attempt = 1;
+        loop {
+            let delegation = self
+                .root
+                .delegate(&statement)
+                .map_err(IdentityError::Root)?;
+            let verdict = match &delegation {
+                Some(delegation) => attestation::verify(delegation, now).map(drop),
+                None => Ok(()),
+            };
+            match verdict {
+                Ok(()) => {
+                    self.delegation = delegation;
+                    self.renew_at = expiration.saturating_sub(RENEW_BEFORE);
+                    return Ok(());
+                }
+                Err(error) if attempt == ATTEMPTS => return Err(IdentityError::Delegation(error)),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+}
