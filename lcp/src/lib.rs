@@ -6,9 +6,11 @@
 //! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
 //! * [`element`], [`list`], [`policy`]: the policy's parts, from the inside out.
 //! * [`sign`]: signatures of lists.
+//! * [`acm`]: the SINIT modules themselves.
 //! * [`check`]: would SINIT accept it?
 //! * [`codec`]: how they are read; its error says where and what.
 
+pub mod acm;
 pub mod check;
 pub mod codec;
 pub mod element;

@@ -29,6 +29,17 @@ pub fn u8(text: &str) -> Result<u8, String> {
     u8::try_from(parse(text)?).map_err(|_| format!("{text} is too large: at most 255"))
 }
 
+/// A register of at most 64 bits, always hexadecimal, with or without 0x.
+pub fn hex64(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let digits = digits.unwrap_or(text);
+    if digits.starts_with('+') {
+        return Err(format!("{text:?} is no number"));
+    }
+    u64::from_str_radix(digits, 16)
+        .map_err(|_| format!("{text:?} is no hexadecimal number of at most 64 bits"))
+}
+
 /// Up to eight revocation counters, separated by commas; missing ones are 0.
 pub fn counters(text: &str) -> Result<[u16; 8], String> {
     let mut counters = [0; 8];
