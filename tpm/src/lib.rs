@@ -10,6 +10,7 @@ pub mod policy;
 pub mod sealed;
 #[cfg(feature = "swtpm")]
 pub mod swtpm;
+pub mod tpm12;
 mod tpm2;
 
 pub use error::TpmError;

@@ -5,10 +5,13 @@
 //! dynamic launch ([`Swtpm::launch`]), other localities, a reboot.
 
 use std::{
+    collections::BTreeMap,
+    fs,
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -46,22 +49,50 @@ pub struct Swtpm {
     state: TempDir,
     port: u16,
     process: Child,
+    kind: Kind,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Tpm12,
+    Tpm20,
+}
+
+/// The state of a TPM 1.2 after its manufacture, which takes seconds: one for each owner's
+/// password, made when it is first wanted.
+static MANUFACTURED: Mutex<BTreeMap<Option<String>, Vec<u8>>> = Mutex::new(BTreeMap::new());
+/// The file that it is in.
+const TPM12_STATE: &str = "tpm-00.permall";
 
 impl Swtpm {
     /// Starts a new TPM 2.0 with new seeds, powered on and started up (TPM2_Startup(CLEAR)).
     pub fn start() -> io::Result<Self> {
+        Self::started(TempDir::new()?, Kind::Tpm20)
+    }
+
+    /// Starts a new TPM 1.2, powered on and started up, with an owner if there is a password. The
+    /// storage root key has the well-known secret. Needs swtpm_setup.
+    pub fn start_tpm12(owner_password: Option<&str>) -> io::Result<Self> {
         let state = TempDir::new()?;
+        fs::write(
+            state.path().join(TPM12_STATE),
+            manufactured(owner_password)?,
+        )?;
+        Self::started(state, Kind::Tpm12)
+    }
+
+    fn started(state: TempDir, kind: Kind) -> io::Result<Self> {
         // Between finding two free ports and swtpm's binding them someone else may take one.
         let mut last = io::Error::other("no attempt");
         for _ in 0..20 {
             let port = free_port_pair()?;
-            match spawn(state.path(), port) {
+            match spawn(state.path(), port, kind) {
                 Ok(process) => {
                     return Ok(Swtpm {
                         state,
                         port,
                         process,
+                        kind,
                     });
                 }
                 Err(error) => last = error,
@@ -89,7 +120,7 @@ impl Swtpm {
     /// objects stay.
     pub fn reboot(&mut self) -> io::Result<()> {
         stop(&mut self.process)?;
-        self.process = spawn(self.state.path(), self.port)?;
+        self.process = spawn(self.state.path(), self.port, self.kind)?;
         Ok(())
     }
 
@@ -148,6 +179,36 @@ impl Drop for Swtpm {
     }
 }
 
+/// A TPM 1.2's first state, from swtpm_setup.
+fn manufactured(owner_password: Option<&str>) -> io::Result<Vec<u8>> {
+    let mut made = MANUFACTURED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = owner_password.map(str::to_owned);
+    if let Some(state) = made.get(&key) {
+        return Ok(state.clone());
+    }
+    let folder = TempDir::new()?;
+    let mut setup = Command::new("swtpm_setup");
+    setup
+        .args(["--createek", "--srk-well-known", "--tpmstate"])
+        .arg(folder.path());
+    if let Some(password) = owner_password {
+        setup.args(["--take-ownership", "--ownerpass", password]);
+    }
+    let output = setup.output().map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("swtpm_setup (Debian package swtpm-tools): {error}"),
+        )
+    })?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        return Err(io::Error::other(format!("swtpm_setup failed: {text}")));
+    }
+    let state = fs::read(folder.path().join(TPM12_STATE))?;
+    made.insert(key, state.clone());
+    Ok(state)
+}
+
 /// A port that is free now, as is the next one.
 fn free_port_pair() -> io::Result<u16> {
     let mut last = io::Error::other("no two neighbouring free TCP ports");
@@ -166,10 +227,12 @@ fn free_port_pair() -> io::Result<u16> {
 }
 
 /// Starts swtpm and returns when both channels take connections.
-fn spawn(state: &Path, port: u16) -> io::Result<Child> {
+fn spawn(state: &Path, port: u16, kind: Kind) -> io::Result<Child> {
     let address = |port: u16| format!("type=tcp,bindaddr=127.0.0.1,port={port}");
     let mut process = Command::new("swtpm")
-        .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+        .arg("socket")
+        .args((kind == Kind::Tpm20).then_some("--tpm2"))
+        .args(["--flags", "not-need-init,startup-clear"])
         .args([
             "--server",
             &address(port),
