@@ -45,10 +45,14 @@ pub fn build(prefix: &Path) -> Result<()> {
     build_packages(prefix, &["-p", "agent", "-p", "tao", "--bins"])
 }
 
-/// Builds what only the tests put into their machines: the probe and a hosted program.
+/// Builds what only the tests put into their machines: the probe.
 pub fn build_for_guest(prefix: &Path) -> Result<()> {
-    build_packages(prefix, &["-p", "tests", "--bin", "guest_probe"])?;
-    build_packages(prefix, &["-p", "tao", "--examples"])
+    build_packages(prefix, &["-p", "tests", "--bin", "guest_probe"])
+}
+
+/// Builds what the bench compares the agent with.
+pub fn build_floor(prefix: &Path) -> Result<()> {
+    build_packages(prefix, &["-p", "tests", "--bin", "floor_init"])
 }
 
 fn build_packages(prefix: &Path, what: &[&str]) -> Result<()> {

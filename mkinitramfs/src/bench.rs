@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: figures as ratios against a peer or a floor measured in the same run.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use argh::FromArgs;
 
@@ -9,12 +11,15 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image or boot
+    /// only this part: image, boot or memory
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
     #[argh(option, default = "3")]
     runs: u32,
+    /// write the figures as JSON to this file as well
+    #[argh(option, arg_name = "file")]
+    json: Option<PathBuf>,
 }
 
 impl Bench {
@@ -25,6 +30,7 @@ impl Bench {
         setup::for_bench()?;
         agent::build(&prefix)?;
         agent::build_for_guest(&prefix)?;
+        agent::build_floor(&prefix)?;
         let mut cargo = agent::cargo(&prefix)?;
         cargo.args([
             "run",
@@ -40,6 +46,10 @@ impl Bench {
         cargo
             .args(["--runs", &self.runs.to_string()])
             .args(self.part);
+        if let Some(file) = &self.json {
+            // The bench runs in the workspace's folder, not in the caller's.
+            cargo.arg("--json").arg(std::path::absolute(file)?);
+        }
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
