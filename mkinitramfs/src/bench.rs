@@ -36,7 +36,6 @@ impl Bench {
             "run",
             "--quiet",
             "--locked",
-            "--release",
             "-p",
             "tests",
             "--bin",
