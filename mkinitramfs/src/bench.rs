@@ -33,14 +33,7 @@ impl Bench {
         agent::build_floor(&prefix)?;
         let mut cargo = agent::cargo(&prefix)?;
         cargo.args([
-            "run",
-            "--quiet",
-            "--locked",
-            "-p",
-            "tests",
-            "--bin",
-            "bench",
-            "--",
+            "run", "--quiet", "--locked", "-p", "tests", "--bin", "bench", "--",
         ]);
         cargo
             .args(["--runs", &self.runs.to_string()])
