@@ -1,11 +1,12 @@
-//! QEMU's machine protocol: learns why the machine ended, and can end it.
+//! QEMU's machine protocol: learns why the machine ended, can end it, and reads its memory.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 /// What QEMU tells about the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,14 @@ pub enum MachineEvent {
     Reset,
     /// The machine stops; the reason in QEMU's words, for example `guest-shutdown`.
     Shutdown(String),
+    /// The answer to [`Qmp::save_memory`].
+    Saved(Result<(), String>),
     /// QEMU has closed the connection: it is gone, or about to be.
     Gone,
 }
+
+/// Marks the answer to [`Qmp::save_memory`].
+const SAVE_MEMORY: &str = "save-memory";
 
 /// A connection to one QEMU.
 #[derive(Debug)]
@@ -49,6 +55,30 @@ impl Qmp {
         self.execute("quit")
     }
 
+    /// Writes the first `size` bytes of the machine's memory to `file`, and waits for it.
+    ///
+    /// # Errors
+    /// QEMU refuses, or does not finish within a minute.
+    pub fn save_memory(&mut self, file: &str, size: u64) -> Result<()> {
+        let request = json!({
+            "execute": "pmemsave",
+            "arguments": {"val": 0, "size": size, "filename": file},
+            "id": SAVE_MEMORY,
+        });
+        writeln!(self.stream, "{request}").context("cannot send pmemsave to QEMU")?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
+                Ok(MachineEvent::Saved(Ok(()))) => return Ok(()),
+                Ok(MachineEvent::Saved(Err(reason))) => bail!("QEMU cannot save memory: {reason}"),
+                Ok(MachineEvent::Gone) => bail!("the machine ended before its memory was saved"),
+                Ok(_) => {}
+                Err(error) => bail!("QEMU does not save the machine's memory: {error}"),
+            }
+        }
+    }
+
     fn execute(&mut self, command: &str) -> Result<()> {
         writeln!(self.stream, "{{\"execute\":\"{command}\"}}")
             .with_context(|| format!("cannot send {command} to QEMU"))
@@ -71,6 +101,12 @@ fn listen(stream: UnixStream, sender: &Sender<MachineEvent>) {
 
 fn parse(line: &str) -> Option<MachineEvent> {
     let message: Value = serde_json::from_str(line).ok()?;
+    if message.get("id").and_then(Value::as_str) == Some(SAVE_MEMORY) {
+        return Some(MachineEvent::Saved(match message.get("error") {
+            None => Ok(()),
+            Some(error) => Err(error.to_string()),
+        }));
+    }
     let data = message.get("data");
     match message.get("event")?.as_str()? {
         "RESET" => Some(MachineEvent::Reset),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::machine::TpmVersion;
 use crate::tool;
 
 /// How long swtpm may take to begin listening.
@@ -33,12 +34,17 @@ pub struct Swtpm {
 
 impl Swtpm {
     /// Starts swtpm on `state` and returns its control channel, for the proxy.
-    pub fn for_machine(state: &Path, log: &Path) -> Result<(Self, UnixStream)> {
+    pub fn for_machine(
+        state: &Path,
+        version: TpmVersion,
+        log: &Path,
+    ) -> Result<(Self, UnixStream)> {
         let (ours, theirs) = UnixStream::pair().context("cannot make a socket pair")?;
         // As its standard input the channel needs no path, and no moment of waiting for
         // swtpm to listen on one.
         let swtpm = Self::start(
             state,
+            version,
             log,
             &["--ctrl", "type=unixio,clientfd=0", "--terminate"],
             Stdio::from(OwnedFd::from(theirs)),
@@ -46,7 +52,13 @@ impl Swtpm {
         Ok((swtpm, ours))
     }
 
-    fn start(state: &Path, log: &Path, arguments: &[&str], stdin: Stdio) -> Result<Self> {
+    fn start(
+        state: &Path,
+        version: TpmVersion,
+        log: &Path,
+        arguments: &[&str],
+        stdin: Stdio,
+    ) -> Result<Self> {
         std::fs::create_dir_all(state)
             .with_context(|| format!("cannot create {}", state.display()))?;
         // swtpm reports nothing better than "9" for a state directory it cannot find.
@@ -55,7 +67,10 @@ impl Swtpm {
             .with_context(|| format!("cannot resolve {}", state.display()))?;
         let child = Command::new("swtpm")
             .env("PATH", tool::search_path())
-            .args(["socket", "--tpm2", "--tpmstate"])
+            .arg("socket")
+            // Without a word it is a TPM 1.2.
+            .args((version == TpmVersion::V2_0).then_some("--tpm2"))
+            .arg("--tpmstate")
             .arg(format!("dir={}", state.display()))
             .arg("--log")
             .arg(format!("file={},level=1", log.display()))
@@ -104,6 +119,7 @@ impl HostTpm {
             let port = two_free_ports()?;
             let mut swtpm = Swtpm::start(
                 state,
+                TpmVersion::V2_0,
                 &log,
                 &[
                     "--server",

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod superblock;
 pub mod swap;
 mod swap_syscall;
+mod udev_db;
 pub mod uevent;
 mod volume;
 
@@ -141,6 +142,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.progress
         .done("root", &format!("root mounted ({kind})"));
 
+    boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of("pivot"))?;
     if let Some(secret) = &unlocked.host_secret {
         match resident::fork_host(secret) {
@@ -235,6 +237,19 @@ impl Boot {
                 );
             }
             Err(error) => self.warn(error.to_string()),
+        }
+    }
+
+    /// Without it the machine boots too, only slower.
+    fn announce_mappings(&mut self, root: &Path) {
+        let swap = self.swap.then(swap::mapping);
+        for mapping in [Some(root.to_path_buf()), swap].into_iter().flatten() {
+            if let Err(error) = udev_db::announce(&mapping) {
+                let mapping = mapping.display();
+                self.warn(format!(
+                    "udev will not know that {mapping} is ready: {error}"
+                ));
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::{
     fs::OpenOptions,
     io::{Read, Seek, SeekFrom, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use libcryptsetup_rs::{
@@ -17,6 +17,11 @@ use crate::boot::{discover::BlockDevice, superblock, swap_syscall::swap_on};
 
 /// Name of the mapping below /dev/mapper.
 pub const NAME: &str = "swap";
+
+/// Where the mapping is.
+pub(super) fn mapping() -> PathBuf {
+    Path::new("/dev/mapper").join(NAME)
+}
 
 /// Why there is no swap. None of these stops a boot.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,7 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
     let mut key = Zeroizing::new([0_u8; 64]);
     getrandom::fill(key.as_mut_slice()).map_err(|e| failed("random key")(e.to_string()))?;
     map(&node, key.as_slice()).map_err(|e| failed("dm-crypt mapping")(e.to_string()))?;
-    let mapping = Path::new("/dev/mapper").join(NAME);
+    let mapping = mapping();
     write_signature(&mapping, &name)?;
     swap_on(&mapping).map_err(|e| failed("swapon")(e.to_string()))
 }

@@ -27,11 +27,23 @@ pub enum TpmInterface {
     Crb,
 }
 
+/// Which TPM specification the machine's TPM follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TpmVersion {
+    /// TPM 1.2.
+    V1_2,
+    /// TPM 2.0.
+    #[default]
+    V2_0,
+}
+
 /// The TPM of a machine.
 #[derive(Clone, Debug)]
 pub struct Tpm {
     /// Directory of swtpm's state; made when it does not exist.
     pub state: PathBuf,
+    /// Its kind.
+    pub version: TpmVersion,
     /// How the guest talks to it.
     pub interface: TpmInterface,
     /// The launch of the first boot, of the second, ...; the last one stands for all that
@@ -46,6 +58,7 @@ impl Tpm {
     pub fn new(state: impl Into<PathBuf>, launch: Option<Launch>) -> Self {
         Self {
             state: state.into(),
+            version: TpmVersion::default(),
             interface: TpmInterface::default(),
             launches: vec![launch],
             record: false,
@@ -135,6 +148,22 @@ impl Machine {
     pub fn tpm(mut self, tpm: Tpm) -> Self {
         self.tpm = Some(tpm);
         self
+    }
+
+    /// Takes its TPM out.
+    #[must_use]
+    pub fn without_tpm(mut self) -> Self {
+        self.tpm = None;
+        self
+    }
+
+    /// Exchanges its TPM for another one, which sees no launch.
+    #[must_use]
+    pub fn tpm_of(self, version: TpmVersion, state: &Path) -> Self {
+        self.tpm(Tpm {
+            version,
+            ..Tpm::new(state, None)
+        })
     }
 
     /// Adds a disk; the firmware boots from the first.

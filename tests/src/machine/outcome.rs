@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::proxy::ProxySummary;
+use crate::tpm_log::{self, TPM2_UNSEAL, TpmCommand};
 
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,13 @@ impl Outcome {
                 self.console_end()
             ),
         }
+    }
+
+    /// How many times the TPM released a sealed secret to this machine.
+    pub fn secrets_released(&self) -> Result<usize> {
+        let commands = tpm_log::read(&self.tpm_log)?;
+        let released = |command: &&TpmCommand| command.code == TPM2_UNSEAL && command.result == 0;
+        Ok(commands.iter().filter(released).count())
     }
 
     /// The last lines of the console, for messages.

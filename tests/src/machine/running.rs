@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -105,6 +106,13 @@ impl Running {
         self.finish(ending, resets)
     }
 
+    /// Writes the machine's memory to `file`, as it is at this moment.
+    pub fn save_memory(&mut self, file: &Path) -> Result<()> {
+        let file = file.to_str().context("the file's path is not UTF-8")?;
+        let size = u64::from(self.machine.memory_mib) << 20;
+        self.qmp.save_memory(file, size)
+    }
+
     /// Ends the machine now, as pulling the plug does.
     pub fn end(self) -> Result<Outcome> {
         self.finish(Ending::Ended, 0)
@@ -136,6 +144,7 @@ impl Running {
                         _ => Ending::Failed(reason),
                     });
                 }
+                Ok(MachineEvent::Saved(_)) => {}
                 Ok(MachineEvent::Gone) | Err(RecvTimeoutError::Disconnected) => {
                     return Ok(Ending::Failed(qemu_log(&self.machine)));
                 }
@@ -191,7 +200,7 @@ fn start_tpm(machine: &Machine, sockets: &Sockets) -> Result<Option<(Proxy, Swtp
         return Ok(None);
     };
     let log = machine.directory.join("swtpm.log");
-    let (swtpm, control) = Swtpm::for_machine(&tpm.state, &log)?;
+    let (swtpm, control) = Swtpm::for_machine(&tpm.state, tpm.version, &log)?;
     let config = ProxyConfig {
         socket: sockets.path("tpm"),
         launches: tpm.launches.clone(),

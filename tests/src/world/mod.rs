@@ -4,39 +4,38 @@
 //! code, the record by the `taoboot` program, the expected PCRs by `tboot-policy` from the
 //! files on the boot disk. A scenario changes one thing and boots.
 
+mod parts;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use lcp::hash::HashAlg;
-use mkinitramfs::image::{self, ImageCommand, Summary};
+use anyhow::{Context, Result, ensure};
+use mkinitramfs::image::Summary;
 use serde_json::{Value, json};
-use tboot_policy::vlp::{Entry, ModuleNumber, Object, Policy, PolicyType};
-use tpm::PcrIndex;
 
 use crate::assets::Assets;
 use crate::boot_files::BootFiles;
-use crate::debian::{debian_root, overlay::Overlay};
+use crate::debian::overlay::Overlay;
+use crate::disk::Disk;
 use crate::disk::boot::{Firmware, boot_disk};
-use crate::disk::cache::{CacheKey, cached, copy};
-use crate::disk::luks::{self, LuksVolume};
+use crate::disk::cache::copy;
 use crate::disk::swap::{SWAP_PARTUUID, make_swap_disk};
-use crate::disk::{Disk, small_root::small_root};
-use crate::guest::guest_probe;
 use crate::launch::Launch;
-use crate::machine::{Machine, Tpm};
+use crate::machine::{DirectKernel, Machine, Tpm};
 use crate::measured::launch_of;
-use crate::programs;
 use crate::swtpm::HostTpm;
+
+use parts::{boot_files, build_image, path, volume};
+pub use parts::{policy, taoboot};
 
 /// UUID of the encrypted volume.
 pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
 /// The passphrase that the volume had before it was enrolled.
 pub const PASSPHRASE: &str = "correct horse battery staple";
 /// Its volume key: known, so that tests can look for it in memory dumps and on the bus.
-pub const VOLUME_KEY: [u8; 64] = [0x5a; 64];
+pub const VOLUME_KEY: [u8; 64] =
+    *b"taoboot tests: a volume key that is looked for in memory, 64 B!!";
 /// Words that every scenario's kernel gets.
 const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
      rd.luks.uuid=7a0b0002-0002-4002-8002-000000000002 root=/dev/mapper/root ro \
@@ -252,6 +251,39 @@ impl World {
         launch_of(&self.files, self.firmware, Some(policy()?))
     }
 
+    /// Builds the image again, with more lines in taoboot.toml. Nothing is enrolled again:
+    /// the launch is another one now.
+    pub fn rebuild_image(&mut self, config: &str) -> Result<()> {
+        let old = fs::read_to_string(self.directory.join("taoboot.toml"))
+            .context("cannot read taoboot.toml")?;
+        let config = format!("{config}\n{old}");
+        let summary = build_image(
+            &Assets::load()?,
+            &config,
+            &self.directory,
+            &self.files.initramfs,
+        )?;
+        self.image = Some(summary);
+        Ok(())
+    }
+
+    /// The machine without GRUB and tboot, which say nothing in many a scenario: QEMU loads
+    /// kernel and initramfs, with `words` after the command line. `launch` is what it sees
+    /// nevertheless.
+    pub fn direct(&self, launch: Option<Launch>, words: &str) -> Machine {
+        let cmdline = format!("{} {words}", self.files.kernel_cmdline);
+        Machine::in_directory(&self.name, self.directory.clone())
+            .tpm(Tpm::new(&self.tpm, launch))
+            .disk(Disk::new(&self.root, "root"))
+            .disk(Disk::new(&self.swap, "swap"))
+            .direct_kernel(DirectKernel {
+                kernel: self.files.kernel.clone(),
+                initramfs: self.files.initramfs.clone(),
+                cmdline: cmdline.trim_end().to_owned(),
+            })
+            .timeout(Duration::from_secs(240))
+    }
+
     /// The machine, seeing `launch`; more disks may be added.
     pub fn machine(&self, launch: Option<Launch>) -> Result<Machine> {
         let boot = self.directory.join("boot.img");
@@ -264,99 +296,4 @@ impl World {
             .disk(Disk::new(&self.swap, "swap"))
             .timeout(Duration::from_secs(300)))
     }
-}
-
-/// tboot's policy in the tests and the demo: the kernel into PCR 18, the initramfs into 19.
-pub fn policy() -> Result<Policy> {
-    let entry = |number, pcr| -> Result<Entry> {
-        let module = ModuleNumber::new(number).context("module number")?;
-        Ok(Entry::measure(
-            Object::Module(module),
-            Some(PcrIndex::try_from(pcr)?),
-        ))
-    };
-    let entries = vec![entry(0, 18)?, entry(1, 19)?];
-    Ok(Policy::new(
-        PolicyType::NonFatal,
-        HashAlg::Sha256,
-        Policy::EXTEND_PCR17,
-        entries,
-    )?)
-}
-
-fn boot_files(assets: &Assets, image: &Path, plan: &Plan) -> BootFiles {
-    let cmdline = format!("{BASE_CMDLINE}{}", plan.cmdline);
-    BootFiles::new(assets, image, cmdline.trim_end())
-}
-
-fn build_image(assets: &Assets, config: &str, directory: &Path, output: &Path) -> Result<Summary> {
-    let file = directory.join("taoboot.toml");
-    fs::write(&file, config).context("cannot write taoboot.toml")?;
-    let mut command = ImageCommand {
-        kernel: Some(assets.kernel.version.clone()),
-        modules_dir: Some(assets.kernel.modules.clone()),
-        config: Some(file),
-        module: vec!["virtio_pci".into(), "virtio_blk".into()],
-        output: Some(output.to_path_buf()),
-        ..ImageCommand::default()
-    };
-    command.set_agent(programs::path("init")?);
-    image::build::build(&command).context("cannot build the image")
-}
-
-/// The encrypted volume, from the cache or new.
-fn volume(plan: &Plan) -> Result<PathBuf> {
-    let content = match plan.userland {
-        Userland::Debian => {
-            let mut overlay = taoboot_programs()?;
-            overlay.add(&plan.extra);
-            debian_root(&guest_probe()?, &overlay)?
-        }
-        Userland::Small => small_root()?,
-    };
-    let volume = LuksVolume {
-        uuid: VOLUME_UUID,
-        sector_size: 512,
-        volume_key: VOLUME_KEY,
-        passphrase: PASSPHRASE.as_bytes(),
-    };
-    let mut key = CacheKey::new("volume", 2);
-    key.bytes(content.as_os_str().as_encoded_bytes());
-    cached("volume", &key, |image| luks::make(image, &volume, &content))
-}
-
-/// What an installed machine has of taoboot.
-fn taoboot_programs() -> Result<Overlay> {
-    let mut overlay = Overlay::default();
-    for (program, to) in [
-        ("taoboot", "/usr/sbin/taoboot"),
-        ("tao", "/usr/bin/tao"),
-        ("tao-report", "/usr/bin/tao-report"),
-    ] {
-        let from = programs::path(program)?;
-        let content = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
-        overlay.file(to, 0o755, content);
-    }
-    Ok(overlay)
-}
-
-/// Runs the `taoboot` program, which must succeed, and reads its JSON.
-pub fn taoboot(arguments: &[&str]) -> Result<Value> {
-    let output = Command::new(programs::path("taoboot")?)
-        .args(arguments)
-        .output()
-        .context("cannot start taoboot")?;
-    if !output.status.success() {
-        bail!(
-            "taoboot {arguments:?} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("taoboot {arguments:?} printed no JSON"))
-}
-
-fn path(path: &Path) -> Result<&str> {
-    path.to_str().context("a path of the tests is not UTF-8")
 }

@@ -1,0 +1,185 @@
+//! Volumes whose header somebody changed, under an approved launch.
+// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use common::{assert_latched, assert_refused, assert_stopped, small};
+use serde_json::Value;
+use tests::machine::Ending;
+use tests::world::{PASSPHRASE, Plan, Userland, World};
+
+/// The real cryptsetup on the volume.
+fn cryptsetup(volume: &Path, arguments: &[&str], input: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input");
+    std::fs::write(&file, input).unwrap();
+    let output = Command::new("/usr/sbin/cryptsetup")
+        .args(["-q"])
+        .args(arguments)
+        .arg(volume)
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Exchanges the record for what `change` makes of it.
+fn change_record(world: &World, change: impl FnOnce(&mut Value)) {
+    let token = cryptsetup(&world.root, &["token", "export", "--token-id", "0"], "");
+    let mut token: Value = serde_json::from_str(&token).unwrap();
+    change(&mut token);
+    cryptsetup(&world.root, &["token", "remove", "--token-id", "0"], "");
+    let import = ["token", "import", "--token-id", "0"];
+    cryptsetup(&world.root, &import, &token.to_string());
+}
+
+/// One boot with the approved launch, which must end in a refusal.
+fn refused(world: &World, phase: &str, words: &[&str]) {
+    let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
+    let report = assert_refused(&outcome, phase, words);
+    assert_latched(&outcome, report);
+}
+
+#[test]
+fn a_sealed_blob_with_one_bit_flipped_gives_no_key() {
+    let world = small("blob-flipped");
+    change_record(&world, |token| {
+        let mut blob = BASE64.decode(token["private"].as_str().unwrap()).unwrap();
+        let middle = blob.len() / 2;
+        blob[middle] ^= 1;
+        token["private"] = BASE64.encode(blob).into();
+    });
+    let words = ["the TPM did not release the disk key"];
+    refused(&world, "unseal", &words);
+}
+
+#[test]
+fn a_record_of_another_register_s_value_gives_no_key() {
+    let world = small("record-changed");
+    change_record(&world, |token| {
+        token["pcrs"]["18"] = "00".repeat(32).into();
+    });
+    refused(&world, "unseal", &["PCR 18", "expected 00000000..0000"]);
+}
+
+#[test]
+fn a_record_that_is_garbage_is_named_and_gives_no_key() {
+    let world = small("record-garbage");
+    change_record(&world, |token| token["public"] = Value::from(17));
+    let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
+    let report = assert_refused(&outcome, "unseal", &["no usable taoboot record"]);
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("the record is damaged"), "{warning}");
+}
+
+#[test]
+fn a_volume_without_a_record_says_so() {
+    let plan = Plan {
+        unenrolled: true,
+        ..Plan::new(Userland::Small)
+    };
+    let world = World::make("unenrolled", &plan).unwrap();
+    refused(
+        &world,
+        "unseal",
+        &["no usable taoboot record", "taoboot enroll"],
+    );
+}
+
+#[test]
+fn a_removed_keyslot_is_named_and_nothing_is_opened() {
+    let world = small("keyslot-removed");
+    let slot = world.enrolled["keyslot"].to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, PASSPHRASE).unwrap();
+    let key = format!("--key-file={}", key.display());
+    // luksKillSlot takes the slot after the device.
+    let killed = Command::new("/usr/sbin/cryptsetup")
+        .args(["-q", "luksKillSlot", &key])
+        .arg(&world.root)
+        .arg(&slot)
+        .output()
+        .unwrap();
+    assert!(killed.status.success(), "{killed:?}");
+    let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
+    let report = assert_stopped(&outcome, "unseal", &[]);
+    let said = format!("{} {}", report["reason"], report["warnings"]);
+    assert!(said.contains("keyslot"), "{said}");
+    assert_eq!(outcome.ending, Ending::Reset);
+}
+
+#[test]
+fn a_luks1_volume_is_told_how_to_become_luks2() {
+    let world = small("luks1");
+    let size = std::fs::metadata(&world.root).unwrap().len();
+    std::fs::File::create(&world.root)
+        .unwrap()
+        .set_len(size)
+        .unwrap();
+    let uuid = format!("--uuid={}", tests::world::VOLUME_UUID);
+    let format = [
+        "luksFormat",
+        "--type=luks1",
+        "--pbkdf-force-iterations=1000",
+        &uuid,
+        "--key-file=-",
+    ];
+    cryptsetup(&world.root, &format, PASSPHRASE);
+    let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
+    assert_refused(&outcome, "records", &["LUKS1", "cryptsetup convert"]);
+}
+
+#[test]
+fn a_root_without_the_real_init_leaves_no_key_in_memory() {
+    let world = small("no-init");
+    // The volume is opened, then the boot fails: it must be closed again, and its key gone.
+    let words = "init=/no/such/init taoboot.failure_delay=30";
+    let machine = world
+        .direct(Some(world.launch.clone()), words)
+        .memory_mib(384);
+    let mut running = machine.start().unwrap();
+    running
+        .report
+        .wait_for(
+            "\"outcome\":\"failed\"",
+            std::time::Duration::from_secs(120),
+        )
+        .unwrap();
+    let memory = world.directory.join("memory");
+    running.save_memory(&memory).unwrap();
+    let outcome = running.end().unwrap();
+    let report = outcome.report_of("taoboot").unwrap();
+    assert_eq!(report["phase"], "root");
+    assert!(report["reason"].as_str().unwrap().contains("/no/such/init"));
+    assert_eq!(outcome.secrets_released().unwrap(), 1);
+    let memory = std::fs::read(&memory).unwrap();
+    // The control: the dump is the machine's memory, and the search finds what is there.
+    assert!(finds(&memory, b"init=/no/such/init"));
+    assert!(
+        !finds(&memory, &tests::world::VOLUME_KEY),
+        "the volume key is in memory"
+    );
+    assert!(
+        !finds(&memory, &tests::world::VOLUME_KEY[..32]),
+        "half of the volume key is in memory"
+    );
+}
+
+fn finds(memory: &[u8], wanted: &[u8]) -> bool {
+    let first = wanted[0];
+    memory
+        .windows(wanted.len())
+        .any(|window| window[0] == first && window == wanted)
+}
