@@ -73,10 +73,15 @@ fn a_volume_that_is_not_there_is_named_with_the_disks_that_are() {
 }
 
 #[test]
-fn an_unknown_key_in_the_measured_configuration_stops_the_boot() {
+fn an_unknown_key_in_the_configuration_is_refused_before_there_is_an_image() {
     let mut world = small("config-key");
-    world.rebuild_image("on_failur = \"prompt\"").unwrap();
-    refused_with(&world, &[("", "config", &["taoboot.toml", "on_failur"])]);
+    let before = std::fs::read(&world.files.initramfs).unwrap();
+    let error = world.rebuild_image("on_failur = \"prompt\"").unwrap_err();
+    let sentence = format!("{error:#}");
+    for word in ["taoboot.toml", "line 1", "on_failur", "on_failure"] {
+        assert!(sentence.contains(word), "{word:?} is not in {sentence:?}");
+    }
+    assert!(std::fs::read(&world.files.initramfs).unwrap() == before);
     std::fs::remove_dir_all(&world.directory).unwrap();
 }
 

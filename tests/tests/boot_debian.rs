@@ -164,7 +164,8 @@ policy() {
     tpm2_startauthsession -Q --policy-session -S session
     tpm2_policypcr -Q -S session -l "$1"
 }
-tpm2_createprimary -Q -C o -g sha256 -G ecc -c srk
+tpm2_createprimary -Q -C o -g sha256 -G ecc -c srk \
+    -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|decrypt|noda'
 tpm2_startauthsession -Q -S trial
 tpm2_policypcr -Q -S trial -l sha256:17,18,19 -L policy
 tpm2_flushcontext -Q trial
@@ -204,9 +205,9 @@ fn the_booted_system_cannot_unseal_the_record_with_tpm2_tools() {
 /// Fills memory with a text that is known until some of it is in swap.
 const FILL_SWAP: &str = r#"
 mkdir /run/fill && mount -t tmpfs -o size=90% fill /run/fill
-yes 'this line is in the memory of the machine and in no other place' | head -c 430M > /run/fill/text
-sync; sleep 2
-tail -n +2 /proc/swaps | awk '{print $4}'
+yes 'this line is in the memory of the machine and in no other place' | head -c 1M > /run/block
+for number in $(seq 320); do cat /run/block; done > /run/fill/text
+tail -n +2 /proc/swaps | while read name type size used rest; do echo $used; done
 "#;
 const LINE: &[u8] = b"this line is in the memory of the machine";
 
@@ -214,10 +215,11 @@ const LINE: &[u8] = b"this line is in the memory of the machine";
 fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
     let world = World::make("debian-swap", &Plan::new(Userland::Debian)).unwrap();
     let fill = || {
-        vec![
-            shell("key", "dmsetup table --showkeys swap"),
-            shell("used", FILL_SWAP),
-        ]
+        let used = Order {
+            seconds: 100,
+            ..shell("used", FILL_SWAP)
+        };
+        vec![shell("key", "dmsetup table --showkeys swap"), used]
     };
     let both = [
         Orders {
@@ -228,7 +230,7 @@ fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
     ];
     let disk = orders_disk(&world.directory.join("orders.img"), &both).unwrap();
     let machine = world.machine(Some(world.launch.clone())).unwrap();
-    let outcome = machine.memory_mib(512).disk(disk).boots(2).run().unwrap();
+    let outcome = machine.memory_mib(384).disk(disk).boots(2).run().unwrap();
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.resets, 1);
     let (boots, probes) = (outcome.reports_of("taoboot"), outcome.reports_of("probe"));

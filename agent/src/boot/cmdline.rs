@@ -86,6 +86,24 @@ impl CommandLine {
         Ok(line)
     }
 
+    /// What a failure does, as far as the command line says it: for a line that is wrong
+    /// elsewhere. Nothing else of it may be used.
+    pub fn failure_words(text: &str) -> Self {
+        let mut line = CommandLine::default();
+        for word in split_words(text).iter().take_while(|word| *word != "--") {
+            let known = [
+                "taoboot.on_failure=",
+                "taoboot.failure_delay=",
+                "taoboot.report=",
+            ];
+            if known.iter().any(|start| word.starts_with(start)) {
+                // The wrong word itself is reported by `parse`.
+                drop(line.take(word));
+            }
+        }
+        line
+    }
+
     fn take(&mut self, word: &str) -> Result<(), CommandLineError> {
         let (key, value) = word
             .split_once('=')
@@ -235,6 +253,17 @@ mod tests {
     use proptest::prelude::*;
 
     const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+
+    #[test]
+    fn a_wrong_line_still_says_what_its_failure_does_and_nothing_more() {
+        let text = "root=/dev/vda nonsense taoboot.on_failur=x taoboot.on_failure=poweroff \
+            taoboot.failure_delay=soon taoboot.report=/dev/ttyS1 -- taoboot.failure_delay=7";
+        assert!(CommandLine::parse(text).is_err());
+        let line = CommandLine::failure_words(text);
+        assert_eq!(line.on_failure, Some(OnFailure::Poweroff));
+        assert_eq!(line.report.unwrap(), std::path::Path::new("/dev/ttyS1"));
+        assert!(line.failure_delay.is_none() && line.root.is_none());
+    }
 
     #[test]
     fn the_usual_words_are_understood() {

@@ -7,7 +7,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use crate::{boot::progress::Progress, config::OnFailure};
 
 /// A boot that cannot go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failure {
     /// The phase it happened in.

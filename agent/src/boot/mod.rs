@@ -35,6 +35,7 @@ use std::{convert::Infallible, ffi::OsString, path::Path};
 
 use crate::{
     boot::{
+        cmdline::CommandLine,
         discover::Devices,
         failure::Failure,
         modules::{Loader, ModulePlan, ModulesError},
@@ -192,12 +193,9 @@ fn swap_device(spec: &SwapSpec) -> device::DeviceSpec {
 impl Boot {
     fn read_settings(&mut self) -> Result<Settings, settings::SettingsError> {
         // Each part is kept as soon as it is known: it decides what a failure of the next does.
-        let line = settings::read_command_line()?;
-        self.report_to = line.report.clone();
-        self.on_failure = line.on_failure.unwrap_or(self.on_failure);
-        self.failure_delay = line.failure_delay.map_or(self.failure_delay, |s| {
-            std::time::Duration::from_secs(s.get())
-        });
+        let text = settings::read_command_line()?;
+        self.take_failure_words(&CommandLine::failure_words(&text));
+        let line = CommandLine::parse(&text)?;
         let settings = Settings::merge(line, settings::read_config()?)?;
         self.on_failure = settings.on_failure;
         self.failure_delay = settings.failure_delay;
@@ -208,6 +206,14 @@ impl Boot {
         }
         self.settings = Some(settings.clone());
         Ok(settings)
+    }
+
+    fn take_failure_words(&mut self, line: &CommandLine) {
+        self.report_to = line.report.clone();
+        self.on_failure = line.on_failure.unwrap_or(self.on_failure);
+        if let Some(delay) = line.failure_delay {
+            self.failure_delay = std::time::Duration::from_secs(delay.get());
+        }
     }
 
     fn warn(&mut self, text: String) {

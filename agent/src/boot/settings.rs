@@ -71,12 +71,11 @@ pub struct Settings {
 }
 
 /// The command line and what could be understood of it; needed even when the rest fails.
-pub fn read_command_line() -> Result<CommandLine, SettingsError> {
-    let text = fs::read_to_string("/proc/cmdline").map_err(|source| SettingsError::Unreadable {
+pub fn read_command_line() -> Result<String, SettingsError> {
+    fs::read_to_string("/proc/cmdline").map_err(|source| SettingsError::Unreadable {
         path: "/proc/cmdline",
         source,
-    })?;
-    Ok(CommandLine::parse(&text)?)
+    })
 }
 
 /// The configuration of the image; an image without one has the defaults.

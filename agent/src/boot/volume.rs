@@ -66,7 +66,13 @@ pub(super) fn unlock(
     settings: &Settings,
     boot: &mut Boot,
 ) -> Result<Unlocked, Failure> {
-    let latched = released.latched?;
+    let latched = match (released.latched, &released.secret) {
+        (Ok(latched), _) => latched,
+        // No passphrase either: a TPM that may still give a key must not see another program.
+        // The first cause is what a person can act on.
+        (Err(_), Err(why)) => return Err(why.clone()),
+        (Err(latch), Ok(_)) => return Err(latch),
+    };
     let record = records.get(released.record);
     let opened = match (released.secret, record) {
         (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
