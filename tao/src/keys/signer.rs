@@ -139,6 +139,15 @@ impl Verifier {
             .map_err(|error| KeyError::PublicKey(error.to_string()))
     }
 
+    /// `key([sha256 of the SubjectPublicKeyInfo])`
+    pub fn name(&self) -> Result<Prin, KeyError> {
+        let spki = self
+            .0
+            .to_public_key_der()
+            .map_err(|error| KeyError::PublicKey(error.to_string()))?;
+        Ok(Prin::of_public_key("key", spki.as_bytes())?)
+    }
+
     /// Checks a `SignedData` message.
     pub fn verify(&self, context: &str, data: &[u8], signed: &[u8]) -> Result<(), KeyError> {
         let signed: SignedData = proto2::read(signed)?;
