@@ -2,6 +2,7 @@
 //! SINIT module launches only the approved measured environment (tboot) on the approved platform.
 //!
 //! * [`hash`]: the hash algorithms of the formats, with their TPM numbers and mask bits.
+//! * [`hash_text`]: text files of hashes.
 //! * [`gunzip`]: the bounded reading of gzip files, as tboot's tools and GRUB read them.
 //! * [`mlehash`]: the hash of tboot itself, which a policy names and SINIT extends into PCR 17.
 //! * [`element`], [`list`], [`policy`]: the policy's parts, from the inside out.
@@ -16,6 +17,7 @@ pub mod codec;
 pub mod element;
 pub mod gunzip;
 pub mod hash;
+pub mod hash_text;
 pub mod list;
 pub mod mlehash;
 pub mod policy;

@@ -8,7 +8,6 @@ mod acm;
 mod describe;
 mod element;
 pub mod file;
-mod hash_text;
 mod links;
 mod list;
 mod mlehash;

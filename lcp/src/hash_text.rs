@@ -1,6 +1,6 @@
 //! Text files of hashes: one on each line, in any usual notation; '#' begins a comment.
 
-use lcp::hash::{Digest, HashAlg};
+use crate::hash::{Digest, HashAlg};
 
 /// The hashes of a text. The error names line and column.
 pub fn parse(text: &str, alg: HashAlg) -> Result<Vec<Digest>, String> {

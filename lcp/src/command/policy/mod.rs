@@ -1,18 +1,25 @@
 //! `lcp policy`: make, show and check policies.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use lcp::{
     check::{self, Report, Severity, Target},
     hash::{Digest, HashAlg},
-    mlehash::Mle,
-    policy::{Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask},
+    policy::{
+        DATA_SIGNATURE, DATA_UUID_V1, Policy, Policy12, Policy20, PolicyData, PolicyDataV1,
+        PolicyType, PolicyV1, PolicyVersion20, SignMask,
+    },
 };
 use serde_json::{Value, json};
 
 use super::{describe, file, list, number};
+
+mod verify;
 
 /// Make, show and check policies and their data files.
 #[derive(FromArgs)]
@@ -27,7 +34,7 @@ pub struct PolicyCommand {
 enum Command {
     Create(Create),
     Show(Show),
-    Verify(Verify),
+    Verify(verify::Verify),
 }
 
 /// Make a policy for TPM NV, and the data file of its lists.
@@ -68,6 +75,12 @@ struct Create {
     /// control bits (default 0)
     #[argh(option, default = "0", from_str_fn(number::u32))]
     control: u32,
+    /// the policy that it replaces: counters must not go backwards
+    #[argh(option)]
+    previous: Option<PathBuf>,
+    /// write also what is hardly meant so (each warning is printed)
+    #[argh(switch)]
+    force: bool,
     /// list files
     #[argh(positional)]
     lists: Vec<PathBuf>,
@@ -85,33 +98,6 @@ struct Show {
     files: Vec<PathBuf>,
 }
 
-/// Would SINIT accept this data file under this policy? Exit 1 when not.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "verify")]
-struct Verify {
-    /// the policy's file
-    #[argh(option)]
-    policy: PathBuf,
-    /// the data file
-    #[argh(option)]
-    data: Option<PathBuf>,
-    /// tboot.gz: which list and element allow it?
-    #[argh(option)]
-    tboot: Option<PathBuf>,
-    /// tboot's command line (default: none)
-    #[argh(option, default = "String::new()")]
-    cmdline: String,
-    /// the MLE's hash as ALG:HEX, instead of --tboot; may be repeated
-    #[argh(option)]
-    mle_hash: Vec<String>,
-    /// version of the SINIT module
-    #[argh(option, from_str_fn(number::u8))]
-    sinit_version: Option<u8>,
-    /// print JSON
-    #[argh(switch)]
-    json: bool,
-}
-
 impl PolicyCommand {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
@@ -126,14 +112,14 @@ impl Create {
     fn run(self) -> Result<ExitCode> {
         let data = self.lists()?;
         let policy = self.policy(data.as_ref())?;
-        let report = check::check(&policy, data.as_ref(), &Target::default())?;
-        for finding in &report.findings {
-            match finding.severity {
-                Severity::Refused => bail!("SINIT would refuse this policy: {}", finding.text),
-                Severity::Warning => eprintln!("lcp: {finding}"),
-                Severity::Condition => {}
-            }
+        let mut report = check::check(&policy, data.as_ref(), &Target::default())?;
+        if let Some(path) = &self.previous {
+            let old = read(path)?;
+            report
+                .findings
+                .extend(check::against_previous(&old, &policy));
         }
+        gate(&report, self.force)?;
         if let (Some(data), Some(path)) = (&data, &self.data) {
             file::replace(path, &data.to_bytes()?)?;
         }
@@ -210,98 +196,53 @@ impl Show {
         if self.files.is_empty() {
             bail!("no file: give a policy, a data file, or both");
         }
+        let mut values = Vec::new();
         for path in &self.files {
             let bytes = file::read(path)?;
-            let shown = || path.display().to_string();
-            let value = if bytes.starts_with(&lcp::policy::DATA_SIGNATURE) {
-                describe::data(&PolicyData::parse(&bytes).with_context(shown)?)
-            } else {
-                describe::policy(&Policy::parse(&bytes).with_context(shown)?)
-            };
-            describe::print(&value, self.json);
+            let value = any_file(&bytes).with_context(|| path.display().to_string())?;
+            values.push(value);
+        }
+        match (values.as_slice(), self.json) {
+            ([one], _) => describe::print(one, self.json),
+            // One document, so that a machine can read it.
+            (several, true) => describe::print(&json!(several), true),
+            (several, false) => several
+                .iter()
+                .for_each(|value| describe::print(value, false)),
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Verify {
-    fn run(self) -> Result<ExitCode> {
-        let shown = |path: &PathBuf| path.display().to_string();
-        let policy =
-            Policy::parse(&file::read(&self.policy)?).with_context(|| shown(&self.policy))?;
-        let data = match &self.data {
-            Some(path) => Some(PolicyData::parse(&file::read(path)?).with_context(|| shown(path))?),
-            None => None,
-        };
-        let target = Target {
-            mle_hashes: self.mle_hashes()?,
-            sinit_version: self.sinit_version,
-        };
-        let report = check::check(&policy, data.as_ref(), &target)?;
-        print_report(&report, self.json);
-        Ok(if report.accepted() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+/// What a policy or data file holds, of either generation.
+fn any_file(bytes: &[u8]) -> Result<Value> {
+    if bytes.starts_with(&DATA_SIGNATURE) {
+        return Ok(describe::data(&PolicyData::parse(bytes)?));
     }
-
-    /// The MLE's hash in every algorithm: of --tboot, or as given.
-    fn mle_hashes(&self) -> Result<Vec<Digest>> {
-        let mut hashes = Vec::new();
-        for text in &self.mle_hash {
-            let (alg, hex) = text
-                .split_once(':')
-                .with_context(|| format!("--mle-hash {text}: ALG:HEX"))?;
-            hashes.push(Digest::from_hex(alg.parse()?, hex)?);
-        }
-        if let Some(path) = &self.tboot {
-            let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
-            let mle = Mle::parse(&bytes).with_context(|| path.display().to_string())?;
-            for alg in HashAlg::ALL {
-                hashes.push(mle.hash(alg, self.cmdline.as_bytes())?);
-            }
-        }
-        Ok(hashes)
+    if bytes.starts_with(&DATA_UUID_V1) {
+        return Ok(describe::data_v1(&PolicyDataV1::parse(bytes)?));
     }
+    // Version 1 has one byte for its version, 0 or 1, and then sha1's 0.
+    if matches!(bytes, [0 | 1, 0, ..]) {
+        return Ok(describe::policy_v1(&PolicyV1::parse(bytes)?));
+    }
+    Ok(describe::policy(&Policy::parse(bytes)?))
 }
 
-fn print_report(report: &Report, as_json: bool) {
-    if !as_json {
-        for finding in &report.findings {
-            println!("{finding}");
+/// Reads a policy file.
+fn read(path: &Path) -> Result<Policy> {
+    Policy::parse(&file::read(path)?).with_context(|| path.display().to_string())
+}
+
+/// Prints what was found; refuses what SINIT refuses, and without `force` what is hardly meant so.
+pub fn gate(report: &Report, force: bool) -> Result<()> {
+    for finding in &report.findings {
+        match finding.severity {
+            Severity::Refused => bail!("SINIT would refuse this policy: {finding}"),
+            Severity::Warning if !force => bail!("{finding} (--force writes it nevertheless)"),
+            Severity::Warning | Severity::Note => eprintln!("lcp: {finding}"),
+            Severity::Condition => {}
         }
-        if let Some(place) = &report.allowed_by {
-            let check::Match {
-                list,
-                element,
-                hash,
-            } = place;
-            println!("the MLE is allowed by list {list}, element {element}, hash {hash}");
-        }
-        println!(
-            "{}",
-            if report.accepted() {
-                "accepted"
-            } else {
-                "refused"
-            }
-        );
-        return;
     }
-    let findings: Vec<Value> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            let severity = format!("{:?}", finding.severity).to_lowercase();
-            json!({ "severity": severity, "list": finding.list, "text": finding.text })
-        })
-        .collect();
-    let allowed = report
-        .allowed_by
-        .as_ref()
-        .map(|place| json!({ "list": place.list, "element": place.element, "hash": place.hash }));
-    let document =
-        json!({ "accepted": report.accepted(), "findings": findings, "allowed_by": allowed });
-    println!("{document:#}");
+    Ok(())
 }
