@@ -8,8 +8,16 @@ use lcp::hash::{Digest, HashAlg};
 use tpm::pcr::PcrIndex;
 
 mod codec;
+mod edit;
+mod element;
+mod lint;
+mod words;
 
 pub use codec::VlpError;
+pub use edit::RemoveError;
+pub use element::{ElementKind, UnwrapError};
+pub use lint::{NV_INDEX_LEN_TPM12, Warning};
+pub use words::{WordError, pcr_from_word};
 
 /// Longest policy that tboot reads, in bytes.
 pub const MAX_LEN: usize = 2124;
@@ -173,6 +181,11 @@ impl Policy {
     /// The algorithm of every digest in it.
     pub const fn alg(&self) -> HashAlg {
         self.alg
+    }
+
+    /// The length of its bytes.
+    pub fn byte_len(&self) -> usize {
+        self.to_bytes().len()
     }
 
     /// The control field; bit 0 is [`Policy::EXTEND_PCR17`].
