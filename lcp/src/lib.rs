@@ -9,6 +9,7 @@
 //! * [`sign`]: signatures of lists.
 //! * [`acm`]: the SINIT modules themselves.
 //! * [`check`]: would SINIT accept it?
+//! * `nv` (a feature): policies in TPM NV.
 //! * [`codec`]: how they are read; its error says where and what.
 
 pub mod acm;
@@ -20,6 +21,8 @@ pub mod hash;
 pub mod hash_text;
 pub mod list;
 pub mod mlehash;
+#[cfg(feature = "nv")]
+pub mod nv;
 pub mod policy;
 pub mod sign;
 
