@@ -9,6 +9,7 @@
 //! * [`sign`]: signatures of lists.
 //! * [`acm`]: the SINIT modules themselves.
 //! * [`check`]: would SINIT accept it?
+//! * [`spec`]: one file that says everything, made into all others.
 //! * `nv` (a feature): policies in TPM NV.
 //! * [`codec`]: how they are read; its error says where and what.
 
@@ -25,5 +26,6 @@ pub mod mlehash;
 pub mod nv;
 pub mod policy;
 pub mod sign;
+pub mod spec;
 
 mod elf;

@@ -7,7 +7,7 @@ use crate::{
     element::{Body, Element},
     hash::{Digest, HashAlg},
     list::{EcScheme, ListVersion, PolicyList, SignatureValue},
-    policy::{Policy, SignMask},
+    policy::{Policy, PolicyData, SignMask},
     sign::{Verified, verify},
 };
 
@@ -22,6 +22,16 @@ pub(super) fn check_list(policy: &Policy, index: usize, list: &PolicyList, repor
             Some(index),
             format!("a list of version {version} in a policy for TPM {tpm}"),
         );
+    }
+    for (position, element) in list.elements().iter().enumerate() {
+        let number = element.body.number();
+        if number < 0x20 && (number < 0x10) != (list.version() == ListVersion::V1_0) {
+            let (name, version) = (element.body.name(), list.version());
+            let text = format!(
+                "element {position} is of type {name}, which doesn't go into a list of version {version}"
+            );
+            report.add(Refused, Some(index), text);
+        }
     }
     let lowest = policy
         .data_revocation_counters()
@@ -77,8 +87,15 @@ pub(super) fn check_list(policy: &Policy, index: usize, list: &PolicyList, repor
     }
 }
 
+/// The bits of LcpSignAlgMask for the lists whose signatures verify.
+pub fn sign_mask(data: &PolicyData) -> SignMask {
+    let bit = |list: &PolicyList| sign_bit(list.signature()?.value(), verify(list).ok()?);
+    let bits = data.lists().iter().filter_map(bit);
+    SignMask(bits.fold(0, |mask, (_, bit)| mask | bit))
+}
+
 /// The bit of LcpSignAlgMask for a signature, with its name.
-pub(crate) fn sign_bit(value: &SignatureValue, verified: Verified) -> Option<(&'static str, u32)> {
+fn sign_bit(value: &SignatureValue, verified: Verified) -> Option<(&'static str, u32)> {
     let name = match (value, verified.key_bits, verified.hash) {
         (SignatureValue::Rsa { .. }, 2048, HashAlg::Sha1) => "rsa-2048-sha1",
         (SignatureValue::Rsa { .. }, 2048, HashAlg::Sha256) => "rsa-2048-sha256",
@@ -114,7 +131,7 @@ pub(crate) fn sign_bit(value: &SignatureValue, verified: Verified) -> Option<(&'
 }
 
 /// The hashes of an element, whatever it is; none for data.
-pub(super) fn hashes(element: &Element) -> Vec<&Digest> {
+pub(crate) fn hashes(element: &Element) -> Vec<&Digest> {
     match &element.body {
         Body::LegacyMle(mle) => mle.hashes().hashes().iter().collect(),
         Body::Mle2(mle) => mle.hashes.hashes().iter().collect(),

@@ -20,6 +20,8 @@ mod masks;
 mod mle;
 mod previous;
 
+pub(crate) use lists::hashes;
+pub use lists::sign_mask;
 pub use previous::against_previous;
 
 /// How much a finding weighs.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 mod acm;
+mod build;
 mod describe;
 mod element;
 pub mod file;
@@ -30,6 +31,7 @@ enum Command {
     Element(element::ElementCommand),
     List(list::ListCommand),
     Policy(policy::PolicyCommand),
+    Build(build::Build),
     Acm(acm::AcmCommand),
     Links(links::Links),
 }
@@ -42,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Element(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Build(command) => command.run(),
         Command::Acm(command) => command.run(),
         Command::Links(command) => command.run(),
     };

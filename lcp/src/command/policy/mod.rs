@@ -59,7 +59,7 @@ struct Create {
     /// further hash algorithms that elements may use; may be repeated
     #[argh(option)]
     hash_alg: Vec<HashAlg>,
-    /// signature that lists may have: rsa-2048-sha1, rsa-2048-sha256, rsa-3072-sha256,
+    /// signature that lists may have (default: those of the lists; needed when none is signed): rsa-2048-sha1, rsa-2048-sha256, rsa-3072-sha256,
     /// rsa-3072-sha384, ecdsa-p256, ecdsa-p384, sm2; may be repeated
     #[argh(option)]
     sign: Vec<String>,
@@ -172,11 +172,14 @@ impl Create {
             "3.2" => PolicyVersion20::V3_2,
             other => bail!("{other:?} is no policy version: 3.0, 3.1, 3.2, or 2.0 to 2.4"),
         };
-        let mut mask = SignMask::default();
+        let mut mask = data.map(check::sign_mask).unwrap_or_default();
         for name in &self.sign {
             let bit = SignMask::named(name)
                 .with_context(|| format!("--sign {name}: see lcp policy create --help"))?;
             mask.0 |= bit.0;
+        }
+        if mask.0 == 0 {
+            bail!("no list is signed, so that --sign is needed: see lcp policy create --help");
         }
         let alg = self.alg.unwrap_or(HashAlg::Sha256);
         let mut policy = Policy20::new(version, policy_type, hash(alg)?, mask);
