@@ -1,4 +1,5 @@
-//! The command lines of tboot's own tools (lcptools-v2 of tboot 1.10), called by their names.
+//! The command lines of tboot's own tools, called by their names: lcptools-v2 of tboot 1.10, and those
+//! of tboot 1.8 for TPM 1.2.
 //!
 //! Options, files, standard output and exit codes are theirs; what they get wrong is done right
 //! here, with a note on standard error, unless `--compat` asks for their bytes. The differences are
@@ -14,8 +15,11 @@ mod hash_file;
 mod mlehash;
 mod pconf_file;
 mod show;
+mod show_policy;
 mod show_signature;
 mod strtoul;
+mod tpm12;
+mod verify_list;
 
 /// One of the original tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +32,27 @@ pub enum Tool {
     CrtPolList,
     /// lcp2_crtpol.
     CrtPol,
+    /// lcp_mlehash.
+    MleHash12,
+    /// lcp_crtpolelt.
+    CrtPolElt12,
+    /// lcp_crtpollist.
+    CrtPolList12,
+    /// lcp_crtpol2.
+    CrtPol12,
 }
 
 impl Tool {
     /// Names of the tools.
-    pub const NAMES: [(&'static str, Tool); 4] = [
+    pub const NAMES: [(&'static str, Tool); 8] = [
         ("lcp2_mlehash", Tool::MleHash),
         ("lcp2_crtpolelt", Tool::CrtPolElt),
         ("lcp2_crtpollist", Tool::CrtPolList),
         ("lcp2_crtpol", Tool::CrtPol),
+        ("lcp_mlehash", Tool::MleHash12),
+        ("lcp_crtpolelt", Tool::CrtPolElt12),
+        ("lcp_crtpollist", Tool::CrtPolList12),
+        ("lcp_crtpol2", Tool::CrtPol12),
     ];
 
     /// The tool of a name.
@@ -73,6 +89,10 @@ pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
         Tool::CrtPolElt => crtpolelt::run(name, &words, compat),
         Tool::CrtPolList => crtpollist::run(name, &words),
         Tool::CrtPol => crtpol::run(name, &words, compat),
+        Tool::MleHash12 => tpm12::mlehash::run(&words, compat),
+        Tool::CrtPolElt12 => tpm12::crtpolelt::run(name, &words, compat),
+        Tool::CrtPolList12 => tpm12::crtpollist::run(name, &words),
+        Tool::CrtPol12 => tpm12::crtpol2::run(name, &words, compat),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
