@@ -9,6 +9,8 @@ use super::messages::{RequestHeader, ResponseHeader};
 pub const TAO_SERVICE: &str = "Tao";
 /// The service administrators call.
 pub const ADMIN_SERVICE: &str = "LinuxHost";
+/// The service by which administrators ask and change a host's guard.
+pub const GUARD_SERVICE: &str = "Guard";
 
 /// Appends one frame.
 fn frame(out: &mut Vec<u8>, message: &impl Message) {

@@ -5,14 +5,16 @@ use std::{
     os::{fd::AsFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use agent::host::{Guard, HostConfig, Root, serve};
+use tempfile::TempDir;
+
 use tao::{
     admin::{Admin, HostedProgram, Start},
+    host::{GuardSource, HostConfig, Root, SoftRoot, serve},
     keys::Secret,
     wire::{
         Inbox,
@@ -21,51 +23,52 @@ use tao::{
     },
 };
 
-/// The folder that the commands of the tao package are built into.
-fn commands() -> &'static Path {
-    static COMMANDS: OnceLock<PathBuf> = OnceLock::new();
-    COMMANDS.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tao/Cargo.toml");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--bins", "--manifest-path"])
-            .arg(manifest)
-            .status()
-            .unwrap();
-        assert!(built.success());
-        let test = std::env::current_exe().unwrap();
-        test.parent().unwrap().parent().unwrap().to_owned()
-    })
-}
-
-/// A command of the tao package: `tao` or `tao-report`.
+/// A command of this package: `tao` or `tao-report`.
 pub fn command(name: &str) -> PathBuf {
-    commands().join(name)
+    PathBuf::from(match name {
+        "tao" => env!("CARGO_BIN_EXE_tao"),
+        "tao-report" => env!("CARGO_BIN_EXE_tao-report"),
+        other => panic!("{other}"),
+    })
 }
 
 /// A running host.
 pub struct TestHost {
-    dir: tempfile::TempDir,
+    dir: Arc<TempDir>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl TestHost {
-    /// Starts a host whose keys come from `secret`.
-    pub fn start(secret: u8) -> Self {
-        Self::with(Root::Soft, secret)
+/// How a host is to be started.
+pub struct Setup {
+    pub dir: Arc<TempDir>,
+    pub root: Box<dyn Root>,
+    pub secret: u8,
+    pub guard: GuardSource,
+}
+
+impl Setup {
+    /// A soft host whose keys come from `secret`, under a liberal guard.
+    pub fn new(secret: u8) -> Self {
+        Setup {
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            root: Box::new(SoftRoot),
+            secret,
+            guard: GuardSource::Liberal,
+        }
     }
 
-    /// The same with another root.
-    pub fn with(root: Root, secret: u8) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    pub fn start(self) -> TestHost {
         let config = HostConfig {
-            root,
-            host_secret: Secret::new([secret; 32]),
-            socket_dir: dir.path().to_owned(),
-            guard: Guard::Liberal,
+            root: self.root,
+            host_secret: Secret::new([self.secret; 32]),
+            socket_dir: self.dir.path().to_owned(),
+            admin_group: None,
+            state_dir: Some(self.dir.path().join("state")),
+            guard: self.guard,
         };
         let thread = std::thread::spawn(move || serve(config).unwrap());
         let host = TestHost {
-            dir,
+            dir: self.dir,
             thread: Some(thread),
         };
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -74,6 +77,18 @@ impl TestHost {
             std::thread::sleep(Duration::from_millis(5));
         }
         host
+    }
+}
+
+impl TestHost {
+    /// Starts a host whose keys come from `secret`.
+    pub fn start(secret: u8) -> Self {
+        Setup::new(secret).start()
+    }
+
+    /// The folder with the host's socket and state; it outlives the host.
+    pub fn dir(&self) -> Arc<TempDir> {
+        Arc::clone(&self.dir)
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -118,7 +133,7 @@ impl TestHost {
     pub fn raw(&self) -> Raw {
         let (ours, theirs) = UnixStream::pair().unwrap();
         // The host's end of the channel, the program and the stream end together.
-        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $!";
+        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
         let program = self
             .admin()
             .start(&Start {

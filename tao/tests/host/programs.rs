@@ -27,7 +27,11 @@ fn a_program_is_named_by_its_bytes_and_gets_what_the_host_offers() {
     let verdict = &report["attestation"]["verdict"];
     assert_eq!(verdict["verified"], true, "{report}");
     assert_eq!(verdict["speaker"], report["name"]);
-    assert_eq!(verdict["root"], host_name.to_string());
+    let root = verdict["root"].as_str().unwrap();
+    assert_eq!(
+        host_name.to_string(),
+        format!("{root}.TrivialGuard(\"Liberal\")")
+    );
 }
 
 #[test]
@@ -257,11 +261,13 @@ fn shutting_down_ends_the_programs_and_removes_the_socket() {
 #[test]
 fn a_second_host_does_not_take_the_socket_of_a_running_one() {
     let host = TestHost::start(13);
-    let error = agent::host::serve(agent::host::HostConfig {
-        root: agent::host::Root::Soft,
+    let error = tao::host::serve(tao::host::HostConfig {
+        root: Box::new(tao::host::SoftRoot),
         host_secret: tao::keys::Secret::new([1; 32]),
         socket_dir: host.socket().parent().unwrap().to_owned(),
-        guard: agent::host::Guard::Liberal,
+        admin_group: None,
+        state_dir: None,
+        guard: tao::host::GuardSource::Liberal,
     })
     .unwrap_err();
     assert!(

@@ -1,0 +1,112 @@
+//! A host in this process, and the `tao` command against it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use agent::host::{Guard, HostConfig, Root, serve};
+use tao::{admin::Admin, keys::Secret};
+
+/// The folder that the commands of the tao package are built into.
+fn commands() -> &'static Path {
+    static COMMANDS: OnceLock<PathBuf> = OnceLock::new();
+    COMMANDS.get_or_init(|| {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tao/Cargo.toml");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--bins", "--manifest-path"])
+            .arg(manifest)
+            .status()
+            .unwrap();
+        assert!(built.success());
+        let test = std::env::current_exe().unwrap();
+        test.parent().unwrap().parent().unwrap().to_owned()
+    })
+}
+
+/// A command of the tao package: `tao` or `tao-report`.
+pub fn command(name: &str) -> PathBuf {
+    commands().join(name)
+}
+
+/// A running host.
+pub struct TestHost {
+    dir: tempfile::TempDir,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestHost {
+    /// Starts a host whose keys come from `secret`.
+    pub fn with(root: Root, secret: u8) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = HostConfig {
+            root,
+            host_secret: Secret::new([secret; 32]),
+            socket_dir: dir.path().to_owned(),
+            guard: Guard::Liberal,
+        };
+        let thread = std::thread::spawn(move || serve(config).unwrap());
+        let host = TestHost {
+            dir,
+            thread: Some(thread),
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Admin::connect(&host.socket()).is_err() {
+            assert!(Instant::now() < deadline, "the host does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        host
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn admin(&self) -> Admin {
+        Admin::connect(&self.socket()).unwrap()
+    }
+
+    /// A `tao` command line.
+    pub fn tao(&self, arguments: &[&str]) -> Command {
+        let mut tao = Command::new(command("tao"));
+        tao.arg("--socket").arg(self.socket()).args(arguments);
+        tao
+    }
+
+    /// Runs `tao` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.tao(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What `tao-report` at `program` prints.
+    pub fn report(&self, program: &Path, arguments: &[&str]) -> serde_json::Value {
+        let mut all = vec!["run", program.to_str().unwrap()];
+        all.extend(arguments);
+        let output = self.run(&all);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        // A test that failed early may have shut the host down itself.
+        if let Ok(mut admin) = Admin::connect(&self.socket()) {
+            admin.shutdown().ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            assert!(thread.join().is_ok() || std::thread::panicking());
+        }
+    }
+}
