@@ -13,6 +13,8 @@ mod links;
 mod list;
 mod mlehash;
 mod number;
+#[cfg(feature = "nv")]
+mod nv;
 mod policy;
 
 /// Launch control policies of Intel TXT: make, show, sign and check them.
@@ -33,6 +35,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     Build(build::Build),
     Acm(acm::AcmCommand),
+    #[cfg(feature = "nv")]
+    Nv(nv::NvCommand),
     Links(links::Links),
 }
 
@@ -46,6 +50,8 @@ pub fn run() -> ExitCode {
         Command::Policy(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Acm(command) => command.run(),
+        #[cfg(feature = "nv")]
+        Command::Nv(command) => command.run(),
         Command::Links(command) => command.run(),
     };
     match result {
