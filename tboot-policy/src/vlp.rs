@@ -210,10 +210,16 @@ impl Policy {
     /// What tboot extends for the policy itself: H( control || H(policy) ), the inner digest being
     /// zeros when the control field doesn't ask for it. `alg` is the algorithm tboot extends with.
     pub fn measurement(&self, alg: HashAlg) -> Digest {
+        self.measurement_of(alg, alg)
+    }
+
+    /// The same with another algorithm for the inner digest, as tboot does where it extends several
+    /// banks.
+    pub fn measurement_of(&self, alg: HashAlg, inner: HashAlg) -> Digest {
         let inner = if self.control & Self::EXTEND_PCR17 == 0 {
-            Digest::zero(alg)
+            Digest::zero(inner)
         } else {
-            alg.digest(&self.to_bytes())
+            inner.digest(&self.to_bytes())
         };
         alg.digest_parts(&[&self.control.to_le_bytes(), inner.as_bytes()])
     }

@@ -4,8 +4,12 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
+mod boot;
 #[path = "../../../lcp/src/command/file.rs"]
+#[allow(dead_code)]
 pub mod file;
+mod from_grub;
+mod verify;
 mod vlp;
 
 /// tboot's verified launch policy, event logs of measured launches, and the prediction of PCR 17-19.
@@ -26,6 +30,8 @@ enum Command {
     Show(vlp::Show),
     Unwrap(vlp::Unwrap),
     Wrap(vlp::Wrap),
+    FromGrub(from_grub::FromGrub),
+    Verify(verify::Verify),
 }
 
 /// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
@@ -38,6 +44,8 @@ pub fn run() -> ExitCode {
         Command::Show(command) => command.run(),
         Command::Unwrap(command) => command.run(),
         Command::Wrap(command) => command.run(),
+        Command::FromGrub(command) => command.run(),
+        Command::Verify(command) => command.run(),
     };
     match result {
         Ok(code) => code,
