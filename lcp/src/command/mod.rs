@@ -14,7 +14,7 @@ mod list;
 mod mlehash;
 mod number;
 #[cfg(feature = "nv")]
-mod nv;
+pub mod nv;
 mod policy;
 
 /// Launch control policies of Intel TXT: make, show, sign and check them.

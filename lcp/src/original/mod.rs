@@ -13,6 +13,8 @@ mod crtpollist;
 mod getopt;
 mod hash_file;
 mod mlehash;
+#[cfg(feature = "nv")]
+mod nv;
 mod pconf_file;
 mod show;
 mod show_policy;
@@ -40,6 +42,9 @@ pub enum Tool {
     CrtPolList12,
     /// lcp_crtpol2.
     CrtPol12,
+    /// One of those for the NV of a TPM 1.2.
+    #[cfg(feature = "nv")]
+    Nv(nv::NvTool),
 }
 
 impl Tool {
@@ -55,10 +60,18 @@ impl Tool {
         ("lcp_crtpol2", Tool::CrtPol12),
     ];
 
+    /// All of them, those for the NV of a TPM 1.2 too.
+    pub fn all() -> impl Iterator<Item = (&'static str, Tool)> {
+        #[cfg(feature = "nv")]
+        let nv = nv::NvTool::NAMES.map(|(name, tool)| (name, Tool::Nv(tool)));
+        #[cfg(not(feature = "nv"))]
+        let nv = [];
+        Self::NAMES.into_iter().chain(nv)
+    }
+
     /// The tool of a name.
     pub fn named(name: &str) -> Option<Tool> {
-        Self::NAMES
-            .into_iter()
+        Self::all()
             .find(|(known, _)| *known == name)
             .map(|(_, tool)| tool)
     }
@@ -93,6 +106,8 @@ pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
         Tool::CrtPolElt12 => tpm12::crtpolelt::run(name, &words, compat),
         Tool::CrtPolList12 => tpm12::crtpollist::run(name, &words),
         Tool::CrtPol12 => tpm12::crtpol2::run(name, &words, compat),
+        #[cfg(feature = "nv")]
+        Tool::Nv(tool) => return nv::run(tool, name, &words, compat),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

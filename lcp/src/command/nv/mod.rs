@@ -49,6 +49,16 @@ impl NvCommand {
     }
 }
 
+/// The bytes of a password file, for the original tools' command lines too.
+pub fn password_from(path: &std::path::Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    password::from_file(path)
+}
+
+/// Prints a policy's fields.
+pub fn print_policy(policy: &lcp::policy::Policy) {
+    super::describe::print(&super::describe::policy(policy), false);
+}
+
 /// The set of indices on the command line.
 fn index_set(text: &str) -> Result<IndexSet, String> {
     match text {

@@ -43,20 +43,21 @@ impl<'a> Source<'a> {
     pub fn owner(self, state: &OwnerState) -> Result<Owner> {
         match self {
             Source::WellKnown => Ok(Owner::well_known()),
-            Source::File(path) if path == Path::new("-") => {
-                let password = first_line(&mut io::stdin().lock());
-                Ok(Owner::password(password.context("standard input")?))
-            }
-            Source::File(path) => {
-                let shown = || path.display().to_string();
-                let mut file =
-                    File::open(path).with_context(|| format!("can't open {}", shown()))?;
-                Ok(Owner::password(first_line(&mut file).with_context(shown)?))
-            }
+            Source::File(path) => Ok(Owner::password(from_file(path)?)),
             Source::Prompt if *state == OwnerState::NoPassword => Ok(Owner::well_known()),
             Source::Prompt => prompt(),
         }
     }
+}
+
+/// The password in a file; `-` is standard input.
+pub fn from_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    if path == Path::new("-") {
+        return first_line(&mut io::stdin().lock()).context("standard input");
+    }
+    let shown = || path.display().to_string();
+    let mut file = File::open(path).with_context(|| format!("can't open {}", shown()))?;
+    first_line(&mut file).with_context(shown)
 }
 
 /// The first line, without its end. More than one line is refused: it is no password file.
