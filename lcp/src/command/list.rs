@@ -52,7 +52,7 @@ struct Create {
     elements: Vec<PathBuf>,
 }
 
-/// Show a list and verify its signature.
+/// Show a list and verify its signature; exit 1 when it has one that doesn't verify.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "show")]
 struct Show {
@@ -171,8 +171,12 @@ impl ListCommand {
         match self.command {
             Command::Create(command) => command.run(),
             Command::Show(command) => {
-                describe::print(&describe::list(&read(&command.file)?), command.json);
-                Ok(ExitCode::SUCCESS)
+                let list = read(&command.file)?;
+                describe::print(&describe::list(&list), command.json);
+                match sign::verify(&list) {
+                    Ok(_) | Err(sign::SignError::Unsigned) => Ok(ExitCode::SUCCESS),
+                    Err(error) => Err(error).with_context(|| command.file.display().to_string()),
+                }
             }
             Command::Sign(command) => command.run(),
             Command::Digest(command) => command.run(),

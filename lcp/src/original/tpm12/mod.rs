@@ -5,5 +5,5 @@ pub mod crtpol2;
 pub mod crtpolelt;
 pub mod crtpollist;
 pub mod mlehash;
-mod pconf_file;
+pub mod pconf_file;
 mod show;
