@@ -4,8 +4,12 @@ use zeroize::Zeroizing;
 
 use super::{CallError, Parent};
 use crate::{
+    keys::SignatureFormat,
     logic::{Form, Prin, SubPrin},
-    wire::messages::{TaoRequest, TaoResponse},
+    wire::{
+        messages::{TaoRequest, TaoResponse},
+        rpc::STRONG_ATTESTATION,
+    },
 };
 
 /// Who may unseal.
@@ -191,9 +195,22 @@ impl Parent {
 
     /// An attestation that `issuer` (this program if `None`, or an extension of it) says
     /// `message`, valid from `time` (now) until `expiration` (a year later), both in
-    /// nanoseconds since 1970.
+    /// nanoseconds since 1970. In the strong format, which only taoboot knows; a host that
+    /// does not know it gives the original's.
     pub fn attest(
         &self,
+        issuer: Option<&Prin>,
+        time: Option<i64>,
+        expiration: Option<i64>,
+        message: &Form,
+    ) -> Result<Vec<u8>, CallError> {
+        self.attest_as(SignatureFormat::Strong, issuer, time, expiration, message)
+    }
+
+    /// The same in the given format: the original's is for programs that know no other.
+    pub fn attest_as(
+        &self,
+        format: SignatureFormat,
         issuer: Option<&Prin>,
         time: Option<i64>,
         expiration: Option<i64>,
@@ -202,6 +219,7 @@ impl Parent {
         let request = TaoRequest {
             data: Some(message.encode()),
             issuer: issuer.map(Prin::encode),
+            policy: (format == SignatureFormat::Strong).then(|| STRONG_ATTESTATION.to_owned()),
             time,
             expiration,
             ..TaoRequest::default()

@@ -8,7 +8,7 @@ use std::{
 use super::{Anchor, HostKeys, Root, RootError};
 use crate::{
     attestation::{self, AttestError, AttestationError},
-    keys::{DeriveError, KeyError, Signer},
+    keys::{DeriveError, KeyError, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 
@@ -106,7 +106,11 @@ impl Identity {
     }
 
     /// Signs a statement of the host or of one of its programs.
-    pub(super) fn attest(&self, statement: Says) -> Result<Vec<u8>, IdentityError> {
+    pub(super) fn attest(
+        &self,
+        format: SignatureFormat,
+        statement: Says,
+    ) -> Result<Vec<u8>, IdentityError> {
         let delegation = {
             let mut delegating = self.delegating();
             if now() >= delegating.renew_at
@@ -118,6 +122,7 @@ impl Identity {
         };
         Ok(attestation::attest(
             &self.keys.signer,
+            format,
             statement,
             delegation,
         )?)

@@ -34,6 +34,7 @@ mod service;
 mod session;
 mod spawn;
 mod spawn_child;
+mod stacked;
 pub mod state_file;
 
 use std::{path::PathBuf, sync::Arc};
@@ -52,6 +53,7 @@ pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
+pub use stacked::{StackedError, StackedRoot};
 
 /// What a host needs.
 pub struct HostConfig {

@@ -14,11 +14,11 @@ use super::{
     sealing::{self, CounterValue, MAX_DATA},
 };
 use crate::{
-    keys::random,
+    keys::{SignatureFormat, random},
     logic::{Form, Prin, Says, SubPrin},
     wire::{
         messages::{RequestHeader, TaoRequest, TaoResponse},
-        rpc,
+        rpc::{self, STRONG_ATTESTATION},
     },
 };
 
@@ -253,6 +253,12 @@ impl TaoService {
                 issuer
             }
         };
+        // Only our own programs ask for a format; the original's get the original's.
+        let format = match request.policy.as_deref() {
+            None | Some("") => SignatureFormat::Original,
+            Some(STRONG_ATTESTATION) => SignatureFormat::Strong,
+            Some(other) => return Err(format!("policy not supported for Attest: {other}")),
+        };
         let message = Form::decode(request.data.as_deref().unwrap_or_default())
             .map_err(|error| format!("statement: {error}"))?;
         let time = request.time.unwrap_or_else(now);
@@ -266,7 +272,7 @@ impl TaoService {
             message: Box::new(message),
         };
         self.identity
-            .attest(statement)
+            .attest(format, statement)
             .map(|attestation| data(attestation).into())
             .map_err(|error| error.to_string())
     }

@@ -3,6 +3,7 @@
 
 mod frame;
 pub mod guard_messages;
+pub mod key_messages;
 pub mod messages;
 pub mod proto2;
 pub mod rpc;
