@@ -1,14 +1,9 @@
-//! The Tao host as programs and administrators see it: real processes, real sockets.
+//! The Tao host on a TPM, with real processes and a real swtpm. Hosts in general are tested
+//! in the tao package.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
 #![allow(missing_docs)] // helpers of this test only
 
 #[path = "host/common.rs"]
 mod common;
-#[path = "host/hostile.rs"]
-mod hostile;
-#[path = "host/programs.rs"]
-mod programs;
 #[path = "host/tpm2.rs"]
 mod tpm2;
-#[path = "host/transcript.rs"]
-mod transcript;

@@ -14,7 +14,7 @@ use lcp::{
     codec::FormatError,
     element::Element,
     list::PolicyList,
-    policy::{Policy, PolicyData, PolicyType, PolicyV1},
+    policy::{ListTypeV1, Policy, PolicyData, PolicyDataV1, PolicyType, PolicyV1},
 };
 use proptest::prelude::*;
 
@@ -125,8 +125,17 @@ fn policies_of_before_2008_are_read() {
             assert!(PolicyV1::parse(&bytes[..33]).is_err());
             read += 1;
         }
+        if file.ends_with(".data") {
+            let data = PolicyDataV1::parse(&bytes).unwrap();
+            assert_eq!(data.lists[0].list_type, ListTypeV1::Mle);
+            assert_eq!(data.lists[0].hashes.len(), 3);
+            for end in 0..bytes.len() {
+                assert!(PolicyDataV1::parse(&bytes[..end]).is_err());
+            }
+            read += 1;
+        }
     }
-    assert!(read > 0);
+    assert_eq!(read, 9);
 }
 
 #[test]

@@ -12,11 +12,13 @@ use std::{
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::{
+    guard::{Explanation, Step},
     logic::{LogicError, Prin, SubPrin},
     wire::{
         FrameError, Inbox,
+        guard_messages::{GuardRequest, GuardResponse, HostDescription},
         messages::{AdminRequest, AdminResponse, ResponseHeader},
-        proto2::{self, ProtoError},
+        proto2::{self, Proto2, ProtoError},
         rpc,
     },
 };
@@ -112,16 +114,11 @@ impl Admin {
     fn send(
         &mut self,
         op: &str,
-        request: &AdminRequest,
+        request: &impl Proto2,
         descriptors: &[RawFd],
     ) -> Result<(), AdminError> {
         let mut bytes = Vec::new();
-        rpc::write_request(
-            &mut bytes,
-            &format!("{}.{op}", rpc::ADMIN_SERVICE),
-            self.seq,
-            request,
-        );
+        rpc::write_request(&mut bytes, op, self.seq, request);
         let rights = [ControlMessage::ScmRights(descriptors)];
         let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
         let slices = [IoSlice::new(&bytes)];
@@ -133,7 +130,7 @@ impl Admin {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<AdminResponse, AdminError> {
+    fn receive<R: Proto2>(&mut self) -> Result<R, AdminError> {
         loop {
             if let Some(message) = self.inbox.next_message()? {
                 let (header, body) = self.inbox.parts(&message);
@@ -157,7 +154,7 @@ impl Admin {
     }
 
     fn call(&mut self, op: &str, request: &AdminRequest) -> Result<AdminResponse, AdminError> {
-        self.send(op, request, &[])?;
+        self.send(&admin(op), request, &[])?;
         self.receive()
     }
 
@@ -173,7 +170,7 @@ impl Admin {
             ..AdminRequest::default()
         };
         let descriptors = start.stdio.map(|fd| fd.as_raw_fd());
-        self.send("StartHostedProgram", &request, &descriptors)?;
+        self.send(&admin("StartHostedProgram"), &request, &descriptors)?;
         let mut programs = programs(self.receive()?)?;
         programs
             .pop()
@@ -193,12 +190,13 @@ impl Admin {
             pid: Some(program.pid),
             ..AdminRequest::default()
         };
-        self.send("WaitHostedProgram", &request, &[])
+        self.send(&admin("WaitHostedProgram"), &request, &[])
     }
 
     /// The wait status, as wait(2) gives it, of the program [`Admin::begin_wait`] named.
     pub fn finish_wait(&mut self) -> Result<i32, AdminError> {
-        self.receive()?
+        let response: AdminResponse = self.receive()?;
+        response
             .status
             .ok_or(AdminError::Incomplete("it has no status"))
     }
@@ -230,6 +228,60 @@ impl Admin {
         Ok(Prin::decode(&name)?)
     }
 
+    /// What the host says about itself.
+    pub fn describe(&mut self) -> Result<HostDescription, AdminError> {
+        self.send(&admin("Describe"), &AdminRequest::default(), &[])?;
+        self.receive()
+    }
+
+    fn guard(&mut self, op: &str, text: Option<&str>) -> Result<GuardResponse, AdminError> {
+        let request = GuardRequest {
+            text: text.map(str::to_owned),
+        };
+        self.send(&format!("{}.{op}", rpc::GUARD_SERVICE), &request, &[])?;
+        self.receive()
+    }
+
+    /// Adds a rule to the host's guard, if it is one that administrators change.
+    pub fn guard_add(&mut self, rule: &str) -> Result<(), AdminError> {
+        self.guard("Add", Some(rule)).map(drop)
+    }
+
+    /// Takes a rule away from the host's guard, if it is one that administrators change.
+    pub fn guard_retract(&mut self, rule: &str) -> Result<(), AdminError> {
+        self.guard("Retract", Some(rule)).map(drop)
+    }
+
+    /// Asks the host's guard.
+    pub fn guard_query(&mut self, query: &str) -> Result<bool, AdminError> {
+        self.guard("Query", Some(query))?
+            .allowed
+            .ok_or(AdminError::Incomplete("it has no answer"))
+    }
+
+    /// Asks the host's guard, and why it answers so.
+    pub fn guard_why(&mut self, query: &str) -> Result<Explanation, AdminError> {
+        let response = self.guard("Why", Some(query))?;
+        let step = |step: crate::wire::guard_messages::GuardStep| Step {
+            depth: usize::try_from(step.depth).unwrap_or_default(),
+            statement: step.statement,
+            reason: step.reason,
+        };
+        Ok(Explanation {
+            allowed: response
+                .allowed
+                .ok_or(AdminError::Incomplete("it has no answer"))?,
+            steps: response.step.into_iter().map(step).collect(),
+        })
+    }
+
+    /// The guard's part of the host's name, and its rules.
+    pub fn guard_show(&mut self) -> Result<(SubPrin, Vec<String>), AdminError> {
+        let response = self.guard("Show", None)?;
+        let subprin = SubPrin::decode(&response.subprin.unwrap_or_default())?;
+        Ok((subprin, response.rule))
+    }
+
     /// Ends the host and all its programs.
     pub fn shutdown(&mut self) -> Result<(), AdminError> {
         self.call("Shutdown", &AdminRequest::default()).map(drop)
@@ -240,6 +292,11 @@ impl AsFd for Admin {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// The call's name on the wire.
+fn admin(op: &str) -> String {
+    format!("{}.{op}", rpc::ADMIN_SERVICE)
 }
 
 fn programs(response: AdminResponse) -> Result<Vec<HostedProgram>, AdminError> {

@@ -1,5 +1,5 @@
 //! What a hosted program links: the names of principals and what they say ([`logic`]),
-//! attestations ([`attestation`]), keys ([`keys`]), the messages between a program and its
+//! attestations ([`attestation`]), keys ([`keys`]), guards ([`guard`]), the messages between a program and its
 //! host ([`wire`]), the calls a program makes ([`client`]) and those an administrator
 //! makes ([`admin`]); and the host that answers them ([`host`]).
 
@@ -7,6 +7,7 @@ pub mod admin;
 pub mod attestation;
 pub mod client;
 pub mod descriptors;
+pub mod guard;
 pub mod host;
 pub mod keys;
 pub mod logic;

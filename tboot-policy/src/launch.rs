@@ -17,11 +17,11 @@ use crate::{
 };
 
 mod extpol;
-mod modules;
+pub(crate) mod modules;
 mod replay;
 
-pub use extpol::{ExtpolError, extend_bank};
-pub use modules::Finding;
+pub use extpol::{Extpol, ExtpolError, extend_policy};
+pub use modules::{Finding, HashedModule, Mapping, Measurements, TbootRules, tboot_events};
 pub use replay::{HashStartReading, replay, replay_reading};
 
 /// Event types of the TXT Software Development Guide (EVTYPE_BASE 0x400) and of tboot.
@@ -131,8 +131,8 @@ pub enum LaunchError {
     PolicyAlg {
         /// The policy's algorithm.
         policy: lcp::hash::HashAlg,
-        /// The bank that tboot extends.
-        extend: Bank,
+        /// The algorithm of the bank that tboot extends.
+        extend: lcp::hash::HashAlg,
     },
     /// No kernel.
     #[error("there is no module: tboot needs at least a kernel")]
@@ -147,15 +147,20 @@ pub enum LaunchError {
 
 /// The events of the launch of these files on this platform.
 pub fn launch(input: &LaunchInput) -> Result<Launch, LaunchError> {
-    let bank = extend_bank(&input.tboot_cmdline)?;
     let banks = input.platform.banks();
-    if !banks.contains(&bank) {
-        return Err(LaunchError::Bank(bank));
+    let rules = TbootRules::tpm2(extend_policy(&input.tboot_cmdline)?, &banks);
+    if let Some(bank) = rules.banks.iter().find(|bank| !banks.contains(bank)) {
+        return Err(LaunchError::Bank(*bank));
     }
     let mut events = sinit_events(input, &banks)?;
     let default = Policy::default_tpm2();
     let policy = input.vlp.as_ref().unwrap_or(&default);
-    let measured = modules::measure(policy, &input.modules, bank)?;
+    let hashed = input
+        .modules
+        .iter()
+        .map(|module| HashedModule::of(module, &rules.banks))
+        .collect::<Result<Vec<_>, _>>()?;
+    let measured = tboot_events(policy, &hashed, &rules)?;
     events.extend(measured.events);
     Ok(Launch {
         events,

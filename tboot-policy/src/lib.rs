@@ -6,7 +6,10 @@
 //! * [`platform`]: what only the platform knows about its launch.
 //! * [`launch`]: the events of a launch and the PCR values that they give.
 
+pub mod acm;
+pub mod grub;
 pub mod launch;
 pub mod module;
 pub mod platform;
+pub mod verify;
 pub mod vlp;

@@ -8,8 +8,16 @@ use lcp::hash::{Digest, HashAlg};
 use tpm::pcr::PcrIndex;
 
 mod codec;
+mod edit;
+mod element;
+mod lint;
+mod words;
 
 pub use codec::VlpError;
+pub use edit::RemoveError;
+pub use element::{ElementKind, UnwrapError};
+pub use lint::{NV_INDEX_LEN_TPM12, Warning};
+pub use words::{WordError, pcr_from_word};
 
 /// Longest policy that tboot reads, in bytes.
 pub const MAX_LEN: usize = 2124;
@@ -175,6 +183,11 @@ impl Policy {
         self.alg
     }
 
+    /// The length of its bytes.
+    pub fn byte_len(&self) -> usize {
+        self.to_bytes().len()
+    }
+
     /// The control field; bit 0 is [`Policy::EXTEND_PCR17`].
     pub const fn control(&self) -> u32 {
         self.control
@@ -197,10 +210,16 @@ impl Policy {
     /// What tboot extends for the policy itself: H( control || H(policy) ), the inner digest being
     /// zeros when the control field doesn't ask for it. `alg` is the algorithm tboot extends with.
     pub fn measurement(&self, alg: HashAlg) -> Digest {
+        self.measurement_of(alg, alg)
+    }
+
+    /// The same with another algorithm for the inner digest, as tboot does where it extends several
+    /// banks.
+    pub fn measurement_of(&self, alg: HashAlg, inner: HashAlg) -> Digest {
         let inner = if self.control & Self::EXTEND_PCR17 == 0 {
-            Digest::zero(alg)
+            Digest::zero(inner)
         } else {
-            alg.digest(&self.to_bytes())
+            inner.digest(&self.to_bytes())
         };
         alg.digest_parts(&[&self.control.to_le_bytes(), inner.as_bytes()])
     }

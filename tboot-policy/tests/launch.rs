@@ -223,9 +223,9 @@ fn what_cannot_be_computed_is_refused() {
     no_module.modules.clear();
     assert!(matches!(launch(&no_module), Err(LaunchError::NoModules)));
 
-    let mut embedded = input(None);
-    embedded.tboot_cmdline = b"extpol=embedded".to_vec();
-    assert!(matches!(launch(&embedded), Err(LaunchError::Extpol(_))));
+    let mut agile = input(None);
+    agile.tboot_cmdline = b"extpol=agile".to_vec();
+    assert!(matches!(launch(&agile), Err(LaunchError::Extpol(_))));
 
     let mut sha1_hashes = input(Some(policy(PolicyType::Halt)));
     sha1_hashes.tboot_cmdline = b"extpol=sha1".to_vec();
@@ -249,6 +249,33 @@ fn what_cannot_be_computed_is_refused() {
         launch(&sha1_only),
         Err(LaunchError::Bank(Bank::Sha256))
     ));
+}
+
+#[test]
+fn extpol_embedded_extends_every_bank_and_compares_nothing() {
+    let mut wrong = entry(0, 18);
+    wrong.check = Check::Image;
+    let mut input = input(Some(
+        Policy::new(
+            PolicyType::Halt,
+            HashAlg::Sha256,
+            1,
+            vec![wrong, entry(1, 19)],
+        )
+        .unwrap(),
+    ));
+    input.tboot_cmdline = b"extpol=embedded".to_vec();
+    let launch = launch(&input).unwrap();
+    assert!(launch.findings.is_empty() && !launch.halts);
+    let policy = input.vlp.as_ref().unwrap();
+    let by_tboot: Vec<&Event> = launch.events.iter().filter(|e| e.locality == 2).collect();
+    assert!(by_tboot.iter().all(|event| event.digests.len() == 3));
+    // Seen on a real host: the policy is hashed with SHA-256 in every bank.
+    let inner = HashAlg::Sha256.digest(&policy.to_bytes());
+    let expected = HashAlg::Sha1.digest_parts(&[&1u32.to_le_bytes(), inner.as_bytes()]);
+    assert_eq!(by_tboot[0].digests[&Bank::Sha1], expected.as_bytes());
+    let kernel = input.modules[0].hash(HashAlg::Sha384).unwrap();
+    assert_eq!(by_tboot[2].digests[&Bank::Sha384], kernel.as_bytes());
 }
 
 fn logged(register: u8, kind: u32, bank: Bank, digest: &str) -> Event {

@@ -75,6 +75,14 @@ pub enum TpmError {
         /// The TPM response code.
         code: u32,
     },
+    /// A password was refused.
+    #[error("the {whose}'s password is wrong (TPM response 0x{code:x})")]
+    WrongPassword {
+        /// `owner`.
+        whose: &'static str,
+        /// The TPM response code.
+        code: u32,
+    },
     /// The TPM has no such bank, or no such PCR in it.
     #[error("the TPM has no {bank} bank for PCR {pcr}")]
     NoSuchPcr {
@@ -94,6 +102,24 @@ pub enum TpmError {
     /// A parameter is outside what a TPM accepts.
     #[error("{0}")]
     BadParameter(String),
+}
+
+impl TpmError {
+    /// The TPM's response code, if it was the TPM that refused.
+    pub const fn code(&self) -> Option<u32> {
+        match self {
+            TpmError::Command { code, .. }
+            | TpmError::PolicyFailed { code }
+            | TpmError::NotOurs { code, .. }
+            | TpmError::HierarchyPassword { code, .. }
+            | TpmError::WrongPassword { code, .. }
+                if *code != 0 =>
+            {
+                Some(*code)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The TPM's own code in parentheses, where it was the TPM that refused.

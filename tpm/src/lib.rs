@@ -5,6 +5,8 @@
 //! bounded, checked and turned into the types of [`pcr`] and [`sealed`].
 
 pub mod error;
+pub mod family;
+pub mod nv;
 pub mod pcr;
 pub mod policy;
 pub mod sealed;

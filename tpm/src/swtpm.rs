@@ -18,6 +18,8 @@ use std::{
 
 use tempfile::TempDir;
 
+mod firmware;
+
 /// swtpm is up within milliseconds; a loaded machine gets this long.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -4,6 +4,8 @@
 
 use sha1::{Digest as _, Sha1};
 use tpm::{
+    Tpm2,
+    family::{self, Family},
     swtpm::Swtpm,
     tpm12::{Attributes, NvAuth, NvPublic, PcrInfoShort, ReturnCode, Secret, Tpm12, Tpm12Error},
 };
@@ -193,6 +195,22 @@ fn registers_and_random_numbers() {
     assert_ne!(random[..20], random[20..40]);
     let version = tpm.version().unwrap();
     assert_eq!(version.version[..2], [1, 2]);
+}
+
+#[test]
+fn each_tpm_is_recognized_and_can_be_opened_afterwards() {
+    let (old, new) = (Swtpm::start_tpm12(None).unwrap(), Swtpm::start().unwrap());
+    assert_eq!(family::detect(&old.tcti()).unwrap(), Family::Tpm12);
+    assert_eq!(family::detect(&new.tcti()).unwrap(), Family::Tpm20);
+    assert!(!open(&old).has_owner().unwrap());
+    assert_eq!(Tpm2::open(&new.tcti()).unwrap().nv_list().unwrap(), []);
+    let error = family::detect("device:/nonexistent/tpm0")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("no TPM at device:/nonexistent/tpm0"),
+        "{error}"
+    );
 }
 
 #[test]

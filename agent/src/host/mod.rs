@@ -6,11 +6,25 @@ mod quoted;
 
 use std::path::PathBuf;
 
-use tao::{host::SoftRoot, keys::Secret};
+use tao::{
+    host::{GuardSource, SoftRoot},
+    keys::Secret,
+};
 use tpm::{Bank, PcrSet, Tpm};
 
 pub use quoted::QuotedRoot;
-pub use tao::host::{Guard, HostError};
+pub use tao::host::HostError;
+
+/// Where the host keeps what must outlive a boot: the counters of hosted programs.
+pub const STATE: &str = "/var/lib/taoboot/tao";
+
+/// Decides what programs may be started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guard {
+    /// Whatever an administrator wants to start.
+    #[default]
+    Liberal,
+}
 
 /// What the host's name and authority rest on.
 pub enum Root {
@@ -49,6 +63,10 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         root,
         host_secret: config.host_secret,
         socket_dir: config.socket_dir,
-        guard: config.guard,
+        admin_group: None,
+        state_dir: Some(PathBuf::from(STATE)),
+        guard: match config.guard {
+            Guard::Liberal => GuardSource::Liberal,
+        },
     })
 }

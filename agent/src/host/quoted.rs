@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 use tao::{
     attestation,
-    host::{Root, RootError},
+    host::{Anchor, Root, RootError},
     logic::{Form, Prin, Says, SubPrin},
 };
 use tpm::{Bank, PcrSet, Tpm};
@@ -31,11 +31,12 @@ impl QuotedRoot {
 }
 
 impl Root for QuotedRoot {
-    fn host_name(&mut self, _key: &Prin) -> Result<Prin, RootError> {
+    fn host_name(&mut self, _key: &Prin, guard: &SubPrin) -> Result<Prin, RootError> {
         self.spki = self.tpm.attestation_key()?.spki;
         let values = self.tpm.pcr_read(self.bank, self.pcrs)?;
         let ext = SubPrin::pcrs(values.iter().map(|(index, value)| (index.get(), value)))?;
-        Ok(Prin::of_public_key("tpm2", &self.spki)?.extended(&ext))
+        let machine = Prin::of_public_key("tpm2", &self.spki)?.extended(&ext);
+        Ok(machine.extended(guard))
     }
 
     fn delegate(&mut self, statement: &Says) -> Result<Option<Vec<u8>>, RootError> {
@@ -49,5 +50,10 @@ impl Root for QuotedRoot {
             quote.attest,
             quote.signature,
         )))
+    }
+
+    /// None yet: the TPM's NV counters are not used.
+    fn anchor(&mut self) -> Option<&mut dyn Anchor> {
+        None
     }
 }

@@ -1,8 +1,6 @@
 //! A host in this process, and the `tao` command against it.
 
 use std::{
-    io::{Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -11,15 +9,7 @@ use std::{
 };
 
 use agent::host::{Guard, HostConfig, Root, serve};
-use tao::{
-    admin::{Admin, HostedProgram, Start},
-    keys::Secret,
-    wire::{
-        Inbox,
-        messages::{ResponseHeader, TaoResponse},
-        proto2,
-    },
-};
+use tao::{admin::Admin, keys::Secret};
 
 /// The folder that the commands of the tao package are built into.
 fn commands() -> &'static Path {
@@ -50,11 +40,6 @@ pub struct TestHost {
 
 impl TestHost {
     /// Starts a host whose keys come from `secret`.
-    pub fn start(secret: u8) -> Self {
-        Self::with(Root::Soft, secret)
-    }
-
-    /// The same with another root.
     pub fn with(root: Root, secret: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = HostConfig {
@@ -112,30 +97,6 @@ impl TestHost {
         );
         serde_json::from_slice(&output.stdout).unwrap()
     }
-
-    /// A hosted program whose channel is at the other end of a stream: what is written to
-    /// the stream goes to the host as it is.
-    pub fn raw(&self) -> Raw {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        // The host's end of the channel, the program and the stream end together.
-        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $!";
-        let program = self
-            .admin()
-            .start(&Start {
-                path: "/bin/sh",
-                args: &["-c".to_owned(), script.to_owned()],
-                dir: "/",
-                stdio: [theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()],
-            })
-            .unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        Raw {
-            stream: ours,
-            inbox: Inbox::default(),
-            program,
-        }
-    }
 }
 
 impl Drop for TestHost {
@@ -147,39 +108,5 @@ impl Drop for TestHost {
         if let Some(thread) = self.thread.take() {
             assert!(thread.join().is_ok() || std::thread::panicking());
         }
-    }
-}
-
-/// The bytes between a hosted program and the host.
-pub struct Raw {
-    pub stream: UnixStream,
-    pub program: HostedProgram,
-    inbox: Inbox,
-}
-
-impl Raw {
-    pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-    }
-
-    /// The next answer, with all its bytes; `None` at the end of the channel.
-    pub fn receive(&mut self) -> Option<(ResponseHeader, Vec<u8>)> {
-        loop {
-            if let Some(message) = self.inbox.next_message().unwrap() {
-                let (header, body) = self.inbox.parts(&message);
-                return Some((proto2::read(header).unwrap(), body.to_vec()));
-            }
-            match self.stream.read(self.inbox.space()).unwrap() {
-                0 => return None,
-                count => self.inbox.filled(count),
-            }
-        }
-    }
-
-    /// One call.
-    pub fn call(&mut self, bytes: &[u8]) -> (ResponseHeader, TaoResponse) {
-        self.send(bytes);
-        let (header, body) = self.receive().unwrap();
-        (header, proto2::read(&body).unwrap())
     }
 }

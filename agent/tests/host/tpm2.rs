@@ -50,7 +50,8 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     let root: Prin = verdict["root"].as_str().unwrap().parse().unwrap();
     assert_eq!(root.kind.as_str(), "tpm2");
     let pcrs = format!("{root}.PCRs(\"17,18,19\", \"{}\")", hex.join(","));
-    assert_eq!(host.admin().host_name().unwrap().to_string(), pcrs);
+    let host_name = format!("{pcrs}.TrivialGuard(\"Liberal\")");
+    assert_eq!(host.admin().host_name().unwrap().to_string(), host_name);
     assert!(name.is_within(&pcrs.parse().unwrap()));
     // And so says the command, from a file.
     let file = host.path("attestation");

@@ -3,7 +3,7 @@
 use lcp::{
     element::{Body, Element, HashList},
     list::{PolicyList, SignatureValue},
-    policy::{CONTROL_BITS, Policy, PolicyData, SignMask},
+    policy::{CONTROL_BITS, ListV1, Policy, PolicyData, PolicyDataV1, PolicyV1, SignMask},
     sign,
 };
 use serde_json::{Map, Value, json};
@@ -230,4 +230,25 @@ pub fn policy(policy: &Policy) -> Value {
 /// A policy data file.
 pub fn data(data: &PolicyData) -> Value {
     json!({ "lists": data.lists().iter().map(list).collect::<Vec<_>>() })
+}
+
+/// A policy of before 2008.
+pub fn policy_v1(policy: &PolicyV1) -> Value {
+    json!({
+        "version": policy.version,
+        "type": policy.policy_type.name(),
+        "nv_size": PolicyV1::LEN,
+        "policy_hash": policy.policy_hash.to_string(),
+        "sinit_revocation_counter": policy.sinit_revocation_counter,
+        "control": format!("{:#x}", policy.control),
+    })
+}
+
+/// A data file of before 2008.
+pub fn data_v1(data: &PolicyDataV1) -> Value {
+    let list = |list: &ListV1| {
+        let hashes: Vec<String> = list.hashes.iter().map(ToString::to_string).collect();
+        json!({ "type": format!("{:?}", list.list_type).to_lowercase(), "hashes": hashes })
+    };
+    json!({ "lists": data.lists.iter().map(list).collect::<Vec<_>>() })
 }

@@ -10,9 +10,10 @@ use lcp::{
         PcrInfoShort, Sbios, Uuid,
     },
     hash::{Digest, HashAlg},
+    hash_text,
 };
 
-use super::{describe, file, hash_text, number};
+use super::{describe, file, number};
 
 /// Make and show elements: what a policy list allows.
 #[derive(FromArgs)]

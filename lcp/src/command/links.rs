@@ -19,7 +19,7 @@ pub struct Links {
 impl Links {
     pub fn run(self) -> Result<ExitCode> {
         let program = std::env::current_exe().context("can't find this program's own file")?;
-        for (name, _) in Tool::NAMES {
+        for (name, _) in Tool::all() {
             let link = self.folder.join(name);
             let shown = link.display().to_string();
             match std::fs::symlink_metadata(&link) {

@@ -42,7 +42,7 @@ enum Command {
 #[argh(subcommand, name = "create")]
 struct Create {
     /// version: 1.0 (TPM 1.2), 2.0, 2.1 or 3.0 (TPM 2.0; default 3.0)
-    #[argh(option, default = "ListVersion::V3_0", from_str_fn(version))]
+    #[argh(option, default = "ListVersion::V3_0")]
     version: ListVersion,
     /// file to write
     #[argh(option)]
@@ -52,7 +52,7 @@ struct Create {
     elements: Vec<PathBuf>,
 }
 
-/// Show a list and verify its signature.
+/// Show a list and verify its signature; exit 1 when it has one that doesn't verify.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "show")]
 struct Show {
@@ -69,7 +69,7 @@ struct Show {
 #[argh(subcommand, name = "sign")]
 struct Sign {
     /// rsa (lists up to 2.1), rsapss (3.0), ecdsa or sm2
-    #[argh(option, from_str_fn(scheme))]
+    #[argh(option)]
     scheme: Scheme,
     /// hash algorithm for rsa and rsapss (default sha256; lists of version 1.0 have sha1)
     #[argh(option)]
@@ -96,7 +96,7 @@ struct Sign {
 #[argh(subcommand, name = "digest")]
 struct Digest {
     /// rsa (lists up to 2.1), rsapss (3.0), ecdsa or sm2
-    #[argh(option, from_str_fn(scheme))]
+    #[argh(option)]
     scheme: Scheme,
     /// hash algorithm for rsa and rsapss (default sha256; lists of version 1.0 have sha1)
     #[argh(option)]
@@ -123,7 +123,7 @@ struct Digest {
 #[argh(subcommand, name = "attach")]
 struct Attach {
     /// as given to `lcp list digest`
-    #[argh(option, from_str_fn(scheme))]
+    #[argh(option)]
     scheme: Scheme,
     /// as given to `lcp list digest`
     #[argh(option)]
@@ -157,20 +157,6 @@ struct Verify {
     file: PathBuf,
 }
 
-fn version(text: &str) -> Result<ListVersion, String> {
-    ListVersion::ALL
-        .into_iter()
-        .find(|version| version.to_string() == text || format!("{:#06x}", version.number()) == text)
-        .ok_or_else(|| format!("{text:?} is no version of a list: 1.0, 2.0, 2.1 or 3.0"))
-}
-
-fn scheme(text: &str) -> Result<Scheme, String> {
-    [Scheme::Rsa, Scheme::RsaPss, Scheme::Ecdsa, Scheme::Sm2]
-        .into_iter()
-        .find(|scheme| scheme.name() == text)
-        .ok_or_else(|| format!("{text:?} is no scheme: rsa, rsapss, ecdsa or sm2"))
-}
-
 /// Reads a list file.
 pub fn read(path: &Path) -> Result<PolicyList> {
     PolicyList::parse(&file::read(path)?).with_context(|| path.display().to_string())
@@ -185,8 +171,12 @@ impl ListCommand {
         match self.command {
             Command::Create(command) => command.run(),
             Command::Show(command) => {
-                describe::print(&describe::list(&read(&command.file)?), command.json);
-                Ok(ExitCode::SUCCESS)
+                let list = read(&command.file)?;
+                describe::print(&describe::list(&list), command.json);
+                match sign::verify(&list) {
+                    Ok(_) | Err(sign::SignError::Unsigned) => Ok(ExitCode::SUCCESS),
+                    Err(error) => Err(error).with_context(|| command.file.display().to_string()),
+                }
             }
             Command::Sign(command) => command.run(),
             Command::Digest(command) => command.run(),

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 mod acm;
+mod build;
 mod describe;
 mod element;
 pub mod file;
-mod hash_text;
 mod links;
 mod list;
 mod mlehash;
 mod number;
+#[cfg(feature = "nv")]
+pub mod nv;
 mod policy;
 
 /// Launch control policies of Intel TXT: make, show, sign and check them.
@@ -31,7 +33,10 @@ enum Command {
     Element(element::ElementCommand),
     List(list::ListCommand),
     Policy(policy::PolicyCommand),
+    Build(build::Build),
     Acm(acm::AcmCommand),
+    #[cfg(feature = "nv")]
+    Nv(nv::NvCommand),
     Links(links::Links),
 }
 
@@ -43,7 +48,10 @@ pub fn run() -> ExitCode {
         Command::Element(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Build(command) => command.run(),
         Command::Acm(command) => command.run(),
+        #[cfg(feature = "nv")]
+        Command::Nv(command) => command.run(),
         Command::Links(command) => command.run(),
     };
     match result {

@@ -55,6 +55,18 @@ impl ListVersion {
     }
 }
 
+impl std::str::FromStr for ListVersion {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|version| {
+                version.to_string() == text || format!("{:#06x}", version.number()) == text
+            })
+            .ok_or_else(|| format!("{text:?} is no version of a list: 1.0, 2.0, 2.1 or 3.0"))
+    }
+}
+
 impl std::fmt::Display for ListVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [minor, major] = self.number().to_le_bytes();

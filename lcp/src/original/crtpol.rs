@@ -4,8 +4,7 @@ use lcp::{
     hash::{Digest, HashAlg},
     list::{ListVersion, PolicyList},
     policy::{
-        DATA_SIGNATURE, MAX_LISTS, Policy, Policy12, Policy20, PolicyData, PolicyType,
-        PolicyVersion20, SignMask,
+        MAX_LISTS, Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask,
     },
     sign,
 };
@@ -13,7 +12,7 @@ use lcp::{
 use super::{
     Outcome,
     getopt::{self, Opt, Step, flag, with},
-    read, show, strtoul, write,
+    read, show_policy, strtoul, write,
 };
 
 const OPTIONS: [Opt; 18] = [
@@ -60,7 +59,8 @@ Usage: lcp2_crtpol COMMAND [OPTION]... [FILE]...
 --compat         cut numbers silently, as the original does
 ";
 
-struct Request {
+/// What a command line has said so far.
+pub struct Request {
     version: u16,
     alg: Option<HashAlg>,
     kind: Option<PolicyType>,
@@ -79,22 +79,7 @@ struct Request {
 
 /// Runs the tool.
 pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
-    let mut request = Request {
-        version: 0x0300,
-        alg: None,
-        kind: None,
-        minver: 0,
-        max_minver: 0xff,
-        counters: [0; 8],
-        control: 0,
-        policy: None,
-        data: None,
-        brief: false,
-        mask: 0,
-        aux: 0,
-        sign: 0,
-        compat,
-    };
+    let mut request = Request::new(compat);
     let mut command = None;
     let (steps, operands) = getopt::parse(words, &OPTIONS);
     for step in steps {
@@ -118,13 +103,57 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
             print!("lcp2_crtpol version: 1.1");
             Ok(())
         }
-        Some('S') => show_files(&operands, request.brief),
+        Some('S') => show_policy::show_files(&operands, request.brief),
         Some(_) => request.create(&operands),
     }
 }
 
 impl Request {
-    fn option(&mut self, id: char, value: &str) -> Outcome {
+    fn new(compat: bool) -> Self {
+        Request {
+            version: 0x0300,
+            alg: None,
+            kind: None,
+            minver: 0,
+            max_minver: 0xff,
+            counters: [0; 8],
+            control: 0,
+            policy: None,
+            data: None,
+            brief: false,
+            mask: 0,
+            aux: 0,
+            sign: 0,
+            compat,
+        }
+    }
+
+    /// For policies of version 2.2, as tboot 1.8's tool makes them: bytes behind the control field
+    /// were reserved then.
+    pub fn for_tpm12(compat: bool) -> Self {
+        Request {
+            version: 0x0202,
+            max_minver: 0,
+            ..Request::new(compat)
+        }
+    }
+
+    /// Sets a version of TPM 1.2.
+    pub fn set_version12(&mut self, version: u16) -> Outcome {
+        if !(0x0200..=0x0204).contains(&version) {
+            return Err(format!("unsupported version {version:#x}: 0x200 to 0x204"));
+        }
+        self.version = version;
+        Ok(())
+    }
+
+    /// Was --brief given?
+    pub const fn is_brief(&self) -> bool {
+        self.brief
+    }
+
+    /// Takes an option.
+    pub fn option(&mut self, id: char, value: &str) -> Outcome {
         let compat = self.compat;
         let byte = |option: &str| {
             strtoul::number(option, value, 0, 8, compat).map(|number| number.to_le_bytes()[0])
@@ -200,7 +229,8 @@ impl Request {
         Ok(counters)
     }
 
-    fn create(&self, files: &[String]) -> Outcome {
+    /// Makes the policy and its data file.
+    pub fn create(&self, files: &[String]) -> Outcome {
         let tpm20 = self.version >= 0x0300;
         if tpm20 && self.alg.is_none() {
             return Err("alg not supported or not specified".to_owned());
@@ -309,51 +339,4 @@ fn version(text: &str) -> Option<u16> {
         .into_iter()
         .find(|(name, _)| *name == text)
         .map(|(_, number)| number)
-}
-
-/// Shows a policy, and a data file against it; both in either order.
-fn show_files(files: &[String], brief: bool) -> Outcome {
-    let (first, second) = match files {
-        [] => return Err("no policy or policy data file specified".to_owned()),
-        [one] => (one, None),
-        [one, two] => (one, Some(two)),
-        _ => return Err("too many files specified".to_owned()),
-    };
-    let first_bytes = read(first)?;
-    let data_first = first_bytes.starts_with(&DATA_SIGNATURE);
-    let second_bytes = second.map(|path| read(path)).transpose()?;
-    let (policy, data) = match (second, second_bytes) {
-        (Some(path), Some(bytes)) if data_first => ((path, bytes), Some((first, first_bytes))),
-        (Some(path), Some(bytes)) => ((first, first_bytes), Some((path, bytes))),
-        _ if data_first => {
-            return Err(format!("{first} is a data file: give its policy as well"));
-        }
-        _ => ((first, first_bytes), None),
-    };
-    let (path, bytes) = policy;
-    println!("policy file: {path}");
-    let policy = Policy::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
-    print!("{}", show::policy("    ", &policy));
-    let Some((path, bytes)) = data else {
-        return Ok(());
-    };
-    println!("\npolicy data file: {path}");
-    let data = PolicyData::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
-    for list in data.lists() {
-        if list.version() == ListVersion::V3_0 && list.signature().is_none() {
-            println!("Verify TPM2.0 Policy List 2.1 success");
-        }
-    }
-    print!("{}", show::data("    ", &data, brief));
-    if policy.policy_type() == PolicyType::Any {
-        return Err("the policy is of type any: it doesn't use the data file".to_owned());
-    }
-    let hash = data
-        .hash(policy.policy_hash().alg())
-        .map_err(|error| error.to_string())?;
-    if &hash != policy.policy_hash() {
-        return Err("policy data hash does not match policy hash".to_owned());
-    }
-    println!("\npolicy data hash matches policy hash");
-    Ok(())
 }

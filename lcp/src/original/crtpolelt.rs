@@ -299,7 +299,7 @@ impl Request {
 }
 
 /// A UUID as the originals take it: tboot, or C notation.
-fn c_uuid(text: &str) -> Option<Uuid> {
+pub fn c_uuid(text: &str) -> Option<Uuid> {
     let text = text.trim();
     if text == "tboot" {
         return Some(lcp::element::TBOOT_UUID);

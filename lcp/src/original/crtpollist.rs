@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     Outcome,
     getopt::{self, Opt, Step, flag, with},
-    read, show, strtoul, write,
+    read, strtoul, verify_list, write,
 };
 
 const OPTIONS: [Opt; 17] = [
@@ -60,8 +60,9 @@ Usage: lcp2_crtpollist COMMAND [OPTION]... [FILE]...
 /// Most element files that the original takes.
 const MAX_FILES: usize = 32;
 
+/// What a command line has said so far.
 #[derive(Default)]
-struct Request {
+pub struct Request {
     version: u16,
     out: Option<String>,
     sigalg: String,
@@ -71,6 +72,8 @@ struct Request {
     counter: u16,
     nosig: bool,
     signature: Option<String>,
+    /// The tools for TPM 1.2 don't announce what they have done.
+    quiet: bool,
 }
 
 /// Runs the tool.
@@ -89,12 +92,7 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
             Step::Wrong(message) => return Err(format!("{name}: {message}")),
         }
     }
-    let out = || {
-        request
-            .out
-            .as_deref()
-            .ok_or("no policy list output file specified".to_owned())
-    };
+    let out = || request.out();
     let one = || match operands.as_slice() {
         [path] => Ok(path),
         _ => Err("no policy list file specified".to_owned()),
@@ -112,13 +110,31 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
         Some('C') => request.create(out()?, &operands),
         Some('S') => request.sign(out()?),
         Some('A') => request.add_signature(out()?),
-        Some('W') => show_file(one()?),
-        Some(_) => verify(operands.first().ok_or("no policy list file specified")?),
+        Some('W') => verify_list::show_file(one()?),
+        Some(_) => verify_list::verify(operands.first().ok_or("no policy list file specified")?),
     }
 }
 
 impl Request {
-    fn option(&mut self, id: char, value: String) -> Outcome {
+    /// For lists of version 1.0: RSA with SHA-1, the only kind there is.
+    pub fn for_tpm12() -> Self {
+        Request {
+            version: ListVersion::V1_0.number(),
+            sigalg: "rsa".to_owned(),
+            quiet: true,
+            ..Request::default()
+        }
+    }
+
+    /// The list's file.
+    pub fn out(&self) -> Result<&str, String> {
+        self.out
+            .as_deref()
+            .ok_or("no policy list output file specified".to_owned())
+    }
+
+    /// Takes an option.
+    pub fn option(&mut self, id: char, value: String) -> Outcome {
         let path = |value: String| Some(value).filter(|path| !path.is_empty());
         match id {
             'o' => self.out = path(value),
@@ -148,7 +164,8 @@ impl Request {
         Ok(())
     }
 
-    fn create(&self, out: &str, files: &[String]) -> Outcome {
+    /// Makes a list of element files.
+    pub fn create(&self, out: &str, files: &[String]) -> Outcome {
         if self.version == 0 {
             return Err("the list version is not specified: --listver".to_owned());
         }
@@ -169,7 +186,8 @@ impl Request {
         write(out, &bytes)
     }
 
-    fn sign(&self, out: &str) -> Outcome {
+    /// Signs a list.
+    pub fn sign(&self, out: &str) -> Outcome {
         let pss = matches!(self.sigalg.as_str(), "rsa-pss" | "rsapss");
         let scheme = match self.sigalg.as_str() {
             "rsa" | "rsa-ssa" | "rsassa" | "rsa-pkcs15" => Scheme::Rsa,
@@ -211,11 +229,15 @@ impl Request {
         }
         match signed.and_then(|bytes| write(out, &bytes)) {
             Ok(()) => {
-                println!("List signed successfully and written to {out}");
+                if !self.quiet {
+                    println!("List signed successfully and written to {out}");
+                }
                 Ok(())
             }
             Err(sentence) => {
-                println!("Failed to sign and write LCP list.");
+                if !self.quiet {
+                    println!("Failed to sign and write LCP list.");
+                }
                 Err(sentence)
             }
         }
@@ -243,7 +265,7 @@ impl Request {
     }
 
     /// Completes what --sign --nosig wrote.
-    fn add_signature(&self, out: &str) -> Outcome {
+    pub fn add_signature(&self, out: &str) -> Outcome {
         let path = self
             .signature
             .as_deref()
@@ -299,57 +321,7 @@ fn public_key(path: &str) -> Result<PublicKey, String> {
     PublicKey::from_pem(&text(path)?).map_err(|error| format!("{path}: {error}"))
 }
 
-fn parse(path: &str) -> Result<PolicyList, String> {
+/// Reads a list file.
+pub fn parse(path: &str) -> Result<PolicyList, String> {
     PolicyList::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))
-}
-
-fn show_file(path: &str) -> Outcome {
-    let list = parse(path)?;
-    let verified = sign::verify(&list);
-    let v3 = list.version() == ListVersion::V3_0;
-    if v3 && list.signature().is_none() {
-        println!("Verify TPM2.0 Policy List 2.1 success");
-    }
-    println!("policy list file: {path}");
-    print!("{}", show::list("", &list, false));
-    if list.signature().is_some() && !v3 && list.version() != ListVersion::V1_0 {
-        let result = if verified.is_ok() {
-            "signature verified"
-        } else {
-            "failed to verify signature"
-        };
-        println!("{result}");
-    }
-    match verified {
-        Err(sign::SignError::Unsigned) | Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn verify(path: &str) -> Outcome {
-    let list = parse(path)?;
-    let v3 = list.version() == ListVersion::V3_0;
-    match sign::verify(&list) {
-        Err(sign::SignError::Unsigned) => {
-            if v3 {
-                println!("Verify TPM2.0 Policy List 2.1 success");
-                println!("Verification successful. List is not signed. Exiting.");
-            }
-            Ok(())
-        }
-        Ok(_) => {
-            if v3 {
-                println!("List signature verified positively.");
-                println!("List signature correct. Verification successful");
-            }
-            Ok(())
-        }
-        Err(error) => {
-            if v3 {
-                println!("List signature did not verify.");
-                println!("List signature did not verify positively.");
-            }
-            Err(error.to_string())
-        }
-    }
 }

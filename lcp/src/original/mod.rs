@@ -1,4 +1,5 @@
-//! The command lines of tboot's own tools (lcptools-v2 of tboot 1.10), called by their names.
+//! The command lines of tboot's own tools, called by their names: lcptools-v2 of tboot 1.10, and those
+//! of tboot 1.8 for TPM 1.2.
 //!
 //! Options, files, standard output and exit codes are theirs; what they get wrong is done right
 //! here, with a note on standard error, unless `--compat` asks for their bytes. The differences are
@@ -12,10 +13,15 @@ mod crtpollist;
 mod getopt;
 mod hash_file;
 mod mlehash;
+#[cfg(feature = "nv")]
+mod nv;
 mod pconf_file;
 mod show;
+mod show_policy;
 mod show_signature;
 mod strtoul;
+mod tpm12;
+mod verify_list;
 
 /// One of the original tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +34,44 @@ pub enum Tool {
     CrtPolList,
     /// lcp2_crtpol.
     CrtPol,
+    /// lcp_mlehash.
+    MleHash12,
+    /// lcp_crtpolelt.
+    CrtPolElt12,
+    /// lcp_crtpollist.
+    CrtPolList12,
+    /// lcp_crtpol2.
+    CrtPol12,
+    /// One of those for the NV of a TPM 1.2.
+    #[cfg(feature = "nv")]
+    Nv(nv::NvTool),
 }
 
 impl Tool {
     /// Names of the tools.
-    pub const NAMES: [(&'static str, Tool); 4] = [
+    pub const NAMES: [(&'static str, Tool); 8] = [
         ("lcp2_mlehash", Tool::MleHash),
         ("lcp2_crtpolelt", Tool::CrtPolElt),
         ("lcp2_crtpollist", Tool::CrtPolList),
         ("lcp2_crtpol", Tool::CrtPol),
+        ("lcp_mlehash", Tool::MleHash12),
+        ("lcp_crtpolelt", Tool::CrtPolElt12),
+        ("lcp_crtpollist", Tool::CrtPolList12),
+        ("lcp_crtpol2", Tool::CrtPol12),
     ];
+
+    /// All of them, those for the NV of a TPM 1.2 too.
+    pub fn all() -> impl Iterator<Item = (&'static str, Tool)> {
+        #[cfg(feature = "nv")]
+        let nv = nv::NvTool::NAMES.map(|(name, tool)| (name, Tool::Nv(tool)));
+        #[cfg(not(feature = "nv"))]
+        let nv = [];
+        Self::NAMES.into_iter().chain(nv)
+    }
 
     /// The tool of a name.
     pub fn named(name: &str) -> Option<Tool> {
-        Self::NAMES
-            .into_iter()
+        Self::all()
             .find(|(known, _)| *known == name)
             .map(|(_, tool)| tool)
     }
@@ -73,6 +102,12 @@ pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
         Tool::CrtPolElt => crtpolelt::run(name, &words, compat),
         Tool::CrtPolList => crtpollist::run(name, &words),
         Tool::CrtPol => crtpol::run(name, &words, compat),
+        Tool::MleHash12 => tpm12::mlehash::run(&words, compat),
+        Tool::CrtPolElt12 => tpm12::crtpolelt::run(name, &words, compat),
+        Tool::CrtPolList12 => tpm12::crtpollist::run(name, &words),
+        Tool::CrtPol12 => tpm12::crtpol2::run(name, &words, compat),
+        #[cfg(feature = "nv")]
+        Tool::Nv(tool) => return nv::run(tool, name, &words, compat),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

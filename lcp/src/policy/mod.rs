@@ -14,7 +14,7 @@ mod v1;
 pub use data::{DATA_SIGNATURE, MAX_DATA_LEN, MAX_LISTS, PolicyData};
 pub use tpm12::Policy12;
 pub use tpm20::{Policy20, PolicyVersion20, SignMask};
-pub use v1::{PolicyTypeV1, PolicyV1};
+pub use v1::{DATA_UUID_V1, ListTypeV1, ListV1, PolicyDataV1, PolicyTypeV1, PolicyV1};
 
 /// What a policy asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,14 @@ impl Policy {
         match self {
             Policy::Tpm12(policy) => policy.data_revocation_counters,
             Policy::Tpm20(policy) => policy.data_revocation_counters,
+        }
+    }
+
+    /// Lowest version of a SINIT module that may launch.
+    pub const fn sinit_min_version(&self) -> u8 {
+        match self {
+            Policy::Tpm12(policy) => policy.sinit_min_version,
+            Policy::Tpm20(policy) => policy.sinit_min_version,
         }
     }
 

@@ -13,7 +13,7 @@ use rsa::{
 use sha1::Sha1;
 use sha2::{Sha256, Sha384};
 
-use super::{Scheme, SignError, ToSign};
+use super::{Scheme, SignError, ToSign, salt::SaltSource};
 use crate::hash::HashAlg;
 
 /// The identifier that goes into an SM2 signature of a list: none.
@@ -263,8 +263,16 @@ impl PrivateKey {
                 let digest = message.hash.digest(&message.bytes);
                 let digest = digest.as_bytes();
                 let signature = match (scheme, message.hash) {
-                    (Scheme::RsaPss, HashAlg::Sha384) => key.sign(Pss::<Sha384>::new(), digest),
-                    (Scheme::RsaPss, _) => key.sign(Pss::<Sha256>::new(), digest),
+                    (Scheme::RsaPss, HashAlg::Sha384) => key.sign_with_rng(
+                        &mut SaltSource::new(key, digest),
+                        Pss::<Sha384>::new(),
+                        digest,
+                    ),
+                    (Scheme::RsaPss, _) => key.sign_with_rng(
+                        &mut SaltSource::new(key, digest),
+                        Pss::<Sha256>::new(),
+                        digest,
+                    ),
                     (_, HashAlg::Sha1) => key.sign(Pkcs1v15Sign::new::<Sha1>(), digest),
                     (_, HashAlg::Sha384) => key.sign(Pkcs1v15Sign::new::<Sha384>(), digest),
                     _ => key.sign(Pkcs1v15Sign::new::<Sha256>(), digest),

@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod key;
+mod salt;
 mod verify;
 
 pub use key::{PrivateKey, PublicKey};
@@ -91,6 +92,16 @@ impl Scheme {
             Scheme::Ecdsa => "ecdsa",
             Scheme::Sm2 => "sm2",
         }
+    }
+}
+
+impl std::str::FromStr for Scheme {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Scheme::Rsa, Scheme::RsaPss, Scheme::Ecdsa, Scheme::Sm2]
+            .into_iter()
+            .find(|scheme| scheme.name() == text)
+            .ok_or_else(|| format!("{text:?} is no scheme: rsa, rsapss, ecdsa or sm2"))
     }
 }
 

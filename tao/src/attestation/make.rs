@@ -3,28 +3,40 @@
 use prost::Message;
 
 use crate::{
-    keys::{KeyError, Signer},
+    keys::{KeyError, SignatureFormat, Signer},
     logic::{Form, Says},
     wire::messages::AttestationMessage,
 };
 
-/// What attestations are signed for.
+/// What attestations are signed for in the original's format.
 pub const SIGNING_CONTEXT: &str = "Tao Attestation Signing Context V1";
+/// What attestations are signed for in the strong format.
+pub const STRONG_CONTEXT: &str = "taoboot attestation 2";
+
+/// The context that goes with a format.
+pub(super) const fn context(format: SignatureFormat) -> &'static str {
+    match format {
+        SignatureFormat::Original => SIGNING_CONTEXT,
+        SignatureFormat::Strong => STRONG_CONTEXT,
+    }
+}
 
 /// Why no attestation was made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the attestation could not be signed: {0}")]
 pub struct AttestError(#[from] KeyError);
 
-/// Signs a statement. `delegation` is the serialized attestation that lets `signer` speak
+/// Signs a statement in the given format: programs that know nothing else want the
+/// original's. `delegation` is the serialized attestation that lets `signer` speak
 /// for the statement's speaker; none is needed where the speaker extends the signer.
 pub fn attest(
     signer: &Signer,
+    format: SignatureFormat,
     statement: Says,
     delegation: Option<Vec<u8>>,
 ) -> Result<Vec<u8>, AttestError> {
     let serialized_statement = Form::Says(statement).encode();
-    let signature = signer.sign(SIGNING_CONTEXT, &serialized_statement)?;
+    let signature = signer.sign_as(format, context(format), &serialized_statement)?;
     let message = AttestationMessage {
         serialized_statement,
         signer_type: "key".to_owned(),

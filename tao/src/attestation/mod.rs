@@ -11,7 +11,7 @@ mod quote;
 mod tests;
 mod verify;
 
-pub use make::{AttestError, SIGNING_CONTEXT, attest, quoted};
+pub use make::{AttestError, SIGNING_CONTEXT, STRONG_CONTEXT, attest, quoted};
 pub use quote::{QuoteError, verify_quote};
 pub use verify::{AttestationError, MAX_CHAIN, Verified, verify};
 

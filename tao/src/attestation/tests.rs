@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    keys::{Secret, Signer},
+    keys::{Secret, SignatureFormat, Signer},
     logic::{Form, Pred, Prin, Says, Speaksfor, SubPrin, Term},
 };
 
@@ -186,7 +186,13 @@ fn a_statement_of_a_program_is_traced_to_the_quote_of_the_tpm() {
     let statement = delegation_statement(&machine);
     let quote = machine.quote(&statement, good_structure(&statement));
     let program = machine.name.extended(&SubPrin::program(&[1; 32]).unwrap());
-    let attestation = attest(&host(), says(&program, truth()), Some(quote)).unwrap();
+    let attestation = attest(
+        &host(),
+        SignatureFormat::Strong,
+        says(&program, truth()),
+        Some(quote),
+    )
+    .unwrap();
     let verified = verify(&attestation, 0).unwrap();
     assert_eq!(verified.speaker, program);
     assert_eq!(
@@ -207,7 +213,13 @@ fn a_host_cannot_speak_for_another_machine_state() {
         .replace("1717", "1718")
         .parse()
         .unwrap();
-    let attestation = attest(&host(), says(&other, truth()), Some(quote)).unwrap();
+    let attestation = attest(
+        &host(),
+        SignatureFormat::Strong,
+        says(&other, truth()),
+        Some(quote),
+    )
+    .unwrap();
     assert!(matches!(
         verify(&attestation, 0),
         Err(AttestationError::IrrelevantDelegation { .. })
@@ -283,13 +295,20 @@ fn a_chain_is_bounded() {
     let mut attestation = None;
     for _ in 0..MAX_CHAIN {
         let statement = says(signer.name(), speaksfor(signer.name(), signer.name()));
-        attestation = Some(attest(&signer, statement, attestation).unwrap());
+        attestation =
+            Some(attest(&signer, SignatureFormat::Original, statement, attestation).unwrap());
     }
     assert_eq!(
         verify(attestation.as_deref().unwrap(), 0).unwrap().length,
         MAX_CHAIN
     );
-    let longer = attest(&signer, says(signer.name(), truth()), attestation).unwrap();
+    let longer = attest(
+        &signer,
+        SignatureFormat::Original,
+        says(signer.name(), truth()),
+        attestation,
+    )
+    .unwrap();
     assert_eq!(verify(&longer, 0), Err(AttestationError::TooLong));
 }
 

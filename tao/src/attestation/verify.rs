@@ -1,7 +1,7 @@
 //! Checking attestations.
 
 use crate::{
-    keys::{KeyError, Verifier},
+    keys::{KeyError, SignatureFormat, Verifier},
     logic::{Form, LogicError, Prin, Says, Term},
     wire::{
         messages::AttestationMessage,
@@ -9,10 +9,13 @@ use crate::{
     },
 };
 
-use super::{QuoteError, SIGNING_CONTEXT, verify_quote};
+use super::{QuoteError, make::context, verify_quote};
 
 /// Most attestations in a chain: a statement and what lets its signer speak.
 pub const MAX_CHAIN: usize = 16;
+
+/// Formats that are accepted; each has a context of its own.
+const FORMATS: [SignatureFormat; 2] = [SignatureFormat::Original, SignatureFormat::Strong];
 
 /// Why an attestation is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +124,12 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
     let key = || Verifier::from_spki(&message.signer_key).map_err(AttestationError::Signature);
     match message.signer_type.as_str() {
         "key" => key()?
-            .verify(
-                SIGNING_CONTEXT,
+            .verify_formats(
+                &FORMATS.map(|format| (format, context(format))),
                 &message.serialized_statement,
                 &message.signature,
             )
+            .map(drop)
             .map_err(AttestationError::Signature)?,
         "tpm2" => verify_quote(
             &key()?,

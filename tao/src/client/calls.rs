@@ -4,8 +4,12 @@ use zeroize::Zeroizing;
 
 use super::{CallError, Parent};
 use crate::{
-    logic::{Form, Prin},
-    wire::messages::{TaoRequest, TaoResponse},
+    keys::SignatureFormat,
+    logic::{Form, Prin, SubPrin},
+    wire::{
+        messages::{TaoRequest, TaoResponse},
+        rpc::STRONG_ATTESTATION,
+    },
 };
 
 /// Who may unseal.
@@ -62,20 +66,41 @@ impl Parent {
         Ok(Prin::decode(&name)?)
     }
 
+    /// Extends this program's name, for as long as it runs: there is no way back. What was
+    /// sealed under the shorter name opens no more.
+    pub fn extend_tao_name(&self, extension: &SubPrin) -> Result<(), CallError> {
+        let request = TaoRequest {
+            data: Some(extension.encode()),
+            ..TaoRequest::default()
+        };
+        self.connection
+            .call("Tao.ExtendTaoName", &request)
+            .map(drop)
+    }
+
+    /// A secret of `length` bytes that fits the policy: the same for all programs that do.
+    pub fn shared_secret(
+        &self,
+        length: usize,
+        policy: SealPolicy,
+    ) -> Result<Zeroizing<Vec<u8>>, CallError> {
+        let request = TaoRequest {
+            size: Some(asked(length)?),
+            policy: Some(policy.as_str().to_owned()),
+            ..TaoRequest::default()
+        };
+        let (secret, _) = self.data("Tao.GetSharedSecret", &request, false)?;
+        exactly(secret, length)
+    }
+
     /// Random bytes from the host. `length` is at least 1.
     pub fn random_bytes(&self, length: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
-        let size = i32::try_from(length)
-            .map_err(|_| CallError::Argument(format!("{length} random bytes are too many")))?;
         let request = TaoRequest {
-            size: Some(size),
+            size: Some(asked(length)?),
             ..TaoRequest::default()
         };
         let (random, _) = self.data("Tao.GetRandomBytes", &request, false)?;
-        if random.len() != length {
-            let text = format!("{} random bytes instead of {length}", random.len());
-            return Err(CallError::Response(text));
-        }
-        Ok(random)
+        exactly(random, length)
     }
 
     /// Encrypts data so that only programs that fit the policy get it back.
@@ -96,7 +121,15 @@ impl Parent {
             data: Some(sealed.to_vec()),
             ..TaoRequest::default()
         };
-        let (data, policy) = self.data("Tao.Unseal", &request, true)?;
+        self.unsealed("Tao.Unseal", &request)
+    }
+
+    fn unsealed(
+        &self,
+        op: &str,
+        request: &TaoRequest,
+    ) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
+        let (data, policy) = self.data(op, request, true)?;
         let policy = policy.unwrap_or_default();
         match SealPolicy::from_name(&policy) {
             Some(policy) => Ok((data, policy)),
@@ -106,11 +139,78 @@ impl Parent {
         }
     }
 
+    /// Makes this program's counter `label`, or raises it: afterwards it stands at `value`
+    /// at least. A counter never goes down.
+    pub fn init_counter(&self, label: &str, value: i64) -> Result<(), CallError> {
+        let request = TaoRequest {
+            label: Some(label.to_owned()),
+            counter: Some(value),
+            ..TaoRequest::default()
+        };
+        self.connection.call("Tao.InitCounter", &request).map(drop)
+    }
+
+    /// The value of this program's counter `label`.
+    pub fn counter(&self, label: &str) -> Result<i64, CallError> {
+        let request = TaoRequest {
+            label: Some(label.to_owned()),
+            ..TaoRequest::default()
+        };
+        let answer = self.connection.call("Tao.GetCounter", &request)?;
+        answer
+            .counter
+            .ok_or_else(|| CallError::Response("Tao.GetCounter: no counter".to_owned()))
+    }
+
+    /// Seals data so that they open only until the next such call with this label: old
+    /// copies are worthless. Takes a write to the host's disk.
+    pub fn rollback_protected_seal(
+        &self,
+        label: &str,
+        data: &[u8],
+        policy: SealPolicy,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut request = TaoRequest {
+            data: Some(data.to_vec()),
+            label: Some(label.to_owned()),
+            policy: Some(policy.as_str().to_owned()),
+            ..TaoRequest::default()
+        };
+        let sealed = self.data("Tao.RollbackProtectedSeal", &request, false);
+        zeroize::Zeroize::zeroize(&mut request.data);
+        sealed.map(|(sealed, _)| sealed.to_vec())
+    }
+
+    /// Gets back what [`Parent::rollback_protected_seal`] sealed last under its label.
+    pub fn rollback_protected_unseal(
+        &self,
+        sealed: &[u8],
+    ) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
+        let request = TaoRequest {
+            data: Some(sealed.to_vec()),
+            ..TaoRequest::default()
+        };
+        self.unsealed("Tao.RollbackProtectedUnseal", &request)
+    }
+
     /// An attestation that `issuer` (this program if `None`, or an extension of it) says
     /// `message`, valid from `time` (now) until `expiration` (a year later), both in
-    /// nanoseconds since 1970.
+    /// nanoseconds since 1970. In the strong format, which only taoboot knows; a host that
+    /// does not know it gives the original's.
     pub fn attest(
         &self,
+        issuer: Option<&Prin>,
+        time: Option<i64>,
+        expiration: Option<i64>,
+        message: &Form,
+    ) -> Result<Vec<u8>, CallError> {
+        self.attest_as(SignatureFormat::Strong, issuer, time, expiration, message)
+    }
+
+    /// The same in the given format: the original's is for programs that know no other.
+    pub fn attest_as(
+        &self,
+        format: SignatureFormat,
         issuer: Option<&Prin>,
         time: Option<i64>,
         expiration: Option<i64>,
@@ -119,6 +219,7 @@ impl Parent {
         let request = TaoRequest {
             data: Some(message.encode()),
             issuer: issuer.map(Prin::encode),
+            policy: (format == SignatureFormat::Strong).then(|| STRONG_ATTESTATION.to_owned()),
             time,
             expiration,
             ..TaoRequest::default()
@@ -126,4 +227,18 @@ impl Parent {
         self.data("Tao.Attest", &request, false)
             .map(|(attestation, _)| attestation.to_vec())
     }
+}
+
+/// A number of bytes as the wire carries it.
+fn asked(length: usize) -> Result<i32, CallError> {
+    i32::try_from(length)
+        .map_err(|_| CallError::Argument(format!("{length} bytes are too many to ask for")))
+}
+
+fn exactly(bytes: Zeroizing<Vec<u8>>, length: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    if bytes.len() == length {
+        return Ok(bytes);
+    }
+    let text = format!("{} bytes instead of {length}", bytes.len());
+    Err(CallError::Response(text))
 }

@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use prost::Message;
+
 use crate::{
     descriptors,
     logic::SubPrin,
@@ -28,6 +30,7 @@ use nix::{
 
 use super::{
     connection::{Broken, Duplex, Read},
+    guard_calls,
     operations::{NO_SUCH_PROGRAM, Peer, list, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
@@ -161,35 +164,64 @@ impl AdminConnection {
         descriptors: &mut VecDeque<OwnedFd>,
         out: &mut Vec<u8>,
     ) {
+        if header.op.starts_with("Guard.") {
+            let answer = proto2::read(body)
+                .map_err(|error| error.to_string())
+                .and_then(|request| guard_calls::guard(host, self.peer, &header.op, &request));
+            return write(out, header, answer);
+        }
+        if header.op == "LinuxHost.Describe" {
+            return rpc::write_response(out, header, &guard_calls::describe(host));
+        }
         let request = match proto2::read(body) {
             Ok(request) => request,
             Err(error) => return rpc::write_error(out, header, error.to_string()),
         };
-        let answer = match header.op.strip_prefix("LinuxHost.") {
+        match self.administer(host, &header, &request, descriptors) {
+            Ok(Some(response)) => rpc::write_response(out, header, &response),
+            Ok(None) => {}
+            Err(error) => rpc::write_error(out, header, error),
+        }
+    }
+
+    /// The answer to one of the original's calls; none yet to a wait.
+    fn administer(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        header: &RequestHeader,
+        request: &AdminRequest,
+        descriptors: &mut VecDeque<OwnedFd>,
+    ) -> Result<Option<AdminResponse>, String> {
+        let may = |operation| self.peer.require(host, operation);
+        match header.op.strip_prefix("LinuxHost.") {
             Some("StartHostedProgram") => {
-                let stdio = take_stdio(&request, descriptors);
-                stdio.and_then(|stdio| start(host, self.peer, &request, stdio))
+                let stdio = take_stdio(request, descriptors)?;
+                may("Start")?;
+                start(host, self.peer, request, stdio).map(Some)
             }
-            Some("ListHostedPrograms") => Ok(list(host)),
-            Some("WaitHostedProgram") => match self.wait(host, &header, &request) {
-                Some(answer) => answer,
-                None => return,
-            },
-            Some("StopHostedProgram") => signal(host, &request, Signal::SIGTERM),
-            Some("KillHostedProgram") => signal(host, &request, Signal::SIGKILL),
-            Some("HostName") => Ok(AdminResponse {
+            Some("ListHostedPrograms") => may("List").map(|()| Some(list(host))),
+            Some("WaitHostedProgram") => {
+                may("Wait")?;
+                self.wait(host, header, request)
+            }
+            Some("StopHostedProgram") => {
+                may("Stop")?;
+                signal(host, request, Signal::SIGTERM).map(Some)
+            }
+            Some("KillHostedProgram") => {
+                may("Kill")?;
+                signal(host, request, Signal::SIGKILL).map(Some)
+            }
+            Some("HostName") => Ok(Some(AdminResponse {
                 prin: Some(host.service.host_name().encode()),
                 ..AdminResponse::default()
-            }),
+            })),
             Some("Shutdown") => {
+                may("Shutdown")?;
                 host.shut_down();
-                Ok(AdminResponse::default())
+                Ok(Some(AdminResponse::default()))
             }
             _ => Err(rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE)),
-        };
-        match answer {
-            Ok(response) => rpc::write_response(out, header, &response),
-            Err(error) => rpc::write_error(out, header, error),
         }
     }
 
@@ -199,11 +231,9 @@ impl AdminConnection {
         host: &Host,
         header: &RequestHeader,
         request: &AdminRequest,
-    ) -> Option<Result<AdminResponse, String>> {
-        let subprin = match request.subprin.as_deref().map(SubPrin::decode).transpose() {
-            Ok(subprin) => subprin,
-            Err(error) => return Some(Err(format!("subprin: {error}"))),
-        };
+    ) -> Result<Option<AdminResponse>, String> {
+        let subprin = request.subprin.as_deref().map(SubPrin::decode).transpose();
+        let subprin = subprin.map_err(|error| format!("subprin: {error}"))?;
         let waiter = Waiter {
             connection: Arc::downgrade(self),
             request: header.clone(),
@@ -212,13 +242,20 @@ impl AdminConnection {
             .programs
             .wait(request.pid.unwrap_or_default(), subprin.as_ref(), waiter)
         {
-            Wait::Registered => None,
-            Wait::Ended(status) => Some(Ok(AdminResponse {
+            Wait::Registered => Ok(None),
+            Wait::Ended(status) => Ok(Some(AdminResponse {
                 status: Some(status),
                 ..AdminResponse::default()
             })),
-            Wait::Unknown => Some(Err(NO_SUCH_PROGRAM.to_owned())),
+            Wait::Unknown => Err(NO_SUCH_PROGRAM.to_owned()),
         }
+    }
+}
+
+fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, String>) {
+    match answer {
+        Ok(response) => rpc::write_response(out, header, &response),
+        Err(error) => rpc::write_error(out, header, error),
     }
 }
 

@@ -1,5 +1,6 @@
-//! The socket that administrators connect to. Only root can: mode 0600, and the peer's
-//! credentials are checked besides. (The original's was open to everybody.)
+//! The socket that administrators connect to. Only root can (mode 0600), or a group besides
+//! if the host is told so; what somebody of that group may do the guard decides. (The
+//! original's was open to everybody.)
 
 use std::{
     fs::{self, File, Permissions},
@@ -19,7 +20,7 @@ use nix::{
         AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen,
         socket, sockopt::PeerCredentials,
     },
-    unistd::{Gid, Uid, geteuid},
+    unistd::{Gid, Uid},
 };
 
 use super::{
@@ -42,12 +43,12 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Makes the folder and the socket. A socket that nobody listens on is replaced.
-    pub(super) fn bind(dir: &Path) -> Result<Self, HostError> {
+    pub(super) fn bind(dir: &Path, group: Option<u32>) -> Result<Self, HostError> {
         let path = dir.join(NAME);
-        Self::bind_at(dir, &path).map_err(|source| HostError::Socket { path, source })
+        Self::bind_at(dir, &path, group).map_err(|source| HostError::Socket { path, source })
     }
 
-    fn bind_at(dir: &Path, path: &Path) -> io::Result<Self> {
+    fn bind_at(dir: &Path, path: &Path, group: Option<u32>) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         match UnixStream::connect(path) {
             Ok(_) => return Err(io::Error::other("another Tao host listens here")),
@@ -61,7 +62,9 @@ impl Listener {
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
         bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
         // Before anybody can connect.
-        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        let mode = if group.is_some() { 0o660 } else { 0o600 };
+        std::os::unix::fs::chown(path, None, group)?;
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
         listen(&socket, Backlog::new(128)?)?;
         let spare = Mutex::new(Some(File::open("/dev/null")?));
         Ok(Listener {
@@ -114,14 +117,8 @@ impl Listener {
         match getsockopt(&stream, PeerCredentials) {
             Ok(peer) => {
                 let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
-                if uid.is_root() || uid == geteuid() {
-                    host.admit(Arc::new(AdminConnection::new(
-                        stream.into(),
-                        Peer { uid, gid },
-                    )));
-                } else {
-                    log::warn!("user {uid} may not administer the Tao host");
-                }
+                let peer = Peer { uid, gid };
+                host.admit(Arc::new(AdminConnection::new(stream.into(), peer)));
             }
             Err(error) => log::warn!("an administrator without credentials: {error}"),
         }

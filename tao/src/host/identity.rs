@@ -1,15 +1,15 @@
 //! Who the host is: its name, its keys, and why its key may speak for its name.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Root, RootError};
+use super::{Anchor, HostKeys, Root, RootError};
 use crate::{
     attestation::{self, AttestError, AttestationError},
-    keys::{Crypter, DeriveError, Deriver, KeyError, Secret, Signer},
-    logic::{Form, Prin, Says, Speaksfor},
+    keys::{DeriveError, KeyError, SignatureFormat, Signer},
+    logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 
 /// How long statements are valid when the caller does not say: 365 days.
@@ -52,8 +52,7 @@ struct Delegating {
 /// The host's name and keys.
 pub struct Identity {
     name: Prin,
-    signer: Signer,
-    pub(super) crypter: Crypter,
+    pub(super) keys: HostKeys,
     delegating: Mutex<Delegating>,
 }
 
@@ -66,22 +65,25 @@ pub(super) fn now() -> i64 {
 }
 
 impl Identity {
-    /// Derives the keys and has the root let them speak for the host.
-    pub fn new(mut root: Box<dyn Root>, host_secret: Secret) -> Result<Self, IdentityError> {
-        let deriver = Deriver::new(host_secret);
-        let signer = Signer::new(deriver.secret(b"taoboot host signing key")?)?;
-        let crypter = Crypter::new(&deriver.secret(b"taoboot host sealing key")?);
-        let name = root.host_name(signer.name()).map_err(IdentityError::Root)?;
+    /// Has the root let the keys speak for the host. `guard` is the guard's part of the
+    /// host's name.
+    pub fn new(
+        mut root: Box<dyn Root>,
+        keys: HostKeys,
+        guard: &SubPrin,
+    ) -> Result<Self, IdentityError> {
+        let name = root
+            .host_name(keys.signer.name(), guard)
+            .map_err(IdentityError::Root)?;
         let mut delegating = Delegating {
             root,
             delegation: None,
             renew_at: 0,
         };
-        delegating.renew(&name, &signer)?;
+        delegating.renew(&name, &keys.signer)?;
         Ok(Identity {
             name,
-            signer,
-            crypter,
+            keys,
             delegating: Mutex::new(delegating),
         })
     }
@@ -91,22 +93,39 @@ impl Identity {
         &self.name
     }
 
+    /// A panic while the lock was held leaves the last complete delegation.
+    fn delegating(&self) -> MutexGuard<'_, Delegating> {
+        self.delegating
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the counter outside the disk's reach, or with `None`.
+    pub(super) fn with_anchor<T>(&self, work: impl FnOnce(Option<&mut dyn Anchor>) -> T) -> T {
+        work(self.delegating().root.anchor())
+    }
+
     /// Signs a statement of the host or of one of its programs.
-    pub(super) fn attest(&self, statement: Says) -> Result<Vec<u8>, IdentityError> {
+    pub(super) fn attest(
+        &self,
+        format: SignatureFormat,
+        statement: Says,
+    ) -> Result<Vec<u8>, IdentityError> {
         let delegation = {
-            // A panic while the lock was held leaves the last complete delegation.
-            let mut delegating = self
-                .delegating
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut delegating = self.delegating();
             if now() >= delegating.renew_at
-                && let Err(error) = delegating.renew(&self.name, &self.signer)
+                && let Err(error) = delegating.renew(&self.name, &self.keys.signer)
             {
                 log::warn!("the delegation to the host's key could not be renewed: {error}");
             }
             delegating.delegation.clone()
         };
-        Ok(attestation::attest(&self.signer, statement, delegation)?)
+        Ok(attestation::attest(
+            &self.keys.signer,
+            format,
+            statement,
+            delegation,
+        )?)
     }
 }
 

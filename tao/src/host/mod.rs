@@ -2,10 +2,13 @@
 //!
 //! A hosted program gets a name that says exactly what it is (this TPM, these PCRs, this
 //! binary), and under that name randomness, sealed storage and attestations, over a pair
-//! of pipes. Administrators start and stop programs over a socket that only root can open.
+//! of pipes. Administrators start and stop programs over a socket that only root can open
+//! unless the host is told otherwise.
 //!
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
-//! * [`service`]: the calls of the Tao, without any input or output.
+//! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
+//! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
+//!   [`counters`] (which a [`counter_table`] keeps).
 //! * [`measured`], [`spawn`]: from a file to a running program.
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
@@ -13,45 +16,61 @@
 
 mod admin;
 mod admin_socket;
+mod caller;
 mod connection;
+mod counter_table;
+mod counters;
+mod guard_calls;
+mod host_guard;
 mod identity;
+mod keys;
 mod measured;
 mod operations;
 mod programs;
 mod reactor;
 mod root;
+mod sealing;
 mod service;
 mod session;
 mod spawn;
 mod spawn_child;
+mod stacked;
+pub mod state_file;
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::keys::Secret;
+use crate::{guard::GuardError, keys::Secret};
 
+use counter_table::TableFile;
+use counters::CounterStore;
+use host_guard::HostGuard;
+
+pub use caller::Caller;
+pub use counter_table::CounterError;
+pub use host_guard::{GuardSource, HostGuardError};
 pub use identity::{Identity, IdentityError};
+pub use keys::HostKeys;
 pub use measured::MeasureError;
-pub use root::{Root, RootError, SoftRoot};
+pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
-
-/// Decides what programs may be started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Guard {
-    /// Whatever an administrator wants to start.
-    #[default]
-    Liberal,
-}
+pub use stacked::{StackedError, StackedRoot};
 
 /// What a host needs.
 pub struct HostConfig {
     /// Root of its authority.
     pub root: Box<dyn Root>,
-    /// Its keys are derived from this: 32 secret bytes, the same at each boot.
+    /// Its keys are derived from this, and from the guard's name: 32 secret bytes, the same
+    /// at each boot.
     pub host_secret: Secret,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
+    /// Group that may use the socket as well, if the guard lets it: none normally.
+    pub admin_group: Option<u32>,
+    /// Where the programs' counters are kept; without, they end with the host. The folder
+    /// need not exist before the first counter does.
+    pub state_dir: Option<PathBuf>,
     /// What may be started.
-    pub guard: Guard,
+    pub guard: GuardSource,
 }
 
 /// Why the host could not start or go on.
@@ -61,6 +80,9 @@ pub enum HostError {
     /// No name or no keys.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// No guard.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The administrators' socket.
     #[error("the Tao host's socket {path}: {source}", path = path.display())]
     Socket {
@@ -95,13 +117,26 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         root,
         host_secret,
         socket_dir,
-        guard: Guard::Liberal,
+        admin_group,
+        state_dir,
+        guard,
     } = config;
-    let identity = Arc::new(Identity::new(root, host_secret)?);
+    let guard = HostGuard::new(guard)?;
+    let keys = HostKeys::derive(host_secret, guard.subprincipal())?;
+    let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
     log::info!("Tao host: {}", identity.name());
-    let listener = admin_socket::Listener::bind(&socket_dir)?;
+    if identity.with_anchor(|anchor| anchor.is_none()) {
+        log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
+    }
+    let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
     let spawner = spawn::Spawner::new().map_err(HostError::system("prepare to start programs"))?;
-    let host = Arc::new(reactor::Host::new(TaoService::new(identity), spawner)?);
+    let table = TableFile::new(state_dir);
+    let host = Arc::new(reactor::Host::new(reactor::Parts {
+        counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),
+        identity,
+        guard,
+        spawner,
+    })?);
     host.listen(listener)?;
     reactor::run(&host)
 }

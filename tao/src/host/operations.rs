@@ -8,11 +8,11 @@ use crate::{
 };
 use nix::{
     sys::signal::Signal,
-    unistd::{Gid, Uid},
+    unistd::{Gid, Uid, geteuid},
 };
 
 use super::{
-    measured::measure, programs::Program, reactor::Host, service::Caller, session::Session,
+    caller::Caller, measured::measure, programs::Program, reactor::Host, session::Session,
     spawn::Launch,
 };
 
@@ -24,6 +24,21 @@ pub(super) const NO_SUCH_PROGRAM: &str = "no such hosted program";
 pub(super) struct Peer {
     pub uid: Uid,
     pub gid: Gid,
+}
+
+impl Peer {
+    /// Root and the host's own user administer the host; others do what the guard lets
+    /// `user(ID)` do.
+    pub(super) fn require(self, host: &Host, operation: &str) -> Result<(), String> {
+        let owner = self.uid.is_root() || self.uid == geteuid();
+        if owner || host.guard.may_administer(self.uid.as_raw(), operation) {
+            return Ok(());
+        }
+        Err(format!(
+            "the host's guard does not say Authorized(user({}), \"{operation}\")",
+            self.uid
+        ))
+    }
 }
 
 /// The descriptors that the request names by their place among those sent with it.
@@ -69,6 +84,13 @@ pub(super) fn start(
     }
     let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
     let subprin = SubPrin::program(&measured.sha256).map_err(|error| error.to_string())?;
+    let host_name = host.service.host_name();
+    if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
+        log::warn!("{path} ({subprin}) was not started: {why}");
+        return Err(format!(
+            "Hosted program {subprin} denied authorization to execute on host {host_name}: {why}"
+        ));
+    }
     let launch = Launch {
         path,
         args: &request.args,
@@ -81,11 +103,9 @@ pub(super) fn start(
         .spawner
         .spawn(&measured, launch)
         .map_err(|error| format!("{path}: {error}"))?;
-    let caller = Caller {
-        subprin: subprin.clone(),
-    };
+    let caller = Caller::new(subprin);
     let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Arc::new(Program::new(subprin, spawned.child, spawned.pidfd, session));
+    let program = Arc::new(Program::new(spawned.child, spawned.pidfd, session));
     if !host.programs.insert(Arc::clone(&program)) {
         return Err(abandon(&program, "the host is shutting down".to_owned()));
     }
@@ -100,7 +120,7 @@ pub(super) fn start(
     log::info!(
         "started {path} as process {}: {}",
         program.pid,
-        program.subprin
+        program.started_as()
     );
     Ok(AdminResponse {
         child: vec![describe(&program)],
@@ -118,7 +138,7 @@ fn abandon(program: &Program, sentence: String) -> String {
 
 fn describe(program: &Program) -> AdminHostedProgram {
     AdminHostedProgram {
-        subprin: program.subprin.encode(),
+        subprin: program.session.caller.subprin().encode(),
         pid: program.pid,
     }
 }

@@ -18,7 +18,6 @@ const REMEMBERED: usize = 256;
 
 /// A running program.
 pub(super) struct Program {
-    pub subprin: SubPrin,
     pub pid: i32,
     pub pidfd: PidFd,
     pub session: Arc<Session>,
@@ -26,16 +25,20 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new(subprin: SubPrin, child: Child, pidfd: PidFd, session: Arc<Session>) -> Self {
+    pub(super) fn new(child: Child, pidfd: PidFd, session: Arc<Session>) -> Self {
         // Process ids are below 2^22.
         let pid = i32::try_from(child.id()).unwrap_or_default();
         Program {
-            subprin,
             pid,
             pidfd,
             session,
             child: Mutex::new(child),
         }
+    }
+
+    /// The name under which it was started.
+    pub(super) fn started_as(&self) -> &SubPrin {
+        self.session.caller.started_as()
     }
 
     /// Ends a program that can't be hosted, and waits for its end.
@@ -127,7 +130,7 @@ impl Programs {
         }
         table
             .ended
-            .push_back((program.pid, program.subprin.clone(), status));
+            .push_back((program.pid, program.started_as().clone(), status));
         self.changed.notify_all();
         waiters.unwrap_or_default()
     }
@@ -148,10 +151,13 @@ impl Programs {
     pub(super) fn wait(&self, pid: i32, subprin: Option<&SubPrin>, waiter: Waiter) -> Wait {
         let mut table = self.table();
         let fits = |name: &SubPrin| subprin.is_none_or(|subprin| subprin == name);
+        let called = |program: &Program| {
+            subprin.is_none_or(|subprin| program.session.caller.is_called(subprin))
+        };
         if let Some(running) = table
             .running
             .get_mut(&pid)
-            .filter(|r| fits(&r.program.subprin))
+            .filter(|running| called(&running.program))
         {
             running.waiters.push(waiter);
             return Wait::Registered;
@@ -169,7 +175,7 @@ impl Programs {
         let programs = self.list();
         let named = programs
             .iter()
-            .filter(|program| program.subprin == *subprin);
+            .filter(|program| program.session.caller.is_called(subprin));
         named.map(|program| send(program, signal)).count()
     }
 

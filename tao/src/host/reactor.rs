@@ -24,9 +24,11 @@ use nix::{
 };
 
 use super::{
-    HostError, TaoService,
+    HostError, Identity, TaoService,
     admin::AdminConnection,
     admin_socket::Listener,
+    counters::CounterStore,
+    host_guard::HostGuard,
     programs::{Program, Programs},
     session::Session,
     spawn::Spawner,
@@ -72,6 +74,9 @@ enum Source {
 /// The host at work.
 pub(super) struct Host {
     pub service: TaoService,
+    pub counters: Arc<CounterStore>,
+    pub guard: HostGuard,
+    pub identity: Arc<Identity>,
     pub spawner: Spawner,
     pub programs: Programs,
     epoll: Epoll,
@@ -81,11 +86,26 @@ pub(super) struct Host {
     stop: EventFd,
 }
 
+/// What a host is made of.
+pub(super) struct Parts {
+    pub identity: Arc<Identity>,
+    pub counters: Arc<CounterStore>,
+    pub guard: HostGuard,
+    pub spawner: Spawner,
+}
+
 /// Token of the descriptor that ends all workers.
 const STOP: Token = 0;
 
 impl Host {
-    pub(super) fn new(service: TaoService, spawner: Spawner) -> Result<Self, HostError> {
+    pub(super) fn new(parts: Parts) -> Result<Self, HostError> {
+        let Parts {
+            identity,
+            counters,
+            guard,
+            spawner,
+        } = parts;
+        let service = TaoService::new(Arc::clone(&identity), Arc::clone(&counters));
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(HostError::system("epoll"))?;
         let stop =
@@ -95,6 +115,9 @@ impl Host {
             .map_err(HostError::system("epoll"))?;
         Ok(Host {
             service,
+            counters,
+            guard,
+            identity,
             spawner,
             programs: Programs::default(),
             epoll,
@@ -277,7 +300,9 @@ pub(super) fn run(host: &Arc<Host>) -> Result<(), HostError> {
             .map_err(HostError::system("start a thread"))?;
         workers.push(worker);
     }
+    workers.push(host.counters.start()?);
     host.work();
+    host.counters.close();
     for worker in workers {
         if worker.join().is_err() {
             log::error!("a thread of the Tao host panicked");

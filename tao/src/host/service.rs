@@ -4,49 +4,59 @@
 
 use std::sync::Arc;
 
+use prost::Message;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    caller::Caller,
+    counters::{CounterStore, Target},
+    identity::{Identity, VALIDITY, now},
+    sealing::{self, CounterValue, MAX_DATA},
+};
 use crate::{
-    keys::random,
+    keys::{SignatureFormat, random},
     logic::{Form, Prin, Says, SubPrin},
     wire::{
-        MAX_FRAME,
         messages::{RequestHeader, TaoRequest, TaoResponse},
-        rpc,
+        rpc::{self, STRONG_ATTESTATION},
     },
 };
-use prost::Message;
-use zeroize::Zeroize;
-
-use super::identity::{Identity, VALIDITY, now};
-
-/// What is taken off the longest frame for everything around the data in an answer.
-const OVERHEAD: usize = 64 * 1024;
-const MAX_DATA: usize = MAX_FRAME - OVERHEAD;
-
-/// What is inside sealed bytes.
-#[derive(Clone, PartialEq, Message)]
-struct SealedBundle {
-    /// `self`, `few` or `any`.
-    #[prost(string, required, tag = "1")]
-    policy: String,
-    /// Binary form of the program's part of its name; none for `any`. The original had the
-    /// text here, which is the same for different names.
-    #[prost(bytes = "vec", optional, tag = "2")]
-    subprin: Option<Vec<u8>>,
-    /// The data.
-    #[prost(bytes = "vec", required, tag = "3")]
-    data: Vec<u8>,
-}
-
-/// Who is calling: a hosted program.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The program's part of its name.
-    pub subprin: SubPrin,
-}
 
 /// Answers the calls of hosted programs.
 pub struct TaoService {
     identity: Arc<Identity>,
+    counters: Arc<CounterStore>,
+}
+
+/// A call whose answer waits for a counter to be stored.
+pub(super) struct Deferred {
+    header: RequestHeader,
+    /// The counter and what it is to become.
+    pub key: (Vec<u8>, String),
+    pub to: Target,
+    finish: Finish,
+}
+
+/// What is left to do once the counter is stored.
+enum Finish {
+    Init,
+    Seal {
+        caller: SubPrin,
+        policy: String,
+        data: Zeroizing<Vec<u8>>,
+    },
+}
+
+/// An answer, or what it waits for.
+enum Outcome {
+    Now(TaoResponse),
+    Later(SubPrin, String, Target, Finish),
+}
+
+impl From<TaoResponse> for Outcome {
+    fn from(response: TaoResponse) -> Self {
+        Outcome::Now(response)
+    }
 }
 
 fn data(data: Vec<u8>) -> TaoResponse {
@@ -58,8 +68,8 @@ fn data(data: Vec<u8>) -> TaoResponse {
 
 impl TaoService {
     /// A service that speaks for `identity`.
-    pub fn new(identity: Arc<Identity>) -> Self {
-        TaoService { identity }
+    pub(super) fn new(identity: Arc<Identity>, counters: Arc<CounterStore>) -> Self {
+        TaoService { identity, counters }
     }
 
     /// The host's name.
@@ -67,96 +77,171 @@ impl TaoService {
         self.identity.name()
     }
 
-    /// Appends the answer to one call to `out`.
-    pub fn answer(&self, caller: &Caller, header: RequestHeader, body: &[u8], out: &mut Vec<u8>) {
+    /// Appends the answer to one call to `out`, or says what it waits for.
+    pub(super) fn answer(
+        &self,
+        caller: &Caller,
+        header: RequestHeader,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<Deferred> {
         match self.call(caller, &header.op, body) {
-            Ok(mut response) => {
+            Ok(Outcome::Now(mut response)) => {
                 rpc::write_response(out, header, &response);
                 response.data.zeroize();
+                None
             }
-            Err(error) => rpc::write_error(out, header, error),
+            Ok(Outcome::Later(program, label, to, finish)) => Some(Deferred {
+                header,
+                key: (program.encode(), label),
+                to,
+                finish,
+            }),
+            Err(error) => {
+                rpc::write_error(out, header, error);
+                None
+            }
         }
     }
 
-    fn call(&self, caller: &Caller, op: &str, body: &[u8]) -> Result<TaoResponse, String> {
-        let known = ["GetTaoName", "GetRandomBytes", "Seal", "Unseal", "Attest"];
-        let method = op
-            .strip_prefix("Tao.")
-            .filter(|method| known.contains(method));
-        let Some(method) = method else {
-            return Err(rpc::unknown_method(op, rpc::TAO_SERVICE));
+    /// The answer to a call that has waited, with the counter's new value.
+    pub(super) fn finish(&self, deferred: Deferred, stored: Result<i64, String>) -> Vec<u8> {
+        let Deferred {
+            header,
+            key: (program, label),
+            finish,
+            ..
+        } = deferred;
+        let answer = stored.and_then(|value| match finish {
+            Finish::Init => Ok(TaoResponse::default()),
+            Finish::Seal {
+                caller,
+                policy,
+                mut data,
+            } => {
+                let counter = CounterValue {
+                    program,
+                    label,
+                    value,
+                };
+                let plain = std::mem::take(&mut *data);
+                let crypter = &self.identity.keys.crypter;
+                let sealed = sealing::seal(crypter, &caller, policy, plain, Some(counter))?;
+                Ok(TaoResponse {
+                    data: Some(sealed),
+                    ..TaoResponse::default()
+                })
+            }
+        });
+        let mut out = Vec::new();
+        match answer {
+            Ok(response) => rpc::write_response(&mut out, header, &response),
+            Err(error) => rpc::write_error(&mut out, header, error),
+        }
+        out
+    }
+
+    fn call(&self, caller: &Caller, op: &str, body: &[u8]) -> Result<Outcome, String> {
+        let unknown = || rpc::unknown_method(op, rpc::TAO_SERVICE);
+        let method = op.strip_prefix("Tao.").ok_or_else(unknown)?;
+        type Method = fn(&TaoService, &Caller, &mut TaoRequest) -> Result<Outcome, String>;
+        let method: Method = match method {
+            "GetTaoName" => |this, caller, _| Ok(data(this.name(caller).encode()).into()),
+            "ExtendTaoName" => |_, caller, request| extend(caller, request),
+            "GetRandomBytes" => |_, _, request| random_bytes(request.size),
+            "GetSharedSecret" => Self::shared_secret,
+            "Seal" => Self::seal,
+            "Unseal" => Self::unseal,
+            "Attest" => Self::attest,
+            "InitCounter" => |_, caller, request| init_counter(caller, request),
+            "GetCounter" => Self::get_counter,
+            "RollbackProtectedSeal" => |_, caller, request| rollback_seal(caller, request),
+            "RollbackProtectedUnseal" => Self::rollback_unseal,
+            _ => return Err(unknown()),
         };
         let mut request = TaoRequest::decode(body)
             .map_err(|error| format!("taorpc: malformed request: {error}"))?;
-        let response = match method {
-            "GetTaoName" => Ok(data(self.name(caller).encode())),
-            "GetRandomBytes" => random_bytes(request.size),
-            "Seal" => self.seal(caller, &mut request),
-            "Unseal" => self.unseal(caller, request.data.as_deref().unwrap_or_default()),
-            _ => self.attest(caller, &request),
-        };
+        let outcome = method(self, caller, &mut request);
         request.data.zeroize();
-        response
+        outcome
     }
 
     fn name(&self, caller: &Caller) -> Prin {
-        self.identity.name().extended(&caller.subprin)
+        self.identity.name().extended(&caller.subprin())
     }
 
-    fn seal(&self, caller: &Caller, request: &mut TaoRequest) -> Result<TaoResponse, String> {
+    fn shared_secret(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
         let policy = request.policy.take().unwrap_or_default();
-        let subprin = match policy.as_str() {
-            "self" | "few" => Some(caller.subprin.encode()),
-            "any" => None,
-            other => return Err(format!("policy not supported for Seal: {other}")),
+        // The tags are the original's. Our text of a name belongs to that name alone.
+        let tag = match policy.as_str() {
+            "self" | "few" => format!("{policy}|{}", caller.subprin()),
+            "any" => policy,
+            other => return Err(format!("policy not supported for GetSharedSecret: {other}")),
         };
-        let data_to_seal = request.data.take().unwrap_or_default();
-        if data_to_seal.len() > MAX_DATA {
-            return Err(format!(
-                "data of more than {MAX_DATA} bytes can't be sealed"
-            ));
-        }
-        let mut bundle = SealedBundle {
-            policy,
-            subprin,
-            data: data_to_seal,
-        };
-        let sealed = self
+        let size = size(request.size)?;
+        let mut secret = self
             .identity
-            .crypter
-            .seal_with(bundle.encoded_len(), |out| {
-                bundle.encode_raw(out);
-            });
-        bundle.data.zeroize();
-        sealed.map(data).map_err(|error| error.to_string())
-    }
-
-    fn unseal(&self, caller: &Caller, sealed: &[u8]) -> Result<TaoResponse, String> {
-        let plain = self
-            .identity
-            .crypter
-            .open(sealed)
+            .keys
+            .deriver
+            .derive(tag.as_bytes(), size)
             .map_err(|error| error.to_string())?;
-        let mut bundle = SealedBundle::decode(plain.as_slice())
-            .map_err(|error| format!("sealed data: not made by Seal: {error}"))?;
-        let allowed = match bundle.policy.as_str() {
-            // Binary forms are equal exactly if the names are.
-            "self" | "few" => bundle.subprin == Some(caller.subprin.encode()),
-            "any" => true,
-            _ => false,
-        };
-        if !allowed {
-            bundle.data.zeroize();
-            return Err("principal not authorized for unseal".to_owned());
-        }
-        Ok(TaoResponse {
-            data: Some(bundle.data),
-            policy: Some(bundle.policy),
-            counter: None,
-        })
+        Ok(data(std::mem::take(&mut *secret)).into())
     }
 
-    fn attest(&self, caller: &Caller, request: &TaoRequest) -> Result<TaoResponse, String> {
+    fn seal(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
+        let policy = request.policy.take().unwrap_or_default();
+        let plain = request.data.take().unwrap_or_default();
+        let crypter = &self.identity.keys.crypter;
+        sealing::seal(crypter, &caller.subprin(), policy, plain, None)
+            .map(|sealed| data(sealed).into())
+    }
+
+    fn unseal(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
+        let sealed = request.data.as_deref().unwrap_or_default();
+        let unsealed = sealing::unseal(&self.identity.keys.crypter, &caller.subprin(), sealed)?;
+        if unsealed.counter.is_some() {
+            return Err(
+                "sealed by RollbackProtectedSeal: RollbackProtectedUnseal opens it".to_owned(),
+            );
+        }
+        Ok(unsealed.into_response().into())
+    }
+
+    fn get_counter(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
+        let label = request.label.take().unwrap_or_default();
+        let value = self
+            .counters
+            .get(&(caller.subprin().encode(), label))
+            .map_err(|error| error.to_string())?;
+        let counter = Some(value.ok_or("No such counter")?);
+        Ok(TaoResponse {
+            counter,
+            ..TaoResponse::default()
+        }
+        .into())
+    }
+
+    fn rollback_unseal(
+        &self,
+        caller: &Caller,
+        request: &mut TaoRequest,
+    ) -> Result<Outcome, String> {
+        let sealed = request.data.as_deref().unwrap_or_default();
+        let unsealed = sealing::unseal(&self.identity.keys.crypter, &caller.subprin(), sealed)?;
+        let Some(counter) = &unsealed.counter else {
+            return Err("not sealed by RollbackProtectedSeal".to_owned());
+        };
+        let current = self
+            .counters
+            .get(&(counter.program.clone(), counter.label.clone()))
+            .map_err(|error| error.to_string())?;
+        if current != Some(counter.value) {
+            return Err("RollbackProtectedUnseal bad counter".to_owned());
+        }
+        Ok(unsealed.into_response().into())
+    }
+
+    fn attest(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
         let name = self.name(caller);
         let issuer = match &request.issuer {
             None => name,
@@ -167,6 +252,12 @@ impl TaoService {
                 }
                 issuer
             }
+        };
+        // Only our own programs ask for a format; the original's get the original's.
+        let format = match request.policy.as_deref() {
+            None | Some("") => SignatureFormat::Original,
+            Some(STRONG_ATTESTATION) => SignatureFormat::Strong,
+            Some(other) => return Err(format!("policy not supported for Attest: {other}")),
         };
         let message = Form::decode(request.data.as_deref().unwrap_or_default())
             .map_err(|error| format!("statement: {error}"))?;
@@ -181,18 +272,54 @@ impl TaoService {
             message: Box::new(message),
         };
         self.identity
-            .attest(statement)
-            .map(data)
+            .attest(format, statement)
+            .map(|attestation| data(attestation).into())
             .map_err(|error| error.to_string())
     }
 }
 
-fn random_bytes(size: Option<i32>) -> Result<TaoResponse, String> {
-    let size = usize::try_from(size.unwrap_or_default()).unwrap_or_default();
-    if size == 0 || size > MAX_DATA {
-        return Err("invalid size".to_owned());
+fn extend(caller: &Caller, request: &TaoRequest) -> Result<Outcome, String> {
+    let more = SubPrin::decode(request.data.as_deref().unwrap_or_default())
+        .map_err(|error| format!("extension: {error}"))?;
+    caller.extend(&more)?;
+    Ok(TaoResponse::default().into())
+}
+
+/// How many bytes were asked for.
+fn size(size: Option<i32>) -> Result<usize, String> {
+    match usize::try_from(size.unwrap_or_default()) {
+        Ok(size) if size > 0 && size <= MAX_DATA => Ok(size),
+        _ => Err("invalid size".to_owned()),
     }
-    let mut bytes = vec![0; size];
+}
+
+fn random_bytes(asked: Option<i32>) -> Result<Outcome, String> {
+    let mut bytes = vec![0; size(asked)?];
     random(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(data(bytes))
+    Ok(data(bytes).into())
+}
+
+/// The original only reads its table when there is no label.
+fn init_counter(caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
+    let label = request.label.take().unwrap_or_default();
+    if label.is_empty() {
+        return Ok(TaoResponse::default().into());
+    }
+    let to = Target::AtLeast(request.counter.unwrap_or_default());
+    Ok(Outcome::Later(caller.subprin(), label, to, Finish::Init))
+}
+
+fn rollback_seal(caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
+    let label = request.label.take().unwrap_or_default();
+    let policy = request.policy.take().unwrap_or_default();
+    let data = Zeroizing::new(request.data.take().unwrap_or_default());
+    // Before a counter is spent on it.
+    sealing::check(&policy, &data)?;
+    let caller = caller.subprin();
+    let finish = Finish::Seal {
+        caller: caller.clone(),
+        policy,
+        data,
+    };
+    Ok(Outcome::Later(caller, label, Target::Next, finish))
 }

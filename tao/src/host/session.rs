@@ -4,17 +4,22 @@ use std::{
     fs::File,
     io::Read as _,
     os::fd::AsFd,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
+    caller::Caller,
     connection::{Broken, Duplex, Read},
+    counters::Change,
     reactor::{Host, Interest, Token},
-    service::Caller,
+    service::Deferred,
 };
 
 /// Requests answered before another connection gets its turn.
 const BATCH: usize = 32;
+/// Answers of one program that may wait for a counter to be stored; it is not asked for
+/// more before one of them has come.
+const MOST_DEFERRED: usize = 64;
 
 struct Pipes {
     requests: File,
@@ -26,11 +31,12 @@ struct State {
     pipes: Option<Pipes>,
     token: Token,
     duplex: Duplex,
+    deferred: usize,
 }
 
 /// A hosted program's connection.
 pub(super) struct Session {
-    caller: Caller,
+    pub caller: Caller,
     state: Mutex<State>,
 }
 
@@ -43,6 +49,7 @@ impl Session {
             }),
             token: 0,
             duplex: Duplex::default(),
+            deferred: 0,
         };
         Session {
             caller,
@@ -77,40 +84,80 @@ impl Session {
     }
 
     /// Does what can be done now. An error means that the session is over.
-    pub(super) fn drive(&self, host: &Host, token: Token) {
+    pub(super) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
         let mut state = self.state();
-        let result = self.step(&mut state, host, token);
+        let mut deferred = Vec::new();
+        let result = self.step(&mut state, host, token, &mut deferred);
         if let Err(broken) = result {
             if !matches!(broken, Broken::Closed) {
-                log::warn!("{}: connection ended: {broken}", self.caller.subprin);
+                let name = self.caller.started_as();
+                log::warn!("{name}: connection ended: {broken}");
             }
-            *state = State {
-                pipes: None,
-                token,
-                duplex: Duplex::default(),
-            };
-            drop(state);
+            state.pipes = None;
+            state.duplex = Duplex::default();
             host.forget(token);
+        }
+        drop(state);
+        for call in deferred {
+            self.defer(host, call);
         }
     }
 
-    fn step(&self, state: &mut State, host: &Host, token: Token) -> Result<(), Broken> {
+    /// Has a counter stored; the answer comes when it is.
+    fn defer(self: &Arc<Self>, host: &Arc<Host>, call: Deferred) {
+        let (session, answering) = (Arc::downgrade(self), Arc::clone(host));
+        host.counters.change(Change {
+            key: call.key.clone(),
+            to: call.to,
+            then: Box::new(move |stored| {
+                let answer = answering.service.finish(call, stored);
+                // A program that has gone needs no answer.
+                if let Some(session) = session.upgrade() {
+                    session.push(&answering, &answer);
+                }
+            }),
+        });
+    }
+
+    /// Sends an answer that took its time, and goes on with what waited for it.
+    fn push(self: &Arc<Self>, host: &Arc<Host>, answer: &[u8]) {
+        let mut state = self.state();
+        state.duplex.out.extend_from_slice(answer);
+        state.deferred = state.deferred.saturating_sub(1);
+        let token = state.token;
+        drop(state);
+        self.drive(host, token);
+    }
+
+    fn step(
+        &self,
+        state: &mut State,
+        host: &Host,
+        token: Token,
+        later: &mut Vec<Deferred>,
+    ) -> Result<(), Broken> {
         let State {
             pipes: Some(pipes),
             duplex,
+            deferred,
             ..
         } = state
         else {
             return Err(Broken::Closed);
         };
         let mut last = Read::Full;
+        let already = *deferred;
         for _ in 0..BATCH {
             if !duplex.flush(&pipes.responses)? {
                 return Ok(host.arm(pipes.responses.as_fd(), token, Interest::Write)?);
             }
+            if *deferred >= MOST_DEFERRED {
+                return Ok(());
+            }
             let answered = duplex.answer_next(|header, body, out| {
-                host.service.answer(&self.caller, header, body, out);
+                later.extend(host.service.answer(&self.caller, header, body, out));
             })?;
+            *deferred = already + later.len();
             if answered {
                 continue;
             }

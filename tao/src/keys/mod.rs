@@ -1,15 +1,31 @@
 //! Keys: signers, verifiers, crypters, derivers.
 //!
-//! Each is made from 32 secret bytes that the caller derived for that purpose alone; the
-//! same bytes give the same key. All of them forget their secret when dropped.
+//! Those of a host are made from 32 secret bytes that the caller derived for that purpose
+//! alone; the same bytes give the same key. Those of a domain are generated and kept in a
+//! [`keyset`] under a [`password`]. All of them forget their secret when dropped.
 
+pub mod certificate;
 mod crypter;
+mod ctr_hmac;
 mod deriver;
+pub mod keyset;
+mod kind;
+#[cfg(test)]
+mod original_tests;
+pub mod password;
+#[cfg(test)]
+mod signature_tests;
 mod signer;
+mod verifier;
 
 pub use crypter::{Crypter, OpenError};
+pub use ctr_hmac::{CtrHmac, CtrHmacSuite};
 pub use deriver::{DeriveError, Deriver};
-pub use signer::{KeyError, Signer, Verifier};
+pub use keyset::{Keyset, KeysetError};
+pub use kind::{KeyKind, SignatureFormat};
+pub use password::PasswordError;
+pub use signer::{KeyError, Signer};
+pub use verifier::Verifier;
 
 /// What all keys are made from.
 pub type Secret = zeroize::Zeroizing<[u8; 32]>;

@@ -1,54 +1,47 @@
-//! ECDSA signatures over P-256 in the original's format.
+//! Private keys, and making signatures.
 //!
-//! What is signed is SHA-256 of a `ContextualizedData` message; the signature travels in
-//! a `SignedData` message whose header names the key's type.
+//! A signature travels in a `SignedData` message whose header names the key's type; see
+//! [`SignatureFormat`] for what is signed.
 
-use p256::{
-    ecdsa::{
-        DerSignature, Signature, SigningKey, VerifyingKey,
-        signature::hazmat::{PrehashSigner, PrehashVerifier},
-    },
-    pkcs8::{DecodePublicKey, EncodePublicKey},
-};
+use ed25519_dalek::Signer as _;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
 use prost::Message;
-use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
-use super::{Deriver, Secret};
+use super::{Deriver, KeyKind, Secret, SignatureFormat, Verifier, random};
 use crate::{
     logic::{LogicError, Prin},
     wire::{
-        messages::{ContextualizedData, CryptoHeader, SignedData},
-        proto2::{self, ProtoError},
+        messages::{CryptoHeader, SignedData},
+        proto2::ProtoError,
     },
 };
-
-/// `CRYPTO_VERSION_2`.
-const VERSION: i32 = 2;
-/// How a P-256 public key is called in headers.
-const KEY_TYPE: &str = "ecdsap256-public";
 
 /// Why a key can't be used or a signature is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not a public key of the supported kind.
-    #[error("not a P-256 public key (DER SubjectPublicKeyInfo): {0}")]
+    /// Not a public key of a supported kind.
+    #[error("not a public key for P-256, P-384, P-521 or Ed25519 (DER SubjectPublicKeyInfo): {0}")]
     PublicKey(String),
+    /// Not a private key of a supported kind.
+    #[error("not a private key: {0}")]
+    PrivateKey(String),
     /// The secret gives no key. Does not happen for secrets with any entropy.
     #[error("no P-256 key can be made from this secret")]
     Secret,
     /// The signature's envelope is malformed.
     #[error(transparent)]
     Envelope(#[from] ProtoError),
-    /// The signature was made by another kind of key.
-    #[error(
-        "signature of version {version} by a key of type {found:?}; this key is a version 2 \"ecdsap256-public\""
-    )]
+    /// The signature was made by another kind of key, or in another format.
+    #[error("a signature of version {version} by a key of type {found:?}; this key is {key:?}")]
     WrongType {
         /// The header's version.
         version: i32,
         /// The header's key type.
         found: String,
+        /// The key's type.
+        key: &'static str,
     },
     /// The signature does not belong to these data, this context and this key.
     #[error("the signature is not this key's signature over these data")]
@@ -61,41 +54,116 @@ pub enum KeyError {
     Name(#[from] LogicError),
 }
 
-/// What is signed: SHA-256 of data and context.
-fn digest(context: &str, data: &[u8]) -> [u8; 32] {
-    let contextualized = ContextualizedData {
-        context: context.to_owned(),
-        data: data.to_vec(),
-    };
-    Sha256::digest(contextualized.encode_to_vec()).into()
+enum Private {
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
 }
 
-/// A private P-256 key.
+/// A private key.
 pub struct Signer {
-    key: SigningKey,
+    key: Private,
+    verifier: Verifier,
     spki: Vec<u8>,
     name: Prin,
 }
 
 impl Signer {
-    /// The key that belongs to a secret, the same each time.
+    /// The P-256 key that belongs to a secret, the same each time.
     pub fn new(secret: Secret) -> Result<Self, KeyError> {
         let deriver = Deriver::new(secret);
         // A candidate is not a valid scalar once in 2^32 times; then the next one is.
         for attempt in 0..=u8::MAX {
             let tag = [b"taoboot p256 signer ".as_slice(), &[attempt]].concat();
             let candidate = deriver.secret(&tag).map_err(|_| KeyError::Secret)?;
-            if let Ok(key) = SigningKey::from_slice(&*candidate) {
-                let spki = key
-                    .verifying_key()
-                    .to_public_key_der()
-                    .map_err(|error| KeyError::PublicKey(error.to_string()))?
-                    .into_vec();
-                let name = Prin::of_public_key("key", &spki)?;
-                return Ok(Signer { key, spki, name });
+            if let Ok(key) = p256::ecdsa::SigningKey::from_slice(&*candidate) {
+                return Signer::of(Private::P256(key));
             }
         }
         Err(KeyError::Secret)
+    }
+
+    /// A new key from the system's randomness. P-521 keys are not made.
+    pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
+        let mut bytes = Zeroizing::new([0; 48]);
+        loop {
+            random(&mut *bytes).map_err(|error| KeyError::PrivateKey(error.to_string()))?;
+            let (half, _) = bytes.split_at(32);
+            // A candidate that is no valid scalar is as good as never drawn.
+            let key = match kind {
+                KeyKind::P256 => p256::ecdsa::SigningKey::from_slice(half)
+                    .map(Private::P256)
+                    .ok(),
+                KeyKind::P384 => p384::ecdsa::SigningKey::from_slice(&*bytes)
+                    .map(Private::P384)
+                    .ok(),
+                KeyKind::Ed25519 => ed25519_dalek::SigningKey::try_from(half)
+                    .map(|key| Private::Ed25519(Box::new(key)))
+                    .ok(),
+                KeyKind::P521 => {
+                    return Err(KeyError::PrivateKey("P-521 keys only verify".to_owned()));
+                }
+            };
+            if let Some(key) = key {
+                return Signer::of(key);
+            }
+        }
+    }
+
+    /// Reads a private key: SEC1 DER for ECDSA, 32 bytes for Ed25519.
+    pub fn from_private(kind: KeyKind, bytes: &[u8]) -> Result<Self, KeyError> {
+        let bad = |error: &dyn std::fmt::Display| KeyError::PrivateKey(error.to_string());
+        let key = match kind {
+            KeyKind::P256 => p256::SecretKey::from_sec1_der(bytes)
+                .map(|key| Private::P256(key.into()))
+                .map_err(|error| bad(&error))?,
+            KeyKind::P384 => p384::SecretKey::from_sec1_der(bytes)
+                .map(|key| Private::P384(key.into()))
+                .map_err(|error| bad(&error))?,
+            KeyKind::Ed25519 => ed25519_dalek::SigningKey::try_from(bytes)
+                .map(|key| Private::Ed25519(Box::new(key)))
+                .map_err(|error| bad(&error))?,
+            KeyKind::P521 => return Err(bad(&"P-521 keys only verify")),
+        };
+        Signer::of(key)
+    }
+
+    fn of(key: Private) -> Result<Self, KeyError> {
+        let verifier = match &key {
+            Private::P256(key) => Verifier::P256(*key.verifying_key()),
+            Private::P384(key) => Verifier::P384(*key.verifying_key()),
+            Private::Ed25519(key) => Verifier::Ed25519(key.verifying_key()),
+        };
+        Ok(Signer {
+            key,
+            spki: verifier.spki()?,
+            name: verifier.name()?,
+            verifier,
+        })
+    }
+
+    /// The private key, as [`Signer::from_private`] reads it.
+    pub fn private_bytes(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let bad = |error: &dyn std::fmt::Display| KeyError::PrivateKey(error.to_string());
+        match &self.key {
+            Private::P256(key) => p256::SecretKey::from(key)
+                .to_sec1_der()
+                .map_err(|error| bad(&error)),
+            Private::P384(key) => p384::SecretKey::from(key)
+                .to_sec1_der()
+                .map_err(|error| bad(&error)),
+            Private::Ed25519(key) => Ok(Zeroizing::new(key.to_bytes().to_vec())),
+        }
+    }
+
+    /// What kind of key it is.
+    pub const fn kind(&self) -> KeyKind {
+        self.verifier.kind()
+    }
+
+    /// The public key.
+    pub const fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// DER SubjectPublicKeyInfo of the public key.
@@ -108,127 +176,48 @@ impl Signer {
         &self.name
     }
 
-    /// Signs `data` for the purpose that `context` names; gives a `SignedData` message.
+    /// Signs `data` for the purpose that `context` names, in the original's format; gives
+    /// a `SignedData` message.
     pub fn sign(&self, context: &str, data: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signature: Signature = self
-            .key
-            .sign_prehash(&digest(context, data))
-            .map_err(|error| KeyError::Signing(error.to_string()))?;
+        self.sign_as(SignatureFormat::Original, context, data)
+    }
+
+    /// The same in the given format.
+    pub fn sign_as(
+        &self,
+        format: SignatureFormat,
+        context: &str,
+        data: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
         let header = CryptoHeader {
-            version: VERSION,
+            version: format.version(),
             key_name: Some("taoboot_signer".to_owned()),
             key_epoch: Some(1),
-            key_type: Some(KEY_TYPE.to_owned()),
+            key_type: Some(self.kind().public_name().to_owned()),
             key_purpose: Some("signing".to_owned()),
             key_status: Some("active".to_owned()),
         };
-        let signature = signature.to_der().as_bytes().to_vec();
+        let message = format.message(&header, context, data);
+        let signature = match &self.key {
+            Private::Ed25519(key) => key.sign(&message).to_bytes().to_vec(),
+            _ => self.ecdsa(&format.digest(self.kind(), &message))?,
+        };
         Ok(SignedData { header, signature }.encode_to_vec())
     }
-}
 
-/// A public P-256 key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verifier(VerifyingKey);
-
-impl Verifier {
-    /// Reads a DER SubjectPublicKeyInfo.
-    pub fn from_spki(spki: &[u8]) -> Result<Self, KeyError> {
-        VerifyingKey::from_public_key_der(spki)
-            .map(Verifier)
-            .map_err(|error| KeyError::PublicKey(error.to_string()))
-    }
-
-    /// Checks a `SignedData` message.
-    pub fn verify(&self, context: &str, data: &[u8], signed: &[u8]) -> Result<(), KeyError> {
-        let signed: SignedData = proto2::read(signed)?;
-        let found = signed.header.key_type.unwrap_or_default();
-        if signed.header.version != VERSION || found != KEY_TYPE {
-            return Err(KeyError::WrongType {
-                version: signed.header.version,
-                found,
-            });
+    /// A DER ECDSA signature over a digest.
+    pub(super) fn ecdsa(&self, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let failed = |error: p256::ecdsa::Error| KeyError::Signing(error.to_string());
+        match &self.key {
+            Private::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign_prehash(digest).map_err(failed)?;
+                Ok(signature.to_der().as_bytes().to_vec())
+            }
+            Private::P384(key) => {
+                let signature: p384::ecdsa::Signature = key.sign_prehash(digest).map_err(failed)?;
+                Ok(signature.to_der().as_bytes().to_vec())
+            }
+            Private::Ed25519(_) => Err(KeyError::Signing("Ed25519 signs no digests".to_owned())),
         }
-        self.verify_digest(&digest(context, data), &signed.signature)
-    }
-
-    /// Checks a DER signature over a SHA-256 digest.
-    pub fn verify_digest(&self, digest: &[u8; 32], der: &[u8]) -> Result<(), KeyError> {
-        let signature = DerSignature::try_from(der).map_err(|_| KeyError::Signature)?;
-        self.0
-            .verify_prehash(digest, &signature)
-            .map_err(|_| KeyError::Signature)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Deserialize)]
-    struct Suite {
-        suite: String,
-        verifier_spki_der: String,
-        universal_name: String,
-        signatures: Vec<Recorded>,
-    }
-
-    #[derive(Deserialize)]
-    struct Recorded {
-        context: String,
-        data: String,
-        sha256: String,
-        signed_data_proto: String,
-        verifies: bool,
-    }
-
-    #[test]
-    fn recorded_p256_signatures_verify_for_their_data_and_context_only() {
-        let suites: Vec<Suite> = serde_json::from_str(include_str!(
-            "../../tests/vectors/keys_and_crypto_vectors.json"
-        ))
-        .unwrap();
-        let suite = suites
-            .iter()
-            .find(|suite| suite.suite.contains("ecdsap256"))
-            .unwrap();
-        let spki = hex::decode(&suite.verifier_spki_der).unwrap();
-        let verifier = Verifier::from_spki(&spki).unwrap();
-        let name = Prin::of_public_key("key", &spki).unwrap();
-        assert_eq!(name.to_string(), format!("key([{}])", suite.universal_name));
-        for recorded in &suite.signatures {
-            let data = hex::decode(&recorded.data).unwrap();
-            let signed = hex::decode(&recorded.signed_data_proto).unwrap();
-            assert_eq!(
-                hex::encode(digest(&recorded.context, &data)),
-                recorded.sha256
-            );
-            let verdict = verifier.verify(&recorded.context, &data, &signed);
-            assert_eq!(verdict.is_ok(), recorded.verifies);
-            assert_eq!(
-                verifier.verify("other", &data, &signed),
-                Err(KeyError::Signature)
-            );
-        }
-    }
-
-    #[test]
-    fn one_secret_gives_one_key_and_another_secret_another() {
-        let signer = |byte| Signer::new(Secret::new([byte; 32])).unwrap();
-        assert_eq!(signer(1).spki(), signer(1).spki());
-        assert_ne!(signer(1).spki(), signer(2).spki());
-    }
-
-    #[test]
-    fn a_signature_verifies_and_a_changed_one_does_not() {
-        let signer = Signer::new(Secret::new([1; 32])).unwrap();
-        let verifier = Verifier::from_spki(signer.spki()).unwrap();
-        let signed = signer.sign("purpose", b"data").unwrap();
-        assert_eq!(verifier.verify("purpose", b"data", &signed), Ok(()));
-        assert!(verifier.verify("purpose", b"date", &signed).is_err());
-        let mut changed = signed.clone();
-        *changed.last_mut().unwrap() ^= 1;
-        assert!(verifier.verify("purpose", b"data", &changed).is_err());
     }
 }

@@ -158,7 +158,7 @@ impl Printer {
                 self.out.push_str("not ");
                 // `speaksfor` ends by itself; `says` and the quantifiers would take in
                 // what follows, so they need parentheses unless nothing does.
-                let closed = rightmost || matches!(**inner, Form::Speaksfor(_));
+                let closed = rightmost || matches!(only(inner), Form::Speaksfor(_));
                 self.operand(inner, Level::High, closed);
             }
             Form::And(list) => self.list(list, rightmost, "true", " and ", Level::And),
@@ -195,6 +195,17 @@ impl Printer {
         self.out.push_str(": ");
         self.form(body, true);
     }
+}
+
+/// What a list of one stands for: it is printed as its element.
+fn only(mut form: &Form) -> &Form {
+    while let Form::And(list) | Form::Or(list) = form {
+        match list.as_slice() {
+            [element] => form = element,
+            _ => break,
+        }
+    }
+    form
 }
 
 /// What can be printed in each [`Style`].

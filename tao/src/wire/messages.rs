@@ -253,3 +253,61 @@ impl Proto2 for SignedData {
     const NESTED: &'static [(u32, &'static [(u32, &'static str)])] =
         &[(1, &[(1, "header.version")])];
 }
+
+/// An access control list.
+#[derive(Clone, PartialEq, Message)]
+pub struct AclSet {
+    /// Statements, as text.
+    #[prost(string, repeated, tag = "1")]
+    pub entries: Vec<String>,
+}
+
+impl Proto2 for AclSet {
+    const NAME: &'static str = "ACLSet";
+    const REQUIRED: &'static [(u32, &'static str)] = &[];
+}
+
+/// An access control list and the policy key's signature.
+#[derive(Clone, PartialEq, Message)]
+pub struct SignedAclSet {
+    /// [`AclSet`].
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub serialized_aclset: Vec<u8>,
+    /// [`SignedData`].
+    #[prost(bytes = "vec", required, tag = "2")]
+    pub signature: Vec<u8>,
+}
+
+impl Proto2 for SignedAclSet {
+    const NAME: &'static str = "SignedACLSet";
+    const REQUIRED: &'static [(u32, &'static str)] = &[(1, "serialized_aclset"), (2, "signature")];
+}
+
+/// Datalog rules.
+#[derive(Clone, PartialEq, Message)]
+pub struct DatalogRules {
+    /// Binary forms.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub rules: Vec<Vec<u8>>,
+}
+
+impl Proto2 for DatalogRules {
+    const NAME: &'static str = "DatalogRules";
+    const REQUIRED: &'static [(u32, &'static str)] = &[];
+}
+
+/// Datalog rules and the policy key's signature.
+#[derive(Clone, PartialEq, Message)]
+pub struct SignedDatalogRules {
+    /// [`DatalogRules`].
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub serialized_rules: Vec<u8>,
+    /// [`SignedData`].
+    #[prost(bytes = "vec", required, tag = "2")]
+    pub signature: Vec<u8>,
+}
+
+impl Proto2 for SignedDatalogRules {
+    const NAME: &'static str = "SignedDatalogRules";
+    const REQUIRED: &'static [(u32, &'static str)] = &[(1, "serialized_rules"), (2, "signature")];
+}

@@ -2,6 +2,8 @@
 //! is spoken in them, and the messages of the calls (protocol buffers, version 2).
 
 mod frame;
+pub mod guard_messages;
+pub mod key_messages;
 pub mod messages;
 pub mod proto2;
 pub mod rpc;

@@ -9,6 +9,11 @@ use super::messages::{RequestHeader, ResponseHeader};
 pub const TAO_SERVICE: &str = "Tao";
 /// The service administrators call.
 pub const ADMIN_SERVICE: &str = "LinuxHost";
+/// The service by which administrators ask and change a host's guard.
+pub const GUARD_SERVICE: &str = "Guard";
+
+/// The policy by which our own programs ask for an attestation in the strong format.
+pub const STRONG_ATTESTATION: &str = "taoboot attestation 2";
 
 /// Appends one frame.
 fn frame(out: &mut Vec<u8>, message: &impl Message) {

@@ -1,11 +1,14 @@
 //! What tboot itself extends: its policy, then the modules as the policy says.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use lcp::hash::{Digest, HashAlg};
-use tpm::pcr::{Bank, PcrIndex, PcrSyntaxError};
+use tpm::pcr::{Bank, PcrIndex};
 
-use super::{Event, LOCALITY_TBOOT, LaunchError, MAX_TBOOT_EVENTS, event_type};
+use super::{Event, Extpol, LOCALITY_TBOOT, LaunchError, MAX_TBOOT_EVENTS, event_type};
 use crate::{
     module::Module,
     platform::bank_alg,
@@ -65,86 +68,190 @@ impl fmt::Display for Finding {
     }
 }
 
+/// A module's hash in each bank that tboot extends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashedModule {
+    /// The file's name.
+    pub name: String,
+    /// The hashes.
+    pub digests: BTreeMap<Bank, Digest>,
+}
+
+impl HashedModule {
+    /// Hashes a module for these banks.
+    pub fn of(module: &Module, banks: &BTreeSet<Bank>) -> Result<Self, LaunchError> {
+        let digests = banks
+            .iter()
+            .map(|bank| Ok((*bank, module.hash(bank_alg(*bank))?)))
+            .collect::<Result<_, LaunchError>>()?;
+        Ok(HashedModule {
+            name: module.name.clone(),
+            digests,
+        })
+    }
+}
+
+/// Which registers SINIT and tboot use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// Details into PCR 17, authorities into PCR 18: TPM 2.0 always, TPM 1.2 with pcr_map=da.
+    DetailsAuthorities,
+    /// The original mapping of TPM 1.2: tboot into PCR 18.
+    Legacy,
+}
+
+/// How tboot measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TbootRules {
+    /// The banks that it extends.
+    pub banks: BTreeSet<Bank>,
+    /// The algorithm in which it compares modules with its policy, if it does.
+    pub compares: Option<HashAlg>,
+    /// The registers.
+    pub mapping: Mapping,
+}
+
+impl TbootRules {
+    /// The rules of an `extpol=` on TPM 2.0; `active`: the banks of the TPM.
+    pub fn tpm2(extpol: Extpol, active: &BTreeSet<Bank>) -> Self {
+        let (banks, compares) = match extpol {
+            Extpol::Fixed(bank) => ([bank].into(), Some(bank_alg(bank))),
+            Extpol::Embedded => (active.clone(), None),
+        };
+        TbootRules {
+            banks,
+            compares,
+            mapping: Mapping::DetailsAuthorities,
+        }
+    }
+
+    /// The rules on TPM 1.2.
+    pub fn tpm12(mapping: Mapping) -> Self {
+        TbootRules {
+            banks: [Bank::Sha1].into(),
+            compares: Some(HashAlg::Sha1),
+            mapping,
+        }
+    }
+
+    /// The digest for the policy in a bank. Extending every bank, tboot hashes the policy with
+    /// SHA-256 whatever the bank is.
+    fn policy_digest(&self, policy: &Policy, bank: Bank) -> Digest {
+        let alg = bank_alg(bank);
+        policy.measurement_of(alg, self.compares.unwrap_or(HashAlg::Sha256))
+    }
+}
+
 /// The outcome of tboot's own measurements.
-pub(super) struct Measurements {
-    pub(super) events: Vec<Event>,
-    pub(super) findings: Vec<Finding>,
-    pub(super) halts: bool,
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// The extends in order.
+    pub events: Vec<Event>,
+    /// Where the modules are not as the policy wants them.
+    pub findings: Vec<Finding>,
+    /// Does tboot halt because of the findings?
+    pub halts: bool,
 }
 
-/// Hashes the modules and applies the policy to them.
-pub(super) fn measure(
-    policy: &Policy,
-    modules: &[Module],
-    bank: Bank,
-) -> Result<Measurements, LaunchError> {
-    let alg = bank_alg(bank);
-    let compares = policy
-        .entries()
-        .iter()
-        .any(|entry| entry.check == Check::Image);
-    if compares && policy.alg() != alg {
-        return Err(LaunchError::PolicyAlg {
+/// Refuses a policy whose hashes tboot could not compare with its own.
+pub(crate) fn check_alg(policy: &Policy, rules: &TbootRules) -> Result<(), LaunchError> {
+    let mut entries = policy.entries().iter();
+    let compares = entries.any(|entry| entry.check == Check::Image);
+    match rules.compares {
+        Some(extend) if compares && policy.alg() != extend => Err(LaunchError::PolicyAlg {
             policy: policy.alg(),
-            extend: bank,
-        });
+            extend,
+        }),
+        _ => Ok(()),
     }
-    let hashed = modules
-        .iter()
-        .map(|module| Ok((module.name.clone(), module.hash(alg)?)))
-        .collect::<Result<Vec<_>, LaunchError>>()?;
-    let measurements = apply(policy, &hashed, bank)?;
-    if measurements.events.len() > MAX_TBOOT_EVENTS {
-        return Err(LaunchError::TooManyEvents(measurements.events.len()));
-    }
-    Ok(measurements)
 }
 
-/// The extends in tboot's order: the policy into 17 and 18, module 0 into 17, then each module
-/// into the PCR of its entry (module 0 once more if its entry names one).
-pub(super) fn apply(
+/// Where the modules are not as the policy wants them; nowhere when tboot doesn't compare.
+pub(crate) fn findings(
     policy: &Policy,
-    modules: &[(String, Digest)],
-    bank: Bank,
-) -> Result<Measurements, LaunchError> {
-    let alg: HashAlg = bank_alg(bank);
-    let (pcr17, pcr18) = (pcr(17)?, pcr(18)?);
-    let (first, first_hash) = modules.first().ok_or(LaunchError::NoModules)?;
-    let policy_hash = policy.measurement(alg);
-    let mut events = vec![
-        event(pcr17, "tboot policy", None, &policy_hash, bank),
-        event(pcr18, "tboot policy", None, &policy_hash, bank),
-        event(pcr17, "module 0", Some(first), first_hash, bank),
-    ];
+    modules: &[HashedModule],
+    rules: &TbootRules,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (number, (module, hash)) in modules.iter().enumerate() {
+    for (number, module) in modules.iter().enumerate() {
+        let name = &module.name;
         let Some(entry) = policy.entry_for(number) else {
             findings.push(Finding::NoEntry {
                 number,
-                module: module.clone(),
+                module: name.clone(),
             });
             continue;
         };
-        // tboot puts the extend on its list before it compares.
-        if let Some(pcr) = entry.pcr {
-            events.push(event(
-                pcr,
-                &format!("module {number}"),
-                Some(module),
-                hash,
-                bank,
-            ));
-        }
+        let mut digests = module.digests.values();
+        let hash = rules
+            .compares
+            .and_then(|alg| digests.find(|hash| hash.alg() == alg));
+        let Some(hash) = hash else { continue };
         if entry.check == Check::Image && !entry.hashes.contains(hash) {
             findings.push(Finding::HashNotAllowed {
                 number,
-                module: module.clone(),
+                module: name.clone(),
                 found: hash.clone(),
                 allowed: entry.hashes.clone(),
             });
         }
     }
-    let halts = !findings.is_empty() && policy.policy_type() == PolicyType::Halt;
+    findings
+}
+
+/// Does tboot halt on these findings? (`continue` is about wrong hashes only.)
+pub(crate) fn halts(policy: &Policy, findings: &[Finding]) -> bool {
+    match policy.policy_type() {
+        PolicyType::NonFatal => false,
+        PolicyType::Continue => findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::NoEntry { .. })),
+        PolicyType::Halt => !findings.is_empty(),
+    }
+}
+
+/// What tboot extends, in its order: the policy, module 0 where the mapping wants it, then each
+/// module into the PCR of its entry (module 0 once more if its entry names one).
+pub fn tboot_events(
+    policy: &Policy,
+    modules: &[HashedModule],
+    rules: &TbootRules,
+) -> Result<Measurements, LaunchError> {
+    check_alg(policy, rules)?;
+    let first = modules.first().ok_or(LaunchError::NoModules)?;
+    let policy_digests: BTreeMap<Bank, Digest> = rules
+        .banks
+        .iter()
+        .map(|bank| (*bank, rules.policy_digest(policy, *bank)))
+        .collect();
+    let (policy_pcrs, first_pcr): (&[u8], u8) = match rules.mapping {
+        Mapping::DetailsAuthorities => (&[17, 18], 17),
+        Mapping::Legacy => (&[17], 18),
+    };
+    let mut events = Vec::new();
+    for pcr in policy_pcrs {
+        let pcr = PcrIndex::try_from(*pcr)?;
+        events.push(event(pcr, "tboot policy", None, &policy_digests));
+    }
+    let first_pcr = PcrIndex::try_from(first_pcr)?;
+    events.push(event(
+        first_pcr,
+        "module 0",
+        Some(&first.name),
+        &first.digests,
+    ));
+    for (number, module) in modules.iter().enumerate() {
+        // tboot puts the extend on its list before it compares.
+        if let Some(pcr) = policy.entry_for(number).and_then(|entry| entry.pcr) {
+            let name = format!("module {number}");
+            events.push(event(pcr, &name, Some(&module.name), &module.digests));
+        }
+    }
+    if events.len() > MAX_TBOOT_EVENTS {
+        return Err(LaunchError::TooManyEvents(events.len()));
+    }
+    let findings = findings(policy, modules, rules);
+    let halts = halts(policy, &findings);
     Ok(Measurements {
         events,
         findings,
@@ -152,11 +259,12 @@ pub(super) fn apply(
     })
 }
 
-fn pcr(number: u8) -> Result<PcrIndex, PcrSyntaxError> {
-    PcrIndex::try_from(number)
-}
-
-fn event(pcr: PcrIndex, name: &str, file: Option<&String>, hash: &Digest, bank: Bank) -> Event {
+fn event(
+    pcr: PcrIndex,
+    name: &str,
+    file: Option<&String>,
+    hashes: &BTreeMap<Bank, Digest>,
+) -> Event {
     Event {
         pcr,
         locality: LOCALITY_TBOOT,
@@ -164,6 +272,9 @@ fn event(pcr: PcrIndex, name: &str, file: Option<&String>, hash: &Digest, bank: 
         name: name.to_owned(),
         file: file.cloned(),
         data: None,
-        digests: [(bank, hash.as_bytes().to_vec())].into(),
+        digests: hashes
+            .iter()
+            .map(|(bank, hash)| (*bank, hash.as_bytes().to_vec()))
+            .collect(),
     }
 }

@@ -33,7 +33,7 @@ impl Secret {
         Secret(Zeroizing::new(Sha1::digest(password).into()))
     }
 
-    fn bytes(&self) -> &Bytes20 {
+    pub(super) fn bytes(&self) -> &Bytes20 {
         &self.0
     }
 }

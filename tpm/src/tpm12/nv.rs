@@ -49,8 +49,8 @@ impl Tpm12 {
         let parameters = public.to_bytes();
         let body = match owner {
             Some(owner) => self.run_osap(DEFINE_SPACE, &parameters, owner, secret)?,
-            // Without a session there is no pad: such an index has the well-known secret.
-            None => self.run(DEFINE_SPACE, &[&parameters, &[0; 20]])?,
+            // Without a session there is no pad: the secret goes as it is.
+            None => self.run(DEFINE_SPACE, &[&parameters, secret.bytes()])?,
         };
         empty(DEFINE_SPACE, &body)
     }

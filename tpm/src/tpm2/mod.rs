@@ -3,14 +3,16 @@
 //! One idea a file: [`open`], [`failure`] (response codes in words), [`pcr`], [`srk`] (the
 //! storage root key), [`session`] (salted, encrypted), [`seal`] and [`unseal`], [`blob`]
 //! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
-//! (nothing that was loaded stays loaded).
+//! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password).
 
 mod attest;
 mod blob;
 mod der;
 mod failure;
 mod handles;
+mod nv;
 mod open;
+mod owner;
 mod pcr;
 mod seal;
 mod session;

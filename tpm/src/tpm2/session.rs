@@ -20,6 +20,8 @@ pub(super) enum Encrypted {
     Command,
     /// The first parameter of the response.
     Response,
+    /// Nothing: the command has no parameter that can be encrypted.
+    Nothing,
 }
 
 impl Tpm2 {

@@ -247,7 +247,7 @@ impl Tpm2 {
     }
 
     /// Forgets a persistent object in the library; the TPM is not asked.
-    fn close(&mut self, mut object: ObjectHandle) -> Result<(), TpmError> {
+    pub(super) fn close(&mut self, mut object: ObjectHandle) -> Result<(), TpmError> {
         Ok(self
             .context
             .tr_close(&mut object)
@@ -282,7 +282,7 @@ fn is_storage_key(public: &Public) -> bool {
         && attributes.user_with_auth()
 }
 
-fn srk_template() -> tss_esapi::Result<Public> {
+pub(super) fn srk_template() -> tss_esapi::Result<Public> {
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)
         .with_name_hashing_algorithm(HashingAlgorithm::Sha256)

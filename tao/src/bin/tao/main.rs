@@ -2,6 +2,7 @@
 //! at statements.
 
 mod attestation;
+mod guard;
 mod host;
 mod logic;
 mod run;
@@ -29,6 +30,7 @@ enum Command {
     Stop(host::Stop),
     Kill(host::Kill),
     Host(host::Host),
+    Guard(guard::Guard),
     Attestation(attestation::Attestation),
     Logic(logic::Logic),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Stop(command) => host::stop(&socket, &command),
         Command::Kill(command) => host::kill(&socket, &command),
         Command::Host(command) => host::host(&socket, &command),
+        Command::Guard(command) => guard::guard(&socket, &command),
         Command::Attestation(command) => attestation::attestation(&command),
         Command::Logic(command) => logic::logic(&command),
     };

@@ -1,0 +1,55 @@
+//! lcp2_crtpol --show.
+
+use lcp::{
+    list::ListVersion,
+    policy::{DATA_SIGNATURE, Policy, PolicyData, PolicyType},
+};
+
+use super::{Outcome, read, show};
+
+/// Shows a policy, and a data file against it; both in either order.
+pub fn show_files(files: &[String], brief: bool) -> Outcome {
+    let (first, second) = match files {
+        [] => return Err("no policy or policy data file specified".to_owned()),
+        [one] => (one, None),
+        [one, two] => (one, Some(two)),
+        _ => return Err("too many files specified".to_owned()),
+    };
+    let first_bytes = read(first)?;
+    let data_first = first_bytes.starts_with(&DATA_SIGNATURE);
+    let second_bytes = second.map(|path| read(path)).transpose()?;
+    let (policy, data) = match (second, second_bytes) {
+        (Some(path), Some(bytes)) if data_first => ((path, bytes), Some((first, first_bytes))),
+        (Some(path), Some(bytes)) => ((first, first_bytes), Some((path, bytes))),
+        _ if data_first => {
+            return Err(format!("{first} is a data file: give its policy as well"));
+        }
+        _ => ((first, first_bytes), None),
+    };
+    let (path, bytes) = policy;
+    println!("policy file: {path}");
+    let policy = Policy::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    print!("{}", show::policy("    ", &policy));
+    let Some((path, bytes)) = data else {
+        return Ok(());
+    };
+    println!("\npolicy data file: {path}");
+    let data = PolicyData::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    for list in data.lists() {
+        if list.version() == ListVersion::V3_0 && list.signature().is_none() {
+            println!("Verify TPM2.0 Policy List 2.1 success");
+        }
+    }
+    print!("{}", show::data("    ", &data, brief));
+    if policy.policy_type() == PolicyType::Any {
+        return Err("the policy is of type any: it doesn't use the data file".to_owned());
+    }
+    let hash = data
+        .hash(policy.policy_hash().alg())
+        .map_err(|error| error.to_string())?;
+    if &hash != policy.policy_hash() {
+        return Err("policy data hash does not match policy hash".to_owned());
+    }
+    println!("\npolicy data hash matches policy hash");
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! `tao host start`: a host on any Linux machine, for development (`--soft`), or as a hosted
+//! program of another host (`--stacked`).
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use argh::FromArgs;
+use tao::{
+    admin::Admin,
+    client::Parent,
+    host::{GuardSource, HostConfig, Root, SoftRoot, StackedRoot, serve, state_file},
+    keys::{Secret, random},
+};
+
+use super::{domain_files, stderr_log};
+
+/// How long a host in the background may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Start a host in the foreground (or --background). The host of a machine that taoboot
+/// boots starts by itself.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "start")]
+pub struct Start {
+    /// rest on nothing but a key in a file: for development. The host's name says so.
+    #[argh(switch)]
+    soft: bool,
+    /// rest on the Tao host that started this very program
+    #[argh(switch)]
+    stacked: bool,
+    /// folder for the host's secret, counters and local rules (default: /var/lib/tao)
+    #[argh(option, default = "PathBuf::from(\"/var/lib/tao\")")]
+    state: PathBuf,
+    /// what may be started: liberal (anything), conservative (nothing), local (what tao guard
+    /// add allows), domain (what the rules in --domain allow) (default: liberal)
+    #[argh(option, default = "\"liberal\".to_owned()")]
+    guard: String,
+    /// folder of a domain (tao domain init), for its rules and policy key
+    #[argh(option)]
+    domain: Option<PathBuf>,
+    /// group that may use the host's socket too, by number, for what the guard lets
+    /// user(NUMBER) do (default: only root and this user)
+    #[argh(option)]
+    admin_group: Option<u32>,
+    /// start a process of its own and return as soon as the host answers
+    #[argh(switch)]
+    background: bool,
+}
+
+impl Start {
+    fn guard(&self) -> anyhow::Result<GuardSource> {
+        Ok(match self.guard.as_str() {
+            "liberal" => GuardSource::Liberal,
+            "conservative" => GuardSource::Conservative,
+            "local" => GuardSource::Local(self.state.join("rules")),
+            "domain" => {
+                let dir = self.domain.as_deref().context(
+                    "--guard domain needs --domain DIR, a folder that tao domain init made",
+                )?;
+                domain_files::guard_source(dir)?
+            }
+            other => bail!("--guard {other}: expected liberal, conservative, local or domain"),
+        })
+    }
+
+    /// The secret of a soft host: a file that only its owner reads.
+    fn soft_secret(&self) -> anyhow::Result<Secret> {
+        let path = self.state.join("secret");
+        let mut secret = Secret::default();
+        let read = state_file::read(&path, 32).with_context(|| path.display().to_string())?;
+        match read.map(zeroize::Zeroizing::new) {
+            Some(file) => {
+                ensure!(
+                    file.len() == secret.len(),
+                    "{}: {} bytes instead of 32",
+                    path.display(),
+                    file.len()
+                );
+                secret.copy_from_slice(&file);
+            }
+            None => {
+                random(&mut *secret)?;
+                state_file::replace(&path, &*secret)
+                    .with_context(|| path.display().to_string())?;
+            }
+        }
+        Ok(secret)
+    }
+}
+
+pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
+    let socket_dir = socket
+        .parent()
+        .filter(|_| socket.file_name().is_some_and(|name| name == "admin.sock"))
+        .context("--socket: a host's socket is called admin.sock")?;
+    ensure!(
+        command.soft != command.stacked,
+        "say on what the host is to rest: --soft or --stacked"
+    );
+    if command.background {
+        return background(socket, command);
+    }
+    stderr_log::install();
+    let guard = command.guard()?;
+    let subprin = guard.subprincipal()?;
+    let (root, host_secret): (Box<dyn Root>, Secret) = if command.soft {
+        (Box::new(SoftRoot), command.soft_secret()?)
+    } else {
+        let (root, secret) = StackedRoot::new(Parent::from_env()?, &subprin, &command.state)?;
+        (Box::new(root), secret)
+    };
+    serve(HostConfig {
+        root,
+        host_secret,
+        socket_dir: socket_dir.to_owned(),
+        admin_group: command.admin_group,
+        state_dir: Some(command.state.clone()),
+        guard,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the same command without --background, and waits until it answers.
+fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+    ensure!(
+        command.soft,
+        "a stacked host is a hosted program: its parent keeps it in the background (tao run --detach)"
+    );
+    if Admin::connect(socket).is_ok() {
+        bail!("another Tao host listens at {}", socket.display());
+    }
+    std::fs::create_dir_all(&command.state)
+        .with_context(|| command.state.display().to_string())?;
+    let log_path = command.state.join("host.log");
+    let log = std::fs::File::create(&log_path).with_context(|| log_path.display().to_string())?;
+    let arguments = std::env::args_os().skip(1);
+    let mut child = Command::new(std::env::current_exe().context("this program's own path")?)
+        .args(arguments.filter(|argument| argument != "--background"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .context("the host's process")?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(mut admin) = Admin::connect(socket) {
+            println!("{}", admin.host_name()?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let ended = child.try_wait().context("the host's process")?;
+        if ended.is_some() || Instant::now() > deadline {
+            let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let last = said.lines().last().unwrap_or("it said nothing").to_owned();
+            bail!("the host does not start: {last}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,273 @@
+//! A guard by rules: Datalog over the statements of one policy.
+//!
+//! Rules are `[forall V: ...] [C1 and ... implies] G` with predicates only; each variable
+//! occurs in the conditions. `Subprin(P, O, E)` is built in. Values are compared by
+//! structure. A query is one predicate without variables.
+
+mod explain;
+mod facts;
+mod rule;
+mod solve;
+mod subprin;
+mod symbols;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::{Explanation, Guard, GuardError, signed::DATALOG_CONTEXT};
+use crate::{
+    keys::Verifier,
+    logic::{Form, Pred, Prin, SubPrin, Term},
+    wire::{
+        messages::{DatalogRules, SignedDatalogRules},
+        proto2,
+    },
+};
+use facts::{Facts, PredKey};
+use rule::{Arg, Literal, Rule, SUBPRIN};
+use solve::{Base, Solver};
+use symbols::{Id, QuerySymbols, Symbols};
+
+/// Most rules and facts of a guard.
+pub const MOST_RULES: usize = 1 << 20;
+
+/// A guard by rules.
+#[derive(Clone, Debug, Default)]
+pub struct DatalogGuard {
+    key: Option<Prin>,
+    /// Rules and facts by the number they got when they came.
+    entries: BTreeMap<usize, Arc<Form>>,
+    numbers: HashMap<Arc<Form>, usize>,
+    symbols: Symbols,
+    facts: Facts,
+    rules: HashMap<PredKey, Vec<(usize, Rule<Id>)>>,
+}
+
+impl DatalogGuard {
+    /// A guard without rules, which nobody signs: it is named by its contents.
+    pub fn new() -> Self {
+        DatalogGuard::default()
+    }
+
+    /// A guard without rules whose rules `key` signs.
+    pub fn with_key(key: Prin) -> Self {
+        DatalogGuard {
+            key: Some(key),
+            ..DatalogGuard::default()
+        }
+    }
+
+    /// Reads a `SignedDatalogRules` file; the signature must be the policy key's.
+    pub fn from_signed(file: &[u8], key: &Verifier) -> Result<Self, GuardError> {
+        let signed: SignedDatalogRules = proto2::read(file)?;
+        key.verify(DATALOG_CONTEXT, &signed.serialized_rules, &signed.signature)?;
+        let mut guard = DatalogGuard::from_serialized(&signed.serialized_rules)?;
+        guard.key = Some(key.name()?);
+        Ok(guard)
+    }
+
+    /// Reads `DatalogRules` that nobody signed.
+    pub fn from_serialized(bytes: &[u8]) -> Result<Self, GuardError> {
+        let file: DatalogRules = proto2::read(bytes)?;
+        let mut guard = DatalogGuard::new();
+        for rule in &file.rules {
+            guard.add_form(Form::decode(rule)?)?;
+        }
+        Ok(guard)
+    }
+
+    /// Adds a rule. A rule that is there already changes nothing.
+    pub fn add_form(&mut self, form: Form) -> Result<(), GuardError> {
+        let rule = Rule::new(&form)?;
+        if self.numbers.contains_key(&form) {
+            return Ok(());
+        }
+        if self.entries.len() >= MOST_RULES {
+            return Err(GuardError::TooMany(MOST_RULES));
+        }
+        let number = self
+            .entries
+            .last_key_value()
+            .map_or(0, |(last, _)| last + 1);
+        let form = Arc::new(form);
+        self.entries.insert(number, Arc::clone(&form));
+        self.numbers.insert(form, number);
+        self.index(number, &rule);
+        Ok(())
+    }
+
+    fn index(&mut self, number: usize, rule: &Rule) {
+        let numbered = Rule {
+            variables: rule.variables.clone(),
+            conditions: rule
+                .conditions
+                .iter()
+                .map(|condition| self.numbered(condition))
+                .collect(),
+            goal: self.numbered(&rule.goal),
+        };
+        match ground(&numbered) {
+            Some(tuple) => self.facts.insert(&rule.goal.name, tuple),
+            None => {
+                let key = (rule.goal.name.clone(), rule.goal.args.len());
+                self.rules.entry(key).or_default().push((number, numbered));
+            }
+        }
+    }
+
+    fn numbered(&mut self, literal: &Literal<Term>) -> Literal<Id> {
+        let args = literal
+            .args
+            .iter()
+            .map(|arg| match arg {
+                Arg::Var(number) => Arg::Var(*number),
+                Arg::Value(term) => Arg::Value(self.symbols.id(term)),
+            })
+            .collect();
+        Literal {
+            name: literal.name.clone(),
+            args,
+        }
+    }
+
+    /// Takes a rule away.
+    pub fn retract_form(&mut self, form: &Form) -> Result<(), GuardError> {
+        let Some(number) = self.numbers.remove(form) else {
+            return Err(GuardError::NoSuchRule(form.to_string()));
+        };
+        self.entries.remove(&number);
+        let rule = Rule::new(form)?;
+        let goal = self.numbered(&rule.goal);
+        if rule.conditions.is_empty() {
+            let ids: Vec<Id> = goal.args.iter().filter_map(value).collect();
+            self.facts.remove(&goal.name, &ids);
+        } else if let Some(rules) = self.rules.get_mut(&(goal.name, goal.args.len())) {
+            rules.retain(|(other, _)| *other != number);
+        }
+        Ok(())
+    }
+
+    /// The rules as the original's Datalog engine was given them, for comparison.
+    pub fn translations(&self) -> Vec<String> {
+        let speaker = match &self.key {
+            Some(key) => key.to_string(),
+            None => "guard".to_owned(),
+        };
+        let rules = self
+            .entries
+            .values()
+            .filter_map(|form| Rule::new(form).ok());
+        rules.map(|rule| rule.translation(&speaker)).collect()
+    }
+
+    fn solve(&self, query: &Pred) -> Result<Solver<'_>, GuardError> {
+        if !rule::is_ground(query) {
+            return Err(GuardError::Query(format!("{query} has variables")));
+        }
+        let base = Base {
+            facts: &self.facts,
+            rules: &self.rules,
+        };
+        let symbols = QuerySymbols::new(&self.symbols);
+        let longest = query.args.iter().filter_map(Term::as_prin);
+        let longest = longest.map(|prin| prin.ext.0.len()).max();
+        Solver::ask(base, symbols, query, longest.unwrap_or_default())
+    }
+
+    /// The built-in predicate may be asked as well.
+    fn built_in(query: &Pred) -> Option<bool> {
+        if query.name != *SUBPRIN {
+            return None;
+        }
+        let [whole, outer, extension] = query.args.as_slice() else {
+            return Some(false);
+        };
+        let known = subprin::Known {
+            whole: Some(whole),
+            outer: Some(outer),
+            extension: Some(extension),
+        };
+        Some(matches!(
+            subprin::evaluate(&known, usize::MAX),
+            subprin::Found::Holds(..)
+        ))
+    }
+
+    fn text(&self, number: usize) -> String {
+        self.entries
+            .get(&number)
+            .map_or_else(String::new, |form| form.to_string())
+    }
+}
+
+fn value(arg: &Arg<Id>) -> Option<Id> {
+    match arg {
+        Arg::Value(id) => Some(*id),
+        Arg::Var(_) => None,
+    }
+}
+
+/// The arguments of a rule without conditions.
+fn ground(rule: &Rule<Id>) -> Option<Vec<Id>> {
+    if !rule.conditions.is_empty() {
+        return None;
+    }
+    rule.goal.args.iter().map(value).collect()
+}
+
+impl Guard for DatalogGuard {
+    fn subprincipal(&self) -> SubPrin {
+        let argument = match &self.key {
+            Some(key) => key.clone().into(),
+            None => {
+                let hash = Sha256::digest(self.serialized().unwrap_or_default());
+                Term::Bytes(hash.to_vec().into())
+            }
+        };
+        SubPrin::single("DatalogGuard", vec![argument]).unwrap_or_default()
+    }
+
+    fn query(&self, query: &Pred) -> Result<bool, GuardError> {
+        match Self::built_in(query) {
+            Some(answer) => Ok(answer),
+            None => Ok(self.solve(query)?.answered()),
+        }
+    }
+
+    fn why(&self, query: &Pred) -> Result<Explanation, GuardError> {
+        explain::why(self, query)
+    }
+
+    fn add_rule(&mut self, rule: &str) -> Result<(), GuardError> {
+        self.add_form(rule.parse()?)
+    }
+
+    fn retract_rule(&mut self, rule: &str) -> Result<(), GuardError> {
+        self.retract_form(&rule.parse()?)
+    }
+
+    fn clear(&mut self) -> Result<(), GuardError> {
+        *self = DatalogGuard {
+            key: self.key.take(),
+            ..DatalogGuard::default()
+        };
+        Ok(())
+    }
+
+    fn rules(&self) -> Vec<String> {
+        self.entries.values().map(|form| form.to_string()).collect()
+    }
+
+    fn serialized(&self) -> Option<Vec<u8>> {
+        let rules = self.entries.values().map(|form| form.encode()).collect();
+        Some(DatalogRules { rules }.encode_to_vec())
+    }
+}

@@ -1,0 +1,88 @@
+//! Guards without rules: everything is allowed, or nothing.
+
+use super::{Explanation, Guard, GuardError, Step};
+use crate::logic::{Ident, Pred, PrinExt, SubPrin, Term};
+
+/// Everything is allowed, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrivialGuard {
+    /// Everything is allowed.
+    Liberal,
+    /// Nothing is allowed.
+    Conservative,
+}
+
+impl TrivialGuard {
+    const fn name(self) -> &'static str {
+        match self {
+            TrivialGuard::Liberal => "Liberal",
+            TrivialGuard::Conservative => "Conservative",
+        }
+    }
+
+    const fn rule(self) -> &'static str {
+        match self {
+            TrivialGuard::Liberal => "Allow All",
+            TrivialGuard::Conservative => "Deny All",
+        }
+    }
+}
+
+impl Guard for TrivialGuard {
+    fn subprincipal(&self) -> SubPrin {
+        let name = Ident::new("TrivialGuard").ok();
+        let ext = name.map(|name| PrinExt {
+            name,
+            args: vec![Term::Str(self.name().into())],
+        });
+        SubPrin(ext.into_iter().collect())
+    }
+
+    fn query(&self, _query: &Pred) -> Result<bool, GuardError> {
+        Ok(*self == TrivialGuard::Liberal)
+    }
+
+    fn why(&self, query: &Pred) -> Result<Explanation, GuardError> {
+        let step = Step {
+            depth: 0,
+            statement: query.to_string(),
+            reason: self.rule().to_owned(),
+        };
+        Ok(Explanation {
+            allowed: *self == TrivialGuard::Liberal,
+            steps: vec![step],
+        })
+    }
+
+    /// What is allowed already can be allowed again.
+    fn add_rule(&mut self, _rule: &str) -> Result<(), GuardError> {
+        match self {
+            TrivialGuard::Liberal => Ok(()),
+            TrivialGuard::Conservative => Err(GuardError::Fixed(
+                "this guard denies everything; nothing can be allowed",
+            )),
+        }
+    }
+
+    /// What is denied already can be denied again.
+    fn retract_rule(&mut self, _rule: &str) -> Result<(), GuardError> {
+        match self {
+            TrivialGuard::Conservative => Ok(()),
+            TrivialGuard::Liberal => Err(GuardError::Fixed(
+                "this guard allows everything; nothing can be denied",
+            )),
+        }
+    }
+
+    fn clear(&mut self) -> Result<(), GuardError> {
+        self.retract_rule("")
+    }
+
+    fn rules(&self) -> Vec<String> {
+        vec![self.rule().to_owned()]
+    }
+
+    fn serialized(&self) -> Option<Vec<u8>> {
+        None
+    }
+}

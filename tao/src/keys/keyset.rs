@@ -1,0 +1,109 @@
+//! The keys of a host or a domain in one file, in the original's format.
+
+use prost::Message;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{CtrHmac, Deriver, KeyError, KeyKind, Secret, Signer};
+use crate::wire::{
+    key_messages::{CryptoKey, CryptoKeyset},
+    messages::CryptoHeader,
+    proto2::{self, ProtoError},
+};
+
+/// Most keys of a set.
+const MOST: usize = 64;
+
+/// Why a key set can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysetError {
+    /// Not a key set.
+    #[error("not a key set: {0}")]
+    Message(#[from] ProtoError),
+    /// A key can't be used.
+    #[error("a key of the set: {0}")]
+    Key(#[from] KeyError),
+    /// Something is too much or too little.
+    #[error("not a key set: {0}")]
+    Contents(&'static str),
+}
+
+/// Keys, and the certificate of the signing key.
+#[derive(Default)]
+pub struct Keyset {
+    /// Signs.
+    pub signer: Option<Signer>,
+    /// Encrypts in the original's way.
+    pub crypter: Option<CtrHmac>,
+    /// Derives secrets.
+    pub deriver: Option<Deriver>,
+    /// X.509 certificate of the signing key, DER.
+    pub certificate: Option<Vec<u8>>,
+}
+
+impl Keyset {
+    /// Reads a serialized `CryptoKeyset`. Keys of kinds that are not known are left out.
+    pub fn decode(bytes: &[u8]) -> Result<Self, KeysetError> {
+        let mut message: CryptoKeyset = proto2::read(bytes)?;
+        if message.keys.len() > MOST {
+            return Err(KeysetError::Contents("more than 64 keys"));
+        }
+        let mut set = Keyset {
+            certificate: message.cert.take(),
+            ..Keyset::default()
+        };
+        for bytes in &mut message.keys {
+            let mut key: CryptoKey = proto2::read(bytes)?;
+            bytes.zeroize();
+            let added = set.add(&key);
+            key.key_components.iter_mut().for_each(Zeroize::zeroize);
+            added?;
+        }
+        Ok(set)
+    }
+
+    fn add(&mut self, key: &CryptoKey) -> Result<(), KeysetError> {
+        let name = key.key_header.key_type.as_deref().unwrap_or_default();
+        if let Some(kind) = KeyKind::from_name(name) {
+            let private = key.key_components.first();
+            let private = private.ok_or(KeysetError::Contents("a signing key without key"))?;
+            // P-521 keys are for verifying only; the rest of the set is of use.
+            if kind != KeyKind::P521 {
+                self.signer = Some(Signer::from_private(kind, private)?);
+            }
+        } else if name == "hdkf-sha256" {
+            let secret = key.key_components.first();
+            let secret = secret.and_then(|secret| <[u8; 32]>::try_from(secret.as_slice()).ok());
+            let secret = secret.ok_or(KeysetError::Contents("a deriving key is not 32 bytes"))?;
+            self.deriver = Some(Deriver::new(Secret::new(secret)));
+        } else if let Some(crypter) = CtrHmac::from_crypto_key(key) {
+            self.crypter = Some(crypter);
+        }
+        Ok(())
+    }
+}
+
+/// A set of one signing key and its certificate, serialized.
+pub fn encode(signer: &Signer, certificate: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let mut private = signer.private_bytes()?;
+    let mut key = CryptoKey {
+        key_header: CryptoHeader {
+            version: 2,
+            key_name: Some("taoboot_signer".to_owned()),
+            key_epoch: Some(1),
+            key_type: Some(signer.kind().name().to_owned()),
+            key_purpose: Some("signing".to_owned()),
+            key_status: Some("active".to_owned()),
+        },
+        key_components: vec![std::mem::take(&mut *private)],
+    };
+    let mut set = CryptoKeyset {
+        keys: vec![key.encode_to_vec()],
+        cert: Some(certificate.to_vec()),
+        ..CryptoKeyset::default()
+    };
+    let bytes = Zeroizing::new(set.encode_to_vec());
+    key.key_components.iter_mut().for_each(Zeroize::zeroize);
+    set.keys.iter_mut().for_each(Zeroize::zeroize);
+    Ok(bytes)
+}

@@ -1,0 +1,115 @@
+//! The kinds of signing keys, and what is hashed and signed with each.
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use crate::wire::messages::{ContextualizedData, CryptoHeader};
+
+/// A kind of signing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// ECDSA over P-256: the default, and the original's.
+    P256,
+    /// ECDSA over P-384.
+    P384,
+    /// ECDSA over P-521: only to verify what the original signed.
+    P521,
+    /// Ed25519. The original does not know it.
+    Ed25519,
+}
+
+/// How a signature is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureFormat {
+    /// The original's, version 2: SHA-256 of context and data, whatever the key. The header
+    /// with the key's type is not signed.
+    #[default]
+    Original,
+    /// Ours, version 3: header, context and data are signed, each with its length, with the
+    /// hash that fits the key (SHA-256, SHA-384; Ed25519 has its own).
+    Strong,
+}
+
+/// The mark in front of what the strong format signs.
+const STRONG_MARK: &[u8] = b"taoboot signature 3";
+
+impl KeyKind {
+    /// All kinds.
+    pub const ALL: [KeyKind; 4] = [
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::P521,
+        KeyKind::Ed25519,
+    ];
+
+    /// The kind's name in headers of private keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyKind::P256 => "ecdsap256",
+            KeyKind::P384 => "ecdsap384",
+            KeyKind::P521 => "ecdsap521",
+            KeyKind::Ed25519 => "ed25519",
+        }
+    }
+
+    /// The kind's name in headers of public keys and signatures.
+    pub const fn public_name(self) -> &'static str {
+        match self {
+            KeyKind::P256 => "ecdsap256-public",
+            KeyKind::P384 => "ecdsap384-public",
+            KeyKind::P521 => "ecdsap521-public",
+            KeyKind::Ed25519 => "ed25519-public",
+        }
+    }
+
+    /// The kind with this name, as a private key has it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        KeyKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl SignatureFormat {
+    /// The header's version number.
+    pub const fn version(self) -> i32 {
+        match self {
+            SignatureFormat::Original => 2,
+            SignatureFormat::Strong => 3,
+        }
+    }
+
+    /// The format with this version number.
+    pub(super) fn from_version(version: i32) -> Option<Self> {
+        [SignatureFormat::Original, SignatureFormat::Strong]
+            .into_iter()
+            .find(|format| format.version() == version)
+    }
+
+    /// What is signed, before it is hashed.
+    pub(super) fn message(self, header: &CryptoHeader, context: &str, data: &[u8]) -> Vec<u8> {
+        match self {
+            SignatureFormat::Original => ContextualizedData {
+                context: context.to_owned(),
+                data: data.to_vec(),
+            }
+            .encode_to_vec(),
+            SignatureFormat::Strong => {
+                let header = header.encode_to_vec();
+                let mut message = STRONG_MARK.to_vec();
+                for part in [header.as_slice(), context.as_bytes(), data] {
+                    message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                    message.extend_from_slice(part);
+                }
+                message
+            }
+        }
+    }
+
+    /// The digest that ECDSA signs.
+    pub(super) fn digest(self, kind: KeyKind, message: &[u8]) -> Vec<u8> {
+        match (self, kind) {
+            (SignatureFormat::Strong, KeyKind::P384) => sha2::Sha384::digest(message).to_vec(),
+            (SignatureFormat::Strong, KeyKind::P521) => sha2::Sha512::digest(message).to_vec(),
+            _ => Sha256::digest(message).to_vec(),
+        }
+    }
+}

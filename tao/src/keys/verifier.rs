@@ -1,0 +1,126 @@
+//! Public keys, and checking signatures.
+
+use ed25519_dalek::Verifier as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use spki::{DecodePublicKey, EncodePublicKey};
+
+use super::{KeyError, KeyKind, SignatureFormat};
+use crate::{
+    logic::Prin,
+    wire::{messages::SignedData, proto2},
+};
+
+/// A public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verifier {
+    /// ECDSA over P-256.
+    P256(p256::ecdsa::VerifyingKey),
+    /// ECDSA over P-384.
+    P384(p384::ecdsa::VerifyingKey),
+    /// ECDSA over P-521.
+    P521(Box<p521::ecdsa::VerifyingKey>),
+    /// Ed25519.
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+impl Verifier {
+    /// Reads a DER SubjectPublicKeyInfo.
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
+            return Ok(Verifier::P256(key));
+        }
+        if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
+            return Ok(Verifier::P384(key));
+        }
+        if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
+            return Ok(Verifier::Ed25519(key));
+        }
+        DecodePublicKey::from_public_key_der(der)
+            .map(|key| Verifier::P521(Box::new(key)))
+            .map_err(|error: spki::Error| KeyError::PublicKey(error.to_string()))
+    }
+
+    /// DER SubjectPublicKeyInfo.
+    pub fn spki(&self) -> Result<Vec<u8>, KeyError> {
+        let der = match self {
+            Verifier::P256(key) => key.to_public_key_der(),
+            Verifier::P384(key) => key.to_public_key_der(),
+            Verifier::P521(key) => key.to_public_key_der(),
+            Verifier::Ed25519(key) => key.to_public_key_der(),
+        };
+        der.map(|der| der.into_vec())
+            .map_err(|error| KeyError::PublicKey(error.to_string()))
+    }
+
+    /// What kind of key it is.
+    pub const fn kind(&self) -> KeyKind {
+        match self {
+            Verifier::P256(_) => KeyKind::P256,
+            Verifier::P384(_) => KeyKind::P384,
+            Verifier::P521(_) => KeyKind::P521,
+            Verifier::Ed25519(_) => KeyKind::Ed25519,
+        }
+    }
+
+    /// `key([sha256 of the SubjectPublicKeyInfo])`
+    pub fn name(&self) -> Result<Prin, KeyError> {
+        Ok(Prin::of_public_key("key", &self.spki()?)?)
+    }
+
+    /// Checks a `SignedData` message in the original's format.
+    pub fn verify(&self, context: &str, data: &[u8], signed: &[u8]) -> Result<(), KeyError> {
+        self.verify_formats(&[(SignatureFormat::Original, context)], data, signed)
+            .map(drop)
+    }
+
+    /// Checks a `SignedData` message in one of these formats, each with its context. Gives
+    /// the format.
+    pub fn verify_formats(
+        &self,
+        formats: &[(SignatureFormat, &str)],
+        data: &[u8],
+        signed: &[u8],
+    ) -> Result<SignatureFormat, KeyError> {
+        let signed: SignedData = proto2::read(signed)?;
+        let version = signed.header.version;
+        let found = signed.header.key_type.as_deref().unwrap_or_default();
+        let known = SignatureFormat::from_version(version)
+            .and_then(|found| formats.iter().find(|(format, _)| *format == found));
+        let (Some((format, context)), true) = (known, found == self.kind().public_name()) else {
+            return Err(KeyError::WrongType {
+                version,
+                found: found.to_owned(),
+                key: self.kind().public_name(),
+            });
+        };
+        let message = format.message(&signed.header, context, data);
+        let valid = match self {
+            Verifier::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signed.signature)
+                .and_then(|signature| key.verify(&message, &signature))
+                .is_ok(),
+            _ => self.ecdsa(&format.digest(self.kind(), &message), &signed.signature),
+        };
+        valid.then_some(*format).ok_or(KeyError::Signature)
+    }
+
+    fn ecdsa(&self, digest: &[u8], der: &[u8]) -> bool {
+        match self {
+            Verifier::P256(key) => p256::ecdsa::DerSignature::try_from(der)
+                .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
+            Verifier::P384(key) => p384::ecdsa::DerSignature::try_from(der)
+                .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
+            Verifier::P521(key) => p521::ecdsa::DerSignature::try_from(der)
+                .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
+            Verifier::Ed25519(_) => false,
+        }
+    }
+
+    /// Checks a DER ECDSA signature over a SHA-256 digest.
+    pub fn verify_digest(&self, digest: &[u8; 32], der: &[u8]) -> Result<(), KeyError> {
+        if self.ecdsa(digest, der) {
+            Ok(())
+        } else {
+            Err(KeyError::Signature)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The Tao host as programs and administrators see it: real processes, real sockets.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
+#![allow(missing_docs)] // helpers of this test only
+
+#[path = "host/common.rs"]
+mod common;
+#[path = "host/counters.rs"]
+mod counters;
+#[path = "host/guarded.rs"]
+mod guarded;
+#[path = "host/hostile.rs"]
+mod hostile;
+#[path = "host/programs.rs"]
+mod programs;
+#[path = "host/transcript.rs"]
+mod transcript;

@@ -1,0 +1,200 @@
+//! A host in this process, and the `tao` command against it.
+
+use std::{
+    io::{Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use tao::{
+    admin::{Admin, HostedProgram, Start},
+    host::{GuardSource, HostConfig, Root, SoftRoot, serve},
+    keys::Secret,
+    wire::{
+        Inbox,
+        messages::{ResponseHeader, TaoResponse},
+        proto2,
+    },
+};
+
+/// A command of this package: `tao` or `tao-report`.
+pub fn command(name: &str) -> PathBuf {
+    PathBuf::from(match name {
+        "tao" => env!("CARGO_BIN_EXE_tao"),
+        "tao-report" => env!("CARGO_BIN_EXE_tao-report"),
+        other => panic!("{other}"),
+    })
+}
+
+/// A running host.
+pub struct TestHost {
+    dir: Arc<TempDir>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How a host is to be started.
+pub struct Setup {
+    pub dir: Arc<TempDir>,
+    pub root: Box<dyn Root>,
+    pub secret: u8,
+    pub guard: GuardSource,
+}
+
+impl Setup {
+    /// A soft host whose keys come from `secret`, under a liberal guard.
+    pub fn new(secret: u8) -> Self {
+        Setup {
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            root: Box::new(SoftRoot),
+            secret,
+            guard: GuardSource::Liberal,
+        }
+    }
+
+    pub fn start(self) -> TestHost {
+        let config = HostConfig {
+            root: self.root,
+            host_secret: Secret::new([self.secret; 32]),
+            socket_dir: self.dir.path().to_owned(),
+            admin_group: None,
+            state_dir: Some(self.dir.path().join("state")),
+            guard: self.guard,
+        };
+        let thread = std::thread::spawn(move || serve(config).unwrap());
+        let host = TestHost {
+            dir: self.dir,
+            thread: Some(thread),
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Admin::connect(&host.socket()).is_err() {
+            assert!(Instant::now() < deadline, "the host does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        host
+    }
+}
+
+impl TestHost {
+    /// Starts a host whose keys come from `secret`.
+    pub fn start(secret: u8) -> Self {
+        Setup::new(secret).start()
+    }
+
+    /// The folder with the host's socket and state; it outlives the host.
+    pub fn dir(&self) -> Arc<TempDir> {
+        Arc::clone(&self.dir)
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn admin(&self) -> Admin {
+        Admin::connect(&self.socket()).unwrap()
+    }
+
+    /// A `tao` command line.
+    pub fn tao(&self, arguments: &[&str]) -> Command {
+        let mut tao = Command::new(command("tao"));
+        tao.arg("--socket").arg(self.socket()).args(arguments);
+        tao
+    }
+
+    /// Runs `tao` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.tao(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What `tao-report` at `program` prints.
+    pub fn report(&self, program: &Path, arguments: &[&str]) -> serde_json::Value {
+        let mut all = vec!["run", program.to_str().unwrap()];
+        all.extend(arguments);
+        let output = self.run(&all);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// A hosted program whose channel is at the other end of a stream: what is written to
+    /// the stream goes to the host as it is.
+    pub fn raw(&self) -> Raw {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        // The host's end of the channel, the program and the stream end together.
+        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
+        let program = self
+            .admin()
+            .start(&Start {
+                path: "/bin/sh",
+                args: &["-c".to_owned(), script.to_owned()],
+                dir: "/",
+                stdio: [theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()],
+            })
+            .unwrap();
+        ours.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Raw {
+            stream: ours,
+            inbox: Inbox::default(),
+            program,
+        }
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        // A test that failed early may have shut the host down itself.
+        if let Ok(mut admin) = Admin::connect(&self.socket()) {
+            admin.shutdown().ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            assert!(thread.join().is_ok() || std::thread::panicking());
+        }
+    }
+}
+
+/// The bytes between a hosted program and the host.
+pub struct Raw {
+    pub stream: UnixStream,
+    pub program: HostedProgram,
+    inbox: Inbox,
+}
+
+impl Raw {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// The next answer, with all its bytes; `None` at the end of the channel.
+    pub fn receive(&mut self) -> Option<(ResponseHeader, Vec<u8>)> {
+        loop {
+            if let Some(message) = self.inbox.next_message().unwrap() {
+                let (header, body) = self.inbox.parts(&message);
+                return Some((proto2::read(header).unwrap(), body.to_vec()));
+            }
+            match self.stream.read(self.inbox.space()).unwrap() {
+                0 => return None,
+                count => self.inbox.filled(count),
+            }
+        }
+    }
+
+    /// One call.
+    pub fn call(&mut self, bytes: &[u8]) -> (ResponseHeader, TaoResponse) {
+        self.send(bytes);
+        let (header, body) = self.receive().unwrap();
+        (header, proto2::read(&body).unwrap())
+    }
+}

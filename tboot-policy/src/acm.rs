@@ -1,0 +1,120 @@
+//! Recognizing, among GRUB's modules, what tboot takes away before it counts and measures them:
+//! SINIT modules and the launch control policy's data.
+//!
+//! The rules are tboot's (`is_sinit_acmod`, `find_lcp_module`): a SINIT module is an authenticated
+//! code module of type chipset whose information table says SINIT, whether it fits the platform or
+//! not; the policy data is known by its first bytes.
+
+/// `module_type` of a chipset's authenticated code module.
+const TYPE_CHIPSET: u16 = 2;
+/// `module_vendor`.
+const VENDOR_INTEL: u32 = 0x8086;
+/// The UUID at the begin of the information table, version 3.
+const INFO_TABLE_UUID: [u8; 16] = [
+    0xaa, 0x3a, 0xc0, 0x7f, 0xa7, 0x46, 0xdb, 0x18, 0x2e, 0xac, 0x69, 0x8f, 0x8d, 0x41, 0x7f, 0x5a,
+];
+/// `chipset_acm_type` of a SINIT module; 0 is BIOS's.
+const CHIPSET_SINIT: u8 = 1;
+/// The begin of policy data.
+const LCP_SIGNATURE: &[u8; 32] = b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0";
+/// The begin of policy data before 2008.
+const LCP_UUID_V1: [u8; 16] = [
+    0x25, 0x19, 0x0d, 0xab, 0xe7, 0xee, 0xeb, 0x48, 0xfc, 0xa9, 0x0b, 0xac, 0x5a, 0x26, 0x2d, 0x0e,
+];
+/// Most policy data that tboot copies, in bytes; with more it refuses to launch.
+pub const MAX_LCP_DATA: usize = 64 << 10;
+
+/// What tboot does with a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Counts it, and measures it as its policy says.
+    Measured,
+    /// Takes it away: a SINIT module.
+    Sinit,
+    /// Takes it away: data of the launch control policy.
+    LcpData,
+}
+
+/// What tboot does with a module that has this content (decompressed).
+pub fn role(content: &[u8]) -> Role {
+    if is_sinit(content) {
+        Role::Sinit
+    } else if content.starts_with(LCP_SIGNATURE) || content.starts_with(&LCP_UUID_V1) {
+        Role::LcpData
+    } else {
+        Role::Measured
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|b| u16::from_le_bytes(*b))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|b| u32::from_le_bytes(*b))
+}
+
+/// Is it a SINIT module?
+pub fn is_sinit(content: &[u8]) -> bool {
+    let table = || {
+        // Lengths are in words of four bytes.
+        let words = |at| Some(u32_at(content, at)? as usize * 4);
+        let (header, size, scratch) = (words(4)?, words(24)?, words(124)?);
+        let fits = u16_at(content, 0)? == TYPE_CHIPSET
+            && u32_at(content, 16)? == VENDOR_INTEL
+            && size == content.len();
+        let table = content.get(header.checked_add(scratch)?..)?;
+        (fits && table.starts_with(&INFO_TABLE_UUID)).then(|| table.get(16).copied())?
+    };
+    // Bit 3 marks a revoked module, which tboot takes away all the same.
+    table().is_some_and(|kind| kind & !8 == CHIPSET_SINIT)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A file with the headers of a SINIT module.
+    pub(crate) fn sinit() -> Vec<u8> {
+        let mut acm = vec![0u8; 1024];
+        acm[0] = 2;
+        acm[4..8].copy_from_slice(&161u32.to_le_bytes());
+        acm[16..20].copy_from_slice(&VENDOR_INTEL.to_le_bytes());
+        acm[24..28].copy_from_slice(&256u32.to_le_bytes());
+        acm[124..128].copy_from_slice(&20u32.to_le_bytes());
+        let table = (161 + 20) * 4;
+        acm[table..table + 16].copy_from_slice(&INFO_TABLE_UUID);
+        acm[table + 16] = CHIPSET_SINIT;
+        acm
+    }
+
+    #[test]
+    fn sinit_and_policy_data_are_taken_away() {
+        assert_eq!(role(&sinit()), Role::Sinit);
+        let mut data = LCP_SIGNATURE.to_vec();
+        data.extend([0; 4]);
+        assert_eq!(role(&data), Role::LcpData);
+        assert_eq!(role(&LCP_UUID_V1), Role::LcpData);
+        assert_eq!(role(b"kernel"), Role::Measured);
+        assert_eq!(role(b""), Role::Measured);
+    }
+
+    #[test]
+    fn other_code_modules_are_measured() {
+        let mut bios = sinit();
+        bios[(161 + 20) * 4 + 16] = 0;
+        assert_eq!(role(&bios), Role::Measured);
+        for end in 0..1024 {
+            assert_eq!(role(&sinit()[..end]), Role::Measured, "{end}");
+        }
+        let mut longer = sinit();
+        longer.push(0);
+        assert_eq!(role(&longer), Role::Measured);
+    }
+}

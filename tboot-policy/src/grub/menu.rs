@@ -1,0 +1,355 @@
+//! The entries of GRUB's menu, and how they are named.
+
+use super::{
+    lex::{Piece, Word},
+    script::{ScriptError, Statement, literal, parse},
+    variables::{Unknown, Variables, Visitor, Walk},
+};
+
+/// Most entries that are listed in a message.
+const MAX_LISTED: usize = 20;
+/// Most entries that a menu may have.
+const MAX_ENTRIES: usize = 4096;
+/// Deepest submenus.
+const MAX_DEPTH: usize = 8;
+
+/// A menu that can't be read, or an entry that isn't in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MenuError {
+    /// GRUB can't read the script either.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// No entry of this name.
+    #[error("no menu entry {name:?}; there are: {known}")]
+    NoEntry {
+        /// What was asked for.
+        name: String,
+        /// The entries that there are.
+        known: String,
+    },
+    /// Several entries of this name.
+    #[error(
+        "{name:?} names several menu entries: {found}; name one by its place, as GRUB_DEFAULT does"
+    )]
+    Several {
+        /// What was asked for.
+        name: String,
+        /// The entries.
+        found: String,
+    },
+    /// A menu that is larger than any real one.
+    #[error(
+        "the menu has more than {MAX_ENTRIES} entries or {MAX_DEPTH} levels, or functions that never end"
+    )]
+    TooLarge,
+}
+
+/// How an entry is named at one level of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its place, from 0; `None` behind entries that only some machines have.
+    pub index: Option<usize>,
+    /// Its title.
+    pub title: String,
+    /// Its `--id`.
+    pub id: Option<String>,
+}
+
+impl Key {
+    fn is(&self, name: &str) -> bool {
+        self.title == name || self.id.as_deref() == Some(name)
+    }
+}
+
+/// An entry that boots something.
+#[derive(Clone, Debug)]
+pub struct MenuEntry {
+    /// The submenus it is in, and itself.
+    pub path: Vec<Key>,
+    /// The line it begins in, from 1.
+    pub line: usize,
+    /// Do only some machines have it?
+    pub conditional: bool,
+    /// Its commands.
+    pub(super) body: Vec<Statement>,
+    /// What is known where it is chosen.
+    pub(super) walk: Walk,
+}
+
+impl MenuEntry {
+    /// Its title.
+    pub fn title(&self) -> &str {
+        self.path.last().map_or("", |key| key.title.as_str())
+    }
+
+    /// Its name as in GRUB_DEFAULT: numbers with `>` between them.
+    pub fn place(&self) -> Option<String> {
+        let numbers: Option<Vec<String>> = self
+            .path
+            .iter()
+            .map(|key| key.index.map(|index| index.to_string()))
+            .collect();
+        numbers.map(|numbers| numbers.join(">"))
+    }
+}
+
+/// A whole menu, submenus flattened.
+#[derive(Clone, Debug, Default)]
+pub struct Menu {
+    entries: Vec<MenuEntry>,
+}
+
+impl Menu {
+    /// Reads a grub.cfg. `preset`: variables that the firmware or grubenv sets.
+    pub fn parse(script: &[u8], preset: Variables) -> Result<Self, MenuError> {
+        let mut menu = Menu::default();
+        let statements = parse(script)?;
+        menu.level(&statements, Walk::new(preset), &[], false)?;
+        Ok(menu)
+    }
+
+    fn level(
+        &mut self,
+        statements: &[Statement],
+        mut walk: Walk,
+        above: &[Key],
+        conditional: bool,
+    ) -> Result<(), MenuError> {
+        if above.len() >= MAX_DEPTH {
+            return Err(MenuError::TooLarge);
+        }
+        let mut collected = Collected {
+            items: Vec::new(),
+            countable: true,
+        };
+        let before = walk.variables.clone();
+        walk.visit(statements, true, &mut collected)?;
+        for item in collected.items {
+            let mut path = above.to_vec();
+            path.push(item.key(&before));
+            let conditional = conditional || item.conditional;
+            if item.submenu {
+                self.level(&item.body, walk.in_submenu(), &path, conditional)?;
+                continue;
+            }
+            if self.entries.len() == MAX_ENTRIES {
+                return Err(MenuError::TooLarge);
+            }
+            self.entries.push(MenuEntry {
+                path,
+                line: item.line,
+                conditional,
+                body: item.body,
+                walk: walk.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The entries in order.
+    pub fn entries(&self) -> &[MenuEntry] {
+        &self.entries
+    }
+
+    /// The entry of a name: title, id, or as in GRUB_DEFAULT (`submenu>entry`, each a title, an id
+    /// or a number from 0).
+    pub fn find(&self, name: &str) -> Result<&MenuEntry, MenuError> {
+        let named: Vec<&MenuEntry> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.path.last().is_some_and(|key| key.is(name)))
+            .collect();
+        let found = if named.is_empty() {
+            let parts = split_path(name);
+            let placed = self.entries.iter().filter(|entry| {
+                entry.path.len() == parts.len()
+                    && entry.path.iter().zip(&parts).all(|(key, part)| {
+                        key.is(part) || key.index.is_some_and(|index| index.to_string() == *part)
+                    })
+            });
+            placed.collect()
+        } else {
+            named
+        };
+        match found.as_slice() {
+            [entry] => Ok(entry),
+            [] => Err(MenuError::NoEntry {
+                name: name.to_owned(),
+                known: list(&self.entries.iter().collect::<Vec<_>>()),
+            }),
+            several => Err(MenuError::Several {
+                name: name.to_owned(),
+                found: list(several),
+            }),
+        }
+    }
+}
+
+/// Parts of a name with `>` between them; `>>` is one `>`.
+fn split_path(name: &str) -> Vec<String> {
+    let parts = name.replace(">>", "\0");
+    parts
+        .split('>')
+        .map(|part| part.replace('\0', ">"))
+        .collect()
+}
+
+fn list(entries: &[&MenuEntry]) -> String {
+    let mut names: Vec<String> = entries
+        .iter()
+        .take(MAX_LISTED)
+        .map(|entry| {
+            let place = entry
+                .place()
+                .map_or(String::new(), |place| format!("{place}: "));
+            format!("{place}{:?}", entry.title())
+        })
+        .collect();
+    if entries.is_empty() {
+        names.push("none".to_owned());
+    }
+    if entries.len() > MAX_LISTED {
+        names.push(format!("and {} more", entries.len() - MAX_LISTED));
+    }
+    names.join(", ")
+}
+
+struct Item {
+    index: Option<usize>,
+    line: usize,
+    submenu: bool,
+    conditional: bool,
+    words: Vec<Word>,
+    body: Vec<Statement>,
+}
+
+impl Item {
+    fn key(&self, variables: &Variables) -> Key {
+        let text = |word: &Word| -> String {
+            match variables.expand(word) {
+                Ok(arguments) => String::from_utf8_lossy(&arguments.join(&b' ')).into_owned(),
+                Err(Unknown(name)) => format!("${name}"),
+            }
+        };
+        // $menuentry_id_option is "--id" on every GRUB that knows ids.
+        let marks_id = |word: &Word| {
+            literal(word).as_deref() == Some("--id")
+                || matches!(word.as_slice(), [Piece::Variable { name, .. }] if name == "menuentry_id_option")
+        };
+        let mut pairs = self.words.iter().zip(self.words.iter().skip(1));
+        let id = pairs
+            .find(|(word, _)| marks_id(word))
+            .map(|(_, id)| text(id));
+        Key {
+            index: self.index,
+            title: self.words.first().map(text).unwrap_or_default(),
+            id,
+        }
+    }
+}
+
+struct Collected {
+    items: Vec<Item>,
+    countable: bool,
+}
+
+impl Visitor for Collected {
+    type Error = MenuError;
+
+    fn too_long(&self, _line: usize) -> MenuError {
+        MenuError::TooLarge
+    }
+
+    fn command(
+        &mut self,
+        _line: usize,
+        _words: &[Word],
+        _variables: &Variables,
+        _certain: bool,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn menu(
+        &mut self,
+        line: usize,
+        submenu: bool,
+        words: &[Word],
+        body: &[Statement],
+        certain: bool,
+    ) -> Result<(), Self::Error> {
+        self.countable &= certain;
+        let index = self.countable.then_some(self.items.len());
+        self.items.push(Item {
+            index,
+            line,
+            submenu,
+            conditional: !certain,
+            words: words.to_vec(),
+            body: body.to_vec(),
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRIPT: &[u8] =
+        b"menuentry 'Debian' --class debian $menuentry_id_option 'gnulinux-simple' { linux /x }\n\
+        submenu 'tboot 1.10' {\nmenuentry 'A > B' { x }\nmenuentry 'Twin' { x }\n}\n\
+        submenu 'tboot 1.11' --id new {\nmenuentry 'Twin' { x }\n}\n\
+        if [ $grub_platform = efi ]; then\nmenuentry 'Firmware' { fwsetup }\nfi\n\
+        menuentry 'Last' { x }\n";
+
+    fn menu() -> Menu {
+        Menu::parse(SCRIPT, Variables::default()).unwrap()
+    }
+
+    fn line(name: &str) -> Result<usize, MenuError> {
+        menu().find(name).map(|entry| entry.line)
+    }
+
+    #[test]
+    fn entries_are_found_by_title_id_and_place() {
+        for (name, expected) in [
+            ("Debian", 1),
+            ("gnulinux-simple", 1),
+            ("0", 1),
+            ("A > B", 3),
+            ("1>0", 3),
+            ("tboot 1.10>A >> B", 3),
+            ("new>Twin", 7),
+            ("2>0", 7),
+            ("Last", 12),
+        ] {
+            assert_eq!(line(name), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn twins_and_strangers_are_refused_with_what_there_is() {
+        let error = line("Twin").unwrap_err().to_string();
+        assert!(error.contains("1>1: \"Twin\", 2>0: \"Twin\""), "{error}");
+        let error = line("5").unwrap_err().to_string();
+        assert!(
+            error.contains("0: \"Debian\"") && error.contains("\"Last\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn places_behind_an_entry_that_not_every_machine_has_do_not_count() {
+        let menu = menu();
+        assert_eq!(
+            menu.entries()
+                .iter()
+                .filter(|entry| entry.conditional)
+                .count(),
+            1
+        );
+        assert_eq!(menu.find("Last").unwrap().place(), None);
+        assert!(line("4").is_err());
+    }
+}

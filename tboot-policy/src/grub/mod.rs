@@ -1,0 +1,32 @@
+//! The boot that a GRUB menu entry describes: which files GRUB loads for tboot, in which order, and
+//! the command lines that it passes.
+//!
+//! tboot measures each module with its command line, so the command lines must be known to the
+//! byte. GRUB's script is read as GRUB 2.06 reads it (its yylex.l and cmdline.c): quoting,
+//! variables, blanks, the escapes that it adds itself. What depends on the machine at boot time (an
+//! unknown variable in a measured command line, a module loaded under a condition) is refused by
+//! name, never guessed.
+//!
+//! * [`script`]: words and statements.
+//! * [`variables`]: expansion, and conditions as far as they can be decided.
+//! * [`menu`]: entries and their names.
+//! * [`entry`]: the commands of one entry.
+//! * [`cmdline`]: the text that the loaded module sees.
+//! * [`files`]: GRUB's paths as files, and what tboot does with them.
+
+pub mod cmdline;
+pub mod entry;
+pub mod files;
+mod lex;
+pub mod menu;
+pub mod script;
+pub mod variables;
+
+pub use entry::{BootEntry, Loaded};
+pub use files::{BootFiles, FileError, Places};
+pub use menu::{Menu, MenuEntry, MenuError};
+pub use script::ScriptError;
+pub use variables::Variables;
+
+/// Longest grub.cfg that is read, in bytes.
+pub const MAX_LEN: usize = 4 << 20;

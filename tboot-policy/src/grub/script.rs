@@ -1,0 +1,382 @@
+//! Statements of GRUB's script language.
+
+use super::{
+    MAX_LEN,
+    lex::{Piece, Token, Word, tokens},
+};
+
+/// Deepest nesting of blocks and conditions.
+const MAX_DEPTH: usize = 16;
+
+/// A script that GRUB can't read either, or that is too large.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// Larger than [`MAX_LEN`].
+    #[error("the GRUB configuration has {0} bytes, at most {MAX_LEN} are read: is it a grub.cfg?")]
+    TooLong(usize),
+    /// A character that needs quotes.
+    #[error("line {line}: {found} has no meaning in GRUB's script: put it into quotes")]
+    Character {
+        /// The line, from 1.
+        line: usize,
+        /// The character.
+        found: char,
+    },
+    /// A quote without its end.
+    #[error("line {line}: the quote that begins here never ends")]
+    OpenQuote {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// `$` without a name.
+    #[error("line {line}: $ is followed by no variable's name: put it into single quotes")]
+    Variable {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Something where something else should stand.
+    #[error("line {line}: found {found}, expected {expected}")]
+    Expected {
+        /// The line, from 1.
+        line: usize,
+        /// What should stand there.
+        expected: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// Nested deeper than any real configuration.
+    #[error("line {line}: blocks are nested deeper than {MAX_DEPTH}")]
+    TooDeep {
+        /// The line, from 1.
+        line: usize,
+    },
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// A command with its arguments.
+    Command {
+        /// The line, from 1.
+        line: usize,
+        /// The words; at least one.
+        words: Vec<Word>,
+    },
+    /// `if`, with its conditions.
+    If {
+        /// The line, from 1.
+        line: usize,
+        /// Conditions and what they guard, in order.
+        branches: Vec<(Vec<Statement>, Vec<Statement>)>,
+        /// What follows `else`.
+        otherwise: Vec<Statement>,
+    },
+    /// `menuentry` or `submenu`.
+    Menu {
+        /// The line, from 1.
+        line: usize,
+        /// Is it a submenu?
+        submenu: bool,
+        /// The words behind the command.
+        words: Vec<Word>,
+        /// What is in the braces.
+        body: Vec<Statement>,
+    },
+    /// `for`, `while`, `until`.
+    Loop {
+        /// The line, from 1.
+        line: usize,
+        /// What is repeated.
+        body: Vec<Statement>,
+    },
+    /// A function.
+    Function {
+        /// Its name.
+        name: String,
+        /// What it does.
+        body: Vec<Statement>,
+    },
+}
+
+/// Reads a whole script.
+pub fn parse(script: &[u8]) -> Result<Vec<Statement>, ScriptError> {
+    if script.len() > MAX_LEN {
+        return Err(ScriptError::TooLong(script.len()));
+    }
+    let tokens = tokens(script)?;
+    let mut parser = Parser {
+        rest: &tokens,
+        line: 1,
+        depth: 0,
+    };
+    let statements = parser.statements(&[])?;
+    match parser.rest.first() {
+        None => Ok(statements),
+        Some(_) => Err(parser.expected("a command")),
+    }
+}
+
+/// The text of a word without variables.
+pub fn literal(word: &Word) -> Option<String> {
+    let mut text = Vec::new();
+    for piece in word {
+        match piece {
+            Piece::Text(more) => text.extend_from_slice(more),
+            Piece::Empty => {}
+            Piece::Variable { .. } => return None,
+        }
+    }
+    String::from_utf8(text).ok()
+}
+
+struct Parser<'a> {
+    rest: &'a [(usize, Token)],
+    line: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn bump(&mut self) {
+        if let Some(((line, _), rest)) = self.rest.split_first() {
+            self.line = *line;
+            self.rest = rest;
+        }
+    }
+
+    /// The word that stands next, when it is plain text: where a command may stand, keywords are
+    /// such words.
+    fn keyword(&self) -> Option<&str> {
+        match self.rest.first() {
+            Some((_, Token::Word(word))) => match word.as_slice() {
+                [Piece::Text(text)] => std::str::from_utf8(text).ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn expected(&self, expected: &'static str) -> ScriptError {
+        let (line, found) = match self.rest.first() {
+            None => (self.line, "the end of the file".to_owned()),
+            Some((line, Token::End)) => (*line, "the end of a command".to_owned()),
+            Some((line, Token::Open)) => (*line, "{".to_owned()),
+            Some((line, Token::Close)) => (*line, "}".to_owned()),
+            Some((line, Token::Word(word))) => {
+                (*line, format!("{:?}", literal(word).unwrap_or_default()))
+            }
+        };
+        ScriptError::Expected {
+            line,
+            expected,
+            found,
+        }
+    }
+
+    fn expect_keyword(&mut self, keyword: &'static str) -> Result<(), ScriptError> {
+        if self.keyword() != Some(keyword) {
+            return Err(self.expected(keyword));
+        }
+        self.bump();
+        Ok(())
+    }
+
+    /// Statements up to one of the keywords, a closing brace, or the end.
+    fn statements(&mut self, until: &[&str]) -> Result<Vec<Statement>, ScriptError> {
+        let mut statements = Vec::new();
+        loop {
+            match self.rest.first() {
+                None | Some((_, Token::Close)) => return Ok(statements),
+                Some((_, Token::End)) => self.bump(),
+                Some((_, Token::Open)) => return Err(self.expected("a command")),
+                Some((line, Token::Word(_))) => {
+                    let line = *line;
+                    if self.keyword().is_some_and(|word| until.contains(&word)) {
+                        return Ok(statements);
+                    }
+                    if self.depth == MAX_DEPTH {
+                        return Err(ScriptError::TooDeep { line });
+                    }
+                    self.depth += 1;
+                    let statement = self.statement(line);
+                    self.depth -= 1;
+                    statements.push(statement?);
+                }
+            }
+        }
+    }
+
+    fn statement(&mut self, line: usize) -> Result<Statement, ScriptError> {
+        match self.keyword() {
+            Some("if") => self.condition(line),
+            Some("for") => {
+                while !matches!(self.rest.first(), None | Some((_, Token::End))) {
+                    self.bump();
+                }
+                self.repeated(line)
+            }
+            Some("while" | "until") => {
+                self.bump();
+                self.statements(&["do"])?;
+                self.repeated(line)
+            }
+            Some("function") => {
+                self.bump();
+                let Some(name) = self.keyword().map(str::to_owned) else {
+                    return Err(self.expected("a function's name"));
+                };
+                self.bump();
+                let body = self.block()?;
+                Ok(Statement::Function { name, body })
+            }
+            Some(word @ ("menuentry" | "submenu")) => {
+                let submenu = word == "submenu";
+                self.bump();
+                let words = self.words();
+                let body = self.block()?;
+                Ok(Statement::Menu {
+                    line,
+                    submenu,
+                    words,
+                    body,
+                })
+            }
+            _ => {
+                let words = self.words();
+                match self.rest.first() {
+                    Some((_, Token::Open)) => Err(self.expected("the end of the command")),
+                    _ => Ok(Statement::Command { line, words }),
+                }
+            }
+        }
+    }
+
+    fn words(&mut self) -> Vec<Word> {
+        let mut words = Vec::new();
+        while let Some((_, Token::Word(word))) = self.rest.first() {
+            words.push(word.clone());
+            self.bump();
+        }
+        words
+    }
+
+    fn ends(&mut self) {
+        while let Some((_, Token::End)) = self.rest.first() {
+            self.bump();
+        }
+    }
+
+    fn block(&mut self) -> Result<Vec<Statement>, ScriptError> {
+        self.ends();
+        if !matches!(self.rest.first(), Some((_, Token::Open))) {
+            return Err(self.expected("{"));
+        }
+        self.bump();
+        let body = self.statements(&[])?;
+        if !matches!(self.rest.first(), Some((_, Token::Close))) {
+            return Err(self.expected("}"));
+        }
+        self.bump();
+        Ok(body)
+    }
+
+    fn condition(&mut self, line: usize) -> Result<Statement, ScriptError> {
+        let mut branches = Vec::new();
+        loop {
+            self.bump();
+            let condition = self.statements(&["then"])?;
+            self.expect_keyword("then")?;
+            let body = self.statements(&["elif", "else", "fi"])?;
+            branches.push((condition, body));
+            if self.keyword() != Some("elif") {
+                break;
+            }
+        }
+        let mut otherwise = Vec::new();
+        if self.keyword() == Some("else") {
+            self.bump();
+            otherwise = self.statements(&["fi"])?;
+        }
+        self.expect_keyword("fi")?;
+        Ok(Statement::If {
+            line,
+            branches,
+            otherwise,
+        })
+    }
+
+    fn repeated(&mut self, line: usize) -> Result<Statement, ScriptError> {
+        self.ends();
+        self.expect_keyword("do")?;
+        let body = self.statements(&["done"])?;
+        self.expect_keyword("done")?;
+        Ok(Statement::Loop { line, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grub_mkconfig_writes_is_read() {
+        let script = b"if [ x$a = xb ]; then\n  set c=d\nelif true ; then\n  x\nelse\n  y\nfi\n\
+            function f {\n  g\n}\nfor i in a b; do\n h $i\ndone\nwhile true; do :; done\n\
+            submenu 's' {\nmenuentry 'm' --class if {\n echo if fi then\n}\n}\n";
+        let statements = parse(script).unwrap();
+        assert_eq!(statements.len(), 5);
+        let Statement::If {
+            branches,
+            otherwise,
+            ..
+        } = &statements[0]
+        else {
+            panic!("{statements:?}");
+        };
+        assert_eq!((branches.len(), otherwise.len()), (2, 1));
+        let Statement::Menu {
+            submenu: true,
+            body,
+            ..
+        } = &statements[4]
+        else {
+            panic!("{statements:?}");
+        };
+        let Statement::Menu {
+            submenu: false,
+            body,
+            line: 16,
+            ..
+        } = &body[0]
+        else {
+            panic!("{body:?}");
+        };
+        let Statement::Command { words, .. } = &body[0] else {
+            panic!("{body:?}");
+        };
+        assert_eq!(words.len(), 4, "keywords are words behind a command");
+    }
+
+    #[test]
+    fn what_is_not_closed_is_refused() {
+        for script in [
+            "menuentry a {\n b\n",
+            "if a; then b",
+            "for i in a; do b",
+            "a }",
+            "if a; b; fi",
+            "a {b}",
+            "function {}",
+        ] {
+            assert!(parse(script.as_bytes()).is_err(), "{script}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_recursed_into() {
+        let script = "if a; then ".repeat(100_000);
+        assert!(matches!(
+            parse(script.as_bytes()),
+            Err(ScriptError::TooDeep { line: 1 })
+        ));
+    }
+}

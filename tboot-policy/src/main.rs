@@ -1,0 +1,19 @@
+//! The `tboot-policy` command, and `tb_polgen`'s command line when called by that name.
+
+use std::{path::Path, process::ExitCode};
+
+mod command;
+mod original;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let called_as = arguments.next().unwrap_or_default();
+    let name = Path::new(&called_as)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("tboot-policy");
+    if name == original::NAME {
+        return original::run(arguments.collect());
+    }
+    command::run()
+}

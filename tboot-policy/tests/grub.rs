@@ -1,0 +1,386 @@
+//! `from-grub` and `verify` on a boot folder as Debian makes it: real grub.cfg text, real file
+//! kinds, and everything that goes wrong with them.
+// Clippy's permission for tests covers test functions only, not what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use lcp::hash::HashAlg;
+use tboot_policy::{
+    module::Module,
+    vlp::{Check, Policy, PolicyType},
+};
+
+const CMDLINE: &str = "root=UUID=0815 ro quiet intel_iommu=on \"dyndbg=file a +p\"";
+
+struct World {
+    folder: tempfile::TempDir,
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn tboot() -> Vec<u8> {
+    let path = "../lcp/tests/vectors/mlehash/one-seg.elf.gz";
+    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// A file with the headers of a SINIT module.
+fn sinit() -> Vec<u8> {
+    let mut acm = vec![0u8; 1024];
+    acm[0] = 2;
+    acm[4..8].copy_from_slice(&161u32.to_le_bytes());
+    acm[16..20].copy_from_slice(&0x8086u32.to_le_bytes());
+    acm[24..28].copy_from_slice(&256u32.to_le_bytes());
+    acm[124..128].copy_from_slice(&20u32.to_le_bytes());
+    let uuid = hex::decode("aa3ac07fa746db182eac698f8d417f5a").unwrap();
+    acm[724..740].copy_from_slice(&uuid);
+    acm[740] = 1;
+    acm
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let boot = folder.path().join("boot");
+        fs::create_dir_all(boot.join("grub")).unwrap();
+        let mut lcp_data = b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0".to_vec();
+        lcp_data.extend([0; 4]);
+        for (name, content) in [
+            ("tboot.gz", tboot()),
+            ("vmlinuz-6.1", b"MZ kernel".to_vec()),
+            ("initrd.img-6.1", gzip(b"070701 cpio")),
+            ("4th_gen_SINIT.bin", sinit()),
+            ("list.data", lcp_data),
+        ] {
+            fs::write(boot.join(name), content).unwrap();
+        }
+        let world = World { folder };
+        world.write_config("");
+        world
+    }
+
+    /// A grub.cfg in grub-mkconfig's style; `more` goes into the entry's end.
+    fn write_config(&self, more: &str) {
+        let config = format!(
+            r#"if [ -s $prefix/grubenv ]; then
+  set have_grubenv=true
+  load_env
+fi
+if [ x"${{feature_menuentry_id}}" = xy ]; then
+  menuentry_id_option="--id"
+else
+  menuentry_id_option=""
+fi
+export menuentry_id_option
+function load_video {{
+  insmod all_video
+}}
+menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple' {{
+	load_video
+	linux	/boot/vmlinuz-6.1 root=UUID=0815 ro quiet
+}}
+submenu "tboot 1.10.5" {{
+menuentry 'Debian GNU/Linux, with tboot 1.10.5 and Linux 6.1' --class tboot {{
+	insmod multiboot2
+	set root='hd0,msdos1'
+	if [ x$feature_platform_search_hint = xy ]; then
+	  search --no-floppy --fs-uuid --set=root --hint-bios=hd0,msdos1  0815
+	else
+	  search --no-floppy --fs-uuid --set=root 0815
+	fi
+	echo	'Loading tboot 1.10.5 ...'
+	multiboot2	/boot/tboot.gz logging=serial,memory
+	echo	'Loading Linux 6.1 ...'
+	module2 /boot/vmlinuz-6.1 root=UUID=0815  ro quiet   intel_iommu=on 'dyndbg=file a +p'
+	module2 /boot/initrd.img-6.1
+	module2 /boot/4th_gen_SINIT.bin
+	module2 /boot/list.data
+{more}
+}}
+}}
+"#
+        );
+        fs::write(self.path("boot/grub/grub.cfg"), config).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().unwrap();
+        (code, text(&output.stdout), text(&output.stderr))
+    }
+
+    fn from_grub(&self, more: &[&str]) -> (i32, String, String) {
+        let mut arguments = vec!["from-grub", "--root", ".", "--output", "p"];
+        arguments.extend(more);
+        arguments.push("1>0");
+        self.run(&arguments)
+    }
+
+    fn verify(&self) -> (i32, String, String) {
+        self.run(&["verify", "--root", ".", "--entry", "1>0", "p"])
+    }
+}
+
+fn read_policy(path: &Path) -> Policy {
+    Policy::parse(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_policy_from_an_entry_names_its_modules_with_their_command_lines() {
+    let world = World::new();
+    let (code, _, stderr) = world.from_grub(&[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("4th_gen_SINIT.bin (a SINIT module)"),
+        "{stderr}"
+    );
+    let policy = read_policy(&world.path("p"));
+    assert_eq!(policy.policy_type(), PolicyType::Halt);
+    assert_eq!(policy.entries().len(), 2);
+    let module = |name: &str, cmdline: &str, bytes: &[u8]| Module {
+        name: name.to_owned(),
+        cmdline: cmdline.as_bytes().to_vec(),
+        bytes: bytes.to_vec(),
+    };
+    let alg = HashAlg::Sha256;
+    let kernel = module("k", CMDLINE, b"MZ kernel").hash(alg).unwrap();
+    let initrd = module("i", "", b"070701 cpio").hash(alg).unwrap();
+    assert_eq!(policy.entries()[0].hashes, [kernel]);
+    assert_eq!(policy.entries()[1].hashes, [initrd]);
+    let pcrs: Vec<u8> = policy
+        .entries()
+        .iter()
+        .map(|e| e.pcr.unwrap().get())
+        .collect();
+    assert_eq!(pcrs, [18, 19]);
+    let (code, stdout, _) = world.verify();
+    assert_eq!((code, stdout.lines().last()), (0, Some("tboot boots this")));
+}
+
+#[test]
+fn a_changed_kernel_command_line_or_initramfs_is_told_from_the_approved_one() {
+    let world = World::new();
+    assert_eq!(world.from_grub(&[]).0, 0);
+    fs::write(world.path("boot/initrd.img-6.1"), gzip(b"070701 other")).unwrap();
+    let (code, stdout, _) = world.verify();
+    assert_eq!(code, 2);
+    assert!(stdout.contains("module 0: allowed") && stdout.contains("module 1: not allowed"));
+    // The same content, compressed otherwise, is the same module.
+    fs::write(world.path("boot/initrd.img-6.1"), b"070701 cpio").unwrap();
+    assert_eq!(world.verify().0, 0);
+    // One module more.
+    fs::write(world.path("boot/more"), b"microcode").unwrap();
+    world.write_config("module2 /boot/more");
+    let (code, stdout, _) = world.verify();
+    assert_eq!(code, 2);
+    assert!(
+        stdout.contains("module 2 (") && stdout.contains("has no entry"),
+        "{stdout}"
+    );
+    let (_, json, _) = world.run(&["verify", "--json", "--root", ".", "--entry", "1>0", "p"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["boots"], false);
+    assert_eq!(json["modules"][2]["verdict"], "no entry");
+}
+
+#[test]
+fn measuring_only_allows_anything_and_says_so() {
+    let world = World::new();
+    assert_eq!(
+        world
+            .from_grub(&["--measure-only", "--kernel-pcr", "none"])
+            .0,
+        0
+    );
+    let policy = read_policy(&world.path("p"));
+    assert!(
+        policy
+            .entries()
+            .iter()
+            .all(|entry| entry.check == Check::Any)
+    );
+    assert_eq!(policy.policy_type(), PolicyType::NonFatal);
+    assert_eq!(policy.entries()[0].pcr, None);
+    fs::write(world.path("boot/vmlinuz-6.1"), b"other").unwrap();
+    let (code, stdout, _) = world.verify();
+    assert_eq!(code, 0);
+    assert!(stdout.contains("anything is allowed"));
+}
+
+#[test]
+fn extpol_embedded_is_called_what_it_is() {
+    let world = World::new();
+    assert_eq!(world.from_grub(&[]).0, 0);
+    let config = world.path("boot/grub/grub.cfg");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replace("logging=serial,memory", "extpol=embedded"),
+    )
+    .unwrap();
+    let (code, _, stderr) = world.verify();
+    assert_eq!(code, 0);
+    assert!(
+        stderr.contains("with extpol=embedded tboot compares nothing"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = world.from_grub(&[]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("extpol=embedded"), "{stderr}");
+}
+
+#[test]
+fn a_policy_in_another_algorithm_than_tboots_is_refused() {
+    let world = World::new();
+    assert_eq!(world.from_grub(&[]).0, 0);
+    let config = world.path("boot/grub/grub.cfg");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replace("logging=serial,memory", "extpol=sha1"),
+    )
+    .unwrap();
+    let (code, _, stderr) = world.verify();
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("holds sha256 hashes but tboot measures with sha1"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_command_line_that_tboot_would_cut_is_refused() {
+    let world = World::new();
+    let config = world.path("boot/grub/grub.cfg");
+    let text = fs::read_to_string(&config).unwrap();
+    let max = lcp::mlehash::Mle::parse(&tboot())
+        .unwrap()
+        .header()
+        .max_cmdline()
+        .unwrap();
+    for (len, expected) in [(max, 0), (max + 1, 1)] {
+        let long = "x".repeat(len);
+        fs::write(&config, text.replace("logging=serial,memory", &long)).unwrap();
+        let (code, _, stderr) = world.from_grub(&[]);
+        assert_eq!(code, expected, "{stderr}");
+        assert!(
+            expected == 0 || stderr.contains("tboot would cut it"),
+            "{stderr}"
+        );
+    }
+}
+
+/// What is appended to the entry, and a part of the refusal.
+#[test]
+fn what_cannot_be_known_is_refused_in_one_sentence() {
+    let world = World::new();
+    for (more, expected) in [
+        ("module2 /boot/more $kernelopts", "--set kernelopts=VALUE"),
+        ("module2 /boot/gone", "/boot/gone is not there; looked for"),
+        (
+            "multiboot2 /boot/tboot.gz",
+            "both load a kernel with multiboot2",
+        ),
+        (
+            "if [ $x ]; then\nmodule2 /boot/list.data\nfi",
+            "under a condition",
+        ),
+        ("module2 'boot/vmlinuz-6.1'", "begins with / or (device)/"),
+        ("module2 /boot/größe", "/boot/größe is not there"),
+        ("module2 '/boot", "never ends"),
+        ("module2 --nounzip /boot/initrd.img-6.1", "--nounzip"),
+    ] {
+        world.write_config(more);
+        let (code, _, stderr) = world.from_grub(&[]);
+        assert_eq!(code, 1, "{more}");
+        assert!(stderr.contains(expected), "{more}: {stderr}");
+        assert!(!stderr.contains("panicked"));
+    }
+    world.write_config("insmod xzio\nmodule2 /boot/xz");
+    fs::write(world.path("boot/xz"), [0xfd, b'7', b'z', b'X', b'Z', 0, 1]).unwrap();
+    assert!(world.from_grub(&[]).2.contains("xz file"));
+    assert!(!world.path("p").exists());
+}
+
+#[test]
+fn what_is_set_for_a_variable_counts() {
+    let world = World::new();
+    fs::write(world.path("boot/more"), b"x").unwrap();
+    world.write_config("module2 /boot/more $kernelopts \"$kernelopts\"");
+    let (code, _, stderr) = world.from_grub(&["--set", "kernelopts=a  b"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains(r#""a b \"a  b\"""#), "{stderr}");
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let world = World::new();
+    let refused = |name: &str, content: &[u8], expected: &str| {
+        let path = world.path(name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let (code, _, stderr) = world.from_grub(&[]);
+        assert_eq!(code, 1, "{name}");
+        assert!(stderr.contains(expected), "{stderr}");
+        fs::write(&path, before).unwrap();
+    };
+    refused("boot/tboot.gz", b"MZ another kernel", "is not tboot");
+    let initrd = gzip(&[5; 1000]);
+    refused(
+        "boot/initrd.img-6.1",
+        &initrd[..initrd.len() - 3],
+        "damaged",
+    );
+    let mut data = fs::read(world.path("boot/list.data")).unwrap();
+    data.resize(70_000, 0);
+    refused("boot/list.data", &data, "takes at most 65536");
+}
+
+#[test]
+fn entries_are_listed_and_strangers_named() {
+    let world = World::new();
+    let (code, stdout, _) = world.run(&["from-grub", "--root", ".", "--list"]);
+    assert_eq!(code, 0);
+    assert!(
+        stdout.contains("1>0") && stdout.contains("tboot and 4 modules"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = world.run(&[
+        "from-grub",
+        "--root",
+        ".",
+        "--output",
+        "p",
+        "gnulinux-simple",
+    ]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("boots without tboot"), "{stderr}");
+    let (_, _, stderr) = world.run(&["from-grub", "--root", ".", "--output", "p", "nothing"]);
+    assert!(
+        stderr.contains("no menu entry \"nothing\"; there are: 0: \"Debian GNU/Linux\""),
+        "{stderr}"
+    );
+}
