@@ -213,7 +213,7 @@ const LINE: &[u8] = b"this line is in the memory of the machine";
 
 #[test]
 fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
-    let world = World::make("debian-swap", &Plan::new(Userland::Debian)).unwrap();
+    let world = World::make("debian-swap", &Plan::new(Userland::Debian).cmdline("ignore_loglevel")).unwrap();
     let fill = || {
         let used = Order {
             seconds: 100,
