@@ -15,6 +15,7 @@ pub mod swtpm;
 pub mod tpm12;
 #[cfg(feature = "tpm2")]
 mod tpm2;
+pub mod write_lock;
 
 pub use error::TpmError;
 pub use pcr::{Bank, PcrIndex, PcrSet, PcrValues};
