@@ -23,8 +23,11 @@ use lcp::{
 
 use crate::original;
 
+/// What is done with some bytes; a panic is a finding.
+pub type Body = fn(&[u8]);
+
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("lcp_element", element),
     ("lcp_list", list),
     ("lcp_policy", policy),
@@ -138,7 +141,7 @@ pub fn spec(bytes: &[u8]) {
     let Ok(spec) = Spec::parse(&text) else {
         return;
     };
-    let read = |path: &str| Ok((path.len() % 3 != 0).then(|| path.as_bytes().to_vec()));
+    let read = |path: &str| Ok((!path.len().is_multiple_of(3)).then(|| path.as_bytes().to_vec()));
     if let Ok(spec::Outcome::Complete(built)) = spec::build(&spec, &read) {
         assert_eq!(Policy::parse(&built.policy.to_bytes()), Ok(built.policy));
         assert!(!built.files.is_empty());

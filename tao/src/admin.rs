@@ -31,7 +31,7 @@ pub const ADMIN_SOCKET: &str = "/run/tao/admin.sock";
 #[non_exhaustive]
 pub enum AdminError {
     /// Nobody listens.
-    #[error("no Tao host answers at {path}: {source}{hint}", path = path.display(), hint = hint(source))]
+    #[error("no Tao host answers at {path}{hint}", path = path.display(), hint = hint(source))]
     NoHost {
         /// The socket.
         path: PathBuf,
@@ -86,8 +86,9 @@ pub struct Start<'a> {
     pub args: &'a [String],
     /// Working directory, absolute.
     pub dir: &'a str,
-    /// Standard input, output and error.
-    pub stdio: [BorrowedFd<'a>; 3],
+    /// Standard input, output and error; none for a program in the background, the last of
+    /// whose output the host keeps.
+    pub stdio: Option<[BorrowedFd<'a>; 3]>,
 }
 
 /// A connection to a host.
@@ -164,12 +165,18 @@ impl Admin {
             path: Some(start.path.to_owned()),
             args: start.args.to_vec(),
             dir: Some(start.dir.to_owned()),
-            stdin: Some(0),
-            stdout: Some(1),
-            stderr: Some(2),
+            stdin: start.stdio.map(|_| 0),
+            stdout: start.stdio.map(|_| 1),
+            stderr: start.stdio.map(|_| 2),
+            keep_output: start.stdio.is_none().then_some(true),
             ..AdminRequest::default()
         };
-        let descriptors = start.stdio.map(|fd| fd.as_raw_fd());
+        let descriptors: Vec<RawFd> = start
+            .stdio
+            .iter()
+            .flatten()
+            .map(AsRawFd::as_raw_fd)
+            .collect();
         self.send(&admin("StartHostedProgram"), &request, &descriptors)?;
         let mut programs = programs(self.receive()?)?;
         programs
@@ -191,6 +198,26 @@ impl Admin {
             ..AdminRequest::default()
         };
         self.send(&admin("WaitHostedProgram"), &request, &[])
+    }
+
+    /// The same for a process of which only the number is known.
+    pub fn begin_wait_for(&mut self, pid: i32) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            pid: Some(pid),
+            ..AdminRequest::default()
+        };
+        self.send(&admin("WaitHostedProgram"), &request, &[])
+    }
+
+    /// The last of what a program in the background has written.
+    pub fn output(&mut self, pid: i32) -> Result<Vec<u8>, AdminError> {
+        let request = AdminRequest {
+            pid: Some(pid),
+            ..AdminRequest::default()
+        };
+        self.call("Output", &request)?
+            .output
+            .ok_or(AdminError::Incomplete("it has no output"))
     }
 
     /// The wait status, as wait(2) gives it, of the program [`Admin::begin_wait`] named.

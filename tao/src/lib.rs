@@ -7,6 +7,7 @@ pub mod admin;
 pub mod attestation;
 pub mod client;
 pub mod descriptors;
+pub mod domain;
 pub mod guard;
 pub mod host;
 pub mod keys;

@@ -6,7 +6,19 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use nix::{errno::Errno, libc, sys::signal::Signal};
+use nix::{
+    errno::Errno,
+    libc,
+    sys::signal::{SigHandler, Signal, signal},
+};
+
+/// Lets this process end quietly when nobody reads its output any more, as commands do.
+/// Rust programs ignore that signal and get an error at each write instead.
+pub fn end_with_broken_pipe() -> io::Result<()> {
+    // SAFETY: SIG_DFL installs no code.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    Ok(())
+}
 
 /// A descriptor of a process (pidfd_open(2)); readable when the process has ended.
 #[derive(Debug)]

@@ -25,7 +25,8 @@ const LCP_UUID_V1: [u8; 16] = [
 pub const MAX_LCP_DATA: usize = 64 << 10;
 
 /// What tboot does with a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Counts it, and measures it as its policy says.
     Measured,

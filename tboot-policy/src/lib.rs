@@ -9,7 +9,10 @@
 pub mod acm;
 pub mod grub;
 pub mod launch;
+pub mod log;
 pub mod module;
+pub mod pcr_text;
 pub mod platform;
+pub mod predict;
 pub mod verify;
 pub mod vlp;

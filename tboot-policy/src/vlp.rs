@@ -173,6 +173,14 @@ impl Policy {
         }
     }
 
+    /// tboot's built-in policy on TPM 1.2 with details/authorities mapping.
+    pub fn default_tpm12_da() -> Self {
+        Policy {
+            alg: HashAlg::Sha1,
+            ..Self::default_tpm2()
+        }
+    }
+
     /// What tboot does on a mismatch.
     pub const fn policy_type(&self) -> PolicyType {
         self.policy_type

@@ -13,12 +13,15 @@ pub mod sealed;
 #[cfg(feature = "swtpm")]
 pub mod swtpm;
 pub mod tpm12;
+#[cfg(feature = "tpm2")]
 mod tpm2;
+pub mod write_lock;
 
 pub use error::TpmError;
 pub use pcr::{Bank, PcrIndex, PcrSet, PcrValues};
 pub use policy::PcrPolicy;
 pub use sealed::{Name, Sealed};
+#[cfg(feature = "tpm2")]
 pub use tpm2::Tpm2;
 
 use zeroize::Zeroizing;

@@ -6,6 +6,7 @@ use tpm::{
     Tpm2, TpmError,
     nv::{NvAttributes, NvAuth, NvPublic},
     swtpm::Swtpm,
+    write_lock::nv_write_lock,
 };
 
 const POLICY_INDEX: u32 = 0x01c1_0106;
@@ -153,6 +154,46 @@ fn more_than_one_buffer_is_written_and_read_in_parts() {
     tpm.nv_write(public.index, &[9; 3], NvAuth::Index).unwrap();
     let read = tpm.nv_read(public.index, NvAuth::Index).unwrap().unwrap();
     assert_eq!((&read[..3], &read[3..]), (&[9; 3][..], &data[3..]));
+}
+
+#[test]
+fn an_index_that_can_be_locked_is_locked_for_ever() {
+    let mut swtpm = Swtpm::start().unwrap();
+    swtpm.set_owner_password("ownerpw").unwrap();
+    let public = NvPublic::new(
+        0x0150_0001,
+        NvAttributes(ATTRIBUTES.0 | NvAttributes::WRITE_DEFINE),
+        8,
+    );
+    let plain = NvPublic::new(0x0150_0002, ATTRIBUTES, 8);
+    let mut tpm = open(&swtpm);
+    for public in [&public, &plain] {
+        tpm.nv_define(public, OWNER).unwrap();
+        tpm.nv_write(public.index, &[1; 8], NvAuth::Owner(OWNER))
+            .unwrap();
+    }
+    drop(tpm);
+    let lock = |index, password| nv_write_lock(&swtpm.tcti(), index, password);
+    let error = lock(public.index, b"wrong").unwrap_err();
+    assert!(matches!(error, TpmError::WrongPassword { .. }), "{error}");
+    let error = lock(plain.index, OWNER).unwrap_err();
+    assert_eq!(
+        error.code().map(|code| code & !0xf00),
+        Some(0x82),
+        "{error}"
+    );
+    let error = lock(0x0150_0003, OWNER).unwrap_err();
+    assert!(error.to_string().contains("TPM2_NV_ReadPublic"), "{error}");
+    lock(public.index, OWNER).unwrap();
+    assert_eq!(swtpm.handles(0x0200_0000).unwrap(), []);
+    swtpm.reboot().unwrap();
+    let mut tpm = open(&swtpm);
+    let after = tpm.nv_public(public.index).unwrap().unwrap();
+    assert!(after.attributes.has(NvAttributes::WRITE_LOCKED));
+    let error = tpm
+        .nv_write(public.index, &[2; 8], NvAuth::Owner(OWNER))
+        .unwrap_err();
+    assert_eq!(error.code(), Some(0x148), "{error}");
 }
 
 #[test]

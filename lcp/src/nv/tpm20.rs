@@ -4,6 +4,7 @@ use tpm::{
     Tpm2, TpmError,
     family::Family,
     nv::{NvAttributes, NvAuth, NvPublic},
+    write_lock,
 };
 
 use super::storage::{Definition, Index, NvError, NvStorage, Owner, OwnerState, State, Tries};
@@ -12,16 +13,36 @@ use super::storage::{Definition, Index, NvError, NvStorage, Owner, OwnerState, S
 const LOCKOUT: u32 = 0x921;
 
 /// A TPM 2.0 through tpm2-tss.
-pub struct Storage20(Tpm2);
+pub struct Storage20 {
+    tcti: String,
+    /// Open until somebody else must talk to the TPM.
+    tpm: Option<Tpm2>,
+}
 
 impl Storage20 {
-    /// Over an open TPM.
-    pub const fn new(tpm: Tpm2) -> Self {
-        Storage20(tpm)
+    /// Opens the TPM at `device:PATH`, `swtpm:host=H,port=N` or `mssim:host=H,port=N`.
+    ///
+    /// # Errors
+    /// What [`Tpm2::open`] says.
+    pub fn open(tcti: &str) -> Result<Self, NvError> {
+        let mut storage = Storage20 {
+            tcti: tcti.to_owned(),
+            tpm: None,
+        };
+        storage.tpm()?;
+        Ok(storage)
+    }
+
+    fn tpm(&mut self) -> Result<&mut Tpm2, NvError> {
+        let tpm = match self.tpm.take() {
+            Some(tpm) => tpm,
+            None => Tpm2::open(&self.tcti).map_err(explained)?,
+        };
+        Ok(self.tpm.insert(tpm))
     }
 
     fn tries(&mut self) -> Result<Tries, NvError> {
-        let lockout = self.0.nv_state().map_err(explained)?.lockout;
+        let lockout = self.tpm()?.nv_state().map_err(explained)?.lockout;
         Ok(Tries {
             counted: lockout.counter,
             max: lockout.max_tries,
@@ -36,7 +57,12 @@ impl Storage20 {
         command: impl FnOnce(&mut Tpm2, &[u8]) -> Result<T, TpmError>,
     ) -> Result<T, NvError> {
         let before = self.tries()?;
-        match command(&mut self.0, owner.bytes().unwrap_or_default()) {
+        let done = command(self.tpm()?, owner.bytes().unwrap_or_default());
+        self.judged(before, done)
+    }
+
+    fn judged<T>(&mut self, before: Tries, done: Result<T, TpmError>) -> Result<T, NvError> {
+        match done {
             Err(TpmError::WrongPassword { .. }) => {
                 let after = self.tries()?;
                 Err(NvError::WrongPassword {
@@ -92,7 +118,7 @@ impl NvStorage for Storage20 {
     }
 
     fn state(&mut self) -> Result<State, NvError> {
-        let state = self.0.nv_state().map_err(explained)?;
+        let state = self.tpm()?.nv_state().map_err(explained)?;
         let owner = match (state.owner_enabled, state.owner_password) {
             (false, _) => OwnerState::Unusable(
                 "the firmware switched the TPM's owner hierarchy off for this boot".to_owned(),
@@ -113,11 +139,11 @@ impl NvStorage for Storage20 {
     }
 
     fn list(&mut self) -> Result<Vec<u32>, NvError> {
-        self.0.nv_list().map_err(explained)
+        self.tpm()?.nv_list().map_err(explained)
     }
 
     fn index(&mut self, number: u32) -> Result<Option<Index>, NvError> {
-        let public = self.0.nv_public(number).map_err(explained)?;
+        let public = self.tpm()?.nv_public(number).map_err(explained)?;
         Ok(public.as_ref().map(index))
     }
 
@@ -125,7 +151,10 @@ impl NvStorage for Storage20 {
         let attributes = NvAttributes(index.attributes);
         if attributes.has(NvAttributes::AUTH_READ) {
             let number = index.number;
-            return self.0.nv_read(number, NvAuth::Index).map_err(explained);
+            return self
+                .tpm()?
+                .nv_read(number, NvAuth::Index)
+                .map_err(explained);
         }
         match owner {
             Some(owner) if attributes.has(NvAttributes::OWNER_READ) => {
@@ -160,20 +189,22 @@ impl NvStorage for Storage20 {
         })
     }
 
-    fn lock_index(&mut self, index: &Index, _owner: &Owner) -> Result<(), NvError> {
+    fn lock_index(&mut self, index: &Index, owner: &Owner) -> Result<(), NvError> {
         let lockable = NvAttributes::WRITE_DEFINE | NvAttributes::WRITE_ST_CLEAR;
         let number = index.number;
-        if NvAttributes(index.attributes).has(lockable) {
+        if !NvAttributes(index.attributes).has(lockable) {
             return Err(NvError::Refused(format!(
-                "NV index {number:#x} of a TPM 2.0 is locked with tpm2_nvwritelock: the library \
-                 that lcp uses has no TPM2_NV_WriteLock"
+                "NV index {number:#x} can't be locked: it has neither writedefine nor \
+                 write_stclear ({})",
+                index.names.join(", ")
             )));
         }
-        Err(NvError::Refused(format!(
-            "NV index {number:#x} can't be locked: it has neither writedefine nor write_stclear \
-             ({})",
-            index.names.join(", ")
-        )))
+        let before = self.tries()?;
+        // It has a connection of its own, and a simulator takes one at a time.
+        self.tpm = None;
+        let password = owner.bytes().unwrap_or_default();
+        let done = write_lock::nv_write_lock(&self.tcti, number, password);
+        self.judged(before, done)
     }
 
     fn lock_storage(&mut self) -> Result<bool, NvError> {

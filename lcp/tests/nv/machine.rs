@@ -5,7 +5,7 @@ use lcp::{
     nv::{IndexSet, NvStorage, Owner, Plan, Wish, tpm12::Storage12, tpm20::Storage20},
     policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
-use tpm::{Tpm2, family::Family, swtpm::Swtpm, tpm12::Tpm12};
+use tpm::{family::Family, swtpm::Swtpm, tpm12::Tpm12};
 use zeroize::Zeroizing;
 
 pub const PASSWORD: &str = "ownerpw";
@@ -33,7 +33,7 @@ impl Machine {
         let tcti = self.swtpm.tcti();
         match self.family {
             Family::Tpm12 => Box::new(Storage12::new(Tpm12::open(&tcti).unwrap())),
-            Family::Tpm20 => Box::new(Storage20::new(Tpm2::open(&tcti).unwrap())),
+            Family::Tpm20 => Box::new(Storage20::open(&tcti).unwrap()),
         }
     }
 

@@ -164,6 +164,35 @@ fn other_attributes_and_a_lock_need_a_new_definition() {
 }
 
 #[test]
+fn an_index_that_can_be_locked_is_locked_and_then_replaced() {
+    for family in [Family::Tpm20, Family::Tpm12] {
+        let machine = Machine::new(family);
+        let mut lockable = machine.wishes(1).remove(0);
+        lockable.definition.attributes |= 0x2000;
+        let number = lockable.definition.number;
+        machine.apply(vec![lockable.clone()]);
+        let mut storage = machine.open();
+        let index = storage.index(number).unwrap().unwrap();
+        assert!(!index.write_locked);
+        let wrong = nv::Owner::password(Zeroizing::new(b"wrong".to_vec()));
+        let error = storage.lock_index(&index, &wrong).unwrap_err();
+        assert!(matches!(error, NvError::WrongPassword { .. }), "{error}");
+        storage.lock_index(&index, &owner()).unwrap();
+        assert!(storage.index(number).unwrap().unwrap().write_locked);
+        drop(storage);
+        // The same definition with other data: only a new definition opens it again.
+        lockable.data = Some(policy(family, 2, [0; 8]));
+        let plan = machine.plan(vec![lockable.clone()]);
+        assert_eq!(
+            plan.indices[0].steps,
+            [Step::Release, Step::Define, Step::Write]
+        );
+        assert!(plan.indices[0].reasons[1].contains("locked"), "{plan:?}");
+        machine.apply(vec![lockable]);
+    }
+}
+
+#[test]
 fn a_new_policy_of_the_same_size_is_just_written() {
     for family in [Family::Tpm20, Family::Tpm12] {
         let machine = Machine::new(family);

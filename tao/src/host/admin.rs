@@ -31,7 +31,7 @@ use nix::{
 use super::{
     connection::{Broken, Duplex, Read},
     guard_calls,
-    operations::{NO_SUCH_PROGRAM, Peer, list, signal, start, take_stdio},
+    operations::{NO_SUCH_PROGRAM, Peer, list, output, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
 };
@@ -211,6 +211,10 @@ impl AdminConnection {
             Some("KillHostedProgram") => {
                 may("Kill")?;
                 signal(host, request, Signal::SIGKILL).map(Some)
+            }
+            Some("Output") => {
+                may("List")?;
+                output(host, request).map(Some)
             }
             Some("HostName") => Ok(Some(AdminResponse {
                 prin: Some(host.service.host_name().encode()),

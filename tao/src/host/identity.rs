@@ -133,8 +133,7 @@ impl Delegating {
     /// Has the root say that the host's key speaks for the host. The statement has no
     /// beginning: at boot the clock may be ahead of what it will be set to.
     fn renew(&mut self, name: &Prin, signer: &Signer) -> Result<(), IdentityError> {
-        let now = now();
-        let expiration = now.saturating_add(VALIDITY);
+        let expiration = now().saturating_add(VALIDITY);
         let statement = Says {
             speaker: name.clone().into(),
             time: None,
@@ -151,7 +150,7 @@ impl Delegating {
                 .delegate(&statement)
                 .map_err(IdentityError::Root)?;
             let verdict = match &delegation {
-                Some(delegation) => attestation::verify(delegation, now).map(drop),
+                Some(delegation) => attestation::verify(delegation, now()).map(drop),
                 None => Ok(()),
             };
             match verdict {

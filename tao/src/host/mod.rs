@@ -12,7 +12,7 @@
 //! * [`measured`], [`spawn`]: from a file to a running program.
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
-//!   can have done. [`programs`]: who is running.
+//!   can have done. [`programs`]: who is running, [`output`]: what they write.
 
 mod admin;
 mod admin_socket;
@@ -26,6 +26,7 @@ mod identity;
 mod keys;
 mod measured;
 mod operations;
+mod output;
 mod programs;
 mod reactor;
 mod root;

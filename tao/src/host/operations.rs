@@ -1,19 +1,25 @@
 //! What administrators can have done: starting, listing and ending programs.
 
-use std::{collections::VecDeque, os::fd::OwnedFd, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     logic::SubPrin,
     wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
 };
 use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::Signal,
-    unistd::{Gid, Uid, geteuid},
+    unistd::{Gid, Uid, geteuid, pipe2},
 };
 
 use super::{
-    caller::Caller, measured::measure, programs::Program, reactor::Host, session::Session,
-    spawn::Launch,
+    caller::Caller, measured::measure, output::Output, programs::Program, reactor::Host,
+    session::Session, spawn::Launch,
 };
 
 /// What the original answers where no program fits.
@@ -68,7 +74,7 @@ pub(super) fn start(
     host: &Host,
     peer: Peer,
     request: &AdminRequest,
-    stdio: [Option<OwnedFd>; 3],
+    mut stdio: [Option<OwnedFd>; 3],
 ) -> Result<AdminResponse, String> {
     let path = request
         .path
@@ -91,6 +97,10 @@ pub(super) fn start(
             "Hosted program {subprin} denied authorization to execute on host {host_name}: {why}"
         ));
     }
+    let output = match request.keep_output {
+        Some(true) => Some(kept(&mut stdio).map_err(|error| format!("{path}: {error}"))?),
+        _ => None,
+    };
     let launch = Launch {
         path,
         args: &request.args,
@@ -105,7 +115,7 @@ pub(super) fn start(
         .map_err(|error| format!("{path}: {error}"))?;
     let caller = Caller::new(subprin);
     let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Arc::new(Program::new(spawned.child, spawned.pidfd, session));
+    let program = Arc::new(Program::new(spawned.child, spawned.pidfd, session, output));
     if !host.programs.insert(Arc::clone(&program)) {
         return Err(abandon(&program, "the host is shutting down".to_owned()));
     }
@@ -124,6 +134,29 @@ pub(super) fn start(
     );
     Ok(AdminResponse {
         child: vec![describe(&program)],
+        ..AdminResponse::default()
+    })
+}
+
+/// Standard output and error go to a pipe that the host reads.
+fn kept(stdio: &mut [Option<OwnedFd>; 3]) -> std::io::Result<Arc<Output>> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(read.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let [_, stdout, stderr] = stdio;
+    *stdout = Some(write.try_clone()?);
+    *stderr = Some(write);
+    Ok(Arc::new(Output::new(read.into())))
+}
+
+/// The last of what a program in the background has written.
+pub(super) fn output(host: &Host, request: &AdminRequest) -> Result<AdminResponse, String> {
+    let pid = request.pid.unwrap_or_default();
+    let output = host
+        .programs
+        .output(pid)
+        .ok_or("no output of such a program is kept; only that of programs in the background is")?;
+    Ok(AdminResponse {
+        output: Some(output.last()),
         ..AdminResponse::default()
     })
 }

@@ -11,27 +11,37 @@ use std::{
 use crate::{logic::SubPrin, process::PidFd, wire::messages::RequestHeader};
 use nix::sys::signal::Signal;
 
-use super::{admin::AdminConnection, session::Session};
+use super::{admin::AdminConnection, output::Output, session::Session};
 
 /// How many ended programs are remembered, so that a wait that comes late gets its answer.
 const REMEMBERED: usize = 256;
+/// Of how many of them the output is kept.
+const OUTPUTS: usize = 32;
 
 /// A running program.
 pub(super) struct Program {
     pub pid: i32,
     pub pidfd: PidFd,
     pub session: Arc<Session>,
+    /// What it writes, if the host keeps it.
+    pub output: Option<Arc<Output>>,
     child: Mutex<Child>,
 }
 
 impl Program {
-    pub(super) fn new(child: Child, pidfd: PidFd, session: Arc<Session>) -> Self {
+    pub(super) fn new(
+        child: Child,
+        pidfd: PidFd,
+        session: Arc<Session>,
+        output: Option<Arc<Output>>,
+    ) -> Self {
         // Process ids are below 2^22.
         let pid = i32::try_from(child.id()).unwrap_or_default();
         Program {
             pid,
             pidfd,
             session,
+            output,
             child: Mutex::new(child),
         }
     }
@@ -72,10 +82,18 @@ struct Running {
     waiters: Vec<Waiter>,
 }
 
+/// A program that has ended.
+struct Ended {
+    pid: i32,
+    name: SubPrin,
+    status: i32,
+    output: Option<Arc<Output>>,
+}
+
 #[derive(Default)]
 struct Table {
     running: HashMap<i32, Running>,
-    ended: VecDeque<(i32, SubPrin, i32)>,
+    ended: VecDeque<Ended>,
     closing: bool,
 }
 
@@ -128,9 +146,17 @@ impl Programs {
         if table.ended.len() == REMEMBERED {
             table.ended.pop_front();
         }
-        table
-            .ended
-            .push_back((program.pid, program.started_as().clone(), status));
+        // The output of the last ones only: it is much more than a status.
+        let old = table.ended.len().saturating_sub(OUTPUTS);
+        if let Some(ended) = old.checked_sub(1).and_then(|old| table.ended.get_mut(old)) {
+            ended.output = None;
+        }
+        table.ended.push_back(Ended {
+            pid: program.pid,
+            name: program.started_as().clone(),
+            status,
+            output: program.output.clone(),
+        });
         self.changed.notify_all();
         waiters.unwrap_or_default()
     }
@@ -166,8 +192,18 @@ impl Programs {
             .ended
             .iter()
             .rev()
-            .find(|(id, name, _)| *id == pid && fits(name));
-        ended.map_or(Wait::Unknown, |(_, _, status)| Wait::Ended(*status))
+            .find(|ended| ended.pid == pid && fits(&ended.name));
+        ended.map_or(Wait::Unknown, |ended| Wait::Ended(ended.status))
+    }
+
+    /// The output of a program that runs or has ended lately, if it is kept.
+    pub(super) fn output(&self, pid: i32) -> Option<Arc<Output>> {
+        let table = self.table();
+        if let Some(running) = table.running.get(&pid) {
+            return running.program.output.clone();
+        }
+        let ended = table.ended.iter().rev().find(|ended| ended.pid == pid)?;
+        ended.output.clone()
     }
 
     /// Sends a signal to every program of that name; gives how many there are.

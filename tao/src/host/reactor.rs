@@ -29,6 +29,7 @@ use super::{
     admin_socket::Listener,
     counters::CounterStore,
     host_guard::HostGuard,
+    output::Output,
     programs::{Program, Programs},
     session::Session,
     spawn::Spawner,
@@ -69,6 +70,7 @@ enum Source {
     Admin(Arc<AdminConnection>),
     Session(Arc<Session>),
     End(Arc<Program>),
+    Output(Arc<Output>),
 }
 
 /// The host at work.
@@ -200,6 +202,13 @@ impl Host {
     pub(super) fn host(&self, program: &Arc<Program>) -> std::io::Result<()> {
         let end = self.remember(Source::End(Arc::clone(program)));
         let session = self.remember(Source::Session(Arc::clone(&program.session)));
+        if let Some(output) = &program.output {
+            let token = self.remember(Source::Output(Arc::clone(output)));
+            if let Err(error) = output.register(self, token) {
+                log::warn!("process {}: its output is lost: {error}", program.pid);
+                self.forget(token);
+            }
+        }
         self.add(program.pidfd.as_fd(), end, Interest::Read)
             .and_then(|()| program.session.register(self, session))
             .inspect_err(|_| {
@@ -276,6 +285,7 @@ impl Host {
             match self.source(token) {
                 Some(Source::Session(session)) => session.drive(self, token),
                 Some(Source::Admin(connection)) => connection.drive(self, token),
+                Some(Source::Output(output)) => output.drive(self, token),
                 Some(Source::End(program)) => self.program_event(&program, token),
                 Some(Source::Listener(listener)) => listener.accept(self, token),
                 // Forgotten while the event was under way.

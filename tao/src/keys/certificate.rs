@@ -124,8 +124,11 @@ pub fn self_signed(
     Ok(sequence(&[&body, &algorithm, &signature]))
 }
 
-/// Takes one element off the front: its tag, its content, all of it, and the rest.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// An element's tag and content, all of it, and what follows it.
+type Element<'a> = (u8, &'a [u8], &'a [u8], &'a [u8]);
+
+/// Takes one element off the front.
+fn element(der: &[u8]) -> Option<Element<'_>> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {

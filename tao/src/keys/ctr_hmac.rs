@@ -44,6 +44,12 @@ impl CtrHmacSuite {
     }
 }
 
+struct Sealed {
+    iv: [u8; IV],
+    ciphertext: Vec<u8>,
+    tag: Vec<u8>,
+}
+
 /// A key of the original's for encryption.
 pub struct CtrHmac {
     suite: CtrHmacSuite,
@@ -124,7 +130,7 @@ impl CtrHmac {
         Ok(plain)
     }
 
-    fn seal_parts(&self, plain: &[u8]) -> Result<([u8; IV], Vec<u8>, Vec<u8>), RandomError> {
+    fn seal_parts(&self, plain: &[u8]) -> Result<Sealed, RandomError> {
         let mut iv = [0; IV];
         random(&mut iv)?;
         let mut ciphertext = plain.to_vec();
@@ -133,7 +139,11 @@ impl CtrHmac {
             ciphertext.fill(0);
         }
         let tag = self.tag(&iv, &ciphertext).unwrap_or_default();
-        Ok((iv, ciphertext, tag))
+        Ok(Sealed {
+            iv,
+            ciphertext,
+            tag,
+        })
     }
 
     /// Opens an `EncryptedData` message.
@@ -151,7 +161,11 @@ impl CtrHmac {
 
     /// Makes an `EncryptedData` message.
     pub fn seal(&self, key_name: &str, plain: &[u8]) -> Result<Vec<u8>, RandomError> {
-        let (iv, ciphertext, tag) = self.seal_parts(plain)?;
+        let Sealed {
+            iv,
+            ciphertext,
+            tag,
+        } = self.seal_parts(plain)?;
         let header = CryptoHeader {
             version: 2,
             key_name: Some(key_name.to_owned()),
@@ -185,7 +199,7 @@ impl CtrHmac {
 
     /// Makes what the original's `Unprotect` opens.
     pub fn protect(&self, plain: &[u8]) -> Result<Vec<u8>, RandomError> {
-        let (iv, ciphertext, tag) = self.seal_parts(plain)?;
-        Ok([tag.as_slice(), &iv, &ciphertext].concat())
+        let sealed = self.seal_parts(plain)?;
+        Ok([sealed.tag.as_slice(), &sealed.iv, &sealed.ciphertext].concat())
     }
 }

@@ -124,6 +124,9 @@ pub struct AdminRequest {
     /// Which one is standard error.
     #[prost(int32, optional, tag = "9")]
     pub stderr: Option<i32>,
+    /// Ours: the host keeps the last of the program's output (instead of 7 to 9).
+    #[prost(bool, optional, tag = "20")]
+    pub keep_output: Option<bool>,
 }
 
 impl Proto2 for AdminRequest {
@@ -154,6 +157,9 @@ pub struct AdminResponse {
     /// Wait status as wait(2) gives it.
     #[prost(int32, optional, tag = "3")]
     pub status: Option<i32>,
+    /// Ours: the last of a program's output.
+    #[prost(bytes = "vec", optional, tag = "20")]
+    pub output: Option<Vec<u8>>,
 }
 
 impl Proto2 for AdminResponse {

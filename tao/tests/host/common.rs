@@ -140,7 +140,7 @@ impl TestHost {
                 path: "/bin/sh",
                 args: &["-c".to_owned(), script.to_owned()],
                 dir: "/",
-                stdio: [theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()],
+                stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
             })
             .unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(20)))

@@ -9,6 +9,9 @@ mod boot;
 #[allow(dead_code)]
 pub mod file;
 mod from_grub;
+mod log;
+mod predict;
+mod record;
 mod verify;
 mod vlp;
 
@@ -32,6 +35,9 @@ enum Command {
     Wrap(vlp::Wrap),
     FromGrub(from_grub::FromGrub),
     Verify(verify::Verify),
+    Log(log::Log),
+    Record(record::Record),
+    Predict(predict::Predict),
 }
 
 /// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
@@ -46,6 +52,9 @@ pub fn run() -> ExitCode {
         Command::Wrap(command) => command.run(),
         Command::FromGrub(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Log(command) => command.run(),
+        Command::Record(command) => command.run(),
+        Command::Predict(command) => command.run(),
     };
     match result {
         Ok(code) => code,

@@ -15,6 +15,7 @@ use super::entry::{BootEntry, Loaded};
 use crate::{
     acm::{MAX_LCP_DATA, Role, role},
     module::{MAX_MODULE_LEN, Module},
+    predict::FileHash,
 };
 
 /// The first bytes of a gzip file.
@@ -222,6 +223,14 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
+    /// Hashes of what tboot takes away, for a record or a prediction.
+    pub fn hashes(&self) -> Vec<FileHash> {
+        let hash = |file: &LeftOut| {
+            FileHash::of(file.role, &file.path.display().to_string(), &file.content)
+        };
+        self.left_out.iter().map(hash).collect()
+    }
+
     /// Reads the files of an entry.
     pub fn read(entry: &BootEntry, places: &Places) -> Result<Self, FileError> {
         let tboot_path = places.find(&entry.loader)?;

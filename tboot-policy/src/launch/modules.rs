@@ -92,7 +92,8 @@ impl HashedModule {
 }
 
 /// Which registers SINIT and tboot use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mapping {
     /// Details into PCR 17, authorities into PCR 18: TPM 2.0 always, TPM 1.2 with pcr_map=da.
     DetailsAuthorities,

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, bail};
 use lcp::nv::{NvStorage, tpm12::Storage12, tpm20::Storage20};
 use tpm::{
-    Tpm2,
     family::{self, Family},
     tpm12::Tpm12,
 };
@@ -57,6 +56,6 @@ pub fn open(wanted: Wanted, tcti: Option<&str>) -> Result<Box<dyn NvStorage>> {
     }
     Ok(match found {
         Family::Tpm12 => Box::new(Storage12::new(Tpm12::open(&address)?)),
-        Family::Tpm20 => Box::new(Storage20::new(Tpm2::open(&address)?)),
+        Family::Tpm20 => Box::new(Storage20::open(&address)?),
     })
 }

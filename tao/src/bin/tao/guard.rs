@@ -1,15 +1,27 @@
 //! `tao guard`: ask the host's guard, look at its rules, change them.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use argh::FromArgs;
 use serde_json::{Value, json};
-use tao::{admin::Admin, guard::Explanation};
+use tao::{admin::Admin, domain::Domain, guard::Explanation, logic::SubPrin};
+
+use super::domain;
 
 /// Ask the host's guard, look at its rules, or change them.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "guard")]
 pub struct Guard {
+    /// the domain in this folder instead of the running host
+    #[argh(option)]
+    domain: Option<PathBuf>,
+    /// with --domain, to add or retract: file with the policy key's password, - for standard
+    /// input (default: ask)
+    #[argh(option)]
+    password_file: Option<PathBuf>,
     #[argh(subcommand)]
     command: GuardCommand,
 }
@@ -24,7 +36,8 @@ enum GuardCommand {
     Show(Show),
 }
 
-/// Add a rule. Only a local guard can be changed so; see tao-host.
+/// Add a rule. The running host's guard must be a local one
+/// (tao host start --guard local).
 #[derive(FromArgs)]
 #[argh(subcommand, name = "add")]
 struct Add {
@@ -101,13 +114,63 @@ pub fn print(explanation: &Explanation) {
     }
 }
 
+/// The guard that is meant: the running host's, or a domain's.
+enum Asked<'a> {
+    Host(Box<Admin>),
+    Domain(&'a Path, Option<&'a Path>),
+}
+
+impl Asked<'_> {
+    fn change(&mut self, rule: &str, add: bool) -> anyhow::Result<()> {
+        match self {
+            Asked::Host(admin) if add => Ok(admin.guard_add(rule)?),
+            Asked::Host(admin) => Ok(admin.guard_retract(rule)?),
+            Asked::Domain(dir, password) => domain::change(dir, *password, |_, guard| {
+                if add {
+                    guard.add_rule(rule)?;
+                } else {
+                    guard.retract_rule(rule)?;
+                }
+                Ok(())
+            }),
+        }
+    }
+
+    fn query(&mut self, query: &str) -> anyhow::Result<bool> {
+        Ok(match self {
+            Asked::Host(admin) => admin.guard_query(query)?,
+            Asked::Domain(dir, _) => Domain::load(dir)?.guard()?.query(&query.parse()?)?,
+        })
+    }
+
+    fn why(&mut self, query: &str) -> anyhow::Result<Explanation> {
+        Ok(match self {
+            Asked::Host(admin) => admin.guard_why(query)?,
+            Asked::Domain(dir, _) => Domain::load(dir)?.guard()?.why(&query.parse()?)?,
+        })
+    }
+
+    fn show(&mut self) -> anyhow::Result<(SubPrin, Vec<String>)> {
+        Ok(match self {
+            Asked::Host(admin) => admin.guard_show()?,
+            Asked::Domain(dir, _) => {
+                let guard = Domain::load(dir)?.guard()?;
+                (guard.subprincipal(), guard.rules())
+            }
+        })
+    }
+}
+
 pub fn guard(socket: &Path, command: &Guard) -> anyhow::Result<ExitCode> {
-    let mut admin = Admin::connect(socket)?;
+    let mut asked = match &command.domain {
+        Some(dir) => Asked::Domain(dir, command.password_file.as_deref()),
+        None => Asked::Host(Box::new(Admin::connect(socket)?)),
+    };
     match &command.command {
-        GuardCommand::Add(add) => admin.guard_add(&add.rule)?,
-        GuardCommand::Retract(retract) => admin.guard_retract(&retract.rule)?,
+        GuardCommand::Add(add) => asked.change(&add.rule, true)?,
+        GuardCommand::Retract(retract) => asked.change(&retract.rule, false)?,
         GuardCommand::Query(query) => {
-            let allowed = admin.guard_query(&query.query)?;
+            let allowed = asked.query(&query.query)?;
             if query.json {
                 println!("{}", json!({"query": query.query, "allowed": allowed}));
             } else {
@@ -116,7 +179,7 @@ pub fn guard(socket: &Path, command: &Guard) -> anyhow::Result<ExitCode> {
             return Ok(status(allowed));
         }
         GuardCommand::Why(why) => {
-            let answer = admin.guard_why(&why.query)?;
+            let answer = asked.why(&why.query)?;
             if why.json {
                 let steps = steps(&answer);
                 println!(
@@ -129,7 +192,7 @@ pub fn guard(socket: &Path, command: &Guard) -> anyhow::Result<ExitCode> {
             return Ok(status(answer.allowed));
         }
         GuardCommand::Show(show) => {
-            let (name, rules) = admin.guard_show()?;
+            let (name, rules) = asked.show()?;
             if show.json {
                 println!("{}", json!({"guard": name.to_string(), "rules": rules}));
             } else {

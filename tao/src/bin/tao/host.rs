@@ -1,11 +1,22 @@
 //! `tao list`, `tao name`, `tao stop`, `tao kill`, `tao host`.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    io::Write as _,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+};
 
 use anyhow::Context as _;
 use argh::FromArgs;
 use serde_json::json;
-use tao::{admin::Admin, client::Parent, logic::SubPrin};
+use tao::{
+    admin::Admin,
+    client::Parent,
+    logic::{Prin, SubPrin},
+};
+
+use super::run::exit_code;
 
 /// List the programs that run under the host.
 #[derive(FromArgs)]
@@ -90,7 +101,68 @@ fn parse(program: &str) -> anyhow::Result<SubPrin> {
         .with_context(|| format!("{program}: not a name as `tao list` prints it"))
 }
 
-/// Look at the host, or end it.
+fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
+    let host = Admin::connect(socket)?.describe()?;
+    let name = Prin::decode(&host.prin)?.to_string();
+    let anchor = host.anchor.as_deref();
+    if as_json {
+        let shown = json!({
+            "name": name,
+            "anchor": anchor,
+            "programs": host.programs,
+            "isolation": host.isolation,
+            "lacking": host.lacking,
+        });
+        println!("{shown}");
+        return Ok(());
+    }
+    println!("{name}");
+    println!("programs: {}", host.programs.unwrap_or_default());
+    match anchor {
+        Some(anchor) => println!("counters: anchored in {anchor}"),
+        None => println!("counters: no anchor; a restored disk is not noticed"),
+    }
+    for (title, list) in [("isolation", host.isolation), ("lacking", host.lacking)] {
+        if !list.is_empty() {
+            println!("{title}: {}", list.join(", "));
+        }
+    }
+    Ok(())
+}
+
+/// Wait for the end of a program; exit as it did.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "wait")]
+pub struct Wait {
+    /// its process, as tao list or tao run --detach prints it
+    #[argh(positional)]
+    pid: i32,
+}
+
+pub fn wait(socket: &Path, command: &Wait) -> anyhow::Result<ExitCode> {
+    let mut admin = Admin::connect(socket)?;
+    admin.begin_wait_for(command.pid)?;
+    Ok(exit_code(ExitStatus::from_raw(admin.finish_wait()?)))
+}
+
+/// Print the last of what a program in the background has written (32 KiB at most).
+#[derive(FromArgs)]
+#[argh(subcommand, name = "logs")]
+pub struct Logs {
+    /// its process, as tao list or tao run --detach prints it
+    #[argh(positional)]
+    pid: i32,
+}
+
+pub fn logs(socket: &Path, command: &Logs) -> anyhow::Result<ExitCode> {
+    let output = Admin::connect(socket)?.output(command.pid)?;
+    std::io::stdout()
+        .write_all(&output)
+        .context("standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Start a host, look at it, or end it.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "host")]
 pub struct Host {
@@ -98,14 +170,22 @@ pub struct Host {
     command: HostCommand,
 }
 
+impl Host {
+    /// Does this process become a host?
+    pub fn starts(&self) -> bool {
+        matches!(self.command, HostCommand::Start(_))
+    }
+}
+
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum HostCommand {
+    Start(Box<super::host_start::Start>),
     Show(Show),
     Shutdown(Shutdown),
 }
 
-/// Print the host's name.
+/// Print the host's name, and what it says about itself.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "show")]
 struct Show {
@@ -120,10 +200,10 @@ struct Show {
 struct Shutdown {}
 
 pub fn host(socket: &Path, command: &Host) -> anyhow::Result<ExitCode> {
-    let mut admin = Admin::connect(socket)?;
     match &command.command {
-        HostCommand::Show(show) => print_name(show.json, &admin.host_name()?.to_string()),
-        HostCommand::Shutdown(_) => admin.shutdown()?,
+        HostCommand::Start(command) => return super::host_start::start(socket, command),
+        HostCommand::Show(command) => show(socket, command.json)?,
+        HostCommand::Shutdown(_) => Admin::connect(socket)?.shutdown()?,
     }
     Ok(ExitCode::SUCCESS)
 }

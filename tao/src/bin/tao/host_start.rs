@@ -12,11 +12,12 @@ use argh::FromArgs;
 use tao::{
     admin::Admin,
     client::Parent,
+    domain::Domain,
     host::{GuardSource, HostConfig, Root, SoftRoot, StackedRoot, serve, state_file},
     keys::{Secret, random},
 };
 
-use super::{domain_files, stderr_log};
+use super::stderr_log;
 
 /// How long a host in the background may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +62,7 @@ impl Start {
                 let dir = self.domain.as_deref().context(
                     "--guard domain needs --domain DIR, a folder that tao domain init made",
                 )?;
-                domain_files::guard_source(dir)?
+                Domain::load(dir)?.guard_source()
             }
             other => bail!("--guard {other}: expected liberal, conservative, local or domain"),
         })
@@ -84,8 +85,7 @@ impl Start {
             }
             None => {
                 random(&mut *secret)?;
-                state_file::replace(&path, &*secret)
-                    .with_context(|| path.display().to_string())?;
+                state_file::replace(&path, &*secret).with_context(|| path.display().to_string())?;
             }
         }
         Ok(secret)
@@ -134,8 +134,7 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     if Admin::connect(socket).is_ok() {
         bail!("another Tao host listens at {}", socket.display());
     }
-    std::fs::create_dir_all(&command.state)
-        .with_context(|| command.state.display().to_string())?;
+    std::fs::create_dir_all(&command.state).with_context(|| command.state.display().to_string())?;
     let log_path = command.state.join("host.log");
     let log = std::fs::File::create(&log_path).with_context(|| log_path.display().to_string())?;
     let arguments = std::env::args_os().skip(1);

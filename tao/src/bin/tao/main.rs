@@ -2,10 +2,15 @@
 //! at statements.
 
 mod attestation;
+mod domain;
 mod guard;
 mod host;
+mod host_start;
+mod key;
 mod logic;
+mod password;
 mod run;
+mod stderr_log;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -29,14 +34,31 @@ enum Command {
     Name(host::Name),
     Stop(host::Stop),
     Kill(host::Kill),
+    Wait(host::Wait),
+    Logs(host::Logs),
     Host(host::Host),
     Guard(guard::Guard),
+    Domain(domain::Domain),
+    Key(key::Key),
     Attestation(attestation::Attestation),
     Logic(logic::Logic),
 }
 
 /// What `tao run` exits with when it is not the program's own status, as container tools do.
 const RUN_FAILED: u8 = 125;
+
+/// An error and its causes, without those that are in the sentence already.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
+}
 
 fn main() -> ExitCode {
     let Arguments { socket, command } = argh::from_env();
@@ -45,19 +67,29 @@ fn main() -> ExitCode {
     } else {
         1
     };
+    // A host goes on when a program closes its pipe; a command that prints does not.
+    if !matches!(&command, Command::Host(host) if host.starts())
+        && let Err(error) = tao::process::end_with_broken_pipe()
+    {
+        eprintln!("tao: {error}");
+    }
     let result = match command {
         Command::Run(command) => run::run(&socket, &command),
         Command::List(command) => host::list(&socket, &command),
         Command::Name(command) => host::name(&command),
         Command::Stop(command) => host::stop(&socket, &command),
         Command::Kill(command) => host::kill(&socket, &command),
+        Command::Wait(command) => host::wait(&socket, &command),
+        Command::Logs(command) => host::logs(&socket, &command),
         Command::Host(command) => host::host(&socket, &command),
         Command::Guard(command) => guard::guard(&socket, &command),
+        Command::Domain(command) => domain::domain(&command),
+        Command::Key(command) => key::key(&command),
         Command::Attestation(command) => attestation::attestation(&command),
         Command::Logic(command) => logic::logic(&command),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("tao: {error:#}");
+        eprintln!("tao: {}", sentence(&error));
         ExitCode::from(failure)
     })
 }

@@ -31,6 +31,10 @@ pub struct Run {
     /// print name, process and end of the program as one line of JSON on standard error
     #[argh(switch)]
     json: bool,
+    /// start it in the background: print its process and name, and return. Its input is
+    /// empty; the last of its output is kept for tao logs.
+    #[argh(switch)]
+    detach: bool,
     /// the program, an ELF file, and its arguments
     #[argh(positional, greedy)]
     command: Vec<String>,
@@ -67,8 +71,17 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         dir: dir
             .to_str()
             .context("the working directory's name is not UTF-8")?,
-        stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+        stdio: (!command.detach).then(|| [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
     })?;
+    if command.detach {
+        let (pid, name) = (program.pid, program.subprin.to_string());
+        if command.json {
+            println!("{}", json!({"pid": pid, "program": name}));
+        } else {
+            println!("{pid}  {name}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let status = wait(&mut admin, &program, &signals)?;
     let status = ExitStatus::from_raw(status);
     if command.json {
@@ -80,11 +93,16 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         });
         eprintln!("{line}");
     }
+    Ok(exit_code(status))
+}
+
+/// The program's own exit status; 128 and the signal's number if a signal ended it.
+pub fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status
         .code()
         .or(status.signal().map(|signal| 128 + signal))
         .unwrap_or(1);
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 /// A name without a slash is looked for in PATH, as a shell does; a path is made absolute,

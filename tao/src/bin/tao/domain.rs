@@ -1,0 +1,234 @@
+//! `tao domain`: make a domain, look at it, say what it trusts.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, bail};
+use argh::FromArgs;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tao::{
+    domain::{Domain as TaoDomain, GuardKind, NewDomain},
+    guard::{Guard, authorized},
+    logic::{Prin, SubPrin},
+};
+
+use super::password;
+
+/// Make a domain (a policy key and the rules it signs), look at it, or say what it trusts.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "domain")]
+pub struct Domain {
+    #[argh(subcommand)]
+    command: DomainCommand,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum DomainCommand {
+    Init(Init),
+    Show(Show),
+    AddProgram(AddProgram),
+    AddHost(AddHost),
+}
+
+/// Make a domain: a new policy key, its certificate, and first rules.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "init")]
+struct Init {
+    /// its name (default: Tao domain)
+    #[argh(option, default = "\"Tao domain\".to_owned()")]
+    name: String,
+    /// kind of rules: Datalog or ACLs (default: Datalog)
+    #[argh(option, default = "\"Datalog\".to_owned()")]
+    guard: String,
+    /// file with the password for the policy key, - for standard input (default: ask)
+    #[argh(option)]
+    password_file: Option<PathBuf>,
+    /// protect the policy key so that the original can sign with it too: weaker
+    #[argh(switch)]
+    original_keys: bool,
+    /// the folder
+    #[argh(positional)]
+    dir: PathBuf,
+}
+
+/// Print a domain: name, policy key, rules.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "show")]
+struct Show {
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+    /// the folder
+    #[argh(positional)]
+    dir: PathBuf,
+}
+
+/// Trust a program: measure its file and sign a rule for it.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "add-program")]
+struct AddProgram {
+    /// file with the policy key's password, - for standard input (default: ask)
+    #[argh(option)]
+    password_file: Option<PathBuf>,
+    /// for a list (ACLs): the host on which the program may run
+    #[argh(option)]
+    host: Option<String>,
+    /// the domain's folder
+    #[argh(positional)]
+    dir: PathBuf,
+    /// the programs' files
+    #[argh(positional)]
+    programs: Vec<PathBuf>,
+}
+
+/// Trust a host by its name, as tao host show prints it.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "add-host")]
+struct AddHost {
+    /// file with the policy key's password, - for standard input (default: ask)
+    #[argh(option)]
+    password_file: Option<PathBuf>,
+    /// the domain's folder
+    #[argh(positional)]
+    dir: PathBuf,
+    /// the host's name
+    #[argh(positional)]
+    host: String,
+}
+
+/// Changes the rules of a domain and signs them.
+pub fn change(
+    dir: &Path,
+    password_file: Option<&Path>,
+    change: impl FnOnce(&TaoDomain, &mut dyn Guard) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let domain = TaoDomain::load(dir)?;
+    let mut guard = domain.guard()?;
+    change(&domain, guard.as_mut())?;
+    let password = password::read(password_file, "Password of the policy key")?;
+    domain.save(guard.as_ref(), &domain.unlock(&password)?)?;
+    Ok(())
+}
+
+fn measured(program: &Path) -> anyhow::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut file = std::fs::File::open(program).with_context(|| program.display().to_string())?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer) {
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(count) => hash.update(buffer.get(..count).unwrap_or_default()),
+            Err(error) => return Err(error).with_context(|| program.display().to_string()),
+        }
+    }
+}
+
+fn init(command: &Init) -> anyhow::Result<()> {
+    let guard_kind = match command.guard.as_str() {
+        "Datalog" => GuardKind::Datalog,
+        "ACLs" => GuardKind::Acl,
+        other => bail!("--guard {other}: expected Datalog or ACLs"),
+    };
+    let password = password::read(command.password_file.as_deref(), "New password")?;
+    if command.password_file.is_none() {
+        let again = password::read(None, "The same again")?;
+        anyhow::ensure!(*password == *again, "the passwords differ");
+    }
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let domain = TaoDomain::create(
+        &command.dir,
+        &NewDomain {
+            name: &command.name,
+            guard_kind,
+            password: &password,
+            original_keys: command.original_keys,
+            today: i64::try_from(since.as_secs() / 86_400)?,
+        },
+    )?;
+    println!("{}", domain.policy_key.name()?);
+    Ok(())
+}
+
+fn show(command: &Show) -> anyhow::Result<()> {
+    let domain = TaoDomain::load(&command.dir)?;
+    let (key, guard) = (domain.policy_key.name()?.to_string(), domain.guard()?);
+    if command.json {
+        let shown = json!({
+            "name": domain.name,
+            "policy_key": key,
+            "guard": guard.subprincipal().to_string(),
+            "rules": guard.rules(),
+        });
+        println!("{shown}");
+    } else {
+        println!(
+            "{}: policy key {key}, guard {}",
+            domain.name,
+            domain.guard_kind.name()
+        );
+        guard.rules().iter().for_each(|rule| println!("{rule}"));
+    }
+    Ok(())
+}
+
+fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
+    anyhow::ensure!(!command.programs.is_empty(), "no program is named");
+    let host = match &command.host {
+        Some(host) => Some(host.parse::<Prin>().with_context(|| host.clone())?),
+        None => None,
+    };
+    let mut programs = Vec::new();
+    for program in &command.programs {
+        programs.push(SubPrin::program(&measured(program)?)?);
+    }
+    change(
+        &command.dir,
+        command.password_file.as_deref(),
+        |domain, guard| {
+            for program in &programs {
+                match (domain.guard_kind, &host) {
+                    (GuardKind::Datalog, _) => {
+                        guard.add_rule(&format!("TrustedProgramHash(ext{program})"))?;
+                    }
+                    (GuardKind::Acl, Some(host)) => {
+                        let rule = authorized(&host.extended(program), "Execute", &[])?;
+                        guard.add_rule(&rule.to_string())?;
+                    }
+                    (GuardKind::Acl, None) => bail!("a list needs --host: it has no rules"),
+                }
+            }
+            Ok(())
+        },
+    )?;
+    for (program, file) in programs.iter().zip(&command.programs) {
+        println!("{program}  {}", file.display());
+    }
+    Ok(())
+}
+
+fn add_host(command: &AddHost) -> anyhow::Result<()> {
+    let host: Prin = command.host.parse().context(command.host.clone())?;
+    let password_file = command.password_file.as_deref();
+    change(&command.dir, password_file, |domain, guard| {
+        let rule = match domain.guard_kind {
+            GuardKind::Datalog => format!("TrustedHost({host})"),
+            GuardKind::Acl => authorized(&host, "Host", &[])?.to_string(),
+        };
+        Ok(guard.add_rule(&rule)?)
+    })
+}
+
+pub fn domain(command: &Domain) -> anyhow::Result<ExitCode> {
+    match &command.command {
+        DomainCommand::Init(command) => init(command)?,
+        DomainCommand::Show(command) => show(command)?,
+        DomainCommand::AddProgram(command) => add_programs(command)?,
+        DomainCommand::AddHost(command) => add_host(command)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,189 @@
+//! A development host and a domain, by commands only.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+struct World {
+    dir: tempfile::TempDir,
+}
+
+const REPORT: &str = env!("CARGO_BIN_EXE_tao-report");
+const TAO: &str = env!("CARGO_BIN_EXE_tao");
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec())
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("pw"), "secret\n").unwrap();
+        World { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn tao_at(&self, socket: &Path, arguments: &[&str]) -> Output {
+        Command::new(TAO)
+            .arg("--socket")
+            .arg(socket)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn tao(&self, arguments: &[&str]) -> Output {
+        self.tao_at(&self.path("admin.sock"), arguments)
+    }
+
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.tao(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout)
+    }
+
+    /// Starts a soft host; gives its name.
+    fn start(&self, more: &[&str]) -> String {
+        let state = self.path("state");
+        let mut all = vec!["host", "start", "--soft", "--background", "--state"];
+        all.push(state.to_str().unwrap());
+        all.extend(more);
+        self.good(&all)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A test may have ended its host itself.
+        drop(self.tao(&["host", "shutdown"]));
+    }
+}
+
+#[test]
+fn a_soft_host_keeps_its_name_and_what_it_sealed() {
+    let world = World::new();
+    let name = world.start(&[]);
+    assert!(name.starts_with("key([") && name.ends_with(".TrivialGuard(\"Liberal\")"));
+    let first: serde_json::Value = serde_json::from_str(&world.good(&["run", REPORT])).unwrap();
+    let shown = json(&world.tao(&["host", "show", "--json"]));
+    assert_eq!(shown["name"], name.as_str());
+    assert_eq!(shown["anchor"], serde_json::Value::Null);
+    let second = world.tao(&["host", "start", "--soft", "--background"]);
+    assert!(text(&second.stderr).contains("another Tao host listens"));
+    world.good(&["host", "shutdown"]);
+    while world.path("admin.sock").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(world.start(&[]), name);
+    let blob = first["seal"]["self"]["sealed"].as_str().unwrap();
+    let again: serde_json::Value =
+        serde_json::from_str(&world.good(&["run", REPORT, blob])).unwrap();
+    assert_eq!(again["unseal"]["ours"], true);
+}
+
+#[test]
+fn a_domains_rules_decide_what_a_host_starts() {
+    let world = World::new();
+    let (domain, password) = (world.path("domain"), world.path("pw"));
+    let (domain, password) = (domain.to_str().unwrap(), password.to_str().unwrap());
+    let key = world.good(&["domain", "init", "--password-file", password, domain]);
+    let with_key = |verb: &str, what: &str| {
+        world.good(&["domain", verb, "--password-file", password, domain, what])
+    };
+    let program = with_key("add-program", REPORT);
+    assert!(program.starts_with(".Program(["), "{program}");
+    let name = world.start(&["--guard", "domain", "--domain", domain]);
+    assert!(name.ends_with(&format!(".DatalogGuard({key})")), "{name}");
+    assert_eq!(world.tao(&["run", REPORT]).status.code(), Some(125));
+    with_key("add-host", &name);
+    // The running host sees it at once.
+    assert!(world.tao(&["run", REPORT]).status.success());
+    assert_eq!(world.tao(&["run", "true"]).status.code(), Some(125));
+    let query = format!(
+        "Authorized({name}{}, \"Execute\")",
+        program.split(' ').next().unwrap()
+    );
+    let asked = ["guard", "--domain", domain, "--password-file", password];
+    let guard = |more: &[&str]| world.tao(&[&asked[..], more].concat());
+    assert_eq!(text(&guard(&["query", &query]).stdout), "yes");
+    let fact = format!("TrustedHost({name})");
+    assert!(guard(&["retract", &fact]).status.success());
+    assert_eq!(guard(&["why", &query]).status.code(), Some(1));
+    assert_eq!(world.tao(&["run", REPORT]).status.code(), Some(125));
+    std::fs::write(password, "wrong").unwrap();
+    let refused = guard(&["add", &fact]);
+    assert!(
+        text(&refused.stderr).contains("password is wrong"),
+        "{refused:?}"
+    );
+    let shown = json(&world.tao(&["domain", "show", "--json", domain]));
+    assert_eq!(shown["policy_key"], key.as_str());
+    let cert = format!("{domain}/policy_keys/cert");
+    let shown = json(&world.tao(&["key", "show", "--json", &cert]));
+    assert_eq!(
+        (shown["name"].as_str(), shown["private"].as_bool()),
+        (Some(key.as_str()), Some(false))
+    );
+}
+
+#[test]
+fn a_stacked_host_rests_on_the_host_that_started_it() {
+    let world = World::new();
+    let name = world.start(&[]);
+    let (inner, state) = (world.path("inner/admin.sock"), world.path("inner state"));
+    let started = world.good(&[
+        "run",
+        "--detach",
+        TAO,
+        "--socket",
+        inner.to_str().unwrap(),
+        "host",
+        "start",
+        "--stacked",
+        "--state",
+        state.to_str().unwrap(),
+        "--guard",
+        "liberal",
+    ]);
+    assert!(started.contains(".Program(["), "{started}");
+    for _ in 0..500 {
+        if inner.exists() && world.tao_at(&inner, &["host", "show"]).status.success() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let shown = json(&world.tao_at(&inner, &["host", "show", "--json"]));
+    let inner_name = shown["name"].as_str().unwrap();
+    assert!(
+        inner_name.starts_with(&format!("{name}.Program([")),
+        "{inner_name}"
+    );
+    assert!(inner_name.ends_with(".TrivialGuard(\"Liberal\")"));
+    assert!(shown["anchor"].as_str().unwrap().contains("parent"));
+    let report = json(&world.tao_at(&inner, &["run", REPORT]));
+    let verdict = &report["attestation"]["verdict"];
+    assert_eq!(verdict["verified"], true, "{report}");
+    assert_eq!(verdict["chain"], 2);
+    assert!(name.starts_with(verdict["root"].as_str().unwrap()));
+    assert_eq!(report["seal"]["self"]["ok"], true);
+    // The log of a detached program is kept, and its end can be waited for.
+    let listed = json(&world.tao(&["list", "--json"]));
+    let pid = listed[0]["pid"].to_string();
+    assert!(world.good(&["logs", &pid]).contains("Tao host: "));
+    assert!(world.tao_at(&inner, &["host", "shutdown"]).status.success());
+    assert_eq!(world.tao(&["wait", &pid]).status.code(), Some(0));
+    assert!(world.good(&["logs", &pid]).contains("Tao host: "));
+}

@@ -1,0 +1,256 @@
+//! `tboot-policy predict`: PCR 17, 18 and 19 of a launch that has not happened yet.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use argh::FromArgs;
+use serde_json::{Map, Value, json};
+use tboot_policy::predict::{Family, Launching, Prediction, predict};
+use tpm::{Bank, PcrPolicy, PcrValues};
+
+use super::{
+    boot::{self, EntryOptions},
+    file,
+    record::{self, family},
+    vlp,
+};
+
+/// Predict PCR 17, 18 and 19 of a launch, from the record or log of the last one and the new files.
+/// Exit code 0: predicted, 2: predicted, but tboot would halt, 1: refused.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "predict")]
+pub struct Predict {
+    /// record that `tboot-policy record` made
+    #[argh(option)]
+    platform: Option<PathBuf>,
+    /// instead of a record: the last launch's log; repeatable (default: this machine's)
+    #[argh(option)]
+    log: Vec<PathBuf>,
+    /// with a log: file with the PCR values of that launch (default: this machine's PCRs)
+    #[argh(option)]
+    pcrs: Option<PathBuf>,
+    /// which TPM the log is of, 1.2 or 2.0, where it doesn't show
+    #[argh(option, from_str_fn(family))]
+    tpm: Option<Family>,
+    /// the GRUB entry to be booted: title, id, or place as in GRUB_DEFAULT
+    #[argh(option)]
+    entry: Option<String>,
+    /// grub.cfg (default: BOOT/grub/grub.cfg)
+    #[argh(option)]
+    config: Option<PathBuf>,
+    /// where the root file system is mounted (default: /)
+    #[argh(option)]
+    root: Option<PathBuf>,
+    /// where the kernels are (default: ROOT/boot)
+    #[argh(option)]
+    boot: Option<PathBuf>,
+    /// value of a variable that the firmware or grubenv sets, NAME=VALUE; repeatable
+    #[argh(option)]
+    set: Vec<String>,
+    /// instead of --entry: tboot.gz
+    #[argh(option)]
+    tboot: Option<PathBuf>,
+    /// with --tboot: its command line
+    #[argh(option, default = "String::new()")]
+    tboot_cmdline: String,
+    /// with --tboot: a module, "FILE" or "FILE COMMAND LINE"; repeatable, in order
+    #[argh(option)]
+    module: Vec<String>,
+    /// with --tboot: a SINIT module; repeatable
+    #[argh(option)]
+    sinit: Vec<PathBuf>,
+    /// with --tboot: the policy data
+    #[argh(option)]
+    lcp_data: Option<PathBuf>,
+    /// the verified launch policy in the TPM's NV index (default: tboot's built-in one)
+    #[argh(option)]
+    policy: Option<PathBuf>,
+    /// the launch control policy, where it is another than at the recorded launch
+    #[argh(option)]
+    lcp_policy: Option<PathBuf>,
+    /// print JSON; `taoboot enroll --expect` reads it
+    #[argh(switch)]
+    json: bool,
+    /// bank for --pcr-file (default sha256)
+    #[argh(option, default = "Bank::Sha256")]
+    bank: Bank,
+    /// write the values of PCR 17, 18 and 19 one behind the other, as tpm2_policypcr --pcr reads
+    #[argh(option)]
+    pcr_file: Option<PathBuf>,
+}
+
+impl Predict {
+    pub fn run(self) -> Result<ExitCode> {
+        let baseline = match (&self.platform, self.log.is_empty() && self.pcrs.is_none()) {
+            (Some(path), true) => record::read(path)?,
+            (Some(_), false) => bail!("give either --platform or --log with --pcrs"),
+            (None, _) => record::from_log(&self.log, self.pcrs.as_ref(), self.tpm)?,
+        };
+        let launching = self.launching()?;
+        let prediction = predict(&baseline, &launching)?;
+        if let Some(path) = &self.pcr_file {
+            let values = prediction.values.get(&self.bank);
+            let values = values.with_context(|| format!("the record has no {} bank", self.bank))?;
+            let bytes: Vec<u8> = values
+                .new
+                .iter()
+                .flat_map(|(_, value)| value.to_vec())
+                .collect();
+            file::replace(path, &bytes)?;
+        }
+        for warning in &prediction.warnings {
+            eprintln!("tboot-policy: warning: {warning}");
+        }
+        if self.json {
+            println!("{:#}", as_json(&prediction));
+        } else {
+            print(&prediction);
+        }
+        Ok(if prediction.halts {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn launching(&self) -> Result<Launching> {
+        let vlp = match &self.policy {
+            Some(path) => Some(vlp::read_policy(path)?),
+            None => None,
+        };
+        let lcp = match &self.lcp_policy {
+            Some(path) => {
+                let policy = lcp::policy::Policy::parse(&file::read(path)?);
+                Some(policy.with_context(|| path.display().to_string())?)
+            }
+            None => None,
+        };
+        match (&self.entry, &self.tboot) {
+            (Some(entry), None) => {
+                let options = EntryOptions {
+                    config: self.config.clone(),
+                    root: self.root.clone(),
+                    boot: self.boot.clone(),
+                    set: self.set.clone(),
+                };
+                let files = options.files(entry)?;
+                let mut left_out = files.hashes();
+                left_out.extend(record::named_files(&self.sinit, self.lcp_data.as_ref())?);
+                Ok(Launching {
+                    tboot_name: files.tboot_path.display().to_string(),
+                    tboot: files.tboot,
+                    tboot_cmdline: files.tboot_cmdline,
+                    modules: files.modules,
+                    vlp,
+                    lcp,
+                    left_out,
+                })
+            }
+            (None, Some(tboot)) => {
+                let modules = self.module.iter().map(|text| boot::module(text));
+                Ok(Launching {
+                    tboot_name: tboot.display().to_string(),
+                    tboot: file::read_at_most(tboot, lcp::mlehash::MAX_IMAGE_LEN as u64)?,
+                    tboot_cmdline: self.tboot_cmdline.clone().into_bytes(),
+                    modules: modules.collect::<Result<Vec<_>>>()?,
+                    vlp,
+                    lcp,
+                    left_out: record::named_files(&self.sinit, self.lcp_data.as_ref())?,
+                })
+            }
+            _ => bail!("give either --entry, or --tboot with --module"),
+        }
+    }
+}
+
+/// The first digits of a digest: enough to see what is the same.
+fn short(digest: Option<&Vec<u8>>) -> String {
+    let hex = digest.map_or("-".to_owned(), hex::encode);
+    hex.get(..16)
+        .map_or(hex.clone(), |begin| format!("{begin}.."))
+}
+
+fn print(prediction: &Prediction) {
+    for bank in prediction.values.keys() {
+        println!(
+            "{bank:6}   {:22} {:18} {:18} measured file",
+            "event", "old", "new"
+        );
+        for row in &prediction.rows {
+            let digest = |event: &Option<tboot_policy::log::LogEvent>| {
+                short(event.as_ref().and_then(|event| event.digests.get(bank)))
+            };
+            let (old, new) = (digest(&row.old), digest(&row.new));
+            let mark = if old == new { ' ' } else { '*' };
+            let file = row.file.as_deref().unwrap_or_default();
+            println!(
+                "PCR {:2} {mark} {:22} {old:18} {new:18} {file}",
+                row.pcr, row.name
+            );
+        }
+    }
+    for (bank, values) in &prediction.values {
+        for (pcr, new) in values.new.iter() {
+            let old = values.old.as_ref().and_then(|old| old.get(pcr));
+            let note = match old {
+                None => "",
+                Some(old) if old == new => " (as before)",
+                Some(_) => " (changes)",
+            };
+            println!("{bank} PCR {pcr}: {}{note}", hex::encode(new));
+        }
+    }
+    if let Some(digest) = policy_digest(prediction) {
+        println!("policy digest (PolicyPCR sha256:17,18,19): {digest}");
+    }
+    for finding in &prediction.findings {
+        println!("{finding}");
+    }
+    if prediction.halts {
+        println!("tboot would halt: there will be no such launch");
+    }
+}
+
+/// What an object sealed to the predicted SHA-256 values has as authPolicy.
+fn policy_digest(prediction: &Prediction) -> Option<String> {
+    let values = prediction.values.get(&Bank::Sha256)?;
+    PcrPolicy::new(values.new.clone()).map(|policy| hex::encode(policy.digest()))
+}
+
+fn as_json(prediction: &Prediction) -> Value {
+    let by_bank = |pick: &dyn Fn(&tboot_policy::predict::BankValues) -> Option<PcrValues>| {
+        let mut banks = Map::new();
+        for (bank, values) in &prediction.values {
+            let Some(values) = pick(values) else { continue };
+            let registers: Map<String, Value> = values
+                .iter()
+                .map(|(pcr, value)| (pcr.to_string(), json!(hex::encode(value))))
+                .collect();
+            banks.insert(bank.to_string(), Value::Object(registers));
+        }
+        Value::Object(banks)
+    };
+    let rows: Vec<Value> = prediction
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "pcr": row.pcr,
+                "name": row.name,
+                "file": row.file,
+                "changed": row.changed(),
+                "old": row.old,
+                "new": row.new,
+            })
+        })
+        .collect();
+    json!({
+        "pcrs": by_bank(&|values| Some(values.new.clone())),
+        "old_pcrs": by_bank(&|values| values.old.clone()),
+        "policy_digest": policy_digest(prediction),
+        "events": rows,
+        "findings": prediction.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "halts": prediction.halts,
+        "warnings": prediction.warnings,
+    })
+}

@@ -1,0 +1,582 @@
+//! Predictions: equal to the launch that then happens, side by side with the last one, refused
+//! where something unknown decides.
+// Clippy's permission for tests covers test functions only, not what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod written;
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+
+use lcp::{
+    hash::{Digest, HashAlg},
+    policy::{Policy as LcpPolicy, PolicyType as LcpType},
+};
+use tboot_policy::{
+    acm::Role,
+    launch::{
+        HashedModule, LaunchInput, Mapping, TbootRules, launch, replay as replay_events,
+        tboot_events,
+    },
+    log::{
+        EventLog, Format, LogEvent,
+        replay::{Reading, value},
+    },
+    platform::BANKS,
+    predict::{Baseline, BaselineError, Family, FileHash, Launching, PredictError, predict},
+    vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
+};
+use tpm::{Bank, PcrIndex, PcrPolicy, PcrValues};
+use written::*;
+
+fn pcr(number: u8) -> PcrIndex {
+    PcrIndex::try_from(number).unwrap()
+}
+
+fn pcrs(input: &LaunchInput) -> Vec<PcrValues> {
+    let launch = launch(input).unwrap();
+    replay_events(&launch.events)
+        .unwrap()
+        .into_values()
+        .collect()
+}
+
+/// The record of a launch of these files.
+fn recorded(input: &LaunchInput) -> Baseline {
+    let log = EventLog::parse(&agile(&log_events(input), &BANKS)).unwrap();
+    Baseline::from_log(&log, &pcrs(input), None).unwrap()
+}
+
+fn launching(input: &LaunchInput) -> Launching {
+    Launching {
+        tboot_name: "tboot.gz".into(),
+        tboot: input.tboot.clone(),
+        tboot_cmdline: input.tboot_cmdline.clone(),
+        modules: input.modules.clone(),
+        vlp: input.vlp.clone(),
+        lcp: None,
+        left_out: Vec::new(),
+    }
+}
+
+fn policy() -> Policy {
+    let entry = |number, register| {
+        let object = Object::Module(ModuleNumber::new(number).unwrap());
+        Entry::measure(object, Some(pcr(register)))
+    };
+    let entries = vec![entry(0, 18), entry(1, 19)];
+    Policy::new(PolicyType::NonFatal, HashAlg::Sha256, 1, entries).unwrap()
+}
+
+/// A new kernel, initramfs and command line.
+fn updated(input: &LaunchInput) -> LaunchInput {
+    let mut new = input.clone();
+    new.modules = vec![
+        module("vmlinuz-2", "root=/dev/sda1 ro quiet", b"kernel 2"),
+        module("initrd-2", "", b"070701 second"),
+    ];
+    new.tboot_cmdline.extend(b" loglvl=all");
+    new
+}
+
+#[test]
+fn the_prediction_is_the_launch_that_then_happens() {
+    for (options, vlp) in [
+        ("logging=serial", Some(policy())),
+        ("logging=serial", None),
+        ("extpol=sha1", None),
+        ("extpol=embedded", Some(policy())),
+    ] {
+        let old = files(options, vlp);
+        let new = updated(&old);
+        let prediction = predict(&recorded(&old), &launching(&new)).unwrap();
+        assert_eq!(prediction.values.len(), 3);
+        for played in pcrs(&new) {
+            assert_eq!(prediction.values[&played.bank()].new, played, "{options}");
+        }
+        for before in pcrs(&old) {
+            let values = &prediction.values[&before.bank()];
+            assert_eq!(values.old.as_ref(), Some(&before), "{options}");
+        }
+    }
+}
+
+#[test]
+fn each_changed_event_names_the_file_that_changed_it() {
+    let old = files("logging=serial", Some(policy()));
+    let mut new = old.clone();
+    new.modules[1] = module("initrd-2", "", b"070701 second");
+    let prediction = predict(&recorded(&old), &launching(&new)).unwrap();
+    let changed: Vec<(u32, &str, Option<&str>)> = prediction
+        .rows
+        .iter()
+        .filter(|row| row.changed())
+        .map(|row| (row.pcr, row.name.as_str(), row.file.as_deref()))
+        .collect();
+    assert_eq!(changed, [(19, "module 1", Some("initrd-2"))]);
+    assert!(
+        !predict(&recorded(&old), &launching(&old))
+            .unwrap()
+            .rows
+            .iter()
+            .any(|row| row.changed())
+    );
+}
+
+#[test]
+fn a_log_that_does_not_lead_to_its_pcrs_is_refused() {
+    let input = files("logging=serial", None);
+    let events = log_events(&input);
+    let right = pcrs(&input);
+    let refused = |events: &[LogEvent], pcrs: &[PcrValues]| {
+        let log = EventLog::parse(&agile(events, &BANKS)).unwrap();
+        Baseline::from_log(&log, pcrs, None)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused(&events, &[]).contains("give their values (--pcrs)"));
+    let mut changed = events.clone();
+    changed[4].digests.get_mut(&Bank::Sha256).unwrap()[0] ^= 1;
+    let text = refused(&changed, &right);
+    assert!(
+        text.contains("sha256 PCR 17 is") && text.contains("the log gives"),
+        "{text}"
+    );
+    let mut more = events.clone();
+    more.push(events[3].clone());
+    assert!(refused(&more, &right).contains("agrees up to, but without event"));
+    let mut unmeasured = PcrValues::new(Bank::Sha256);
+    for register in [17, 18, 19] {
+        unmeasured.insert(pcr(register), vec![0xff; 32]).unwrap();
+    }
+    assert!(refused(&events, &[unmeasured]).contains("no measured launch"));
+}
+
+/// A log with another event list, and the PCRs that it leads to.
+fn consistent(events: Vec<LogEvent>) -> (EventLog, Vec<PcrValues>) {
+    let log = EventLog {
+        format: Format::CryptoAgile,
+        events,
+    };
+    let mut values = PcrValues::new(Bank::Sha256);
+    for register in 17..=19 {
+        let replayed = value(&log, Bank::Sha256, register, Reading::Extended);
+        values.insert(pcr(register), replayed).unwrap();
+    }
+    (log, vec![values])
+}
+
+#[test]
+fn an_unknown_event_is_named() {
+    let mut events = log_events(&files("", None));
+    events[5].event_type = 0x4ab;
+    let (log, values) = consistent(events);
+    let error = Baseline::from_log(&log, &values, None).unwrap_err();
+    assert_eq!(
+        error,
+        BaselineError::UnknownEvent {
+            place: 5,
+            event_type: 0x4ab,
+            pcr: 17
+        }
+    );
+    let mut events = log_events(&files("", None));
+    events.retain(|event| event.event_type != 0x404);
+    let (log, values) = consistent(events);
+    let error = Baseline::from_log(&log, &values, None).unwrap_err();
+    assert_eq!(error, BaselineError::Missing("MLE_HASH"));
+}
+
+#[test]
+fn only_banks_that_were_compared_are_predicted() {
+    let input = files("", None);
+    let log = EventLog::parse(&agile(&log_events(&input), &BANKS)).unwrap();
+    let only = |bank| {
+        pcrs(&input)
+            .into_iter()
+            .filter(move |v| v.bank() == bank)
+            .collect::<Vec<_>>()
+    };
+    let baseline = Baseline::from_log(&log, &only(Bank::Sha256), None).unwrap();
+    assert_eq!(baseline.banks(), [Bank::Sha256].into());
+    // tboot extends SHA-256, the record has only SHA-1.
+    let baseline = Baseline::from_log(&log, &only(Bank::Sha1), Some(Family::Tpm20)).unwrap();
+    let error = predict(&baseline, &launching(&input)).unwrap_err();
+    assert!(matches!(error, PredictError::Bank(Bank::Sha256)));
+}
+
+#[test]
+fn another_sinit_module_or_policy_data_is_refused() {
+    let input = files("", None);
+    let mut baseline = recorded(&input);
+    let sinit = FileHash::of(Role::Sinit, "old_SINIT.bin", b"old");
+    let mut next = launching(&input);
+    next.left_out = vec![FileHash::of(Role::Sinit, "SINIT.bin", b"old")];
+    let prediction = predict(&baseline, &next).unwrap();
+    assert!(
+        prediction
+            .warnings
+            .iter()
+            .any(|w| w.contains("which SINIT module"))
+    );
+    baseline.left_out = vec![sinit];
+    assert!(
+        predict(&baseline, &next)
+            .unwrap()
+            .warnings
+            .iter()
+            .all(|w| !w.contains("SINIT"))
+    );
+    next.left_out = vec![FileHash::of(Role::Sinit, "SINIT.bin", b"new")];
+    let error = predict(&baseline, &next).unwrap_err().to_string();
+    assert!(
+        error.contains("SINIT.bin is not the one of the recorded launch"),
+        "{error}"
+    );
+    next.left_out.clear();
+    let error = predict(&baseline, &next).unwrap_err().to_string();
+    assert!(
+        error.contains("old_SINIT.bin was loaded at the recorded launch"),
+        "{error}"
+    );
+}
+
+/// LCP_POLICY2 of type any with a control field.
+fn any_policy(control: u32) -> LcpPolicy {
+    let mut bytes = vec![0x00, 0x03, 0x0b, 0x00, 1];
+    bytes.resize(22, 0);
+    bytes.extend(control.to_le_bytes());
+    bytes.extend([0xff, 0, 8, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([0; 32]);
+    LcpPolicy::parse(&bytes).unwrap()
+}
+
+#[test]
+fn a_new_launch_control_policy_changes_what_can_be_computed() {
+    let old = files("", None);
+    let mut next = launching(&old);
+    next.lcp = Some(any_policy(2));
+    let prediction = predict(&recorded(&old), &next).unwrap();
+    let mut played = old.clone();
+    played.platform.lcp_control_hash =
+        tboot_policy::platform::Measured::Data(2u32.to_le_bytes().to_vec());
+    for values in pcrs(&played) {
+        assert_eq!(prediction.values[&values.bank()].new, values);
+    }
+    let mut list = any_policy(2).to_bytes();
+    list[4] = 0;
+    next.lcp = Some(LcpPolicy::parse(&list).unwrap());
+    assert!(matches!(next.lcp, Some(LcpPolicy::Tpm20(ref p)) if p.policy_type == LcpType::List));
+    let error = predict(&recorded(&old), &next).unwrap_err().to_string();
+    assert!(error.contains("LCP_DETAILS_HASH"), "{error}");
+}
+
+#[test]
+fn tpm_12_is_predicted_in_both_mappings() {
+    let alg = HashAlg::Sha1;
+    let event = |register: u32, kind: u32, data: &[u8]| LogEvent {
+        pcr: register,
+        event_type: kind,
+        digests: [(Bank::Sha1, alg.digest(data).as_bytes().to_vec())].into(),
+        data: Vec::new(),
+    };
+    let mle = |cmdline: &[u8]| {
+        let mle = lcp::mlehash::Mle::parse(&tboot()).unwrap();
+        mle.hash(alg, cmdline).unwrap().as_bytes().to_vec()
+    };
+    let tboot_events_of = |input: &LaunchInput, mapping, policy: &Policy| {
+        let banks = [Bank::Sha1].into();
+        let hashed: Vec<_> = input
+            .modules
+            .iter()
+            .map(|m| HashedModule::of(m, &banks).unwrap())
+            .collect();
+        tboot_events(policy, &hashed, &TbootRules::tpm12(mapping))
+            .unwrap()
+            .events
+    };
+    let whole = |input: &LaunchInput, mapping: Mapping| {
+        let mut mle_hash = event(if mapping == Mapping::Legacy { 18 } else { 17 }, 0x404, b"");
+        mle_hash
+            .digests
+            .insert(Bank::Sha1, mle(&input.tboot_cmdline));
+        let mut events = vec![event(17, 0x402, b"sinit")];
+        let policy = match mapping {
+            Mapping::Legacy => {
+                events.push(event(17, 0x403, b"combined"));
+                Policy::default_tpm12()
+            }
+            Mapping::DetailsAuthorities => {
+                events.push(event(18, 0x410, b"key"));
+                Policy::default_tpm12_da()
+            }
+        };
+        events.push(mle_hash);
+        for e in tboot_events_of(input, mapping, &policy) {
+            events.push(LogEvent {
+                pcr: e.pcr.get().into(),
+                event_type: 0x501,
+                digests: e.digests,
+                data: Vec::new(),
+            });
+        }
+        EventLog::parse(&container(&events)).unwrap()
+    };
+    for mapping in [Mapping::Legacy, Mapping::DetailsAuthorities] {
+        let old = files("logging=vga", None);
+        let new = updated(&old);
+        for reading in Reading::BOTH {
+            let values = |input: &LaunchInput| {
+                let log = whole(input, mapping);
+                let mut values = PcrValues::new(Bank::Sha1);
+                for register in 17..=19 {
+                    values
+                        .insert(pcr(register), value(&log, Bank::Sha1, register, reading))
+                        .unwrap();
+                }
+                values
+            };
+            let baseline =
+                Baseline::from_log(&whole(&old, mapping), &[values(&old)], None).unwrap();
+            assert_eq!(
+                (baseline.family, baseline.mapping, baseline.reading),
+                (Family::Tpm12, mapping, reading)
+            );
+            let prediction = predict(&baseline, &launching(&new)).unwrap();
+            assert_eq!(prediction.values[&Bank::Sha1].new, values(&new));
+            let mut next = launching(&new);
+            next.lcp = Some(any_policy(0));
+            let refused = predict(&baseline, &next).is_err();
+            assert_eq!(refused, mapping == Mapping::Legacy);
+        }
+    }
+}
+
+#[test]
+fn tboot_that_would_halt_is_said() {
+    let old = files("", None);
+    let mut next = launching(&old);
+    let mut wrong = Entry::measure(Object::AnyModule, None);
+    wrong.check = Check::Image;
+    wrong.hashes = vec![HashAlg::Sha256.digest(b"something else")];
+    next.vlp = Some(Policy::new(PolicyType::Halt, HashAlg::Sha256, 1, vec![wrong]).unwrap());
+    let prediction = predict(&recorded(&old), &next).unwrap();
+    assert!(prediction.halts);
+    assert_eq!(prediction.findings.len(), 2);
+}
+
+/// Recorded data outside of the project; `None`, said on stderr, without it.
+fn shared(path: &str) -> Option<Vec<u8>> {
+    let full = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/vectors/tboot/pcr-openxt")
+        .join(path);
+    let bytes = fs::read(&full).ok();
+    if bytes.is_none() {
+        eprintln!("skipped: {path} is not there (../shared/vectors)");
+    }
+    bytes
+}
+
+/// OpenXT's predictor was given a log, a policy, and the hashes of MLE, kernel and initramfs.
+#[test]
+fn openxts_predictions_are_ours() {
+    let sha1 = [
+        "198cb039f58e31f50621dc27281c3e4150c70cd2",
+        "ece2b194b486118b40ad12c1f0e9425dd0672424",
+        "99b3b7a100fded7c7eb1c59f4d75d84137822596",
+    ];
+    let sha256 = [
+        "5ce977ed5726c6c55533de1f28153ea8045fa0f8e7bb9c1dc781b85ba695ed40",
+        "65e2d70166c9a802b7ad2a87129b8945f083e5f268878790a9d1f1c03f47938d",
+        "09e6c018d2c8c4903308613dd1b72484d57eadf12ec50ddc8f52e5accce470f2",
+    ];
+    let da = Mapping::DetailsAuthorities;
+    let tpm2 = TbootRules {
+        banks: [Bank::Sha256].into(),
+        compares: None,
+        mapping: da,
+    };
+    for (case, hashes, bank, rules) in [
+        ("da12-default", sha1, Bank::Sha1, TbootRules::tpm12(da)),
+        ("da20-sha256", sha256, Bank::Sha256, tpm2.clone()),
+        ("da20-full256", sha256, Bank::Sha256, tpm2),
+        (
+            "lg12-default",
+            sha1,
+            Bank::Sha1,
+            TbootRules::tpm12(Mapping::Legacy),
+        ),
+        (
+            "lg12-ctrl0",
+            sha1,
+            Bank::Sha1,
+            TbootRules::tpm12(Mapping::Legacy),
+        ),
+        (
+            "lg12-full",
+            sha1,
+            Bank::Sha1,
+            TbootRules::tpm12(Mapping::Legacy),
+        ),
+    ] {
+        let Some(log) = shared(&format!("{case}/in/log")) else {
+            return;
+        };
+        let policy = Policy::parse(&shared(&format!("{case}/in/p.pol")).unwrap()).unwrap();
+        let alg = tboot_policy::platform::bank_alg(bank);
+        let [mle, kernel, initramfs] = hashes.map(|hex| Digest::from_hex(alg, hex).unwrap());
+        let mut events = EventLog::parse(&log).unwrap().events;
+        events.retain(|event| event.event_type != 0x501);
+        for event in events.iter_mut().filter(|event| event.event_type == 0x404) {
+            event.digests.insert(bank, mle.as_bytes().to_vec());
+        }
+        let hashed = [kernel, initramfs].map(|digest| HashedModule {
+            name: String::new(),
+            digests: BTreeMap::from([(bank, digest)]),
+        });
+        // The modules' hashes are made up, the policies compare others.
+        let by_tboot = tboot_events(&policy, &hashed, &rules).unwrap().events;
+        events.extend(by_tboot.into_iter().map(|event| LogEvent {
+            pcr: event.pcr.get().into(),
+            event_type: 0x501,
+            digests: event.digests,
+            data: Vec::new(),
+        }));
+        let log = EventLog {
+            format: Format::Merged,
+            events,
+        };
+        let output = shared(&format!("{case}/step01.stdout")).unwrap();
+        for line in String::from_utf8(output).unwrap().lines() {
+            let (register, hex) = line.split_once(':').unwrap();
+            let ours = value(&log, bank, register.parse().unwrap(), Reading::Value);
+            assert_eq!(
+                hex::encode(ours),
+                hex.replace(' ', ""),
+                "{case} PCR {register}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_command_records_and_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let old = files("logging=serial", Some(policy()));
+    let new = updated(&old);
+    write("log", &agile(&log_events(&old), &BANKS));
+    let text: String = pcrs(&old)
+        .iter()
+        .map(|values| {
+            let lines = values
+                .iter()
+                .map(|(n, v)| format!("  {n} : 0x{}\n", hex::encode(v)));
+            format!("{}:\n{}", values.bank(), lines.collect::<String>())
+        })
+        .collect();
+    write("pcrs", text.as_bytes());
+    write("tboot.gz", &new.tboot);
+    write("vmlinuz", &new.modules[0].bytes);
+    write("initrd", &new.modules[1].bytes);
+    write("policy", &policy().to_bytes());
+    write("SINIT.bin", b"sinit");
+    let (code, stdout, stderr) = run(&[
+        "record",
+        "--log",
+        "log",
+        "--pcrs",
+        "pcrs",
+        "--sinit",
+        "SINIT.bin",
+        "--output",
+        "record",
+    ]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("banks sha1, sha256, sha384"), "{stdout}");
+    let files = [
+        "--tboot",
+        "tboot.gz",
+        "--tboot-cmdline",
+        "logging=serial loglvl=all",
+        "--module",
+        "vmlinuz root=/dev/sda1 ro quiet",
+        "--module",
+        "initrd",
+        "--policy",
+        "policy",
+        "--sinit",
+        "SINIT.bin",
+    ];
+    let mut line = vec![
+        "predict",
+        "--platform",
+        "record",
+        "--json",
+        "--pcr-file",
+        "values",
+    ];
+    line.extend(files);
+    let (code, json, stderr) = run(&line);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let played = pcrs(&new)
+        .into_iter()
+        .find(|v| v.bank() == Bank::Sha256)
+        .unwrap();
+    let mut whole: Vec<u8> = Vec::new();
+    for (register, value) in played.iter() {
+        assert_eq!(
+            json["pcrs"]["sha256"][register.to_string()],
+            hex::encode(value)
+        );
+        whole.extend(value);
+    }
+    assert_eq!(fs::read(folder.path().join("values")).unwrap(), whole);
+    let digest = hex::encode(PcrPolicy::new(played).unwrap().digest());
+    assert_eq!(json["policy_digest"], digest);
+    // Straight from the log, as a table.
+    let mut line = vec!["predict", "--log", "log", "--pcrs", "pcrs"];
+    line.extend(files);
+    let (code, stdout, _) = run(&line);
+    assert_eq!(code, 0);
+    assert!(
+        stdout.contains("(changes)") && stdout.contains(&digest),
+        "{stdout}"
+    );
+    let row = stdout
+        .lines()
+        .find(|line| line.contains("module 1") && line.contains('*'))
+        .unwrap();
+    assert!(
+        row.starts_with("PCR 19 *") && row.ends_with("initrd"),
+        "{row}"
+    );
+    // The same record, another SINIT module.
+    write("SINIT.bin", b"newer");
+    let mut line = vec!["predict", "--platform", "record"];
+    line.extend(files);
+    let (code, _, stderr) = run(&line);
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("is not the one of the recorded launch"),
+        "{stderr}"
+    );
+}
