@@ -206,14 +206,14 @@ fn the_booted_system_cannot_unseal_the_record_with_tpm2_tools() {
 const FILL_SWAP: &str = r#"
 mkdir /run/fill && mount -t tmpfs -o size=90% fill /run/fill
 yes 'this line is in the memory of the machine and in no other place' | head -c 1M > /run/block
-for number in $(seq 320); do cat /run/block; done > /run/fill/text
+for number in $(seq 240); do cat /run/block; done > /run/fill/text
 tail -n +2 /proc/swaps | while read name type size used rest; do echo $used; done
 "#;
 const LINE: &[u8] = b"this line is in the memory of the machine";
 
 #[test]
 fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
-    let world = World::make("debian-swap", &Plan::new(Userland::Debian).cmdline("ignore_loglevel")).unwrap();
+    let world = World::make("debian-swap", &Plan::new(Userland::Debian)).unwrap();
     let fill = || {
         let used = Order {
             seconds: 100,
@@ -230,7 +230,7 @@ fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
     ];
     let disk = orders_disk(&world.directory.join("orders.img"), &both).unwrap();
     let machine = world.machine(Some(world.launch.clone())).unwrap();
-    let outcome = machine.memory_mib(384).disk(disk).boots(2).run().unwrap();
+    let outcome = machine.memory_mib(320).disk(disk).boots(2).run().unwrap();
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.resets, 1);
     let (boots, probes) = (outcome.reports_of("taoboot"), outcome.reports_of("probe"));
