@@ -1,6 +1,10 @@
 //! NV indices of a real TPM 2.0 (swtpm).
 
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 use tpm::{
     Tpm2, TpmError,
@@ -79,6 +83,42 @@ fn a_wrong_password_is_tried_once_and_named() {
     drop(tpm);
     assert_eq!(swtpm.handles(0x8000_0000).unwrap(), []);
     assert_eq!(swtpm.handles(0x0200_0000).unwrap(), []);
+}
+
+/// TPM2_NV_ReadPublic of the index, the name at its end.
+fn name(swtpm: &Swtpm, index: u32) -> String {
+    let mut command = vec![0x80, 0x01, 0, 0, 0, 14, 0, 0, 0x01, 0x69];
+    command.extend(index.to_be_bytes());
+    let answer = swtpm.command(&command).unwrap();
+    hex::encode(&answer[answer.len() - 34..])
+}
+
+/// A name is the digest of index, attributes and size, so that it says that all of them are what
+/// tpm2-tools makes of tboot's documentation.
+#[test]
+fn the_names_are_those_that_tpm2_tools_made() {
+    let swtpm = Swtpm::start().unwrap();
+    let mut tpm = open(&swtpm);
+    for (index, attributes, size) in [
+        (POLICY_INDEX, ATTRIBUTES, 70),
+        (0x01c1_0131, ATTRIBUTES, 256),
+        (0x01c1_0132, NvAttributes(0x0204_0004), 8),
+    ] {
+        tpm.nv_define(&NvPublic::new(index, attributes, size), b"")
+            .unwrap();
+        if attributes == ATTRIBUTES {
+            tpm.nv_write(index, &[0; 12], NvAuth::Owner(b"")).unwrap();
+        }
+    }
+    drop(tpm);
+    assert_eq!(
+        [POLICY_INDEX, 0x01c1_0131, 0x01c1_0132].map(|index| name(&swtpm, index)),
+        [
+            "000b9a4183499f15f20019a3f5eb51fd8f9c5fb67f52951ed83eb929580d1c335c4e",
+            "000bd3e075bd908de0e0fd9f7c15f6b4563890227e3a8f83f75f05d9664525ab21e1",
+            "000b749ee569e86cf33e94e27e10b136015634b2ec9e4d67bcabc1bd886ba514854f",
+        ]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `lcp nv` as it is typed.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -179,6 +179,52 @@ fn the_password_comes_from_standard_input_too_but_never_without_being_asked() {
     // Nothing left to do: nothing is read.
     let output = run(folder, &tcti, line, "");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// Runs `apply` on a terminal of its own (`script` of Debian's bsdutils), types `keys` when it asks,
+/// and returns all that the terminal showed.
+fn typed(place: &Place, keys: &[u8]) -> String {
+    let tcti = place.machine.swtpm.tcti();
+    let lcp = env!("CARGO_BIN_EXE_lcp");
+    let mut child = Command::new("script")
+        .args([
+            "-qec",
+            &format!("{lcp} nv apply --policy po.pol --tcti {tcti}"),
+        ])
+        .arg("/dev/null")
+        .current_dir(place.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    while !shown.ends_with(b"owner's password of the TPM: ") {
+        assert_eq!(out.read(&mut byte).unwrap(), 1, "never asked");
+        shown.push(byte[0]);
+    }
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(keys).unwrap();
+    keyboard.flush().unwrap();
+    out.read_to_end(&mut shown).unwrap();
+    drop(keyboard);
+    child.wait().unwrap();
+    let shown = String::from_utf8(shown).unwrap();
+    // The first that it shows behind its question is the line's end: nothing of what was typed.
+    let (_, behind) = shown.split_once("of the TPM: ").unwrap();
+    assert!(behind.starts_with("\r\n"), "{shown}");
+    behind.to_owned()
+}
+
+#[test]
+fn a_typed_password_is_taken_and_never_shown() {
+    let place = Place::new(Family::Tpm20);
+    let shown = typed(&place, b"own\x03");
+    assert!(shown.contains("no password was given"), "{shown}");
+    let shown = typed(&place, b"wrong\n");
+    assert!(shown.contains("the owner's password is wrong"), "{shown}");
+    let shown = typed(&place, b"ownerpx\x7fw\n");
+    assert!(shown.contains("0x01c10106 written"), "{shown}");
 }
 
 #[test]

@@ -134,7 +134,12 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         Purpose::Test,
         "boot loader for UEFI machines",
     ),
-    ("grub-common", Purpose::Test, "grub-mkimage"),
+    ("grub-common", Purpose::Test, "grub-mkimage, grub-mkconfig"),
+    (
+        "shellcheck",
+        Purpose::Test,
+        "reads the script for grub-mkconfig",
+    ),
     (
         "mtools",
         Purpose::Test,

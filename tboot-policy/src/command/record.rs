@@ -1,6 +1,9 @@
 //! `tboot-policy record`: the record of a launch, which predictions begin with.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
@@ -74,7 +77,7 @@ pub fn named_files(sinit: &[PathBuf], lcp_data: Option<&PathBuf>) -> Result<Vec<
 }
 
 /// Reads a record; that of a simulated platform as well.
-pub fn read(path: &PathBuf) -> Result<Baseline> {
+pub fn read(path: &Path) -> Result<Baseline> {
     let text = file::read_text(path)?;
     let shown = || path.display().to_string();
     if let Ok(platform) = serde_json::from_str::<PlatformRecord>(&text) {

@@ -143,7 +143,8 @@ pub fn index_words(index: &Index) -> String {
     words
 }
 
-fn state_words(state: &State) -> String {
+/// The state in a line.
+pub fn state_words(state: &State) -> String {
     let owner = match &state.owner {
         OwnerState::Password => "owner with password",
         OwnerState::NoPassword => "owner without password",

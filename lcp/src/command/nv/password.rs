@@ -97,8 +97,9 @@ fn prompt() -> Result<Owner> {
     if !terminal.is_terminal() {
         bail!(NEEDED);
     }
-    terminal.write_all(b"owner's password of the TPM: ")?;
+    // Silent before it is asked: whoever types at once must not see it either.
     let silent = Silent::new(terminal.try_clone()?)?;
+    terminal.write_all(b"owner's password of the TPM: ")?;
     let line = typed(&mut terminal);
     drop(silent);
     terminal.write_all(b"\n")?;

@@ -92,9 +92,19 @@ impl List {
         let mut storage = open::open(self.tpm, self.tcti.as_deref())?;
         let storage = storage.as_mut();
         let (family, state) = (storage.family(), storage.state()?);
+        if !self.json {
+            println!(
+                "TPM {}, {}",
+                open::name(family),
+                describe::state_words(&state)
+            );
+        }
         let mut indices = Vec::new();
         for number in storage.list()? {
             indices.push(one(storage, number, self.json));
+        }
+        if indices.is_empty() && !self.json {
+            println!("no index is defined");
         }
         if self.json {
             let document = json!({

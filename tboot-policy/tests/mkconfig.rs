@@ -1,0 +1,457 @@
+//! `grub.d/20_linux_taoboot` run by the real `grub-mkconfig`, in a folder of its own: what it makes,
+//! what it skips, and that every command line reaches the kernel as it was meant. `grub-probe` and
+//! `grub-mkrelpath`, which need real disks, are stood in for by two scripts.
+// Clippy's permission for tests covers test functions only, not what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tboot_policy::grub::{BootEntry, Menu, Variables, cmdline::loader_cmdline};
+
+const MKCONFIG: &str = "/usr/sbin/grub-mkconfig";
+
+fn script() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../grub.d/20_linux_taoboot")
+}
+
+/// A machine's /etc and /boot.
+struct Machine {
+    folder: tempfile::TempDir,
+}
+
+impl Machine {
+    /// `None`, said on stderr, where there is no grub-mkconfig.
+    fn new() -> Option<Self> {
+        let Ok(mkconfig) = fs::read_to_string(MKCONFIG) else {
+            eprintln!("skipped: {MKCONFIG} is not there (Debian package grub-common)");
+            return None;
+        };
+        let machine = Machine {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for folder in ["etc/default", "etc/grub.d", "boot", "bin"] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        let root = machine.folder.path().display();
+        let moved = mkconfig
+            .replace("sysconfdir=\"/etc\"", &format!("sysconfdir=\"{root}/etc\""))
+            .replace(
+                "sbindir=\"${exec_prefix}/sbin\"",
+                &format!("sbindir=\"{root}/bin\""),
+            );
+        assert!(moved.contains(&format!("{root}/etc")) && moved.contains(&format!("{root}/bin")));
+        machine.program("bin/grub-mkconfig", &moved);
+        machine.program(
+            "bin/grub-probe",
+            "#!/bin/sh\ncase \"$*\" in\n*target=device*) echo /dev/sda1;;\n*fs_uuid*) echo 0815-4711;;\n\
+             *partmap*) echo msdos;;\n*compatibility_hint*) echo hd0,msdos1;;\n*target=fs*) echo ext2;;\nesac\n",
+        );
+        // /boot is a file system of its own: GRUB sees its files below /.
+        machine.program(
+            "bin/grub-mkrelpath",
+            &format!("#!/bin/sh\nprintf '%s\\n' \"${{1#{root}/boot}}\"\n"),
+        );
+        fs::copy(script(), machine.path("etc/grub.d/20_linux_taoboot")).unwrap();
+        // An empty grub.cfg is an error for grub-mkconfig.
+        machine.program("etc/grub.d/00_header", "#!/bin/sh\necho 'set timeout=1'\n");
+        machine.kernel("6.1.0-9-amd64", "CONFIG_INTEL_TXT=y\n", true);
+        machine.kernel("6.1.0-10-amd64", "CONFIG_INTEL_TXT=y\n", true);
+        machine.write("boot/tboot.gz", "tboot");
+        Some(machine)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        self.write(name, text);
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn kernel(&self, version: &str, config: &str, image: bool) {
+        self.write(&format!("boot/vmlinuz-{version}"), "kernel");
+        self.write(&format!("boot/config-{version}"), config);
+        if image {
+            self.write(&format!("boot/initrd-taoboot-{version}"), "image");
+        }
+    }
+
+    /// Runs grub-mkconfig, which runs grub-script-check on what it made: (grub.cfg, stderr).
+    fn mkconfig(&self) -> (String, String) {
+        let output = Command::new("sh")
+            .arg(self.path("bin/grub-mkconfig"))
+            .arg("-o")
+            .arg(self.path("grub.cfg"))
+            .env("EUID", "0")
+            .env("grub_probe", self.path("bin/grub-probe"))
+            .env("grub_mkrelpath", self.path("bin/grub-mkrelpath"))
+            .env("GRUB_TAOBOOT_SYSCONFDIR", self.path("etc"))
+            .env("GRUB_TAOBOOT_BOOT", self.path("boot"))
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{stderr}");
+        (fs::read_to_string(self.path("grub.cfg")).unwrap(), stderr)
+    }
+
+    fn menu(&self) -> (Menu, String) {
+        let (config, stderr) = self.mkconfig();
+        (
+            Menu::parse(config.as_bytes(), Variables::default()).unwrap(),
+            stderr,
+        )
+    }
+
+    /// The first measured entry.
+    fn first(&self) -> BootEntry {
+        self.menu().0.entries()[0].boot().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A text as one word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[test]
+fn the_newest_kernel_comes_first_and_sinit_and_policy_data_last() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.kernel("6.1.0~rc3-amd64", "CONFIG_INTEL_TXT=y\n", true);
+    machine.write("boot/4th_gen_SINIT.bin", "sinit");
+    machine.write("boot/list.data", "data");
+    machine.write("boot/tboot-1.11.gz", "tboot");
+    machine.write(
+        "etc/default/grub",
+        "GRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT=quiet\nGRUB_CMDLINE_LINUX='a=1'\n",
+    );
+    machine.write(
+        "etc/default/grub-taoboot",
+        "GRUB_TAOBOOT_POLICY_DATA=list.data\n",
+    );
+    let (menu, stderr) = machine.menu();
+    let titles: Vec<&str> = menu.entries().iter().map(|entry| entry.title()).collect();
+    let measured = |tboot: &str, version: &str| {
+        format!("Debian GNU/Linux, with tboot {tboot} and Linux {version} (taoboot)")
+    };
+    let recovery =
+        |version: &str| format!("Debian GNU/Linux, with Linux {version} (taoboot, recovery mode)");
+    let versions = ["6.1.0-10-amd64", "6.1.0-9-amd64", "6.1.0~rc3-amd64"];
+    let mut expected: Vec<String> = versions.iter().map(|v| measured("1.11", v)).collect();
+    expected.extend(versions.iter().map(|v| measured("(tboot.gz)", v)));
+    expected.extend(versions.iter().map(|v| recovery(v)));
+    assert_eq!(titles, expected, "{stderr}");
+    let entry = menu
+        .find("taoboot-tboot-6.1.0-10-amd64")
+        .unwrap()
+        .boot()
+        .unwrap();
+    assert_eq!(text(&entry.loader.path), "/tboot.gz");
+    assert_eq!(text(&entry.loader.cmdline), "logging=serial,memory");
+    let modules: Vec<(String, String)> = entry
+        .modules
+        .iter()
+        .map(|m| (text(&m.path), text(&m.cmdline)))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(
+        modules,
+        [
+            pair(
+                "/vmlinuz-6.1.0-10-amd64",
+                "root=/dev/sda1 ro a=1 quiet intel_iommu=on"
+            ),
+            pair("/initrd-taoboot-6.1.0-10-amd64", ""),
+            pair("/4th_gen_SINIT.bin", ""),
+            pair("/list.data", ""),
+        ]
+    );
+}
+
+#[test]
+fn what_is_skipped_is_said() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.kernel("5.0-notxt", "# CONFIG_INTEL_TXT is not set\n", true);
+    machine.kernel("5.1-noimage", "CONFIG_INTEL_TXT=y\n", false);
+    machine.kernel("5.2-noconfig", "", true);
+    fs::remove_file(machine.path("boot/config-5.2-noconfig")).unwrap();
+    machine.write("boot/vmlinuz-6.1.0-9-amd64.dpkg-tmp", "kernel");
+    let (menu, stderr) = machine.menu();
+    assert_eq!(menu.entries().len(), 4);
+    for expected in [
+        "vmlinuz-5.0-notxt skipped: built without CONFIG_INTEL_TXT",
+        "vmlinuz-5.1-noimage skipped: no image",
+        "vmlinuz-5.2-noconfig skipped: without",
+        "found",
+    ] {
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
+    machine.write(
+        "etc/default/grub-taoboot",
+        "GRUB_TAOBOOT_POLICY_DATA=gone\n",
+    );
+    let (menu, stderr) = machine.menu();
+    assert!(menu.entries().is_empty());
+    assert!(
+        stderr.contains("GRUB_TAOBOOT_POLICY_DATA=gone is not in"),
+        "{stderr}"
+    );
+    machine.write("etc/default/grub-taoboot", "");
+    fs::remove_file(machine.path("boot/tboot.gz")).unwrap();
+    let (menu, stderr) = machine.menu();
+    assert!(
+        menu.entries().is_empty() && stderr.contains("no entries made"),
+        "{stderr}"
+    );
+}
+
+/// Numbers that look random and are the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((self.0 >> 33) % limit as u64).unwrap()
+    }
+}
+
+#[test]
+fn every_word_reaches_the_kernel_as_it_was_meant() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let mut words: Vec<String> = [
+        "dyndbg=file drivers/usb/* +p",
+        "memmap=1G$4G",
+        "it's",
+        "say=\"x\"",
+        "back\\slash",
+        "semi;colon",
+        "a|b&c<d>e",
+        "{brace}",
+        "#hash",
+        "x#y",
+        "größe=schön",
+        "$root",
+        "${root}",
+        "$(id)",
+        "`id`",
+        "*",
+        "?",
+        "[a-z]",
+        "~",
+        "!",
+        "if",
+        "fi",
+        "menuentry",
+        "a=",
+        "=",
+        "''",
+        "\\",
+        "\\\\",
+        "trailing\\",
+        "-x",
+        "--",
+        "%v",
+        "%s",
+        "&",
+        "\\x20",
+        "a\tb",
+    ]
+    .map(str::to_owned)
+    .into();
+    let signs: Vec<char> = " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~äß"
+        .chars()
+        .collect();
+    let mut random = Random(1);
+    for _ in 0..150 {
+        let len = 1 + random.below(9);
+        words.push((0..len).map(|_| signs[random.below(signs.len())]).collect());
+    }
+    let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let line = line.join(" ");
+    machine.write(
+        "etc/default/grub",
+        &format!("GRUB_CMDLINE_LINUX={}\n", quoted(&line)),
+    );
+    machine.write(
+        "etc/default/grub-taoboot",
+        &format!(
+            "GRUB_TAOBOOT_CMDLINE_TBOOT={}\nGRUB_TAOBOOT_CMDLINE_LINUX=\nGRUB_TAOBOOT_ROOT='LABEL=a b'\n",
+            quoted(&line)
+        ),
+    );
+    let entry = machine.first();
+    let bytes = |words: &[String]| {
+        words
+            .iter()
+            .map(|w| w.clone().into_bytes())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        text(&entry.loader.cmdline),
+        text(&loader_cmdline(&bytes(&words)))
+    );
+    let kernel = text(&entry.modules[0].cmdline);
+    let expected = text(&loader_cmdline(&bytes(&words)));
+    // The empty setting of ours leaves tboot's default.
+    assert_eq!(
+        kernel,
+        format!("\"root=LABEL=a b\" ro {expected} intel_iommu=on")
+    );
+}
+
+#[test]
+fn a_quote_without_an_end_is_a_character() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.write(
+        "etc/default/grub",
+        "GRUB_CMDLINE_LINUX=\"it's a=b\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"isn't  c\"\n",
+    );
+    let cmdline = text(&machine.first().modules[0].cmdline);
+    assert_eq!(
+        cmdline,
+        "root=/dev/sda1 ro it\\'s a=b isn\\'t c intel_iommu=on"
+    );
+}
+
+#[test]
+fn the_settings_of_grub_tboot_count_where_ours_are_silent() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.write("boot/one_SINIT.bin", "sinit");
+    machine.write("boot/mine.acm", "sinit");
+    let root = machine.folder.path().display();
+    let theirs = format!(
+        "GRUB_CMDLINE_TBOOT='logging=none'\nGRUB_CMDLINE_LINUX_TBOOT='theirs'\n\
+         GRUB_TBOOT_SINIT_LIST='{root}/boot/*.acm {root}/boot/*.acm'\n"
+    );
+    machine.write("etc/default/grub-tboot", &theirs);
+    let entry = machine.first();
+    assert_eq!(text(&entry.loader.cmdline), "logging=none");
+    assert_eq!(text(&entry.modules[0].cmdline), "root=/dev/sda1 ro theirs");
+    let paths = |entry: &BootEntry| {
+        entry
+            .modules
+            .iter()
+            .map(|m| text(&m.path))
+            .collect::<Vec<_>>()
+    };
+    // Listed twice by theirs, loaded once.
+    assert_eq!(paths(&entry)[2..], ["/mine.acm"]);
+    machine.write(
+        "etc/default/grub-taoboot",
+        "GRUB_TAOBOOT_CMDLINE_TBOOT='ours'\nGRUB_TAOBOOT_SINIT_TWICE=true\nGRUB_TAOBOOT_NOEFI=true\n\
+         GRUB_TAOBOOT_IMAGE='tao-%v.img'\n",
+    );
+    machine.write("boot/tao-6.1.0-9-amd64.img", "image");
+    let entry = machine.first();
+    assert_eq!(text(&entry.loader.cmdline), "ours");
+    assert_eq!(
+        text(&entry.modules[0].cmdline),
+        "root=/dev/sda1 ro theirs noefi"
+    );
+    assert_eq!(
+        paths(&entry)[1..],
+        ["/tao-6.1.0-9-amd64.img", "/mine.acm", "/mine.acm"]
+    );
+}
+
+#[test]
+fn recovery_boots_without_tboot_and_without_our_words() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.write(
+        "etc/default/grub",
+        "GRUB_CMDLINE_LINUX=\"a taoboot.report=/dev/ttyS1 'b taoboot.c'\"\n",
+    );
+    let (config, _) = machine.mkconfig();
+    let line = config
+        .lines()
+        .find(|line| line.trim_start().starts_with("linux\t"))
+        .unwrap();
+    assert!(
+        line.ends_with("ro a 'b taoboot.c' taoboot.on_failure=prompt single"),
+        "{line}"
+    );
+    for setting in [
+        "GRUB_DISABLE_RECOVERY=true\n",
+        "GRUB_TAOBOOT_RECOVERY=false\n",
+    ] {
+        let file = if setting.starts_with("GRUB_TAO") {
+            "grub-taoboot"
+        } else {
+            "grub"
+        };
+        machine.write("etc/default/grub", "");
+        machine.write(&format!("etc/default/{file}"), setting);
+        let (config, _) = machine.mkconfig();
+        assert!(!config.contains("recovery"));
+    }
+}
+
+#[test]
+fn every_setting_of_the_script_is_explained() {
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+    let code = read(&script());
+    let folder = script().parent().unwrap().to_owned();
+    let explained = read(&folder.join("grub-taoboot.default"));
+    let manual = read(&folder.join("../docs/man/grub-taoboot.8"));
+    let mut settings: Vec<&str> = code
+        .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+        .filter(|word| word.starts_with("GRUB_TAOBOOT_"))
+        .collect();
+    settings.sort_unstable();
+    settings.dedup();
+    assert!(settings.len() >= 12);
+    for setting in settings {
+        if ["GRUB_TAOBOOT_SYSCONFDIR", "GRUB_TAOBOOT_BOOT"].contains(&setting) {
+            continue; // for tests only
+        }
+        assert!(explained.contains(&format!("\n#{setting}=")), "{setting}");
+        assert!(manual.contains(setting), "{setting}");
+    }
+}
+
+#[test]
+fn shellcheck_finds_nothing() {
+    let Ok(output) = Command::new("shellcheck")
+        .arg("--shell=sh")
+        .arg(script())
+        .output()
+    else {
+        eprintln!("skipped: no shellcheck");
+        return;
+    };
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
