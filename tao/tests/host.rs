@@ -10,6 +10,8 @@ mod counters;
 mod guarded;
 #[path = "host/hostile.rs"]
 mod hostile;
+#[path = "host/isolation.rs"]
+mod isolation;
 #[path = "host/programs.rs"]
 mod programs;
 #[path = "host/transcript.rs"]

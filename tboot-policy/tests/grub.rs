@@ -132,7 +132,7 @@ menuentry 'Debian GNU/Linux, with tboot 1.10.5 and Linux 6.1' --class tboot {{
         (code, text(&output.stdout), text(&output.stderr))
     }
 
-    fn from_grub(&self, more: &[&str]) -> (i32, String, String) {
+    fn make_policy(&self, more: &[&str]) -> (i32, String, String) {
         let mut arguments = vec!["from-grub", "--root", ".", "--output", "p"];
         arguments.extend(more);
         arguments.push("1>0");
@@ -151,7 +151,7 @@ fn read_policy(path: &Path) -> Policy {
 #[test]
 fn a_policy_from_an_entry_names_its_modules_with_their_command_lines() {
     let world = World::new();
-    let (code, _, stderr) = world.from_grub(&[]);
+    let (code, _, stderr) = world.make_policy(&[]);
     assert_eq!(code, 0, "{stderr}");
     assert!(
         stderr.contains("4th_gen_SINIT.bin (a SINIT module)"),
@@ -183,7 +183,7 @@ fn a_policy_from_an_entry_names_its_modules_with_their_command_lines() {
 #[test]
 fn a_changed_kernel_command_line_or_initramfs_is_told_from_the_approved_one() {
     let world = World::new();
-    assert_eq!(world.from_grub(&[]).0, 0);
+    assert_eq!(world.make_policy(&[]).0, 0);
     fs::write(world.path("boot/initrd.img-6.1"), gzip(b"070701 other")).unwrap();
     let (code, stdout, _) = world.verify();
     assert_eq!(code, 2);
@@ -211,7 +211,7 @@ fn measuring_only_allows_anything_and_says_so() {
     let world = World::new();
     assert_eq!(
         world
-            .from_grub(&["--measure-only", "--kernel-pcr", "none"])
+            .make_policy(&["--measure-only", "--kernel-pcr", "none"])
             .0,
         0
     );
@@ -233,7 +233,7 @@ fn measuring_only_allows_anything_and_says_so() {
 #[test]
 fn extpol_embedded_is_called_what_it_is() {
     let world = World::new();
-    assert_eq!(world.from_grub(&[]).0, 0);
+    assert_eq!(world.make_policy(&[]).0, 0);
     let config = world.path("boot/grub/grub.cfg");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(
@@ -247,7 +247,7 @@ fn extpol_embedded_is_called_what_it_is() {
         stderr.contains("with extpol=embedded tboot compares nothing"),
         "{stderr}"
     );
-    let (code, _, stderr) = world.from_grub(&[]);
+    let (code, _, stderr) = world.make_policy(&[]);
     assert_eq!(code, 1);
     assert!(stderr.contains("extpol=embedded"), "{stderr}");
 }
@@ -255,7 +255,7 @@ fn extpol_embedded_is_called_what_it_is() {
 #[test]
 fn a_policy_in_another_algorithm_than_tboots_is_refused() {
     let world = World::new();
-    assert_eq!(world.from_grub(&[]).0, 0);
+    assert_eq!(world.make_policy(&[]).0, 0);
     let config = world.path("boot/grub/grub.cfg");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(
@@ -284,7 +284,7 @@ fn a_command_line_that_tboot_would_cut_is_refused() {
     for (len, expected) in [(max, 0), (max + 1, 1)] {
         let long = "x".repeat(len);
         fs::write(&config, text.replace("logging=serial,memory", &long)).unwrap();
-        let (code, _, stderr) = world.from_grub(&[]);
+        let (code, _, stderr) = world.make_policy(&[]);
         assert_eq!(code, expected, "{stderr}");
         assert!(
             expected == 0 || stderr.contains("tboot would cut it"),
@@ -314,14 +314,14 @@ fn what_cannot_be_known_is_refused_in_one_sentence() {
         ("module2 --nounzip /boot/initrd.img-6.1", "--nounzip"),
     ] {
         world.write_config(more);
-        let (code, _, stderr) = world.from_grub(&[]);
+        let (code, _, stderr) = world.make_policy(&[]);
         assert_eq!(code, 1, "{more}");
         assert!(stderr.contains(expected), "{more}: {stderr}");
         assert!(!stderr.contains("panicked"));
     }
     world.write_config("insmod xzio\nmodule2 /boot/xz");
     fs::write(world.path("boot/xz"), [0xfd, b'7', b'z', b'X', b'Z', 0, 1]).unwrap();
-    assert!(world.from_grub(&[]).2.contains("xz file"));
+    assert!(world.make_policy(&[]).2.contains("xz file"));
     assert!(!world.path("p").exists());
 }
 
@@ -330,7 +330,7 @@ fn what_is_set_for_a_variable_counts() {
     let world = World::new();
     fs::write(world.path("boot/more"), b"x").unwrap();
     world.write_config("module2 /boot/more $kernelopts \"$kernelopts\"");
-    let (code, _, stderr) = world.from_grub(&["--set", "kernelopts=a  b"]);
+    let (code, _, stderr) = world.make_policy(&["--set", "kernelopts=a  b"]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains(r#""a b \"a  b\"""#), "{stderr}");
 }
@@ -342,7 +342,7 @@ fn damaged_files_are_refused() {
         let path = world.path(name);
         let before = fs::read(&path).unwrap();
         fs::write(&path, content).unwrap();
-        let (code, _, stderr) = world.from_grub(&[]);
+        let (code, _, stderr) = world.make_policy(&[]);
         assert_eq!(code, 1, "{name}");
         assert!(stderr.contains(expected), "{stderr}");
         fs::write(&path, before).unwrap();

@@ -1,6 +1,4 @@
-//! The events and PCR values of a launch, against a real TXT host and against another project's
-//! predictor. Both records stay outside of the project: the tests that need them say so and pass
-//! when they aren't there.
+//! The events and PCR values of a launch.
 // Clippy's permission for tests covers test functions only, not what they call.
 #![allow(
     clippy::unwrap_used,
@@ -9,14 +7,11 @@
     clippy::indexing_slicing
 )]
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use lcp::hash::HashAlg;
 use tboot_policy::{
-    launch::{
-        Event, Finding, HashStartReading, Launch, LaunchError, LaunchInput, event_type, launch,
-        replay, replay_reading,
-    },
+    launch::{Event, Finding, Launch, LaunchError, LaunchInput, event_type, launch, replay},
     module::Module,
     platform::{Measured, PlatformRecord},
     vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
@@ -25,18 +20,6 @@ use tpm::pcr::{Bank, PcrIndex};
 
 fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
-}
-
-/// Recorded data outside of the project; `None`, said on stderr, without it.
-fn shared(path: &str) -> Option<Vec<u8>> {
-    let full = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors")
-        .join(path);
-    let bytes = fs::read(&full).ok();
-    if bytes.is_none() {
-        eprintln!("skipped: {path} is not there (../shared/vectors)");
-    }
-    bytes
 }
 
 /// A minimal tboot: one of the synthetic MLEs of crate lcp's tests.
@@ -276,160 +259,4 @@ fn extpol_embedded_extends_every_bank_and_compares_nothing() {
     assert_eq!(by_tboot[0].digests[&Bank::Sha1], expected.as_bytes());
     let kernel = input.modules[0].hash(HashAlg::Sha384).unwrap();
     assert_eq!(by_tboot[2].digests[&Bank::Sha384], kernel.as_bytes());
-}
-
-fn logged(register: u8, kind: u32, bank: Bank, digest: &str) -> Event {
-    Event {
-        pcr: pcr(register),
-        locality: 3,
-        event_type: kind,
-        name: String::new(),
-        file: None,
-        data: None,
-        digests: BTreeMap::from([(bank, hex::decode(digest).unwrap())]),
-    }
-}
-
-#[test]
-fn a_real_hosts_log_replays_to_its_pcrs() {
-    let Some(record) = shared("real-host/events.json") else {
-        return;
-    };
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-    let mut events = Vec::new();
-    for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
-        for name in record[order].as_array().unwrap() {
-            let name = name.as_str().unwrap();
-            let kind = if name == "HASH_START" {
-                event_type::HASH_START
-            } else {
-                0
-            };
-            let digest = record["sha256"][name].as_str().unwrap();
-            events.push(logged(register, kind, Bank::Sha256, digest));
-        }
-    }
-    let values = &replay(&events).unwrap()[&Bank::Sha256];
-    for (register, name) in [(17, "pcr17"), (18, "pcr18")] {
-        let expected = record["sha256"][name].as_str().unwrap();
-        assert_eq!(
-            hex::encode(values.get(pcr(register)).unwrap()),
-            expected,
-            "{name}"
-        );
-    }
-    // The order in which launch() puts SINIT's events is the host's.
-    let launch = launch(&input(None)).unwrap();
-    for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
-        let expected: Vec<&str> = record[order]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|name| name.as_str())
-            .collect();
-        let ours: Vec<&str> = launch
-            .events
-            .iter()
-            .filter(|event| event.pcr == pcr(register) && event.locality > 2)
-            .map(|event| event.name.as_str())
-            .collect();
-        let by_sinit = expected
-            .iter()
-            .position(|name| *name == "tb_policy")
-            .unwrap();
-        assert_eq!(ours, expected[..by_sinit], "PCR {register}");
-    }
-    // And what does not depend on the host has the values of the simulated platform.
-    let platform = PlatformRecord::simulated();
-    for (name, measured) in [
-        ("CPU_SCRTM_STAT", platform.cpu_scrtm_stat),
-        ("LCP_CONTROL_HASH", platform.lcp_control_hash),
-        ("LCP_DETAILS_HASH", platform.lcp_details_hash),
-        ("STM_HASH", platform.stm_hash),
-        ("LCP_AUTHORITIES_HASH", platform.lcp_authorities_hash),
-    ] {
-        let ours = hex::encode(measured.digest(Bank::Sha256).unwrap());
-        assert_eq!(ours, record["sha256"][name].as_str().unwrap(), "{name}");
-    }
-}
-
-/// Digests of one register out of the verbose output of OpenXT's pcr-calc: "[nn] type: hex...".
-fn openxt_log(text: &str) -> Vec<Vec<(u32, String)>> {
-    let mut registers: Vec<Vec<(u32, String)>> = Vec::new();
-    for line in text.lines() {
-        if line.starts_with("log:") {
-            registers.push(Vec::new());
-        } else if let Some((_, rest)) = line
-            .strip_prefix("[")
-            .and_then(|rest| rest.split_once("] "))
-        {
-            let (kind, digest) = rest.split_once(": ").unwrap();
-            let kind = u32::from_str_radix(kind.trim(), 16).unwrap();
-            if kind != 0 {
-                registers
-                    .last_mut()
-                    .unwrap()
-                    .push((kind, digest.replace(' ', "")));
-            }
-        }
-    }
-    registers
-}
-
-#[test]
-fn openxts_predictor_gives_the_same_values() {
-    let Some(verbose) = shared("tboot/pcr-openxt/da20-sha256/step02.stdout") else {
-        return;
-    };
-    let log = openxt_log(std::str::from_utf8(&verbose).unwrap());
-    let result = shared("tboot/pcr-openxt/da20-sha256/step01.stdout").unwrap();
-    let mut events = Vec::new();
-    for (register, list) in [17, 18].into_iter().zip(&log) {
-        for (kind, digest) in list {
-            events.push(logged(register, *kind, Bank::Sha256, digest));
-        }
-    }
-    // pcr-calc's default reading: the logged HASH_START is PCR 17's value.
-    let values = replay_reading(&events, HashStartReading::Value).unwrap();
-    for (register, line) in [17, 18]
-        .into_iter()
-        .zip(String::from_utf8(result).unwrap().lines())
-    {
-        let expected = line.split_once(':').unwrap().1.replace(' ', "");
-        assert_eq!(
-            hex::encode(values[&Bank::Sha256].get(pcr(register)).unwrap()),
-            expected
-        );
-    }
-    // The event for the policy is the one that pcr-calc computed of the same file.
-    let bytes = shared("tboot/pcr-openxt/da20-sha256/in/p.pol").unwrap();
-    let policy = Policy::parse(&bytes).unwrap();
-    let first_by_tboot = log[0]
-        .iter()
-        .find(|(kind, _)| *kind == event_type::TBOOT)
-        .unwrap();
-    assert_eq!(
-        policy.measurement(HashAlg::Sha256).to_string(),
-        first_by_tboot.1
-    );
-}
-
-#[test]
-fn openxts_module_hash_is_the_same() {
-    let Some(bytes) = shared("tboot/pcr-openxt/module-hash/in/vmlinuz") else {
-        return;
-    };
-    let cmdline = "root=/dev/mapper/vg-root ro quiet intel_iommu=on";
-    for (step, alg, cmdline) in [
-        ("step01.stdout", HashAlg::Sha256, cmdline),
-        ("step02.stdout", HashAlg::Sha1, cmdline),
-        ("step03.stdout", HashAlg::Sha256, ""),
-    ] {
-        let expected = shared(&format!("tboot/pcr-openxt/module-hash/{step}")).unwrap();
-        let hash = module("vmlinuz", cmdline, &bytes).hash(alg).unwrap();
-        assert_eq!(
-            hash.to_string(),
-            std::str::from_utf8(&expected).unwrap().trim()
-        );
-    }
 }

@@ -11,13 +11,13 @@
 
 mod written;
 
-use std::{fs, io, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use proptest::prelude::*;
 use tboot_policy::{
     launch::{launch, replay as replay_events},
     log::{
-        EventLog, Format, LogError, LogEvent, heap,
+        EventLog, Format, LogError, LogEvent,
         replay::{Agreement, Reading, compare, value},
     },
     platform::BANKS,
@@ -253,109 +253,6 @@ fn fields_that_lie_are_refused() {
     );
 }
 
-/// Physical memory with a heap in it.
-struct Fake(Vec<(u64, Vec<u8>)>);
-
-impl heap::Memory for Fake {
-    fn read(&self, address: u64, len: usize) -> io::Result<Vec<u8>> {
-        let found = self.0.iter().find_map(|(base, bytes)| {
-            let at = usize::try_from(address.checked_sub(*base)?).ok()?;
-            bytes.get(at..at.checked_add(len)?).map(<[u8]>::to_vec)
-        });
-        found.ok_or_else(|| io::Error::other("Operation not permitted"))
-    }
-}
-
-/// Registers and heap whose OsSinitData has these elements.
-fn machine(elements: &[u8], logs: &[(u64, Vec<u8>)]) -> Fake {
-    let mut heap = Vec::new();
-    let part = |heap: &mut Vec<u8>, bytes: &[u8]| {
-        heap.extend((bytes.len() as u64 + 8).to_le_bytes());
-        heap.extend(bytes);
-    };
-    part(&mut heap, &[1; 20]);
-    part(&mut heap, &[2; 100]);
-    let mut sinit = 7u32.to_le_bytes().to_vec();
-    sinit.extend([0; 96]);
-    sinit.extend(elements);
-    sinit.extend([0, 0, 0, 0, 8, 0, 0, 0]);
-    part(&mut heap, &sinit);
-    heap.resize(4096, 0);
-    let mut registers = 0x1000_0000u64.to_le_bytes().to_vec();
-    registers.extend(4096u64.to_le_bytes());
-    let mut memory = vec![(0xfed3_0300, registers), (0x1000_0000, heap)];
-    memory.extend_from_slice(logs);
-    Fake(memory)
-}
-
-fn element(kind: u32, numbers: &[&[u8]]) -> Vec<u8> {
-    let data = numbers.concat();
-    let mut out = kind.to_le_bytes().to_vec();
-    out.extend((u32::try_from(data.len()).unwrap() + 8).to_le_bytes());
-    out.extend(data);
-    out
-}
-
-#[test]
-fn the_heap_leads_to_each_kind_of_log() {
-    let all = events();
-    let address = 0x2000_0000u64;
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
-    let tcg = agile(&all, &BANKS);
-    let pointer = element(
-        8,
-        &[
-            &address.to_le_bytes(),
-            &8192u32.to_le_bytes(),
-            &[0; 4],
-            &len(&tcg),
-        ],
-    );
-    let log = heap::read(&machine(&pointer, &[(address, tcg.clone())])).unwrap();
-    assert_eq!(log.events, all);
-
-    let (sha1, sha256) = (legacy(&all, Bank::Sha1), legacy(&all, Bank::Sha256));
-    let other = 0x3000_0000u64;
-    let pointer = element(
-        7,
-        &[
-            &2u32.to_le_bytes(),
-            &[4, 0, 0, 0],
-            &address.to_le_bytes(),
-            &4096u32.to_le_bytes(),
-            &[0; 4],
-            &len(&sha1),
-            &[11, 0, 0, 0],
-            &other.to_le_bytes(),
-            &4096u32.to_le_bytes(),
-            &[0; 4],
-            &len(&sha256),
-        ],
-    );
-    let log = heap::read(&machine(&pointer, &[(address, sha1), (other, sha256)])).unwrap();
-    assert_eq!(log.events, only(&all, &[Bank::Sha1, Bank::Sha256]));
-
-    let mut tpm12 = container(&all);
-    tpm12.resize(0x5000, 0);
-    let pointer = element(5, &[&address.to_le_bytes()]);
-    let log = heap::read(&machine(&pointer, &[(address, tpm12)])).unwrap();
-    assert_eq!(log.events, only(&all, &[Bank::Sha1]));
-}
-
-#[test]
-fn a_machine_without_a_log_says_so() {
-    let error = heap::read(&Fake(vec![])).unwrap_err().to_string();
-    assert!(error.contains("STRICT_DEVMEM"), "{error}");
-    let error = heap::read(&Fake(vec![(0xfed3_0300, vec![0xff; 16])])).unwrap_err();
-    assert!(matches!(error, heap::HeapError::NoHeap { .. }));
-    let error = heap::read(&machine(&[], &[])).unwrap_err();
-    assert!(matches!(error, heap::HeapError::NoLog));
-    let error = heap::read(&machine(&element(8, &[&[0xff; 20]]), &[])).unwrap_err();
-    assert!(matches!(error, heap::HeapError::Damaged(_)), "{error}");
-    let error = heap::read(&machine(&[8, 0, 0, 0, 0, 0, 0, 0], &[])).unwrap_err();
-    assert!(matches!(error, heap::HeapError::Damaged(_)), "{error}");
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(
@@ -377,88 +274,6 @@ proptest! {
         if let Ok(log) = EventLog::parse(&bytes) {
             compare(&log, &[]);
         }
-    }
-}
-
-/// Recorded data outside of the project; `None`, said on stderr, without it.
-fn shared(path: &str) -> Option<Vec<u8>> {
-    let full = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors")
-        .join(path);
-    let bytes = fs::read(&full).ok();
-    if bytes.is_none() {
-        eprintln!("skipped: {path} is not there (../shared/vectors)");
-    }
-    bytes
-}
-
-#[test]
-fn openxts_logs_replay_to_what_openxt_computes() {
-    for (log, output, bank) in [
-        (
-            "da20-sha256/in/log",
-            "da20-sha256/step03.stdout",
-            Bank::Sha256,
-        ),
-        (
-            "da20-sha256/in/log",
-            "da20-sha256/step04.stdout",
-            Bank::Sha1,
-        ),
-        (
-            "lg12-default/in/log",
-            "lg12-default/step04.stdout",
-            Bank::Sha1,
-        ),
-    ] {
-        let Some(bytes) = shared(&format!("tboot/pcr-openxt/{log}")) else {
-            return;
-        };
-        let log = EventLog::parse(&bytes).unwrap();
-        let expected = shared(&format!("tboot/pcr-openxt/{output}")).unwrap();
-        for line in String::from_utf8(expected).unwrap().lines() {
-            let (register, hex) = line.split_once(':').unwrap();
-            // pcr-calc takes the logged HASH_START for PCR 17's value.
-            let ours = value(&log, bank, register.parse().unwrap(), Reading::Value);
-            assert_eq!(
-                hex::encode(ours),
-                hex.replace(' ', ""),
-                "{output} {register}"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_real_hosts_log_agrees_with_its_pcrs() {
-    let Some(record) = shared("real-host/events.json") else {
-        return;
-    };
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-    let digest = |name: &str| hex::decode(record["sha256"][name].as_str().unwrap()).unwrap();
-    let mut events = Vec::new();
-    for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
-        for name in record[order].as_array().unwrap() {
-            let name = name.as_str().unwrap();
-            let numbers = 0x400..0x41b;
-            let known = numbers
-                .into_iter()
-                .find(|n| tboot_policy::log::names::name(*n) == Some(name));
-            events.push(LogEvent {
-                pcr: register,
-                event_type: known.unwrap_or(0x501),
-                digests: [(Bank::Sha256, digest(name))].into(),
-                data: Vec::new(),
-            });
-        }
-    }
-    let log = EventLog::parse(&agile(&events, &[Bank::Sha256])).unwrap();
-    let mut pcrs = PcrValues::new(Bank::Sha256);
-    pcrs.insert(pcr(17), digest("pcr17")).unwrap();
-    pcrs.insert(pcr(18), digest("pcr18")).unwrap();
-    let registers = compare(&log, &[pcrs]);
-    for register in registers.iter().filter(|register| register.pcr < 19) {
-        assert_eq!(register.agreement, Agreement::Agrees(Reading::Extended));
     }
 }
 

@@ -7,7 +7,7 @@ mod quoted;
 use std::path::PathBuf;
 
 use tao::{
-    host::{GuardSource, SoftRoot},
+    host::{GuardSource, ProgramPolicy, SoftRoot},
     keys::Secret,
 };
 use tpm::{Bank, PcrSet, Tpm};
@@ -68,5 +68,6 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         guard: match config.guard {
             Guard::Liberal => GuardSource::Liberal,
         },
+        programs: ProgramPolicy::default(),
     })
 }

@@ -1,6 +1,6 @@
 //! What administrators ask of a host's guard and of the host itself; our own calls.
 
-use super::{host_guard::HostGuardError, operations::Peer, reactor::Host};
+use super::{host_guard::HostGuardError, isolation::Measure, operations::Peer, reactor::Host};
 use crate::{
     guard::{Explanation, GuardError},
     logic::Pred,
@@ -84,6 +84,11 @@ fn explained(explanation: Explanation) -> GuardResponse {
     }
 }
 
+fn names(measures: &[Measure]) -> Vec<String> {
+    let name = |measure: &Measure| measure.name().to_owned();
+    measures.iter().map(name).collect()
+}
+
 /// What the host says about itself.
 pub(super) fn describe(host: &Host) -> HostDescription {
     HostDescription {
@@ -92,7 +97,7 @@ pub(super) fn describe(host: &Host) -> HostDescription {
             .identity
             .with_anchor(|anchor| anchor.map(|anchor| anchor.describe())),
         programs: u32::try_from(host.programs.list().len()).ok(),
-        isolation: Vec::new(),
-        lacking: Vec::new(),
+        isolation: names(host.spawner.measures()),
+        lacking: names(&host.spawner.lacking),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::OpenOptionsExt,
+        unix::fs::{FileExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -51,6 +51,9 @@ pub enum MeasureError {
     /// Not a program for this machine.
     #[error("{path}: not an ELF program for this processor", path = .0.display())]
     NotElf(PathBuf),
+    /// Needs dynamic libraries.
+    #[error("{path}: needs dynamic libraries, which are not measured; this host starts static programs only", path = .0.display())]
+    Dynamic(PathBuf),
     /// Too large.
     #[error("{path}: larger than {MAX_PROGRAM} bytes", path = .0.display())]
     TooLarge(PathBuf),
@@ -63,6 +66,8 @@ pub struct MeasuredProgram {
     pub file: OwnedFd,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
+    /// It asks for a dynamic linker: what runs is more than what was measured.
+    pub dynamic: bool,
 }
 
 /// Copies, seals and hashes the program at `path`.
@@ -102,8 +107,10 @@ pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
         }
         hash.update(bytes);
     }
+    let dynamic = asks_for_linker(&copy).map_err(failed)?;
     Ok(MeasuredProgram {
         file: copy.into(),
+        dynamic,
         sha256: hash.finalize().into(),
     })
 }
@@ -118,6 +125,36 @@ fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
         return Err(MeasureError::NotElf(path.to_owned()));
     }
     Ok(())
+}
+
+/// Does the ELF have a PT_INTERP segment? A program header table that is not wholly in the
+/// file counts as asking: the kernel would refuse it.
+fn asks_for_linker(copy: &File) -> io::Result<bool> {
+    const INTERPRETER: u32 = 3;
+    const SMALLEST_ENTRY: u16 = 56;
+    let mut header = [0; 64];
+    if copy.read_at(&mut header, 0)? < header.len() {
+        return Ok(true);
+    }
+    let number = |at: usize, length: usize| {
+        let bytes = header.get(at..at + length).unwrap_or_default();
+        bytes
+            .iter()
+            .rev()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let (offset, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    if size < u64::from(SMALLEST_ENTRY) {
+        return Ok(true);
+    }
+    for place in 0..count {
+        let mut kind = [0; 4];
+        let at = offset.saturating_add(place * size);
+        if copy.read_at(&mut kind, at)? < kind.len() || u32::from_le_bytes(kind) == INTERPRETER {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise

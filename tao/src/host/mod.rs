@@ -9,7 +9,7 @@
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`spawn`]: from a file to a running program.
+//! * [`measured`], [`spawn`], [`isolation`]: from a file to a running program.
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
@@ -23,6 +23,7 @@ mod counters;
 mod guard_calls;
 mod host_guard;
 mod identity;
+mod isolation;
 mod keys;
 mod measured;
 mod operations;
@@ -31,6 +32,7 @@ mod programs;
 mod reactor;
 mod root;
 mod sealing;
+mod seccomp;
 mod service;
 mod session;
 mod spawn;
@@ -50,6 +52,7 @@ pub use caller::Caller;
 pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError};
 pub use identity::{Identity, IdentityError};
+pub use isolation::{Lacking, Measure, ProgramPolicy};
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use root::{Anchor, Root, RootError, SoftRoot};
@@ -72,6 +75,8 @@ pub struct HostConfig {
     pub state_dir: Option<PathBuf>,
     /// What may be started.
     pub guard: GuardSource,
+    /// How it is started.
+    pub programs: ProgramPolicy,
 }
 
 /// Why the host could not start or go on.
@@ -121,6 +126,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         admin_group,
         state_dir,
         guard,
+        programs,
     } = config;
     let guard = HostGuard::new(guard)?;
     let keys = HostKeys::derive(host_secret, guard.subprincipal())?;
@@ -130,7 +136,8 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
     let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
-    let spawner = spawn::Spawner::new().map_err(HostError::system("prepare to start programs"))?;
+    let spawner =
+        spawn::Spawner::new(programs).map_err(HostError::system("prepare to start programs"))?;
     let table = TableFile::new(state_dir);
     let host = Arc::new(reactor::Host::new(reactor::Parts {
         counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    logic::SubPrin,
+    logic::{SubPrin, Term},
     wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
 };
 use nix::{
@@ -18,8 +18,14 @@ use nix::{
 };
 
 use super::{
-    caller::Caller, measured::measure, output::Output, programs::Program, reactor::Host,
-    session::Session, spawn::Launch,
+    caller::Caller,
+    isolation::Lacking,
+    measured::{MeasureError, MeasuredProgram, measure},
+    output::Output,
+    programs::Program,
+    reactor::Host,
+    session::Session,
+    spawn::Launch,
 };
 
 /// What the original answers where no program fits.
@@ -89,7 +95,8 @@ pub(super) fn start(
         ));
     }
     let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
-    let subprin = SubPrin::program(&measured.sha256).map_err(|error| error.to_string())?;
+    host.spawner.allowed()?;
+    let subprin = program_name(host, &measured, request, &dir.join(path))?;
     let host_name = host.service.host_name();
     if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
         log::warn!("{path} ({subprin}) was not started: {why}");
@@ -136,6 +143,41 @@ pub(super) fn start(
         child: vec![describe(&program)],
         ..AdminResponse::default()
     })
+}
+
+/// What the host says the program is.
+fn program_name(
+    host: &Host,
+    measured: &MeasuredProgram,
+    request: &AdminRequest,
+    path: &Path,
+) -> Result<SubPrin, String> {
+    let policy = &host.spawner.policy;
+    if policy.static_only && measured.dynamic {
+        return Err(MeasureError::Dynamic(path.to_owned()).to_string());
+    }
+    let text = |text: &str| Term::Str(text.into());
+    let mut parts = vec![(
+        "Program",
+        vec![Term::Bytes(measured.sha256.to_vec().into())],
+    )];
+    if policy.name_arguments {
+        let arguments = request.args.iter().map(|argument| text(argument));
+        parts.push(("Args", arguments.collect()));
+    }
+    if policy.lacking == Lacking::Declare && !host.spawner.lacking.is_empty() {
+        let lacking = host.spawner.lacking.iter();
+        parts.push((
+            "Lacking",
+            lacking.map(|measure| text(measure.name())).collect(),
+        ));
+    }
+    let mut name = SubPrin::default();
+    for (extension, args) in parts {
+        let extension = SubPrin::single(extension, args).map_err(|error| error.to_string())?;
+        name = name.extended(&extension);
+    }
+    Ok(name)
 }
 
 /// Standard output and error go to a pipe that the host reads.

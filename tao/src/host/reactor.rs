@@ -318,5 +318,10 @@ pub(super) fn run(host: &Arc<Host>) -> Result<(), HostError> {
             log::error!("a thread of the Tao host panicked");
         }
     }
+    // The socket goes with the host, whoever still holds a part of it.
+    host.sources
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
     Ok(())
 }

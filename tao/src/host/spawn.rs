@@ -20,7 +20,11 @@ use nix::{
     unistd::{Gid, Uid, geteuid, pipe2},
 };
 
-use super::{measured::MeasuredProgram, spawn_child};
+use super::{
+    isolation::{Lacking, Measure, ProgramPolicy},
+    measured::MeasuredProgram,
+    seccomp, spawn_child,
+};
 
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
 const FIRST_FREE: i32 = 5;
@@ -81,35 +85,83 @@ fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
         .ok_or_else(|| Errno::EBADF.into())
 }
 
+fn lacks(lacking: &[Measure]) -> String {
+    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
+    format!(
+        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
+        names.join(", ")
+    )
+}
+
 /// Starts programs.
 pub struct Spawner {
     /// Limit of open files before the host raised its own; programs get this.
     open_files: (rlim_t, rlim_t),
     /// The host may be spared by the OOM killer; its programs are not.
     spared: bool,
+    /// How programs are started.
+    pub policy: ProgramPolicy,
+    /// The measures of the policy that this machine can take.
+    measures: spawn_child::Measures,
+    /// Those that it can't.
+    pub lacking: Vec<Measure>,
 }
 
 impl Spawner {
     /// Prepares the host's process.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(policy: ProgramPolicy) -> io::Result<Self> {
         reserve()?;
+        let mut measures = spawn_child::Measures {
+            list: Vec::new(),
+            filter: seccomp::filter(),
+        };
+        let (possible, lacking): (Vec<Measure>, Vec<Measure>) = policy
+            .measures
+            .iter()
+            .partition(|measure| spawn_child::possible(**measure, &measures));
+        measures.list = possible;
+        if !lacking.is_empty() {
+            log::warn!("{}", lacks(&lacking));
+        }
         let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
         // Each program takes three descriptors.
         setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
         let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let spared = score.trim().starts_with('-');
-        Ok(Spawner { open_files, spared })
+        Ok(Spawner {
+            open_files,
+            spared,
+            policy,
+            measures,
+            lacking,
+        })
+    }
+
+    /// The measures that are taken.
+    pub fn measures(&self) -> &[Measure] {
+        &self.measures.list
+    }
+
+    /// Does the policy let programs be started on this machine?
+    pub fn allowed(&self) -> Result<(), String> {
+        if self.policy.lacking == Lacking::Refuse && !self.lacking.is_empty() {
+            return Err(lacks(&self.lacking));
+        }
+        Ok(())
     }
 
     /// Starts the program, with its channel on 3 and 4 and nothing else open.
     pub fn spawn(&self, program: &MeasuredProgram, launch: Launch<'_>) -> io::Result<Spawned> {
+        // Again: who had 3 or 4 when the host started may have given it up.
+        reserve()?;
+        let executable = out_of_the_way(program.file.try_clone()?)?;
         let (child_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
         let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
         for end in [&host_reads, &host_writes] {
             fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         // The kernel opens the program before it closes what is marked close-on-exec.
-        let mut command = Command::new(format!("/proc/self/fd/{}", program.file.as_raw_fd()));
+        let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
         command
             .arg0(launch.path)
             .args(launch.args)
@@ -124,13 +176,15 @@ impl Spawner {
             .stdio
             .map(|fd| fd.map_or_else(Stdio::null, Stdio::from));
         command.stdin(stdin).stdout(stdout).stderr(stderr);
-        if geteuid().is_root() {
-            command.uid(launch.uid.as_raw()).gid(launch.gid.as_raw());
-        }
+        let become_user = geteuid()
+            .is_root()
+            .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
         let setup = spawn_child::Setup {
             reads: out_of_the_way(child_reads)?,
             writes: out_of_the_way(child_writes)?,
             open_files: self.open_files,
+            become_user,
+            measures: self.measures.clone(),
         };
         spawn_child::set_up(&mut command, setup);
         let mut child = command.spawn()?;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use tao::{
     admin::{Admin, HostedProgram, Start},
-    host::{GuardSource, HostConfig, Root, SoftRoot, serve},
+    host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, serve},
     keys::Secret,
     wire::{
         Inbox,
@@ -44,6 +44,7 @@ pub struct Setup {
     pub root: Box<dyn Root>,
     pub secret: u8,
     pub guard: GuardSource,
+    pub programs: ProgramPolicy,
 }
 
 impl Setup {
@@ -54,6 +55,7 @@ impl Setup {
             root: Box::new(SoftRoot),
             secret,
             guard: GuardSource::Liberal,
+            programs: ProgramPolicy::default(),
         }
     }
 
@@ -65,6 +67,7 @@ impl Setup {
             admin_group: None,
             state_dir: Some(self.dir.path().join("state")),
             guard: self.guard,
+            programs: self.programs,
         };
         let thread = std::thread::spawn(move || serve(config).unwrap());
         let host = TestHost {

@@ -268,6 +268,7 @@ fn a_second_host_does_not_take_the_socket_of_a_running_one() {
         admin_group: None,
         state_dir: None,
         guard: tao::host::GuardSource::Liberal,
+        programs: tao::host::ProgramPolicy::default(),
     })
     .unwrap_err();
     assert!(

@@ -5,7 +5,8 @@ use super::{
     lex::Word,
     menu::MenuEntry,
     script::{Statement, literal},
-    variables::{Unknown, Variables, Visitor},
+    variables::{Unknown, Variables},
+    walk::Visitor,
 };
 
 /// An entry that loads no tboot, or whose measured parts only the booting machine knows.

@@ -3,7 +3,8 @@
 use super::{
     lex::{Piece, Word},
     script::{ScriptError, Statement, literal, parse},
-    variables::{Unknown, Variables, Visitor, Walk},
+    variables::{Unknown, Variables},
+    walk::{Visitor, Walk},
 };
 
 /// Most entries that are listed in a message.

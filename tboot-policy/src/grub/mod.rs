@@ -9,6 +9,7 @@
 //!
 //! * [`script`]: words and statements.
 //! * [`variables`]: expansion, and conditions as far as they can be decided.
+//! * [`walk`]: statements in order, with what is certain to run.
 //! * [`menu`]: entries and their names.
 //! * [`entry`]: the commands of one entry.
 //! * [`cmdline`]: the text that the loaded module sees.
@@ -21,6 +22,7 @@ mod lex;
 pub mod menu;
 pub mod script;
 pub mod variables;
+pub mod walk;
 
 pub use entry::{BootEntry, Loaded};
 pub use files::{BootFiles, FileError, Places};

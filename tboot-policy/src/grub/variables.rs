@@ -1,18 +1,18 @@
-//! GRUB's variables as far as the script itself sets them, and walking through its statements.
+//! GRUB's variables, as far as the script itself sets them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     lex::{Piece, Word},
-    script::{Statement, literal},
+    script::Statement,
 };
 
 /// What is known of the variables.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    values: BTreeMap<String, Vec<u8>>,
-    exported: BTreeSet<String>,
-    preset: BTreeSet<String>,
+    pub(super) values: BTreeMap<String, Vec<u8>>,
+    pub(super) exported: BTreeSet<String>,
+    pub(super) preset: BTreeSet<String>,
 }
 
 /// A variable whose value only the booting machine knows.
@@ -27,7 +27,7 @@ impl Variables {
         self.preset.insert(name.to_owned());
     }
 
-    fn set(&mut self, name: &str, value: Vec<u8>) {
+    pub(super) fn set(&mut self, name: &str, value: Vec<u8>) {
         self.values.insert(name.to_owned(), value);
     }
 
@@ -80,7 +80,7 @@ impl Variables {
     }
 
     /// Does a condition hold? `None` when only the booting machine knows.
-    fn decide(&self, condition: &[Statement]) -> Option<bool> {
+    pub(super) fn decide(&self, condition: &[Statement]) -> Option<bool> {
         let [Statement::Command { words, .. }] = condition else {
             return None;
         };
@@ -107,341 +107,5 @@ fn test(words: &[&[u8]]) -> Option<bool> {
         [a, b"=" | b"==", b] => Some(a == b),
         [a, b"!=", b] => Some(a != b),
         _ => None,
-    }
-}
-
-/// What a walk meets.
-pub trait Visitor {
-    /// Its refusal.
-    type Error;
-
-    /// A command that is no assignment. `certain`: it runs on every machine.
-    fn command(
-        &mut self,
-        line: usize,
-        words: &[Word],
-        variables: &Variables,
-        certain: bool,
-    ) -> Result<(), Self::Error>;
-
-    /// A menu entry or submenu.
-    fn menu(
-        &mut self,
-        line: usize,
-        submenu: bool,
-        words: &[Word],
-        body: &[Statement],
-        certain: bool,
-    ) -> Result<(), Self::Error>;
-
-    /// Its refusal to go on: functions call each other deeper or longer than any real script.
-    fn too_long(&self, line: usize) -> Self::Error;
-}
-
-/// Goes through statements in GRUB's order.
-#[derive(Clone, Debug)]
-pub struct Walk {
-    /// The variables so far.
-    pub variables: Variables,
-    functions: BTreeMap<String, Vec<Statement>>,
-    calls: usize,
-    steps: usize,
-}
-
-/// Deepest calls of functions.
-const MAX_CALLS: usize = 16;
-/// Most commands that are followed: functions could call each other for ever.
-const MAX_STEPS: usize = 100_000;
-
-impl Walk {
-    /// A walk that begins with these variables.
-    pub fn new(variables: Variables) -> Self {
-        Walk {
-            variables,
-            functions: BTreeMap::new(),
-            calls: 0,
-            steps: MAX_STEPS,
-        }
-    }
-
-    /// The walk through what is in a submenu.
-    #[must_use]
-    pub fn in_submenu(&self) -> Self {
-        Walk {
-            variables: self.variables.in_submenu(),
-            functions: self.functions.clone(),
-            calls: 0,
-            steps: MAX_STEPS,
-        }
-    }
-
-    /// Visits statements. Both sides of a condition that can't be decided are visited as uncertain,
-    /// and what they set is unknown afterwards.
-    pub fn visit<V: Visitor>(
-        &mut self,
-        statements: &[Statement],
-        certain: bool,
-        visitor: &mut V,
-    ) -> Result<(), V::Error> {
-        for statement in statements {
-            match statement {
-                Statement::Command { line, words } => {
-                    self.command(*line, words, certain, visitor)?
-                }
-                Statement::Menu {
-                    line,
-                    submenu,
-                    words,
-                    body,
-                } => visitor.menu(*line, *submenu, words, body, certain)?,
-                Statement::Loop { body, .. } => self.visit(body, false, visitor)?,
-                Statement::Function { name, body } => {
-                    self.functions.insert(name.clone(), body.clone());
-                }
-                Statement::If {
-                    branches,
-                    otherwise,
-                    ..
-                } => self.condition(branches, otherwise, certain, visitor)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn condition<V: Visitor>(
-        &mut self,
-        branches: &[(Vec<Statement>, Vec<Statement>)],
-        otherwise: &[Statement],
-        certain: bool,
-        visitor: &mut V,
-    ) -> Result<(), V::Error> {
-        let mut decided = certain;
-        for (condition, body) in branches {
-            match self.variables.decide(condition) {
-                Some(false) => {}
-                Some(true) => return self.visit(body, decided, visitor),
-                None => {
-                    decided = false;
-                    self.visit(condition, false, visitor)?;
-                    self.visit(body, false, visitor)?;
-                }
-            }
-        }
-        self.visit(otherwise, decided, visitor)
-    }
-
-    fn command<V: Visitor>(
-        &mut self,
-        line: usize,
-        words: &[Word],
-        certain: bool,
-        visitor: &mut V,
-    ) -> Result<(), V::Error> {
-        let Some((first, rest)) = words.split_first() else {
-            return Ok(());
-        };
-        if self.steps == 0 {
-            return Err(visitor.too_long(line));
-        }
-        self.steps -= 1;
-        let name = literal(first);
-        match name.as_deref() {
-            Some("set") => {
-                if let Some(assignment) = rest.first() {
-                    self.assign(assignment, certain);
-                }
-            }
-            Some("unset") => {
-                for name in rest.iter().filter_map(literal) {
-                    match certain {
-                        true => self.variables.set(&name, Vec::new()),
-                        false => drop(self.variables.values.remove(&name)),
-                    }
-                }
-            }
-            Some("export") => self
-                .variables
-                .exported
-                .extend(rest.iter().filter_map(literal)),
-            Some(command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios")) => {
-                self.forget_what_it_sets(command, rest);
-            }
-            Some(called) if self.functions.contains_key(called) => {
-                if self.calls == MAX_CALLS {
-                    return Err(visitor.too_long(line));
-                }
-                let body = self.functions.get(called).cloned().unwrap_or_default();
-                self.calls += 1;
-                let visited = self.visit(&body, certain, visitor);
-                self.calls -= 1;
-                visited?;
-            }
-            _ if assigned_name(first).is_some() => self.assign(first, certain),
-            _ => visitor.command(line, words, &self.variables, certain)?,
-        }
-        Ok(())
-    }
-
-    /// Commands that read values from a file or a device.
-    fn forget_what_it_sets(&mut self, command: &str, arguments: &[Word]) {
-        let texts: Vec<String> = arguments.iter().filter_map(literal).collect();
-        let names: Vec<&str> = match command {
-            "load_env" | "read" => texts
-                .iter()
-                .map(String::as_str)
-                .filter(|text| !text.starts_with('-'))
-                .collect(),
-            _ => {
-                let behind = texts.iter().zip(texts.iter().skip(1));
-                let apart = behind
-                    .filter(|(option, _)| option.starts_with("-s") || *option == "--set")
-                    .map(|(_, name)| name.rsplit(':').next().unwrap_or(name));
-                let joined = texts.iter().filter_map(|text| text.strip_prefix("--set="));
-                apart.chain(joined).collect()
-            }
-        };
-        // What is preset is meant to be what these commands find.
-        let Variables { values, preset, .. } = &mut self.variables;
-        let all = command == "load_env" && names.is_empty();
-        values.retain(|name, _| preset.contains(name) || !(all || names.contains(&name.as_str())));
-    }
-
-    /// `name=value`.
-    fn assign(&mut self, word: &Word, certain: bool) {
-        let Some(name) = assigned_name(word) else {
-            return;
-        };
-        let expanded = self.variables.expand(word).ok();
-        let value = expanded.as_ref().and_then(|arguments| arguments.first());
-        let value = value.and_then(|text| text.get(name.len() + 1..));
-        match (certain, value) {
-            (true, Some(value)) => self.variables.set(&name, value.to_vec()),
-            _ => drop(self.variables.values.remove(&name)),
-        }
-    }
-}
-
-/// The variable that a word assigns to.
-fn assigned_name(word: &Word) -> Option<String> {
-    let Some(Piece::Text(text)) = word.first() else {
-        return None;
-    };
-    let end = text.iter().position(|byte| *byte == b'=')?;
-    let name = std::str::from_utf8(text.get(..end)?).ok()?;
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (!name.is_empty() && name.bytes().all(fits)).then(|| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::grub::script::parse;
-
-    /// Says each echo's arguments, with ? for those that are uncertain.
-    struct Echo(Vec<String>);
-
-    impl Visitor for Echo {
-        type Error = String;
-        fn command(
-            &mut self,
-            _: usize,
-            words: &[Word],
-            v: &Variables,
-            certain: bool,
-        ) -> Result<(), String> {
-            if literal(&words[0]).as_deref() != Some("echo") {
-                return Ok(());
-            }
-            let arguments = v.expand_all(words).map_err(|Unknown(name)| name)?;
-            let texts: Vec<String> = arguments
-                .iter()
-                .map(|a| String::from_utf8_lossy(a).into_owned())
-                .collect();
-            self.0.push(format!(
-                "{}{}",
-                texts[1..].join("|"),
-                if certain { "" } else { "?" }
-            ));
-            Ok(())
-        }
-        fn too_long(&self, line: usize) -> String {
-            format!("too long in {line}")
-        }
-        fn menu(
-            &mut self,
-            _: usize,
-            _: bool,
-            _: &[Word],
-            _: &[Statement],
-            _: bool,
-        ) -> Result<(), String> {
-            Ok(())
-        }
-    }
-
-    fn echoes(script: &str) -> Result<Vec<String>, String> {
-        let mut echo = Echo(Vec::new());
-        Walk::new(Variables::default()).visit(
-            &parse(script.as_bytes()).unwrap(),
-            true,
-            &mut echo,
-        )?;
-        Ok(echo.0)
-    }
-
-    #[test]
-    fn values_are_split_only_outside_of_quotes() {
-        let script = "set a='x  y'\nb=z\necho $a \"$a\" $b\"$a\"$b w${a}w";
-        assert_eq!(echoes(script).unwrap(), ["x|y|x  y|zx  yz|wx|yw"]);
-        assert_eq!(echoes("set a=\necho $a b \"$a\" '' c").unwrap(), ["b|||c"]);
-    }
-
-    #[test]
-    fn only_decidable_conditions_are_decided() {
-        let script = "set a=b\nif [ x$a = xb ]; then echo 1; else echo 2; fi\n\
-            if [ -n \"$a\" ]; then echo 3; fi\nif ! true; then echo 4; fi\n\
-            if [ x$grub_platform = xefi ]; then\nset a=c\necho 5; else echo 6; fi";
-        // ! is no command of GRUB's own, so that it can't be decided.
-        assert_eq!(echoes(script).unwrap(), ["1", "3", "4?", "5?", "6?"]);
-    }
-
-    #[test]
-    fn what_an_undecided_branch_sets_is_unknown() {
-        let script = "set a=b\nif [ $x ]; then set a=c; fi\necho $a";
-        assert!(echoes(script).is_err());
-    }
-
-    #[test]
-    fn functions_run_where_they_are_called() {
-        let script = "function f { echo in; }\necho before\nf\n";
-        assert_eq!(echoes(script).unwrap(), ["before", "in"]);
-    }
-
-    #[test]
-    fn endless_calls_are_refused() {
-        assert_eq!(echoes("function r { r; }\nr").unwrap_err(), "too long in 1");
-        let mut script = String::from("function f0 { echo x; }\n");
-        for n in 1..16 {
-            let call = format!("f{}; ", n - 1).repeat(10);
-            script.push_str(&format!("function f{n} {{ {call} }}\n"));
-        }
-        script.push_str("f15");
-        assert!(echoes(&script).unwrap_err().starts_with("too long"));
-    }
-
-    #[test]
-    fn what_a_command_reads_from_elsewhere_is_unknown() {
-        for command in [
-            "load_env",
-            "load_env -f /env a",
-            "read a",
-            "probe --set=a -u x",
-            "regexp -s 1:a x y",
-            "search --set a",
-        ] {
-            let script = format!("set a=b\n{command}\necho $a");
-            assert_eq!(echoes(&script).unwrap_err(), "a", "{command}");
-        }
-        assert_eq!(echoes("set a=b\nload_env c\necho $a").unwrap(), ["b"]);
     }
 }

@@ -13,7 +13,10 @@ use tao::{
     admin::Admin,
     client::Parent,
     domain::Domain,
-    host::{GuardSource, HostConfig, Root, SoftRoot, StackedRoot, serve, state_file},
+    host::{
+        GuardSource, HostConfig, Lacking, Measure, ProgramPolicy, Root, SoftRoot, StackedRoot,
+        serve, state_file,
+    },
     keys::{Secret, random},
 };
 
@@ -47,6 +50,20 @@ pub struct Start {
     /// user(NUMBER) do (default: only root and this user)
     #[argh(option)]
     admin_group: Option<u32>,
+    /// how programs are kept apart: best (what this machine can do), declare (what it can't
+    /// do is said in their names), strict (without all of it nothing is started), none
+    /// (default: best)
+    #[argh(option, default = "\"best\".to_owned()")]
+    isolation: String,
+    /// programs get no network
+    #[argh(switch)]
+    no_network: bool,
+    /// arguments are part of a program's name
+    #[argh(switch)]
+    name_arguments: bool,
+    /// refuse programs that need dynamic libraries, which are not measured
+    #[argh(switch)]
+    static_only: bool,
     /// start a process of its own and return as soon as the host answers
     #[argh(switch)]
     background: bool,
@@ -66,6 +83,25 @@ impl Start {
             }
             other => bail!("--guard {other}: expected liberal, conservative, local or domain"),
         })
+    }
+
+    fn programs(&self) -> anyhow::Result<ProgramPolicy> {
+        let mut policy = ProgramPolicy {
+            name_arguments: self.name_arguments,
+            static_only: self.static_only,
+            ..ProgramPolicy::default()
+        };
+        if self.no_network {
+            policy.measures.push(Measure::Network);
+        }
+        match self.isolation.as_str() {
+            "best" => {}
+            "declare" => policy.lacking = Lacking::Declare,
+            "strict" => policy.lacking = Lacking::Refuse,
+            "none" => policy.measures.clear(),
+            other => bail!("--isolation {other}: expected best, declare, strict or none"),
+        }
+        Ok(policy)
     }
 
     /// The secret of a soft host: a file that only its owner reads.
@@ -120,6 +156,7 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         admin_group: command.admin_group,
         state_dir: Some(command.state.clone()),
         guard,
+        programs: command.programs()?,
     })?;
     Ok(ExitCode::SUCCESS)
 }
