@@ -16,6 +16,7 @@ use tpm::pcr::{Bank, PcrSyntaxError, PcrValues};
 
 use crate::{
     acm::Role,
+    grub::BootFiles,
     launch::{
         ExtpolError, Finding, HashedModule, LaunchError, Mapping, TbootRules, event_type,
         extend_policy, tboot_events,
@@ -48,6 +49,22 @@ pub struct Launching {
     pub lcp: Option<LcpPolicy>,
     /// The SINIT modules and policy data that GRUB loads.
     pub left_out: Vec<FileHash>,
+}
+
+impl Launching {
+    /// The launch of a GRUB entry's files under a verified launch policy (`None`: tboot's built-in
+    /// one), with the launch control policy of the recorded launch.
+    pub fn of(files: BootFiles, vlp: Option<Policy>) -> Self {
+        Launching {
+            left_out: files.hashes(),
+            tboot_name: files.tboot_path.display().to_string(),
+            tboot: files.tboot,
+            tboot_cmdline: files.tboot_cmdline,
+            modules: files.modules,
+            vlp,
+            lcp: None,
+        }
+    }
 }
 
 /// One line of the comparison.
