@@ -165,7 +165,7 @@ fn short(digest: Option<&Vec<u8>>) -> String {
 }
 
 fn print(prediction: &Prediction) {
-    for bank in prediction.values.keys() {
+    for (bank, values) in &prediction.values {
         println!(
             "{bank:6}   {:22} {:18} {:18} measured file",
             "event", "old", "new"
@@ -175,7 +175,12 @@ fn print(prediction: &Prediction) {
                 short(event.as_ref().and_then(|event| event.digests.get(bank)))
             };
             let (old, new) = (digest(&row.old), digest(&row.new));
-            let mark = if old == new { ' ' } else { '*' };
+            // tboot extends one bank only, unless it is told otherwise.
+            if old == "-" && new == "-" {
+                continue;
+            }
+            let changed = values.old.is_some() && old != new;
+            let mark = if changed { '*' } else { ' ' };
             let file = row.file.as_deref().unwrap_or_default();
             println!(
                 "PCR {:2} {mark} {:22} {old:18} {new:18} {file}",
