@@ -10,9 +10,9 @@ use tao::{
     host::{GuardSource, ProgramPolicy, SoftRoot},
     keys::Secret,
 };
-use tpm::{Bank, PcrSet, Tpm};
+use tpm::{Bank, PcrSet, Tpm2};
 
-pub use quoted::QuotedRoot;
+pub use quoted::{ANCHOR_INDEX, QuotedRoot};
 pub use tao::host::HostError;
 
 /// Where the host keeps what must outlive a boot: the counters of hosted programs.
@@ -30,8 +30,9 @@ pub enum Guard {
 pub enum Root {
     /// The machine's TPM and the PCRs of its launch.
     Tpm2 {
-        /// The TPM, for the quote. It is kept: a quote is renewed before it expires.
-        tpm: Box<dyn Tpm + Send>,
+        /// The TPM, for the quote, which is renewed before it expires, and for the counter
+        /// that anchors the programs' own.
+        tpm: Box<Tpm2>,
         /// Bank of the PCRs in the name.
         bank: Bank,
         /// PCRs in the name: normally 17, 18 and 19.

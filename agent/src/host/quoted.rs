@@ -7,11 +7,15 @@ use tao::{
     host::{Anchor, Root, RootError},
     logic::{Form, Prin, Says, SubPrin},
 };
-use tpm::{Bank, PcrSet, Tpm};
+use tpm::{Bank, PcrSet, Tpm, Tpm2, TpmError};
+
+/// NV index of the counter that makes an old copy of the host's counters worthless: in the
+/// range that is the owner's.
+pub const ANCHOR_INDEX: u32 = 0x0180_74a0;
 
 /// A TPM, and the registers that name the machine.
 pub struct QuotedRoot {
-    tpm: Box<dyn Tpm + Send>,
+    tpm: Box<Tpm2>,
     bank: Bank,
     pcrs: PcrSet,
     /// DER SubjectPublicKeyInfo of the attestation key, once it is known.
@@ -20,7 +24,7 @@ pub struct QuotedRoot {
 
 impl QuotedRoot {
     /// A root over these registers of one bank.
-    pub fn new(tpm: Box<dyn Tpm + Send>, bank: Bank, pcrs: PcrSet) -> Self {
+    pub fn new(tpm: Box<Tpm2>, bank: Bank, pcrs: PcrSet) -> Self {
         QuotedRoot {
             tpm,
             bank,
@@ -52,8 +56,37 @@ impl Root for QuotedRoot {
         )))
     }
 
-    /// None yet: the TPM's NV counters are not used.
     fn anchor(&mut self) -> Option<&mut dyn Anchor> {
-        None
+        Some(self)
+    }
+}
+
+impl Anchor for QuotedRoot {
+    fn describe(&self) -> String {
+        format!("the TPM's NV counter {ANCHOR_INDEX:#010x}")
+    }
+
+    fn value(&mut self) -> Result<Option<u64>, RootError> {
+        Ok(self.tpm.counter_value(ANCHOR_INDEX)?)
+    }
+
+    /// The owner must have no password, or have defined the counter already.
+    fn create(&mut self) -> Result<u64, RootError> {
+        if self.tpm.nv_public(ANCHOR_INDEX)?.is_some() {
+            return Ok(self.tpm.counter_increment(ANCHOR_INDEX)?);
+        }
+        self.tpm.counter_create(ANCHOR_INDEX).map_err(|error| {
+            let sentence = match error {
+                TpmError::WrongPassword { .. } => format!(
+                    "the TPM's owner has a password, so the counter {ANCHOR_INDEX:#010x} can't be defined; define it by hand (tpm2_nvdefine -s 8 -a \"nt=counter|authread|authwrite|ownerread|no_da\" {ANCHOR_INDEX:#010x})"
+                ),
+                other => other.to_string(),
+            };
+            sentence.into()
+        })
+    }
+
+    fn increment(&mut self) -> Result<u64, RootError> {
+        Ok(self.tpm.counter_increment(ANCHOR_INDEX)?)
     }
 }

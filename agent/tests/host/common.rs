@@ -53,7 +53,7 @@ impl TestHost {
             dir,
             thread: Some(thread),
         };
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while Admin::connect(&host.socket()).is_err() {
             assert!(Instant::now() < deadline, "the host does not listen");
             std::thread::sleep(Duration::from_millis(5));
@@ -105,8 +105,9 @@ impl Drop for TestHost {
         if let Ok(mut admin) = Admin::connect(&self.socket()) {
             admin.shutdown().ok();
         }
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok() || std::thread::panicking());
+        // A host that did not start in time can't be told to end.
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
+            assert!(thread.join().is_ok());
         }
     }
 }

@@ -83,3 +83,108 @@ fn another_kernel_is_another_name() {
     };
     assert_ne!(name(2), name(4));
 }
+
+#[test]
+fn counters_are_anchored_in_the_tpm() {
+    use tao::{
+        client::{Parent, SealPolicy},
+        host::{GuardSource, ProgramPolicy},
+    };
+    // Through the host's own interfaces: what a hosted program would do by its channel.
+    let swtpm = launched(2);
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        let Root::Tpm2 { tpm, bank, pcrs } = root(&swtpm) else {
+            unreachable!();
+        };
+        let config = tao::host::HostConfig {
+            root: Box::new(agent::host::QuotedRoot::new(tpm, bank, pcrs)),
+            host_secret: tao::keys::Secret::new([42; 32]),
+            socket_dir: dir.path().to_owned(),
+            admin_group: None,
+            state_dir: Some(dir.path().join("state")),
+            guard: GuardSource::Liberal,
+            programs: ProgramPolicy::default(),
+        };
+        let thread = std::thread::spawn(move || tao::host::serve(config).unwrap());
+        let socket = dir.path().join("admin.sock");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while tao::admin::Admin::connect(&socket).is_err() {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        (thread, socket)
+    };
+    let program = |socket: &std::path::Path| {
+        use std::os::fd::AsFd as _;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
+        tao::admin::Admin::connect(socket)
+            .unwrap()
+            .start(&tao::admin::Start {
+                path: "/bin/sh",
+                args: &["-c".to_owned(), script.to_owned()],
+                dir: "/",
+                stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
+            })
+            .unwrap();
+        Parent::over(ours.try_clone().unwrap(), ours)
+    };
+    let end = |(thread, socket): (std::thread::JoinHandle<()>, std::path::PathBuf)| {
+        tao::admin::Admin::connect(&socket)
+            .unwrap()
+            .shutdown()
+            .unwrap();
+        thread.join().unwrap();
+    };
+    let file = dir.path().join("state/counters");
+    let host = start();
+    let described = tao::admin::Admin::connect(&host.1)
+        .unwrap()
+        .describe()
+        .unwrap();
+    assert!(described.anchor.unwrap().contains("0x018074a0"));
+    let parent = program(&host.1);
+    let seal = |data: &[u8]| parent.rollback_protected_seal("a", data, SealPolicy::Own);
+    let old = seal(b"old").unwrap();
+    let copy = std::fs::read(&file).unwrap();
+    let new = seal(b"new").unwrap();
+    drop(parent);
+    end(host);
+    let newest = std::fs::read(&file).unwrap();
+    for (restored, good) in [(Some(&copy), false), (None, false), (Some(&newest), true)] {
+        match restored {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let host = start();
+        let parent = program(&host.1);
+        assert_eq!(parent.rollback_protected_unseal(&new).is_ok(), good);
+        assert!(parent.rollback_protected_unseal(&old).is_err());
+        drop(parent);
+        end(host);
+    }
+    // Without the index the table that was anchored is good no more.
+    Tpm2::open(&swtpm.tcti())
+        .unwrap()
+        .nv_undefine(agent::host::ANCHOR_INDEX, b"")
+        .unwrap();
+    let host = start();
+    let error = program(&host.1)
+        .rollback_protected_unseal(&new)
+        .unwrap_err();
+    assert!(error.to_string().contains("is gone"), "{error}");
+    end(host);
+    // Deleted as well: a new beginning, in which nothing old opens.
+    std::fs::remove_file(&file).unwrap();
+    let host = start();
+    let parent = program(&host.1);
+    for _ in 0..3 {
+        parent
+            .rollback_protected_seal("a", b"again", SealPolicy::Own)
+            .unwrap();
+        assert!(parent.rollback_protected_unseal(&new).is_err());
+    }
+    drop(parent);
+    end(host);
+}

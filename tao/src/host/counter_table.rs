@@ -16,7 +16,7 @@ use std::{
 use prost::Message;
 
 use super::{Identity, RootError, state_file};
-use crate::keys::{Crypter, OpenError, RandomError};
+use crate::keys::{Crypter, OpenError, RandomError, random};
 
 /// Most counters of a host.
 pub(super) const MOST_COUNTERS: usize = 1 << 16;
@@ -56,6 +56,14 @@ pub enum CounterError {
         /// The anchor's value.
         expected: u64,
     },
+    /// The anchor was deleted.
+    #[error("the host's counters were anchored, but the counter {anchor} is gone; nothing sealed against rollback opens. To begin anew, delete {path}", path = path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// The anchor in words.
+        anchor: String,
+    },
     /// The anchor failed.
     #[error("the counter outside the disk: {0}")]
     Anchor(RootError),
@@ -84,11 +92,32 @@ struct Table {
     date: u64,
     #[prost(message, repeated, tag = "2")]
     entries: Vec<Entry>,
+    #[prost(fixed64, required, tag = "3")]
+    era: u64,
 }
 
 /// Which counter: the program's name in binary form, and its label.
 pub(super) type Key = (Vec<u8>, String);
-pub(super) type Counters = BTreeMap<Key, i64>;
+
+/// All counters of a host.
+#[derive(Clone, Debug)]
+pub(super) struct Counters {
+    /// A random number that a table gets when it is made: what was sealed under a table that
+    /// somebody deleted does not open under the next one.
+    pub era: u64,
+    pub values: BTreeMap<Key, i64>,
+}
+
+impl Counters {
+    fn new() -> Result<Self, RandomError> {
+        let mut era = [0; 8];
+        random(&mut era)?;
+        Ok(Counters {
+            era: u64::from_be_bytes(era),
+            values: BTreeMap::new(),
+        })
+    }
+}
 
 /// Where the table is kept.
 pub(super) struct TableFile {
@@ -108,21 +137,27 @@ impl TableFile {
     /// Reads the table; the first time there is none.
     pub(super) fn load(&self, identity: &Identity) -> Result<Counters, CounterError> {
         let Some(path) = self.path() else {
-            return Ok(Counters::new());
+            return Ok(Counters::new()?);
         };
         let table = read(&path, &identity.keys.table)?;
         let anchor = identity.with_anchor(|anchor| match anchor {
             None => Ok(None),
-            Some(anchor) => Ok(anchor.value()?.map(|value| (value, anchor.describe()))),
+            Some(anchor) => Ok(Some((anchor.value()?, anchor.describe()))),
         });
         let anchor = anchor.map_err(CounterError::Anchor)?;
         let (date, counters) = match table {
             Some(table) => (table.date, counters(table)),
-            None => (0, Counters::new()),
+            None => (0, Counters::new()?),
         };
         let Some((value, anchor)) = anchor else {
-            // No anchor, or none yet: the first write creates it.
             return Ok(counters);
+        };
+        let Some(value) = value else {
+            // The first write creates it. A table that was anchored had one.
+            if date == 0 {
+                return Ok(counters);
+            }
+            return Err(CounterError::Gone { path, anchor });
         };
         let settled = value.is_multiple_of(2);
         if settled && date == value {
@@ -181,6 +216,7 @@ impl TableFile {
         date: u64,
     ) -> Result<(), CounterError> {
         let entries = counters
+            .values
             .iter()
             .map(|((program, label), counter)| Entry {
                 program: program.clone(),
@@ -188,7 +224,11 @@ impl TableFile {
                 counter: *counter,
             })
             .collect();
-        let table = Table { date, entries };
+        let table = Table {
+            date,
+            entries,
+            era: counters.era,
+        };
         let sealed = identity
             .keys
             .table
@@ -202,7 +242,10 @@ impl TableFile {
 
 fn counters(table: Table) -> Counters {
     let key = |entry: Entry| ((entry.program, entry.label), entry.counter);
-    table.entries.into_iter().map(key).collect()
+    Counters {
+        era: table.era,
+        values: table.entries.into_iter().map(key).collect(),
+    }
 }
 
 fn increment(identity: &Identity) -> Result<(), CounterError> {

@@ -22,12 +22,19 @@ const MOST_PER_PROGRAM: usize = 1024;
 /// Stack of the thread that writes.
 const STACK: usize = 256 * 1024;
 
+/// A counter's value, and the table it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub era: u64,
+    pub value: i64,
+}
+
 /// A change of one counter.
 pub(super) struct Change {
     pub key: Key,
     pub to: Target,
     /// Told the counter's new value once it is stored, or why it is not.
-    pub then: Box<dyn FnOnce(Result<i64, String>) + Send>,
+    pub then: Box<dyn FnOnce(Result<Stored, String>) + Send>,
 }
 
 /// What a counter is to become.
@@ -89,8 +96,14 @@ impl CounterStore {
     }
 
     /// A counter's value.
-    pub(super) fn get(&self, key: &Key) -> Result<Option<i64>, CounterError> {
-        self.with_table(|table| table.get(key).copied())
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Stored>, CounterError> {
+        self.with_table(|table| {
+            let stored = |value: &i64| Stored {
+                era: table.era,
+                value: *value,
+            };
+            table.values.get(key).map(stored)
+        })
     }
 
     /// Reads the table if it has not been read.
@@ -145,7 +158,8 @@ impl CounterStore {
         for change in batch {
             let outcome = apply(&mut next, &change);
             changed |= matches!(outcome, Ok((_, true)));
-            outcomes.push((change, outcome.map(|(value, _)| value)));
+            let era = next.era;
+            outcomes.push((change, outcome.map(|(value, _)| Stored { era, value })));
         }
         if changed {
             // Held during the write: nobody may read a table that is being replaced.
@@ -177,7 +191,7 @@ fn apply(table: &mut Counters, change: &Change) -> Result<(i64, bool), String> {
     if label.len() > MAX_LABEL {
         return Err(format!("a label of more than {MAX_LABEL} bytes"));
     }
-    let current = table.get(&change.key).copied();
+    let current = table.values.get(&change.key).copied();
     let value = match (change.to, current) {
         (Target::AtLeast(value), Some(current)) => current.max(value),
         (Target::AtLeast(value), None) => value,
@@ -189,14 +203,15 @@ fn apply(table: &mut Counters, change: &Change) -> Result<(i64, bool), String> {
     if current.is_none() {
         let first = (program.clone(), String::new());
         let own = table
+            .values
             .range(first..)
             .take_while(|((other, _), _)| other == program);
-        if table.len() >= MOST_COUNTERS || own.count() >= MOST_PER_PROGRAM {
+        if table.values.len() >= MOST_COUNTERS || own.count() >= MOST_PER_PROGRAM {
             return Err(format!(
                 "no more counters: at most {MOST_PER_PROGRAM} a program and {MOST_COUNTERS} a host"
             ));
         }
     }
-    table.insert(change.key.clone(), value);
+    table.values.insert(change.key.clone(), value);
     Ok((value, current != Some(value)))
 }

@@ -44,6 +44,9 @@ pub(super) struct CounterValue {
     /// Its value.
     #[prost(int64, required, tag = "3")]
     pub value: i64,
+    /// Which table it belongs to.
+    #[prost(fixed64, required, tag = "4")]
+    pub era: u64,
 }
 
 /// Data that may be given back.

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     caller::Caller,
-    counters::{CounterStore, Target},
+    counters::{CounterStore, Stored, Target},
     identity::{Identity, VALIDITY, now},
     sealing::{self, CounterValue, MAX_DATA},
 };
@@ -105,14 +105,14 @@ impl TaoService {
     }
 
     /// The answer to a call that has waited, with the counter's new value.
-    pub(super) fn finish(&self, deferred: Deferred, stored: Result<i64, String>) -> Vec<u8> {
+    pub(super) fn finish(&self, deferred: Deferred, stored: Result<Stored, String>) -> Vec<u8> {
         let Deferred {
             header,
             key: (program, label),
             finish,
             ..
         } = deferred;
-        let answer = stored.and_then(|value| match finish {
+        let answer = stored.and_then(|stored| match finish {
             Finish::Init => Ok(TaoResponse::default()),
             Finish::Seal {
                 caller,
@@ -122,7 +122,8 @@ impl TaoService {
                 let counter = CounterValue {
                     program,
                     label,
-                    value,
+                    value: stored.value,
+                    era: stored.era,
                 };
                 let plain = std::mem::take(&mut *data);
                 let crypter = &self.identity.keys.crypter;
@@ -213,7 +214,7 @@ impl TaoService {
             .counters
             .get(&(caller.subprin().encode(), label))
             .map_err(|error| error.to_string())?;
-        let counter = Some(value.ok_or("No such counter")?);
+        let counter = Some(value.ok_or("No such counter")?.value);
         Ok(TaoResponse {
             counter,
             ..TaoResponse::default()
@@ -235,7 +236,11 @@ impl TaoService {
             .counters
             .get(&(counter.program.clone(), counter.label.clone()))
             .map_err(|error| error.to_string())?;
-        if current != Some(counter.value) {
+        let sealed_at = Stored {
+            era: counter.era,
+            value: counter.value,
+        };
+        if current != Some(sealed_at) {
             return Err("RollbackProtectedUnseal bad counter".to_owned());
         }
         Ok(unsealed.into_response().into())

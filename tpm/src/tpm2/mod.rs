@@ -11,6 +11,7 @@ mod der;
 mod failure;
 mod handles;
 mod nv;
+mod nv_counter;
 mod open;
 mod owner;
 mod pcr;

@@ -238,7 +238,10 @@ impl Tpm2 {
             .map_err(|error| bad_answer(GET_CAPABILITY, &error.to_string()))
     }
 
-    fn nv_existing(&mut self, index: u32) -> Result<(NvIndexHandle, NvPublic), TpmError> {
+    pub(super) fn nv_existing(
+        &mut self,
+        index: u32,
+    ) -> Result<(NvIndexHandle, NvPublic), TpmError> {
         self.nv_opened(index)?
             .ok_or_else(|| TpmError::BadParameter(format!("NV index {index:#x} is not defined")))
     }
@@ -295,7 +298,7 @@ impl Tpm2 {
         })
     }
 
-    fn then_close<T>(
+    pub(super) fn then_close<T>(
         &mut self,
         handle: NvIndexHandle,
         done: Result<T, TpmError>,
