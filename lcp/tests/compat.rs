@@ -202,6 +202,17 @@ fn lists_of_version_3_can_be_signed_again() {
 }
 
 #[test]
+fn pss_with_sha1_is_refused() {
+    let folder = folder();
+    done(
+        folder.path(),
+        "lcp2_crtpollist --create --listver 0x300 --out l",
+    );
+    let line = "lcp2_crtpollist --sign --sigalg rsapss --hashalg sha1 --pub rsa2048.pub.pem --priv rsa2048.pem --out l";
+    refused(folder.path(), line, "a rsapss signature can't use sha1");
+}
+
+#[test]
 fn tpm12_pconf_sorts_its_values() {
     let folder = folder();
     let line = |pcr: usize, byte: &str| format!("{pcr}:{}\n", [byte; 20].join(" "));

@@ -94,6 +94,32 @@ fn a_soft_host_keeps_its_name_and_what_it_sealed() {
     assert_eq!(again["unseal"]["ours"], true);
 }
 
+/// Black-box tests, as anybody can run them against any host.
+fn conforms(socket: &Path) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tao-conformance"))
+        .arg(socket)
+        .output()
+        .unwrap();
+    let lines = text(&output.stdout);
+    let failed: Vec<_> = lines
+        .lines()
+        .filter(|line| !line.starts_with("ok"))
+        .collect();
+    assert!(output.status.success(), "{failed:#?}");
+    let held = lines
+        .lines()
+        .filter(|line| line.starts_with("ok\t"))
+        .count();
+    assert!(held >= 60, "{held}");
+}
+
+#[test]
+fn a_soft_host_conforms() {
+    let world = World::new();
+    world.start(&[]);
+    conforms(&world.path("admin.sock"));
+}
+
 #[test]
 fn a_domains_rules_decide_what_a_host_starts() {
     let world = World::new();
@@ -179,6 +205,7 @@ fn a_stacked_host_rests_on_the_host_that_started_it() {
     assert_eq!(verdict["chain"], 2);
     assert!(name.starts_with(verdict["root"].as_str().unwrap()));
     assert_eq!(report["seal"]["self"]["ok"], true);
+    conforms(&inner);
     // The log of a detached program is kept, and its end can be waited for.
     let listed = json(&world.tao(&["list", "--json"]));
     let pid = listed[0]["pid"].to_string();

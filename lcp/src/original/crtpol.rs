@@ -288,6 +288,9 @@ impl Request {
                 Err(sign::SignError::Unsigned) if list.version() == ListVersion::V3_0 => {
                     println!("Verify TPM2.0 Policy List 2.1 success");
                 }
+                Ok(_) if list.version() == ListVersion::V3_0 => {
+                    println!("List signature verified positively.");
+                }
                 Ok(_) | Err(sign::SignError::Unsigned) => {}
                 Err(error) => return Err(format!("{path}: {error}")),
             }

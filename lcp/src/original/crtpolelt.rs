@@ -8,7 +8,7 @@ use lcp::{
 use super::{
     Outcome,
     getopt::{self, Opt, Step, flag, with},
-    hash_file, note, pconf_file, read, show, strtoul, write,
+    hash_file, note, pconf_file, read, show, strtoul, uuid, write,
 };
 
 /// The tool's options, then those of each type in the original's order: an abbreviation is unique
@@ -195,7 +195,8 @@ impl Request {
     fn option_of(&mut self, kind: Kind, id: char, value: &str) -> Outcome {
         match (kind, id) {
             (Kind::Custom, 'u') => {
-                let uuid = c_uuid(value).ok_or_else(|| format!("no well-formed uuid: {value}"))?;
+                let uuid =
+                    uuid::parse(value).ok_or_else(|| format!("no well-formed uuid: {value}"))?;
                 self.uuid = Some(uuid);
             }
             (Kind::Mle | Kind::Mle2, 'm') => {
@@ -295,64 +296,5 @@ impl Request {
                 Body::Pconf2(Pconf2::from_values(self.alg, &values).map_err(text)?)
             }
         })
-    }
-}
-
-/// A UUID as the originals take it: tboot, or C notation.
-pub fn c_uuid(text: &str) -> Option<Uuid> {
-    let text = text.trim();
-    if text == "tboot" {
-        return Some(lcp::element::TBOOT_UUID);
-    }
-    let inner = text.strip_prefix('{')?.strip_suffix('}')?.trim();
-    let (head, tail) = inner.split_once('{')?;
-    let tail = tail.trim().strip_suffix('}')?;
-    let number = |text: &str| {
-        let text = text.trim();
-        let digits = text
-            .strip_prefix("0x")
-            .or_else(|| text.strip_prefix("0X"))
-            .unwrap_or(text);
-        u32::from_str_radix(digits, 16)
-            .ok()
-            .filter(|_| !digits.starts_with('+'))
-    };
-    let head = head.trim().strip_suffix(',')?;
-    let head: Vec<u32> = head.split(',').map(number).collect::<Option<_>>()?;
-    let tail: Vec<u32> = tail.split(',').map(number).collect::<Option<_>>()?;
-    let [data1, data2, data3, data4] = head.as_slice() else {
-        return None;
-    };
-    let bytes: Vec<u8> = tail
-        .iter()
-        .map(|n| u8::try_from(*n).ok())
-        .collect::<Option<_>>()?;
-    Some(Uuid {
-        data1: *data1,
-        data2: u16::try_from(*data2).ok()?,
-        data3: u16::try_from(*data3).ok()?,
-        data4: u16::try_from(*data4).ok()?,
-        data5: bytes.try_into().ok()?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uuids_are_taken_in_c_notation() {
-        let text = "{0xc3930641, 0xe3cb, 0x4f40, 0x91d7, {0x27, 0xf8, 0xb9, 0xe2, 0x5c, 0x86}}";
-        assert_eq!(c_uuid(text), Some(lcp::element::TBOOT_UUID));
-        assert_eq!(c_uuid(" tboot"), Some(lcp::element::TBOOT_UUID));
-        for text in [
-            "",
-            "{}",
-            "{1,2,3,4,{5,6,7,8,9}}",
-            "{1,2,3,4{5,6,7,8,9,a}}",
-            "1,2,3,4,{1,2,3,4,5,6}}",
-        ] {
-            assert_eq!(c_uuid(text), None, "{text}");
-        }
     }
 }

@@ -213,9 +213,11 @@ impl Request {
             println!("Failed to sign and write LCP list.");
             return Err("rsa-pkcs15 is for lists of version 0x100: use rsa".to_owned());
         }
-        // Lists of version 1.0 have SHA-1 and elliptic curves their own hash, whatever --hashalg.
-        let fixed =
-            list.version() == ListVersion::V1_0 || matches!(scheme, Scheme::Ecdsa | Scheme::Sm2);
+        // Lists of version 1.0 have RSA with SHA-1, whatever is asked for, and elliptic curves their
+        // own hash.
+        let old = list.version() == ListVersion::V1_0;
+        let scheme = if old { Scheme::Rsa } else { scheme };
+        let fixed = old || matches!(scheme, Scheme::Ecdsa | Scheme::Sm2);
         let hash = self.hashalg.filter(|_| !fixed);
         let plan = SigningPlan {
             scheme,

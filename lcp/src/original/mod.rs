@@ -21,6 +21,7 @@ mod show_policy;
 mod show_signature;
 mod strtoul;
 mod tpm12;
+mod uuid;
 mod verify_list;
 
 /// One of the original tools.

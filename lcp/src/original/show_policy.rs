@@ -35,8 +35,10 @@ pub fn show_files(files: &[String], brief: bool) -> Outcome {
     };
     println!("\npolicy data file: {path}");
     let data = PolicyData::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
-    for list in data.lists() {
-        if list.version() == ListVersion::V3_0 && list.signature().is_none() {
+    // The original looks at the first list only, and says it for each.
+    let first = data.lists().first();
+    if first.is_some_and(|list| list.version() == ListVersion::V3_0 && list.signature().is_none()) {
+        for _ in data.lists() {
             println!("Verify TPM2.0 Policy List 2.1 success");
         }
     }

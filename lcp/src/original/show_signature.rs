@@ -33,7 +33,7 @@ fn name(number: u16) -> &'static str {
 /// The signature of a list.
 pub fn signature(prefix: &str, signature: &Signature, v3: bool, brief: bool) -> String {
     if v3 {
-        new_form(prefix, signature)
+        new_form(signature)
     } else {
         old_form(prefix, signature, brief)
     }
@@ -71,10 +71,10 @@ fn old_form(prefix: &str, signature: &Signature, brief: bool) -> String {
     out
 }
 
-/// Version 3.0.
-fn new_form(prefix: &str, signature: &Signature) -> String {
+/// Version 3.0; indented as it is also inside of a data file's listing.
+fn new_form(signature: &Signature) -> String {
     let mut out = String::new();
-    let inner = format!("{prefix}        ");
+    let inner = "        ";
     let counter = signature.revocation_counter;
     let bits = signature.key_len() * 8;
     let bytes = format!("{inner}\t");

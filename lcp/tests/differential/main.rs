@@ -65,15 +65,27 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
+/// Lengths of the files that were made.
+fn lengths(done: &Done) -> Vec<(&String, usize)> {
+    let files = done.files.iter();
+    files.map(|(name, bytes)| (name, bytes.len())).collect()
+}
+
 /// What differs, as a sentence; `None` when both did the same.
 fn difference(line: &Line, theirs: &Done, mine: &Done) -> Option<String> {
     let succeeded = theirs.rc == Some(0);
-    let same = theirs.rc == mine.rc
-        && (!succeeded || (theirs.stdout == mine.stdout && theirs.files == mine.files));
+    let files = if line.is_random() {
+        lengths(theirs) == lengths(mine)
+    } else {
+        theirs.files == mine.files
+    };
+    let same = theirs.rc == mine.rc && (!succeeded || (theirs.stdout == mine.stdout && files));
     (!same).then(|| {
         format!(
-            "{} {:?}\n theirs {theirs}\n ours {mine}",
-            line.tool, line.words
+            "{} {:?}\n of {}\n theirs {theirs}\n ours {mine}",
+            line.tool,
+            line.words,
+            line.inputs()
         )
     })
 }

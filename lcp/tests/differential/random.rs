@@ -57,6 +57,21 @@ pub struct Line {
 }
 
 impl Line {
+    /// Does it make a signature with fresh randomness?
+    pub fn is_random(&self) -> bool {
+        self.words.iter().any(|word| word.contains("pss"))
+    }
+
+    /// The files that it finds, but keys.
+    pub fn inputs(&self) -> String {
+        let files = self
+            .files
+            .iter()
+            .filter(|(name, _)| !name.ends_with(".pem"));
+        let files = files.map(|(name, bytes)| format!("{name}={}", hex::encode(bytes)));
+        files.collect::<Vec<_>>().join(" ")
+    }
+
     /// Does it only show a file?
     pub fn shows(&self) -> bool {
         self.words[0] == "--show"

@@ -291,4 +291,9 @@ fn a_platforms_index_makes_the_plan_fail_with_its_reason() {
     );
     let output = run(place.folder.path(), &swtpm.tcti(), "release owner", "");
     assert!(sentence(&output).contains("can't be released by the owner"));
+    let line = "apply --vlp vl.pol --owner-password-file password";
+    let output = run(place.folder.path(), &swtpm.tcti(), line, "");
+    assert!(sentence(&output).contains("has no password"));
+    let output = run(place.folder.path(), &swtpm.tcti(), "apply --vlp vl.pol", "");
+    assert!(output.status.success(), "{output:?}");
 }

@@ -41,7 +41,7 @@ impl Machine {
         machine.program(
             "bin/grub-probe",
             "#!/bin/sh\ncase \"$*\" in\n*target=device*) echo /dev/sda1;;\n*fs_uuid*) echo 0815-4711;;\n\
-             *partmap*) echo msdos;;\n*compatibility_hint*) echo hd0,msdos1;;\n*target=fs*) echo ext2;;\nesac\n",
+             *partmap*) echo msdos;;\n*compatibility_hint*) echo hd1;;\n*target=fs*) echo ext2;;\nesac\n",
         );
         // /boot is a file system of its own: GRUB sees its files below /.
         machine.program(
@@ -113,4 +113,9 @@ impl Machine {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A text as one word for a shell.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_gives_its_response_in_one_read() {
+        // A pair of datagram sockets keeps the limits of messages, as the kernel's device does.
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let mut device = Device(File::from(std::os::fd::OwnedFd::from(ours)));
+        for response in [&[1u8, 2, 3][..], &[4; 1000]] {
+            theirs.send(response).unwrap();
+            assert_eq!(device.transmit(&[9, 8]).unwrap(), response);
+            let mut command = [0; 10];
+            assert_eq!(theirs.recv(&mut command).unwrap(), 2);
+        }
+    }
+
+    #[test]
     fn a_stream_that_claims_too_much_is_refused_before_it_is_read() {
         struct Liar(io::Cursor<Vec<u8>>);
         impl Read for Liar {

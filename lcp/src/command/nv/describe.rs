@@ -134,7 +134,11 @@ pub fn plan_lines(plan: &Plan) -> Vec<String> {
 
 /// An index in a line.
 pub fn index_words(index: &Index) -> String {
-    let mut words = format!("{} bytes, {}", index.size, index.names.join("|"));
+    let names = match index.names.as_slice() {
+        [] => "no permissions".to_owned(),
+        names => names.join("|"),
+    };
+    let mut words = format!("{} bytes, {names}", index.size);
     if let Some([read, write]) = index.localities {
         words.push_str(&format!(
             ", read from localities {read:#x}, written from {write:#x}"

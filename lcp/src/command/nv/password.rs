@@ -43,7 +43,16 @@ impl<'a> Source<'a> {
     pub fn owner(self, state: &OwnerState) -> Result<Owner> {
         match self {
             Source::WellKnown => Ok(Owner::well_known()),
-            Source::File(path) => Ok(Owner::password(from_file(path)?)),
+            Source::File(path) => {
+                let password = from_file(path)?;
+                if *state == OwnerState::NoPassword && !password.is_empty() {
+                    bail!(
+                        "the owner of this TPM has no password: leave --owner-password-file away, \
+                         or set that password first (tpm2_changeauth -c owner)"
+                    );
+                }
+                Ok(Owner::password(password))
+            }
             Source::Prompt if *state == OwnerState::NoPassword => Ok(Owner::well_known()),
             Source::Prompt => prompt(),
         }

@@ -7,9 +7,9 @@ use lcp::{
 
 use super::{pconf_file, show};
 use crate::original::{
-    Outcome, crtpolelt,
+    Outcome,
     getopt::{self, Opt, Step, flag, with},
-    hash_file, note, read, strtoul, write,
+    hash_file, note, read, strtoul, uuid, write,
 };
 
 const OPTIONS: [Opt; 9] = [
@@ -156,10 +156,10 @@ fn pconf(files: &[String], compat: bool) -> Result<Body, String> {
 
 fn custom(uuid: Option<&str>, files: &[String]) -> Result<Body, String> {
     let text = uuid.ok_or("no uuid specified")?;
-    let uuid = crtpolelt::c_uuid(text).ok_or_else(|| format!("no well-formed uuid: {text}"))?;
+    let parsed = uuid::parse(text).ok_or_else(|| format!("no well-formed uuid: {text}"))?;
     let [path] = files else {
         return Err("one file with the data is needed".to_owned());
     };
     let data = read(path)?;
-    Ok(Body::LegacyCustom(Custom { uuid, data }))
+    Ok(Body::LegacyCustom(Custom { uuid: parsed, data }))
 }

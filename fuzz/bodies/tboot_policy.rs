@@ -1,0 +1,144 @@
+//! What the fuzz targets of `tboot-policy` do with their bytes. The replay of the corpora in the
+//! ordinary tests (tboot-policy/tests/corpus.rs) runs the same functions.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::io;
+
+use tboot_policy::{
+    grub::{Menu, Places, Variables},
+    log::{self, EventLog, heap, replay::compare},
+    pcr_text,
+    predict::Baseline,
+    vlp::Policy,
+};
+
+/// What is done with some bytes; a panic is a finding.
+pub type Body = fn(&[u8]);
+
+/// Names of the targets, with their functions.
+pub const TARGETS: [(&str, Body); 9] = [
+    ("policy_vlp", vlp),
+    ("policy_log_container", log_container),
+    ("policy_log_stream", log_stream),
+    ("policy_log_agile", log_agile),
+    ("policy_log_text", log_text),
+    ("policy_grub", grub),
+    ("policy_pcr_text", pcr_text),
+    ("policy_heap", txt_heap),
+    ("policy_record", record),
+];
+
+/// A policy is written back as it was read; an element too.
+pub fn vlp(bytes: &[u8]) {
+    if let Ok((policy, len)) = Policy::parse_prefix(bytes) {
+        assert_eq!(policy.to_bytes(), &bytes[..len]);
+        policy.warnings();
+        for module in 0..4 {
+            policy.entry_for(module);
+        }
+    }
+    if let Ok(policy) = Policy::from_element(bytes) {
+        assert_eq!(Policy::parse(&policy.to_bytes()), Ok(policy));
+    }
+}
+
+/// Whatever a log holds, it can be replayed, and written as JSON and read again.
+fn use_log(log: &EventLog) {
+    compare(log, &[]);
+    for event in &log.events {
+        let text = serde_json::to_string(event).unwrap();
+        assert_eq!(
+            &serde_json::from_str::<log::LogEvent>(&text).unwrap(),
+            event
+        );
+    }
+}
+
+pub fn log_container(bytes: &[u8]) {
+    if let Ok(log) = log::container::parse(bytes) {
+        use_log(&log);
+    }
+}
+
+pub fn log_stream(bytes: &[u8]) {
+    if let Ok(log) = log::stream::parse(bytes) {
+        use_log(&log);
+    }
+}
+
+pub fn log_agile(bytes: &[u8]) {
+    if let Ok(log) = log::crypto_agile::parse(bytes) {
+        use_log(&log);
+    }
+}
+
+/// The text of txt-stat; and the choice of the form.
+pub fn log_text(bytes: &[u8]) {
+    if let Ok(log) = log::text::parse(bytes) {
+        use_log(&log);
+    }
+    if let Ok(log) = EventLog::parse(bytes) {
+        use_log(&log);
+    }
+}
+
+/// Every entry of a menu is followed; no file is there.
+pub fn grub(bytes: &[u8]) {
+    let Ok(menu) = Menu::parse(bytes, Variables::default()) else {
+        return;
+    };
+    let places = Places::below("/nonexistent".as_ref());
+    for entry in menu.entries().iter().take(8) {
+        // An entry can be found again by its place.
+        if let Some(place) = entry.place() {
+            let found = menu.find(&place).map(|found| found.line);
+            assert!(found.is_err() || found == Ok(entry.line) || menu.entries().len() > 1);
+        }
+        if let Ok(boot) = entry.boot() {
+            assert!(places.find(&boot.loader).is_err());
+        }
+    }
+}
+
+pub fn pcr_text(bytes: &[u8]) {
+    if let Ok(values) = pcr_text::parse(&String::from_utf8_lossy(bytes)) {
+        assert!(!values.is_empty());
+    }
+}
+
+/// The bytes are a machine's memory, from the registers on.
+struct Memory<'a>(&'a [u8]);
+
+impl heap::Memory for Memory<'_> {
+    fn read(&self, address: u64, len: usize) -> io::Result<Vec<u8>> {
+        let at = match address {
+            0xfed3_0300.. => address - 0xfed3_0300,
+            _ => address,
+        };
+        let at = usize::try_from(at).map_err(io::Error::other)?;
+        let end = at.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?;
+        let found = self.0.get(at..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(found.to_vec())
+    }
+}
+
+pub fn txt_heap(bytes: &[u8]) {
+    if let Ok(log) = heap::read(&Memory(bytes)) {
+        use_log(&log);
+    }
+}
+
+/// A platform record is written back as it was read.
+pub fn record(bytes: &[u8]) {
+    if let Ok(record) = serde_json::from_slice::<Baseline>(bytes) {
+        record.banks();
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), record);
+    }
+}

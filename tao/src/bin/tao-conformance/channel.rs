@@ -1,0 +1,190 @@
+//! What a program does to its own channel: it ends, and nobody else is disturbed. Each case
+//! runs in a hosted program of its own, over descriptors 3 and 4 as they are.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+};
+
+use tao::{
+    descriptors,
+    wire::{
+        Inbox, MAX_FRAME,
+        messages::{ResponseHeader, TaoRequest},
+        proto2, rpc,
+    },
+};
+
+/// What ends a channel.
+pub const ENDING: [(&str, &str); 5] = [
+    (
+        "long",
+        "a frame of 20 MiB plus 1 is refused and only that connection ends",
+    ),
+    (
+        "header",
+        "a header that is no message ends only that connection",
+    ),
+    (
+        "missing",
+        "a header without its required fields ends only that connection",
+    ),
+    ("noise", "random bytes end only that connection"),
+    ("cut", "a frame that is cut off ends only that connection"),
+];
+
+/// What does not.
+pub const LASTING: [(&str, &str); 5] = [
+    (
+        "unknown",
+        "an unknown method is an error, and the connection goes on",
+    ),
+    (
+        "service",
+        "an unknown service is an error, and the connection goes on",
+    ),
+    (
+        "body",
+        "a body that is no message is an error, and the connection goes on",
+    ),
+    ("slow", "a request that comes byte by byte is answered"),
+    (
+        "pipelined",
+        "a hundred requests at once are all answered, each once",
+    ),
+];
+
+struct Channel {
+    requests: File,
+    responses: File,
+    inbox: Inbox,
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn request(op: &str, seq: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    rpc::write_request(&mut bytes, op, seq, &TaoRequest::default());
+    bytes
+}
+
+impl Channel {
+    fn open() -> Result<Self, String> {
+        let open = |number| {
+            descriptors::inherited(number)
+                .map(File::from)
+                .map_err(words)
+        };
+        Ok(Channel {
+            responses: open(3)?,
+            requests: open(4)?,
+            inbox: Inbox::default(),
+        })
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.requests.write_all(bytes).map_err(words)
+    }
+
+    /// The next answer's header; `None` when the channel has ended.
+    fn receive(&mut self) -> Result<Option<ResponseHeader>, String> {
+        loop {
+            if let Some(message) = self.inbox.next_message().map_err(words)? {
+                let (header, _) = self.inbox.parts(&message);
+                return proto2::read(header).map(Some).map_err(words);
+            }
+            match self.responses.read(self.inbox.space()).map_err(words)? {
+                0 => return Ok(None),
+                count => self.inbox.filled(count),
+            }
+        }
+    }
+
+    fn error_to(&mut self, bytes: &[u8]) -> Result<String, String> {
+        self.send(bytes)?;
+        let answer = self.receive()?.ok_or("the channel ended")?;
+        answer
+            .error
+            .ok_or("it was answered without an error".to_owned())
+    }
+}
+
+/// Plays a case; what was found if it goes otherwise than it should.
+pub fn play(case: &str) -> Result<(), String> {
+    let mut channel = Channel::open()?;
+    let name = |seq| request("Tao.GetTaoName", seq);
+    channel.send(&name(0))?;
+    channel
+        .receive()?
+        .ok_or("the first call was not answered")?;
+    let ends = match case {
+        "long" => Some(
+            u32::try_from(MAX_FRAME + 1)
+                .unwrap_or(u32::MAX)
+                .to_be_bytes()
+                .to_vec(),
+        ),
+        "header" => Some(b"\0\0\0\x04\xff\xff\xff\xff\0\0\0\0".to_vec()),
+        "missing" => Some(b"\0\0\0\x02\x10\0\0\0\0\0".to_vec()),
+        "noise" => Some(vec![0xa5; 4096]),
+        "cut" => Some(name(1).get(..9).unwrap_or_default().to_vec()),
+        _ => None,
+    };
+    if let Some(bytes) = ends {
+        channel.send(&bytes)?;
+        if case == "cut" {
+            // The other end sees it when nobody can write any more: this program ends.
+            return Ok(());
+        }
+        return match channel.receive()? {
+            None => Ok(()),
+            Some(answer) => Err(format!("it was answered: {answer:?}")),
+        };
+    }
+    match case {
+        "unknown" => {
+            let error = channel.error_to(&request("Tao.Bogus", 1))?;
+            if error != "rpc: can't find method Tao.Bogus" {
+                return Err(error);
+            }
+        }
+        "service" => {
+            let error = channel.error_to(&request("LinuxHost.Shutdown", 1))?;
+            if !error.starts_with("rpc: can't find service") {
+                return Err(error);
+            }
+        }
+        "body" => {
+            let mut bytes = request("Tao.Seal", 1);
+            bytes.truncate(bytes.len() - 4);
+            bytes.extend_from_slice(b"\0\0\0\x02\xff\xff");
+            channel.error_to(&bytes)?;
+        }
+        "slow" => {
+            for byte in name(1) {
+                channel.send(&[byte])?;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            channel.receive()?.ok_or("the channel ended")?;
+        }
+        "pipelined" => {
+            let all: Vec<u8> = (1..=100).flat_map(name).collect();
+            channel.send(&all)?;
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..100 {
+                seen.insert(channel.receive()?.ok_or("the channel ended")?.seq);
+            }
+            if seen != (1..=100).collect() {
+                return Err(format!("{} different answers", seen.len()));
+            }
+        }
+        other => return Err(format!("no such case: {other}")),
+    }
+    channel.send(&name(200))?;
+    match channel.receive()? {
+        Some(answer) if answer.seq == 200 => Ok(()),
+        other => Err(format!("afterwards: {other:?}")),
+    }
+}

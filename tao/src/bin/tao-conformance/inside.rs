@@ -1,0 +1,260 @@
+//! What a hosted program can find out about its host with the calls of the Tao.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tao::{
+    attestation::{AttestationError, AttestationMessage, verify},
+    client::{CallError, Parent, SealPolicy},
+    keys::SignatureFormat,
+    logic::{Form, Pred, Prin, Speaksfor, SubPrin, Term},
+    wire::proto2,
+};
+
+use super::{
+    report::{Report, Verdict, expect, refused},
+    storage,
+};
+
+pub const POLICIES: [SealPolicy; 3] = [SealPolicy::Own, SealPolicy::Few, SealPolicy::Any];
+const SECOND: i64 = 1_000_000_000;
+
+pub fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+pub fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+pub fn statement() -> Result<Form, String> {
+    let name = "Ready".parse().map_err(words)?;
+    let args = vec![Term::Int(1)];
+    Ok(Form::Pred(Pred { name, args }))
+}
+
+pub fn subprin(text: &str) -> Result<SubPrin, String> {
+    text.parse().map_err(words)
+}
+
+fn names(host: &Parent, report: &mut Report) {
+    report.check("a program is told its name, and the same each time", || {
+        let (one, two) = (
+            host.tao_name().map_err(words)?,
+            host.tao_name().map_err(words)?,
+        );
+        expect(one == two, format!("{one} and {two}"))
+    });
+    report.check(
+        "the name ends with the program and its hash of 32 bytes",
+        || {
+            let name = host.tao_name().map_err(words)?;
+            let program = name.ext.0.iter().rev().find(|ext| ext.name == *"Program");
+            let hash = program.and_then(|program| program.args.last());
+            expect(
+                matches!(hash, Some(Term::Bytes(hash)) if hash.len() == 32),
+                name,
+            )
+        },
+    );
+    report.check("the name survives its binary form and its text", || {
+        let name = host.tao_name().map_err(words)?;
+        let decoded = Prin::decode(&name.encode()).map_err(words)?;
+        let parsed: Prin = name.to_string().parse().map_err(words)?;
+        expect(decoded == name && parsed == name, name)
+    });
+}
+
+fn randomness(host: &Parent, report: &mut Report) {
+    for length in [1, 32, 4096, 1 << 20] {
+        let property = format!("{length} random bytes are {length} bytes");
+        let bytes = host.random_bytes(length).map_err(words);
+        report.note(
+            &property,
+            bytes.and_then(|bytes| expect(bytes.len() == length, bytes.len())),
+        );
+    }
+    report.check("random bytes differ from call to call", || {
+        let random = || host.random_bytes(32).map_err(words);
+        expect(random()? != random()?, "the same twice")
+    });
+    report.note(
+        "no random bytes are an invalid size",
+        refused(host.random_bytes(0), "invalid size"),
+    );
+    for policy in POLICIES {
+        let name = policy.as_str();
+        let secret = |length| host.shared_secret(length, policy).map_err(words);
+        report.note(
+            &format!("a secret shared by {name} is the same each time"),
+            (|| expect(secret(32)? == secret(32)?, "it differs"))(),
+        );
+        report.note(
+            &format!("a longer secret shared by {name} begins with the shorter one"),
+            (|| expect(secret(64)?.starts_with(&secret(16)?), "it does not"))(),
+        );
+    }
+    report.check("secrets of different policies differ", || {
+        let secret = |policy| host.shared_secret(32, policy).map_err(words);
+        let (own, few, any) = (
+            secret(SealPolicy::Own)?,
+            secret(SealPolicy::Few)?,
+            secret(SealPolicy::Any)?,
+        );
+        expect(own != few && few != any && own != any, "two are equal")
+    });
+}
+
+fn lifetime(
+    host: &Parent,
+    from: i64,
+    until: i64,
+    at: i64,
+) -> Result<Result<(), AttestationError>, String> {
+    let attestation = host
+        .attest_as(
+            SignatureFormat::Original,
+            None,
+            Some(from),
+            Some(until),
+            &statement()?,
+        )
+        .map_err(words)?;
+    Ok(verify(&attestation, at).map(drop))
+}
+
+fn attesting(host: &Parent, report: &mut Report) {
+    for format in [SignatureFormat::Original, SignatureFormat::Strong] {
+        let property = format!(
+            "an attestation in the {format:?} format verifies and says what was asked, as this program"
+        );
+        report.check(&property, || {
+            let form = statement()?;
+            let attestation = host
+                .attest_as(format, None, None, None, &form)
+                .map_err(words)?;
+            let verified = verify(&attestation, now()).map_err(words)?;
+            let name = host.tao_name().map_err(words)?;
+            expect(
+                verified.speaker == name && *verified.statement.message == form,
+                verified.speaker,
+            )
+        });
+    }
+    report.check(
+        "an attestation is made for a year when nobody says how long",
+        || {
+            let attestation = host
+                .attest(None, None, None, &statement()?)
+                .map_err(words)?;
+            let verified = verify(&attestation, now()).map_err(words)?;
+            let days = verified
+                .statement
+                .expiration
+                .map(|until| (until - now()) / (86_400 * SECOND));
+            expect(matches!(days, Some(364..=365)), format!("{days:?} days"))
+        },
+    );
+    let at = now();
+    report.note(
+        "an attestation that has expired is refused",
+        lifetime(host, at - 9, at - 5, at).and_then(|verdict| refused(verdict, "expired")),
+    );
+    report.note(
+        "an attestation for later is refused now",
+        lifetime(host, at + SECOND, at + 2 * SECOND, at)
+            .and_then(|verdict| refused(verdict, "not valid before")),
+    );
+    report.check("a program may speak for an extension of its name", || {
+        let issuer = host
+            .tao_name()
+            .map_err(words)?
+            .extended(&subprin(".User(\"a\")")?);
+        let attestation = host
+            .attest(Some(&issuer), None, None, &statement()?)
+            .map_err(words)?;
+        let verified = verify(&attestation, now()).map_err(words)?;
+        expect(verified.speaker == issuer, verified.speaker)
+    });
+    report.check("a program may not speak for its host", || {
+        let mut issuer = host.tao_name().map_err(words)?;
+        issuer.ext.0.pop();
+        refused(
+            host.attest(Some(&issuer), None, None, &statement()?),
+            "invalid issuer",
+        )
+    });
+    report.check("a program may not speak for somebody else", || {
+        let issuer: Prin = "key([00]).Program([00])".parse().map_err(words)?;
+        refused(
+            host.attest(Some(&issuer), None, None, &statement()?),
+            "invalid issuer",
+        )
+    });
+    report.check("a delegation by this program verifies", || {
+        let name = host.tao_name().map_err(words)?;
+        let delegate: Prin = "key([0102])".parse().map_err(words)?;
+        let form = Form::Speaksfor(Speaksfor {
+            delegate: delegate.into(),
+            delegator: name.into(),
+        });
+        let attestation = host.attest(None, None, None, &form).map_err(words)?;
+        verify(&attestation, now()).map(drop).map_err(words)
+    });
+    report.check(
+        "an attestation with another statement under the same signature is refused",
+        || {
+            let attestation = host
+                .attest(None, None, None, &statement()?)
+                .map_err(words)?;
+            let mut forged: AttestationMessage = proto2::read(&attestation).map_err(words)?;
+            if let Some(last) = forged.serialized_statement.last_mut() {
+                *last ^= 2;
+            }
+            refused(verify(&prost::Message::encode_to_vec(&forged), now()), "")
+        },
+    );
+}
+
+/// Calls from many threads at once.
+fn together(host: &Parent, report: &mut Report) {
+    let threads: Vec<u8> = (0..8).collect();
+    let verdict = std::thread::scope(|scope| {
+        let started: Vec<_> = threads
+            .iter()
+            .map(|number| {
+                scope.spawn(move || -> Verdict {
+                    for round in 0..16_u8 {
+                        let data = [*number, round].repeat(100);
+                        let sealed = host.seal(&data, SealPolicy::Any).map_err(words)?;
+                        let (opened, _) = host.unseal(&sealed).map_err(words)?;
+                        expect(*opened == data, "another thread's data")?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        started
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a panic".to_owned())))
+    });
+    report.note(
+        "answers to calls of eight threads at once are not mixed up",
+        verdict,
+    );
+}
+
+/// All of them.
+pub fn run(report: &mut Report) -> Result<(), CallError> {
+    let host = Parent::from_env()?;
+    names(host, report);
+    randomness(host, report);
+    storage::sealing(host, report);
+    attesting(host, report);
+    storage::counters(host, report);
+    together(host, report);
+    storage::extending(host, report);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `tao-conformance SOCKET`: black-box tests of the Tao host that listens there, whichever
+//! it is. A line for each property: `ok` or `FAIL`, the property in a sentence, and what was
+//! found. Exit status 0 if all hold.
+//!
+//! It starts itself as hosted programs of that host, with other arguments.
+
+mod channel;
+mod driver;
+mod inside;
+mod report;
+mod storage;
+
+use std::{io::Write as _, path::Path, process::ExitCode};
+
+use anyhow::Context as _;
+use tao::client::{Parent, SealPolicy};
+
+use report::Report;
+
+const DATA: &[u8] = b"conformance";
+
+fn policy(name: &str) -> anyhow::Result<SealPolicy> {
+    SealPolicy::from_name(name).with_context(|| format!("no such policy: {name}"))
+}
+
+/// What a hosted part prints.
+fn hosted(words: &[&str]) -> anyhow::Result<String> {
+    Ok(match words {
+        ["name"] => Parent::from_env()?.tao_name()?.to_string(),
+        ["seal", name] => hex::encode(Parent::from_env()?.seal(DATA, policy(name)?)?),
+        ["unseal", blob] => {
+            let (data, _) = Parent::from_env()?.unseal(&hex::decode(blob)?)?;
+            String::from_utf8_lossy(&data).into_owned()
+        }
+        ["secret", name] => hex::encode(Parent::from_env()?.shared_secret(32, policy(name)?)?),
+        ["extend"] => {
+            let host = Parent::from_env()?;
+            host.extend_tao_name(&".Extended()".parse()?)?;
+            host.tao_name()?.to_string()
+        }
+        ["channel", case] => {
+            channel::play(case).map_err(anyhow::Error::msg)?;
+            String::new()
+        }
+        ["descriptors"] => {
+            // The folder's own descriptor is the highest and not open any more.
+            let mut numbers: Vec<u32> = std::fs::read_dir("/proc/self/fd")?
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+                .collect();
+            numbers.sort_unstable();
+            numbers.pop();
+            let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            text.join(" ")
+        }
+        ["wait"] => {
+            println!("ready");
+            std::io::stdout().flush()?;
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(60));
+            }
+        }
+        _ => anyhow::bail!("usage: tao-conformance SOCKET (a host's admin.sock)"),
+    })
+}
+
+fn run(words: &[&str]) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    match words {
+        ["inside"] => {
+            inside::run(&mut report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
+        [socket] if socket.contains('/') => driver::run(Path::new(socket), &mut report)?,
+        words => {
+            println!("{}", hosted(words)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let (held, failed) = report.counts();
+    println!("{held} properties hold, {failed} do not");
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    run(&words).unwrap_or_else(|error| {
+        // The driver reads standard output only.
+        println!("{error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,73 @@
+//! Properties and whether they hold: a line each, `ok` or `FAIL`, the property in a sentence,
+//! and for a failure what was found.
+
+use std::fmt::Display;
+
+/// Whether a property holds, or what was found instead.
+pub type Verdict = Result<(), String>;
+
+/// Prints a line for each property.
+#[derive(Default)]
+pub struct Report {
+    held: usize,
+    failed: usize,
+}
+
+impl Report {
+    /// Tries a property.
+    pub fn check(&mut self, property: &str, attempt: impl FnOnce() -> Verdict) {
+        self.note(property, attempt());
+    }
+
+    /// Takes note of a property.
+    pub fn note(&mut self, property: &str, verdict: Verdict) {
+        match verdict {
+            Ok(()) => self.line("ok", property, ""),
+            Err(found) => self.line("FAIL", property, &found),
+        }
+    }
+
+    fn line(&mut self, mark: &str, property: &str, found: &str) {
+        if mark == "ok" {
+            self.held += 1;
+        } else {
+            self.failed += 1;
+        }
+        println!("{mark}\t{property}\t{}", found.replace(['\n', '\t'], " "));
+    }
+
+    /// Takes over the lines that another process printed.
+    pub fn take(&mut self, output: &str) -> bool {
+        let mut any = false;
+        for line in output.lines() {
+            let mut parts = line.split('\t');
+            if let (Some(mark @ ("ok" | "FAIL")), Some(property)) = (parts.next(), parts.next()) {
+                self.line(mark, property, parts.next().unwrap_or_default());
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// How many hold, and how many do not.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.held, self.failed)
+    }
+}
+
+/// A condition, and what was found where it does not hold.
+pub fn expect(holds: bool, found: impl Display) -> Verdict {
+    if holds {
+        Ok(())
+    } else {
+        Err(found.to_string())
+    }
+}
+
+/// Something that must fail, with these words.
+pub fn refused<T>(result: Result<T, impl Display>, words: &str) -> Verdict {
+    match result {
+        Ok(_) => Err("it was not refused".to_owned()),
+        Err(error) => expect(error.to_string().contains(words), error),
+    }
+}

@@ -1,0 +1,160 @@
+//! What a hosted program can keep: sealed data, counters, and what becomes of them when its
+//! name grows.
+
+use tao::client::{CallError, Parent, SealPolicy};
+
+use super::{
+    inside::{POLICIES, now, statement, subprin, words},
+    report::{Report, expect, refused},
+};
+
+type Call<T> = Result<T, CallError>;
+
+pub fn sealing(host: &Parent, report: &mut Report) {
+    for policy in POLICIES {
+        for length in [0, 1, 65_536] {
+            let property = format!(
+                "{length} bytes sealed for {} come back with their policy",
+                policy.as_str()
+            );
+            let data = vec![7; length];
+            let opened = host
+                .seal(&data, policy)
+                .and_then(|sealed| host.unseal(&sealed));
+            report.note(
+                &property,
+                opened.map_err(words).and_then(|(opened, found)| {
+                    expect(*opened == data && found == policy, "something else")
+                }),
+            );
+        }
+    }
+    report.check("the same data sealed twice are different bytes", || {
+        let seal = || host.seal(b"data", SealPolicy::Own).map_err(words);
+        expect(seal()? != seal()?, "the same bytes")
+    });
+    report.check("sealed bytes do not show the data", || {
+        let data = b"something to be recognised by";
+        let sealed = host.seal(data, SealPolicy::Own).map_err(words)?;
+        expect(
+            !sealed.windows(data.len()).any(|window| window == data),
+            "they do",
+        )
+    });
+    report.check("a changed bit anywhere in sealed bytes is noticed", || {
+        let sealed = host.seal(b"data", SealPolicy::Own).map_err(words)?;
+        for place in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            if let Some(byte) = changed.get_mut(place) {
+                *byte ^= 1;
+            }
+            // The original does not authenticate its header: there the data may come back.
+            if let Ok((opened, _)) = host.unseal(&changed)
+                && *opened != b"data"
+            {
+                return Err(format!("byte {place}"));
+            }
+        }
+        Ok(())
+    });
+    report.check("cut sealed bytes do not open", || {
+        let sealed = host.seal(b"data", SealPolicy::Own).map_err(words)?;
+        let opens = |length: &usize| {
+            host.unseal(sealed.get(..*length).unwrap_or_default())
+                .is_ok()
+        };
+        match (0..sealed.len()).find(opens) {
+            Some(length) => Err(format!("{length} bytes do")),
+            None => Ok(()),
+        }
+    });
+    report.note(
+        "nothing at all does not unseal",
+        refused(host.unseal(b""), ""),
+    );
+}
+
+pub fn counters(host: &Parent, report: &mut Report) {
+    let label = format!("conformance {}", now());
+    let value = || host.counter(&label).map_err(words);
+    report.note(
+        "a counter that nobody made is none",
+        refused(host.counter(&label), "No such counter"),
+    );
+    report.check("a counter begins where it is told to", || {
+        host.init_counter(&label, 5).map_err(words)?;
+        expect(value()? == 5, value()?)
+    });
+    report.check("a counter does not go down", || {
+        host.init_counter(&label, 3).map_err(words)?;
+        expect(value()? == 5, value()?)
+    });
+    let seal = |data: &[u8]| -> Call<Vec<u8>> {
+        host.rollback_protected_seal(&label, data, SealPolicy::Own)
+    };
+    report.check("sealing against rollback counts one up", || {
+        seal(b"first").map_err(words)?;
+        expect(value()? == 6, value()?)
+    });
+    let (old, new) = (seal(b"old"), seal(b"new"));
+    report.check("what was sealed last against rollback comes back", || {
+        let (data, _) = host
+            .rollback_protected_unseal(&new.clone().map_err(words)?)
+            .map_err(words)?;
+        expect(*data == b"new", "something else")
+    });
+    report.check("what was sealed before does not", || {
+        let old = old.clone().map_err(words)?;
+        refused(host.rollback_protected_unseal(&old), "bad counter")
+    });
+    report.check("another label does not count for this one", || {
+        let other = format!("{label} other");
+        host.rollback_protected_seal(&other, b"x", SealPolicy::Own)
+            .map_err(words)?;
+        host.rollback_protected_unseal(&new.clone().map_err(words)?)
+            .map(drop)
+            .map_err(words)
+    });
+}
+
+/// Last, because there is no way back.
+pub fn extending(host: &Parent, report: &mut Report) {
+    let sealed = POLICIES.map(|policy| (policy, host.seal(b"before", policy)));
+    let secret = host.shared_secret(32, SealPolicy::Own);
+    let before = host.tao_name();
+    report.check("a name can be extended, and then is the longer one", || {
+        let more = subprin(".Level(1).User(\"x\")")?;
+        host.extend_tao_name(&more).map_err(words)?;
+        let (before, after) = (
+            before.clone().map_err(words)?,
+            host.tao_name().map_err(words)?,
+        );
+        expect(after == before.extended(&more), after)
+    });
+    for (policy, sealed) in sealed {
+        let name = policy.as_str();
+        let opened = sealed.and_then(|sealed| host.unseal(&sealed));
+        if policy == SealPolicy::Any {
+            let property = "what was sealed for any program still opens under the longer name";
+            report.note(property, opened.map(drop).map_err(words));
+        } else {
+            let property =
+                format!("what was sealed for {name} under the shorter name opens no more");
+            report.note(&property, refused(opened, "not authorized"));
+        }
+    }
+    report.check(
+        "a secret shared by self is another one under the longer name",
+        || {
+            let after = host.shared_secret(32, SealPolicy::Own).map_err(words)?;
+            expect(after != secret.clone().map_err(words)?, "the same")
+        },
+    );
+    report.check("a program may no longer speak for its shorter name", || {
+        let before = before.clone().map_err(words)?;
+        refused(
+            host.attest(Some(&before), None, None, &statement()?),
+            "invalid issuer",
+        )
+    });
+}
