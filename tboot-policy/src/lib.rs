@@ -1,10 +1,16 @@
-//! What tboot does with the files of a boot: its verified launch policy (VLP), and the values that
-//! PCR 17, 18 and 19 have after the launch.
+//! What tboot does with the files of a boot: its verified launch policy (VLP), the event log of the
+//! launch, and the values that PCR 17, 18 and 19 have after it, also before it happens.
 //!
 //! * [`vlp`]: the policy itself, `tb_policy_t` version 2.
 //! * [`module`]: the hash of a module (kernel, initramfs) with its command line.
+//! * [`acm`]: which modules tboot takes away before it measures.
+//! * [`grub`]: the files and command lines of a GRUB menu entry.
+//! * [`verify`]: would tboot boot these files under this policy?
 //! * [`platform`]: what only the platform knows about its launch.
 //! * [`launch`]: the events of a launch and the PCR values that they give.
+//! * [`log`]: event logs in every form, and their replay.
+//! * [`pcr_text`]: PCR values as other programs write them.
+//! * [`predict`]: the PCRs of a launch that has not happened yet.
 
 pub mod acm;
 pub mod grub;

@@ -325,7 +325,8 @@ fn tpm_12_is_predicted_in_both_mappings() {
         EventLog::parse(&container(&events)).unwrap()
     };
     for mapping in [Mapping::Legacy, Mapping::DetailsAuthorities] {
-        let old = files("logging=vga", None);
+        let da = mapping == Mapping::DetailsAuthorities;
+        let old = files(if da { "pcr_map=da" } else { "logging=vga" }, None);
         let new = updated(&old);
         for reading in Reading::BOTH {
             let values = |input: &LaunchInput| {
@@ -346,6 +347,14 @@ fn tpm_12_is_predicted_in_both_mappings() {
             );
             let prediction = predict(&baseline, &launching(&new)).unwrap();
             assert_eq!(prediction.values[&Bank::Sha1].new, values(&new));
+            let mut other = launching(&new);
+            other.tboot_cmdline = if da {
+                b"".to_vec()
+            } else {
+                b"pcr_map=da".to_vec()
+            };
+            let error = predict(&baseline, &other).unwrap_err();
+            assert!(matches!(error, PredictError::Mapping { .. }));
             let mut next = launching(&new);
             next.lcp = Some(any_policy(0));
             let refused = predict(&baseline, &next).is_err();

@@ -1,8 +1,9 @@
 //! One interface over the machine's TPM: PCRs, sealing to a launch, quotes.
 //!
 //! [`Tpm`] is what the agent and the tools call. [`Tpm2`] implements it for TPM 2.0
-//! through tss-esapi. Everything that comes back from a TPM is untrusted input: it is
-//! bounded, checked and turned into the types of [`pcr`] and [`sealed`].
+//! through tss-esapi; [`tpm12`] is an own client for TPM 1.2, [`family`] tells the two apart, and
+//! [`nv`] is what an NV index of a TPM 2.0 is. Everything that comes back from a TPM is untrusted
+//! input: it is bounded, checked and turned into the types of [`pcr`], [`sealed`] and the others.
 
 pub mod error;
 pub mod family;

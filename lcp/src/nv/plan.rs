@@ -275,6 +275,7 @@ impl PlannedIndex {
 /// Revocation counters of the new policy that are lower than the old one's: lists that were
 /// revoked would be accepted again.
 fn backwards(old: &[u8], new: &[u8]) -> Option<String> {
+    // What is no policy has no counters.
     let old = Policy::read(&mut crate::codec::Reader::new(old)).ok()?;
     let new = Policy::parse(new).ok()?;
     let (was, will) = (

@@ -140,7 +140,7 @@ pub(super) fn start(
         program.started_as()
     );
     Ok(AdminResponse {
-        child: vec![describe(&program)],
+        child: vec![describe(&program, program.started_as())],
         ..AdminResponse::default()
     })
 }
@@ -211,9 +211,9 @@ fn abandon(program: &Program, sentence: String) -> String {
     }
 }
 
-fn describe(program: &Program) -> AdminHostedProgram {
+fn describe(program: &Program, name: &SubPrin) -> AdminHostedProgram {
     AdminHostedProgram {
-        subprin: program.session.caller.subprin().encode(),
+        subprin: name.encode(),
         pid: program.pid,
     }
 }
@@ -223,7 +223,7 @@ pub(super) fn list(host: &Host) -> AdminResponse {
         .programs
         .list()
         .iter()
-        .map(|program| describe(program))
+        .map(|program| describe(program, &program.session.caller.subprin()))
         .collect();
     AdminResponse {
         child,

@@ -85,7 +85,8 @@ struct Running {
 /// A program that has ended.
 struct Ended {
     pid: i32,
-    name: SubPrin,
+    /// The name it was started under, and the one it had at its end.
+    names: [SubPrin; 2],
     status: i32,
     output: Option<Arc<Output>>,
 }
@@ -153,7 +154,10 @@ impl Programs {
         }
         table.ended.push_back(Ended {
             pid: program.pid,
-            name: program.started_as().clone(),
+            names: [
+                program.started_as().clone(),
+                program.session.caller.subprin(),
+            ],
             status,
             output: program.output.clone(),
         });
@@ -176,7 +180,7 @@ impl Programs {
     /// How a program ended, or a promise to tell.
     pub(super) fn wait(&self, pid: i32, subprin: Option<&SubPrin>, waiter: Waiter) -> Wait {
         let mut table = self.table();
-        let fits = |name: &SubPrin| subprin.is_none_or(|subprin| subprin == name);
+        let fits = |names: &[SubPrin]| subprin.is_none_or(|subprin| names.contains(subprin));
         let called = |program: &Program| {
             subprin.is_none_or(|subprin| program.session.caller.is_called(subprin))
         };
@@ -192,7 +196,7 @@ impl Programs {
             .ended
             .iter()
             .rev()
-            .find(|ended| ended.pid == pid && fits(&ended.name));
+            .find(|ended| ended.pid == pid && fits(&ended.names));
         ended.map_or(Wait::Unknown, |ended| Wait::Ended(ended.status))
     }
 

@@ -9,6 +9,7 @@ mod boot;
 #[allow(dead_code)]
 pub mod file;
 mod from_grub;
+mod links;
 mod log;
 mod predict;
 mod record;
@@ -38,6 +39,7 @@ enum Command {
     Log(log::Log),
     Record(record::Record),
     Predict(predict::Predict),
+    Links(links::Links),
 }
 
 /// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
@@ -55,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Predict(command) => command.run(),
+        Command::Links(command) => command.run(),
     };
     match result {
         Ok(code) => code,

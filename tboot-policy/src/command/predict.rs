@@ -134,17 +134,11 @@ impl Predict {
                     set: self.set.clone(),
                 };
                 let files = options.files(entry)?;
-                let mut left_out = files.hashes();
-                left_out.extend(record::named_files(&self.sinit, self.lcp_data.as_ref())?);
-                Ok(Launching {
-                    tboot_name: files.tboot_path.display().to_string(),
-                    tboot: files.tboot,
-                    tboot_cmdline: files.tboot_cmdline,
-                    modules: files.modules,
-                    vlp,
-                    lcp,
-                    left_out,
-                })
+                let named = record::named_files(&self.sinit, self.lcp_data.as_ref())?;
+                let mut launching = Launching::of(files, vlp);
+                launching.left_out.extend(named);
+                launching.lcp = lcp;
+                Ok(launching)
             }
             (None, Some(tboot)) => {
                 let modules = self.module.iter().map(|text| boot::module(text));

@@ -86,7 +86,9 @@ pub enum Statement {
     Loop {
         /// The line, from 1.
         line: usize,
-        /// What is repeated.
+        /// The variable that `for` sets.
+        variable: Option<String>,
+        /// What is repeated, conditions included.
         body: Vec<Statement>,
     },
     /// A function.
@@ -209,15 +211,17 @@ impl Parser<'_> {
         match self.keyword() {
             Some("if") => self.condition(line),
             Some("for") => {
+                self.bump();
+                let variable = self.keyword().map(str::to_owned);
                 while !matches!(self.rest.first(), None | Some((_, Token::End))) {
                     self.bump();
                 }
-                self.repeated(line)
+                self.repeated(line, variable, Vec::new())
             }
             Some("while" | "until") => {
                 self.bump();
-                self.statements(&["do"])?;
-                self.repeated(line)
+                let condition = self.statements(&["do"])?;
+                self.repeated(line, None, condition)
             }
             Some("function") => {
                 self.bump();
@@ -304,12 +308,22 @@ impl Parser<'_> {
         })
     }
 
-    fn repeated(&mut self, line: usize) -> Result<Statement, ScriptError> {
+    fn repeated(
+        &mut self,
+        line: usize,
+        variable: Option<String>,
+        condition: Vec<Statement>,
+    ) -> Result<Statement, ScriptError> {
         self.ends();
         self.expect_keyword("do")?;
-        let body = self.statements(&["done"])?;
+        let mut body = condition;
+        body.extend(self.statements(&["done"])?);
         self.expect_keyword("done")?;
-        Ok(Statement::Loop { line, body })
+        Ok(Statement::Loop {
+            line,
+            variable,
+            body,
+        })
     }
 }
 

@@ -92,7 +92,12 @@ impl Walk {
                     words,
                     body,
                 } => visitor.menu(*line, *submenu, words, body, certain)?,
-                Statement::Loop { body, .. } => self.visit(body, false, visitor)?,
+                Statement::Loop { variable, body, .. } => {
+                    if let Some(variable) = variable {
+                        self.variables.values.remove(variable);
+                    }
+                    self.visit(body, false, visitor)?;
+                }
                 Statement::Function { name, body } => {
                     self.functions.insert(name.clone(), body.clone());
                 }
@@ -307,6 +312,18 @@ mod tests {
     fn what_an_undecided_branch_sets_is_unknown() {
         let script = "set a=b\nif [ $x ]; then set a=c; fi\necho $a";
         assert!(echoes(script).is_err());
+    }
+
+    #[test]
+    fn what_a_loop_sets_is_unknown() {
+        assert_eq!(
+            echoes("set i=a\nfor i in b; do x; done\necho $i").unwrap_err(),
+            "i"
+        );
+        assert_eq!(
+            echoes("set i=a\nwhile set i=b; do x; done\necho $i").unwrap_err(),
+            "i"
+        );
     }
 
     #[test]

@@ -23,10 +23,26 @@ fn recorded(digests: &BTreeMap<Bank, Vec<u8>>) -> Option<u32> {
     (0..=MAX_CAPS).find(|caps| alg.digest(&caps.to_le_bytes()).as_bytes() == digest)
 }
 
-/// The capabilities that a tboot with this MLE header gives; `None` when they are the recorded ones.
-pub(super) fn changed(old: &LogEvent, mle_caps: u32) -> Result<Option<u32>, PredictError> {
+/// tboot's option that keeps SINIT from writing a TCG event log.
+const LEGACY_LOG: &[u8] = b"force_tpm2_legacy_log=true";
+/// The bit that asks SINIT for a TCG event log.
+const TCG_LOG: u32 = 0x200;
+
+/// The capabilities that a tboot with this MLE header and command line gives; `None` when they are
+/// the recorded ones.
+pub(super) fn changed(
+    old: &LogEvent,
+    mle_caps: u32,
+    cmdline: &[u8],
+) -> Result<Option<u32>, PredictError> {
     let before = recorded(&old.digests).ok_or(PredictError::Capabilities { new: mle_caps })?;
-    let now = (mle_caps & !FROM_SINIT) | (before & FROM_SINIT);
+    let mut now = (mle_caps & !FROM_SINIT) | (before & FROM_SINIT);
+    if cmdline
+        .split(u8::is_ascii_whitespace)
+        .any(|word| word == LEGACY_LOG)
+    {
+        now &= !TCG_LOG;
+    }
     Ok((now != before).then_some(now))
 }
 
@@ -49,16 +65,18 @@ mod tests {
         // tboot 1.9 on a machine with GETSEC wake-up and TCG log; then 1.10.5, whose header has
         // 0x627; then 1.11.
         let old = event(&0x201u32.to_le_bytes());
-        assert_eq!(changed(&old, 0x223).unwrap(), None);
-        assert_eq!(changed(&old, 0x627).unwrap(), Some(0x601));
+        assert_eq!(changed(&old, 0x223, b"").unwrap(), None);
+        assert_eq!(changed(&old, 0x627, b"").unwrap(), Some(0x601));
         let old = event(&0x602u32.to_le_bytes());
-        assert_eq!(changed(&old, 0x627).unwrap(), None);
-        assert_eq!(changed(&old, 0x4627).unwrap(), Some(0x4602));
+        assert_eq!(changed(&old, 0x627, b"").unwrap(), None);
+        assert_eq!(changed(&old, 0x4627, b"").unwrap(), Some(0x4602));
+        let legacy = b"logging=none force_tpm2_legacy_log=true";
+        assert_eq!(changed(&old, 0x627, legacy).unwrap(), Some(0x402));
     }
 
     #[test]
     fn an_unknown_value_is_refused() {
-        let error = changed(&event(b"no capabilities"), 0x627).unwrap_err();
+        let error = changed(&event(b"no capabilities"), 0x627, b"").unwrap_err();
         assert!(error.to_string().contains("record that launch"), "{error}");
     }
 }

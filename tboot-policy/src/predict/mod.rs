@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lcp::{
-    mlehash::{Mle, MleError},
+    mlehash::Mle,
     policy::{Policy as LcpPolicy, PolicyType as LcpType},
 };
 use serde::Serialize;
@@ -16,10 +16,8 @@ use tpm::pcr::{Bank, PcrSyntaxError, PcrValues};
 
 use crate::{
     acm::Role,
-    launch::{
-        ExtpolError, Finding, HashedModule, LaunchError, Mapping, TbootRules, event_type,
-        extend_policy, tboot_events,
-    },
+    grub::BootFiles,
+    launch::{Finding, HashedModule, Mapping, TbootRules, event_type, extend_policy, tboot_events},
     log::{EventLog, Format, LogEvent, replay},
     module::Module,
     platform::bank_alg,
@@ -28,8 +26,10 @@ use crate::{
 
 mod baseline;
 mod caps;
+mod error;
 
 pub use baseline::{Baseline, BaselineError, Family, FileHash, disagreement};
+pub use error::PredictError;
 
 /// What is to be launched.
 #[derive(Clone, Debug)]
@@ -48,6 +48,22 @@ pub struct Launching {
     pub lcp: Option<LcpPolicy>,
     /// The SINIT modules and policy data that GRUB loads.
     pub left_out: Vec<FileHash>,
+}
+
+impl Launching {
+    /// The launch of a GRUB entry's files under a verified launch policy (`None`: tboot's built-in
+    /// one), with the launch control policy of the recorded launch.
+    pub fn of(files: BootFiles, vlp: Option<Policy>) -> Self {
+        Launching {
+            left_out: files.hashes(),
+            tboot_name: files.tboot_path.display().to_string(),
+            tboot: files.tboot,
+            tboot_cmdline: files.tboot_cmdline,
+            modules: files.modules,
+            vlp,
+            lcp: None,
+        }
+    }
 }
 
 /// One line of the comparison.
@@ -99,64 +115,6 @@ pub struct Prediction {
     pub warnings: Vec<String>,
 }
 
-/// A launch that can't be predicted.
-#[derive(Debug, thiserror::Error)]
-pub enum PredictError {
-    /// tboot or its command line.
-    #[error("tboot: {0}")]
-    Mle(#[from] MleError),
-    /// A module, or the policy.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// tboot's option.
-    #[error(transparent)]
-    Extpol(#[from] ExtpolError),
-    /// The record lacks the bank.
-    #[error(
-        "tboot extends the {0} bank, but the record has no {0} digests: take it from a launch, and with PCR values, of this bank"
-    )]
-    Bank(Bank),
-    /// Another SINIT module or policy data.
-    #[error(
-        "the {what} {file} is not the one of the recorded launch: what SINIT measures of it is not known; launch once with it and record that launch"
-    )]
-    OtherFile {
-        /// What it is.
-        what: &'static str,
-        /// The file.
-        file: String,
-    },
-    /// Fewer of them.
-    #[error(
-        "the {what} {file} was loaded at the recorded launch and is missing now: load it, or launch once without it and record that launch"
-    )]
-    MissingFile {
-        /// What it is.
-        what: &'static str,
-        /// The file.
-        file: String,
-    },
-    /// A policy that changes what only SINIT computes.
-    #[error("{0}: launch once with the new policy and record that launch")]
-    Lcp(&'static str),
-    /// The capabilities can't be told.
-    #[error(
-        "tboot's capabilities ({new:#x}) are new, and the recorded OSSINITDATA_CAP_HASH is of none that is known: launch once with this tboot and record that launch"
-    )]
-    Capabilities {
-        /// The MLE header's capabilities of the new tboot.
-        new: u32,
-    },
-    /// NV indices that tboot hashes.
-    #[error(
-        "tboot's command line has measure_nv=true and the policy measures NV indices, whose content is not known here"
-    )]
-    MeasuredNv,
-    /// A digest of the wrong length.
-    #[error(transparent)]
-    Digest(#[from] PcrSyntaxError),
-}
-
 /// Predicts a launch.
 pub fn predict(baseline: &Baseline, launching: &Launching) -> Result<Prediction, PredictError> {
     let mut warnings = Vec::new();
@@ -180,16 +138,8 @@ pub fn predict(baseline: &Baseline, launching: &Launching) -> Result<Prediction,
     if let Some(bank) = rules.banks.iter().find(|bank| !banks.contains(bank)) {
         return Err(PredictError::Bank(*bank));
     }
-    let options = String::from_utf8_lossy(&launching.tboot_cmdline);
-    let measures_nv = options
-        .split_ascii_whitespace()
-        .any(|word| word == "measure_nv=true");
-    let names_nv = |object| matches!(object, Object::NvHashed | Object::NvRaw);
-    if baseline.family == Family::Tpm12
-        && measures_nv
-        && policy.entries().iter().any(|entry| names_nv(entry.object))
-    {
-        return Err(PredictError::MeasuredNv);
+    if baseline.family == Family::Tpm12 {
+        check_tpm12_options(baseline, launching, policy)?;
     }
     let mut rows = sinit_rows(baseline, launching, &banks, &mut warnings)?;
     let hashed = launching
@@ -228,6 +178,27 @@ pub fn predict(baseline: &Baseline, launching: &Launching) -> Result<Prediction,
         halts: measured.halts,
         warnings,
     })
+}
+
+/// What tboot's command line changes on TPM 1.2.
+fn check_tpm12_options(
+    baseline: &Baseline,
+    launching: &Launching,
+    policy: &Policy,
+) -> Result<(), PredictError> {
+    let options = String::from_utf8_lossy(&launching.tboot_cmdline);
+    let option = |wanted: &str| options.split_ascii_whitespace().any(|word| word == wanted);
+    let da = baseline.mapping == Mapping::DetailsAuthorities;
+    if option("pcr_map=da") != da {
+        let recorded = if da { "details/authorities" } else { "legacy" };
+        return Err(PredictError::Mapping { recorded });
+    }
+    let nv = |object| matches!(object, Object::NvHashed | Object::NvRaw);
+    let names_nv = policy.entries().iter().any(|entry| nv(entry.object));
+    if option("measure_nv=true") && names_nv {
+        return Err(PredictError::MeasuredNv);
+    }
+    Ok(())
 }
 
 fn values(
@@ -295,7 +266,9 @@ fn sinit_rows(
                 file = Some(launching.tboot_name.clone());
             }
             event_type::OSSINITDATA_CAP_HASH => {
-                if let Some(data) = caps::changed(old, mle.header().capabilities)? {
+                if let Some(data) =
+                    caps::changed(old, mle.header().capabilities, &launching.tboot_cmdline)?
+                {
                     new.digests = of_data(&data.to_le_bytes());
                     file = Some(launching.tboot_name.clone());
                 }

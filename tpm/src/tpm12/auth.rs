@@ -124,6 +124,7 @@ fn sha1(parts: &[&[u8]]) -> Bytes20 {
 }
 
 fn keyed(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha1>> {
+    // HMAC takes keys of any length: `None` never comes.
     let mut mac = Hmac::<Sha1>::new_from_slice(key.bytes()).ok()?;
     for part in parts {
         mac.update(part);

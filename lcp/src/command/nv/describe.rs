@@ -86,6 +86,7 @@ pub fn content(data: Option<&[u8]>) -> Value {
     let Some(data) = data else {
         return json!({ "written": false });
     };
+    // Most indices hold no policy.
     let policy = Policy::read(&mut Reader::new(data)).ok();
     json!({
         "written": true,

@@ -1,0 +1,72 @@
+//! Why a launch can't be predicted.
+
+use lcp::mlehash::MleError;
+use tpm::pcr::{Bank, PcrSyntaxError};
+
+use crate::launch::{ExtpolError, LaunchError};
+
+/// A launch that can't be predicted.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// tboot or its command line.
+    #[error("tboot: {0}")]
+    Mle(#[from] MleError),
+    /// A module, or the policy.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// tboot's option.
+    #[error(transparent)]
+    Extpol(#[from] ExtpolError),
+    /// The record lacks the bank.
+    #[error(
+        "tboot extends the {0} bank, but the record has no {0} digests: take it from a launch, and with PCR values, of this bank"
+    )]
+    Bank(Bank),
+    /// Another SINIT module or policy data.
+    #[error(
+        "the {what} {file} is not the one of the recorded launch: what SINIT measures of it is not known; launch once with it and record that launch"
+    )]
+    OtherFile {
+        /// What it is.
+        what: &'static str,
+        /// The file.
+        file: String,
+    },
+    /// Fewer of them.
+    #[error(
+        "the {what} {file} was loaded at the recorded launch and is missing now: load it, or launch once without it and record that launch"
+    )]
+    MissingFile {
+        /// What it is.
+        what: &'static str,
+        /// The file.
+        file: String,
+    },
+    /// A policy that changes what only SINIT computes.
+    #[error("{0}: launch once with the new policy and record that launch")]
+    Lcp(&'static str),
+    /// The capabilities can't be told.
+    #[error(
+        "tboot's capabilities ({new:#x}) are new, and the recorded OSSINITDATA_CAP_HASH is of none that is known: launch once with this tboot and record that launch"
+    )]
+    Capabilities {
+        /// The MLE header's capabilities of the new tboot.
+        new: u32,
+    },
+    /// Another PCR mapping than the record's.
+    #[error(
+        "the recorded launch had the {recorded} PCR mapping, tboot's command line asks for the other (pcr_map=): launch once with it and record that launch"
+    )]
+    Mapping {
+        /// The record's mapping.
+        recorded: &'static str,
+    },
+    /// NV indices that tboot hashes.
+    #[error(
+        "tboot's command line has measure_nv=true and the policy measures NV indices, whose content is not known here"
+    )]
+    MeasuredNv,
+    /// A digest of the wrong length.
+    #[error(transparent)]
+    Digest(#[from] PcrSyntaxError),
+}
