@@ -3,7 +3,8 @@
 //!
 //! The rules are tboot's (`is_sinit_acmod`, `find_lcp_module`): a SINIT module is an authenticated
 //! code module of type chipset whose information table says SINIT, whether it fits the platform or
-//! not; the policy data is known by its first bytes.
+//! not; the policy data is known by its first bytes. (`lcp::acm` reads a whole module and refuses a
+//! damaged one; what counts here is only what tboot looks at.)
 
 /// `module_type` of a chipset's authenticated code module.
 const TYPE_CHIPSET: u16 = 2;
@@ -78,11 +79,11 @@ pub fn is_sinit(content: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// A file with the headers of a SINIT module.
-    pub(crate) fn sinit() -> Vec<u8> {
+    fn sinit() -> Vec<u8> {
         let mut acm = vec![0u8; 1024];
         acm[0] = 2;
         acm[4..8].copy_from_slice(&161u32.to_le_bytes());

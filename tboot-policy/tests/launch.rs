@@ -7,33 +7,20 @@
     clippy::indexing_slicing
 )]
 
-use std::{fs, path::PathBuf};
-
 use lcp::hash::HashAlg;
 use tboot_policy::{
     launch::{Event, Finding, Launch, LaunchError, LaunchInput, event_type, launch, replay},
-    module::Module,
     platform::{Measured, PlatformRecord},
     vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
 };
 use tpm::pcr::{Bank, PcrIndex};
 
+mod written;
+
+use written::{module, tboot};
+
 fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
-}
-
-/// A minimal tboot: one of the synthetic MLEs of crate lcp's tests.
-fn tboot() -> Vec<u8> {
-    let path = "../lcp/tests/vectors/mlehash/one-seg.elf.gz";
-    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
-
-fn module(name: &str, cmdline: &str, bytes: &[u8]) -> Module {
-    Module {
-        name: name.into(),
-        cmdline: cmdline.into(),
-        bytes: bytes.into(),
-    }
 }
 
 fn entry(number: u8, register: u8) -> Entry {

@@ -24,6 +24,10 @@ fn listing(value: &Value, indent: usize) -> String {
     let mut line = |label: &str, value: &Value| match value {
         Value::Object(map) if map.is_empty() => {}
         Value::Array(items) if items.is_empty() => out.push_str(&format!("{pad}{label}: none\n")),
+        Value::Array(items) if items.iter().all(|item| short(item).is_some()) => {
+            let items: Vec<String> = items.iter().filter_map(short).collect();
+            out.push_str(&format!("{pad}{label}: {}\n", items.join(", ")));
+        }
         Value::Object(_) | Value::Array(_) => {
             out.push_str(&format!("{pad}{label}:\n{}", listing(value, indent + 1)));
         }
@@ -45,6 +49,15 @@ fn listing(value: &Value, indent: usize) -> String {
         other => line("value", other),
     }
     out
+}
+
+/// A value that has room beside others on a line.
+fn short(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if text.len() <= 20 => Some(text.clone()),
+        _ => None,
+    }
 }
 
 fn hash_list(list: &HashList) -> Map<String, Value> {

@@ -1,8 +1,8 @@
 //! Files: read with a limit, replaced as a whole.
 
 use std::{
-    fs::{self, File},
-    io::{Read, Write},
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -34,9 +34,17 @@ pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))
 }
 
-/// Replaces a file as a whole: a kill at any moment leaves the old one or the new one.
+/// Replaces a file as a whole: a kill at any moment leaves the old one or the new one. What is no
+/// ordinary file (a pipe, /dev/stdout) is written to as it is.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let shown = path.display();
+    // What can't be looked at can't be written either: its error comes below.
+    let old = fs::metadata(path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        let opened = OpenOptions::new().write(true).open(path);
+        let written = opened.and_then(|mut file| file.write_all(bytes));
+        return written.with_context(|| format!("can't write {shown}"));
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -49,7 +57,10 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     temporary.push(format!(".{}.new", std::process::id()));
     let temporary: PathBuf = folder.join(temporary);
     let written = (|| {
-        let mut file = File::create(&temporary)?;
+        let mut file = create(&temporary)?;
+        if let Some(old) = &old {
+            file.set_permissions(old.permissions())?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -57,7 +68,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     })();
     if let Err(error) = written {
         let shown = match fs::remove_file(&temporary) {
-            Err(left) if left.kind() != std::io::ErrorKind::NotFound => {
+            Err(left) if left.kind() != ErrorKind::NotFound => {
                 format!("{shown} (and {} is left behind)", temporary.display())
             }
             _ => shown.to_string(),
@@ -65,4 +76,69 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         return Err(error).with_context(|| format!("can't write {shown}"));
     }
     Ok(())
+}
+
+/// A new file, never one that somebody else has put there (or a link to one). What a killed process
+/// with this number left behind is removed first.
+fn create(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_in_the_temporary_files_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        let temporary = format!(".f.{}.new", std::process::id());
+        symlink(&other, folder.path().join(temporary)).unwrap();
+        replace(&folder.path().join("f"), b"new").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
+        assert_eq!(fs::read(folder.path().join("f")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_a_folder_refused() {
+        replace(Path::new("/dev/null"), b"x").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        let folder = tempfile::tempdir().unwrap();
+        assert!(replace(folder.path(), b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, [0; 11]).unwrap();
+        assert!(read_at_most(&path, 10).is_err());
+        assert_eq!(read_at_most(&path, 11).unwrap().len(), 11);
+    }
 }

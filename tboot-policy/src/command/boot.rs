@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use tboot_policy::{
-    grub::{self, BootFiles, Menu, Places, Variables},
+    grub::{self, BootFiles, Menu, Places, Variables, entry::EntryError},
     module::{MAX_MODULE_LEN, Module},
 };
 
@@ -58,6 +58,24 @@ impl EntryOptions {
         let found = menu.find(entry)?;
         let boot = found.boot()?;
         Ok(BootFiles::read(&boot, &self.places())?)
+    }
+
+    /// The files of every entry that boots tboot, or why they can't be told; with its place and title.
+    pub fn all_files(&self) -> Result<Vec<(String, Result<BootFiles>)>> {
+        let mut all = Vec::new();
+        for entry in self.menu()?.entries() {
+            let name = match entry.place() {
+                Some(place) => format!("{place}: {}", entry.title()),
+                None => entry.title().to_owned(),
+            };
+            let files = match entry.boot() {
+                Err(EntryError::NoTboot { .. }) => continue,
+                Err(error) => Err(error.into()),
+                Ok(boot) => BootFiles::read(&boot, &self.places()).map_err(Into::into),
+            };
+            all.push((name, files));
+        }
+        Ok(all)
     }
 
     /// Prints the entries with their places.

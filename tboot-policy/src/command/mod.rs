@@ -6,7 +6,6 @@ use argh::FromArgs;
 
 mod boot;
 #[path = "../../../lcp/src/command/file.rs"]
-#[allow(dead_code)]
 pub mod file;
 mod from_grub;
 mod links;

@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use serde_json::{Map, Value, json};
-use tboot_policy::predict::{Family, Launching, Prediction, predict};
+use tboot_policy::{
+    predict::{Baseline, Family, Launching, Prediction, predict},
+    vlp::Policy,
+};
 use tpm::{Bank, PcrPolicy, PcrValues};
 
 use super::{
@@ -35,6 +38,9 @@ pub struct Predict {
     /// the GRUB entry to be booted: title, id, or place as in GRUB_DEFAULT
     #[argh(option)]
     entry: Option<String>,
+    /// instead: every entry that boots tboot; with --json a list of names, predictions and errors
+    #[argh(switch)]
+    all: bool,
     /// grub.cfg (default: BOOT/grub/grub.cfg)
     #[argh(option)]
     config: Option<PathBuf>,
@@ -86,6 +92,9 @@ impl Predict {
             (Some(_), false) => bail!("give either --platform or --log with --pcrs"),
             (None, _) => record::from_log(&self.log, self.pcrs.as_ref(), self.tpm)?,
         };
+        if self.all {
+            return self.every_entry(&baseline);
+        }
         let launching = self.launching()?;
         let prediction = predict(&baseline, &launching)?;
         if let Some(path) = &self.pcr_file {
@@ -113,11 +122,57 @@ impl Predict {
         })
     }
 
+    /// A prediction for each entry that boots tboot. One that can't be predicted is no failure of
+    /// the others.
+    fn every_entry(&self, baseline: &Baseline) -> Result<ExitCode> {
+        if self.entry.is_some() || self.tboot.is_some() || self.pcr_file.is_some() {
+            bail!("--all takes no --entry, --tboot or --pcr-file");
+        }
+        let vlp = self.vlp()?;
+        let mut list = Vec::new();
+        for (name, files) in self.options().all_files()? {
+            let predicted =
+                files.and_then(|files| Ok(predict(baseline, &Launching::of(files, vlp.clone()))?));
+            let sentence = predicted.as_ref().err().map(|error| format!("{error:#}"));
+            if !self.json {
+                println!("{name}");
+                match (&predicted, &sentence) {
+                    (Ok(prediction), _) => print_values(prediction),
+                    (Err(_), sentence) => {
+                        println!(
+                            "  can't be predicted: {}",
+                            sentence.as_deref().unwrap_or_default()
+                        );
+                    }
+                }
+            }
+            list.push(json!({
+                "entry": name,
+                "prediction": predicted.ok().as_ref().map(as_json),
+                "error": sentence,
+            }));
+        }
+        if self.json {
+            println!("{:#}", Value::Array(list));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn options(&self) -> EntryOptions {
+        EntryOptions {
+            config: self.config.clone(),
+            root: self.root.clone(),
+            boot: self.boot.clone(),
+            set: self.set.clone(),
+        }
+    }
+
+    fn vlp(&self) -> Result<Option<Policy>> {
+        self.policy.as_deref().map(vlp::read_policy).transpose()
+    }
+
     fn launching(&self) -> Result<Launching> {
-        let vlp = match &self.policy {
-            Some(path) => Some(vlp::read_policy(path)?),
-            None => None,
-        };
+        let vlp = self.vlp()?;
         let lcp = match &self.lcp_policy {
             Some(path) => {
                 let policy = lcp::policy::Policy::parse(&file::read(path)?);
@@ -127,13 +182,7 @@ impl Predict {
         };
         match (&self.entry, &self.tboot) {
             (Some(entry), None) => {
-                let options = EntryOptions {
-                    config: self.config.clone(),
-                    root: self.root.clone(),
-                    boot: self.boot.clone(),
-                    set: self.set.clone(),
-                };
-                let files = options.files(entry)?;
+                let files = self.options().files(entry)?;
                 let named = record::named_files(&self.sinit, self.lcp_data.as_ref())?;
                 let mut launching = Launching::of(files, vlp);
                 launching.left_out.extend(named);
@@ -165,7 +214,7 @@ fn short(digest: Option<&Vec<u8>>) -> String {
 }
 
 fn print(prediction: &Prediction) {
-    for bank in prediction.values.keys() {
+    for (bank, values) in &prediction.values {
         println!(
             "{bank:6}   {:22} {:18} {:18} measured file",
             "event", "old", "new"
@@ -175,7 +224,12 @@ fn print(prediction: &Prediction) {
                 short(event.as_ref().and_then(|event| event.digests.get(bank)))
             };
             let (old, new) = (digest(&row.old), digest(&row.new));
-            let mark = if old == new { ' ' } else { '*' };
+            // tboot extends one bank only, unless it is told otherwise.
+            if old == "-" && new == "-" {
+                continue;
+            }
+            let changed = values.old.is_some() && old != new;
+            let mark = if changed { '*' } else { ' ' };
             let file = row.file.as_deref().unwrap_or_default();
             println!(
                 "PCR {:2} {mark} {:22} {old:18} {new:18} {file}",
@@ -183,6 +237,14 @@ fn print(prediction: &Prediction) {
             );
         }
     }
+    print_values(prediction);
+    if let Some(digest) = policy_digest(prediction) {
+        println!("policy digest (PolicyPCR sha256:17,18,19): {digest}");
+    }
+}
+
+/// The registers, and what tboot has against the launch.
+fn print_values(prediction: &Prediction) {
     for (bank, values) in &prediction.values {
         for (pcr, new) in values.new.iter() {
             let old = values.old.as_ref().and_then(|old| old.get(pcr));
@@ -193,9 +255,6 @@ fn print(prediction: &Prediction) {
             };
             println!("{bank} PCR {pcr}: {}{note}", hex::encode(new));
         }
-    }
-    if let Some(digest) = policy_digest(prediction) {
-        println!("policy digest (PolicyPCR sha256:17,18,19): {digest}");
     }
     for finding in &prediction.findings {
         println!("{finding}");

@@ -1,6 +1,6 @@
 //! Words of GRUB's script language.
 
-use super::script::ScriptError;
+use super::error::ScriptError;
 
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The entries of GRUB's menu, and how they are named.
 
 use super::{
+    error::ScriptError,
     lex::{Piece, Word},
-    script::{ScriptError, Statement, literal, parse},
+    script::{Statement, literal, parse},
     variables::{Unknown, Variables},
     walk::{Visitor, Walk},
 };

@@ -17,6 +17,7 @@
 
 pub mod cmdline;
 pub mod entry;
+mod error;
 pub mod files;
 mod lex;
 pub mod menu;
@@ -25,9 +26,9 @@ pub mod variables;
 pub mod walk;
 
 pub use entry::{BootEntry, Loaded};
+pub use error::ScriptError;
 pub use files::{BootFiles, FileError, Places};
 pub use menu::{Menu, MenuEntry, MenuError};
-pub use script::ScriptError;
 pub use variables::Variables;
 
 /// Longest grub.cfg that is read, in bytes.

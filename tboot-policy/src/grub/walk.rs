@@ -169,6 +169,11 @@ impl Walk {
             Some(command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios")) => {
                 self.forget_what_it_sets(command, rest);
             }
+            // Another script may set anything.
+            Some("source" | ".") => {
+                self.forget_what_it_sets("load_env", &[]);
+                visitor.command(line, words, &self.variables, certain)?;
+            }
             Some(called) if self.functions.contains_key(called) => {
                 if self.calls == MAX_CALLS {
                     return Err(visitor.too_long(line));
@@ -348,6 +353,7 @@ mod tests {
     fn what_a_command_reads_from_elsewhere_is_unknown() {
         for command in [
             "load_env",
+            "source $x/custom.cfg",
             "load_env -f /env a",
             "read a",
             "probe --set=a -u x",

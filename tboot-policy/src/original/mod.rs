@@ -10,7 +10,7 @@ use std::{ffi::OsString, process::ExitCode};
 #[path = "../../../lcp/src/original/getopt.rs"]
 mod getopt;
 #[path = "../../../lcp/src/original/strtoul.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // its checked numbers: tb_polgen checks otherwise
 mod strtoul;
 
 mod options;
