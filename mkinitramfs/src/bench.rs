@@ -11,7 +11,7 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image, boot or memory
+    /// only this part: image, boot, memory or lcp
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
@@ -31,6 +31,17 @@ impl Bench {
         agent::build(&prefix)?;
         agent::build_for_guest(&prefix)?;
         agent::build_floor(&prefix)?;
+        let mut lcp = agent::cargo(&prefix)?;
+        lcp.args([
+            "build",
+            "--locked",
+            "--release",
+            "-p",
+            "lcp",
+            "--bin",
+            "lcp",
+        ]);
+        step::run("lcp, optimized", &mut lcp)?;
         let mut cargo = agent::cargo(&prefix)?;
         cargo.args([
             "run", "--quiet", "--locked", "-p", "tests", "--bin", "bench", "--",
@@ -44,6 +55,7 @@ impl Bench {
         }
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
+            .env("TAOBOOT_LCP", workspace::target()?.join("release/lcp"))
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
         step::run_visibly("bench", &mut cargo)
     }

@@ -159,6 +159,11 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         "makes the Debian userland that is booted",
     ),
     (
+        "uidmap",
+        Purpose::Test,
+        "lets an ordinary user run mmdebstrap",
+    ),
+    (
         "fakeroot",
         Purpose::Test,
         "keeps its owners without being root",

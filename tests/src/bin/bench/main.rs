@@ -9,6 +9,7 @@ mod files;
 mod image;
 mod image_peers;
 mod initramfs;
+mod lcp;
 mod memory;
 mod peer;
 mod peer_secret;
@@ -26,7 +27,7 @@ use table::Table;
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot or memory
+    /// only this part: image, boot, memory or lcp
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -54,8 +55,8 @@ fn main() -> ExitCode {
 /// Measures, prints, and says whether every target was met.
 fn run(arguments: &Arguments) -> Result<bool> {
     let part = arguments.part.as_deref();
-    if let Some(other) = part.filter(|part| !["image", "boot", "memory"].contains(part)) {
-        bail!("there is no part {other:?}: image, boot and memory are the parts");
+    if let Some(other) = part.filter(|part| !["image", "boot", "memory", "lcp"].contains(part)) {
+        bail!("there is no part {other:?}: image, boot, memory and lcp are the parts");
     }
     if arguments.runs == 0 {
         bail!("--runs 0 measures nothing: give 1 or more");
@@ -70,6 +71,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("memory") {
         memory::measure(&mut table).context("memory")?;
+    }
+    if wanted("lcp") {
+        lcp::measure(&mut table).context("lcp")?;
     }
     print!("{table}");
     if let Some(file) = &arguments.json {
