@@ -5,12 +5,14 @@
 //! a root: a key, or a TPM that quoted its PCRs. [`verify`] checks all of it, the clock
 //! included, which nobody did in the system this format comes from.
 
+mod directive;
 mod make;
 mod quote;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+pub use directive::{DIRECTIVE_CONTEXT, Directive, DirectiveError, verify_directive};
 pub use make::{AttestError, SIGNING_CONTEXT, STRONG_CONTEXT, attest, quoted};
 pub use quote::{QuoteError, verify_quote};
 pub use verify::{AttestationError, MAX_CHAIN, Verified, verify};

@@ -109,3 +109,28 @@ impl Proto2 for EncryptedData {
     const NESTED: &'static [(u32, &'static [(u32, &'static str)])] =
         &[(1, &[(1, "header.version")])];
 }
+
+/// Who may do what with an object of a secret store, signed by the policy key.
+#[derive(Clone, PartialEq, Message)]
+pub struct SecretDirective {
+    /// 1: secret disclosure.
+    #[prost(int32, optional, tag = "1")]
+    pub r#type: Option<i32>,
+    /// Binary form of `key says Read(program, [object])`.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub serialized_statement: Option<Vec<u8>>,
+    /// Binary form of the signer's name.
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub signer: Option<Vec<u8>>,
+    /// A `SignedData`.
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub signature: Option<Vec<u8>>,
+    /// Certificate of a signer that is not the policy key.
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub cert: Option<Vec<u8>>,
+}
+
+impl Proto2 for SecretDirective {
+    const NAME: &'static str = "SecretDisclosureDirective";
+    const REQUIRED: &'static [(u32, &'static str)] = &[];
+}
