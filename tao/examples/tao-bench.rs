@@ -25,14 +25,14 @@ use tao::{
 const WINDOW: Duration = Duration::from_millis(400);
 
 /// Microseconds of one call: the best of three windows.
-fn cost(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+fn cost<T>(mut call: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<f64> {
     let mut best = f64::MAX;
     for _ in 0..3 {
         let started = Instant::now();
         let mut calls = 0_u32;
         while started.elapsed() < WINDOW {
             for _ in 0..8 {
-                call()?;
+                std::hint::black_box(call()?);
             }
             calls += 8;
         }
@@ -88,7 +88,7 @@ fn inside() -> anyhow::Result<Value> {
     let sealed_large = host.seal(&large, SealPolicy::Own)?;
     let attest = || host.attest_as(SignatureFormat::Original, None, None, None, &form);
     let rollback = |label: &str| host.rollback_protected_seal(label, b"x", SealPolicy::Own);
-    let alone = cost(|| Ok(drop(rollback("alone")?)))?;
+    let alone = cost(|| Ok(rollback("alone")?))?;
     let started = Instant::now();
     let mut together = 0_u32;
     while started.elapsed() < 3 * WINDOW {
@@ -101,13 +101,13 @@ fn inside() -> anyhow::Result<Value> {
     }
     let together = started.elapsed().as_secs_f64() * 1e6 / f64::from(together);
     Ok(json!({
-        "name": cost(|| Ok(drop(host.tao_name()?)))?,
-        "random": cost(|| Ok(drop(host.random_bytes(32)?)))?,
-        "seal": cost(|| Ok(drop(host.seal(&small, SealPolicy::Own)?)))?,
-        "unseal": cost(|| Ok(drop(host.unseal(&sealed_small)?)))?,
-        "seal_64k": cost(|| Ok(drop(host.seal(&large, SealPolicy::Own)?)))?,
-        "unseal_64k": cost(|| Ok(drop(host.unseal(&sealed_large)?)))?,
-        "attest": cost(|| Ok(drop(attest()?)))?,
+        "name": cost(|| Ok(host.tao_name()?))?,
+        "random": cost(|| Ok(host.random_bytes(32)?))?,
+        "seal": cost(|| Ok(host.seal(&small, SealPolicy::Own)?))?,
+        "unseal": cost(|| Ok(host.unseal(&sealed_small)?))?,
+        "seal_64k": cost(|| Ok(host.seal(&large, SealPolicy::Own)?))?,
+        "unseal_64k": cost(|| Ok(host.unseal(&sealed_large)?))?,
+        "attest": cost(|| Ok(attest()?))?,
         "attestation": hex::encode(attest()?),
         "rollback_alone": alone,
         "rollback_64_callers": together,
@@ -161,14 +161,10 @@ fn driver(socket: &Path) -> anyhow::Result<Value> {
     let signer = Signer::new(Secret::new([1; 32]))?;
     let crypter = Crypter::new(&Secret::new([1; 32]));
     let (data, large) = (statement()?.encode(), vec![7; 65_536]);
-    let sign = cost(|| Ok(drop(signer.sign("context", &data)?)))?;
+    let sign = cost(|| Ok(signer.sign("context", &data)?))?;
     let signed = signer.sign("context", &data)?;
     let check = cost(|| Ok(signer.verifier().verify("context", &data, &signed)?))?;
-    let aead = cost(|| {
-        Ok(drop(crypter.seal_with(large.len(), |out| {
-            out.extend_from_slice(&large)
-        })?))
-    })?;
+    let aead = cost(|| Ok(crypter.seal_with(large.len(), |out| out.extend_from_slice(&large))?))?;
     let attestation = hosted
         .get("attestation")
         .and_then(Value::as_str)
@@ -176,7 +172,7 @@ fn driver(socket: &Path) -> anyhow::Result<Value> {
     let attestation = hex::decode(attestation)?;
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed()?.as_nanos())?;
     let verified = verify(&attestation, now)?;
-    let verify_cost = cost(|| Ok(drop(verify(&attestation, now)?)))?;
+    let verify_cost = cost(|| Ok(verify(&attestation, now)?))?;
     let signatures = f64::from(u32::try_from(verified.length)?);
     let ((_, one, _), (loaded, p50, p99)) = (guard_with(1)?, guard_with(100_000)?);
     Ok(json!({

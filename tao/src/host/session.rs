@@ -5,6 +5,7 @@ use std::{
     io::Read as _,
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -17,6 +18,8 @@ use super::{
 
 /// Requests answered before another connection gets its turn.
 const BATCH: usize = 32;
+/// How long a program that was just answered is given to ask again.
+const LINGER: Duration = Duration::from_micros(40);
 /// Answers of one program that may wait for a counter to be stored; it is not asked for
 /// more before one of them has come.
 const MOST_DEFERRED: usize = 64;
@@ -147,7 +150,9 @@ impl Session {
         };
         let mut last = Read::Full;
         let already = *deferred;
-        for _ in 0..BATCH {
+        let mut lingering = None;
+        let mut turns = 0;
+        while turns < BATCH {
             if !duplex.flush(&pipes.responses)? {
                 return Ok(host.arm(pipes.responses.as_fd(), token, Interest::Write)?);
             }
@@ -159,10 +164,18 @@ impl Session {
             })?;
             *deferred = already + later.len();
             if answered {
+                turns += 1;
+                lingering = Some(Instant::now() + LINGER);
                 continue;
             }
             if last != Read::Full {
-                return Ok(host.arm(pipes.requests.as_fd(), token, Interest::Read)?);
+                // A program that was just answered often asks again at once: waiting for it
+                // here costs less than being woken up for it.
+                let over = lingering.is_none_or(|until| Instant::now() > until);
+                if !later.is_empty() || last == Read::Nothing && over {
+                    return Ok(host.arm(pipes.requests.as_fd(), token, Interest::Read)?);
+                }
+                std::thread::yield_now();
             }
             let space = duplex.inbox.space();
             let asked = space.len();
