@@ -29,6 +29,9 @@ use super::{
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
 const FIRST_FREE: i32 = 5;
 
+/// Size of the pipes of a channel; the system uses memory for what is in them only.
+const PIPE: i32 = 128 * 1024;
+
 /// Where a program looks for other programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -159,6 +162,10 @@ impl Spawner {
         let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
         for end in [&host_reads, &host_writes] {
             fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            // A frame of 64 KiB fits as a whole. Where it can't be had, it comes in pieces.
+            if let Err(error) = fcntl(end.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE)) {
+                log::debug!("a pipe of {PIPE} bytes: {error}");
+            }
         }
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
