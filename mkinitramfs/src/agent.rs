@@ -50,6 +50,11 @@ pub fn build_for_guest(prefix: &Path) -> Result<()> {
     build_packages(prefix, &["-p", "tests", "--bin", "guest_probe"])
 }
 
+/// Builds the policy tools, which run on the administrator's machine.
+pub fn build_tools(prefix: &Path) -> Result<()> {
+    build_packages(prefix, &["-p", "lcp", "-p", "tboot-policy", "--bins"])
+}
+
 /// Builds what the bench compares the agent with.
 pub fn build_floor(prefix: &Path) -> Result<()> {
     build_packages(prefix, &["-p", "tests", "--bin", "floor_init"])

@@ -7,6 +7,7 @@ mod setup;
 mod static_libs;
 mod step;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ enum Verb {
     StaticLibs(static_libs::StaticLibs),
     Agent(agent::Agent),
     Image(ImageCommand),
+    Tools(tools::Tools),
     Demo(demo::Demo),
     Test(test::Test),
     Bench(bench::Bench),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Verb::StaticLibs(verb) => verb.run(),
         Verb::Agent(verb) => verb.run(),
         Verb::Image(verb) => image(verb),
+        Verb::Tools(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),

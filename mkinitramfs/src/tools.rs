@@ -1,0 +1,20 @@
+//! `cargo xtask tools`: the policy tools, as static programs.
+
+use anyhow::Result;
+use argh::FromArgs;
+
+use crate::{agent, setup};
+
+/// Builds lcp and tboot-policy as static programs. Prints their folder.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "tools")]
+pub struct Tools {}
+
+impl Tools {
+    /// Builds.
+    pub fn run(self) -> Result<()> {
+        agent::build_tools(&setup::for_build()?)?;
+        println!("{}", agent::folder()?.display());
+        Ok(())
+    }
+}
