@@ -1,5 +1,5 @@
 //! A made-up SINIT module, signed with a test key as Intel's are.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! The recorded runs of the original tools: command lines, files and output (vectors/recorded,
 //! one gzip-compressed JSON file for each group; bytes as hexadecimal, text as Latin-1).
-#![allow(dead_code)]
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
