@@ -4,7 +4,7 @@
 //! number of the handle, session or parameter they are about in the bits around the error
 //! itself, so that TPM_RC_POLICY_FAIL of session 1 is 0x99d.
 
-use tss_esapi::{Error, constants::response_code::Tss2ResponseCode};
+use tss_esapi::Error;
 
 use crate::TpmError;
 
@@ -100,19 +100,9 @@ impl From<Failure> for TpmError {
 }
 
 /// The number behind a library error; 0 when the library never asked the TPM.
-///
-/// tss-esapi keeps the number private and shows it only in the text of the inner type.
 fn response_code(error: Error) -> u32 {
-    let Error::Tss2Error(response) = error else {
-        return 0;
-    };
-    let text = match response {
-        Tss2ResponseCode::Success => return 0,
-        Tss2ResponseCode::FormatZero(code) => code.to_string(),
-        Tss2ResponseCode::FormatOne(code) => code.to_string(),
-    };
-    text.rsplit("0x")
-        .next()
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-        .unwrap_or(0)
+    match error {
+        Error::TssError(code) => code.into(),
+        Error::WrapperError(_) => 0,
+    }
 }

@@ -3,7 +3,7 @@
 //! A new counter begins where the highest one that the TPM ever had ended: to delete and define it
 //! again does not set it back.
 
-use tss_esapi::interface_types::resource_handles::NvAuth as Authorizer;
+use tss_esapi::interface_types::reserved_handles::NvAuth as Authorizer;
 
 use super::{Tpm2, failure::in_command};
 use crate::{

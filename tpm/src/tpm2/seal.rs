@@ -32,7 +32,7 @@ impl Tpm2 {
             )));
         }
         let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
-        let secret = SensitiveData::try_from(secret).map_err(in_command(CREATE))?;
+        let secret = SensitiveData::try_from(secret.to_vec()).map_err(in_command(CREATE))?;
         self.with_srk(|tpm, srk| {
             let mut attempts = 1..ATTEMPTS;
             loop {
