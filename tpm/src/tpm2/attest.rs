@@ -43,7 +43,8 @@ impl Tpm2 {
             let Public::Ecc { unique, .. } = public else {
                 return Err(bad());
             };
-            let spki = der::p256_spki(unique.x().as_bytes(), unique.y().as_bytes()).ok_or_else(bad)?;
+            let spki =
+                der::p256_spki(unique.x().as_bytes(), unique.y().as_bytes()).ok_or_else(bad)?;
             Ok(AttestationKey {
                 spki,
                 name: name_of(public, CREATE_PRIMARY)?,
@@ -89,9 +90,11 @@ impl Tpm2 {
             let Signature::EcDsa(ecdsa) = signature else {
                 return Err(bad("the signature is not ECDSA"));
             };
-            let signature =
-                der::ecdsa_signature(ecdsa.signature_r().as_bytes(), ecdsa.signature_s().as_bytes())
-                    .ok_or_else(|| bad("the signature is longer than one of P-256"))?;
+            let signature = der::ecdsa_signature(
+                ecdsa.signature_r().as_bytes(),
+                ecdsa.signature_s().as_bytes(),
+            )
+            .ok_or_else(|| bad("the signature is longer than one of P-256"))?;
             Ok(Quote {
                 attest: attest.marshall().map_err(in_command(QUOTE))?,
                 signature,

@@ -27,6 +27,9 @@ const VALUE: u32 = 0x04;
 const AUTH_FAIL: u32 = 0x0e;
 const POLICY_FAIL: u32 = 0x1d;
 const BAD_AUTH: u32 = 0x22;
+const SIGNATURE: u32 = 0x1b;
+/// TPM_RC_POLICY: the comparison of TPM2_PolicyNV does not hold.
+const POLICY: u32 = 0x126;
 
 /// A failed command: which, and with what.
 pub(super) struct Failure {
@@ -65,6 +68,16 @@ impl Failure {
             Some(VALUE) => self.command == "TPM2_PolicyPCR",
             _ => false,
         }
+    }
+
+    /// TPM2_PolicyNV compared, and the answer is no.
+    pub(super) const fn is_policy_comparison(&self) -> bool {
+        self.code == POLICY
+    }
+
+    /// The signature is not one of this key over this digest: TPM_RC_SIGNATURE.
+    pub(super) fn is_bad_signature(&self) -> bool {
+        self.format_one() == Some(SIGNATURE)
     }
 
     /// The hierarchy or key wants a password: TPM_RC_BAD_AUTH or TPM_RC_AUTH_FAIL.

@@ -13,7 +13,7 @@ use std::{
 
 use tss_esapi::{
     Context,
-    tcti_ldr::{DeviceConfig, TpmSimulatorConfig, TctiNameConf},
+    tcti_ldr::{DeviceConfig, TctiNameConf, TpmSimulatorConfig},
 };
 
 use super::Tpm2;

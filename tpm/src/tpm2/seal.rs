@@ -12,7 +12,7 @@ use super::{
     session::Encrypted,
     srk::StorageKey,
 };
-use crate::{PcrPolicy, Sealed, TpmError};
+use crate::{AuthPolicy, Sealed, TpmError};
 
 const CREATE: &str = "TPM2_Create";
 
@@ -23,7 +23,7 @@ impl Tpm2 {
     pub(super) fn seal_secret(
         &mut self,
         secret: &[u8],
-        policy: &PcrPolicy,
+        policy: &AuthPolicy,
     ) -> Result<Sealed, TpmError> {
         if secret.is_empty() || secret.len() > MAX_SECRET {
             return Err(TpmError::BadParameter(format!(
