@@ -20,7 +20,9 @@ pub struct Module {
     /// The text after the file name in grub.cfg, as GRUB passes it.
     pub cmdline: Vec<u8>,
     /// The file's bytes, compressed or not.
-    pub bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// SHA-256 of `bytes`, where it is known and they are not compressed.
+    sha256: Option<Digest>,
 }
 
 /// A module that cannot be hashed.
@@ -55,6 +57,34 @@ pub enum ModuleError {
 }
 
 impl Module {
+    /// A module: its name for messages, the command line as GRUB passes it, and the file's bytes.
+    pub fn new(
+        name: impl Into<String>,
+        cmdline: impl Into<Vec<u8>>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        Module {
+            name: name.into(),
+            cmdline: cmdline.into(),
+            bytes: bytes.into(),
+            sha256: None,
+        }
+    }
+
+    /// The same for a file that GRUB does not decompress and whose SHA-256 has been computed: large
+    /// files are then hashed once.
+    pub(crate) fn hashed(name: String, cmdline: &[u8], bytes: Vec<u8>, sha256: Digest) -> Self {
+        Module {
+            sha256: Some(sha256),
+            ..Module::new(name, cmdline, bytes)
+        }
+    }
+
+    /// The file's bytes, compressed or not.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The content as it is in memory when tboot hashes it: GRUB decompresses gzip, and only gzip.
     pub fn content(&self) -> Result<Cow<'_, [u8]>, ModuleError> {
         gunzip::gunzip(&self.bytes, MAX_MODULE_LEN).map_err(|source| ModuleError::Gunzip {
@@ -79,7 +109,10 @@ impl Module {
             });
         }
         let cmdline = alg.digest(&self.cmdline);
-        let content = alg.digest(&self.content()?);
+        let content = match (&self.sha256, alg) {
+            (Some(known), HashAlg::Sha256) => known.clone(),
+            _ => alg.digest(&self.content()?),
+        };
         Ok(alg.digest_parts(&[cmdline.as_bytes(), content.as_bytes()]))
     }
 }
@@ -89,11 +122,7 @@ mod tests {
     use super::*;
 
     fn module(cmdline: &[u8], bytes: &[u8]) -> Module {
-        Module {
-            name: "vmlinuz".into(),
-            cmdline: cmdline.to_vec(),
-            bytes: bytes.to_vec(),
-        }
+        Module::new("vmlinuz", cmdline, bytes)
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Verify {
                     root: self.root,
                     boot: self.boot,
                     set: self.set,
+                    replace: Vec::new(),
                 };
                 let files = options.files(entry)?;
                 verify(

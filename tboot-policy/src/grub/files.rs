@@ -1,17 +1,22 @@
-//! From GRUB's paths to files, and from files to the modules that tboot measures.
+//! From the files of an entry to the modules that tboot measures.
 
 use std::{
     borrow::Cow,
-    ffi::OsStr,
     fs::File,
     io::Read,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-use lcp::{gunzip, mlehash::Mle};
+use lcp::{
+    gunzip,
+    hash::{Digest, HashAlg},
+    mlehash::Mle,
+};
 
-use super::entry::{BootEntry, Loaded};
+use super::{
+    entry::BootEntry,
+    places::{Found, Places},
+};
 use crate::{
     acm::{MAX_LCP_DATA, Role, role},
     module::{MAX_MODULE_LEN, Module},
@@ -111,89 +116,6 @@ pub enum FileError {
     },
 }
 
-/// Where GRUB's file systems are mounted.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The root file system, `/`.
-    pub root: PathBuf,
-    /// The file system or folder with the kernels, `/boot`.
-    pub boot: PathBuf,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Places {
-            root: "/".into(),
-            boot: "/boot".into(),
-        }
-    }
-}
-
-impl Places {
-    /// Both below another root.
-    pub fn below(root: &Path) -> Self {
-        Places {
-            root: root.to_owned(),
-            boot: root.join("boot"),
-        }
-    }
-
-    /// The file of a path as GRUB sees it: on the boot file system when that is one of its own,
-    /// else on the root file system; below a subvolume's name it begins with `/boot`.
-    pub fn find(&self, loaded: &Loaded) -> Result<PathBuf, FileError> {
-        let line = loaded.line;
-        let shown = || String::from_utf8_lossy(&loaded.path).into_owned();
-        let path = match loaded.path.strip_prefix(b"(") {
-            Some(rest) => {
-                let end = rest.iter().position(|byte| *byte == b')');
-                end.and_then(|end| rest.get(end + 1..)).unwrap_or_default()
-            }
-            None => loaded.path.as_slice(),
-        };
-        let Some(relative) = path.strip_prefix(b"/") else {
-            return Err(FileError::NotAbsolute {
-                line,
-                path: shown(),
-            });
-        };
-        let below = |place: &Path, path: &[u8]| {
-            let begin = path.iter().position(|byte| *byte != b'/').unwrap_or(0);
-            place.join(OsStr::from_bytes(path.get(begin..).unwrap_or_default()))
-        };
-        let mut tried = vec![below(&self.boot, relative)];
-        let on_root = below(&self.root, relative);
-        if self.boot_has_its_own_file_system() {
-            tried.push(on_root);
-        } else {
-            tried.insert(0, on_root);
-        }
-        // btrfs: /@/boot/vmlinuz
-        if let Some(at) = path.windows(6).position(|part| part == b"/boot/") {
-            tried.push(below(&self.boot, path.get(at + 6..).unwrap_or_default()));
-        }
-        match tried.iter().find(|path| path.is_file()) {
-            Some(found) => Ok(found.clone()),
-            None => Err(FileError::NotFound {
-                line,
-                path: shown(),
-                tried: tried
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
-        }
-    }
-
-    fn boot_has_its_own_file_system(&self) -> bool {
-        let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
-        match (device(&self.boot), device(&self.root)) {
-            (Some(boot), Some(root)) => boot != root,
-            _ => false,
-        }
-    }
-}
-
 /// A file that tboot takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
@@ -203,6 +125,35 @@ pub struct LeftOut {
     pub role: Role,
     /// Its content, decompressed.
     pub content: Vec<u8>,
+}
+
+/// What a file is to the boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileRole {
+    /// tboot.
+    Tboot,
+    /// tboot's module 0.
+    Kernel,
+    /// tboot's module 1.
+    Initramfs,
+    /// Another module that tboot counts.
+    Module,
+    /// A SINIT module.
+    Sinit,
+    /// Data of the launch control policy.
+    PolicyData,
+}
+
+/// A file as it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFile {
+    /// Where it is when GRUB loads it, and where it is now.
+    pub found: Found,
+    /// What it is.
+    pub role: FileRole,
+    /// SHA-256 of its bytes, compressed as they are.
+    pub sha256: Digest,
 }
 
 /// The files of a boot, read.
@@ -220,6 +171,8 @@ pub struct BootFiles {
     pub modules: Vec<Module>,
     /// What it takes away before.
     pub left_out: Vec<LeftOut>,
+    /// Every file that GRUB loads, in its order.
+    pub files: Vec<BootFile>,
 }
 
 impl BootFiles {
@@ -233,72 +186,105 @@ impl BootFiles {
 
     /// Reads the files of an entry.
     pub fn read(entry: &BootEntry, places: &Places) -> Result<Self, FileError> {
-        let tboot_path = places.find(&entry.loader)?;
-        let tboot = read(&tboot_path)?;
-        let shown = tboot_path.display().to_string();
+        let found = places.find(&entry.loader)?;
+        let tboot = read(found.file())?;
+        let tboot_path = found.path.clone();
         Mle::parse(&tboot).map_err(|source| FileError::NotTboot {
             line: entry.loader.line,
-            path: shown,
+            path: shown(&found),
             source,
         })?;
-        let (mut modules, mut left_out) = (Vec::new(), Vec::new());
+        let mut boot = BootFiles {
+            title: entry.title.clone(),
+            tboot_path,
+            files: vec![BootFile {
+                found,
+                role: FileRole::Tboot,
+                sha256: HashAlg::Sha256.digest(&tboot),
+            }],
+            tboot,
+            tboot_cmdline: entry.loader.cmdline.clone(),
+            modules: Vec::new(),
+            left_out: Vec::new(),
+        };
         for loaded in &entry.modules {
-            let path = places.find(loaded)?;
-            let shown = path.display().to_string();
-            let mut bytes = read(&path)?;
+            let found = places.find(loaded)?;
+            let bytes = read(found.file())?;
             if entry.xz && loaded.decompress && bytes.starts_with(&XZ_MAGIC) {
-                return Err(FileError::Xz { path: shown });
+                return Err(FileError::Xz {
+                    path: shown(&found),
+                });
             }
             if !loaded.decompress && bytes.starts_with(&GZIP_MAGIC) {
                 return Err(FileError::NoUnzip {
                     line: loaded.line,
-                    path: shown,
+                    path: shown(&found),
                 });
             }
-            let content =
-                gunzip::gunzip(&bytes, MAX_MODULE_LEN).map_err(|source| FileError::Gunzip {
-                    path: shown.clone(),
-                    source,
-                })?;
-            let role = role(&content);
-            if role == Role::Measured {
+            boot.module(found, &loaded.cmdline, bytes)?;
+        }
+        if boot.modules.is_empty() {
+            return Err(FileError::NoKernel);
+        }
+        Ok(boot)
+    }
+
+    /// Takes in a module as tboot does.
+    fn module(&mut self, found: Found, cmdline: &[u8], bytes: Vec<u8>) -> Result<(), FileError> {
+        let path = shown(&found);
+        let content = gunzip::gunzip(&bytes, MAX_MODULE_LEN).map_err(|source| {
+            let path = path.clone();
+            FileError::Gunzip { path, source }
+        })?;
+        let sha256 = HashAlg::Sha256.digest(&bytes);
+        let role = match role(&content) {
+            Role::Measured => {
                 // Decompressed once is enough, unless that is gzip again, which GRUB leaves alone.
-                match content {
-                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => bytes = content,
-                    _ => {}
+                let module = match content {
+                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => {
+                        Module::new(path, cmdline, content)
+                    }
+                    Cow::Owned(_) => Module::new(path, cmdline, bytes),
+                    // Not compressed: the file's digest is the content's.
+                    Cow::Borrowed(_) => Module::hashed(path, cmdline, bytes, sha256.clone()),
+                };
+                self.modules.push(module);
+                match self.modules.len() {
+                    1 => FileRole::Kernel,
+                    2 => FileRole::Initramfs,
+                    _ => FileRole::Module,
                 }
-                modules.push(Module {
-                    name: shown,
-                    cmdline: loaded.cmdline.clone(),
-                    bytes,
-                });
-                continue;
             }
-            if role == Role::LcpData && content.len() > MAX_LCP_DATA {
+            Role::LcpData if content.len() > MAX_LCP_DATA => {
                 return Err(FileError::LcpData {
-                    path: shown,
+                    path,
                     found: content.len(),
                 });
             }
-            let content = content.into_owned();
-            left_out.push(LeftOut {
-                path,
-                role,
-                content,
-            });
-        }
-        if modules.is_empty() {
-            return Err(FileError::NoKernel);
-        }
-        Ok(BootFiles {
-            title: entry.title.clone(),
-            tboot_path,
-            tboot,
-            tboot_cmdline: entry.loader.cmdline.clone(),
-            modules,
-            left_out,
-        })
+            role => {
+                self.left_out.push(LeftOut {
+                    path: found.path.clone(),
+                    role,
+                    content: content.into_owned(),
+                });
+                match role {
+                    Role::Sinit => FileRole::Sinit,
+                    _ => FileRole::PolicyData,
+                }
+            }
+        };
+        self.files.push(BootFile {
+            found,
+            role,
+            sha256,
+        });
+        Ok(())
     }
+}
+
+/// The path that messages and listings name.
+fn shown(found: &Found) -> String {
+    found.path.display().to_string()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
@@ -308,50 +294,17 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         source,
     };
     let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
+    let expected = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::with_capacity(
+        usize::try_from(expected)
+            .unwrap_or_default()
+            .min(MAX_MODULE_LEN)
+            + 1,
+    );
     let mut limited = file.take(MAX_MODULE_LEN as u64 + 1);
     limited.read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_MODULE_LEN {
         return Err(FileError::TooLarge { path: shown() });
     }
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn loaded(path: &str) -> Loaded {
-        Loaded {
-            line: 7,
-            path: path.as_bytes().to_vec(),
-            cmdline: Vec::new(),
-            decompress: true,
-        }
-    }
-
-    #[test]
-    fn grubs_paths_are_found_below_root_and_boot() {
-        let folder = tempfile::tempdir().unwrap();
-        let places = Places::below(folder.path());
-        std::fs::create_dir(&places.boot).unwrap();
-        std::fs::write(places.boot.join("vmlinuz"), b"k").unwrap();
-        for path in [
-            "/boot/vmlinuz",
-            "/vmlinuz",
-            "(hd0,msdos1)/vmlinuz",
-            "/@/boot/vmlinuz",
-        ] {
-            assert!(places.find(&loaded(path)).is_ok(), "{path}");
-        }
-        let error = places.find(&loaded("/no")).unwrap_err().to_string();
-        assert!(
-            error.contains("line 7: /no is not there; looked for"),
-            "{error}"
-        );
-        for path in ["vmlinuz", "(hd0", ""] {
-            let error = places.find(&loaded(path)).unwrap_err();
-            assert!(matches!(error, FileError::NotAbsolute { .. }), "{path}");
-        }
-    }
 }
