@@ -5,7 +5,9 @@ use tpm::{Bank, Tpm, Tpm2};
 use crate::{
     boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
     config::SecretId,
-    unlock::{BootSecret, Latched, Pinned, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal},
+    unlock::{
+        BootSecret, Latched, Pinned, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal,
+    },
 };
 
 /// The TPM with the kernel's resource manager, so that nobody's objects collide.

@@ -15,6 +15,8 @@ use crate::{
 /// Where the Tao host's sockets are.
 pub const SOCKETS: &str = "/run/tao";
 
+const ROOT_USER: u32 = 0;
+
 /// Serves until an administrator shuts the host down. An error is for the kernel log, where
 /// a person looks: standard error is /dev/null by then.
 pub fn serve() -> Result<(), String> {
@@ -48,15 +50,15 @@ fn attempt() -> Result<(), String> {
 
 /// Without it the machine is as good, but a new kernel needs a passphrase: it is said aloud.
 fn serve_reseal(secret: BootSecret) {
-    let open_tpm = || -> Result<Box<dyn Tpm>, tpm::TpmError> {
-        Ok(Box::new(Tpm2::open(release::TCTI)?))
-    };
+    let open_tpm =
+        || -> Result<Box<dyn Tpm>, tpm::TpmError> { Ok(Box::new(Tpm2::open(release::TCTI)?)) };
     let bound = make_socket_folder()
         .map_err(|error| format!("{SOCKETS}: {error}"))
         .and_then(|()| {
             ResealService::bind(
                 reseal::SOCKET.as_ref(),
                 reseal::BOOT.as_ref(),
+                ROOT_USER,
                 secret,
                 Box::new(open_tpm),
             )

@@ -40,16 +40,19 @@ pub struct ResealService {
     secret: BootSecret,
     tpm: OpenTpm,
     boot: PathBuf,
+    served_user: u32,
 }
 
 impl ResealService {
-    /// Makes the socket, for its owner only. `boot` is the folder that files must lie in.
+    /// Makes the socket, for its owner only. `boot` is the folder that files must lie in,
+    /// `served_user` the only user who is served: root, but in tests.
     ///
     /// # Errors
     /// When the socket cannot be made.
     pub fn bind(
         socket: &Path,
         boot: &Path,
+        served_user: u32,
         secret: BootSecret,
         tpm: OpenTpm,
     ) -> Result<Self, ServiceError> {
@@ -65,6 +68,7 @@ impl ResealService {
             secret,
             tpm,
             boot: boot.into(),
+            served_user,
         })
     }
 
@@ -83,7 +87,9 @@ impl ResealService {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let peer = getsockopt(&stream, PeerCredentials)?;
-        let reply = if peer.uid() != 0 {
+        // Read in any case: who is refused before he has finished speaking sees a broken pipe.
+        let question = question(&stream)?;
+        let reply = if peer.uid() != self.served_user {
             log::warn!(
                 "reseal: refused to process {} of user {}: only root is served",
                 peer.pid(),
@@ -91,7 +97,7 @@ impl ResealService {
             );
             Reply::Refused("only root may ask for a record".into())
         } else {
-            match question(&stream)? {
+            match question {
                 Ok(question) => self.answer(question, peer.pid()),
                 Err(sentence) => Reply::Refused(sentence),
             }
@@ -140,7 +146,10 @@ impl ResealService {
         let launch = ApprovedLaunch::policy(request.pcrs, counter);
         let policy = AuthPolicy::Launch(launch.map_err(|error| error.to_string())?);
         let components = request.components.into_iter().map(|(pcr, words)| {
-            let pcr = pcr.parse::<u8>().ok().and_then(|n| PcrIndex::try_from(n).ok());
+            let pcr = pcr
+                .parse::<u8>()
+                .ok()
+                .and_then(|n| PcrIndex::try_from(n).ok());
             pcr.map(|pcr| (pcr, words))
         });
         let components = components

@@ -95,7 +95,10 @@ fn cipher(volume_key: &[u8]) -> Aes256Gcm {
     let mut key = Zeroizing::new([0_u8; 32]);
     let hkdf = Hkdf::<Sha256>::new(Some(SALT), volume_key);
     // As in `secret.rs`: it cannot fail, and a key of zeros must never be the result.
-    if hkdf.expand(b"taoboot escrow key v1", key.as_mut_slice()).is_err() {
+    if hkdf
+        .expand(b"taoboot escrow key v1", key.as_mut_slice())
+        .is_err()
+    {
         std::process::abort();
     }
     Aes256Gcm::new(&(*key).into())

@@ -23,9 +23,7 @@ impl fmt::Display for TokenId {
 
 /// The records of a volume, whatever they are sealed to, in the order of their tokens; each
 /// with its reason if it cannot be used with this header.
-pub fn find_enrolled(
-    header: &VolumeHeader,
-) -> Vec<(TokenId, Result<EnrolledRecord, RecordError>)> {
+pub fn find_enrolled(header: &VolumeHeader) -> Vec<(TokenId, Result<EnrolledRecord, RecordError>)> {
     let volume = header.check();
     tokens(header, TOKEN_TYPE)
         .map(|(number, json)| {

@@ -40,7 +40,8 @@ pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
 pub use record::{
-    APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord, TOKEN_TYPE,
+    APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
+    TOKEN_TYPE,
 };
 pub use secret::{BootSecret, SecretError};
 pub use swap::{SwapSpec, SwapSpecError};

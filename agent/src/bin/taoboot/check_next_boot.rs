@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     predictions::Source,
     root_volume,
-    verdict::{self, TpmState, Verdict},
+    verdict::{TpmState, Verdict},
 };
 
 const EXIT_WILL_ASK: u8 = 1;
@@ -79,7 +79,9 @@ impl CheckNextBoot {
             let printed = json!({ "volume": volume, "entries": verdicts });
             println!("{printed:#}");
         } else {
-            verdict::print(&verdicts);
+            for verdict in &verdicts {
+                print!("{verdict}");
+            }
         }
         let default = verdicts.iter().find(|verdict| verdict.default);
         Ok(match default.map(|verdict| verdict.verdict) {

@@ -1,6 +1,7 @@
 //! What `tboot-policy predict --all --json` says of the entries in GRUB's menu.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     io::Read,
@@ -48,6 +49,8 @@ pub struct Entry {
     /// tboot would halt under its policy.
     pub halts: bool,
     pub files: Vec<MeasuredFile>,
+    /// Which files are measured into a register, in words.
+    pub components: BTreeMap<u8, String>,
 }
 
 #[derive(Deserialize)]
@@ -181,9 +184,8 @@ fn entry(json: EntryJson) -> Result<Entry> {
     let values = match (&json.prediction, json.error) {
         (Some(prediction), _) => {
             let bank = prediction.pointer("/pcrs/sha256");
-            let bank = bank.with_context(|| {
-                format!("{}: the prediction has no sha256 bank", json.entry)
-            })?;
+            let bank =
+                bank.with_context(|| format!("{}: the prediction has no sha256 bank", json.entry))?;
             // Only the values: the events of a launch are longer than what is looked at there.
             let text = json!({ "sha256": bank }).to_string();
             Ok(expected_pcrs::parse(&text).with_context(|| json.entry.clone())?)
@@ -198,7 +200,9 @@ fn entry(json: EntryJson) -> Result<Entry> {
         .prediction
         .as_ref()
         .and_then(|prediction| prediction.get("halts")?.as_bool());
+    let components = json.prediction.as_ref().map(components);
     Ok(Entry {
+        components: components.unwrap_or_default(),
         title: if json.title.is_empty() {
             json.entry.clone()
         } else {
@@ -222,6 +226,38 @@ fn entry(json: EntryJson) -> Result<Entry> {
     })
 }
 
+/// From the events of a prediction: the names of the files, shortened to what a record takes.
+fn components(prediction: &Value) -> BTreeMap<u8, String> {
+    let mut components: BTreeMap<u8, String> = BTreeMap::new();
+    let events = prediction.get("events").and_then(Value::as_array);
+    for event in events.into_iter().flatten() {
+        let pcr = event.get("pcr").and_then(Value::as_u64);
+        let file = event.get("file").and_then(Value::as_str);
+        let (Some(pcr), Some(file)) = (pcr.and_then(|pcr| u8::try_from(pcr).ok()), file) else {
+            continue;
+        };
+        let text = components.entry(pcr).or_default();
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(file);
+    }
+    for text in components.values_mut() {
+        *text = short_text(text);
+    }
+    components
+}
+
+/// At most what a record takes, without control characters.
+pub fn short_text(text: &str) -> String {
+    const MOST: usize = 120;
+    let clean = text.chars().filter(|c| !c.is_control());
+    if text.chars().count() <= MOST {
+        return clean.collect();
+    }
+    clean.take(MOST - 3).chain("...".chars()).collect()
+}
+
 /// The entries that are asked for by place, id or title; all that boot tboot when none is.
 pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Entry>> {
     if wanted.is_empty() {
@@ -236,7 +272,9 @@ pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Ent
                     || entry.title == *name
                     || entry.name == *name
             });
-            found.with_context(|| format!("GRUB's menu has no entry {name:?} (by place, id or title)"))
+            found.with_context(|| {
+                format!("GRUB's menu has no entry {name:?} (by place, id or title)")
+            })
         })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Will an entry of GRUB's menu unlock the volume by itself?
 
+use std::fmt;
+
 use agent::unlock::{ROLLBACK_COUNTER, SealedRecord, TokenId, explain};
 use anyhow::Result;
 use serde::Serialize;
@@ -32,11 +34,6 @@ impl TpmState {
             silent: Some(error.to_string()),
             ..TpmState::default()
         })
-    }
-
-    /// The rollback counter, if there is one.
-    pub fn counter(&self) -> Option<u64> {
-        self.counter.flatten()
     }
 
     /// Why the TPM would not open this record for the launch it is for.
@@ -146,18 +143,19 @@ fn nearest(records: &[(TokenId, SealedRecord)], values: &PcrValues) -> String {
     }
 }
 
-/// One screen: a line for each entry, its reason below.
-pub fn print(verdicts: &[Verdict]) {
-    for verdict in verdicts {
-        let mark = if verdict.default { '*' } else { ' ' };
-        let answer = match (verdict.verdict, verdict.record) {
-            ("unlock", Some(record)) => format!("will unlock (record {record})"),
-            ("ask", _) => "WILL ASK for a passphrase".to_owned(),
-            _ => "can't be told".to_owned(),
-        };
-        println!("{mark} {}: {answer}", verdict.entry);
-        if !verdict.why.is_empty() {
-            println!("      {}", verdict.why);
+/// A line for the entry, its reason below.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.default { '*' } else { ' ' };
+        write!(f, "{mark} {}: ", self.entry)?;
+        match (self.verdict, self.record) {
+            ("unlock", Some(record)) => writeln!(f, "will unlock (record {record})")?,
+            ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
+            _ => writeln!(f, "can't be told")?,
         }
+        if self.why.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "      {}", self.why)
     }
 }

@@ -134,7 +134,7 @@ impl Enrolment {
             self.known_secret()?
         };
         let (secret, keyslot) = match known {
-            Some((secret, keyslot)) => (secret, Some(keyslot)),
+            Some((record, secret)) => (secret, Some(record.parts().keyslot)),
             None => (BootSecret::generate()?, None),
         };
         let sealed = tpm.seal(secret.as_bytes(), &policy)?;
@@ -156,7 +156,8 @@ impl Enrolment {
             let token = self.editor.add_token(&token)?;
             Enrolled { token, keyslot }
         } else {
-            let pending = self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
+            let pending =
+                self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
             let keyslot = pending.keyslot;
             let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
             let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
@@ -166,8 +167,13 @@ impl Enrolment {
         Ok(enrolled)
     }
 
-    /// The secret of the newest record whose escrow opens, and its keyslot, if that is still its.
-    fn known_secret(&self) -> Result<Option<(BootSecret, u32)>, EnrolmentError> {
+    /// The newest record of which the volume's key proves that it is genuine.
+    pub fn authentic_record(&self) -> Result<Option<EnrolledRecord>, EnrolmentError> {
+        Ok(self.known_secret()?.map(|(record, _)| record))
+    }
+
+    /// That record and its secret: the escrow opens, and the keyslot is still the secret's.
+    fn known_secret(&self) -> Result<Option<(EnrolledRecord, BootSecret)>, EnrolmentError> {
         let header = VolumeHeader::read(&self.device)?;
         let mut records: Vec<EnrolledRecord> = find_enrolled(&header)
             .into_iter()
@@ -181,7 +187,7 @@ impl Enrolment {
             let keyslot = record.parts().keyslot;
             let passphrase = secret.volume_passphrase(&self.volume);
             let opens = test_passphrase(&header, &passphrase, Some(keyslot)).is_ok();
-            opens.then_some((secret, keyslot))
+            opens.then_some((record, secret))
         });
         Ok(found)
     }

@@ -45,8 +45,7 @@ impl Resealing {
     /// Adds a record in one write of the header, and reads it back.
     pub fn add(&mut self, token: &Value) -> Result<TokenId, EnrolmentError> {
         let record = EnrolledRecord::from_token(token)?;
-        if let Some((what, enrolled, found)) =
-            record.parts().volume.first_difference(&self.volume)
+        if let Some((what, enrolled, found)) = record.parts().volume.first_difference(&self.volume)
         {
             return Err(EnrolmentError::Record(
                 crate::unlock::RecordError::OtherVolume {

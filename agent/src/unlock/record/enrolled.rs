@@ -13,9 +13,7 @@ use super::{
     form::{check_launch, check_texts, damaged},
     token,
 };
-use crate::unlock::{
-    escrow::Escrow, identity::VolumeIdentity, secret::BootSecret, swap::SwapSpec,
-};
+use crate::unlock::{escrow::Escrow, identity::VolumeIdentity, secret::BootSecret, swap::SwapSpec};
 
 /// Type of the LUKS2 token.
 pub const TOKEN_TYPE: &str = "taoboot";

@@ -93,14 +93,10 @@ pub(super) fn check_texts(
     if is_printable(label) && components.values().all(|text| is_printable(text)) {
         return Ok(());
     }
-    Err(damaged(
-        "a label has control characters or is too long",
-    ))
+    Err(damaged("a label has control characters or is too long"))
 }
 
-pub(super) fn components_json(
-    components: &BTreeMap<PcrIndex, String>,
-) -> BTreeMap<String, String> {
+pub(super) fn components_json(components: &BTreeMap<PcrIndex, String>) -> BTreeMap<String, String> {
     let pairs = components.iter();
     pairs
         .map(|(pcr, words)| (pcr.to_string(), words.clone()))
@@ -126,8 +122,7 @@ pub(super) fn launch_policy(
     counter: Option<CounterLimit>,
 ) -> Result<LaunchPolicy, RecordError> {
     check_launch(&values)?;
-    let policy =
-        PcrPolicy::new(values).ok_or_else(|| damaged("its PCR values make no policy"))?;
+    let policy = PcrPolicy::new(values).ok_or_else(|| damaged("its PCR values make no policy"))?;
     Ok(LaunchPolicy::new(policy, counter))
 }
 
