@@ -1,6 +1,6 @@
 //! The hash of a module as tboot measures it: H( H(command line) || H(content) ).
 
-use std::borrow::Cow;
+use std::{fs::File, io, path::PathBuf};
 
 use lcp::{
     gunzip::{self, GunzipError},
@@ -19,10 +19,16 @@ pub struct Module {
     pub name: String,
     /// The text after the file name in grub.cfg, as GRUB passes it.
     pub cmdline: Vec<u8>,
+    content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
     /// The file's bytes, compressed or not.
-    bytes: Vec<u8>,
-    /// SHA-256 of `bytes`, where it is known and they are not compressed.
-    sha256: Option<Digest>,
+    Bytes(Vec<u8>),
+    /// A file that GRUB does not decompress, with the SHA-256 that was computed while it was looked
+    /// at: an initramfs of tens of MiB is neither held nor hashed twice.
+    File { path: PathBuf, sha256: Digest },
 }
 
 /// A module that cannot be hashed.
@@ -35,6 +41,14 @@ pub enum ModuleError {
         name: String,
         /// What is wrong with it.
         source: GunzipError,
+    },
+    /// The file can't be read (any more).
+    #[error("can't read {name}: {source}")]
+    Read {
+        /// The module.
+        name: String,
+        /// Why.
+        source: io::Error,
     },
     /// The command line is longer than tboot's buffer.
     #[error(
@@ -66,31 +80,39 @@ impl Module {
         Module {
             name: name.into(),
             cmdline: cmdline.into(),
-            bytes: bytes.into(),
-            sha256: None,
+            content: Content::Bytes(bytes.into()),
         }
     }
 
-    /// The same for a file that GRUB does not decompress and whose SHA-256 has been computed: large
-    /// files are then hashed once.
-    pub(crate) fn hashed(name: String, cmdline: &[u8], bytes: Vec<u8>, sha256: Digest) -> Self {
+    /// The same of a file that GRUB does not decompress.
+    pub(crate) fn file(name: String, cmdline: &[u8], path: PathBuf, sha256: Digest) -> Self {
         Module {
-            sha256: Some(sha256),
-            ..Module::new(name, cmdline, bytes)
+            name,
+            cmdline: cmdline.to_vec(),
+            content: Content::File { path, sha256 },
         }
     }
 
-    /// The file's bytes, compressed or not.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// The content as it is in memory when tboot hashes it: GRUB decompresses gzip, and only gzip.
-    pub fn content(&self) -> Result<Cow<'_, [u8]>, ModuleError> {
-        gunzip::gunzip(&self.bytes, MAX_MODULE_LEN).map_err(|source| ModuleError::Gunzip {
-            name: self.name.clone(),
-            source,
-        })
+    /// The hash of the content as it is in memory when tboot hashes it: GRUB decompresses gzip, and
+    /// only gzip.
+    pub fn content_hash(&self, alg: HashAlg) -> Result<Digest, ModuleError> {
+        let name = || self.name.clone();
+        match &self.content {
+            Content::Bytes(bytes) => match gunzip::gunzip(bytes, MAX_MODULE_LEN) {
+                Ok(content) => Ok(alg.digest(&content)),
+                Err(source) => Err(ModuleError::Gunzip {
+                    name: name(),
+                    source,
+                }),
+            },
+            Content::File { sha256, .. } if alg == HashAlg::Sha256 => Ok(sha256.clone()),
+            Content::File { path, .. } => File::open(path)
+                .and_then(|file| alg.digest_reader(file))
+                .map_err(|source| ModuleError::Read {
+                    name: name(),
+                    source,
+                }),
+        }
     }
 
     /// The module's hash: H( H(command line without NUL) || H(content) ).
@@ -109,10 +131,7 @@ impl Module {
             });
         }
         let cmdline = alg.digest(&self.cmdline);
-        let content = match (&self.sha256, alg) {
-            (Some(known), HashAlg::Sha256) => known.clone(),
-            _ => alg.digest(&self.content()?),
-        };
+        let content = self.content_hash(alg)?;
         Ok(alg.digest_parts(&[cmdline.as_bytes(), content.as_bytes()]))
     }
 }

@@ -150,11 +150,7 @@ fn any_changed_input_changes_a_register() {
         differs(&|input| input.modules[0].cmdline.push(b' ')),
         [17, 18]
     );
-    let longer = |module: &tboot_policy::module::Module| {
-        let bytes = [module.bytes(), &[0]].concat();
-        tboot_policy::module::Module::new(module.name.clone(), module.cmdline.clone(), bytes)
-    };
-    let change = |input: &mut LaunchInput| input.modules[1] = longer(&input.modules[1]);
+    let change = |input: &mut LaunchInput| input.modules[1] = module("initrd-1", "", b"another");
     assert_eq!(differs(&change), [19]);
     assert_eq!(differs(&|input| input.vlp = None), [17, 18, 19]);
     assert_eq!(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tboot_policy::{
     grub::{BootFiles, MenuEntry, entry::EntryError, files::BootFile},
     predict::{Baseline, Launching, Prediction, predict},
+    tboot::Tboots,
     vlp::Policy,
 };
 
@@ -34,9 +35,10 @@ pub fn run(
     let menu = options.menu()?;
     let default = default_entry(options);
     let mut list = Vec::new();
+    let mut tboots = Tboots::default();
     let mut replaced = options.replaced()?;
     for entry in menu.entries() {
-        let outlook = Outlook::of(entry, options, baseline, vlp)?;
+        let outlook = Outlook::of(entry, options, baseline, vlp, &mut tboots)?;
         for file in &outlook.files {
             replaced.remove(&file.found.path);
         }
@@ -51,7 +53,9 @@ pub fn run(
         warn(&format!("--replace {}: no entry loads it", path.display()));
     }
     if as_list {
-        println!("{:#}", Value::Array(list));
+        // In one piece: written line by line it takes as long as the hashing.
+        let text = format!("{:#}\n", Value::Array(list));
+        print!("{text}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,6 +90,7 @@ impl Outlook {
         options: &EntryOptions,
         baseline: &Baseline,
         vlp: Option<&Policy>,
+        tboots: &mut Tboots,
     ) -> Result<Self> {
         let mut outlook = Outlook {
             tboot: true,
@@ -104,7 +109,7 @@ impl Outlook {
             }
             Ok(boot) => boot,
         };
-        let mut files = match BootFiles::read(&boot, &options.places()?) {
+        let mut files = match BootFiles::read_knowing(&boot, &options.places()?, tboots) {
             Err(error) => {
                 outlook.error = Some(error.to_string());
                 return Ok(outlook);

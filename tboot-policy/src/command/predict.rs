@@ -1,12 +1,16 @@
 //! `tboot-policy predict`: PCR 17, 18 and 19 of a launch that has not happened yet.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use serde_json::{Map, Value, json};
 use tboot_policy::{
     predict::{Family, Launching, Prediction, predict},
+    tboot::Tboot,
     vlp::Policy,
 };
 use tpm::{Bank, PcrPolicy, PcrValues};
@@ -165,7 +169,7 @@ impl Predict {
                 let modules = self.module.iter().map(|text| boot::module(text));
                 Ok(Launching {
                     tboot_name: tboot.display().to_string(),
-                    tboot: file::read_at_most(tboot, lcp::mlehash::MAX_IMAGE_LEN as u64)?,
+                    tboot: read_tboot(tboot)?,
                     tboot_cmdline: self.tboot_cmdline.clone().into_bytes(),
                     modules: modules.collect::<Result<Vec<_>>>()?,
                     vlp,
@@ -176,6 +180,11 @@ impl Predict {
             _ => bail!("give either --entry, or --tboot with --module"),
         }
     }
+}
+
+fn read_tboot(path: &Path) -> Result<Tboot> {
+    let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+    Tboot::parse(&bytes).with_context(|| path.display().to_string())
 }
 
 /// The first digits of a digest: enough to see what is the same.

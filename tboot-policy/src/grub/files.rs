@@ -10,7 +10,6 @@ use std::{
 use lcp::{
     gunzip,
     hash::{Digest, HashAlg},
-    mlehash::Mle,
 };
 
 use super::{
@@ -18,9 +17,10 @@ use super::{
     places::{Found, Places},
 };
 use crate::{
-    acm::{MAX_LCP_DATA, Role, role},
+    acm::{MAX_LCP_DATA, Role, TELLING_LEN, may_be_taken_away, role},
     module::{MAX_MODULE_LEN, Module},
     predict::FileHash,
+    tboot::{Tboot, Tboots},
 };
 
 /// The first bytes of a gzip file.
@@ -164,7 +164,7 @@ pub struct BootFiles {
     /// tboot's file.
     pub tboot_path: PathBuf,
     /// tboot.
-    pub tboot: Vec<u8>,
+    pub tboot: Tboot,
     /// tboot's command line.
     pub tboot_cmdline: Vec<u8>,
     /// The modules as tboot counts them.
@@ -186,10 +186,19 @@ impl BootFiles {
 
     /// Reads the files of an entry.
     pub fn read(entry: &BootEntry, places: &Places) -> Result<Self, FileError> {
+        Self::read_knowing(entry, places, &mut Tboots::default())
+    }
+
+    /// The same where several entries are read, most of them with the same tboot.
+    pub fn read_knowing(
+        entry: &BootEntry,
+        places: &Places,
+        tboots: &mut Tboots,
+    ) -> Result<Self, FileError> {
         let found = places.find(&entry.loader)?;
         let tboot = read(found.file())?;
         let tboot_path = found.path.clone();
-        Mle::parse(&tboot).map_err(|source| FileError::NotTboot {
+        let tboot = tboots.parse(&tboot).map_err(|source| FileError::NotTboot {
             line: entry.loader.line,
             path: shown(&found),
             source,
@@ -200,7 +209,7 @@ impl BootFiles {
             files: vec![BootFile {
                 found,
                 role: FileRole::Tboot,
-                sha256: HashAlg::Sha256.digest(&tboot),
+                sha256: tboot.sha256().clone(),
             }],
             tboot,
             tboot_cmdline: entry.loader.cmdline.clone(),
@@ -209,7 +218,13 @@ impl BootFiles {
         };
         for loaded in &entry.modules {
             let found = places.find(loaded)?;
-            let bytes = read(found.file())?;
+            let bytes = match begin(&found)? {
+                Begin::Plain(sha256) => {
+                    boot.measured(found, &loaded.cmdline, sha256);
+                    continue;
+                }
+                Begin::Whole(bytes) => bytes,
+            };
             if entry.xz && loaded.decompress && bytes.starts_with(&XZ_MAGIC) {
                 return Err(FileError::Xz {
                     path: shown(&found),
@@ -229,7 +244,7 @@ impl BootFiles {
         Ok(boot)
     }
 
-    /// Takes in a module as tboot does.
+    /// Takes in a module that was read as tboot does.
     fn module(&mut self, found: Found, cmdline: &[u8], bytes: Vec<u8>) -> Result<(), FileError> {
         let path = shown(&found);
         let content = gunzip::gunzip(&bytes, MAX_MODULE_LEN).map_err(|source| {
@@ -240,26 +255,16 @@ impl BootFiles {
         let role = match role(&content) {
             Role::Measured => {
                 // Decompressed once is enough, unless that is gzip again, which GRUB leaves alone.
-                let module = match content {
-                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => {
-                        Module::new(path, cmdline, content)
-                    }
-                    Cow::Owned(_) => Module::new(path, cmdline, bytes),
-                    // Not compressed: the file's digest is the content's.
-                    Cow::Borrowed(_) => Module::hashed(path, cmdline, bytes, sha256.clone()),
+                let bytes = match content {
+                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => content,
+                    _ => bytes,
                 };
-                self.modules.push(module);
-                match self.modules.len() {
-                    1 => FileRole::Kernel,
-                    2 => FileRole::Initramfs,
-                    _ => FileRole::Module,
-                }
+                self.modules.push(Module::new(path, cmdline, bytes));
+                self.counted()
             }
             Role::LcpData if content.len() > MAX_LCP_DATA => {
-                return Err(FileError::LcpData {
-                    path,
-                    found: content.len(),
-                });
+                let found = content.len();
+                return Err(FileError::LcpData { path, found });
             }
             role => {
                 self.left_out.push(LeftOut {
@@ -280,6 +285,61 @@ impl BootFiles {
         });
         Ok(())
     }
+
+    /// Takes in a module that tboot measures as it is on disk.
+    fn measured(&mut self, found: Found, cmdline: &[u8], sha256: Digest) {
+        let file = found.file().to_owned();
+        let module = Module::file(shown(&found), cmdline, file, sha256.clone());
+        self.modules.push(module);
+        let role = self.counted();
+        self.files.push(BootFile {
+            found,
+            role,
+            sha256,
+        });
+    }
+
+    /// What the module is that was counted last.
+    fn counted(&self) -> FileRole {
+        match self.modules.len() {
+            1 => FileRole::Kernel,
+            2 => FileRole::Initramfs,
+            _ => FileRole::Module,
+        }
+    }
+}
+
+/// What the begin of a file tells.
+enum Begin {
+    /// Not compressed, and nothing that tboot takes away: its SHA-256.
+    Plain(Digest),
+    /// To be looked at whole.
+    Whole(Vec<u8>),
+}
+
+/// Reads a module: a plain one only to hash it.
+fn begin(found: &Found) -> Result<Begin, FileError> {
+    let failed = |source| FileError::Read {
+        path: shown(found),
+        source,
+    };
+    let mut file = File::open(found.file()).map_err(failed)?;
+    let mut begin = Vec::new();
+    let mut limited = (&mut file).take(TELLING_LEN as u64);
+    limited.read_to_end(&mut begin).map_err(failed)?;
+    let packed = begin.starts_with(&GZIP_MAGIC) || begin.starts_with(&XZ_MAGIC);
+    if packed || may_be_taken_away(&begin) {
+        return read(found.file()).map(Begin::Whole);
+    }
+    let limit = (MAX_MODULE_LEN + 1 - begin.len()) as u64;
+    let mut rest = file.take(limit);
+    let whole = begin.as_slice().chain(&mut rest);
+    let sha256 = HashAlg::Sha256.digest_reader(whole).map_err(failed)?;
+    if rest.limit() == 0 {
+        let path = shown(found);
+        return Err(FileError::TooLarge { path });
+    }
+    Ok(Begin::Plain(sha256))
 }
 
 /// The path that messages and listings name.
@@ -294,13 +354,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         source,
     };
     let file = File::open(path).map_err(failed)?;
-    let expected = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut bytes = Vec::with_capacity(
-        usize::try_from(expected)
-            .unwrap_or_default()
-            .min(MAX_MODULE_LEN)
-            + 1,
-    );
+    let mut bytes = Vec::new();
     let mut limited = file.take(MAX_MODULE_LEN as u64 + 1);
     limited.read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_MODULE_LEN {

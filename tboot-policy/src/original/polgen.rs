@@ -180,7 +180,9 @@ fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest, String> {
     let hash = module.hash(alg).map_err(|error| error.to_string())?;
     if params.verbose {
         let cmdline = alg.digest(&module.cmdline);
-        let content = alg.digest(&module.content().map_err(|error| error.to_string())?);
+        let content = module
+            .content_hash(alg)
+            .map_err(|error| error.to_string())?;
         println!("hashing command line \"{}\"...", params.cmdline);
         println!("hash is...{}", show::bytes(&cmdline));
         println!("hashing image file {}...", params.image);
