@@ -9,10 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::{
+    signal::Signal,
+    socket::{ControlMessage, MsgFlags, sendmsg},
+};
 
 use crate::{
     guard::{Explanation, Step},
+    host::limits::Limits,
     logic::{LogicError, Prin, SubPrin},
     wire::{
         FrameError, Inbox,
@@ -89,6 +93,8 @@ pub struct Start<'a> {
     /// Standard input, output and error; none for a program in the background, the last of
     /// whose output the host keeps.
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// The most it may use, where that is less than what the host's policy allows.
+    pub limits: Limits,
 }
 
 /// A connection to a host.
@@ -169,6 +175,9 @@ impl Admin {
             stdout: start.stdio.map(|_| 1),
             stderr: start.stdio.map(|_| 2),
             keep_output: start.stdio.is_none().then_some(true),
+            memory: start.limits.memory,
+            processes: start.limits.processes,
+            cpu: start.limits.cpu,
             ..AdminRequest::default()
         };
         let descriptors: Vec<RawFd> = start
@@ -244,6 +253,16 @@ impl Admin {
     /// Ends every program of that name (SIGKILL).
     pub fn kill(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
         self.by_name("KillHostedProgram", subprin)
+    }
+
+    /// Has the host send a signal to a program.
+    pub fn signal(&mut self, pid: i32, signal: Signal) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            pid: Some(pid),
+            signal: Some(signal as i32),
+            ..AdminRequest::default()
+        };
+        self.call("Signal", &request).map(drop)
     }
 
     /// The host's name.

@@ -12,6 +12,8 @@ mod guarded;
 mod hostile;
 #[path = "host/isolation.rs"]
 mod isolation;
+#[path = "host/own_processes.rs"]
+mod own_processes;
 #[path = "host/programs.rs"]
 mod programs;
 #[path = "host/transcript.rs"]

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub const MAX_PROGRAM: u64 = 1 << 30;
 
 /// ELF machine number of the programs this processor runs by itself.
-const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
+pub(super) const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
     183
 } else {
     62
@@ -159,7 +159,7 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
 
 /// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
 /// not executable (sysctl vm.memfd_noexec).
-fn sealable_memory() -> io::Result<File> {
+pub(super) fn sealable_memory() -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let exec = MFdFlags::from_bits_retain(0x10);
     let memory = memfd_create(c"hosted program", flags | exec)
@@ -169,7 +169,7 @@ fn sealable_memory() -> io::Result<File> {
 
 /// No more changes of contents or size. And executable but not readable: the kernel makes
 /// the process of such a file not dumpable, so that others of its user can't trace it.
-fn seal(memory: &File) -> io::Result<()> {
+pub(super) fn seal(memory: &File) -> io::Result<()> {
     fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW

@@ -9,7 +9,8 @@
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`spawn`], [`isolation`]: from a file to a running program.
+//! * [`measured`], [`spawn`], [`isolation`]: from a file to a running program, with its
+//!   [`limits`], [`cgroup`], [`landlock`] domain and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
@@ -17,17 +18,25 @@
 mod admin;
 mod admin_socket;
 mod caller;
+mod cgroup;
+mod cgroup_mount;
 mod connection;
 mod counter_table;
 mod counters;
 mod guard_calls;
 mod host_guard;
+mod hosted_process;
 mod identity;
 mod isolation;
 mod keys;
+mod landlock;
+pub mod limits;
 mod measured;
+mod mounts;
 mod operations;
 mod output;
+mod possible;
+mod program_init;
 mod programs;
 mod reactor;
 mod root;
@@ -52,7 +61,7 @@ pub use caller::Caller;
 pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError};
 pub use identity::{Identity, IdentityError};
-pub use isolation::{Lacking, Measure, ProgramPolicy};
+pub use isolation::{FileRules, Lacking, Measure, ProgramPolicy};
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use root::{Anchor, Root, RootError, SoftRoot};

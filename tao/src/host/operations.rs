@@ -20,6 +20,7 @@ use nix::{
 use super::{
     caller::Caller,
     isolation::Lacking,
+    limits::Limits,
     measured::{MeasureError, MeasuredProgram, measure},
     output::Output,
     programs::Program,
@@ -96,6 +97,11 @@ pub(super) fn start(
     }
     let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
     host.spawner.allowed()?;
+    let limits = host.spawner.limits(&Limits {
+        memory: request.memory,
+        processes: request.processes,
+        cpu: request.cpu,
+    })?;
     let subprin = program_name(host, &measured, request, &dir.join(path))?;
     let host_name = host.service.host_name();
     if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
@@ -115,6 +121,7 @@ pub(super) fn start(
         stdio,
         uid: peer.uid,
         gid: peer.gid,
+        limits,
     };
     let spawned = host
         .spawner
@@ -122,12 +129,15 @@ pub(super) fn start(
         .map_err(|error| format!("{path}: {error}"))?;
     let caller = Caller::new(subprin);
     let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Arc::new(Program::new(spawned.child, spawned.pidfd, session, output));
+    let program = Program::new(spawned.process, session, output, peer.uid);
+    let program = Arc::new(program);
     if !host.programs.insert(Arc::clone(&program)) {
-        return Err(abandon(&program, "the host is shutting down".to_owned()));
+        let sentence = "the host is shutting down".to_owned();
+        return Err(abandon(host, &program, sentence));
     }
     if let Err(error) = host.host(&program) {
         let sentence = abandon(
+            host,
             &program,
             format!("{path}: the host can't watch it: {error}"),
         );
@@ -165,8 +175,8 @@ fn program_name(
         let arguments = request.args.iter().map(|argument| text(argument));
         parts.push(("Args", arguments.collect()));
     }
-    if policy.lacking == Lacking::Declare && !host.spawner.lacking.is_empty() {
-        let lacking = host.spawner.lacking.iter();
+    if policy.lacking == Lacking::Declare && !host.spawner.lacking().is_empty() {
+        let lacking = host.spawner.lacking().iter();
         parts.push((
             "Lacking",
             lacking.map(|measure| text(measure.name())).collect(),
@@ -204,8 +214,10 @@ pub(super) fn output(host: &Host, request: &AdminRequest) -> Result<AdminRespons
 }
 
 /// A program that can't be hosted must not run.
-fn abandon(program: &Program, sentence: String) -> String {
-    match program.end() {
+fn abandon(host: &Host, program: &Program, sentence: String) -> String {
+    let ended = program.process.abandon();
+    host.spawner.clean_up(&program.process);
+    match ended {
         Ok(()) => sentence,
         Err(error) => format!("{sentence}; process {} is left: {error}", program.pid),
     }
@@ -229,6 +241,28 @@ pub(super) fn list(host: &Host) -> AdminResponse {
         child,
         ..AdminResponse::default()
     }
+}
+
+/// Passes a signal on to one program. Who had it started may do that, and who may stop
+/// programs.
+pub(super) fn pass_signal(
+    host: &Host,
+    peer: Peer,
+    request: &AdminRequest,
+) -> Result<AdminResponse, String> {
+    let program = host.programs.find(request.pid.unwrap_or_default());
+    let program = program.ok_or(NO_SUCH_PROGRAM)?;
+    if program.owner != peer.uid {
+        peer.require(host, "Stop")?;
+    }
+    let number = request.signal.unwrap_or_default();
+    let signal =
+        Signal::try_from(number).map_err(|_| format!("{number} is not the number of a signal"))?;
+    program
+        .process
+        .signal(signal)
+        .map_err(|error| format!("{signal} to process {}: {error}", program.pid))?;
+    Ok(AdminResponse::default())
 }
 
 pub(super) fn signal(

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use tao::{
     admin::{Admin, HostedProgram, Start},
-    host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, serve},
+    host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, limits::Limits, serve},
     keys::Secret,
     wire::{
         Inbox,
@@ -143,6 +143,7 @@ impl TestHost {
                 path: "/bin/sh",
                 args: &["-c".to_owned(), script.to_owned()],
                 dir: "/",
+                limits: Limits::default(),
                 stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
             })
             .unwrap();
