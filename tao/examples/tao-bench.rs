@@ -150,6 +150,7 @@ fn driver(socket: &Path) -> anyhow::Result<Value> {
         path: program.to_str().context("this program's path")?,
         args: &["inside".to_owned()],
         dir: "/",
+        environment: &[],
         limits: Limits::default(),
         stdio: Some([null.as_fd(), writer.as_fd(), std::io::stderr().as_fd()]),
     })?;

@@ -88,6 +88,8 @@ pub struct Start<'a> {
     pub path: &'a str,
     /// Arguments without the program's own name.
     pub args: &'a [String],
+    /// Environment variables, as NAME=VALUE, if the host's policy takes them.
+    pub environment: &'a [String],
     /// Working directory, absolute.
     pub dir: &'a str,
     /// Standard input, output and error; none for a program in the background, the last of
@@ -170,6 +172,7 @@ impl Admin {
         let request = AdminRequest {
             path: Some(start.path.to_owned()),
             args: start.args.to_vec(),
+            environment: start.environment.to_vec(),
             dir: Some(start.dir.to_owned()),
             stdin: start.stdio.map(|_| 0),
             stdout: start.stdio.map(|_| 1),

@@ -77,6 +77,43 @@ pub struct FileRules {
     pub write: Vec<PathBuf>,
 }
 
+/// What becomes of programs that need dynamic libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Libraries {
+    /// They are started; their libraries are whatever is on the disk. With
+    /// [`Lacking::Declare`] their names say so: `.Lacking("libraries")`.
+    #[default]
+    Unmeasured,
+    /// They are started with copies of loader and libraries that were measured, which are
+    /// in the name: `.Libraries("libc.so.6", [...])`.
+    Measured,
+    /// They are refused: static programs only.
+    Refused,
+}
+
+/// What becomes of scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scripts {
+    /// They are refused.
+    #[default]
+    Refused,
+    /// Interpreter and script are measured and in the name:
+    /// `.Program([interpreter]).Script([script])`.
+    Measured,
+}
+
+/// What becomes of environment variables that are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// They are refused: all programs have the same environment.
+    #[default]
+    Refused,
+    /// They are part of the name: `.Env("NAME=VALUE")`.
+    Named,
+    /// They are the caller's affair, as arguments are.
+    Unnamed,
+}
+
 /// How programs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramPolicy {
@@ -86,8 +123,12 @@ pub struct ProgramPolicy {
     pub lacking: Lacking,
     /// The arguments are part of the name: `.Program([...]).Args("-v", "file")`.
     pub name_arguments: bool,
-    /// Only programs that need no dynamic libraries: libraries are not measured.
-    pub static_only: bool,
+    /// Programs that need dynamic libraries.
+    pub libraries: Libraries,
+    /// Scripts.
+    pub scripts: Scripts,
+    /// Environment variables.
+    pub environment: Environment,
     /// The most that a program may use; who starts one may ask for less.
     pub limits: Limits,
     /// The files that programs may use; `None` for no rules but the files' permissions.
@@ -102,7 +143,9 @@ impl Default for ProgramPolicy {
             measures: Measure::ALL.into_iter().filter(wanted).collect(),
             lacking: Lacking::default(),
             name_arguments: false,
-            static_only: false,
+            libraries: Libraries::default(),
+            scripts: Scripts::default(),
+            environment: Environment::default(),
             limits: Limits::of_this_machine(),
             files: None,
         }

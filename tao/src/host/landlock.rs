@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    ffi::CString,
     fs::File,
     io,
     os::{
@@ -101,7 +102,7 @@ impl Domain {
     pub(super) fn new(
         scopes: bool,
         files: Option<&FileRules>,
-        measured: &[OwnedFd],
+        measured: &[(OwnedFd, CString)],
     ) -> io::Result<Self> {
         let scoped = match scopes {
             true => SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
@@ -129,7 +130,7 @@ impl Domain {
         for path in &files.write {
             domain.allow(path, !nodes)?;
         }
-        for file in measured {
+        for (file, _) in measured {
             domain.rules.push((file.try_clone()?, EXECUTE | READ_FILE));
         }
         Ok(domain)

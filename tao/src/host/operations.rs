@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    logic::{SubPrin, Term},
+    logic::SubPrin,
     wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
 };
 use nix::{
@@ -19,10 +19,11 @@ use nix::{
 
 use super::{
     caller::Caller,
-    isolation::Lacking,
+    composition::compose,
+    environment,
     limits::Limits,
-    measured::{MeasureError, MeasuredProgram, measure},
     output::Output,
+    program_name::{Circumstances, program_name},
     programs::Program,
     reactor::Host,
     session::Session,
@@ -95,14 +96,22 @@ pub(super) fn start(
             dir.display()
         ));
     }
-    let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
+    let policy = &host.spawner.policy;
+    let composition = compose(&dir.join(path), policy).map_err(|error| error.to_string())?;
     host.spawner.allowed()?;
+    environment::check(&request.environment, policy).map_err(|error| error.to_string())?;
     let limits = host.spawner.limits(&Limits {
         memory: request.memory,
         processes: request.processes,
         cpu: request.cpu,
     })?;
-    let subprin = program_name(host, &measured, request, &dir.join(path))?;
+    let circumstances = Circumstances {
+        policy,
+        lacking: host.spawner.lacking(),
+        arguments: &request.args,
+        environment: &request.environment,
+    };
+    let subprin = program_name(&composition, &circumstances).map_err(|error| error.to_string())?;
     let host_name = host.service.host_name();
     if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
         log::warn!("{path} ({subprin}) was not started: {why}");
@@ -117,6 +126,7 @@ pub(super) fn start(
     let launch = Launch {
         path,
         args: &request.args,
+        environment: &request.environment,
         dir,
         stdio,
         uid: peer.uid,
@@ -125,7 +135,7 @@ pub(super) fn start(
     };
     let spawned = host
         .spawner
-        .spawn(&measured, launch)
+        .spawn(&composition, launch)
         .map_err(|error| format!("{path}: {error}"))?;
     let caller = Caller::new(subprin);
     let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
@@ -153,41 +163,6 @@ pub(super) fn start(
         child: vec![describe(&program, program.started_as())],
         ..AdminResponse::default()
     })
-}
-
-/// What the host says the program is.
-fn program_name(
-    host: &Host,
-    measured: &MeasuredProgram,
-    request: &AdminRequest,
-    path: &Path,
-) -> Result<SubPrin, String> {
-    let policy = &host.spawner.policy;
-    if policy.static_only && measured.dynamic {
-        return Err(MeasureError::Dynamic(path.to_owned()).to_string());
-    }
-    let text = |text: &str| Term::Str(text.into());
-    let mut parts = vec![(
-        "Program",
-        vec![Term::Bytes(measured.sha256.to_vec().into())],
-    )];
-    if policy.name_arguments {
-        let arguments = request.args.iter().map(|argument| text(argument));
-        parts.push(("Args", arguments.collect()));
-    }
-    if policy.lacking == Lacking::Declare && !host.spawner.lacking().is_empty() {
-        let lacking = host.spawner.lacking().iter();
-        parts.push((
-            "Lacking",
-            lacking.map(|measure| text(measure.name())).collect(),
-        ));
-    }
-    let mut name = SubPrin::default();
-    for (extension, args) in parts {
-        let extension = SubPrin::single(extension, args).map_err(|error| error.to_string())?;
-        name = name.extended(&extension);
-    }
-    Ok(name)
 }
 
 /// Standard output and error go to a pipe that the host reads.

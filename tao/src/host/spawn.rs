@@ -24,14 +24,15 @@ use nix::{
 
 use super::{
     cgroup::Groups,
+    composition::{Composition, Pinned},
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
     limits::Limits,
-    measured::MeasuredProgram,
     mounts,
     possible::possible,
     program_init, seccomp, spawn_child,
+    store::Store,
 };
 
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
@@ -49,6 +50,8 @@ pub struct Launch<'a> {
     pub path: &'a str,
     /// The other arguments.
     pub args: &'a [String],
+    /// Variables besides those that every program has, as NAME=VALUE.
+    pub environment: &'a [String],
     /// Working directory.
     pub dir: &'a Path,
     /// Standard input, output, error; /dev/null where missing.
@@ -115,6 +118,8 @@ pub struct Spawner {
     /// The first process of each program's own.
     init: OwnedFd,
     abilities: OnceLock<Abilities>,
+    /// Copies of libraries, once there are some; or why there can't be any.
+    store: OnceLock<Result<Store, String>>,
 }
 
 /// What this machine can do. Found out when it is first asked for: a host that starts before
@@ -205,6 +210,7 @@ impl Spawner {
             policy,
             init: out_of_the_way(program_init::program()?)?,
             abilities: OnceLock::new(),
+            store: OnceLock::new(),
         })
     }
 
@@ -248,13 +254,44 @@ impl Spawner {
         }
     }
 
+    /// Mounts of the copies that the program is to find in place of files.
+    fn mounts_of(&self, program: &Composition) -> io::Result<Vec<(OwnedFd, CString)>> {
+        if program.pinned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let refused = |why: String| {
+            io::Error::other(format!(
+                "the program can't be started with measured copies of its {}: {why}",
+                match program.script {
+                    Some(_) => "script and libraries",
+                    None => "libraries",
+                }
+            ))
+        };
+        if !self.measures().contains(&Measure::Namespaces) {
+            let sentence = "this needs mounts of its own (namespaces), which this host can't give";
+            return Err(refused(sentence.to_owned()));
+        }
+        let store = self
+            .store
+            .get_or_init(|| Store::new().map_err(|error| error.to_string()));
+        let store = store.as_ref().map_err(|error| refused(error.clone()))?;
+        let mount = |file: &Pinned| -> io::Result<_> {
+            let mounted = out_of_the_way(store.mount(file.sha256, &file.bytes)?)?;
+            let path = file.path.clone().into_os_string().into_vec();
+            Ok((mounted, CString::new(path)?))
+        };
+        program.pinned.iter().map(mount).collect()
+    }
+
     /// Starts the program, with its channel on 3 and 4 and nothing else open.
-    pub fn spawn(&self, program: &MeasuredProgram, launch: Launch<'_>) -> io::Result<Spawned> {
+    pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
         let abilities = self.abilities();
         let wants = |measure| abilities.taken.contains(&measure);
-        let executable = out_of_the_way(program.file.try_clone()?)?;
+        let executable = out_of_the_way(program.executable.file.try_clone()?)?;
+        let pinned = self.mounts_of(program)?;
         let (child_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
         let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
         for end in [&host_reads, &host_writes] {
@@ -266,11 +303,18 @@ impl Spawner {
         }
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        command
-            .arg0(launch.path)
-            .args(launch.args)
-            .current_dir(launch.dir);
+        match &program.script {
+            None => command.arg0(launch.path),
+            // As the kernel would have it.
+            Some(script) => command
+                .arg0(&script.interpreter.path)
+                .args(&script.interpreter.argument)
+                .arg(&script.path),
+        };
+        command.args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+        let variables = launch.environment.iter();
+        command.envs(variables.filter_map(|variable| variable.split_once('=')));
         command.env(crate::client::CHANNEL_TYPE_VARIABLE, "pipe");
         command.env(
             crate::client::SPEC_VARIABLE,
@@ -303,7 +347,8 @@ impl Spawner {
                     filter: abilities.filter.clone(),
                     settings: settings()?,
                 },
-                domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &[])?,
+                domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
+                pinned,
                 group: join.transpose()?.map(out_of_the_way).transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,

@@ -40,6 +40,8 @@ pub(super) struct Setup {
     pub spared: bool,
     /// What to take, and with what.
     pub measures: Measures,
+    /// Mounts of measured files, and what they are put over.
+    pub pinned: Vec<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
     /// The group's list of processes.
@@ -89,6 +91,9 @@ fn child(setup: &Setup) -> io::Result<()> {
         if wants(measure) {
             take(measure, &setup.measures)?;
         }
+    }
+    for (file, place) in &setup.pinned {
+        put(file, place)?;
     }
     if wants(Measure::Processes) {
         own_processes(setup)?;
@@ -300,6 +305,24 @@ pub(super) fn own_proc() -> io::Result<()> {
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let flags = careful | libc::MS_RDONLY;
     mount(Some(c"proc"), c"/proc", Some(c"proc"), flags)
+}
+
+/// Puts a mount that is at no place over a file.
+fn put(mount: &OwnedFd, place: &std::ffi::CStr) -> io::Result<()> {
+    const FROM_DESCRIPTOR: u32 = 4;
+    // SAFETY: strings that end with a zero, and integers.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            place.as_ptr(),
+            FROM_DESCRIPTOR,
+        )
+    };
+    Errno::result(moved)?;
+    Ok(())
 }
 
 fn mount(

@@ -136,6 +136,9 @@ pub struct AdminRequest {
     /// Ours: the most processor time, in hundredths of one processor.
     #[prost(uint64, optional, tag = "23")]
     pub cpu: Option<u64>,
+    /// Ours: environment variables, as NAME=VALUE.
+    #[prost(string, repeated, tag = "25")]
+    pub environment: Vec<String>,
     /// Ours: the number of a signal.
     #[prost(int32, optional, tag = "24")]
     pub signal: Option<i32>,

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use tao::host::{GuardSource, Measure, ProgramPolicy};
+use tao::host::{Libraries, Measure, ProgramPolicy};
 
 use super::common::{Setup, TestHost, command};
 
@@ -141,7 +141,7 @@ fn arguments_are_part_of_the_name_where_the_policy_says_so() {
 #[test]
 fn a_program_with_dynamic_libraries_is_refused_where_only_static_ones_may_run() {
     let policy = ProgramPolicy {
-        static_only: true,
+        libraries: Libraries::Refused,
         ..ProgramPolicy::default()
     };
     let host = with(77, policy);
@@ -223,16 +223,4 @@ fn what_is_lacking_is_refused_or_declared_as_the_policy_says() {
         }
         inner(&["host", "shutdown"]);
     }
-}
-
-#[test]
-fn nobody_else_reaches_the_socket_unless_the_host_is_told_so() {
-    let mut setup = Setup::new(80);
-    setup.guard = GuardSource::Local(setup.dir.path().join("rules"));
-    let host = setup.start();
-    let mode = std::fs::metadata(host.socket())
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
 }

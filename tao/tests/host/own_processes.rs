@@ -61,7 +61,7 @@ fn what_a_program_leaves_behind_ends_with_it() {
     // machine's, so it can be watched from here.
     let mark = host.path("alive");
     let script = format!(
-        "setsid sh -c 'while :; do date +%N >{}; sleep 0.02; done' </dev/null >/dev/null 2>&1 3<&- 4>&- & sleep 0.2",
+        "setsid sh -c 'while :; do date +%N >>{}; sleep 0.02; done' </dev/null >/dev/null 2>&1 3<&- 4>&- & sleep 0.2",
         mark.display()
     );
     assert!(host.run(&["run", "sh", "-c", &script]).status.success());

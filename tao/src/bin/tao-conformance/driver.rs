@@ -56,6 +56,7 @@ impl Driver<'_> {
                     path: path.to_str().unwrap_or_default(),
                     args: &args,
                     dir: "/",
+                    environment: &[],
                     limits: Limits::default(),
                     stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
                 })

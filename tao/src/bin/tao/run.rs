@@ -45,7 +45,11 @@ pub struct Run {
     /// the most processor time it may use, in per cent of one processor, such as 50%
     #[argh(option)]
     cpu: Option<String>,
-    /// the program, an ELF file, and its arguments
+    /// an environment variable, as NAME=VALUE; may be given several times, where the host's
+    /// policy takes them
+    #[argh(option)]
+    env: Vec<String>,
+    /// the program, an ELF file or where the host's policy says so a script, and its arguments
     #[argh(positional, greedy)]
     command: Vec<String>,
 }
@@ -81,6 +85,7 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         dir: dir
             .to_str()
             .context("the working directory's name is not UTF-8")?,
+        environment: &command.env,
         limits: Limits {
             memory: command.memory.as_deref().map(parse_memory).transpose()?,
             processes: command.processes,
