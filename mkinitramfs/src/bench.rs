@@ -11,7 +11,7 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image, boot, memory or lcp
+    /// only this part: image, boot, memory, lcp or predict
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
@@ -42,6 +42,9 @@ impl Bench {
             "lcp",
         ]);
         step::run("lcp, optimized", &mut lcp)?;
+        let mut policy = agent::cargo(&prefix)?;
+        policy.args(["build", "--locked", "--release", "-p", "tboot-policy"]);
+        step::run("tboot-policy, optimized", &mut policy)?;
         let mut cargo = agent::cargo(&prefix)?;
         cargo.args([
             "run", "--quiet", "--locked", "-p", "tests", "--bin", "bench", "--",
@@ -56,6 +59,10 @@ impl Bench {
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
             .env("TAOBOOT_LCP", workspace::target()?.join("release/lcp"))
+            .env(
+                "TAOBOOT_TBOOT_POLICY",
+                workspace::target()?.join("release/tboot-policy"),
+            )
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
         step::run_visibly("bench", &mut cargo)
     }
