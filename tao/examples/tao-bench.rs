@@ -18,6 +18,7 @@ use tao::{
     attestation::verify,
     client::{Parent, SealPolicy},
     guard::{DatalogGuard, Guard as _},
+    host::limits::Limits,
     keys::{Crypter, Secret, SignatureFormat, Signer},
     logic::{Form, Pred},
 };
@@ -149,6 +150,8 @@ fn driver(socket: &Path) -> anyhow::Result<Value> {
         path: program.to_str().context("this program's path")?,
         args: &["inside".to_owned()],
         dir: "/",
+        environment: &[],
+        limits: Limits::default(),
         stdio: Some([null.as_fd(), writer.as_fd(), std::io::stderr().as_fd()]),
     })?;
     drop(writer);
