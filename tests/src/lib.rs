@@ -11,6 +11,7 @@ pub mod busybox;
 pub mod debian;
 pub mod disk;
 pub mod guest;
+pub mod installed;
 pub mod kernel_change;
 pub mod launch;
 pub mod machine;

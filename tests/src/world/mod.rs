@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use mkinitramfs::image::Summary;
 use serde_json::{Value, json};
 
-use crate::assets::Assets;
+use crate::assets::{Assets, Kernel};
 use crate::boot_files::BootFiles;
 use crate::debian::overlay::Overlay;
 use crate::disk::Disk;
@@ -37,7 +37,7 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 pub const VOLUME_KEY: [u8; 64] =
     *b"taoboot tests: a volume key that is looked for in memory, 64 B!!";
 /// Words that every scenario's kernel gets.
-const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
+pub(crate) const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
      rd.luks.uuid=7a0b0002-0002-4002-8002-000000000002 root=/dev/mapper/root ro \
      taoboot.report=/dev/ttyS1 taoboot.failure_delay=1";
 
@@ -66,6 +66,8 @@ pub struct Plan {
     pub unenrolled: bool,
     /// More files for a Debian root.
     pub extra: Overlay,
+    /// Another kernel than [`Assets::kernel`].
+    pub kernel: Option<Kernel>,
 }
 
 /// What [`World::make_watched`] is about to do.
@@ -91,7 +93,16 @@ impl Plan {
             config: String::new(),
             unenrolled: false,
             extra: Overlay::default(),
+            kernel: None,
         }
+    }
+
+    fn assets(&self) -> Result<Assets> {
+        let mut assets = Assets::load()?;
+        if let Some(kernel) = &self.kernel {
+            assets.kernel = kernel.clone();
+        }
+        Ok(assets)
     }
 
     /// With more words on the kernel command line.
@@ -136,7 +147,7 @@ impl World {
     pub fn make_watched(name: &str, plan: &Plan, watch: &mut dyn FnMut(Stage)) -> Result<Self> {
         watch(Stage::Image);
         let directory = crate::workplace::scenario_directory(name)?;
-        let assets = Assets::load()?;
+        let assets = plan.assets()?;
         let tpm = directory.join("tpm");
         let host_tpm = HostTpm::start(&tpm)?;
         let srk = taoboot(&["srk", "--json", "--tcti", &host_tpm.tcti()])?;
@@ -191,7 +202,7 @@ impl World {
                 needed.display()
             );
         }
-        let files = boot_files(&Assets::load()?, &image, plan);
+        let files = boot_files(&plan.assets()?, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
         Ok(Self {
             files,
@@ -205,6 +216,11 @@ impl World {
             directory,
             name: name.to_owned(),
         })
+    }
+
+    /// The scenario's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Seals the volume to the predicted launch with the real `taoboot enroll`.
