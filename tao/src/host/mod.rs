@@ -65,7 +65,7 @@ use host_guard::HostGuard;
 
 pub use caller::Caller;
 pub use counter_table::CounterError;
-pub use host_guard::{GuardSource, HostGuardError};
+pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
 pub use keys::HostKeys;
