@@ -151,6 +151,7 @@ fn driver(socket: &Path) -> anyhow::Result<Value> {
         args: &["inside".to_owned()],
         dir: "/",
         environment: &[],
+        socket: false,
         limits: Limits::default(),
         stdio: Some([null.as_fd(), writer.as_fd(), std::io::stderr().as_fd()]),
     })?;

@@ -111,6 +111,25 @@ fn what_is_between_the_renames_is_sealed_to_as_well() {
 }
 
 #[test]
+fn a_kernel_that_is_installed_again_does_not_unseal_the_others() {
+    let Some(m) = HookMachine::new() else { return };
+    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine
+        .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
+    let run = m.run(&["add", KERNELS[1]]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        m.image(KERNELS[0]),
+        format!("image of {}\none\n", KERNELS[0])
+    );
+    assert_eq!(
+        m.image(KERNELS[1]),
+        format!("image of {}\ntwo\n", KERNELS[1])
+    );
+    m.assert_every_entry_unlocks("after add");
+}
+
+#[test]
 fn a_removed_kernel_takes_its_image_and_its_entry_along() {
     let Some(m) = HookMachine::new() else { return };
     let gone = KERNELS[1];

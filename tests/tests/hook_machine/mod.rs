@@ -284,7 +284,6 @@ echo "$*" >>"$TEST_ROOT/calls"
 verb=$1
 shift
 replace=
-here=$TEST_ROOT/sealed/$$
 while [ $# -gt 0 ]; do
     case $1 in
         --platform) platform=$2; shift ;;
@@ -296,7 +295,7 @@ while [ $# -gt 0 ]; do
 done
 case $verb in
     reseal)
-        mkdir "$here"
+        here=$(mktemp -d "$TEST_ROOT/sealed/XXXXXX")
         printf '%s\n' $entries >"$here/entries"
         tboot-policy predict --all --json --platform "$platform" --root "$TEST_ROOT" \
             --config "$config" $replace >"$here/part" || exit 2
