@@ -27,3 +27,4 @@ pub mod tool;
 pub mod tpm_log;
 pub mod workplace;
 pub mod world;
+pub mod write_log;

@@ -133,6 +133,16 @@ impl BootPartition {
     }
 }
 
+impl BootPartition {
+    /// The partition of another image of the same disk, such as a state of the past.
+    pub fn at(&self, image: &Path) -> Self {
+        Self {
+            image: image.to_owned(),
+            firmware: self.firmware,
+        }
+    }
+}
+
 /// The partition's content.
 fn fill(folder: &Path, firmware: Firmware, files: &BootFiles, kernel: &Kernel) -> Result<()> {
     let version = &kernel.version;

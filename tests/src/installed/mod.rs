@@ -21,9 +21,10 @@ use crate::launch::Launch;
 use crate::machine::{Machine, Tpm};
 use crate::measured::launch_of;
 use crate::world::{Plan, Userland, World, policy};
+use crate::write_log::LoggedDisks;
 
 pub use boot_partition::BootPartition;
-pub use grub_menu::MenuEntry;
+pub use grub_menu::{MenuEntry, parse as menu_of};
 pub use kernel_package::kernel_package;
 
 /// Where the guest has the kernel package that a test installs.
@@ -96,13 +97,30 @@ impl Installed {
 
     /// The same with any launch.
     pub fn machine_seeing(&self, launch: Launch) -> Machine {
-        Machine::in_directory(self.world.name(), self.world.directory.clone())
+        self.machine_with(launch, self.disks())
+    }
+
+    /// The same on boot and root disks whose writes are logged as 0 and 1.
+    pub fn machine_logged(&self, entry: &MenuEntry, log: &LoggedDisks) -> Result<Machine> {
+        let [boot, root, swap] = self.disks();
+        let disks = [boot.served_by(log, 0), root.served_by(log, 1), swap];
+        Ok(self.machine_with(self.launch_of(entry)?, disks))
+    }
+
+    fn disks(&self) -> [Disk; 3] {
+        [
+            Disk::new(self.boot.image(), "boot"),
+            Disk::new(&self.world.root, "root"),
+            Disk::new(&self.world.swap, "swap"),
+        ]
+    }
+
+    fn machine_with(&self, launch: Launch, disks: [Disk; 3]) -> Machine {
+        let machine = Machine::in_directory(self.world.name(), self.world.directory.clone())
             .firmware(self.world.firmware)
             .tpm(Tpm::new(&self.world.tpm, Some(launch)))
-            .disk(Disk::new(self.boot.image(), "boot"))
-            .disk(Disk::new(&self.world.root, "root"))
-            .disk(Disk::new(&self.world.swap, "swap"))
-            .timeout(std::time::Duration::from_secs(330))
+            .timeout(std::time::Duration::from_secs(500));
+        disks.into_iter().fold(machine, Machine::disk)
     }
 
     /// Copies of everything that a boot changes, to come back to.

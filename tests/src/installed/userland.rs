@@ -36,6 +36,11 @@ pub(super) fn overlay(old: &Kernel, package: &Path) -> Result<Overlay> {
         "GRUB_TAOBOOT_ROOT=/dev/mapper/root\nGRUB_TAOBOOT_CMDLINE_TBOOT='logging=serial,memory,vga'\n\
          GRUB_TAOBOOT_CMDLINE_LINUX=''\n",
     );
+    overlay.file(
+        "/etc/taoboot/image.toml",
+        0o644,
+        "on_failure = \"reboot\"\n",
+    );
     overlay.file("/etc/taoboot/vlp.pol", 0o644, policy()?.to_bytes());
     let platform = serde_json::to_vec(&PlatformRecord::simulated())?;
     overlay.file("/var/lib/taoboot/platform.json", 0o644, platform);

@@ -27,7 +27,7 @@ use crate::measured::launch_of;
 use crate::swtpm::HostTpm;
 
 use parts::{boot_files, build_image, path, volume};
-pub use parts::{policy, taoboot};
+pub use parts::{policy, small_volume, taoboot};
 
 /// UUID of the encrypted volume.
 pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
@@ -223,15 +223,29 @@ impl World {
         &self.name
     }
 
-    /// Seals the volume to the predicted launch with the real `taoboot enroll`.
+    /// Enrols the launch of the files as they are now, beside what is enrolled already.
+    pub fn enroll_files(&mut self, more: &[&str]) -> Result<()> {
+        self.launch = self.launch_of_files()?;
+        let host_tpm = HostTpm::start(&self.tpm)?;
+        self.enrolled = self.enroll_with(&host_tpm, more)?;
+        host_tpm.stop()?;
+        Ok(())
+    }
+
     fn enroll(&self, host_tpm: &HostTpm) -> Result<Value> {
+        self.enroll_with(host_tpm, &[])
+    }
+
+    /// Seals the volume to the predicted launch with the real `taoboot enroll`.
+    fn enroll_with(&self, host_tpm: &HostTpm, more: &[&str]) -> Result<Value> {
         let expect = self.directory.join("expect.json");
         fs::write(&expect, self.expected_pcrs()?.to_string())
             .context("cannot write the expected PCRs")?;
         let passphrase = self.directory.join("passphrase");
         fs::write(&passphrase, PASSPHRASE).context("cannot write the passphrase")?;
         let swap = format!("PARTUUID={SWAP_PARTUUID}");
-        taoboot(&[
+        let tcti = host_tpm.tcti();
+        let mut words = vec![
             "enroll",
             "--json",
             "--volume",
@@ -246,8 +260,10 @@ impl World {
             "tests",
             "--no-recovery-key",
             "--tcti",
-            &host_tpm.tcti(),
-        ])
+            &tcti,
+        ];
+        words.extend(more);
+        taoboot(&words)
     }
 
     /// PCR 17, 18 and 19 of the approved launch, as `taoboot enroll --expect` reads them.
