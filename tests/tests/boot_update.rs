@@ -1,22 +1,21 @@
 //! A new kernel is installed in the running machine, and the machine unlocks itself after the
 //! reboot: with real dpkg, grub-mkconfig, GRUB, tboot, kernels and LUKS. Only the launch itself
 //! is simulated, from the very files that lie on the boot partition.
+// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "update/past.rs"]
+mod past;
 mod update;
 
 use serde_json::Value;
 use tests::disk::boot::Firmware;
-use tests::installed::{FIRST_ENTRY, Installed, NEW_KERNEL};
-use tests::orders::End;
+use tests::installed::{FIRST_ENTRY, Installed, MenuEntry, NEW_KERNEL};
 
-use update::{Boot, cmdline, run, shell, stdout, stdout_json, unlocked};
+use past::Recorded;
+use update::{cmdline, refused, run, shell, stdout, stdout_json, unlocked};
 
-/// What an administrator types, or apt for him.
-fn install() -> String {
-    format!("dpkg --force-depends -i {NEW_KERNEL}")
-}
-
-/// Of the entries that boot tboot.
+/// The verdicts on the entries that boot tboot.
 fn verdicts(answer: &Value) -> Vec<String> {
     let entries = answer["entries"].as_array().unwrap().iter();
     entries
@@ -25,160 +24,158 @@ fn verdicts(answer: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Installs the package as apt would, and writes down every write to the disks meanwhile.
+fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
+    let commands = vec![
+        // initramfs-tools is what such a machine has no use for.
+        shell(
+            "install",
+            &format!("dpkg --force-depends -i {NEW_KERNEL} 2>&1"),
+            300,
+        ),
+        shell("check", "taoboot check-next-boot --json", 60),
+        shell("status", "taoboot status", 60),
+        shell("log", "dmesg | grep 'reseal:'", 10),
+    ];
+    let (boot, recorded) = Recorded::run(machine, first, commands);
+    unlocked(&boot);
+    let said = stdout(&boot, "install");
+    assert!(
+        said.contains("the next boot will unlock the disk by itself"),
+        "{said}"
+    );
+    let check = stdout_json(&boot, "check");
+    assert_eq!(verdicts(&check), ["unlock", "unlock"], "{check:#}");
+    assert!(stdout(&boot, "log").contains("had the boot secret sealed"));
+    recorded
+}
+
 #[test]
-fn a_kernel_installed_by_its_package_unlocks_after_the_reboot_and_so_does_the_old_one() {
+fn a_new_kernel_unlocks_the_old_one_still_does_until_it_is_retired_and_no_power_cut_matters() {
     let machine = Installed::make("update", Firmware::Bios).unwrap();
     let (old, new) = (machine.old.version.clone(), machine.new.version.clone());
     let first = machine.menu().unwrap().remove(0);
     assert_eq!(first.id, FIRST_ENTRY);
+    let recorded = install(&machine, &first);
 
-    // The first boot, with the entry that the harness wrote: install.
-    let boot = run(
-        &machine,
-        &first,
-        vec![
-            shell("install", &install(), 300),
-            shell("check", "taoboot check-next-boot --json", 60),
-            shell("status", "taoboot status", 60),
-            shell("log", "dmesg | grep 'reseal:'", 10),
-        ],
-        End::Poweroff,
-    );
-    unlocked(&boot);
-    let installed = stdout(&boot, "install").to_owned();
-    let check = stdout_json(&boot, "check");
-    assert_eq!(verdicts(&check), ["unlock", "unlock"], "{check:#}");
-    assert!(stdout(&boot, "log").contains("had the boot secret sealed"));
-    assert!(
-        installed.contains("unlock"),
-        "the hook prints its verdict: {installed}"
-    );
-
-    // The default entry is the new kernel now. What the machine predicted is what is played.
+    // The power fails at any of the writes.
+    let switch = recorded.assert_unlocks_after_every_write(&machine);
+    let finished = machine.snapshot("finished").unwrap();
+    recorded.rewind(&machine, switch);
     let entry = machine.menu().unwrap().remove(0);
-    assert!(entry.boots(&new), "{entry:?}");
-    let boot = run(
-        &machine,
-        &entry,
-        vec![
-            shell("uname", "uname -r", 10),
-            shell("pcrs", "taoboot status --json", 60),
-            shell("again", "grub-reboot '0>1'", 10),
-        ],
-        End::Poweroff,
-    );
+    assert_eq!(entry.id, FIRST_ENTRY, "the menu is the old one yet");
+    unlocked(&run(&machine, &entry, vec![]));
+    machine.restore(&finished).unwrap();
+
+    // It does not: the default entry is the new kernel. What was predicted is what is played.
+    let new_entry = machine.menu().unwrap().remove(0);
+    assert!(new_entry.boots(&new), "{new_entry:?}");
+    let commands = vec![
+        shell("uname", "uname -r", 10),
+        shell("status", "taoboot status --json", 60),
+        shell("early", "taoboot retire 2>&1; test $? = 2", 60),
+        shell("again", "grub-reboot '0>1'", 10),
+    ];
+    let boot = run(&machine, &new_entry, commands);
     unlocked(&boot);
     assert_eq!(stdout(&boot, "uname"), new);
-    assert_eq!(cmdline(&boot), entry.cmdline());
-    let label = stdout_json(&boot, "pcrs");
-    assert_eq!(label["would_open"], true, "{label:#}");
+    assert_eq!(cmdline(&boot), new_entry.cmdline());
+    assert_eq!(stdout_json(&boot, "status")["would_open"], true);
+    // There is no counter yet.
+    assert!(stdout(&boot, "early").contains("--rollback-counter"));
 
-    // The old one, chosen with grub-reboot, as its generated entry has it.
-    let entry = machine.entry_of(&old).unwrap();
-    let boot = run(
-        &machine,
-        &entry,
-        vec![
-            shell("uname", "uname -r", 10),
-            // A kernel put in place without the hook: one byte more.
-            shell(
-                "replace",
-                &format!("printf x >> /boot/vmlinuz-{new} && sync"),
-                10,
-            ),
-            shell("check", "taoboot check-next-boot --json; test $? = 1", 60),
-        ],
-        End::Poweroff,
-    );
+    // The old one, chosen with grub-reboot: it has a new entry, so another launch than before.
+    let old_entry = machine.entry_of(&old).unwrap();
+    let boot = run(&machine, &old_entry, vec![shell("uname", "uname -r", 10)]);
     unlocked(&boot);
     assert_eq!(stdout(&boot, "uname"), old);
-    assert_eq!(cmdline(&boot), entry.cmdline());
-    let check = stdout_json(&boot, "check");
-    assert_eq!(check["entries"][0]["verdict"], "ask", "{check:#}");
-    let why = check["entries"][0]["why"].as_str().unwrap();
-    assert!(why.contains("PCR 18"), "{why}");
+    assert_eq!(cmdline(&boot), old_entry.cmdline());
 
-    // And so it is.
-    let entry = machine.entry_of(&new).unwrap();
-    let outcome = update::refused(&machine, &entry);
-    let report = outcome.report_of("taoboot").unwrap();
-    let reason = report["reason"].as_str().unwrap();
-    assert!(reason.contains("PCR 18"), "{reason}");
-}
-
-#[test]
-fn a_retired_image_does_not_unlock_after_the_counter_was_raised() {
-    let machine = Installed::make("retire", Firmware::Bios).unwrap();
-    let old = machine.old.version.clone();
-    let first = machine.menu().unwrap().remove(0);
-    let boot = run(
-        &machine,
-        &first,
-        vec![
-            shell("install", &install(), 300),
-            shell("limited", "taoboot reseal --rollback-counter --json", 60),
-            // Records without a limit would open for ever.
-            shell(
-                "unlimited",
-                "taoboot status --json | tr -d ' \\n' | grep -o '\"record\":[0-9]*,\"keyslot\":[0-9]*,\"label\":\"[^\"]*\",\"created\":[0-9]*,\"pcrs\":\"[^\"]*\",\"parent\":\"[^\"]*\",\"secret_id\":\"[^\"]*\",\"swap\":[^,]*,\"limit\":null' | grep -o '^\"record\":[0-9]*' | cut -d: -f2 | while read n; do taoboot wipe --volume /dev/disk/by-id/virtio-root --record $n; done",
-                60,
-            ),
-            shell("early", "taoboot retire 2>&1; test $? = 2", 60),
-        ],
-        End::Poweroff,
-    );
+    // The new one has proved itself: the old one is retired.
+    let volume = "--volume /dev/disk/by-id/virtio-root";
+    let commands = vec![
+        shell("limited", "taoboot reseal --rollback-counter --json", 60),
+        shell(
+            "wiped",
+            &format!("taoboot wipe {volume} --without-limit"),
+            30,
+        ),
+        // What an attacker copies while the old image is still approved.
+        shell(
+            "copy",
+            "sync; dd if=/dev/disk/by-id/virtio-root of=/boot/header.old bs=1M count=16 && sync",
+            60,
+        ),
+        shell("early", "taoboot retire 2>&1; test $? = 2", 60),
+        shell("booted", "taoboot booted", 30),
+        shell("retire", "taoboot retire --json", 90),
+        shell("check", "taoboot check-next-boot --json", 60),
+        // And a kernel put in place without the hook: one byte more.
+        shell(
+            "replace",
+            &format!("cp /boot/vmlinuz-{new} /root/ && printf x >> /boot/vmlinuz-{new} && sync"),
+            30,
+        ),
+        shell("ask", "taoboot check-next-boot --json; test $? = 1", 60),
+    ];
+    let boot = run(&machine, &new_entry, commands);
     unlocked(&boot);
     stdout(&boot, "limited");
-    stdout(&boot, "unlimited");
-    assert!(
-        stdout(&boot, "early").contains("booted well"),
-        "nothing is retired before the new launch has proved itself"
-    );
-
-    let new_entry = machine.menu().unwrap().remove(0);
-    let boot = run(
-        &machine,
-        &new_entry,
-        vec![
-            shell("booted", "taoboot booted", 30),
-            shell("retire", "taoboot retire --json", 90),
-            shell("check", "taoboot check-next-boot --json", 60),
-        ],
-        End::Poweroff,
-    );
-    unlocked(&boot);
+    stdout(&boot, "wiped");
+    stdout(&boot, "copy");
+    assert!(stdout(&boot, "early").contains("booted well"));
     let retired = stdout_json(&boot, "retire");
     assert_eq!(retired["kept"].as_array().unwrap().len(), 1, "{retired:#}");
-    assert!(
-        !retired["retired"].as_array().unwrap().is_empty(),
-        "{retired:#}"
-    );
     assert_eq!(
         retired["without_limit"],
         Value::Array(vec![]),
         "{retired:#}"
     );
+    assert_eq!(verdicts(&stdout_json(&boot, "check")), ["unlock", "ask"]);
+    let ask = stdout_json(&boot, "ask");
+    assert_eq!(verdicts(&ask), ["ask", "ask"], "{ask:#}");
+    assert!(
+        ask["entries"][0]["why"]
+            .as_str()
+            .unwrap()
+            .contains("PCR 18"),
+        "{ask:#}"
+    );
 
-    let old_entry = machine.entry_of(&old).unwrap();
-    update::refused(&machine, &old_entry);
-    let boot = run(&machine, &new_entry, vec![], End::Poweroff);
-    unlocked(&boot);
+    refused(&machine, &old_entry, "PCR 18");
+    put_header_back(&machine);
+    refused(&machine, &old_entry, "the approval is retired");
+    refused(&machine, &new_entry, "PCR 18 (/boot/vmlinuz-");
+}
+
+/// The attacker writes the old LUKS header, with the old records, over the new one.
+fn put_header_back(machine: &Installed) {
+    use std::os::unix::fs::FileExt;
+    let copy = machine.world.directory.join("header.old");
+    machine.boot.copy_out("header.old", &copy).unwrap();
+    let header = std::fs::read(&copy).unwrap();
+    assert_eq!(header.len(), 16 << 20);
+    let root = std::fs::File::options()
+        .write(true)
+        .open(&machine.world.root);
+    root.unwrap().write_all_at(&header, 0).unwrap();
 }
 
 #[test]
-fn the_generated_menu_boots_with_uefi_firmware_too() {
+fn the_generated_menu_boots_and_unlocks_with_uefi_firmware_too() {
     let machine = Installed::make("update-uefi", Firmware::Efi).unwrap();
     let first = machine.menu().unwrap().remove(0);
-    let boot = run(
-        &machine,
-        &first,
-        vec![shell("install", &install(), 300)],
-        End::Poweroff,
-    );
+    let commands = vec![
+        shell("refresh", "/usr/lib/taoboot/kernel refresh 2>&1", 200),
+        shell("check", "taoboot check-next-boot --json", 60),
+    ];
+    let boot = run(&machine, &first, commands);
     unlocked(&boot);
-    stdout(&boot, "install");
+    let said = stdout(&boot, "refresh");
+    assert_eq!(verdicts(&stdout_json(&boot, "check")), ["unlock"], "{said}");
     let entry = machine.menu().unwrap().remove(0);
-    assert!(entry.boots(&machine.new.version), "{entry:?}");
-    let Boot { outcome } = run(&machine, &entry, vec![], End::Poweroff);
-    unlocked(&Boot { outcome });
+    assert_ne!(entry.id, FIRST_ENTRY);
+    let boot = run(&machine, &entry, vec![]);
+    unlocked(&boot);
+    assert_eq!(cmdline(&boot), entry.cmdline());
 }

@@ -23,9 +23,12 @@ pub fn shell(name: &str, script: &str, seconds: u32) -> Order {
 }
 
 /// Boots the machine with what is on its boot partition, and carries out the commands.
-pub fn run(machine: &Installed, entry: &MenuEntry, mut commands: Vec<Order>, end: End) -> Boot {
+pub fn run(machine: &Installed, entry: &MenuEntry, mut commands: Vec<Order>) -> Boot {
     commands.push(shell("cmdline", "cat /proc/cmdline", 10));
-    let orders = [Orders { commands, end }];
+    let orders = [Orders {
+        commands,
+        end: End::Poweroff,
+    }];
     let disk = orders_disk(&machine.world.directory.join("orders.img"), &orders).unwrap();
     let mut outcome = machine.machine(entry).unwrap().disk(disk).run().unwrap();
     // The machine's directory lives on for the next boot.
@@ -34,7 +37,7 @@ pub fn run(machine: &Installed, entry: &MenuEntry, mut commands: Vec<Order>, end
 }
 
 /// The boot is refused: no secret leaves the TPM, no userland runs.
-pub fn refused(machine: &Installed, entry: &MenuEntry) -> Outcome {
+pub fn refused(machine: &Installed, entry: &MenuEntry, words: &str) {
     let mut outcome = machine.machine(entry).unwrap().run().unwrap();
     outcome.directory = std::path::PathBuf::new();
     let report = outcome.report_of("taoboot").unwrap();
@@ -43,7 +46,8 @@ pub fn refused(machine: &Installed, entry: &MenuEntry) -> Outcome {
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     assert!(outcome.reports_of("probe").is_empty());
     assert_eq!(outcome.ending, Ending::Reset);
-    outcome
+    let reason = report["reason"].as_str().unwrap();
+    assert!(reason.contains(words), "{reason}");
 }
 
 /// The machine unlocked itself and came up.
