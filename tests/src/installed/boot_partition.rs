@@ -21,10 +21,10 @@ const SIZE: u64 = 128 << 20;
 const DISK_ID: u32 = 0x7a0b_0001;
 const UUID: &str = "7a0b0001-0001-4001-8001-000000000001";
 const GRUB: &str = "/usr/lib/grub";
-/// What GRUB's image does first: the configuration is on the partition that has it.
+/// What GRUB's image does before it enters its normal mode, which reads $prefix/grub.cfg.
 const EARLY_CFG: &str = "search --no-floppy --set=root --file /grub/grub.cfg\n\
      set prefix=($root)/grub\nserial --unit=0 --speed=115200\n\
-     terminal_input serial\nterminal_output serial\nconfigfile $prefix/grub.cfg\n";
+     terminal_input serial\nterminal_output serial\n";
 
 /// The boot disk.
 #[derive(Debug)]

@@ -278,6 +278,15 @@ impl World {
         Ok(json!({ "sha256": values }))
     }
 
+    /// The approved launch, but for something else measured into PCR 18.
+    pub fn launch_with_pcr18_of(&self, data: &[u8]) -> Launch {
+        let mut launch = self.launch.clone();
+        for extend in launch.extends.iter_mut().filter(|extend| extend.pcr == 18) {
+            *extend = crate::launch::Extend::of_data(extend.locality, 18, data);
+        }
+        launch
+    }
+
     /// The launch of the files as they are on the boot disk now.
     pub fn launch_of_files(&self) -> Result<Launch> {
         launch_of(&self.files, self.firmware, Some(policy()?))
