@@ -156,7 +156,8 @@ fn a_new_kernel_unlocks_the_old_one_still_does_until_it_is_retired_and_no_power_
 fn put_header_back(machine: &Installed) {
     use std::os::unix::fs::FileExt;
     let copy = machine.world.directory.join("header.old");
-    machine.boot.copy_out("header.old", &copy).unwrap();
+    let content = machine.boot.content().unwrap();
+    content.copy_out("header.old", &copy).unwrap();
     let header = std::fs::read(&copy).unwrap();
     assert_eq!(header.len(), 16 << 20);
     let root = std::fs::File::options()

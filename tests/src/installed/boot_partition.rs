@@ -58,21 +58,66 @@ impl BootPartition {
         &self.image
     }
 
+    /// The disk's image, of this moment or of another.
+    pub fn at(&self, image: &Path) -> Self {
+        Self {
+            image: image.to_owned(),
+            firmware: self.firmware,
+        }
+    }
+
+    /// What a mount would show now.
+    pub fn content(&self) -> Result<Content> {
+        // In memory: power cuts are looked at by the hundred.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let folder = folder.context("cannot make a directory")?;
+        let image = folder.path().join("boot.img");
+        Tool::new("cp")
+            .arg("--sparse=always")
+            .arg(&self.image)
+            .arg(&image)
+            .run()?;
+        let content = Content {
+            firmware: self.firmware,
+            image,
+            folder,
+        };
+        if self.firmware == Firmware::Bios {
+            content.replay_journal()?;
+        }
+        Ok(content)
+    }
+}
+
+/// A copy of the boot disk, its journal replayed.
+#[derive(Debug)]
+pub struct Content {
+    firmware: Firmware,
+    image: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Content {
     /// A file of the partition, by its path from the partition's root, copied to `to`.
     pub fn copy_out(&self, path: &str, to: &Path) -> Result<()> {
         let path = path.trim_start_matches('/');
         match self.firmware {
             Firmware::Bios => {
-                let filesystem = self.filesystem()?;
                 let request = format!("dump /{path} {}", to.display());
                 Tool::new("debugfs")
                     .args(["-R", &request])
-                    .arg(filesystem.path())
+                    .arg(self.filesystem())
                     .run()?;
             }
             Firmware::Efi => {
+                let drive = format!("{}@@{PARTITION_START}", self.image.display());
                 Tool::new("mcopy")
-                    .args(["-n", "-i", &self.drive(), &format!("::/{path}")])
+                    .args(["-n", "-i", &drive, &format!("::/{path}")])
                     .arg(to)
                     .run()?;
             }
@@ -83,16 +128,15 @@ impl BootPartition {
 
     /// A text file of the partition.
     pub fn read_text(&self, path: &str) -> Result<String> {
-        let scratch = tempfile::tempdir().context("cannot make a directory")?;
-        let to = scratch.path().join("text");
+        let to = self.folder.path().join("text");
         self.copy_out(path, &to)?;
         fs::read_to_string(&to).with_context(|| format!("{path} on the boot partition"))
     }
 
-    /// The files that an entry loads, copied to `folder`.
-    pub fn files_of(&self, entry: &MenuEntry, folder: &Path) -> Result<BootFiles> {
+    /// The files that an entry loads. They are gone with this value.
+    pub fn files_of(&self, entry: &MenuEntry) -> Result<BootFiles> {
         let copy = |path: &str, name: &str| -> Result<PathBuf> {
-            let to = folder.join(name);
+            let to = self.folder.path().join(name);
             self.copy_out(path, &to)?;
             Ok(to)
         };
@@ -108,38 +152,23 @@ impl BootPartition {
         })
     }
 
-    fn drive(&self) -> String {
-        format!("{}@@{PARTITION_START}", self.image.display())
+    /// In the words of e2fsprogs.
+    fn filesystem(&self) -> String {
+        format!("{}?offset={PARTITION_START}", self.image.display())
     }
 
-    /// The partition alone, its journal replayed as a mount would.
-    fn filesystem(&self) -> Result<tempfile::NamedTempFile> {
-        let mut file = tempfile::NamedTempFile::new().context("cannot make a file")?;
-        let disk = File::open(&self.image).context("cannot open the boot disk")?;
-        let mut buffer = vec![0; 1 << 20];
-        for number in 0..SIZE >> 20 {
-            disk.read_exact_at(&mut buffer, PARTITION_START + (number << 20))
-                .context("cannot read the boot disk")?;
-            std::io::Write::write_all(&mut file, &buffer).context("cannot copy the partition")?;
-        }
+    fn replay_journal(&self) -> Result<()> {
         // 1: something was corrected, which is what the journal is for.
-        let checked = Tool::new("e2fsck").arg("-fp").arg(file.path()).output()?;
+        let checked = Tool::new("e2fsck")
+            .arg("-fp")
+            .arg(self.filesystem())
+            .output()?;
         ensure!(
             matches!(checked.status.code(), Some(0 | 1)),
             "the boot partition is damaged: {}",
             String::from_utf8_lossy(&checked.stdout)
         );
-        Ok(file)
-    }
-}
-
-impl BootPartition {
-    /// The partition of another image of the same disk, such as a state of the past.
-    pub fn at(&self, image: &Path) -> Self {
-        Self {
-            image: image.to_owned(),
-            firmware: self.firmware,
-        }
+        Ok(())
     }
 }
 

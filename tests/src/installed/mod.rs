@@ -23,7 +23,7 @@ use crate::measured::launch_of;
 use crate::world::{Plan, Userland, World, policy};
 use crate::write_log::LoggedDisks;
 
-pub use boot_partition::BootPartition;
+pub use boot_partition::{BootPartition, Content};
 pub use grub_menu::{MenuEntry, parse as menu_of};
 pub use kernel_package::kernel_package;
 
@@ -70,15 +70,15 @@ impl Installed {
 
     /// The launch of a menu entry with the files that are on the boot partition now.
     pub fn launch_of(&self, entry: &MenuEntry) -> Result<Launch> {
-        let scratch = tempfile::tempdir().context("cannot make a directory")?;
-        let files = self.boot.files_of(entry, scratch.path())?;
+        let content = self.boot.content()?;
+        let files = content.files_of(entry)?;
         // The entry says itself whether it has noefi.
         launch_of(&files, Firmware::Bios, Some(policy()?))
     }
 
     /// The menu as it is on the boot partition now.
     pub fn menu(&self) -> Result<Vec<MenuEntry>> {
-        grub_menu::parse(&self.boot.read_text("grub/grub.cfg")?)
+        grub_menu::parse(&self.boot.content()?.read_text("grub/grub.cfg")?)
     }
 
     /// The entry for a kernel, by its version.

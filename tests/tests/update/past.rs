@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use agent::unlock::{VolumeHeader, find_records};
 use tests::disk::boot::Firmware;
 use tests::disk::orders::orders_disk;
-use tests::installed::{BootPartition, Installed, MenuEntry, menu_of};
+use tests::installed::{BootPartition, Content, Installed, MenuEntry, menu_of};
 use tests::launch::Launch;
 use tests::measured::launch_of;
 use tests::orders::{End, Order, Orders};
@@ -161,10 +161,9 @@ fn matters(write: &Write) -> bool {
 struct Launches(BTreeMap<String, Launch>);
 
 impl Launches {
-    fn of(&mut self, boot: &BootPartition, entry: &MenuEntry) -> Launch {
+    fn of(&mut self, boot: &Content, entry: &MenuEntry) -> Launch {
         use sha2::Digest as _;
-        let scratch = tempfile::tempdir().unwrap();
-        let files = boot.files_of(entry, scratch.path()).unwrap();
+        let files = boot.files_of(entry).unwrap();
         let mut key = format!("{entry:?}");
         for file in files.tboot.iter().chain([&files.kernel, &files.initramfs]) {
             let digest = sha2::Sha256::digest(fs::read(file).unwrap());
@@ -182,11 +181,14 @@ fn assert_unlocks(
     launches: &mut Launches,
     when: &str,
 ) -> String {
-    let menu = menu_of(&boot.read_text("grub/grub.cfg").unwrap()).unwrap();
+    let content = boot
+        .content()
+        .unwrap_or_else(|error| panic!("{when}: {error:#}"));
+    let menu = menu_of(&content.read_text("grub/grub.cfg").unwrap()).unwrap();
     let entry = menu
         .first()
         .unwrap_or_else(|| panic!("{when}: the menu is empty"));
-    let launch = launches.of(boot, entry);
+    let launch = launches.of(&content, entry);
     let header = VolumeHeader::read(root).unwrap();
     let fits = find_records(&header).into_iter().any(|(_, record)| {
         let record = record.unwrap_or_else(|error| panic!("{when}: {error}"));
