@@ -7,7 +7,7 @@
 //!
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
-//! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
+//! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
 //! * [`measured`], [`spawn`], [`isolation`]: from a file to a running program.
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
@@ -17,6 +17,7 @@
 mod admin;
 mod admin_socket;
 mod caller;
+mod calls;
 mod connection;
 mod counter_table;
 mod counters;

@@ -15,7 +15,7 @@ use aes_gcm::{
 };
 use zeroize::Zeroizing;
 
-use super::{RandomError, Secret, random};
+use super::{RandomError, Secret, SecretBytes, random, wipe};
 
 const MAGIC: [u8; 4] = *b"TAO\x01";
 const NONCE: usize = 24;
@@ -74,6 +74,11 @@ impl Crypter {
         Aes256Gcm::new((&*key).into())
     }
 
+    /// Length of what sealing so many bytes gives.
+    pub const fn sealed_length(length: usize) -> usize {
+        MAGIC.len() + NONCE + length + TAG
+    }
+
     /// Encrypts what `write` appends to the buffer, without copying it once more.
     /// `length` is how much that will be: the plaintext is not left in outgrown buffers.
     pub fn seal_with(
@@ -81,17 +86,30 @@ impl Crypter {
         length: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Vec<u8>, RandomError> {
+        let mut sealed = Vec::new();
+        self.seal_into(&mut sealed, length, write)?;
+        Ok(sealed)
+    }
+
+    /// The same, appended to `out`.
+    pub fn seal_into(
+        &self,
+        out: &mut Vec<u8>,
+        length: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), RandomError> {
         let mut nonce = [0; NONCE];
         random(&mut nonce)?;
-        let mut sealed = Vec::with_capacity(MAGIC.len() + NONCE + length + TAG);
-        sealed.extend_from_slice(&MAGIC);
-        sealed.extend_from_slice(&nonce);
-        write(&mut sealed);
-        if let Some(plain) = sealed.get_mut(MAGIC.len() + NONCE..) {
+        out.reserve(Self::sealed_length(length));
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&nonce);
+        let start = out.len();
+        write(out);
+        if let Some(plain) = out.get_mut(start..) {
             let tag = self.encrypt(&nonce, &MAGIC, plain);
-            sealed.extend_from_slice(&tag);
+            out.extend_from_slice(&tag);
         }
-        Ok(sealed)
+        Ok(())
     }
 
     /// Encrypts in place. The length limit of GCM, 64 GiB, is far above any message.
@@ -110,20 +128,36 @@ impl Crypter {
     }
 
     /// Opens sealed bytes.
-    pub fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, sealed: &[u8]) -> Result<SecretBytes, OpenError> {
+        let mut plain = Vec::new();
+        self.open_into(&mut plain, sealed)?;
+        Ok(plain.into())
+    }
+
+    /// The same, in place of what is in `plain`, which is left without a byte of the plaintext
+    /// if the sealed bytes do not open.
+    pub fn open_into(&self, plain: &mut Vec<u8>, sealed: &[u8]) -> Result<(), OpenError> {
         let format = || OpenError::Format {
             found: sealed.len(),
         };
         let rest = sealed.strip_prefix(&MAGIC).ok_or_else(format)?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or_else(format)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or_else(format)?;
-        let mut plain = Zeroizing::new(ciphertext.to_vec());
+        plain.clear();
+        plain.extend_from_slice(ciphertext);
         let (_, gcm_nonce) = nonce.split_at(12);
         let gcm_nonce = gcm_nonce.try_into().unwrap_or_default();
-        self.message_cipher(nonce)
-            .decrypt_inout_detached(&gcm_nonce, &MAGIC, plain.as_mut_slice().into(), tag.into())
-            .map_err(|_| OpenError::Authentication)?;
-        Ok(plain)
+        let opened = self.message_cipher(nonce).decrypt_inout_detached(
+            &gcm_nonce,
+            &MAGIC,
+            plain.as_mut_slice().into(),
+            tag.into(),
+        );
+        opened.map_err(|_| {
+            wipe(plain);
+            plain.clear();
+            OpenError::Authentication
+        })
     }
 }
 
