@@ -62,7 +62,7 @@ mod tests {
                 again.extend_from_slice(data);
             }
             read.encode_raw(&mut again);
-            prop_assert_eq!(again, bytes);
+            prop_assert_eq!(&again, &bytes);
             read.data = data.map(<[u8]>::to_vec);
             prop_assert_eq!(read, message);
         }
@@ -71,7 +71,8 @@ mod tests {
         fn what_is_taken_apart_reads_as_it_would_as_a_whole(
             bytes in proptest::collection::vec(any::<u8>(), 0..60)
         ) {
-            if let (Some((data, rest)), Ok(whole)) = (split(&bytes, DATA), TaoRequest::decode(bytes.as_slice())) {
+            let whole = TaoRequest::decode(bytes.as_slice());
+            if let (Some((data, rest)), Ok(whole)) = (split(&bytes, DATA), whole) {
                 let mut read = TaoRequest::decode(rest.as_slice()).unwrap();
                 prop_assert!(read.data.is_none());
                 read.data = data.map(<[u8]>::to_vec);
