@@ -14,6 +14,7 @@ mod memory;
 mod peer;
 mod peer_secret;
 mod table;
+mod tao;
 mod timing;
 
 use std::path::PathBuf;
@@ -24,10 +25,12 @@ use argh::FromArgs;
 
 use table::Table;
 
+const PARTS: [&str; 5] = ["image", "boot", "memory", "lcp", "tao"];
+
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, memory or lcp
+    /// only this part: image, boot, memory, lcp or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -55,8 +58,11 @@ fn main() -> ExitCode {
 /// Measures, prints, and says whether every target was met.
 fn run(arguments: &Arguments) -> Result<bool> {
     let part = arguments.part.as_deref();
-    if let Some(other) = part.filter(|part| !["image", "boot", "memory", "lcp"].contains(part)) {
-        bail!("there is no part {other:?}: image, boot, memory and lcp are the parts");
+    if let Some(other) = part.filter(|part| !PARTS.contains(part)) {
+        bail!(
+            "there is no part {other:?}; the parts are {}",
+            PARTS.join(", ")
+        );
     }
     if arguments.runs == 0 {
         bail!("--runs 0 measures nothing: give 1 or more");
@@ -74,6 +80,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("lcp") {
         lcp::measure(&mut table).context("lcp")?;
+    }
+    if wanted("tao") {
+        tao::measure(&mut table).context("tao")?;
     }
     print!("{table}");
     if let Some(file) = &arguments.json {
