@@ -62,6 +62,9 @@ pub struct Config {
     pub device_timeout: Seconds<30>,
     /// The only storage root key this machine's records may be sealed under.
     pub srk_name: Option<Name>,
+    /// The only boot secret that may open the volume, as `taoboot status` names it: a volume
+    /// that somebody else enrolled for this same launch on this TPM is refused.
+    pub secret_id: Option<SecretId>,
     /// The encrypted volume that holds the root file system.
     pub volume: Option<VolumeConfig>,
     /// The swap device, where the sealed record does not name it.
@@ -89,6 +92,34 @@ pub struct SwapConfig {
 
 fn default_volume_name() -> String {
     "root".into()
+}
+
+/// The public name of a boot secret: 32 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SecretId(String);
+
+impl SecretId {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SecretId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        if digits && text.len() == 32 {
+            Ok(SecretId(text))
+        } else {
+            Err(format!(
+                "{text:?} is no secret_id: 32 hex digits, as `taoboot status` shows them"
+            ))
+        }
+    }
 }
 
 /// A number of seconds from 0 to 3600, `DEFAULT` unless given.

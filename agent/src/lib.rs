@@ -2,10 +2,11 @@
 //!
 //! [`boot`] is the boot, one phase a file, in the order of [`boot::run`]. [`unlock`] is
 //! what releases a disk key: sealed records, the latch, LUKS headers. [`host`] is what
-//! stays after the pivot. [`entry`] tells them apart.
+//! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart.
 
 pub mod boot;
 pub mod config;
 pub mod entry;
 pub mod host;
+pub mod reseal;
 pub mod unlock;

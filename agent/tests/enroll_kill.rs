@@ -128,13 +128,12 @@ fn a_kill_at_any_write_leaves_the_volume_as_before_or_enrolled() {
         }
         with_leftovers += usize::from(!find_leftovers(&volume.header()).is_empty());
         // The next run cleans up and succeeds.
-        let before = records.len();
         enroll_current(&volume, &swtpm);
         let header = volume.header();
         assert!(find_leftovers(&header).is_empty(), "{point}");
         assert_eq!(
             header.metadata().keyslots.len(),
-            2 + before,
+            2,
             "an orphan is left at {point}"
         );
         if finished {

@@ -62,7 +62,7 @@ fn a_machine_without_launch_tpm_or_choice_enrols_nothing() {
     assert!(sentence.contains("no measured launch"), "{sentence}");
     let sentence = refused(&volume, "enroll", &["--tcti", &tcti]);
     assert!(
-        sentence.contains("--expect FILE or --current"),
+        sentence.contains("--expect FILE, --current or --policy-key"),
         "{sentence}"
     );
     let sentence = refused(
@@ -151,7 +151,16 @@ fn the_last_keyslot_is_wiped_only_by_force() {
 
 #[test]
 fn each_verb_has_its_help() {
-    for verb in ["enroll", "status", "wipe", "srk"] {
+    for verb in [
+        "enroll",
+        "status",
+        "wipe",
+        "srk",
+        "reseal",
+        "check-next-boot",
+        "approve",
+        "retire",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_taoboot"))
             .args([verb, "--help"])
             .output();

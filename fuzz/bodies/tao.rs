@@ -14,6 +14,7 @@ use tao::{
     guard::{AclGuard, DatalogGuard, Guard},
     keys::{Keyset, Secret, Signer, Verifier, certificate},
     logic::{Form, Pred, Prin, PrinTail, Printed, Style, SubPrin, Term, Text},
+    program::{elf, ld_cache::Cache, script},
     wire::{
         Inbox,
         guard_messages::{GuardRequest, GuardResponse, HostDescription},
@@ -30,7 +31,7 @@ use tao::{
 pub type Body = fn(&[u8]);
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: [(&str, Body); 9] = [
     ("tao_frames", frames),
     ("tao_messages", messages),
     ("tao_form_text", form_text),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Body); 8] = [
     ("tao_guard", guard),
     ("tao_config", config),
     ("tao_keys", keys),
+    ("tao_program", program),
 ];
 
 /// Frames that come in pieces; the first byte says how large.
@@ -211,5 +213,33 @@ pub fn keys(bytes: &[u8]) {
     if let Ok(key) = Verifier::from_spki(bytes) {
         assert!(key.name().is_ok());
         drop(key.verify("context", b"data", bytes));
+    }
+}
+
+/// What a program's files say: the first byte says of which kind they are.
+pub fn program(bytes: &[u8]) {
+    let Some((kind, file)) = bytes.split_first() else {
+        return;
+    };
+    match kind {
+        b'e' => {
+            if let Ok(needs) = elf::needs(file) {
+                let names = needs.libraries.iter().chain(&needs.optional);
+                for name in names {
+                    assert!(!name.contains('\0') && name.len() <= 4096);
+                }
+            }
+        }
+        b'c' => {
+            if let Ok(cache) = Cache::parse(file) {
+                assert!(cache.find("libc.so.6").all(|path| !path.contains('\0')));
+            }
+        }
+        _ => {
+            if let Ok(found) = script::interpreter(file) {
+                assert!(found.path.starts_with('/') && !found.path.contains([' ', '\n', '\0']));
+                assert!(script::is_script(file));
+            }
+        }
     }
 }

@@ -11,7 +11,10 @@
 use std::io;
 
 use tboot_policy::{
-    grub::{Menu, Places, Variables},
+    grub::{
+        BootFolder, Menu, Places, Variables,
+        boot_folder::{MAX_ENVIRONMENT, parse_environment},
+    },
     log::{self, EventLog, heap, replay::compare},
     pcr_text,
     predict::Baseline,
@@ -22,13 +25,14 @@ use tboot_policy::{
 pub type Body = fn(&[u8]);
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("policy_vlp", vlp),
     ("policy_log_container", log_container),
     ("policy_log_stream", log_stream),
     ("policy_log_agile", log_agile),
     ("policy_log_text", log_text),
     ("policy_grub", grub),
+    ("policy_grubenv", grubenv),
     ("policy_pcr_text", pcr_text),
     ("policy_heap", txt_heap),
     ("policy_record", record),
@@ -88,8 +92,23 @@ pub fn log_text(bytes: &[u8]) {
     }
 }
 
+/// A block that is read says nothing that isn't in it.
+pub fn grubenv(bytes: &[u8]) {
+    let Ok(variables) = parse_environment(bytes) else {
+        return;
+    };
+    assert!(bytes.len() <= MAX_ENVIRONMENT);
+    let len = |(name, value): (&String, &Vec<u8>)| name.chars().count() + value.len() + 1;
+    assert!(variables.iter().map(len).sum::<usize>() <= bytes.len());
+}
+
 /// Every entry of a menu is followed; no file is there.
 pub fn grub(bytes: &[u8]) {
+    let folder = BootFolder::read("/nonexistent".as_ref()).unwrap();
+    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder)) {
+        // What only some machines have is nowhere the default.
+        assert!(menu.default_entry().is_none_or(|entry| !entry.conditional));
+    }
     let Ok(menu) = Menu::parse(bytes, Variables::default()) else {
         return;
     };

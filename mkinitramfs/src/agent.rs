@@ -50,9 +50,25 @@ pub fn build_for_guest(prefix: &Path) -> Result<()> {
     build_packages(prefix, &["-p", "tests", "--bin", "guest_probe"])
 }
 
-/// Builds the policy tools, which run on the administrator's machine.
+/// Builds the policy tools and the image builder, which run on the administrator's machine.
 pub fn build_tools(prefix: &Path) -> Result<()> {
-    build_packages(prefix, &["-p", "lcp", "-p", "tboot-policy", "--bins"])
+    build_packages(
+        prefix,
+        &[
+            "-p",
+            "lcp",
+            "-p",
+            "tboot-policy",
+            "-p",
+            "mkinitramfs",
+            "--bin",
+            "lcp",
+            "--bin",
+            "tboot-policy",
+            "--bin",
+            "taoboot-image",
+        ],
+    )
 }
 
 /// Builds what the bench compares the agent with.

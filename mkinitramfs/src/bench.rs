@@ -11,7 +11,7 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image, boot, memory, lcp or tao
+    /// only this part: image, boot, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
@@ -48,6 +48,9 @@ impl Bench {
         if self.wants("lcp") {
             release(&prefix, &["-p", "lcp", "--bin", "lcp"])?;
         }
+        if self.wants("predict") {
+            release(&prefix, &["-p", "tboot-policy"])?;
+        }
         if self.wants("tao") {
             release(&prefix, &["-p", "tao", "--example", "tao-bench"])?;
         }
@@ -65,6 +68,10 @@ impl Bench {
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
             .env("TAOBOOT_LCP", workspace::target()?.join("release/lcp"))
+            .env(
+                "TAOBOOT_TBOOT_POLICY",
+                workspace::target()?.join("release/tboot-policy"),
+            )
             .env(
                 "TAOBOOT_TAO_BENCH",
                 workspace::target()?.join("release/examples/tao-bench"),

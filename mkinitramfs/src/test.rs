@@ -50,6 +50,7 @@ impl Test {
         agent::build(&prefix)?;
         self.tests(&prefix, &["--workspace", "--exclude", "tests"])?;
         if !self.fast {
+            agent::build_tools(&prefix)?;
             agent::build_for_guest(&prefix)?;
             self.tests(&prefix, &["-p", "tests"])?;
         }

@@ -1,11 +1,11 @@
-//! `cargo xtask tools`: the policy tools, as static programs.
+//! `cargo xtask tools`: the policy tools and the image builder, as static programs.
 
 use anyhow::Result;
 use argh::FromArgs;
 
 use crate::{agent, setup};
 
-/// Builds lcp and tboot-policy as static programs. Prints their folder.
+/// Builds lcp, tboot-policy and taoboot-image as static programs. Prints their folder.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "tools")]
 pub struct Tools {}

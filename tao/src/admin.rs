@@ -9,10 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::{
+    signal::Signal,
+    socket::{ControlMessage, MsgFlags, sendmsg},
+};
 
 use crate::{
     guard::{Explanation, Step},
+    host::limits::Limits,
     logic::{LogicError, Prin, SubPrin},
     wire::{
         FrameError, Inbox,
@@ -84,11 +88,15 @@ pub struct Start<'a> {
     pub path: &'a str,
     /// Arguments without the program's own name.
     pub args: &'a [String],
+    /// Environment variables, as NAME=VALUE, if the host's policy takes them.
+    pub environment: &'a [String],
     /// Working directory, absolute.
     pub dir: &'a str,
     /// Standard input, output and error; none for a program in the background, the last of
     /// whose output the host keeps.
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// The most it may use, where that is less than what the host's policy allows.
+    pub limits: Limits,
 }
 
 /// A connection to a host.
@@ -164,11 +172,15 @@ impl Admin {
         let request = AdminRequest {
             path: Some(start.path.to_owned()),
             args: start.args.to_vec(),
+            environment: start.environment.to_vec(),
             dir: Some(start.dir.to_owned()),
             stdin: start.stdio.map(|_| 0),
             stdout: start.stdio.map(|_| 1),
             stderr: start.stdio.map(|_| 2),
             keep_output: start.stdio.is_none().then_some(true),
+            memory: start.limits.memory,
+            processes: start.limits.processes,
+            cpu: start.limits.cpu,
             ..AdminRequest::default()
         };
         let descriptors: Vec<RawFd> = start
@@ -244,6 +256,16 @@ impl Admin {
     /// Ends every program of that name (SIGKILL).
     pub fn kill(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
         self.by_name("KillHostedProgram", subprin)
+    }
+
+    /// Has the host send a signal to a program.
+    pub fn signal(&mut self, pid: i32, signal: Signal) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            pid: Some(pid),
+            signal: Some(signal as i32),
+            ..AdminRequest::default()
+        };
+        self.call("Signal", &request).map(drop)
     }
 
     /// The host's name.

@@ -13,4 +13,5 @@ pub mod host;
 pub mod keys;
 pub mod logic;
 pub mod process;
+pub mod program;
 pub mod wire;

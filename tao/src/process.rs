@@ -10,6 +10,7 @@ use nix::{
     errno::Errno,
     libc,
     sys::signal::{SigHandler, Signal, signal},
+    unistd::Pid,
 };
 
 /// Lets this process end quietly when nobody reads its output any more, as commands do.
@@ -50,6 +51,36 @@ impl PidFd {
         Errno::result(result)?;
         Ok(())
     }
+}
+
+/// How a child of this process ended, as wait(2) gives it; `None` if it has not.
+pub fn try_wait(child: i32) -> io::Result<Option<i32>> {
+    wait_with(child, libc::WNOHANG)
+}
+
+/// Waits for the end of a child of this process.
+pub fn wait(child: i32) -> io::Result<i32> {
+    Ok(wait_with(child, 0)?.unwrap_or_default())
+}
+
+fn wait_with(child: i32, flags: i32) -> io::Result<Option<i32>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is ours to be written.
+        let result = unsafe { libc::waitpid(child, &raw mut status, flags) };
+        match Errno::result(result) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(status)),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Sends a signal to a child of this process that has not been waited for: its number can't
+/// be another's meanwhile.
+pub fn kill(child: i32, signal: Signal) -> io::Result<()> {
+    Ok(nix::sys::signal::kill(Pid::from_raw(child), signal)?)
 }
 
 impl AsFd for PidFd {

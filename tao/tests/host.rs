@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
 #![allow(missing_docs)] // helpers of this test only
 
+#[path = "host/administrators.rs"]
+mod administrators;
 #[path = "host/common.rs"]
 mod common;
+#[path = "host/composed.rs"]
+mod composed;
 #[path = "host/counters.rs"]
 mod counters;
 #[path = "host/guarded.rs"]
@@ -12,6 +16,8 @@ mod guarded;
 mod hostile;
 #[path = "host/isolation.rs"]
 mod isolation;
+#[path = "host/own_processes.rs"]
+mod own_processes;
 #[path = "host/programs.rs"]
 mod programs;
 #[path = "host/transcript.rs"]

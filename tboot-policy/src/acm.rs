@@ -48,6 +48,16 @@ pub fn role(content: &[u8]) -> Role {
     }
 }
 
+/// The first bytes that tell what can't be a SINIT module or policy data, whatever follows.
+pub const TELLING_LEN: usize = 32;
+
+/// Is a file that begins like this one to be read whole before its role is known?
+pub fn may_be_taken_away(begin: &[u8]) -> bool {
+    let looks_like_a_module =
+        u16_at(begin, 0) == Some(TYPE_CHIPSET) && u32_at(begin, 16) == Some(VENDOR_INTEL);
+    looks_like_a_module || role(begin) == Role::LcpData || begin.len() < TELLING_LEN
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..)?

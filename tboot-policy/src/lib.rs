@@ -4,6 +4,7 @@
 //! * [`vlp`]: the policy itself, `tb_policy_t` version 2.
 //! * [`module`]: the hash of a module (kernel, initramfs) with its command line.
 //! * [`acm`]: which modules tboot takes away before it measures.
+//! * [`tboot`]: tboot's own image and its hashes.
 //! * [`grub`]: the files and command lines of a GRUB menu entry.
 //! * [`verify`]: would tboot boot these files under this policy?
 //! * [`platform`]: what only the platform knows about its launch.
@@ -20,5 +21,6 @@ pub mod module;
 pub mod pcr_text;
 pub mod platform;
 pub mod predict;
+pub mod tboot;
 pub mod verify;
 pub mod vlp;

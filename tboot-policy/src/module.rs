@@ -1,6 +1,6 @@
 //! The hash of a module as tboot measures it: H( H(command line) || H(content) ).
 
-use std::borrow::Cow;
+use std::{fs::File, io, path::PathBuf};
 
 use lcp::{
     gunzip::{self, GunzipError},
@@ -19,8 +19,16 @@ pub struct Module {
     pub name: String,
     /// The text after the file name in grub.cfg, as GRUB passes it.
     pub cmdline: Vec<u8>,
+    content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
     /// The file's bytes, compressed or not.
-    pub bytes: Vec<u8>,
+    Bytes(Vec<u8>),
+    /// A file that GRUB does not decompress, with the SHA-256 that was computed while it was looked
+    /// at: an initramfs of tens of MiB is neither held nor hashed twice.
+    File { path: PathBuf, sha256: Digest },
 }
 
 /// A module that cannot be hashed.
@@ -33,6 +41,14 @@ pub enum ModuleError {
         name: String,
         /// What is wrong with it.
         source: GunzipError,
+    },
+    /// The file can't be read (any more).
+    #[error("can't read {name}: {source}")]
+    Read {
+        /// The module.
+        name: String,
+        /// Why.
+        source: io::Error,
     },
     /// The command line is longer than tboot's buffer.
     #[error(
@@ -55,12 +71,48 @@ pub enum ModuleError {
 }
 
 impl Module {
-    /// The content as it is in memory when tboot hashes it: GRUB decompresses gzip, and only gzip.
-    pub fn content(&self) -> Result<Cow<'_, [u8]>, ModuleError> {
-        gunzip::gunzip(&self.bytes, MAX_MODULE_LEN).map_err(|source| ModuleError::Gunzip {
-            name: self.name.clone(),
-            source,
-        })
+    /// A module: its name for messages, the command line as GRUB passes it, and the file's bytes.
+    pub fn new(
+        name: impl Into<String>,
+        cmdline: impl Into<Vec<u8>>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        Module {
+            name: name.into(),
+            cmdline: cmdline.into(),
+            content: Content::Bytes(bytes.into()),
+        }
+    }
+
+    /// The same of a file that GRUB does not decompress.
+    pub(crate) fn file(name: String, cmdline: &[u8], path: PathBuf, sha256: Digest) -> Self {
+        Module {
+            name,
+            cmdline: cmdline.to_vec(),
+            content: Content::File { path, sha256 },
+        }
+    }
+
+    /// The hash of the content as it is in memory when tboot hashes it: GRUB decompresses gzip, and
+    /// only gzip.
+    pub fn content_hash(&self, alg: HashAlg) -> Result<Digest, ModuleError> {
+        let name = || self.name.clone();
+        match &self.content {
+            Content::Bytes(bytes) => match gunzip::gunzip(bytes, MAX_MODULE_LEN) {
+                Ok(content) => Ok(alg.digest(&content)),
+                Err(source) => Err(ModuleError::Gunzip {
+                    name: name(),
+                    source,
+                }),
+            },
+            Content::File { sha256, .. } if alg == HashAlg::Sha256 => Ok(sha256.clone()),
+            Content::File { path, .. } => File::open(path)
+                .and_then(|file| alg.digest_reader(file))
+                .map_err(|source| ModuleError::Read {
+                    name: name(),
+                    source,
+                }),
+        }
     }
 
     /// The module's hash: H( H(command line without NUL) || H(content) ).
@@ -79,7 +131,7 @@ impl Module {
             });
         }
         let cmdline = alg.digest(&self.cmdline);
-        let content = alg.digest(&self.content()?);
+        let content = self.content_hash(alg)?;
         Ok(alg.digest_parts(&[cmdline.as_bytes(), content.as_bytes()]))
     }
 }
@@ -89,11 +141,7 @@ mod tests {
     use super::*;
 
     fn module(cmdline: &[u8], bytes: &[u8]) -> Module {
-        Module {
-            name: "vmlinuz".into(),
-            cmdline: cmdline.to_vec(),
-            bytes: bytes.to_vec(),
-        }
+        Module::new("vmlinuz", cmdline, bytes)
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! Would tboot boot these files under this policy?
 
-use lcp::{
-    hash::Digest,
-    mlehash::{Mle, MleError},
-};
+use lcp::{hash::Digest, mlehash::MleError};
 
 use crate::{
     launch::{
@@ -11,6 +8,7 @@ use crate::{
     },
     module::Module,
     platform::BANKS,
+    tboot::Tboot,
     vlp::{Check, Policy, PolicyType},
 };
 
@@ -87,7 +85,7 @@ pub enum VerifyError {
 /// Applies a policy to the files of a boot.
 pub fn verify(
     policy: &Policy,
-    tboot: Option<&[u8]>,
+    tboot: Option<&Tboot>,
     tboot_cmdline: &[u8],
     modules: &[Module],
 ) -> Result<Report, VerifyError> {
@@ -104,7 +102,7 @@ pub fn verify(
     }
     if let Some(tboot) = tboot {
         // Refuses a command line of 511 bytes and more, which tboot would cut.
-        Mle::parse(tboot)?.hash(policy.alg(), tboot_cmdline)?;
+        tboot.hash(policy.alg(), tboot_cmdline)?;
     }
     let mut hashed = Vec::new();
     let mut verdicts = Vec::new();

@@ -35,11 +35,7 @@ fn a_policy_from_an_entry_names_its_modules_with_their_command_lines() {
     let policy = read_policy(&world.path("p"));
     assert_eq!(policy.policy_type(), PolicyType::Halt);
     assert_eq!(policy.entries().len(), 2);
-    let module = |name: &str, cmdline: &str, bytes: &[u8]| Module {
-        name: name.to_owned(),
-        cmdline: cmdline.as_bytes().to_vec(),
-        bytes: bytes.to_vec(),
-    };
+    let module = |name: &str, cmdline: &str, bytes: &[u8]| Module::new(name, cmdline, bytes);
     let alg = HashAlg::Sha256;
     let kernel = module("k", CMDLINE, b"MZ kernel").hash(alg).unwrap();
     let initrd = module("i", "", b"070701 cpio").hash(alg).unwrap();
@@ -285,22 +281,22 @@ fn every_entry_is_predicted_or_says_why_not() {
     ]);
     assert_eq!(code, 0, "{stderr}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json.as_array().unwrap().len(), 2, "{json}");
+    assert_eq!(json.as_array().unwrap().len(), 3, "{json}");
     assert!(
-        json[0]["entry"]
+        json[1]["entry"]
             .as_str()
             .unwrap()
             .starts_with("1>0: Debian")
     );
     assert_eq!(
-        json[0]["prediction"]["pcrs"]["sha256"]["19"]
+        json[1]["prediction"]["pcrs"]["sha256"]["19"]
             .as_str()
             .unwrap()
             .len(),
         64
     );
     assert!(
-        json[1]["error"]
+        json[2]["error"]
             .as_str()
             .unwrap()
             .contains("/boot/gone is not there")
@@ -316,5 +312,5 @@ fn every_entry_is_predicted_or_says_why_not() {
         ".",
     ]);
     let one: serde_json::Value = serde_json::from_str(&one.1).unwrap();
-    assert_eq!(one["pcrs"], json[0]["prediction"]["pcrs"]);
+    assert_eq!(one["pcrs"], json[1]["prediction"]["pcrs"]);
 }

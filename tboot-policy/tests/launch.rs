@@ -150,7 +150,8 @@ fn any_changed_input_changes_a_register() {
         differs(&|input| input.modules[0].cmdline.push(b' ')),
         [17, 18]
     );
-    assert_eq!(differs(&|input| input.modules[1].bytes.push(0)), [19]);
+    let change = |input: &mut LaunchInput| input.modules[1] = module("initrd-1", "", b"another");
+    assert_eq!(differs(&change), [19]);
     assert_eq!(differs(&|input| input.vlp = None), [17, 18, 19]);
     assert_eq!(
         differs(&|input| input.platform.sinit_pubkey_hash = Measured::Data(vec![1])),

@@ -26,6 +26,7 @@ use tboot_policy::{
     },
     platform::BANKS,
     predict::{Baseline, BaselineError, Family, FileHash, Launching, PredictError, predict},
+    tboot::Tboot,
     vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
 };
 use tpm::{Bank, PcrIndex, PcrValues};
@@ -52,7 +53,7 @@ fn recorded(input: &LaunchInput) -> Baseline {
 fn launching(input: &LaunchInput) -> Launching {
     Launching {
         tboot_name: "tboot.gz".into(),
-        tboot: input.tboot.clone(),
+        tboot: Tboot::parse(&input.tboot).unwrap(),
         tboot_cmdline: input.tboot_cmdline.clone(),
         modules: input.modules.clone(),
         vlp: input.vlp.clone(),

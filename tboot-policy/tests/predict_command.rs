@@ -83,8 +83,8 @@ fn the_command_records_and_predicts() {
         .collect();
     write("pcrs", text.as_bytes());
     write("tboot.gz", &new.tboot);
-    write("vmlinuz", &new.modules[0].bytes);
-    write("initrd", &new.modules[1].bytes);
+    write("vmlinuz", b"kernel 2");
+    write("initrd", b"070701 second");
     write("policy", &policy().to_bytes());
     write("SINIT.bin", b"sinit");
     let (code, stdout, stderr) = run(&[

@@ -50,11 +50,8 @@ fn module_hashes_are_those_of_the_original() {
     let mut equal = 0;
     for case in cases("modules.json") {
         let name = case["name"].as_str().unwrap();
-        let module = Module {
-            name: name.to_owned(),
-            cmdline: case["cmdline"].as_str().unwrap().as_bytes().to_vec(),
-            bytes: fs::read(vectors().join(case["image"].as_str().unwrap())).unwrap(),
-        };
+        let bytes = fs::read(vectors().join(case["image"].as_str().unwrap())).unwrap();
+        let module = Module::new(name, case["cmdline"].as_str().unwrap(), bytes);
         let alg: HashAlg = case["alg"].as_str().unwrap().parse().unwrap();
         if name == "image-gztrunc" || case["rc"] != 0 {
             // The original hashes what it gets of a truncated gzip file; GRUB would not load it.

@@ -16,8 +16,12 @@ pub struct Kernel {
     pub version: String,
     /// The bzImage.
     pub vmlinuz: PathBuf,
+    /// Its configuration, `config-VERSION`.
+    pub config: PathBuf,
     /// The directory `lib/modules/VERSION`.
     pub modules: PathBuf,
+    /// The control files of its Debian package.
+    pub control: PathBuf,
 }
 
 /// Everything a boot needs that is not built here.
@@ -26,6 +30,8 @@ pub struct Kernel {
 pub struct Assets {
     /// The Debian kernel.
     pub kernel: Kernel,
+    /// An older one (or another flavour, where the mirror has no older one).
+    pub kernel_before: Kernel,
     /// Debian's tboot.gz.
     pub tboot: PathBuf,
     /// Directory with tboot's own tools (`tb_polgen`, `lcp2_mlehash`, ...).
@@ -61,6 +67,9 @@ impl Assets {
         for file in [
             &assets.kernel.vmlinuz,
             &assets.kernel.modules,
+            &assets.kernel.control,
+            &assets.kernel_before.vmlinuz,
+            &assets.kernel_before.modules,
             &assets.tboot,
         ] {
             if !file.exists() {
@@ -89,8 +98,10 @@ mod tests {
     #[test]
     fn a_file_that_is_named_but_missing_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let json = r#"{"kernel":{"version":"1","vmlinuz":"/nonexistent/k","modules":"/"},
-            "tboot":"/","tboot_tools":"/"}"#;
+        let kernel = r#"{"version":"1","vmlinuz":"/nonexistent/k","config":"/","modules":"/","control":"/"}"#;
+        let json = format!(
+            r#"{{"kernel":{kernel},"kernel_before":{kernel},"tboot":"/","tboot_tools":"/"}}"#
+        );
         fs::write(directory.path().join("assets.json"), json).unwrap();
         let error = Assets::read(directory.path()).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/k"), "{error}");

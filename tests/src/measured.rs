@@ -30,18 +30,12 @@ pub fn launch_of(files: &BootFiles, firmware: Firmware, vlp: Option<Policy>) -> 
         tboot: read(tboot)?,
         tboot_cmdline: files.tboot_cmdline.clone().into_bytes(),
         modules: vec![
-            Module {
-                name: "vmlinuz".to_owned(),
-                cmdline: files
-                    .measured_cmdline(firmware == Firmware::Efi)
-                    .into_bytes(),
-                bytes: read(&files.kernel)?,
-            },
-            Module {
-                name: "initramfs".to_owned(),
-                cmdline: Vec::new(),
-                bytes: read(&files.initramfs)?,
-            },
+            Module::new(
+                "vmlinuz",
+                files.measured_cmdline(firmware == Firmware::Efi),
+                read(&files.kernel)?,
+            ),
+            Module::new("initramfs", "", read(&files.initramfs)?),
         ],
         vlp,
         platform: PlatformRecord::simulated(),

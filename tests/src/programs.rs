@@ -15,7 +15,7 @@ pub fn path(name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     ensure!(
         path.is_file(),
-        "{} is missing: run `cargo xtask agent`",
+        "{} is missing: run `cargo xtask agent` and `cargo xtask tools`",
         path.display()
     );
     Ok(path)

@@ -38,6 +38,27 @@ pub enum TpmError {
         /// the secret was sealed to others.
         code: u32,
     },
+    /// The rollback counter was raised above the approval's limit.
+    #[error(
+        "the approval is retired: the rollback counter (NV index {index:#x}) is above {limit}, the last value at which this launch was approved"
+    )]
+    Retired {
+        /// The counter.
+        index: u32,
+        /// The approval's limit.
+        limit: u64,
+    },
+    /// The rollback counter that the approval names does not exist.
+    #[error(
+        "the rollback counter (NV index {index:#x}) that the approval names does not exist: another TPM, or one that was cleared"
+    )]
+    NoCounter {
+        /// The counter.
+        index: u32,
+    },
+    /// The signature of the policy key is not good.
+    #[error("the signature is not one of the policy key over this launch")]
+    BadSignature,
     /// Another process kept changing PCRs while they were read or the policy was evaluated.
     #[error("a PCR changed during each of {attempts} attempts; something keeps extending it")]
     PcrsKeepChanging {

@@ -5,6 +5,7 @@
 //! [`nv`] is what an NV index of a TPM 2.0 is. Everything that comes back from a TPM is untrusted
 //! input: it is bounded, checked and turned into the types of [`pcr`], [`sealed`] and the others.
 
+pub mod approval;
 pub mod error;
 pub mod family;
 pub mod nv;
@@ -18,6 +19,9 @@ pub mod tpm12;
 mod tpm2;
 pub mod write_lock;
 
+pub use approval::{
+    Approval, AuthPolicy, CounterLimit, LaunchPolicy, PolicySignature, PolicySigner,
+};
 pub use error::TpmError;
 pub use pcr::{Bank, PcrIndex, PcrSet, PcrValues};
 pub use policy::PcrPolicy;
@@ -67,14 +71,14 @@ pub trait Tpm {
     fn srk(&mut self) -> Result<Srk, TpmError>;
 
     /// Seals `secret` (at most 128 bytes) under the SRK, to be released only for `policy`.
-    fn seal(&mut self, secret: &[u8], policy: &PcrPolicy) -> Result<Sealed, TpmError>;
+    fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError>;
 
-    /// Releases what [`Tpm::seal`] sealed. `pinned_srk` is the only parent that will be
+    /// Releases what [`Tpm::seal`] sealed, for an approval that satisfies its policy. `pinned_srk` is the only parent that will be
     /// accepted when given. The session is salted to the parent and the response encrypted.
     fn unseal(
         &mut self,
         sealed: &Sealed,
-        policy: &PcrPolicy,
+        approval: &Approval,
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError>;
 

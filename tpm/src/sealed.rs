@@ -15,6 +15,11 @@ impl Name {
         (bytes.len() == 34 && bytes.starts_with(&[0x00, 0x0b])).then(|| Name(bytes.to_vec()))
     }
 
+    /// The name of what has this SHA-256 digest of its public area.
+    pub(crate) fn of_sha256(digest: [u8; 32]) -> Self {
+        Name([&[0x00, 0x0b], digest.as_slice()].concat())
+    }
+
     /// The name's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -29,9 +29,12 @@ fn a_pcr_that_changes_between_policy_and_unseal_costs_a_retry() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     bus.traffic().disturb = 3;
-    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), SECRET);
+    assert_eq!(
+        *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+        SECRET
+    );
     let unseals = bus
         .traffic()
         .commands
@@ -48,9 +51,11 @@ fn a_pcr_that_never_rests_is_named_as_the_cause() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     bus.traffic().disturb = 1000;
-    let error = tpm.unseal(&sealed, &policy, None).unwrap_err();
+    let error = tpm
+        .unseal(&sealed, &policy.clone().into(), None)
+        .unwrap_err();
     assert!(
         matches!(error, TpmError::PcrsKeepChanging { attempts: 8 }),
         "{error:?}"
@@ -64,8 +69,8 @@ fn the_secret_never_crosses_the_bus_in_the_clear() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
-    tpm.unseal(&sealed, &policy, None).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
     let traffic = bus.traffic();
     // That something was overheard at all: the blob did cross it.
     assert!(contains(&traffic.bytes, &sealed.private[2..]));
@@ -78,12 +83,17 @@ fn a_session_whose_hmac_is_refused_is_replaced() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     bus.traffic().spoil = 2;
-    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), SECRET);
+    assert_eq!(
+        *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+        SECRET
+    );
     assert!(bus.traffic().refused >= 2);
     bus.traffic().spoil = 1000;
-    let error = tpm.unseal(&sealed, &policy, None).unwrap_err();
+    let error = tpm
+        .unseal(&sealed, &policy.clone().into(), None)
+        .unwrap_err();
     assert!(
         matches!(error, TpmError::Command { code: 0x9a2, .. }),
         "{error:?}"
@@ -98,7 +108,7 @@ fn a_boot_sends_no_needless_command() {
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
     assert!(bus.traffic().commands.is_empty(), "opening asks nothing");
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     let derived = [
         PCR_READ,
         READ_PUBLIC,
@@ -113,7 +123,7 @@ fn a_boot_sends_no_needless_command() {
     ];
     let sent = commands_of(&bus, || {
         tpm.pcr_read(tpm::Bank::Sha256, policy.pcrs()).unwrap();
-        tpm.unseal(&sealed, &policy, None).unwrap();
+        tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
     });
     assert_eq!(sent, derived);
     tpm.persist_srk().unwrap();
@@ -127,7 +137,9 @@ fn a_boot_sends_no_needless_command() {
         FLUSH_CONTEXT,
         FLUSH_CONTEXT,
     ];
-    let sent = commands_of(&bus, || drop(tpm.unseal(&sealed, &policy, None).unwrap()));
+    let sent = commands_of(&bus, || {
+        drop(tpm.unseal(&sealed, &policy.clone().into(), None).unwrap())
+    });
     assert_eq!(sent, persistent);
 }
 

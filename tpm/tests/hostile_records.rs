@@ -36,7 +36,10 @@ fn random_bytes_are_refused() {
                 private,
                 parent: parent.clone(),
             };
-            let error = tpm.borrow_mut().unseal(&record, &policy, None).unwrap_err();
+            let error = tpm
+                .borrow_mut()
+                .unseal(&record, &policy.clone().into(), None)
+                .unwrap_err();
             prop_assert!(matches!(error, TpmError::NotOurs { .. }), "{:?}", error);
             Ok(())
         })
@@ -49,11 +52,13 @@ fn every_flipped_bit_of_a_real_record_is_noticed() {
     let machine = Machine::launched();
     let mut tpm = machine.open();
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     for bit in 0..8 * sealed.public.len() {
         let mut record = sealed.clone();
         record.public[bit / 8] ^= 1 << (bit % 8);
-        let error = tpm.unseal(&record, &policy, None).unwrap_err();
+        let error = tpm
+            .unseal(&record, &policy.clone().into(), None)
+            .unwrap_err();
         assert!(
             matches!(error, TpmError::NotOurs { .. }),
             "public bit {bit}: {error:?}"
@@ -63,14 +68,19 @@ fn every_flipped_bit_of_a_real_record_is_noticed() {
     for byte in 0..sealed.private.len() {
         let mut record = sealed.clone();
         record.private[byte] ^= 1 << (byte % 8);
-        let error = tpm.unseal(&record, &policy, None).unwrap_err();
+        let error = tpm
+            .unseal(&record, &policy.clone().into(), None)
+            .unwrap_err();
         assert!(
             matches!(error, TpmError::NotOurs { .. }),
             "private byte {byte}: {error:?}"
         );
     }
     machine.assert_nothing_loaded();
-    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), SECRET);
+    assert_eq!(
+        *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+        SECRET
+    );
 }
 
 #[test]
@@ -78,7 +88,7 @@ fn cut_and_lengthened_records_are_refused() {
     let machine = Machine::launched();
     let mut tpm = machine.open();
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     for length in 0..sealed.private.len() {
         // The length field is made to fit, so that it is the TPM that must notice.
         let mut private = sealed.private[..length].to_vec();
@@ -89,7 +99,9 @@ fn cut_and_lengthened_records_are_refused() {
             private,
             ..sealed.clone()
         };
-        let error = tpm.unseal(&record, &policy, None).unwrap_err();
+        let error = tpm
+            .unseal(&record, &policy.clone().into(), None)
+            .unwrap_err();
         assert!(
             matches!(error, TpmError::NotOurs { .. }),
             "{length} bytes: {error:?}"
@@ -100,7 +112,7 @@ fn cut_and_lengthened_records_are_refused() {
         ..sealed
     };
     assert!(matches!(
-        tpm.unseal(&record, &policy, None),
+        tpm.unseal(&record, &policy.clone().into(), None),
         Err(TpmError::NotOurs { .. })
     ));
     machine.assert_nothing_loaded();

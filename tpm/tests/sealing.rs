@@ -25,10 +25,14 @@ fn the_predicted_launch_opens_the_secret() {
         policy.values(),
         "the prediction is what the TPM shows"
     );
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
-    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), SECRET);
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     assert_eq!(
-        *tpm.unseal(&sealed, &policy, Some(&sealed.parent)).unwrap(),
+        *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+        SECRET
+    );
+    assert_eq!(
+        *tpm.unseal(&sealed, &policy.clone().into(), Some(&sealed.parent))
+            .unwrap(),
         SECRET
     );
 }
@@ -38,10 +42,13 @@ fn a_secret_survives_a_reboot_with_the_same_launch() {
     let mut machine = Machine::new();
     let policy = launch_policy(machine::LAUNCH);
     // Sealed on a machine that was not launched: the policy is a prediction.
-    let sealed = machine.open().seal(SECRET, &policy).unwrap();
+    let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
     machine.reboot_launched(machine::LAUNCH);
     assert_eq!(
-        *machine.open().unseal(&sealed, &policy, None).unwrap(),
+        *machine
+            .open()
+            .unseal(&sealed, &policy.clone().into(), None)
+            .unwrap(),
         SECRET
     );
 }
@@ -51,26 +58,29 @@ fn without_a_launch_the_secret_stays_sealed() {
     let machine = Machine::new();
     let mut tpm = machine.open();
     let policy = launch_policy(machine::LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     let found = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH).unwrap();
     assert!(
         found.iter().all(|(_, value)| value == [0xff; 32]),
         "{found:?}"
     );
-    assert_policy_failed(tpm.unseal(&sealed, &policy, None));
+    assert_policy_failed(tpm.unseal(&sealed, &policy.clone().into(), None));
 }
 
 #[test]
 fn another_launch_does_not_open_the_secret() {
     let mut machine = Machine::new();
     let policy = launch_policy(machine::LAUNCH);
-    let sealed = machine.open().seal(SECRET, &policy).unwrap();
+    let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
     machine.reboot_launched(OTHER_LAUNCH);
-    assert_policy_failed(machine.open().unseal(&sealed, &policy, None));
+    assert_policy_failed(machine.open().unseal(&sealed, &policy.clone().into(), None));
     // Nor when the record is changed to name the values that this launch has: then only the
     // TPM knows better, and says so when the object is used.
     let lie = launch_policy(OTHER_LAUNCH);
-    let error = machine.open().unseal(&sealed, &lie, None).unwrap_err();
+    let error = machine
+        .open()
+        .unseal(&sealed, &lie.clone().into(), None)
+        .unwrap_err();
     assert!(
         matches!(error, TpmError::PolicyFailed { code: 0x99d }),
         "{error:?}"
@@ -82,18 +92,21 @@ fn the_latch_closes_the_secret() {
     let machine = Machine::launched();
     let policy = launch_policy(machine::LAUNCH);
     let mut tpm = machine.open();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
-    tpm.unseal(&sealed, &policy, None).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
     tpm.pcr_event(PcrIndex::LATCH, b"closed").unwrap();
-    assert_policy_failed(tpm.unseal(&sealed, &policy, None));
+    assert_policy_failed(tpm.unseal(&sealed, &policy.clone().into(), None));
 }
 
 #[test]
 fn another_tpm_is_named_as_such() {
     let policy = launch_policy(machine::LAUNCH);
     let (one, other) = (Machine::launched(), Machine::launched());
-    let sealed = one.open().seal(SECRET, &policy).unwrap();
-    let error = other.open().unseal(&sealed, &policy, None).unwrap_err();
+    let sealed = one.open().seal(SECRET, &policy.clone().into()).unwrap();
+    let error = other
+        .open()
+        .unseal(&sealed, &policy.clone().into(), None)
+        .unwrap_err();
     let TpmError::WrongSrk { expected, found } = &error else {
         panic!("{error:?}")
     };
@@ -104,7 +117,10 @@ fn another_tpm_is_named_as_such() {
         parent: found.clone(),
         ..sealed
     };
-    let error = other.open().unseal(&renamed, &policy, None).unwrap_err();
+    let error = other
+        .open()
+        .unseal(&renamed, &policy.clone().into(), None)
+        .unwrap_err();
     assert!(
         matches!(error, TpmError::NotOurs { code: 0x1df, .. }),
         "{error:?}"
@@ -116,9 +132,11 @@ fn a_record_under_another_key_than_the_pinned_one_is_refused() {
     let machine = Machine::launched();
     let policy = launch_policy(machine::LAUNCH);
     let mut tpm = machine.open();
-    let sealed = tpm.seal(SECRET, &policy).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     let pinned = Name::from_bytes(&[&[0, 0x0b][..], &[7; 32]].concat()).unwrap();
-    let error = tpm.unseal(&sealed, &policy, Some(&pinned)).unwrap_err();
+    let error = tpm
+        .unseal(&sealed, &policy.clone().into(), Some(&pinned))
+        .unwrap_err();
     assert!(matches!(error, TpmError::NotOurs { .. }), "{error:?}");
     assert!(error.to_string().contains(&pinned.to_string()), "{error}");
 }
@@ -130,11 +148,16 @@ fn secrets_from_1_to_128_bytes_fit_and_no_others() {
     let mut tpm = machine.open();
     for length in [1, 32, 127, 128] {
         let secret = vec![0xa5; length];
-        let sealed = tpm.seal(&secret, &policy).unwrap();
-        assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), secret);
+        let sealed = tpm.seal(&secret, &policy.clone().into()).unwrap();
+        assert_eq!(
+            *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+            secret
+        );
     }
     for length in [0, 129, 5000] {
-        let error = tpm.seal(&vec![0; length], &policy).unwrap_err();
+        let error = tpm
+            .seal(&vec![0; length], &policy.clone().into())
+            .unwrap_err();
         assert!(matches!(error, TpmError::BadParameter(_)), "{error:?}");
     }
 }
@@ -145,13 +168,15 @@ fn nothing_stays_loaded_after_50_seals_unseals_and_failures() {
     let (right, wrong) = (launch_policy(machine::LAUNCH), launch_policy(OTHER_LAUNCH));
     let mut tpm = machine.open();
     for round in 0..50 {
-        let sealed = tpm.seal(SECRET, &right).unwrap();
-        tpm.unseal(&sealed, &right, None).unwrap();
-        assert_policy_failed(tpm.unseal(&sealed, &wrong, None));
+        let sealed = tpm.seal(SECRET, &right.clone().into()).unwrap();
+        tpm.unseal(&sealed, &right.clone().into(), None).unwrap();
+        assert_policy_failed(tpm.unseal(&sealed, &wrong.clone().into(), None));
         let mut damaged = sealed;
         let middle = damaged.private.len() / 2;
         damaged.private[middle] ^= 1;
-        let error = tpm.unseal(&damaged, &right, None).unwrap_err();
+        let error = tpm
+            .unseal(&damaged, &right.clone().into(), None)
+            .unwrap_err();
         assert!(
             matches!(error, TpmError::NotOurs { .. }),
             "{round}: {error:?}"

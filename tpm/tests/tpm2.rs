@@ -100,7 +100,7 @@ fn the_persistent_storage_key_is_the_derived_one() {
     let derived = tpm.srk().unwrap();
     assert_eq!(derived.persistent, None);
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(b"x", &policy).unwrap();
+    let sealed = tpm.seal(b"x", &policy.clone().into()).unwrap();
     assert_eq!(sealed.parent, derived.name);
     let persistent = tpm.persist_srk().unwrap();
     assert_eq!(
@@ -116,7 +116,10 @@ fn the_persistent_storage_key_is_the_derived_one() {
     machine.reboot_launched(LAUNCH);
     let mut tpm = machine.open();
     assert_eq!(tpm.srk().unwrap(), persistent);
-    assert_eq!(*tpm.unseal(&sealed, &policy, None).unwrap(), *b"x");
+    assert_eq!(
+        *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
+        *b"x"
+    );
     machine.assert_nothing_loaded();
 }
 

@@ -145,7 +145,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of("pivot"))?;
-    if let Some(secret) = &unlocked.host_secret {
+    if let Some(secret) = &unlocked.secret {
         match resident::fork_host(secret) {
             Ok(child) => boot
                 .progress

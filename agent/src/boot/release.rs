@@ -4,7 +4,10 @@ use tpm::{Bank, Tpm, Tpm2};
 
 use crate::{
     boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
-    unlock::{BootSecret, Latched, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal},
+    config::SecretId,
+    unlock::{
+        BootSecret, Latched, Pinned, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal,
+    },
 };
 
 /// The TPM with the kernel's resource manager, so that nobody's objects collide.
@@ -101,8 +104,11 @@ fn ask(
     } else {
         "measured"
     };
-    let (secret, record) =
-        unseal(tpm, records, settings.srk_name.as_ref()).map_err(Failure::of("unseal"))?;
+    let pinned = Pinned {
+        srk: settings.srk_name.as_ref(),
+        secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
+    };
+    let (secret, record) = unseal(tpm, records, pinned).map_err(Failure::of("unseal"))?;
     let position = records
         .iter()
         .position(|candidate| std::ptr::eq(candidate, record))

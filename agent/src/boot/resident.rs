@@ -1,7 +1,8 @@
 //! The copy of the agent that stays: forked off just before the real init takes over.
 //!
 //! The child executes itself again from a sealed memfd, so that nothing of the initramfs
-//! stays in use and no secret of the boot is left in its memory but the one it is given.
+//! stays in use and nothing is left in its memory but the boot secret: the host's keys come from it, and
+//! `taoboot reseal` has it sealed again.
 //! Its name begins with '@': systemd takes that for a process that belongs to the root
 //! storage and does not kill it (systemd, ROOT_STORAGE_DAEMONS).
 
@@ -21,7 +22,10 @@ use nix::{
 };
 use zeroize::Zeroizing;
 
-use crate::boot::resident_syscalls::{close_from, fork_single_threaded, lock_memory, take_fd};
+use crate::{
+    boot::resident_syscalls::{close_from, fork_single_threaded, lock_memory, take_fd},
+    unlock::BootSecret,
+};
 
 /// argv[0] of the resident process.
 pub const NAME: &str = "@taoboot";
@@ -45,12 +49,12 @@ fn step<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Reside
 }
 
 /// Forks the Tao host. The parent goes on to become the real init.
-pub fn fork_host(host_secret: &Zeroizing<[u8; 32]>) -> Result<Pid, ResidentError> {
+pub fn fork_host(secret: &BootSecret) -> Result<Pid, ResidentError> {
     let (read, write) = pipe().map_err(step("pipe"))?;
     // 32 bytes always fit into a pipe, so this cannot block.
     File::from(write)
-        .write_all(host_secret.as_slice())
-        .map_err(step("hand over the host's secret"))?;
+        .write_all(secret.as_bytes())
+        .map_err(step("hand over the boot secret"))?;
     match fork_single_threaded().map_err(step("fork"))? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
@@ -69,9 +73,9 @@ fn become_host(secret: OwnedFd) -> ResidentError {
     let attempt = || -> Result<std::convert::Infallible, ResidentError> {
         setsid().map_err(step("setsid"))?;
         let program = sealed_copy_of_self().map_err(step("copy the agent into memory"))?;
-        let secret = move_to(secret, SECRET_FD).map_err(step("place the host's secret"))?;
+        let secret = move_to(secret, SECRET_FD).map_err(step("place the boot secret"))?;
         fcntl(secret.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))
-            .map_err(step("keep the host's secret"))?;
+            .map_err(step("keep the boot secret"))?;
         let arguments: Vec<CString> = [NAME, "host"]
             .iter()
             .filter_map(|word| CString::new(*word).ok())
@@ -109,14 +113,16 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// What the executed copy does first: take the secret, lock memory, lose what it must not have.
-pub fn take_secret() -> Result<Zeroizing<[u8; 32]>, ResidentError> {
-    let mut secret = Zeroizing::new([0_u8; 32]);
-    let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the host's secret"))?;
+pub fn take_secret() -> Result<BootSecret, ResidentError> {
+    let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+    let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
     File::from(fd)
         .read_exact(secret.as_mut_slice())
-        .map_err(step("read the host's secret"))?;
+        .map_err(step("read the boot secret"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
-    Ok(secret)
+    BootSecret::from_bytes(secret.as_slice())
+        .map_err(std::io::Error::other)
+        .map_err(step("read the boot secret"))
 }
 
 /// Makes the process hard to look into, to swap out and to kill for want of memory.

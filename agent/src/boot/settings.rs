@@ -10,7 +10,7 @@ use crate::{
         device::DeviceSpec,
         root::RootOptions,
     },
-    config::{Config, ConfigError, OnFailure, check_mapper_name},
+    config::{Config, ConfigError, OnFailure, SecretId, check_mapper_name},
 };
 
 /// Where the image keeps its configuration.
@@ -54,6 +54,8 @@ pub struct Settings {
     pub report: Option<PathBuf>,
     /// The pinned storage root key.
     pub srk_name: Option<Name>,
+    /// The pinned boot secret.
+    pub secret_id: Option<SecretId>,
     /// The device that holds the LUKS volume.
     pub volume: DeviceSpec,
     /// The mapping's name.
@@ -111,6 +113,7 @@ impl Settings {
             ),
             report: line.report,
             srk_name: config.srk_name,
+            secret_id: config.secret_id,
             volume,
             volume_name,
             swap: config.swap.map(|swap| swap.device),

@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
 use crate::{
     boot::{
         Boot, discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
@@ -26,8 +24,8 @@ pub(super) struct Unlocked {
     pub mapping: PathBuf,
     /// Where the record says that swap is.
     pub swap: Option<SwapSpec>,
-    /// Only a boot that the TPM approved gets a Tao host.
-    pub host_secret: Option<Zeroizing<[u8; 32]>>,
+    /// Only a boot that the TPM approved has one, and so gets a Tao host.
+    pub secret: Option<BootSecret>,
 }
 
 /// Reads the header once into memory and checks that copy.
@@ -76,14 +74,14 @@ pub(super) fn unlock(
     let record = records.get(released.record);
     let opened = match (released.secret, record) {
         (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
-            .map(|volume| (volume, "tpm", Some(secret.host_secret()))),
+            .map(|volume| (volume, "tpm", Some(secret))),
         (Err(failure), _) => Err(failure),
         (Ok(_), None) => Err(Failure {
             phase: "unseal",
             reason: "the released record is not in the header".into(),
         }),
     };
-    let (volume, by, host_secret) = match opened {
+    let (volume, by, secret) = match opened {
         Ok(opened) => opened,
         Err(failure) if settings.on_failure == OnFailure::Prompt => {
             let volume = open_with_passphrase(header, &latched, &failure, settings, boot)?;
@@ -95,9 +93,9 @@ pub(super) fn unlock(
         mapping: volume.path(),
         // Only a record whose seal was verified may name a device to overwrite.
         swap: record
-            .filter(|_| host_secret.is_some())
+            .filter(|_| secret.is_some())
             .and_then(|record| record.swap().cloned()),
-        host_secret,
+        secret,
     };
     boot.report.unlocked_by = Some(by);
     boot.progress.done(

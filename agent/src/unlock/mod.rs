@@ -10,6 +10,7 @@
 mod binary_header;
 mod cryptsetup_messages;
 pub mod enrolment;
+mod escrow;
 pub mod expected_pcrs;
 mod explain;
 mod find_records;
@@ -21,15 +22,16 @@ mod latch;
 mod memory_copy;
 mod metadata;
 mod open;
-mod pcr_map;
+pub(crate) mod pcr_map;
 mod record;
 mod secret;
 mod swap;
 mod unseal;
 
 pub use binary_header::BinaryHeaderError;
+pub use escrow::Escrow;
 pub use explain::{PcrDifference, default_component, explain, is_no_launch};
-pub use find_records::{TokenId, find_records};
+pub use find_records::{TokenId, find_enrolled, find_records};
 pub use header::{HeaderError, VolumeHeader};
 pub use header_check::{CheckedSegment, HeaderCheckError};
 pub use identity::VolumeIdentity;
@@ -37,7 +39,14 @@ pub use latch::{LatchError, Latched, close_latch};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
-pub use record::{RecordError, RecordParts, SealedRecord, TOKEN_TYPE};
+pub use record::{
+    APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
+    TOKEN_TYPE,
+};
 pub use secret::{BootSecret, SecretError};
 pub use swap::{SwapSpec, SwapSpecError};
-pub use unseal::{UnsealError, deciding_pcrs, matching, unseal};
+pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal};
+
+/// NV index of the rollback counter: in the range that is the owner's. (0x018074a0 is the
+/// Tao host's.)
+pub const ROLLBACK_COUNTER: u32 = 0x0180_74a1;

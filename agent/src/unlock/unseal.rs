@@ -9,6 +9,15 @@ use super::{
     secret::{BootSecret, SecretError},
 };
 
+/// What the measured configuration says of the secret.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pinned<'a> {
+    /// The only storage root key it may be sealed under.
+    pub srk: Option<&'a Name>,
+    /// The only secret it may be, by [`BootSecret::id`].
+    pub secret_id: Option<&'a str>,
+}
+
 /// Why there is no boot secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +52,16 @@ pub enum UnsealError {
     /// What was released is no boot secret.
     #[error("what the TPM released is not a boot secret: {0}")]
     NotASecret(#[source] SecretError),
+    /// Another secret than the one that is pinned.
+    #[error(
+        "the TPM released another boot secret ({found}) than the measured configuration pins ({pinned}): this is not the volume that the image was built for"
+    )]
+    OtherSecret {
+        /// In the configuration.
+        pinned: String,
+        /// Of the released secret.
+        found: String,
+    },
     /// The record was tampered with.
     #[error(transparent)]
     Record(RecordError),
@@ -65,7 +84,7 @@ fn joined(differences: &[PcrDifference]) -> String {
 pub fn deciding_pcrs(records: &[SealedRecord]) -> PcrSet {
     let named = records
         .iter()
-        .flat_map(|record| record.policy().pcrs().iter());
+        .flat_map(|record| record.expected().set().iter());
     named
         .chain(PcrSet::LAUNCH.iter())
         .chain([PcrIndex::LATCH])
@@ -106,13 +125,13 @@ pub fn matching<'r>(
 }
 
 /// Gets the boot secret from the TPM: reads the PCRs once, picks the record of this launch
-/// (others are not tried), unseals it under the pinned storage key and verifies the record.
+/// (others are not tried), unseals it as pinned and verifies the record.
 ///
 /// Where two records fit the launch and the first is damaged, the next is tried.
 pub fn unseal<'r>(
     tpm: &mut dyn Tpm,
     records: &'r [SealedRecord],
-    pinned_srk: Option<&Name>,
+    pinned: Pinned<'_>,
 ) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
     if records.is_empty() {
         return Err(UnsealError::NoRecords);
@@ -122,7 +141,7 @@ pub fn unseal<'r>(
         .map_err(UnsealError::Read)?;
     let mut first_error = None;
     for record in matching(records, &seen)? {
-        match unseal_one(tpm, record, pinned_srk) {
+        match unseal_one(tpm, record, pinned) {
             Ok(secret) => return Ok((secret, record)),
             Err(error) => first_error.get_or_insert(error),
         };
@@ -133,12 +152,20 @@ pub fn unseal<'r>(
 fn unseal_one(
     tpm: &mut dyn Tpm,
     record: &SealedRecord,
-    pinned_srk: Option<&Name>,
+    pinned: Pinned<'_>,
 ) -> Result<BootSecret, UnsealError> {
     let bytes: Zeroizing<Vec<u8>> = tpm
-        .unseal(record.sealed(), record.policy(), pinned_srk)
+        .unseal(record.sealed(), record.approval(), pinned.srk)
         .map_err(UnsealError::Tpm)?;
     let secret = BootSecret::from_bytes(&bytes).map_err(UnsealError::NotASecret)?;
+    if let Some(pinned) = pinned.secret_id
+        && pinned != secret.id()
+    {
+        return Err(UnsealError::OtherSecret {
+            pinned: pinned.to_owned(),
+            found: secret.id(),
+        });
+    }
     record.verify_mac(&secret).map_err(UnsealError::Record)?;
     Ok(secret)
 }

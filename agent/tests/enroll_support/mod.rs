@@ -10,7 +10,7 @@ use std::{
 };
 
 use agent::unlock::{
-    BootSecret, SealedRecord, TokenId, UnsealError, VolumeHeader, find_records, unseal,
+    BootSecret, Pinned, SealedRecord, TokenId, UnsealError, VolumeHeader, find_records, unseal,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -156,7 +156,7 @@ pub fn unsealed(volume: &Volume, swtpm: &Swtpm) -> Result<(BootSecret, SealedRec
         .filter_map(|(_, r)| r.ok())
         .collect();
     let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
-    unseal(&mut tpm, &records, None).map(|(secret, record)| (secret, record.clone()))
+    unseal(&mut tpm, &records, Pinned::default()).map(|(secret, record)| (secret, record.clone()))
 }
 
 pub fn piped(command: &mut Command, input: &str) -> Output {

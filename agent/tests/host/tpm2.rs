@@ -124,6 +124,8 @@ fn counters_are_anchored_in_the_tpm() {
             .start(&tao::admin::Start {
                 path: "/bin/sh",
                 args: &["-c".to_owned(), script.to_owned()],
+                environment: &[],
+                limits: tao::host::limits::Limits::default(),
                 dir: "/",
                 stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
             })

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: the initramfs builder, and a viewer for anybody's images.
+//! `cargo xtask image` and `taoboot-image`: the initramfs builder, and a viewer for anybody's images.
 //!
 //! The builder turns the static agent, its measured config and the modules a boot
 //! needs into one cpio archive whose bytes depend on nothing else. What the agent
@@ -36,6 +36,17 @@ impl ImageCommand {
     /// Sets the program that becomes /init.
     pub fn set_agent(&mut self, path: PathBuf) {
         self.agent = Some(path);
+    }
+
+    /// Whether an image is to be built and no `--config` is named.
+    #[must_use]
+    pub fn needs_config(&self) -> bool {
+        self.look.is_none() && self.config.is_none()
+    }
+
+    /// Sets the agent's config.
+    pub fn set_config(&mut self, path: PathBuf) {
+        self.config = Some(path);
     }
 
     /// Does what the command line says and prints the result.

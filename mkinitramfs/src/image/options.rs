@@ -1,4 +1,4 @@
-//! The command line of `cargo xtask image`.
+//! The command line of `cargo xtask image` and `taoboot-image`.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,8 @@ pub struct ImageCommand {
     /// folder with firmware files (default: /lib/firmware)
     #[argh(option, arg_name = "dir")]
     pub firmware_dir: Option<PathBuf>,
-    /// config of the agent, measured as /etc/taoboot.toml
+    /// config of the agent, measured as /etc/taoboot.toml (default of taoboot-image:
+    /// /etc/taoboot/image.toml)
     #[argh(option, arg_name = "file")]
     pub config: Option<PathBuf>,
     /// FILE:PATH, a file to put into the image at the absolute PATH; repeatable
@@ -51,7 +52,8 @@ pub struct ImageCommand {
     /// zstd (default), gzip, xz, lz4 or none
     #[argh(option, arg_name = "form", default = "Compression::Zstd")]
     pub compress: Compression,
-    /// static program to put in as /init (default: the agent, built by xtask)
+    /// static program to put in as /init (default: the agent, built by xtask;
+    /// of taoboot-image: /usr/lib/taoboot/init)
     #[argh(option, arg_name = "file")]
     pub agent: Option<PathBuf>,
     /// image to write; an existing one is replaced as a whole
@@ -64,6 +66,9 @@ pub struct ImageCommand {
     #[argh(switch, short = 'v')]
     pub verbose: bool,
 }
+
+/// Also a command of its own: `taoboot-image`.
+impl argh::TopLevelCommand for ImageCommand {}
 
 /// What to do with an existing image.
 #[derive(FromArgs, Debug)]

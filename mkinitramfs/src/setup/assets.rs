@@ -28,16 +28,20 @@ pub fn ensure() -> Result<()> {
     let version = kernel
         .strip_prefix("linux-image-")
         .context("kernel package name")?;
+    let other = other_kernel_package(&kernel)?;
+    let other_version = other
+        .strip_prefix("linux-image-")
+        .context("kernel package name")?;
     let linux = unpack(&folder, &kernel, "linux")?;
+    let before = unpack(&folder, &other, "linux-before")?;
     let tboot = unpack(&folder, "tboot", "tboot")?;
-    let mut depmod = Command::new("/sbin/depmod");
-    step::run("depmod", depmod.arg("-b").arg(&linux).arg(version))?;
+    for (root, version) in [(&linux, version), (&before, other_version)] {
+        let mut depmod = Command::new("/sbin/depmod");
+        step::run("depmod", depmod.arg("-b").arg(root).arg(version))?;
+    }
     let value = json!({
-        "kernel": {
-            "version": version,
-            "vmlinuz": linux.join("boot").join(format!("vmlinuz-{version}")),
-            "modules": linux.join("lib/modules").join(version),
-        },
+        "kernel": described(&linux, version),
+        "kernel_before": described(&before, other_version),
         "tboot": tboot.join("boot/tboot.gz"),
         "tboot_tools": tboot.join("usr/sbin"),
     });
@@ -63,6 +67,9 @@ fn is_complete(index: &Path) -> Result<bool> {
     let paths = [
         "/kernel/vmlinuz",
         "/kernel/modules",
+        "/kernel/control",
+        "/kernel_before/vmlinuz",
+        "/kernel_before/modules",
         "/tboot",
         "/tboot_tools",
     ];
@@ -84,6 +91,40 @@ fn kernel_package() -> Result<String> {
         .filter(|name| name.starts_with("linux-image-"))
         .map(str::to_string)
         .with_context(|| format!("{KERNEL} depends on no kernel image: apt-cache said {text:?}"))
+}
+
+/// The newest older kernel of the same flavour: machines that install a new kernel begin with
+/// it. A mirror may carry one kernel only; then the flavour for every machine does.
+fn other_kernel_package(kernel: &str) -> Result<String> {
+    let pattern = "^linux-image-[0-9.]+-[0-9]+-cloud-amd64$";
+    let text = step::output(Command::new("apt-cache").args(["search", "--names-only", pattern]))?;
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    let older = names
+        .filter(|name| release(name) < release(kernel))
+        .max_by_key(|name| release(name));
+    match older {
+        Some(name) => Ok(name.to_owned()),
+        None => Ok(kernel.replace("-cloud-", "-")),
+    }
+}
+
+/// The numbers of a package's name, for comparing.
+fn release(package: &str) -> Vec<u64> {
+    package
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+fn described(root: &Path, version: &str) -> serde_json::Value {
+    let boot = root.join("boot");
+    json!({
+        "version": version,
+        "vmlinuz": boot.join(format!("vmlinuz-{version}")),
+        "config": boot.join(format!("config-{version}")),
+        "modules": root.join("lib/modules").join(version),
+        "control": root.join("DEBIAN"),
+    })
 }
 
 fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
@@ -111,7 +152,7 @@ fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
     step::run(
         &format!("unpack {package}"),
         Command::new("dpkg-deb")
-            .arg("-x")
+            .arg("-R")
             .arg(archive)
             .arg(&unpacked),
     )?;

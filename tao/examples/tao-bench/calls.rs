@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use tao::{
     admin::{Admin, Start},
+    host::limits::Limits,
     keys::{Crypter, Secret, Signer},
 };
 
@@ -36,6 +37,8 @@ impl Hosted {
             path: program.to_str().context("this program's path")?,
             args: &["hosted".to_owned()],
             dir: "/",
+            environment: &[],
+            limits: Limits::default(),
             stdio: Some([stdin.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
         })?;
         Ok(Hosted {

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tao::{
     admin::{Admin, Start},
     client::Parent,
+    host::limits::Limits,
 };
 
 use crate::rows::Rows;
@@ -36,6 +37,8 @@ pub fn measure(socket: &Path, rows: &mut Rows) -> anyhow::Result<()> {
             path: program.to_str().context("this program's path")?,
             args: &["idle".to_owned()],
             dir: "/",
+            environment: &[],
+            limits: Limits::default(),
             stdio: Some([stdin.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
         })?;
     }

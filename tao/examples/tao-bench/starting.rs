@@ -13,6 +13,7 @@ use std::{
 use anyhow::Context as _;
 use tao::{
     admin::{Admin, Start},
+    host::limits::Limits,
     wire::{
         Inbox,
         messages::{RequestHeader, TaoResponse},
@@ -81,6 +82,8 @@ fn hosted(admin: &mut Admin, program: &Path) -> anyhow::Result<f64> {
         path: program.to_str().context("the program's path")?,
         args: &["name".to_owned()],
         dir: "/",
+        environment: &[],
+        limits: Limits::default(),
         stdio: Some([null.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
     })?;
     drop(stdout);

@@ -31,7 +31,7 @@ use nix::{
 use super::{
     connection::{Broken, Duplex, Read},
     guard_calls,
-    operations::{NO_SUCH_PROGRAM, Peer, list, output, signal, start, take_stdio},
+    operations::{NO_SUCH_PROGRAM, Peer, list, output, pass_signal, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
 };
@@ -212,6 +212,7 @@ impl AdminConnection {
                 may("Kill")?;
                 signal(host, request, Signal::SIGKILL).map(Some)
             }
+            Some("Signal") => pass_signal(host, self.peer, request).map(Some),
             Some("Output") => {
                 may("List")?;
                 output(host, request).map(Some)

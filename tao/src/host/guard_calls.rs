@@ -98,6 +98,6 @@ pub(super) fn describe(host: &Host) -> HostDescription {
             .with_anchor(|anchor| anchor.map(|anchor| anchor.describe())),
         programs: u32::try_from(host.programs.list().len()).ok(),
         isolation: names(host.spawner.measures()),
-        lacking: names(&host.spawner.lacking),
+        lacking: names(host.spawner.lacking()),
     }
 }

@@ -1,30 +1,43 @@
 //! How hosted programs are kept apart from each other and from the host, and what is part
 //! of their names.
 
+use std::path::PathBuf;
+
+use super::limits::Limits;
+
 /// One measure. Each is applied to a program before its first instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// No capability, not even for root's programs, and no way to get one.
     Capabilities,
-    /// Mounts, host name and System V IPC of its own.
+    /// Mounts, host name and System V IPC of its own; the kernel's settings read-only.
     Namespaces,
+    /// Processes of its own: it sees no others, and what it leaves behind ends with it.
+    Processes,
     /// No network but a loopback of its own.
     Network,
-    /// Landlock: no tracing of and no signals to other programs, no abstract sockets of
-    /// others, no device nodes.
+    /// Landlock: no tracing of other programs, no device nodes, and only the files of the
+    /// policy (Linux 5.13).
     Landlock,
+    /// Landlock: no signals to other programs, no abstract sockets of others (Linux 6.12).
+    Scopes,
     /// No system calls that look into other processes or change the machine.
     Seccomp,
+    /// Limits of memory, processes and processor time (cgroup v2).
+    Limits,
 }
 
 impl Measure {
     /// All measures.
-    pub const ALL: [Measure; 5] = [
+    pub const ALL: [Measure; 8] = [
         Measure::Capabilities,
         Measure::Namespaces,
+        Measure::Processes,
         Measure::Network,
         Measure::Landlock,
+        Measure::Scopes,
         Measure::Seccomp,
+        Measure::Limits,
     ];
 
     /// The measure's name for people and in names of programs.
@@ -32,9 +45,12 @@ impl Measure {
         match self {
             Measure::Capabilities => "capabilities",
             Measure::Namespaces => "namespaces",
+            Measure::Processes => "processes",
             Measure::Network => "network",
             Measure::Landlock => "landlock",
+            Measure::Scopes => "scopes",
             Measure::Seccomp => "seccomp",
+            Measure::Limits => "limits",
         }
     }
 }
@@ -51,6 +67,53 @@ pub enum Lacking {
     Refuse,
 }
 
+/// Files that programs may use, by folder or file; everything below a folder belongs to it.
+/// Programs always have /proc, and the devices that hold nothing (/dev/null, /dev/urandom).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileRules {
+    /// May be read and executed.
+    pub read: Vec<PathBuf>,
+    /// May be changed, made and deleted as well.
+    pub write: Vec<PathBuf>,
+}
+
+/// What becomes of programs that need dynamic libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Libraries {
+    /// They are started; their libraries are whatever is on the disk. With
+    /// [`Lacking::Declare`] their names say so: `.Lacking("libraries")`.
+    #[default]
+    Unmeasured,
+    /// They are started with copies of loader and libraries that were measured, which are
+    /// in the name: `.Libraries("libc.so.6", [...])`.
+    Measured,
+    /// They are refused: static programs only.
+    Refused,
+}
+
+/// What becomes of scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scripts {
+    /// They are refused.
+    #[default]
+    Refused,
+    /// Interpreter and script are measured and in the name:
+    /// `.Program([interpreter]).Script([script])`.
+    Measured,
+}
+
+/// What becomes of environment variables that are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Environment {
+    /// They are refused: all programs have the same environment.
+    #[default]
+    Refused,
+    /// They are part of the name: `.Env("NAME=VALUE")`.
+    Named,
+    /// They are the caller's affair, as arguments are.
+    Unnamed,
+}
+
 /// How programs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramPolicy {
@@ -60,8 +123,16 @@ pub struct ProgramPolicy {
     pub lacking: Lacking,
     /// The arguments are part of the name: `.Program([...]).Args("-v", "file")`.
     pub name_arguments: bool,
-    /// Only programs that need no dynamic libraries: libraries are not measured.
-    pub static_only: bool,
+    /// Programs that need dynamic libraries.
+    pub libraries: Libraries,
+    /// Scripts.
+    pub scripts: Scripts,
+    /// Environment variables.
+    pub environment: Environment,
+    /// The most that a program may use; who starts one may ask for less.
+    pub limits: Limits,
+    /// The files that programs may use; `None` for no rules but the files' permissions.
+    pub files: Option<FileRules>,
 }
 
 impl Default for ProgramPolicy {
@@ -72,7 +143,11 @@ impl Default for ProgramPolicy {
             measures: Measure::ALL.into_iter().filter(wanted).collect(),
             lacking: Lacking::default(),
             name_arguments: false,
-            static_only: false,
+            libraries: Libraries::default(),
+            scripts: Scripts::default(),
+            environment: Environment::default(),
+            limits: Limits::of_this_machine(),
+            files: None,
         }
     }
 }

@@ -20,11 +20,13 @@ use nix::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::program::{libraries::LibraryError, script::ScriptError};
+
 /// Largest program: its copy lives in memory.
 pub const MAX_PROGRAM: u64 = 1 << 30;
 
 /// ELF machine number of the programs this processor runs by itself.
-const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
+pub(super) const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
     183
 } else {
     62
@@ -46,13 +48,32 @@ pub enum MeasureError {
     #[error("{path}: not a regular file", path = .0.display())]
     NotRegular(PathBuf),
     /// A script: what runs is its interpreter.
-    #[error("{path}: a script; the program that would run is its interpreter, which is not measured. Start the interpreter itself", path = .0.display())]
+    #[error("{path}: a script; this host's policy does not start scripts (tao host start --scripts measure). Start the interpreter itself", path = .0.display())]
     Script(PathBuf),
+    /// A script is to read a script.
+    #[error("{path}: the interpreter of a script is a script itself, which is not supported", path = .0.display())]
+    Nested(PathBuf),
+    /// Who is to read the script is not clear.
+    #[error("{path}: {source}", path = path.display())]
+    Interpreter {
+        /// The script.
+        path: PathBuf,
+        /// What is wrong.
+        source: ScriptError,
+    },
+    /// Its libraries can't be measured.
+    #[error("{path}: its libraries can't be measured: {source}", path = path.display())]
+    Libraries {
+        /// The program.
+        path: PathBuf,
+        /// What is wrong.
+        source: LibraryError,
+    },
     /// Not a program for this machine.
     #[error("{path}: not an ELF program for this processor", path = .0.display())]
     NotElf(PathBuf),
     /// Needs dynamic libraries.
-    #[error("{path}: needs dynamic libraries, which are not measured; this host starts static programs only", path = .0.display())]
+    #[error("{path}: needs dynamic libraries; this host's policy starts static programs only", path = .0.display())]
     Dynamic(PathBuf),
     /// Too large.
     #[error("{path}: larger than {MAX_PROGRAM} bytes", path = .0.display())]
@@ -70,13 +91,12 @@ pub struct MeasuredProgram {
     pub dynamic: bool,
 }
 
-/// Copies, seals and hashes the program at `path`.
-pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
+/// Opens a file that is to be measured. Not blocking: a FIFO must not hold the host up.
+pub(super) fn open(path: &Path) -> Result<File, MeasureError> {
     let failed = |source: io::Error| MeasureError::Io {
         path: path.to_owned(),
         source,
     };
-    // Not blocking: a FIFO must not hold the host up.
     let source = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
@@ -85,6 +105,16 @@ pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
     if !source.metadata().map_err(failed)?.is_file() {
         return Err(MeasureError::NotRegular(path.to_owned()));
     }
+    Ok(source)
+}
+
+/// Copies, seals and hashes the program at `path`.
+pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
+    let failed = |source: io::Error| MeasureError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let source = open(path)?;
     let mut copy = sealable_memory().map_err(failed)?;
     let length = io::copy(&mut source.take(MAX_PROGRAM + 1), &mut copy).map_err(failed)?;
     if length > MAX_PROGRAM {
@@ -159,7 +189,7 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
 
 /// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
 /// not executable (sysctl vm.memfd_noexec).
-fn sealable_memory() -> io::Result<File> {
+pub(super) fn sealable_memory() -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let exec = MFdFlags::from_bits_retain(0x10);
     let memory = memfd_create(c"hosted program", flags | exec)
@@ -169,7 +199,7 @@ fn sealable_memory() -> io::Result<File> {
 
 /// No more changes of contents or size. And executable but not readable: the kernel makes
 /// the process of such a file not dumpable, so that others of its user can't trace it.
-fn seal(memory: &File) -> io::Result<()> {
+pub(super) fn seal(memory: &File) -> io::Result<()> {
     fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW

@@ -9,7 +9,9 @@
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`spawn`], [`isolation`]: from a file to a running program.
+//! * [`measured`], [`composition`], [`program_name`]: what will run, and what it is called.
+//! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
+//!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
@@ -18,17 +20,29 @@ mod admin;
 mod admin_socket;
 mod caller;
 mod calls;
+mod cgroup;
+mod cgroup_mount;
+mod composition;
 mod connection;
 mod counter_table;
 mod counters;
+mod environment;
 mod guard_calls;
 mod host_guard;
+mod hosted_process;
 mod identity;
 mod isolation;
 mod keys;
+mod landlock;
+pub mod limits;
 mod measured;
+mod mounts;
 mod operations;
 mod output;
+mod policy_words;
+mod possible;
+mod program_init;
+mod program_name;
 mod programs;
 mod reactor;
 mod root;
@@ -40,6 +54,7 @@ mod spawn;
 mod spawn_child;
 mod stacked;
 pub mod state_file;
+mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -53,9 +68,10 @@ pub use caller::Caller;
 pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError};
 pub use identity::{Identity, IdentityError};
-pub use isolation::{Lacking, Measure, ProgramPolicy};
+pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
 pub use keys::HostKeys;
 pub use measured::MeasureError;
+pub use policy_words::{PolicyError, PolicyWords};
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
 pub use stacked::{StackedError, StackedRoot};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    logic::{SubPrin, Term},
+    logic::SubPrin,
     wire::messages::{AdminHostedProgram, AdminRequest, AdminResponse},
 };
 use nix::{
@@ -19,9 +19,11 @@ use nix::{
 
 use super::{
     caller::Caller,
-    isolation::Lacking,
-    measured::{MeasureError, MeasuredProgram, measure},
+    composition::compose,
+    environment,
+    limits::Limits,
     output::Output,
+    program_name::{Circumstances, program_name},
     programs::Program,
     reactor::Host,
     session::Session,
@@ -94,9 +96,22 @@ pub(super) fn start(
             dir.display()
         ));
     }
-    let measured = measure(&dir.join(path)).map_err(|error| error.to_string())?;
+    let policy = &host.spawner.policy;
+    let composition = compose(&dir.join(path), policy).map_err(|error| error.to_string())?;
     host.spawner.allowed()?;
-    let subprin = program_name(host, &measured, request, &dir.join(path))?;
+    environment::check(&request.environment, policy).map_err(|error| error.to_string())?;
+    let limits = host.spawner.limits(&Limits {
+        memory: request.memory,
+        processes: request.processes,
+        cpu: request.cpu,
+    })?;
+    let circumstances = Circumstances {
+        policy,
+        lacking: host.spawner.lacking(),
+        arguments: &request.args,
+        environment: &request.environment,
+    };
+    let subprin = program_name(&composition, &circumstances).map_err(|error| error.to_string())?;
     let host_name = host.service.host_name();
     if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
         log::warn!("{path} ({subprin}) was not started: {why}");
@@ -111,23 +126,28 @@ pub(super) fn start(
     let launch = Launch {
         path,
         args: &request.args,
+        environment: &request.environment,
         dir,
         stdio,
         uid: peer.uid,
         gid: peer.gid,
+        limits,
     };
     let spawned = host
         .spawner
-        .spawn(&measured, launch)
+        .spawn(&composition, launch)
         .map_err(|error| format!("{path}: {error}"))?;
     let caller = Caller::new(subprin);
     let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Arc::new(Program::new(spawned.child, spawned.pidfd, session, output));
+    let program = Program::new(spawned.process, session, output, peer.uid);
+    let program = Arc::new(program);
     if !host.programs.insert(Arc::clone(&program)) {
-        return Err(abandon(&program, "the host is shutting down".to_owned()));
+        let sentence = "the host is shutting down".to_owned();
+        return Err(abandon(host, &program, sentence));
     }
     if let Err(error) = host.host(&program) {
         let sentence = abandon(
+            host,
             &program,
             format!("{path}: the host can't watch it: {error}"),
         );
@@ -143,41 +163,6 @@ pub(super) fn start(
         child: vec![describe(&program, program.started_as())],
         ..AdminResponse::default()
     })
-}
-
-/// What the host says the program is.
-fn program_name(
-    host: &Host,
-    measured: &MeasuredProgram,
-    request: &AdminRequest,
-    path: &Path,
-) -> Result<SubPrin, String> {
-    let policy = &host.spawner.policy;
-    if policy.static_only && measured.dynamic {
-        return Err(MeasureError::Dynamic(path.to_owned()).to_string());
-    }
-    let text = |text: &str| Term::Str(text.into());
-    let mut parts = vec![(
-        "Program",
-        vec![Term::Bytes(measured.sha256.to_vec().into())],
-    )];
-    if policy.name_arguments {
-        let arguments = request.args.iter().map(|argument| text(argument));
-        parts.push(("Args", arguments.collect()));
-    }
-    if policy.lacking == Lacking::Declare && !host.spawner.lacking.is_empty() {
-        let lacking = host.spawner.lacking.iter();
-        parts.push((
-            "Lacking",
-            lacking.map(|measure| text(measure.name())).collect(),
-        ));
-    }
-    let mut name = SubPrin::default();
-    for (extension, args) in parts {
-        let extension = SubPrin::single(extension, args).map_err(|error| error.to_string())?;
-        name = name.extended(&extension);
-    }
-    Ok(name)
 }
 
 /// Standard output and error go to a pipe that the host reads.
@@ -204,8 +189,10 @@ pub(super) fn output(host: &Host, request: &AdminRequest) -> Result<AdminRespons
 }
 
 /// A program that can't be hosted must not run.
-fn abandon(program: &Program, sentence: String) -> String {
-    match program.end() {
+fn abandon(host: &Host, program: &Program, sentence: String) -> String {
+    let ended = program.process.abandon();
+    host.spawner.clean_up(&program.process);
+    match ended {
         Ok(()) => sentence,
         Err(error) => format!("{sentence}; process {} is left: {error}", program.pid),
     }
@@ -229,6 +216,28 @@ pub(super) fn list(host: &Host) -> AdminResponse {
         child,
         ..AdminResponse::default()
     }
+}
+
+/// Passes a signal on to one program. Who had it started may do that, and who may stop
+/// programs.
+pub(super) fn pass_signal(
+    host: &Host,
+    peer: Peer,
+    request: &AdminRequest,
+) -> Result<AdminResponse, String> {
+    let program = host.programs.find(request.pid.unwrap_or_default());
+    let program = program.ok_or(NO_SUCH_PROGRAM)?;
+    if program.owner != peer.uid {
+        peer.require(host, "Stop")?;
+    }
+    let number = request.signal.unwrap_or_default();
+    let signal =
+        Signal::try_from(number).map_err(|_| format!("{number} is not the number of a signal"))?;
+    program
+        .process
+        .signal(signal)
+        .map_err(|error| format!("{signal} to process {}: {error}", program.pid))?;
+    Ok(AdminResponse::default())
 }
 
 pub(super) fn signal(

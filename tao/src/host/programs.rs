@@ -2,16 +2,16 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    os::unix::process::ExitStatusExt,
-    process::Child,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use crate::{logic::SubPrin, process::PidFd, wire::messages::RequestHeader};
-use nix::sys::signal::Signal;
+use crate::{logic::SubPrin, wire::messages::RequestHeader};
+use nix::{sys::signal::Signal, unistd::Uid};
 
-use super::{admin::AdminConnection, output::Output, session::Session};
+use super::{
+    admin::AdminConnection, hosted_process::HostedProcess, output::Output, session::Session,
+};
 
 /// How many ended programs are remembered, so that a wait that comes late gets its answer.
 const REMEMBERED: usize = 256;
@@ -21,28 +21,30 @@ const OUTPUTS: usize = 32;
 /// A running program.
 pub(super) struct Program {
     pub pid: i32,
-    pub pidfd: PidFd,
+    pub process: HostedProcess,
     pub session: Arc<Session>,
     /// What it writes, if the host keeps it.
     pub output: Option<Arc<Output>>,
-    child: Mutex<Child>,
+    /// Who had it started.
+    pub owner: Uid,
+    /// How it ended, while what it has left behind has not.
+    status: Mutex<Option<i32>>,
 }
 
 impl Program {
     pub(super) fn new(
-        child: Child,
-        pidfd: PidFd,
+        process: HostedProcess,
         session: Arc<Session>,
         output: Option<Arc<Output>>,
+        owner: Uid,
     ) -> Self {
-        // Process ids are below 2^22.
-        let pid = i32::try_from(child.id()).unwrap_or_default();
         Program {
-            pid,
-            pidfd,
+            pid: process.program.pid,
+            process,
             session,
             output,
-            child: Mutex::new(child),
+            owner,
+            status: Mutex::default(),
         }
     }
 
@@ -51,24 +53,43 @@ impl Program {
         self.session.caller.started_as()
     }
 
-    /// Ends a program that can't be hosted, and waits for its end.
-    pub(super) fn end(&self) -> std::io::Result<()> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.kill()?;
-        child.wait().map(drop)
-    }
-
-    /// Takes the status from the system if the program has ended, as wait(2) gives it.
-    pub(super) fn reap(&self) -> Option<i32> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        match child.try_wait() {
-            Ok(status) => status.map(ExitStatusExt::into_raw),
+    /// Takes the status from the system if the program has ended, as wait(2) gives it. Then
+    /// what it has left behind is ended too.
+    pub(super) fn reap(&self) -> Stage {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = |error: std::io::Error| {
+            log::error!("process {}: its status is lost: {error}", self.pid);
+            Some(-1)
+        };
+        if status.is_none() {
+            *status = self.process.status().unwrap_or_else(lost);
+            if status.is_some() {
+                self.process.end_set();
+            }
+        }
+        let Some(status) = *status else {
+            return Stage::Runs;
+        };
+        match self.process.set_ended() {
+            Ok(false) => Stage::Ending,
+            Ok(true) => Stage::Ended(status),
             Err(error) => {
-                log::error!("process {}: its status is lost: {error}", self.pid);
-                Some(-1)
+                log::error!("process {}: its set of processes: {error}", self.pid);
+                Stage::Ended(status)
             }
         }
     }
+}
+
+/// How far a program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It runs.
+    Runs,
+    /// It has ended; what it left behind has not yet.
+    Ending,
+    /// Nothing is left. The status, as wait(2) gives it.
+    Ended(i32),
 }
 
 /// Who wants to know how a program ended.
@@ -165,6 +186,13 @@ impl Programs {
         waiters.unwrap_or_default()
     }
 
+    /// The program with that process id, if it runs.
+    pub(super) fn find(&self, pid: i32) -> Option<Arc<Program>> {
+        let table = self.table();
+        let running = table.running.get(&pid)?;
+        Some(Arc::clone(&running.program))
+    }
+
     /// Those that run, by process id.
     pub(super) fn list(&self) -> Vec<Arc<Program>> {
         let mut list: Vec<_> = self
@@ -246,7 +274,7 @@ impl Programs {
 }
 
 fn send(program: &Program, signal: Signal) {
-    if let Err(error) = program.pidfd.signal(signal) {
+    if let Err(error) = program.process.signal(signal) {
         // It may have ended this moment.
         log::debug!("{signal} to process {}: {error}", program.pid);
     }

@@ -30,8 +30,9 @@ use super::{
     admin_socket::Listener,
     counters::CounterStore,
     host_guard::HostGuard,
+    hosted_process::ChildProcess,
     output::Output,
-    programs::{Program, Programs},
+    programs::{Program, Programs, Stage},
     session::Session,
     spawn::Spawner,
 };
@@ -222,7 +223,7 @@ impl Host {
                 self.forget(token);
             }
         }
-        self.add(program.pidfd.as_fd(), end, Interest::Read)
+        self.add(program.process.program.pidfd.as_fd(), end, Interest::Read)
             .and_then(|()| program.session.register(self, session))
             .inspect_err(|_| {
                 self.forget(end);
@@ -230,15 +231,26 @@ impl Host {
             })
     }
 
+    fn watch(&self, process: &ChildProcess, token: Token) {
+        if let Err(error) = self.arm(process.pidfd.as_fd(), token, Interest::Read) {
+            log::error!("process {} can't be watched: {error}", process.pid);
+        }
+    }
+
     fn program_event(&self, program: &Program, token: Token) {
-        let Some(status) = program.reap() else {
-            if let Err(error) = self.arm(program.pidfd.as_fd(), token, Interest::Read) {
-                log::error!("process {} can't be watched: {error}", program.pid);
+        let process = &program.process;
+        let stage = program.reap();
+        let status = match (stage, &process.init) {
+            (Stage::Ended(status), _) => status,
+            (Stage::Ending, Some(init)) => {
+                program.session.close(self);
+                return self.watch(init, token);
             }
-            return;
+            _ => return self.watch(&process.program, token),
         };
         self.forget(token);
         program.session.close(self);
+        self.spawner.clean_up(process);
         let waiters = self.programs.ended(program, status);
         let response = AdminResponse {
             status: Some(status),

@@ -1,29 +1,38 @@
 //! Starting a measured program.
 
 use std::{
+    ffi::CString,
     fs::File,
     io,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
-        unix::process::CommandExt,
+        unix::{ffi::OsStringExt, process::CommandExt},
     },
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    process::{Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
-use crate::{descriptors::received, process::PidFd};
+use crate::descriptors::received;
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
+    libc::sock_filter,
     sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
     unistd::{Gid, Uid, geteuid, pipe2},
 };
 
 use super::{
+    cgroup::Groups,
+    composition::{Composition, Pinned},
+    hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
-    measured::MeasuredProgram,
-    seccomp, spawn_child,
+    landlock::Domain,
+    limits::Limits,
+    mounts,
+    possible::possible,
+    program_init, seccomp, spawn_child,
+    store::Store,
 };
 
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
@@ -41,6 +50,8 @@ pub struct Launch<'a> {
     pub path: &'a str,
     /// The other arguments.
     pub args: &'a [String],
+    /// Variables besides those that every program has, as NAME=VALUE.
+    pub environment: &'a [String],
     /// Working directory.
     pub dir: &'a Path,
     /// Standard input, output, error; /dev/null where missing.
@@ -49,14 +60,14 @@ pub struct Launch<'a> {
     pub uid: Uid,
     /// The asking process's group.
     pub gid: Gid,
+    /// The most it may use.
+    pub limits: Limits,
 }
 
 /// A program that was started.
 pub struct Spawned {
-    /// The process; waited for by the host only.
-    pub child: Child,
-    /// Tells of its end.
-    pub pidfd: PidFd,
+    /// Its processes, as the host ends them and waits for them.
+    pub process: HostedProcess,
     /// The host's ends of the channel: not blocking.
     pub requests: File,
     /// See `requests`.
@@ -104,30 +115,92 @@ pub struct Spawner {
     spared: bool,
     /// How programs are started.
     pub policy: ProgramPolicy,
-    /// The measures of the policy that this machine can take.
-    measures: spawn_child::Measures,
-    /// Those that it can't.
-    pub lacking: Vec<Measure>,
+    /// The first process of each program's own.
+    init: OwnedFd,
+    abilities: OnceLock<Abilities>,
+    /// Copies of libraries, once there are some; or why there can't be any.
+    store: OnceLock<Result<Store, String>>,
+}
+
+/// What this machine can do. Found out when it is first asked for: a host that starts before
+/// the machine's init has mounted anything must not settle for less.
+struct Abilities {
+    /// The measures of the policy that are taken.
+    taken: Vec<Measure>,
+    /// Those that can't be.
+    lacking: Vec<Measure>,
+    filter: Vec<sock_filter>,
+    groups: Option<Groups>,
+}
+
+impl Abilities {
+    fn find(policy: &ProgramPolicy) -> Self {
+        let groups = match policy.wants(Measure::Limits) {
+            false => None,
+            true => Groups::find()
+                .inspect_err(|error| log::debug!("no control groups: {error}"))
+                .ok(),
+        };
+        let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
+        let mut measures = spawn_child::Measures {
+            list: Vec::new(),
+            filter: seccomp::filter(),
+            settings: settings().unwrap_or_default(),
+        };
+        let mut lacking = Vec::new();
+        for measure in policy.measures.iter().copied() {
+            if possible(measure, &measures, limits, &measures.list) {
+                measures.list.push(measure);
+            } else {
+                lacking.push(measure);
+            }
+        }
+        if !lacking.is_empty() {
+            log::warn!("{}", lacks(&lacking));
+        }
+        Abilities {
+            taken: measures.list,
+            lacking,
+            filter: measures.filter,
+            groups,
+        }
+    }
+}
+
+/// Mounts through which root's programs could change the machine's settings.
+fn settings() -> io::Result<Vec<CString>> {
+    const KINDS: [&str; 11] = [
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "debugfs",
+        "tracefs",
+        "securityfs",
+        "configfs",
+        "efivarfs",
+        "pstore",
+        "bpf",
+        "binfmt_misc",
+    ];
+    let mounts = mounts::mounts()?.into_iter();
+    // Those below /proc are hidden by the program's own.
+    let mut points: Vec<_> = mounts
+        .filter(|mount| KINDS.contains(&mount.kind.as_str()))
+        .map(|mount| mount.point)
+        .filter(|point| !point.starts_with("/proc"))
+        .filter_map(|point| CString::new(point.into_os_string().into_vec()).ok())
+        .collect();
+    points.sort_unstable();
+    points.dedup();
+    Ok(points)
 }
 
 impl Spawner {
     /// Prepares the host's process.
     pub fn new(policy: ProgramPolicy) -> io::Result<Self> {
         reserve()?;
-        let mut measures = spawn_child::Measures {
-            list: Vec::new(),
-            filter: seccomp::filter(),
-        };
-        let (possible, lacking): (Vec<Measure>, Vec<Measure>) = policy
-            .measures
-            .iter()
-            .partition(|measure| spawn_child::possible(**measure, &measures));
-        measures.list = possible;
-        if !lacking.is_empty() {
-            log::warn!("{}", lacks(&lacking));
-        }
         let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
-        // Each program takes three descriptors.
+        // Each program takes several descriptors.
         setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
         let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let spared = score.trim().starts_with('-');
@@ -135,29 +208,90 @@ impl Spawner {
             open_files,
             spared,
             policy,
-            measures,
-            lacking,
+            init: out_of_the_way(program_init::program()?)?,
+            abilities: OnceLock::new(),
+            store: OnceLock::new(),
         })
+    }
+
+    fn abilities(&self) -> &Abilities {
+        self.abilities.get_or_init(|| Abilities::find(&self.policy))
     }
 
     /// The measures that are taken.
     pub fn measures(&self) -> &[Measure] {
-        &self.measures.list
+        &self.abilities().taken
+    }
+
+    /// The measures of the policy that this machine can't take.
+    pub fn lacking(&self) -> &[Measure] {
+        &self.abilities().lacking
     }
 
     /// Does the policy let programs be started on this machine?
     pub fn allowed(&self) -> Result<(), String> {
-        if self.policy.lacking == Lacking::Refuse && !self.lacking.is_empty() {
-            return Err(lacks(&self.lacking));
+        if self.policy.lacking == Lacking::Refuse && !self.lacking().is_empty() {
+            return Err(lacks(self.lacking()));
         }
         Ok(())
     }
 
+    /// The limits of a program for which `asked` is asked.
+    pub fn limits(&self, asked: &Limits) -> Result<Limits, String> {
+        if !asked.is_empty() && !self.measures().contains(&Measure::Limits) {
+            return Err(
+                "limits were asked for, and this host can't set any (see tao host show)".to_owned(),
+            );
+        }
+        let limits = self.policy.limits.lowered(asked);
+        limits.map_err(|error| error.to_string())
+    }
+
+    /// What is left of a program that has ended goes with it.
+    pub fn clean_up(&self, process: &HostedProcess) {
+        if let (Some(groups), Some(group)) = (&self.abilities().groups, process.group()) {
+            groups.end(group);
+        }
+    }
+
+    /// Mounts of the copies that the program is to find in place of files.
+    fn mounts_of(&self, program: &Composition) -> io::Result<Vec<(OwnedFd, CString)>> {
+        if program.pinned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let refused = |why: String| {
+            io::Error::other(format!(
+                "the program can't be started with measured copies of its {}: {why}",
+                match program.script {
+                    Some(_) => "script and libraries",
+                    None => "libraries",
+                }
+            ))
+        };
+        if !self.measures().contains(&Measure::Namespaces) {
+            let sentence = "this needs mounts of its own (namespaces), which this host can't give";
+            return Err(refused(sentence.to_owned()));
+        }
+        let store = self
+            .store
+            .get_or_init(|| Store::new().map_err(|error| error.to_string()));
+        let store = store.as_ref().map_err(|error| refused(error.clone()))?;
+        let mount = |file: &Pinned| -> io::Result<_> {
+            let mounted = out_of_the_way(store.mount(file.sha256, &file.bytes)?)?;
+            let path = file.path.clone().into_os_string().into_vec();
+            Ok((mounted, CString::new(path)?))
+        };
+        program.pinned.iter().map(mount).collect()
+    }
+
     /// Starts the program, with its channel on 3 and 4 and nothing else open.
-    pub fn spawn(&self, program: &MeasuredProgram, launch: Launch<'_>) -> io::Result<Spawned> {
+    pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
-        let executable = out_of_the_way(program.file.try_clone()?)?;
+        let abilities = self.abilities();
+        let wants = |measure| abilities.taken.contains(&measure);
+        let executable = out_of_the_way(program.executable.file.try_clone()?)?;
+        let pinned = self.mounts_of(program)?;
         let (child_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
         let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
         for end in [&host_reads, &host_writes] {
@@ -169,11 +303,18 @@ impl Spawner {
         }
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        command
-            .arg0(launch.path)
-            .args(launch.args)
-            .current_dir(launch.dir);
+        match &program.script {
+            None => command.arg0(launch.path),
+            // As the kernel would have it.
+            Some(script) => command
+                .arg0(&script.interpreter.path)
+                .args(&script.interpreter.argument)
+                .arg(&script.path),
+        };
+        command.args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+        let variables = launch.environment.iter();
+        command.envs(variables.filter_map(|variable| variable.split_once('=')));
         command.env(crate::client::CHANNEL_TYPE_VARIABLE, "pipe");
         command.env(
             crate::client::SPEC_VARIABLE,
@@ -186,38 +327,49 @@ impl Spawner {
         let become_user = geteuid()
             .is_root()
             .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
-        let setup = spawn_child::Setup {
-            reads: out_of_the_way(child_reads)?,
-            writes: out_of_the_way(child_writes)?,
-            open_files: self.open_files,
-            become_user,
-            measures: self.measures.clone(),
+        // The first process of the program's own is not one of its.
+        let extra = u64::from(wants(Measure::Processes));
+        let group = match &abilities.groups {
+            Some(groups) => Some(groups.make(&launch.limits, extra)?),
+            None => None,
         };
-        spawn_child::set_up(&mut command, setup);
-        let mut child = command.spawn()?;
-        let opened = i32::try_from(child.id())
-            .map_err(io::Error::other)
-            .and_then(PidFd::open);
-        let pidfd = match opened {
-            Ok(pidfd) => pidfd,
+        let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
+        let setup = || -> io::Result<_> {
+            let join = group.as_ref().map(|group| group.join.try_clone());
+            Ok(spawn_child::Setup {
+                reads: out_of_the_way(child_reads)?,
+                writes: out_of_the_way(child_writes)?,
+                open_files: self.open_files,
+                become_user,
+                spared: self.spared,
+                measures: spawn_child::Measures {
+                    list: abilities.taken.clone(),
+                    filter: abilities.filter.clone(),
+                    settings: settings()?,
+                },
+                domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
+                pinned,
+                group: join.transpose()?.map(out_of_the_way).transpose()?,
+                init: self.init.try_clone()?,
+                report: out_of_the_way(report)?,
+            })
+        };
+        let spawned = setup().and_then(|setup| {
+            spawn_child::set_up(&mut command, setup);
+            HostedProcess::start(command, reported, wants(Measure::Processes))
+        });
+        match spawned {
+            Ok(process) => Ok(Spawned {
+                process: process.with_group(group),
+                requests: host_reads.into(),
+                responses: host_writes.into(),
+            }),
             Err(error) => {
-                // A program that can't be watched must not run.
-                child.kill()?;
-                child.wait()?;
-                return Err(error);
-            }
-        };
-        if self.spared {
-            let score = format!("/proc/{}/oom_score_adj", child.id());
-            if let Err(error) = std::fs::write(&score, "0") {
-                log::warn!("{score}: {error}");
+                if let (Some(groups), Some(group)) = (&abilities.groups, &group) {
+                    groups.end(group);
+                }
+                Err(error)
             }
         }
-        Ok(Spawned {
-            child,
-            pidfd,
-            requests: host_reads.into(),
-            responses: host_writes.into(),
-        })
     }
 }

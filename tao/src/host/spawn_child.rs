@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::{
+    ffi::CString,
     io,
     os::{
         fd::{AsRawFd, OwnedFd},
@@ -15,7 +16,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    libc::{self, sock_filter},
+    libc::{self, c_int, sock_filter},
     sys::{
         prctl,
         resource::{Resource, rlim_t, setrlimit},
@@ -23,7 +24,7 @@ use nix::{
     unistd::setsid,
 };
 
-use super::isolation::Measure;
+use super::{isolation::Measure, landlock::Domain};
 
 /// What the child needs from before the fork.
 pub(super) struct Setup {
@@ -35,8 +36,20 @@ pub(super) struct Setup {
     pub open_files: (rlim_t, rlim_t),
     /// User and group to become, if this is root.
     pub become_user: Option<(libc::uid_t, libc::gid_t)>,
+    /// The host is spared by the OOM killer; the program is not.
+    pub spared: bool,
     /// What to take, and with what.
     pub measures: Measures,
+    /// Mounts of measured files, and what they are put over.
+    pub pinned: Vec<(OwnedFd, CString)>,
+    /// The Landlock domain.
+    pub domain: Domain,
+    /// The group's list of processes.
+    pub group: Option<OwnedFd>,
+    /// The first process of the program's own: see `program_init`.
+    pub init: OwnedFd,
+    /// Gets the numbers of that process and of the program's.
+    pub report: OwnedFd,
 }
 
 /// Measures that this machine can take, and what they need.
@@ -45,6 +58,8 @@ pub(super) struct Measures {
     pub list: Vec<Measure>,
     /// The filter of system calls.
     pub filter: Vec<sock_filter>,
+    /// Mounts with the kernel's settings, which programs may only read.
+    pub settings: Vec<CString>,
 }
 
 /// Registers the set-up with the command. The descriptors are closed with the command.
@@ -56,13 +71,14 @@ pub(super) fn set_up(command: &mut Command, setup: Setup) {
 }
 
 fn child(setup: &Setup) -> io::Result<()> {
-    setsid()?;
-    prctl::set_no_new_privs()?;
     setrlimit(
         Resource::RLIMIT_NOFILE,
         setup.open_files.0,
         setup.open_files.1,
     )?;
+    if setup.spared {
+        write_once(c"/proc/self/oom_score_adj", b"0")?;
+    }
     // exec resets handlers but keeps what is ignored.
     for signal in 1..=64 {
         // SAFETY: SIG_DFL installs no code. What can't be set is refused, harmlessly:
@@ -71,10 +87,24 @@ fn child(setup: &Setup) -> io::Result<()> {
     }
     // What needs root's powers first, then the user, then what needs none.
     let wants = |measure| setup.measures.list.contains(&measure);
-    for measure in [Measure::Namespaces, Measure::Network, Measure::Capabilities] {
+    for measure in [Measure::Namespaces, Measure::Network] {
         if wants(measure) {
             take(measure, &setup.measures)?;
         }
+    }
+    for (file, place) in &setup.pinned {
+        put(file, place)?;
+    }
+    if wants(Measure::Processes) {
+        own_processes(setup)?;
+    }
+    setsid()?;
+    prctl::set_no_new_privs()?;
+    if let Some(group) = &setup.group {
+        join(group)?;
+    }
+    if wants(Measure::Capabilities) {
+        drop_capabilities()?;
     }
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
@@ -84,20 +114,116 @@ fn child(setup: &Setup) -> io::Result<()> {
         // needed before exec is closed here; the host's ends lie above.
         Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     }
-    // SAFETY: marks descriptors, touches no memory. They are needed until exec.
-    let marked = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            5_u32,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
-    Errno::result(marked)?;
-    for measure in [Measure::Landlock, Measure::Seccomp] {
-        if wants(measure) {
-            take(measure, &setup.measures)?;
-        }
+    // They are needed until exec.
+    close_range(5, libc::CLOSE_RANGE_CLOEXEC)?;
+    if wants(Measure::Landlock) {
+        setup.domain.enter()?;
+    }
+    if wants(Measure::Seccomp) {
+        seccomp(&setup.measures.filter)?;
+    }
+    Ok(())
+}
+
+/// Continues as the second process of a new set of processes, of which `init` is the first.
+/// Both are children of the host, not of the process that was forked to make them.
+fn own_processes(setup: &Setup) -> io::Result<()> {
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
+    let init = clone_sibling()?;
+    if init == 0 {
+        let failed = become_init(setup).err();
+        let code = failed.and_then(|error| error.raw_os_error());
+        // SAFETY: ends the child at once; nothing of the host's runs in it.
+        unsafe { libc::_exit(code.unwrap_or(1)) }
+    }
+    let program = clone_sibling().inspect_err(|_| report(setup, init, 0))?;
+    if program != 0 {
+        report(setup, init, program);
+        // SAFETY: as above.
+        unsafe { libc::_exit(0) }
+    }
+    own_proc()
+}
+
+/// fork(2), but the new process has the same parent as this one.
+fn clone_sibling() -> io::Result<c_int> {
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: without CLONE_VM this is a fork; the child goes on with a copy of everything.
+    let number = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), 0, 0, 0, 0) };
+    Ok(c_int::try_from(Errno::result(number)?).unwrap_or_default())
+}
+
+/// Tells the host which processes are its children. If it can't be told, it notices by the
+/// pipe's end.
+fn report(setup: &Setup, init: c_int, program: c_int) {
+    let numbers = [init, program];
+    // SAFETY: writes those 8 bytes.
+    unsafe {
+        libc::write(
+            setup.report.as_raw_fd(),
+            numbers.as_ptr().cast(),
+            size_of_val(&numbers),
+        );
+    }
+}
+
+/// The first process: nothing of the host stays with it.
+fn become_init(setup: &Setup) -> io::Result<std::convert::Infallible> {
+    setsid()?;
+    prctl::set_no_new_privs()?;
+    if let Some(group) = &setup.group {
+        join(group)?;
+    }
+    drop_capabilities()?;
+    if let Some((uid, gid)) = setup.become_user {
+        become_user(uid, gid)?;
+    }
+    // SAFETY: integers and constant strings; the descriptor is open. Ended with the host's
+    // thread that started it: with the host, that is.
+    unsafe {
+        Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0))?;
+        // The kernel then waits for the orphans itself.
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        Errno::result(libc::chdir(c"/".as_ptr()))?;
+        Errno::result(libc::dup3(setup.init.as_raw_fd(), 0, libc::O_CLOEXEC))?;
+        close_range(1, 0)?;
+        let arguments = [c"tao-program-init".as_ptr(), std::ptr::null()];
+        let no_environment = [std::ptr::null::<libc::c_char>()];
+        let executed = libc::syscall(
+            libc::SYS_execveat,
+            0,
+            c"".as_ptr(),
+            arguments.as_ptr(),
+            no_environment.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+        Errno::result(executed)?;
+    }
+    Err(io::ErrorKind::Other.into())
+}
+
+fn join(group: &OwnedFd) -> io::Result<()> {
+    // SAFETY: writes one byte, which means this process.
+    Errno::result(unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
+    Ok(())
+}
+
+fn close_range(first: u32, flags: u32) -> io::Result<()> {
+    // SAFETY: closes or marks descriptors, touches no memory.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    Errno::result(done)?;
+    Ok(())
+}
+
+fn write_once(path: &std::ffi::CStr, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: a string that ends with a zero, and bytes whose number is given. The
+    // descriptor is used and closed here only.
+    unsafe {
+        let file = Errno::result(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC))?;
+        let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
+        libc::close(file);
+        Errno::result(written)?;
     }
     Ok(())
 }
@@ -116,17 +242,18 @@ fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
     Ok(())
 }
 
-fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
+pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
     match measure {
         Measure::Capabilities => drop_capabilities(),
-        Measure::Namespaces => namespaces(),
+        Measure::Namespaces => namespaces(measures),
         Measure::Network => {
             // SAFETY: integers only.
             Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
             Ok(())
         }
-        Measure::Landlock => landlock(),
         Measure::Seccomp => seccomp(&measures.filter),
+        // They need more than a call.
+        Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
     }
 }
 
@@ -156,57 +283,66 @@ fn drop_capabilities() -> io::Result<()> {
 }
 
 /// Mounts made by the machine still appear; what the program would mount stays its own.
-fn namespaces() -> io::Result<()> {
+/// The kernel's settings and the control groups are files of root: a program of root could
+/// change them without any capability.
+fn namespaces(measures: &Measures) -> io::Result<()> {
     let flags = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     // SAFETY: integers and constant strings.
     unsafe {
         Errno::result(libc::unshare(flags))?;
-        Errno::result(libc::mount(
-            std::ptr::null(),
-            c"/".as_ptr(),
-            std::ptr::null(),
-            libc::MS_REC | libc::MS_SLAVE,
-            std::ptr::null(),
-        ))?;
+        mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE)?;
+    }
+    let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
+    let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    for place in &measures.settings {
+        mount(None, place, None, again | careful)?;
     }
     Ok(())
 }
 
-/// struct landlock_ruleset_attr as of ABI 6.
-#[repr(C)]
-struct Ruleset {
-    handled_access_fs: u64,
-    handled_access_net: u64,
-    scoped: u64,
+/// /proc with this set of processes only, and the kernel's settings in it read-only.
+pub(super) fn own_proc() -> io::Result<()> {
+    let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let flags = careful | libc::MS_RDONLY;
+    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags)
 }
 
-const MAKE_CHAR: u64 = 1 << 6;
-const MAKE_BLOCK: u64 = 1 << 11;
-const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
-const SCOPE_SIGNAL: u64 = 1 << 1;
-
-/// A domain of its own: without any rule, what is handled is denied everywhere. ABI 6 (Linux
-/// 6.12) is needed for the scopes.
-fn landlock() -> io::Result<()> {
-    let ruleset = Ruleset {
-        handled_access_fs: MAKE_CHAR | MAKE_BLOCK,
-        handled_access_net: 0,
-        scoped: SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
+/// Puts a mount that is at no place over a file.
+fn put(mount: &OwnedFd, place: &std::ffi::CStr) -> io::Result<()> {
+    const FROM_DESCRIPTOR: u32 = 4;
+    // SAFETY: strings that end with a zero, and integers.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            place.as_ptr(),
+            FROM_DESCRIPTOR,
+        )
     };
-    // SAFETY: the kernel reads `ruleset`, whose size is given, and gives a descriptor that
-    // is used and closed here only.
-    unsafe {
-        let made = libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const ruleset,
-            size_of::<Ruleset>(),
-            0,
-        );
-        let made = Errno::result(made)?;
-        let restricted = Errno::result(libc::syscall(libc::SYS_landlock_restrict_self, made, 0));
-        libc::syscall(libc::SYS_close, made);
-        restricted?;
-    }
+    Errno::result(moved)?;
+    Ok(())
+}
+
+fn mount(
+    source: Option<&std::ffi::CStr>,
+    target: &std::ffi::CStr,
+    kind: Option<&std::ffi::CStr>,
+    flags: libc::c_ulong,
+) -> io::Result<()> {
+    let pointer = |text: Option<&std::ffi::CStr>| text.map_or(std::ptr::null(), |t| t.as_ptr());
+    // SAFETY: strings that end with a zero, or none.
+    let mounted = unsafe {
+        libc::mount(
+            pointer(source),
+            target.as_ptr(),
+            pointer(kind),
+            flags,
+            std::ptr::null(),
+        )
+    };
+    Errno::result(mounted)?;
     Ok(())
 }
 
@@ -225,28 +361,4 @@ fn seccomp(filter: &[sock_filter]) -> io::Result<()> {
     };
     Errno::result(set)?;
     Ok(())
-}
-
-/// Can this machine, for this user, take the measure? Tried in a process of its own.
-pub(super) fn possible(measure: Measure, measures: &Measures) -> bool {
-    // SAFETY: the child makes system calls only and ends by one.
-    match unsafe { libc::fork() } {
-        -1 => false,
-        0 => {
-            let taken = prctl::set_no_new_privs().is_ok() && take(measure, measures).is_ok();
-            // SAFETY: ends the child at once; nothing of the host's runs in it.
-            unsafe { libc::_exit(i32::from(!taken)) }
-        }
-        child => {
-            let mut status = 0;
-            loop {
-                // SAFETY: `status` is ours to be written.
-                match Errno::result(unsafe { libc::waitpid(child, &raw mut status, 0) }) {
-                    Ok(_) => return status == 0,
-                    Err(Errno::EINTR) => {}
-                    Err(_) => return false,
-                }
-            }
-        }
-    }
 }

@@ -127,6 +127,21 @@ pub struct AdminRequest {
     /// Ours: the host keeps the last of the program's output (instead of 7 to 9).
     #[prost(bool, optional, tag = "20")]
     pub keep_output: Option<bool>,
+    /// Ours: the most memory that the program may use, in bytes.
+    #[prost(uint64, optional, tag = "21")]
+    pub memory: Option<u64>,
+    /// Ours: the most processes and threads.
+    #[prost(uint64, optional, tag = "22")]
+    pub processes: Option<u64>,
+    /// Ours: the most processor time, in hundredths of one processor.
+    #[prost(uint64, optional, tag = "23")]
+    pub cpu: Option<u64>,
+    /// Ours: environment variables, as NAME=VALUE.
+    #[prost(string, repeated, tag = "25")]
+    pub environment: Vec<String>,
+    /// Ours: the number of a signal.
+    #[prost(int32, optional, tag = "24")]
+    pub signal: Option<i32>,
 }
 
 impl Proto2 for AdminRequest {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use tao::{
     admin::{Admin, HostedProgram, Start},
-    host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, serve},
+    host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, limits::Limits, serve},
     keys::Secret,
     wire::{
         Inbox,
@@ -44,6 +44,7 @@ pub struct Setup {
     pub root: Box<dyn Root>,
     pub secret: u8,
     pub guard: GuardSource,
+    pub admin_group: Option<u32>,
     pub programs: ProgramPolicy,
 }
 
@@ -55,6 +56,7 @@ impl Setup {
             root: Box::new(SoftRoot),
             secret,
             guard: GuardSource::Liberal,
+            admin_group: None,
             programs: ProgramPolicy::default(),
         }
     }
@@ -64,7 +66,7 @@ impl Setup {
             root: self.root,
             host_secret: Secret::new([self.secret; 32]),
             socket_dir: self.dir.path().to_owned(),
-            admin_group: None,
+            admin_group: self.admin_group,
             state_dir: Some(self.dir.path().join("state")),
             guard: self.guard,
             programs: self.programs,
@@ -143,6 +145,8 @@ impl TestHost {
                 path: "/bin/sh",
                 args: &["-c".to_owned(), script.to_owned()],
                 dir: "/",
+                environment: &[],
+                limits: Limits::default(),
                 stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
             })
             .unwrap();

@@ -1,10 +1,10 @@
 //! Which boot a command is about: a GRUB menu entry, or files named one by one.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use tboot_policy::{
-    grub::{self, BootFiles, Menu, Places, Variables, entry::EntryError},
+    grub::{self, BootFiles, BootFolder, Menu, Places, Variables},
     module::{MAX_MODULE_LEN, Module},
 };
 
@@ -21,10 +21,19 @@ pub struct EntryOptions {
     pub boot: Option<PathBuf>,
     /// `--set`.
     pub set: Vec<String>,
+    /// `--replace`.
+    pub replace: Vec<String>,
 }
 
 impl EntryOptions {
-    fn places(&self) -> Places {
+    /// Where GRUB's files are.
+    pub fn places(&self) -> Result<Places> {
+        let mut places = self.folders();
+        places.replaced = self.replaced()?;
+        Ok(places)
+    }
+
+    fn folders(&self) -> Places {
         let mut places = match &self.root {
             Some(root) => Places::below(root),
             None => Places::default(),
@@ -35,14 +44,38 @@ impl EntryOptions {
         places
     }
 
+    /// What will stand at a path, and where it is now.
+    pub fn replaced(&self) -> Result<BTreeMap<PathBuf, PathBuf>> {
+        let mut replaced = BTreeMap::new();
+        for text in &self.replace {
+            let (path, file) = match text.split_once('=') {
+                Some((path, file)) if !path.is_empty() && !file.is_empty() => (path, file),
+                _ => bail!("--replace {text}: expected PATH=FILE"),
+            };
+            if replaced.insert(path.into(), file.into()).is_some() {
+                bail!("--replace names {path} twice");
+            }
+        }
+        Ok(replaced)
+    }
+
     /// The menu.
     pub fn menu(&self) -> Result<Menu> {
+        self.read_menu(Variables::default())
+    }
+
+    /// The menu as it is when GRUB boots with the environment block of BOOT/grub.
+    pub fn booting_menu(&self) -> Result<Menu> {
+        let folder = BootFolder::read(&self.folders().boot.join("grub"));
+        self.read_menu(Variables::default().booting(folder.map_err(Error::msg)?))
+    }
+
+    fn read_menu(&self, mut variables: Variables) -> Result<Menu> {
         let config = match &self.config {
             Some(config) => config.clone(),
-            None => self.places().boot.join("grub/grub.cfg"),
+            None => self.folders().boot.join("grub/grub.cfg"),
         };
         let script = file::read_at_most(&config, grub::MAX_LEN as u64)?;
-        let mut variables = Variables::default();
         for text in &self.set {
             let (name, value) = text
                 .split_once('=')
@@ -57,25 +90,7 @@ impl EntryOptions {
         let menu = self.menu()?;
         let found = menu.find(entry)?;
         let boot = found.boot()?;
-        Ok(BootFiles::read(&boot, &self.places())?)
-    }
-
-    /// The files of every entry that boots tboot, or why they can't be told; with its place and title.
-    pub fn all_files(&self) -> Result<Vec<(String, Result<BootFiles>)>> {
-        let mut all = Vec::new();
-        for entry in self.menu()?.entries() {
-            let name = match entry.place() {
-                Some(place) => format!("{place}: {}", entry.title()),
-                None => entry.title().to_owned(),
-            };
-            let files = match entry.boot() {
-                Err(EntryError::NoTboot { .. }) => continue,
-                Err(error) => Err(error.into()),
-                Ok(boot) => BootFiles::read(&boot, &self.places()).map_err(Into::into),
-            };
-            all.push((name, files));
-        }
-        Ok(all)
+        Ok(BootFiles::read(&boot, &self.places()?)?)
     }
 
     /// Prints the entries with their places.
@@ -100,9 +115,6 @@ pub fn module(text: &str) -> Result<Module> {
             "--module {text:?}: expected FILE, or FILE and its command line with a blank between"
         );
     }
-    Ok(Module {
-        name: path.to_owned(),
-        cmdline: cmdline.as_bytes().to_vec(),
-        bytes: file::read_at_most(path.as_ref(), MAX_MODULE_LEN as u64)?,
-    })
+    let bytes = file::read_at_most(path.as_ref(), MAX_MODULE_LEN as u64)?;
+    Ok(Module::new(path, cmdline, bytes))
 }

@@ -63,6 +63,7 @@ impl FromGrub {
             root: self.root,
             boot: self.boot,
             set: self.set,
+            replace: Vec::new(),
         };
         if self.list {
             options.list()?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 mod boot;
+mod every_entry;
 #[path = "../../../lcp/src/command/file.rs"]
 pub mod file;
 mod from_grub;

@@ -1,19 +1,23 @@
 //! `tboot-policy predict`: PCR 17, 18 and 19 of a launch that has not happened yet.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use serde_json::{Map, Value, json};
 use tboot_policy::{
-    predict::{Baseline, Family, Launching, Prediction, predict},
+    predict::{Family, Launching, Prediction, predict},
+    tboot::Tboot,
     vlp::Policy,
 };
 use tpm::{Bank, PcrPolicy, PcrValues};
 
 use super::{
     boot::{self, EntryOptions},
-    file,
+    every_entry, file,
     record::{self, family},
     vlp,
 };
@@ -38,7 +42,7 @@ pub struct Predict {
     /// the GRUB entry to be booted: title, id, or place as in GRUB_DEFAULT
     #[argh(option)]
     entry: Option<String>,
-    /// instead: every entry that boots tboot; with --json a list of names, predictions and errors
+    /// instead: every entry that boots tboot; with --json a list of all with files and predictions
     #[argh(switch)]
     all: bool,
     /// grub.cfg (default: BOOT/grub/grub.cfg)
@@ -53,6 +57,9 @@ pub struct Predict {
     /// value of a variable that the firmware or grubenv sets, NAME=VALUE; repeatable
     #[argh(option)]
     set: Vec<String>,
+    /// the file that will stand at PATH is now at FILE, PATH=FILE; repeatable
+    #[argh(option)]
+    replace: Vec<String>,
     /// instead of --entry: tboot.gz
     #[argh(option)]
     tboot: Option<PathBuf>,
@@ -93,7 +100,11 @@ impl Predict {
             (None, _) => record::from_log(&self.log, self.pcrs.as_ref(), self.tpm)?,
         };
         if self.all {
-            return self.every_entry(&baseline);
+            if self.entry.is_some() || self.tboot.is_some() || self.pcr_file.is_some() {
+                bail!("--all takes no --entry, --tboot or --pcr-file");
+            }
+            let vlp = self.vlp()?;
+            return every_entry::run(&self.options(), &baseline, vlp.as_ref(), self.json);
         }
         let launching = self.launching()?;
         let prediction = predict(&baseline, &launching)?;
@@ -122,48 +133,13 @@ impl Predict {
         })
     }
 
-    /// A prediction for each entry that boots tboot. One that can't be predicted is no failure of
-    /// the others.
-    fn every_entry(&self, baseline: &Baseline) -> Result<ExitCode> {
-        if self.entry.is_some() || self.tboot.is_some() || self.pcr_file.is_some() {
-            bail!("--all takes no --entry, --tboot or --pcr-file");
-        }
-        let vlp = self.vlp()?;
-        let mut list = Vec::new();
-        for (name, files) in self.options().all_files()? {
-            let predicted =
-                files.and_then(|files| Ok(predict(baseline, &Launching::of(files, vlp.clone()))?));
-            let sentence = predicted.as_ref().err().map(|error| format!("{error:#}"));
-            if !self.json {
-                println!("{name}");
-                match (&predicted, &sentence) {
-                    (Ok(prediction), _) => print_values(prediction),
-                    (Err(_), sentence) => {
-                        println!(
-                            "  can't be predicted: {}",
-                            sentence.as_deref().unwrap_or_default()
-                        );
-                    }
-                }
-            }
-            list.push(json!({
-                "entry": name,
-                "prediction": predicted.ok().as_ref().map(as_json),
-                "error": sentence,
-            }));
-        }
-        if self.json {
-            println!("{:#}", Value::Array(list));
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-
     fn options(&self) -> EntryOptions {
         EntryOptions {
             config: self.config.clone(),
             root: self.root.clone(),
             boot: self.boot.clone(),
             set: self.set.clone(),
+            replace: self.replace.clone(),
         }
     }
 
@@ -193,7 +169,7 @@ impl Predict {
                 let modules = self.module.iter().map(|text| boot::module(text));
                 Ok(Launching {
                     tboot_name: tboot.display().to_string(),
-                    tboot: file::read_at_most(tboot, lcp::mlehash::MAX_IMAGE_LEN as u64)?,
+                    tboot: read_tboot(tboot)?,
                     tboot_cmdline: self.tboot_cmdline.clone().into_bytes(),
                     modules: modules.collect::<Result<Vec<_>>>()?,
                     vlp,
@@ -204,6 +180,11 @@ impl Predict {
             _ => bail!("give either --entry, or --tboot with --module"),
         }
     }
+}
+
+fn read_tboot(path: &Path) -> Result<Tboot> {
+    let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+    Tboot::parse(&bytes).with_context(|| path.display().to_string())
 }
 
 /// The first digits of a digest: enough to see what is the same.
@@ -244,7 +225,7 @@ fn print(prediction: &Prediction) {
 }
 
 /// The registers, and what tboot has against the launch.
-fn print_values(prediction: &Prediction) {
+pub fn print_values(prediction: &Prediction) {
     for (bank, values) in &prediction.values {
         for (pcr, new) in values.new.iter() {
             let old = values.old.as_ref().and_then(|old| old.get(pcr));
@@ -270,7 +251,8 @@ fn policy_digest(prediction: &Prediction) -> Option<String> {
     PcrPolicy::new(values.new.clone()).map(|policy| hex::encode(policy.digest()))
 }
 
-fn as_json(prediction: &Prediction) -> Value {
+/// A prediction as JSON.
+pub fn as_json(prediction: &Prediction) -> Value {
     let by_bank = |pick: &dyn Fn(&tboot_policy::predict::BankValues) -> Option<PcrValues>| {
         let mut banks = Map::new();
         for (bank, values) in &prediction.values {

@@ -107,6 +107,7 @@ impl Record {
                 root: self.root,
                 boot: self.boot,
                 set: self.set,
+                replace: Vec::new(),
             };
             baseline.left_out.extend(options.files(entry)?.hashes());
         }

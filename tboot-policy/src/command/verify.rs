@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use serde_json::{Value, json};
-use tboot_policy::verify::{Report, verify};
+use tboot_policy::{
+    tboot::Tboot,
+    verify::{Report, verify},
+};
 
 use super::{
     boot::{self, EntryOptions},
@@ -59,6 +62,7 @@ impl Verify {
                     root: self.root,
                     boot: self.boot,
                     set: self.set,
+                    replace: Vec::new(),
                 };
                 let files = options.files(entry)?;
                 verify(
@@ -73,12 +77,15 @@ impl Verify {
                 let modules = modules.collect::<Result<Vec<_>>>()?;
                 let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
                 let tboot = match &self.tboot {
-                    Some(path) => Some(file::read_at_most(path, limit).context("--tboot")?),
+                    Some(path) => {
+                        let bytes = file::read_at_most(path, limit).context("--tboot")?;
+                        Some(Tboot::parse(&bytes).with_context(|| path.display().to_string())?)
+                    }
                     None => None,
                 };
                 verify(
                     &policy,
-                    tboot.as_deref(),
+                    tboot.as_ref(),
                     self.tboot_cmdline.as_bytes(),
                     &modules,
                 )?

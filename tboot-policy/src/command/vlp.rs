@@ -200,11 +200,9 @@ impl Add {
 }
 
 fn hash_file(image: &Path, cmdline: Option<&str>, alg: HashAlg) -> Result<Digest> {
-    let module = Module {
-        name: image.display().to_string(),
-        cmdline: cmdline.unwrap_or_default().as_bytes().to_vec(),
-        bytes: file::read_at_most(image, MAX_MODULE_LEN as u64)?,
-    };
+    let bytes = file::read_at_most(image, MAX_MODULE_LEN as u64)?;
+    let name = image.display().to_string();
+    let module = Module::new(name, cmdline.unwrap_or_default(), bytes);
     Ok(module.hash(alg)?)
 }
 

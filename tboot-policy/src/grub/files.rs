@@ -1,21 +1,26 @@
-//! From GRUB's paths to files, and from files to the modules that tboot measures.
+//! From the files of an entry to the modules that tboot measures.
 
 use std::{
     borrow::Cow,
-    ffi::OsStr,
     fs::File,
     io::Read,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
-use lcp::{gunzip, mlehash::Mle};
+use lcp::{
+    gunzip,
+    hash::{Digest, HashAlg},
+};
 
-use super::entry::{BootEntry, Loaded};
+use super::{
+    entry::BootEntry,
+    places::{Found, Places},
+};
 use crate::{
-    acm::{MAX_LCP_DATA, Role, role},
+    acm::{MAX_LCP_DATA, Role, TELLING_LEN, may_be_taken_away, role},
     module::{MAX_MODULE_LEN, Module},
     predict::FileHash,
+    tboot::{Tboot, Tboots},
 };
 
 /// The first bytes of a gzip file.
@@ -111,89 +116,6 @@ pub enum FileError {
     },
 }
 
-/// Where GRUB's file systems are mounted.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The root file system, `/`.
-    pub root: PathBuf,
-    /// The file system or folder with the kernels, `/boot`.
-    pub boot: PathBuf,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Places {
-            root: "/".into(),
-            boot: "/boot".into(),
-        }
-    }
-}
-
-impl Places {
-    /// Both below another root.
-    pub fn below(root: &Path) -> Self {
-        Places {
-            root: root.to_owned(),
-            boot: root.join("boot"),
-        }
-    }
-
-    /// The file of a path as GRUB sees it: on the boot file system when that is one of its own,
-    /// else on the root file system; below a subvolume's name it begins with `/boot`.
-    pub fn find(&self, loaded: &Loaded) -> Result<PathBuf, FileError> {
-        let line = loaded.line;
-        let shown = || String::from_utf8_lossy(&loaded.path).into_owned();
-        let path = match loaded.path.strip_prefix(b"(") {
-            Some(rest) => {
-                let end = rest.iter().position(|byte| *byte == b')');
-                end.and_then(|end| rest.get(end + 1..)).unwrap_or_default()
-            }
-            None => loaded.path.as_slice(),
-        };
-        let Some(relative) = path.strip_prefix(b"/") else {
-            return Err(FileError::NotAbsolute {
-                line,
-                path: shown(),
-            });
-        };
-        let below = |place: &Path, path: &[u8]| {
-            let begin = path.iter().position(|byte| *byte != b'/').unwrap_or(0);
-            place.join(OsStr::from_bytes(path.get(begin..).unwrap_or_default()))
-        };
-        let mut tried = vec![below(&self.boot, relative)];
-        let on_root = below(&self.root, relative);
-        if self.boot_has_its_own_file_system() {
-            tried.push(on_root);
-        } else {
-            tried.insert(0, on_root);
-        }
-        // btrfs: /@/boot/vmlinuz
-        if let Some(at) = path.windows(6).position(|part| part == b"/boot/") {
-            tried.push(below(&self.boot, path.get(at + 6..).unwrap_or_default()));
-        }
-        match tried.iter().find(|path| path.is_file()) {
-            Some(found) => Ok(found.clone()),
-            None => Err(FileError::NotFound {
-                line,
-                path: shown(),
-                tried: tried
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
-        }
-    }
-
-    fn boot_has_its_own_file_system(&self) -> bool {
-        let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
-        match (device(&self.boot), device(&self.root)) {
-            (Some(boot), Some(root)) => boot != root,
-            _ => false,
-        }
-    }
-}
-
 /// A file that tboot takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
@@ -205,6 +127,35 @@ pub struct LeftOut {
     pub content: Vec<u8>,
 }
 
+/// What a file is to the boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileRole {
+    /// tboot.
+    Tboot,
+    /// tboot's module 0.
+    Kernel,
+    /// tboot's module 1.
+    Initramfs,
+    /// Another module that tboot counts.
+    Module,
+    /// A SINIT module.
+    Sinit,
+    /// Data of the launch control policy.
+    PolicyData,
+}
+
+/// A file as it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFile {
+    /// Where it is when GRUB loads it, and where it is now.
+    pub found: Found,
+    /// What it is.
+    pub role: FileRole,
+    /// SHA-256 of its bytes, compressed as they are.
+    pub sha256: Digest,
+}
+
 /// The files of a boot, read.
 #[derive(Clone, Debug)]
 pub struct BootFiles {
@@ -213,13 +164,15 @@ pub struct BootFiles {
     /// tboot's file.
     pub tboot_path: PathBuf,
     /// tboot.
-    pub tboot: Vec<u8>,
+    pub tboot: Tboot,
     /// tboot's command line.
     pub tboot_cmdline: Vec<u8>,
     /// The modules as tboot counts them.
     pub modules: Vec<Module>,
     /// What it takes away before.
     pub left_out: Vec<LeftOut>,
+    /// Every file that GRUB loads, in its order.
+    pub files: Vec<BootFile>,
 }
 
 impl BootFiles {
@@ -233,72 +186,165 @@ impl BootFiles {
 
     /// Reads the files of an entry.
     pub fn read(entry: &BootEntry, places: &Places) -> Result<Self, FileError> {
-        let tboot_path = places.find(&entry.loader)?;
-        let tboot = read(&tboot_path)?;
-        let shown = tboot_path.display().to_string();
-        Mle::parse(&tboot).map_err(|source| FileError::NotTboot {
+        Self::read_knowing(entry, places, &mut Tboots::default())
+    }
+
+    /// The same where several entries are read, most of them with the same tboot.
+    pub fn read_knowing(
+        entry: &BootEntry,
+        places: &Places,
+        tboots: &mut Tboots,
+    ) -> Result<Self, FileError> {
+        let found = places.find(&entry.loader)?;
+        let tboot = read(found.file())?;
+        let tboot_path = found.path.clone();
+        let tboot = tboots.parse(&tboot).map_err(|source| FileError::NotTboot {
             line: entry.loader.line,
-            path: shown,
+            path: shown(&found),
             source,
         })?;
-        let (mut modules, mut left_out) = (Vec::new(), Vec::new());
+        let mut boot = BootFiles {
+            title: entry.title.clone(),
+            tboot_path,
+            files: vec![BootFile {
+                found,
+                role: FileRole::Tboot,
+                sha256: tboot.sha256().clone(),
+            }],
+            tboot,
+            tboot_cmdline: entry.loader.cmdline.clone(),
+            modules: Vec::new(),
+            left_out: Vec::new(),
+        };
         for loaded in &entry.modules {
-            let path = places.find(loaded)?;
-            let shown = path.display().to_string();
-            let mut bytes = read(&path)?;
+            let found = places.find(loaded)?;
+            let bytes = match begin(&found)? {
+                Begin::Plain(sha256) => {
+                    boot.measured(found, &loaded.cmdline, sha256);
+                    continue;
+                }
+                Begin::Whole(bytes) => bytes,
+            };
             if entry.xz && loaded.decompress && bytes.starts_with(&XZ_MAGIC) {
-                return Err(FileError::Xz { path: shown });
+                return Err(FileError::Xz {
+                    path: shown(&found),
+                });
             }
             if !loaded.decompress && bytes.starts_with(&GZIP_MAGIC) {
                 return Err(FileError::NoUnzip {
                     line: loaded.line,
-                    path: shown,
+                    path: shown(&found),
                 });
             }
-            let content =
-                gunzip::gunzip(&bytes, MAX_MODULE_LEN).map_err(|source| FileError::Gunzip {
-                    path: shown.clone(),
-                    source,
-                })?;
-            let role = role(&content);
-            if role == Role::Measured {
-                // Decompressed once is enough, unless that is gzip again, which GRUB leaves alone.
-                match content {
-                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => bytes = content,
-                    _ => {}
-                }
-                modules.push(Module {
-                    name: shown,
-                    cmdline: loaded.cmdline.clone(),
-                    bytes,
-                });
-                continue;
-            }
-            if role == Role::LcpData && content.len() > MAX_LCP_DATA {
-                return Err(FileError::LcpData {
-                    path: shown,
-                    found: content.len(),
-                });
-            }
-            let content = content.into_owned();
-            left_out.push(LeftOut {
-                path,
-                role,
-                content,
-            });
+            boot.module(found, &loaded.cmdline, bytes)?;
         }
-        if modules.is_empty() {
+        if boot.modules.is_empty() {
             return Err(FileError::NoKernel);
         }
-        Ok(BootFiles {
-            title: entry.title.clone(),
-            tboot_path,
-            tboot,
-            tboot_cmdline: entry.loader.cmdline.clone(),
-            modules,
-            left_out,
-        })
+        Ok(boot)
     }
+
+    /// Takes in a module that was read as tboot does.
+    fn module(&mut self, found: Found, cmdline: &[u8], bytes: Vec<u8>) -> Result<(), FileError> {
+        let path = shown(&found);
+        let content = gunzip::gunzip(&bytes, MAX_MODULE_LEN).map_err(|source| {
+            let path = path.clone();
+            FileError::Gunzip { path, source }
+        })?;
+        let sha256 = HashAlg::Sha256.digest(&bytes);
+        let role = match role(&content) {
+            Role::Measured => {
+                // Decompressed once is enough, unless that is gzip again, which GRUB leaves alone.
+                let bytes = match content {
+                    Cow::Owned(content) if !content.starts_with(&GZIP_MAGIC) => content,
+                    _ => bytes,
+                };
+                self.modules.push(Module::new(path, cmdline, bytes));
+                self.counted()
+            }
+            Role::LcpData if content.len() > MAX_LCP_DATA => {
+                let found = content.len();
+                return Err(FileError::LcpData { path, found });
+            }
+            role => {
+                self.left_out.push(LeftOut {
+                    path: found.path.clone(),
+                    role,
+                    content: content.into_owned(),
+                });
+                match role {
+                    Role::Sinit => FileRole::Sinit,
+                    _ => FileRole::PolicyData,
+                }
+            }
+        };
+        self.files.push(BootFile {
+            found,
+            role,
+            sha256,
+        });
+        Ok(())
+    }
+
+    /// Takes in a module that tboot measures as it is on disk.
+    fn measured(&mut self, found: Found, cmdline: &[u8], sha256: Digest) {
+        let file = found.file().to_owned();
+        let module = Module::file(shown(&found), cmdline, file, sha256.clone());
+        self.modules.push(module);
+        let role = self.counted();
+        self.files.push(BootFile {
+            found,
+            role,
+            sha256,
+        });
+    }
+
+    /// What the module is that was counted last.
+    fn counted(&self) -> FileRole {
+        match self.modules.len() {
+            1 => FileRole::Kernel,
+            2 => FileRole::Initramfs,
+            _ => FileRole::Module,
+        }
+    }
+}
+
+/// What the begin of a file tells.
+enum Begin {
+    /// Not compressed, and nothing that tboot takes away: its SHA-256.
+    Plain(Digest),
+    /// To be looked at whole.
+    Whole(Vec<u8>),
+}
+
+/// Reads a module: a plain one only to hash it.
+fn begin(found: &Found) -> Result<Begin, FileError> {
+    let failed = |source| FileError::Read {
+        path: shown(found),
+        source,
+    };
+    let mut file = File::open(found.file()).map_err(failed)?;
+    let mut begin = Vec::new();
+    let mut limited = (&mut file).take(TELLING_LEN as u64);
+    limited.read_to_end(&mut begin).map_err(failed)?;
+    let packed = begin.starts_with(&GZIP_MAGIC) || begin.starts_with(&XZ_MAGIC);
+    if packed || may_be_taken_away(&begin) {
+        return read(found.file()).map(Begin::Whole);
+    }
+    let limit = (MAX_MODULE_LEN + 1 - begin.len()) as u64;
+    let mut rest = file.take(limit);
+    let whole = begin.as_slice().chain(&mut rest);
+    let sha256 = HashAlg::Sha256.digest_reader(whole).map_err(failed)?;
+    if rest.limit() == 0 {
+        let path = shown(found);
+        return Err(FileError::TooLarge { path });
+    }
+    Ok(Begin::Plain(sha256))
+}
+
+/// The path that messages and listings name.
+fn shown(found: &Found) -> String {
+    found.path.display().to_string()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
@@ -315,43 +361,4 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge { path: shown() });
     }
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn loaded(path: &str) -> Loaded {
-        Loaded {
-            line: 7,
-            path: path.as_bytes().to_vec(),
-            cmdline: Vec::new(),
-            decompress: true,
-        }
-    }
-
-    #[test]
-    fn grubs_paths_are_found_below_root_and_boot() {
-        let folder = tempfile::tempdir().unwrap();
-        let places = Places::below(folder.path());
-        std::fs::create_dir(&places.boot).unwrap();
-        std::fs::write(places.boot.join("vmlinuz"), b"k").unwrap();
-        for path in [
-            "/boot/vmlinuz",
-            "/vmlinuz",
-            "(hd0,msdos1)/vmlinuz",
-            "/@/boot/vmlinuz",
-        ] {
-            assert!(places.find(&loaded(path)).is_ok(), "{path}");
-        }
-        let error = places.find(&loaded("/no")).unwrap_err().to_string();
-        assert!(
-            error.contains("line 7: /no is not there; looked for"),
-            "{error}"
-        );
-        for path in ["vmlinuz", "(hd0", ""] {
-            let error = places.find(&loaded(path)).unwrap_err();
-            assert!(matches!(error, FileError::NotAbsolute { .. }), "{path}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The entries of GRUB's menu, and how they are named.
 
 use super::{
+    default::{self, Leads, Level, Slot},
     error::ScriptError,
     lex::{Piece, Word},
     script::{Statement, literal, parse},
@@ -84,6 +85,11 @@ impl MenuEntry {
         self.path.last().map_or("", |key| key.title.as_str())
     }
 
+    /// Its `--id`.
+    pub fn id(&self) -> Option<&str> {
+        self.path.last().and_then(|key| key.id.as_deref())
+    }
+
     /// Its name as in GRUB_DEFAULT: numbers with `>` between them.
     pub fn place(&self) -> Option<String> {
         let numbers: Option<Vec<String>> = self
@@ -99,6 +105,7 @@ impl MenuEntry {
 #[derive(Clone, Debug, Default)]
 pub struct Menu {
     entries: Vec<MenuEntry>,
+    levels: Vec<Level>,
 }
 
 impl Menu {
@@ -116,7 +123,7 @@ impl Menu {
         mut walk: Walk,
         above: &[Key],
         conditional: bool,
-    ) -> Result<(), MenuError> {
+    ) -> Result<usize, MenuError> {
         if above.len() >= MAX_DEPTH {
             return Err(MenuError::TooLarge);
         }
@@ -126,26 +133,46 @@ impl Menu {
         };
         let before = walk.variables.clone();
         walk.visit(statements, true, &mut collected)?;
+        let this = self.levels.len();
+        self.levels.push(Level {
+            default: walk.variables.value("default").map(<[u8]>::to_vec),
+            ..Level::default()
+        });
         for item in collected.items {
             let mut path = above.to_vec();
-            path.push(item.key(&before));
+            let key = item.key(&before);
+            path.push(key.clone());
             let conditional = conditional || item.conditional;
-            if item.submenu {
-                self.level(&item.body, walk.in_submenu(), &path, conditional)?;
-                continue;
+            let leads = if item.submenu {
+                Leads::Submenu(self.level(&item.body, walk.in_submenu(), &path, conditional)?)
+            } else {
+                if self.entries.len() == MAX_ENTRIES {
+                    return Err(MenuError::TooLarge);
+                }
+                self.entries.push(MenuEntry {
+                    path,
+                    line: item.line,
+                    conditional,
+                    body: item.body,
+                    walk: walk.clone(),
+                });
+                Leads::Entry(self.entries.len() - 1)
+            };
+            if let Some(level) = self.levels.get_mut(this) {
+                level.slots.push(Slot {
+                    key,
+                    conditional,
+                    leads,
+                });
             }
-            if self.entries.len() == MAX_ENTRIES {
-                return Err(MenuError::TooLarge);
-            }
-            self.entries.push(MenuEntry {
-                path,
-                line: item.line,
-                conditional,
-                body: item.body,
-                walk: walk.clone(),
-            });
         }
-        Ok(())
+        Ok(this)
+    }
+
+    /// The entry that GRUB boots when nobody chooses one; `None` where only the booting machine
+    /// knows. The menu must have been read with [`Variables::booting`].
+    pub fn default_entry(&self) -> Option<&MenuEntry> {
+        self.entries.get(default::find(&self.levels)?)
     }
 
     /// The entries in order.

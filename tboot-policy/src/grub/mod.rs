@@ -12,23 +12,31 @@
 //! * [`walk`]: statements in order, with what is certain to run.
 //! * [`menu`]: entries and their names.
 //! * [`entry`]: the commands of one entry.
+//! * [`default`]: which entry boots when nobody chooses one.
+//! * [`boot_folder`]: what GRUB reads beside grub.cfg.
 //! * [`cmdline`]: the text that the loaded module sees.
-//! * [`files`]: GRUB's paths as files, and what tboot does with them.
+//! * [`places`]: GRUB's paths as files.
+//! * [`files`]: what tboot does with them.
 
+pub mod boot_folder;
 pub mod cmdline;
+pub mod default;
 pub mod entry;
 mod error;
 pub mod files;
 mod lex;
 pub mod menu;
+pub mod places;
 pub mod script;
 pub mod variables;
 pub mod walk;
 
+pub use boot_folder::BootFolder;
 pub use entry::{BootEntry, Loaded};
 pub use error::ScriptError;
-pub use files::{BootFiles, FileError, Places};
+pub use files::{BootFiles, FileError};
 pub use menu::{Menu, MenuEntry, MenuError};
+pub use places::Places;
 pub use variables::Variables;
 
 /// Longest grub.cfg that is read, in bytes.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    boot_folder::BootFolder,
     lex::{Piece, Word},
     script::Statement,
 };
@@ -13,6 +14,8 @@ pub struct Variables {
     pub(super) values: BTreeMap<String, Vec<u8>>,
     pub(super) exported: BTreeSet<String>,
     pub(super) preset: BTreeSet<String>,
+    /// What GRUB finds beside grub.cfg, where it is known.
+    pub(super) folder: Option<BootFolder>,
 }
 
 /// A variable whose value only the booting machine knows.
@@ -29,6 +32,10 @@ impl Variables {
 
     pub(super) fn set(&mut self, name: &str, value: Vec<u8>) {
         self.values.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
+        self.values.get(name).map(Vec::as_slice)
     }
 
     /// What a submenu sees: exported variables only.
@@ -93,19 +100,42 @@ impl Variables {
             (&b"test", rest) => rest,
             _ => return None,
         };
-        test(tested)
+        self.test(tested)
     }
-}
 
-fn test(words: &[&[u8]]) -> Option<bool> {
-    match words {
-        [] => Some(false),
-        [b"!", rest @ ..] => test(rest).map(|holds| !holds),
-        [b"-n", text] => Some(!text.is_empty()),
-        [b"-z", text] => Some(text.is_empty()),
-        [text] => Some(!text.is_empty()),
-        [a, b"=" | b"==", b] => Some(a == b),
-        [a, b"!=", b] => Some(a != b),
-        _ => None,
+    fn test(&self, words: &[&[u8]]) -> Option<bool> {
+        let parts = |sign: &[u8]| -> Option<[Option<bool>; 2]> {
+            let at = words.iter().position(|word| *word == sign)?;
+            let (left, right) = (words.get(..at)?, words.get(at + 1..)?);
+            // A sign at the begin or end is a text to be tested.
+            (!left.is_empty() && !right.is_empty()).then(|| [self.test(left), self.test(right)])
+        };
+        match parts(b"-o") {
+            Some([Some(true), _] | [_, Some(true)]) => return Some(true),
+            Some([Some(false), Some(false)]) => return Some(false),
+            Some(_) => return None,
+            None => {}
+        }
+        match parts(b"-a") {
+            Some([Some(false), _] | [_, Some(false)]) => return Some(false),
+            Some([Some(true), Some(true)]) => return Some(true),
+            Some(_) => return None,
+            None => {}
+        }
+        self.test_one(words)
+    }
+
+    fn test_one(&self, words: &[&[u8]]) -> Option<bool> {
+        match words {
+            [] => Some(false),
+            [b"!", rest @ ..] => self.test_one(rest).map(|holds| !holds),
+            [b"-n", text] => Some(!text.is_empty()),
+            [b"-z", text] => Some(text.is_empty()),
+            [text] => Some(!text.is_empty()),
+            [option, path] => self.folder.as_ref()?.test(option, path),
+            [a, b"=" | b"==", b] => Some(a == b),
+            [a, b"!=", b] => Some(a != b),
+            _ => None,
+        }
     }
 }

@@ -166,6 +166,9 @@ impl Walk {
                 .variables
                 .exported
                 .extend(rest.iter().filter_map(literal)),
+            Some("load_env") if self.variables.folder.is_some() && rest.is_empty() => {
+                self.load_environment(certain);
+            }
             Some(command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios")) => {
                 self.forget_what_it_sets(command, rest);
             }
@@ -188,6 +191,26 @@ impl Walk {
             _ => visitor.command(line, words, &self.variables, certain)?,
         }
         Ok(())
+    }
+
+    /// `load_env` without arguments, where the environment block is known.
+    fn load_environment(&mut self, certain: bool) {
+        let saved: Vec<(String, Vec<u8>)> = match &self.variables.folder {
+            Some(folder) => folder
+                .environment()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            None => Vec::new(),
+        };
+        for (name, value) in saved {
+            if self.variables.preset.contains(&name) {
+                continue;
+            }
+            match certain {
+                true => self.variables.set(&name, value),
+                false => drop(self.variables.values.remove(&name)),
+            }
+        }
     }
 
     /// Commands that read values from a file or a device.

@@ -174,16 +174,15 @@ fn applies_to(policy: &Policy, object: Object) -> Option<usize> {
 
 fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest, String> {
     let path = Path::new(&params.image);
-    let module = Module {
-        name: params.image.clone(),
-        cmdline: params.cmdline.clone().into_bytes(),
-        bytes: file::read_at_most(path, MAX_MODULE_LEN as u64)
-            .map_err(|error| format!("{error:#}"))?,
-    };
+    let bytes = file::read_at_most(path, MAX_MODULE_LEN as u64);
+    let bytes = bytes.map_err(|error| format!("{error:#}"))?;
+    let module = Module::new(params.image.clone(), params.cmdline.clone(), bytes);
     let hash = module.hash(alg).map_err(|error| error.to_string())?;
     if params.verbose {
         let cmdline = alg.digest(&module.cmdline);
-        let content = alg.digest(&module.content().map_err(|error| error.to_string())?);
+        let content = module
+            .content_hash(alg)
+            .map_err(|error| error.to_string())?;
         println!("hashing command line \"{}\"...", params.cmdline);
         println!("hash is...{}", show::bytes(&cmdline));
         println!("hashing image file {}...", params.image);

@@ -7,10 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lcp::{
-    mlehash::Mle,
-    policy::{Policy as LcpPolicy, PolicyType as LcpType},
-};
+use lcp::policy::{Policy as LcpPolicy, PolicyType as LcpType};
 use serde::Serialize;
 use tpm::pcr::{Bank, PcrSyntaxError, PcrValues};
 
@@ -21,6 +18,7 @@ use crate::{
     log::{EventLog, Format, LogEvent, replay},
     module::Module,
     platform::bank_alg,
+    tboot::Tboot,
     vlp::{Object, Policy},
 };
 
@@ -36,8 +34,8 @@ pub use error::PredictError;
 pub struct Launching {
     /// tboot's name, for the listing.
     pub tboot_name: String,
-    /// tboot.gz, or uncompressed.
-    pub tboot: Vec<u8>,
+    /// tboot.
+    pub tboot: Tboot,
     /// tboot's command line.
     pub tboot_cmdline: Vec<u8>,
     /// The modules as tboot counts them.
@@ -235,7 +233,7 @@ fn sinit_rows(
     banks: &BTreeSet<Bank>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Row>, PredictError> {
-    let mle = Mle::parse(&launching.tboot)?;
+    let mle = &launching.tboot;
     let mut mle_hash = BTreeMap::new();
     for bank in banks {
         let hash = mle.hash(bank_alg(*bank), &launching.tboot_cmdline)?;

@@ -19,11 +19,7 @@ pub fn tboot() -> Vec<u8> {
 }
 
 pub fn module(name: &str, cmdline: &str, bytes: &[u8]) -> Module {
-    Module {
-        name: name.into(),
-        cmdline: cmdline.into(),
-        bytes: bytes.into(),
-    }
+    Module::new(name, cmdline, bytes)
 }
 
 /// The files of a boot on the simulated platform.

@@ -11,7 +11,7 @@ use tss_esapi::{
     interface_types::{
         algorithm::{HashingAlgorithm, PublicAlgorithm},
         ecc::EccCurve,
-        resource_handles::Hierarchy,
+        reserved_handles::Hierarchy,
     },
     structures::{
         AttestInfo, Data, EccPoint, EccScheme, HashScheme, Public, PublicBuilder,
@@ -43,7 +43,8 @@ impl Tpm2 {
             let Public::Ecc { unique, .. } = public else {
                 return Err(bad());
             };
-            let spki = der::p256_spki(unique.x().value(), unique.y().value()).ok_or_else(bad)?;
+            let spki =
+                der::p256_spki(unique.x().as_bytes(), unique.y().as_bytes()).ok_or_else(bad)?;
             Ok(AttestationKey {
                 spki,
                 name: name_of(public, CREATE_PRIMARY)?,
@@ -63,7 +64,7 @@ impl Tpm2 {
                 qualifying_data.len()
             )));
         }
-        let data = Data::try_from(qualifying_data).map_err(in_command(QUOTE))?;
+        let data = Data::try_from(qualifying_data.to_vec()).map_err(in_command(QUOTE))?;
         let list = selection(bank, pcrs)?;
         self.with_attestation_key(|tpm, key, _| {
             let (attest, signature) = tpm
@@ -89,9 +90,11 @@ impl Tpm2 {
             let Signature::EcDsa(ecdsa) = signature else {
                 return Err(bad("the signature is not ECDSA"));
             };
-            let signature =
-                der::ecdsa_signature(ecdsa.signature_r().value(), ecdsa.signature_s().value())
-                    .ok_or_else(|| bad("the signature is longer than one of P-256"))?;
+            let signature = der::ecdsa_signature(
+                ecdsa.signature_r().as_bytes(),
+                ecdsa.signature_s().as_bytes(),
+            )
+            .ok_or_else(|| bad("the signature is longer than one of P-256"))?;
             Ok(Quote {
                 attest: attest.marshall().map_err(in_command(QUOTE))?,
                 signature,

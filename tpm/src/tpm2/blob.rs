@@ -45,7 +45,7 @@ pub(super) fn marshal_public(public: &Public) -> tss_esapi::Result<Vec<u8>> {
 
 /// Marshals a TPM2B_PRIVATE.
 pub(super) fn marshal_private(private: &Private) -> Vec<u8> {
-    with_length(private.value())
+    with_length(private.as_bytes())
 }
 
 /// A TPM2B: two bytes of length, then the bytes. Neither of our two comes near 65536 bytes.
@@ -79,7 +79,7 @@ pub(super) fn parse(sealed: &Sealed) -> Result<(Private, Public), TpmError> {
     let public = Public::unmarshall(area).map_err(|_| bad("its public part can't be read"))?;
     let private = without_length(&sealed.private)
         .filter(|bytes| !bytes.is_empty() && bytes.len() <= MAX_PRIVATE)
-        .and_then(|bytes| Private::try_from(bytes).ok())
+        .and_then(|bytes| Private::try_from(bytes.to_vec()).ok())
         .ok_or_else(|| bad("its private part is cut or too long"))?;
     Ok((private, public))
 }

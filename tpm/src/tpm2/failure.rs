@@ -4,7 +4,7 @@
 //! number of the handle, session or parameter they are about in the bits around the error
 //! itself, so that TPM_RC_POLICY_FAIL of session 1 is 0x99d.
 
-use tss_esapi::{Error, constants::response_code::Tss2ResponseCode};
+use tss_esapi::Error;
 
 use crate::TpmError;
 
@@ -27,6 +27,9 @@ const VALUE: u32 = 0x04;
 const AUTH_FAIL: u32 = 0x0e;
 const POLICY_FAIL: u32 = 0x1d;
 const BAD_AUTH: u32 = 0x22;
+const SIGNATURE: u32 = 0x1b;
+/// TPM_RC_POLICY: the comparison of TPM2_PolicyNV does not hold.
+const POLICY: u32 = 0x126;
 
 /// A failed command: which, and with what.
 pub(super) struct Failure {
@@ -67,6 +70,16 @@ impl Failure {
         }
     }
 
+    /// TPM2_PolicyNV compared, and the answer is no.
+    pub(super) const fn is_policy_comparison(&self) -> bool {
+        self.code == POLICY
+    }
+
+    /// The signature is not one of this key over this digest: TPM_RC_SIGNATURE.
+    pub(super) fn is_bad_signature(&self) -> bool {
+        self.format_one() == Some(SIGNATURE)
+    }
+
     /// The hierarchy or key wants a password: TPM_RC_BAD_AUTH or TPM_RC_AUTH_FAIL.
     pub(super) fn is_wrong_auth(&self) -> bool {
         matches!(self.format_one(), Some(AUTH_FAIL | BAD_AUTH))
@@ -100,19 +113,9 @@ impl From<Failure> for TpmError {
 }
 
 /// The number behind a library error; 0 when the library never asked the TPM.
-///
-/// tss-esapi keeps the number private and shows it only in the text of the inner type.
 fn response_code(error: Error) -> u32 {
-    let Error::Tss2Error(response) = error else {
-        return 0;
-    };
-    let text = match response {
-        Tss2ResponseCode::Success => return 0,
-        Tss2ResponseCode::FormatZero(code) => code.to_string(),
-        Tss2ResponseCode::FormatOne(code) => code.to_string(),
-    };
-    text.rsplit("0x")
-        .next()
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-        .unwrap_or(0)
+    match error {
+        Error::TssError(code) => code.into(),
+        Error::WrapperError(_) => 0,
+    }
 }

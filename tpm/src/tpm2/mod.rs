@@ -1,10 +1,12 @@
 //! TPM 2.0 through tss-esapi.
 //!
 //! One idea a file: [`open`], [`failure`] (response codes in words), [`pcr`], [`srk`] (the
-//! storage root key), [`session`] (salted, encrypted), [`seal`] and [`unseal`], [`blob`]
+//! storage root key), [`session`] (salted, encrypted), [`seal`] and [`unseal`], [`approve`]
+//! (the policy session), [`blob`]
 //! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
 //! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password).
 
+mod approve;
 mod attest;
 mod blob;
 mod der;
@@ -24,8 +26,8 @@ use tss_esapi::Context;
 use zeroize::Zeroizing;
 
 use crate::{
-    AttestationKey, Bank, Name, PcrIndex, PcrPolicy, PcrSet, PcrValues, Quote, Sealed, Srk, Tpm,
-    TpmError,
+    Approval, AttestationKey, AuthPolicy, Bank, Name, PcrIndex, PcrSet, PcrValues, Quote, Sealed,
+    Srk, Tpm, TpmError,
 };
 
 /// A TPM 2.0, open for commands.
@@ -48,17 +50,17 @@ impl Tpm for Tpm2 {
         self.describe_srk()
     }
 
-    fn seal(&mut self, secret: &[u8], policy: &PcrPolicy) -> Result<Sealed, TpmError> {
+    fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError> {
         self.seal_secret(secret, policy)
     }
 
     fn unseal(
         &mut self,
         sealed: &Sealed,
-        policy: &PcrPolicy,
+        approval: &Approval,
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        self.unseal_secret(sealed, policy, pinned_srk)
+        self.unseal_secret(sealed, approval, pinned_srk)
     }
 
     fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError> {

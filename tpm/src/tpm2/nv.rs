@@ -6,7 +6,7 @@ use tss_esapi::{
     handles::{NvIndexHandle, NvIndexTpmHandle, ObjectHandle, TpmHandle},
     interface_types::{
         algorithm::HashingAlgorithm,
-        resource_handles::{NvAuth as Authorizer, Provision},
+        reserved_handles::{NvAuth as Authorizer, Provision},
     },
     structures::{CapabilityData, MaxNvBuffer, NvPublic as TssPublic},
 };

@@ -13,7 +13,7 @@ use std::{
 
 use tss_esapi::{
     Context,
-    tcti_ldr::{DeviceConfig, NetworkTPMConfig, TctiNameConf},
+    tcti_ldr::{DeviceConfig, TctiNameConf, TpmSimulatorConfig},
 };
 
 use super::Tpm2;
@@ -54,8 +54,8 @@ impl Tcti<'_> {
     fn for_library(&self) -> tss_esapi::Result<TctiNameConf> {
         Ok(match self {
             Tcti::Device(path) => TctiNameConf::Device(DeviceConfig::from_str(path)?),
-            Tcti::Swtpm(address) => TctiNameConf::Swtpm(NetworkTPMConfig::from_str(address)?),
-            Tcti::Mssim(address) => TctiNameConf::Mssim(NetworkTPMConfig::from_str(address)?),
+            Tcti::Swtpm(address) => TctiNameConf::Swtpm(TpmSimulatorConfig::from_str(address)?),
+            Tcti::Mssim(address) => TctiNameConf::Mssim(TpmSimulatorConfig::from_str(address)?),
         })
     }
 }

@@ -9,7 +9,7 @@ use tss_esapi::{
     attributes::SessionAttributesBuilder,
     constants::SessionType,
     handles::ObjectHandle,
-    interface_types::{resource_handles::Hierarchy, session_handles::AuthSession},
+    interface_types::{reserved_handles::Hierarchy, session_handles::AuthSession},
     structures::Auth,
 };
 

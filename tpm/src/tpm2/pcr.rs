@@ -71,7 +71,7 @@ impl Tpm2 {
         }
         for (index, digest) in returned.iter().zip(digests.value()) {
             values
-                .insert(index, digest.value().to_vec())
+                .insert(index, digest.as_bytes().to_vec())
                 .map_err(|e| bad(e.to_string()))?;
             *left = left.without(index);
         }

@@ -12,7 +12,7 @@ use super::{
     session::Encrypted,
     srk::StorageKey,
 };
-use crate::{PcrPolicy, Sealed, TpmError};
+use crate::{AuthPolicy, Sealed, TpmError};
 
 const CREATE: &str = "TPM2_Create";
 
@@ -23,7 +23,7 @@ impl Tpm2 {
     pub(super) fn seal_secret(
         &mut self,
         secret: &[u8],
-        policy: &PcrPolicy,
+        policy: &AuthPolicy,
     ) -> Result<Sealed, TpmError> {
         if secret.is_empty() || secret.len() > MAX_SECRET {
             return Err(TpmError::BadParameter(format!(
@@ -32,7 +32,7 @@ impl Tpm2 {
             )));
         }
         let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
-        let secret = SensitiveData::try_from(secret).map_err(in_command(CREATE))?;
+        let secret = SensitiveData::try_from(secret.to_vec()).map_err(in_command(CREATE))?;
         self.with_srk(|tpm, srk| {
             let mut attempts = 1..ATTEMPTS;
             loop {

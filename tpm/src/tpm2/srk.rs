@@ -11,9 +11,9 @@ use tss_esapi::{
     handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle},
     interface_types::{
         algorithm::{HashingAlgorithm, PublicAlgorithm},
-        dynamic_handles::Persistent,
+        data_handles::Persistent,
         ecc::EccCurve,
-        resource_handles::{Hierarchy, Provision},
+        reserved_handles::{Hierarchy, Provision},
     },
     structures::{
         EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,

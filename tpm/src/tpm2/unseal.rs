@@ -4,21 +4,18 @@
 use tss_esapi::{
     constants::SessionType,
     handles::{KeyHandle, ObjectHandle},
-    interface_types::session_handles::PolicySession,
-    structures::Digest,
 };
 use zeroize::Zeroizing;
 
 use super::{
     Tpm2, blob,
     failure::{PCR_CHANGED, in_command, is_refused_session},
-    pcr::{ATTEMPTS, selection},
+    pcr::ATTEMPTS,
     seal::MAX_SECRET,
     session::Encrypted,
 };
-use crate::{Bank, Name, PcrPolicy, Sealed, TpmError};
+use crate::{Approval, Name, Sealed, TpmError};
 
-const POLICY_PCR: &str = "TPM2_PolicyPCR";
 const UNSEAL: &str = "TPM2_Unseal";
 
 impl Tpm2 {
@@ -28,7 +25,7 @@ impl Tpm2 {
     pub(super) fn unseal_secret(
         &mut self,
         sealed: &Sealed,
-        policy: &PcrPolicy,
+        approval: &Approval,
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
         if let Some(pinned) = pinned_srk.filter(|pinned| **pinned != sealed.parent) {
@@ -56,7 +53,7 @@ impl Tpm2 {
             tpm.then_flush(object.into(), |tpm| {
                 let mut last = TpmError::PcrsKeepChanging { attempts: ATTEMPTS };
                 for _ in 0..ATTEMPTS {
-                    match tpm.try_unseal(parent, object.into(), policy) {
+                    match tpm.try_unseal(parent, object.into(), approval) {
                         Err(TpmError::Command {
                             code: PCR_CHANGED, ..
                         }) => {}
@@ -73,22 +70,14 @@ impl Tpm2 {
         &mut self,
         parent: KeyHandle,
         object: ObjectHandle,
-        policy: &PcrPolicy,
+        approval: &Approval,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        let pcrs = selection(Bank::Sha256, policy.pcrs())?;
-        // With the expected digest the TPM refuses here, before the object is touched.
-        let expected =
-            Digest::try_from(policy.pcr_digest().to_vec()).map_err(in_command(POLICY_PCR))?;
         self.with_session(
             parent,
             SessionType::Policy,
             Encrypted::Response,
             |tpm, session| {
-                let policy_session =
-                    PolicySession::try_from(session).map_err(in_command(POLICY_PCR))?;
-                tpm.context
-                    .policy_pcr(policy_session, expected, pcrs)
-                    .map_err(in_command(POLICY_PCR))?;
+                tpm.satisfy(session, approval)?;
                 let secret = tpm
                     .context
                     .execute_with_session(Some(session), |context| context.unseal(object))

@@ -54,6 +54,11 @@ impl Machine {
         Tpm2::open(&self.swtpm.tcti()).unwrap()
     }
 
+    /// For tpm2-tools.
+    pub fn tcti(&self) -> String {
+        self.swtpm.tcti()
+    }
+
     /// No transient object, no session, loaded or saved.
     pub fn assert_nothing_loaded(&self) {
         for first in [0x8000_0000, 0x0200_0000, 0x0300_0000] {

@@ -4,16 +4,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
     SwapSpec, VolumeHeader,
-    enrolment::{EnrollRequest, Enrolment, EnrolmentError, find_recovery_keys},
+    enrolment::{EnrollRequest, Target, find_recovery_keys},
 };
 use anyhow::{Context as _, Result, bail};
 use argh::FromArgs;
-use tpm::{PcrSet, Tpm2};
+use tpm::{PcrSet, PcrValues, PolicySigner, Tpm2};
 
 use crate::{
     enroll_output::{self, RecoveryKeyWish, Report},
-    passphrase::{self, Passphrase},
-    pcr_source, swap_device, time,
+    passphrase, pcr_source, policy_key, rollback, sealer, swap_device, time,
 };
 
 /// Approve one launch: add a keyslot and a record whose secret the TPM releases for the
@@ -35,6 +34,20 @@ pub struct Enroll {
     /// approve the launch that this machine runs now
     #[argh(switch)]
     current: bool,
+    /// approve every launch that this key signs (public key, PEM; see policy-key and approve)
+    #[argh(option, arg_name = "file")]
+    policy_key: Option<PathBuf>,
+    /// let the approval end when the TPM's rollback counter is raised (`taoboot retire`); the
+    /// counter is made if there is none
+    #[argh(switch)]
+    rollback_counter: bool,
+    /// file with the password of the TPM's owner, if it has one, for making the counter
+    #[argh(option, arg_name = "file")]
+    owner_password_file: Option<PathBuf>,
+    /// make a new boot secret even if the volume has one: the Tao host then has other keys, and
+    /// what hosted programs sealed is lost to them
+    #[argh(switch)]
+    new_secret: bool,
     /// partition that becomes swap under a fresh random key at each boot, PARTUUID=... or
     /// /dev/...; WHAT IS ON IT IS LOST
     #[argh(option, arg_name = "partition")]
@@ -67,6 +80,13 @@ pub struct Enroll {
     json: bool,
 }
 
+/// Where the launch to approve comes from.
+enum Source {
+    Values(PcrValues),
+    Current,
+    Key(PolicySigner),
+}
+
 impl Enroll {
     pub fn run(self) -> Result<ExitCode> {
         let recovery = self.recovery_key_wish()?;
@@ -82,26 +102,18 @@ impl Enroll {
             .map(|swap| swap_device::resolve(swap, &self.volume))
             .transpose()?;
         let wanted = pcr_source::without_latch(self.pcrs)?;
-        let given = match (&self.expect, self.current) {
-            (Some(file), false) => Some(pcr_source::from_file(file, wanted)?),
-            (None, true) => None,
-            _ => bail!("say which launch to approve: either --expect FILE or --current"),
-        };
+        let source = self.source(wanted)?;
         let mut tpm = Tpm2::open(&self.tcti)?;
-        let expected = match given {
-            Some(values) => values,
-            None => pcr_source::from_tpm(&mut tpm, wanted)?,
-        };
-        pcr_source::refuse_no_launch(&expected, self.expect.as_deref())?;
         let request = EnrollRequest {
-            expected,
+            target: self.target(source, wanted, &mut tpm)?,
             label: self.label.clone(),
             swap,
             components,
             created: time::now(),
+            fresh_secret: self.new_secret,
         };
         let existing = passphrase::existing(self.passphrase_file.as_deref(), &self.volume)?;
-        let mut enrolment = self.begin(&existing)?;
+        let mut enrolment = sealer::begin(&self.volume, &existing)?;
         for leftover in enrolment.removed_leftovers() {
             eprintln!("{}", enroll_output::leftover_sentence(leftover));
         }
@@ -119,15 +131,35 @@ impl Enroll {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn begin(&self, existing: &Passphrase) -> Result<Enrolment, EnrolmentError> {
-        let begun = Enrolment::begin(&self.volume, existing.without_newline());
-        match begun {
-            // A key file may really end with a newline.
-            Err(EnrolmentError::Passphrase(_)) if existing.ends_with_newline() => {
-                Enrolment::begin(&self.volume, existing.whole())
-            }
-            other => other,
+    /// What can be read before the TPM is asked.
+    fn source(&self, wanted: PcrSet) -> Result<Source> {
+        match (&self.expect, self.current, &self.policy_key) {
+            (Some(file), false, None) => Ok(Source::Values(pcr_source::from_file(file, wanted)?)),
+            (None, true, None) => Ok(Source::Current),
+            (None, false, Some(_)) if self.rollback_counter => bail!(
+                "--rollback-counter does not go with --policy-key: each signed launch has its own limit (taoboot policy-key sign --limit)"
+            ),
+            (None, false, Some(file)) => Ok(Source::Key(policy_key::public_key(file)?)),
+            _ => bail!(
+                "say which launch to approve: either --expect FILE, --current or --policy-key FILE"
+            ),
         }
+    }
+
+    fn target(&self, source: Source, wanted: PcrSet, tpm: &mut Tpm2) -> Result<Target> {
+        let expected = match source {
+            Source::Key(key) => return Ok(Target::PolicyKey(key)),
+            Source::Values(values) => values,
+            Source::Current => pcr_source::from_tpm(tpm, wanted)?,
+        };
+        pcr_source::refuse_no_launch(&expected, self.expect.as_deref())?;
+        let counter = if self.rollback_counter {
+            let password = passphrase::owner(self.owner_password_file.as_deref())?;
+            Some(rollback::present_limit(tpm, &password)?)
+        } else {
+            None
+        };
+        Ok(Target::Launch(expected, counter))
     }
 
     fn recovery_key_wish(&self) -> Result<RecoveryKeyWish> {

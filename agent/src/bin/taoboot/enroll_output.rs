@@ -9,7 +9,9 @@ use std::{
 
 use agent::unlock::{
     VolumeIdentity,
-    enrolment::{EnrollRequest, Enrolled, Enrolment, EnrolmentError, Leftover, RecoveryKey},
+    enrolment::{
+        EnrollRequest, Enrolled, Enrolment, EnrolmentError, Leftover, RecoveryKey, Target,
+    },
 };
 use anyhow::Result;
 use serde_json::json;
@@ -39,23 +41,28 @@ impl Report {
         enrolled: Enrolled,
         request: &EnrollRequest,
     ) -> Self {
-        let expected = &request.expected;
         let swap = request.swap.as_ref().map(ToString::to_string);
         let with_swap = swap
             .as_ref()
             .map(|swap| format!(", swap on {swap}"))
             .unwrap_or_default();
         let sentence = format!(
-            "{}: record {} enrolled: keyslot {}, sealed to PCR {} and the latch (PCR 15){with_swap}",
+            "{}: record {} enrolled: keyslot {}, sealed to {}{with_swap}",
             device.display(),
             enrolled.token,
             enrolled.keyslot,
-            expected.set(),
+            sealed_to(&request.target),
         );
-        let pcrs: serde_json::Map<String, serde_json::Value> = expected
-            .iter()
-            .map(|(pcr, value)| (pcr.to_string(), hex::encode(value).into()))
-            .collect();
+        let (pcrs, limit, policy_key) = match &request.target {
+            Target::Launch(expected, counter) => {
+                let pcrs: serde_json::Map<String, serde_json::Value> = expected
+                    .iter()
+                    .map(|(pcr, value)| (pcr.to_string(), hex::encode(value).into()))
+                    .collect();
+                (Some(pcrs), counter.map(|counter| counter.limit), None)
+            }
+            Target::PolicyKey(key) => (None, None, Some(key.name().to_string())),
+        };
         let json = json!({
             "volume": device,
             "uuid": volume.uuid,
@@ -64,6 +71,8 @@ impl Report {
             "label": request.label,
             "swap": swap,
             "sha256": pcrs,
+            "limit": limit,
+            "policy_key": policy_key,
         });
         Report { json, sentence }
     }
@@ -78,6 +87,21 @@ impl Report {
         }
         println!("{}", serde_json::to_string_pretty(&self.json)?);
         Ok(())
+    }
+}
+
+fn sealed_to(target: &Target) -> String {
+    match target {
+        Target::Launch(expected, counter) => {
+            let until = counter
+                .map(|counter| format!(", until the rollback counter is above {}", counter.limit))
+                .unwrap_or_default();
+            format!("PCR {} and the latch (PCR 15){until}", expected.set())
+        }
+        Target::PolicyKey(key) => format!(
+            "launches that the policy key {} signs; none is approved yet but those that are stored already (taoboot approve)",
+            key.name()
+        ),
     }
 }
 

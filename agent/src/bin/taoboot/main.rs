@@ -1,14 +1,26 @@
 //! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
 
+mod approve;
+mod booted;
+mod check_next_boot;
 mod enroll;
 mod enroll_output;
 mod passphrase;
 mod pcr_source;
+mod policy_key;
+mod predictions;
+mod prune;
+mod reseal;
+mod retire;
+mod rollback;
+mod root_volume;
+mod sealer;
 mod srk;
 mod status;
 mod status_report;
 mod swap_device;
 mod time;
+mod verdict;
 mod wipe;
 
 use std::process::ExitCode;
@@ -38,6 +50,12 @@ enum Verb {
     Status(status::Status),
     Wipe(wipe::Wipe),
     Srk(srk::Srk),
+    Reseal(reseal::Reseal),
+    PolicyKey(policy_key::PolicyKey),
+    Approve(approve::Approve),
+    Retire(retire::Retire),
+    Booted(booted::Booted),
+    CheckNextBoot(check_next_boot::CheckNextBoot),
 }
 
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
@@ -71,6 +89,12 @@ fn main() -> ExitCode {
         Verb::Status(status) => status.run(),
         Verb::Wipe(wipe) => wipe.run(),
         Verb::Srk(srk) => srk.run(),
+        Verb::Reseal(reseal) => reseal.run(),
+        Verb::PolicyKey(verb) => verb.run(),
+        Verb::Approve(approve) => approve.run(),
+        Verb::Retire(retire) => retire.run(),
+        Verb::Booted(booted) => booted.run(),
+        Verb::CheckNextBoot(check) => check.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("taoboot: {}", sentence(&error));

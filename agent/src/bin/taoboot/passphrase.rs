@@ -57,6 +57,18 @@ pub fn existing(file: Option<&Path>, volume: &Path) -> Result<Passphrase> {
     Ok(passphrase)
 }
 
+/// The password of the TPM's owner: empty without a file.
+pub fn owner(file: Option<&Path>) -> Result<Passphrase> {
+    let bytes = match file {
+        Some(path) => File::open(path)
+            .map_err(Into::into)
+            .and_then(read_bounded)
+            .with_context(|| format!("cannot read the password file {}", path.display()))?,
+        None => Zeroizing::default(),
+    };
+    Ok(Passphrase(bytes))
+}
+
 fn read_bounded(from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
     // Reserved at once, so that growing leaves no copies behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));

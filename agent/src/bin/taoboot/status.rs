@@ -2,12 +2,20 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use agent::unlock::{VolumeHeader, deciding_pcrs, find_records};
+use agent::unlock::{
+    RecordError, SealedRecord, TokenId, VolumeHeader, deciding_pcrs, find_records,
+};
 use anyhow::{Result, bail};
 use argh::FromArgs;
 use tpm::{Bank, PcrValues, Tpm as _, Tpm2};
 
-use crate::{pcr_source, status_report::StatusReport};
+use crate::{
+    pcr_source,
+    predictions::Source,
+    root_volume,
+    status_report::StatusReport,
+    verdict::{TpmState, Verdict},
+};
 
 const EXIT_WOULD_NOT_OPEN: u8 = 1;
 
@@ -20,23 +28,53 @@ const EXIT_WOULD_NOT_OPEN: u8 = 1;
     note = "On a booted machine the latch (PCR 15) is closed; that is as it should be and does not count."
 )]
 pub struct Status {
-    /// the LUKS2 volume: a block device or an image file
+    /// the LUKS2 volume: a block device or an image file (default: the one under the root file
+    /// system)
     #[argh(option, arg_name = "device")]
-    volume: PathBuf,
+    volume: Option<PathBuf>,
     /// the TPM whose PCRs are compared (default device:/dev/tpmrm0)
     #[argh(option)]
     tcti: Option<String>,
     /// compare with the PCR values in this file instead; formats as for enroll
     #[argh(option, arg_name = "file")]
     expect: Option<PathBuf>,
+    /// what `tboot-policy predict --all --json` printed: say for each entry of GRUB's menu
+    /// whether it will unlock (default: predict, where /var/lib/taoboot/platform.json exists)
+    #[argh(option, arg_name = "file")]
+    predictions: Option<PathBuf>,
     /// print as JSON
     #[argh(switch)]
     json: bool,
 }
 
 impl Status {
+    /// `None` where nothing can be predicted: the machine was not set up for it.
+    fn next_boots(
+        &self,
+        records: &[(TokenId, Result<SealedRecord, RecordError>)],
+    ) -> Result<Option<Vec<Verdict>>> {
+        let source = Source {
+            predictions: self.predictions.clone(),
+            ..Source::default()
+        };
+        if !source.available() {
+            return Ok(None);
+        }
+        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI));
+        let usable: Vec<_> = records
+            .iter()
+            .filter_map(|(token, record)| Some((*token, record.as_ref().ok()?.clone())))
+            .collect();
+        let entries = source.entries()?;
+        let verdicts = entries
+            .iter()
+            .map(|entry| Verdict::of(entry, &usable, &tpm));
+        Ok(Some(verdicts.collect()))
+    }
+
     pub fn run(self) -> Result<ExitCode> {
-        let header = VolumeHeader::read(&self.volume)?;
+        let volume = root_volume::named_or_root(self.volume.as_deref())?;
+        let header = VolumeHeader::read(&volume)?;
         header.check()?;
         let records = find_records(&header);
         let good: Vec<_> = records
@@ -51,7 +89,8 @@ impl Status {
                 .and_then(|mut tpm| tpm.pcr_read(Bank::Sha256, deciding_pcrs(&good)))
                 .map_err(Into::into),
         };
-        let report = StatusReport::new(&header, &records, seen.as_ref().ok())?;
+        let mut report = StatusReport::new(&header, &records, seen.as_ref().ok())?;
+        report.entries = self.next_boots(&records)?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {

@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
-use crate::time;
+use crate::{time, verdict::Verdict};
 
 /// The whole report.
 #[derive(Serialize)]
@@ -25,6 +25,8 @@ pub struct StatusReport {
     would_open: Option<bool>,
     measured_launch: Option<bool>,
     latch_closed: Option<bool>,
+    /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
+    pub entries: Option<Vec<Verdict>>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,10 @@ struct RecordDetails {
     parent: String,
     secret_id: String,
     swap: Option<String>,
+    /// Highest value of the rollback counter at which it opens.
+    limit: Option<u64>,
+    /// The policy key that signed the launch.
+    policy_key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +81,7 @@ impl StatusReport {
             measured_launch: seen.map(|seen| !is_no_launch(seen)),
             latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
             records,
+            entries: None,
         })
     }
 
@@ -111,10 +118,12 @@ impl RecordReport {
                 keyslot: record.keyslot(),
                 label: record.label().to_owned(),
                 created: record.created(),
-                pcrs: record.policy().pcrs().without(PcrIndex::LATCH).to_string(),
+                pcrs: record.expected().set().without(PcrIndex::LATCH).to_string(),
                 parent: record.sealed().parent.to_string(),
                 secret_id: record.secret_id().to_owned(),
                 swap: record.swap().map(ToString::to_string),
+                limit: record.counter().map(|counter| counter.limit),
+                policy_key: record.signer().map(|signer| signer.name().to_string()),
             }),
             error: None,
             would_open: seen.map(|_| differences.is_empty()),
@@ -222,7 +231,12 @@ impl fmt::Display for StatusReport {
             (Some(true), _) => writeln!(f, "this launch opens the volume"),
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
+        }?;
+        if let Some(entries) = &self.entries {
+            writeln!(f, "the entries of GRUB's menu (* is booted by default):")?;
+            entries.iter().try_for_each(|verdict| verdict.fmt(f))?;
         }
+        Ok(())
     }
 }
 
@@ -246,6 +260,12 @@ impl fmt::Display for RecordReport {
             time::date(details.created)
         )?;
         writeln!(f, "    sealed under {}", details.parent)?;
+        if let Some(key) = &details.policy_key {
+            writeln!(f, "    signed by the policy key {key}")?;
+        }
+        if let Some(limit) = details.limit {
+            writeln!(f, "    until the rollback counter is above {limit}")?;
+        }
         if let Some(swap) = &details.swap {
             writeln!(f, "    swap on {swap}")?;
         }

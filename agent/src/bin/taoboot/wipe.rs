@@ -34,7 +34,7 @@ pub struct Wipe {
 impl Wipe {
     pub fn run(self) -> Result<ExitCode> {
         let request = match (self.record, self.all) {
-            (Some(number), false) => WipeRequest::Record(TokenId(number)),
+            (Some(number), false) => WipeRequest::Records(vec![TokenId(number)]),
             (None, true) => WipeRequest::All,
             _ => bail!("say what to remove: either --record NUMBER or --all"),
         };

@@ -1,8 +1,9 @@
-//! Enrols a launch: a fresh boot secret, its keyslot, its sealed record.
+//! Enrols a launch, or the key that signs launches: the boot secret, its keyslot, its sealed
+//! record. With a secret that is there already only the record is new.
 
 use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
 
-use tpm::{PcrIndex, PcrPolicy, PcrValues, Tpm};
+use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrValues, PolicySigner, Tpm};
 use zeroize::Zeroizing;
 
 use super::{
@@ -13,11 +14,12 @@ use super::{
     volume_lock::VolumeLock,
 };
 use crate::unlock::{
-    find_records::{TokenId, find_records},
+    escrow::Escrow,
+    find_records::{TokenId, find_enrolled},
     header::VolumeHeader,
     identity::VolumeIdentity,
     open::test_passphrase,
-    record::{RecordError, RecordParts, SealedRecord},
+    record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, SecretError},
     swap::SwapSpec,
 };
@@ -28,11 +30,20 @@ const MIN_ITERATIONS: u32 = 1000;
 /// Memory of a recovery key's Argon2id in KiB; to it a random number below 1024 is added.
 const RECOVERY_MEMORY_KIB: u32 = 256 * 1024;
 
+/// What the secret is sealed to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One launch: its PCR values without the latch, and its limit.
+    Launch(PcrValues, Option<CounterLimit>),
+    /// Every launch that the policy key signs.
+    PolicyKey(PolicySigner),
+}
+
 /// What is to be enrolled.
 #[derive(Clone, Debug)]
 pub struct EnrollRequest {
-    /// PCR values of the approved launch, without the latch.
-    pub expected: PcrValues,
+    /// What the secret is sealed to.
+    pub target: Target,
     /// A note for people.
     pub label: String,
     /// Swap under a random key.
@@ -41,6 +52,8 @@ pub struct EnrollRequest {
     pub components: BTreeMap<PcrIndex, String>,
     /// Seconds since 1970.
     pub created: u64,
+    /// A new secret even if the volume has one: the Tao host then gets other keys.
+    pub fresh_secret: bool,
 }
 
 /// What was written.
@@ -103,42 +116,80 @@ impl Enrolment {
         &self.volume
     }
 
-    /// Seals a fresh boot secret to the expected values and enrols it.
+    /// Seals the volume's boot secret, or a fresh one, and enrols the record.
     pub fn enroll(
         &mut self,
         tpm: &mut dyn Tpm,
         request: EnrollRequest,
     ) -> Result<Enrolled, EnrolmentError> {
-        let secret = BootSecret::generate()?;
-        let mut expected = request.expected;
-        let open_latch = vec![0; expected.bank().digest_len()];
-        let bad_values = |error: String| EnrolmentError::Record(RecordError::Damaged(error));
-        expected
-            .insert(PcrIndex::LATCH, open_latch)
-            .map_err(|e| bad_values(e.to_string()))?;
-        let policy = PcrPolicy::new(expected.clone())
-            .ok_or_else(|| bad_values("its PCR values make no policy".into()))?;
+        let policy = match request.target {
+            Target::Launch(values, counter) => {
+                AuthPolicy::Launch(ApprovedLaunch::policy(values, counter)?)
+            }
+            Target::PolicyKey(signer) => AuthPolicy::Signed(signer),
+        };
+        let known = if request.fresh_secret {
+            None
+        } else {
+            self.known_secret()?
+        };
+        let (secret, keyslot) = match known {
+            Some((record, secret)) => (secret, Some(record.parts().keyslot)),
+            None => (BootSecret::generate()?, None),
+        };
         let sealed = tpm.seal(secret.as_bytes(), &policy)?;
-        let pending = self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
-        let parts = RecordParts {
-            keyslot: pending.keyslot,
+        let escrow = Escrow::seal(&secret, &self.volume_key, &self.volume)?;
+        let parts = |keyslot| RecordParts {
+            keyslot,
             volume: self.volume.clone(),
-            expected,
+            policy,
             sealed,
             label: request.label,
             swap: request.swap,
             created: request.created,
             components: request.components,
+            escrow: Some(escrow),
         };
-        let token = SealedRecord::new(parts, &secret)?.to_token()?;
         let passphrase = secret.volume_passphrase(&self.volume);
-        let id = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
-        let enrolled = Enrolled {
-            token: id,
-            keyslot: pending.keyslot,
+        let enrolled = if let Some(keyslot) = keyslot {
+            let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
+            let token = self.editor.add_token(&token)?;
+            Enrolled { token, keyslot }
+        } else {
+            let pending =
+                self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
+            let keyslot = pending.keyslot;
+            let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
+            let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
+            Enrolled { token, keyslot }
         };
         self.verify(enrolled, &passphrase)?;
         Ok(enrolled)
+    }
+
+    /// The newest record of which the volume's key proves that it is genuine.
+    pub fn authentic_record(&self) -> Result<Option<EnrolledRecord>, EnrolmentError> {
+        Ok(self.known_secret()?.map(|(record, _)| record))
+    }
+
+    /// That record and its secret: the escrow opens, and the keyslot is still the secret's.
+    fn known_secret(&self) -> Result<Option<(EnrolledRecord, BootSecret)>, EnrolmentError> {
+        let header = VolumeHeader::read(&self.device)?;
+        let mut records: Vec<EnrolledRecord> = find_enrolled(&header)
+            .into_iter()
+            .filter_map(|(_, record)| record.ok())
+            .collect();
+        records.sort_by_key(|record| std::cmp::Reverse(record.parts().created));
+        let found = records.into_iter().find_map(|record| {
+            let escrow = record.parts().escrow.as_ref()?;
+            let secret = escrow.open(&self.volume_key, &self.volume)?;
+            record.verify_mac(&secret).ok()?;
+            let keyslot = record.parts().keyslot;
+            let passphrase = secret.volume_passphrase(&self.volume);
+            let opens = test_passphrase(&header, &passphrase, Some(keyslot)).is_ok();
+            opens.then_some((record, secret))
+        });
+        Ok(found)
     }
 
     /// Adds a recovery key. `show` hands it to its owner; when that fails, or the program
@@ -214,7 +265,7 @@ impl Enrolment {
             reason,
         };
         let header = VolumeHeader::read(&self.device)?;
-        let record = find_records(&header)
+        let record = find_enrolled(&header)
             .into_iter()
             .find(|(id, _)| *id == enrolled.token);
         match record {

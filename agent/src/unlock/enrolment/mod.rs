@@ -10,6 +10,7 @@ mod editor;
 mod enroll;
 mod pending;
 mod recovery_key;
+mod reseal;
 mod volume_lock;
 mod wipe;
 
@@ -19,9 +20,10 @@ use tpm::TpmError;
 
 use super::{header::HeaderError, open::OpenError, record::RecordError, secret::SecretError};
 
-pub use enroll::{EnrollRequest, Enrolled, Enrolment};
+pub use enroll::{EnrollRequest, Enrolled, Enrolment, Target};
 pub use pending::{Leftover, PENDING_TYPE, find_leftovers};
 pub use recovery_key::{RECOVERY_TYPE, RecoveryKey, RecoveryKeyError, find_recovery_keys};
+pub use reseal::Resealing;
 pub use wipe::{WipeRequest, Wiped, wipe};
 
 /// Why a volume was not changed, or not completely.

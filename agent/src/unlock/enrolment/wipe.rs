@@ -1,4 +1,4 @@
-//! Removes records with their keyslots.
+//! Removes records, with the keyslots that no other record uses.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,15 +7,15 @@ use crate::unlock::{
     find_records::TokenId,
     header::VolumeHeader,
     metadata::{Kdf, Keyslot, Metadata},
-    record::TOKEN_TYPE,
+    record::{APPROVAL_TYPE, TOKEN_TYPE},
 };
 
 /// What is to be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WipeRequest {
-    /// The record of one token.
-    Record(TokenId),
-    /// All records.
+    /// The records, or signed launches, of these tokens.
+    Records(Vec<TokenId>),
+    /// All records and signed launches.
     All,
 }
 
@@ -41,29 +41,38 @@ pub fn wipe(device: &Path, request: WipeRequest, force: bool) -> Result<Wiped, E
     let header = VolumeHeader::read(device)?;
     let metadata = header.metadata();
     let mut wiped = Wiped::default();
+    let mut kept_keyslots = BTreeSet::new();
+    let mut named = BTreeSet::new();
     for (number, token) in &metadata.tokens {
-        let wanted = match request {
-            WipeRequest::Record(id) => id.0 == *number,
-            WipeRequest::All => true,
-        };
-        if token.kind != TOKEN_TYPE || !wanted {
+        if token.kind != TOKEN_TYPE && token.kind != APPROVAL_TYPE {
             continue;
         }
-        wiped.tokens.push(TokenId(*number));
-        for keyslot in &token.keyslots {
-            let list = if is_ours(metadata, *keyslot) {
-                &mut wiped.keyslots
-            } else {
-                &mut wiped.spared
-            };
-            list.push(*keyslot);
+        let wanted = match &request {
+            WipeRequest::Records(ids) => ids.contains(&TokenId(*number)),
+            WipeRequest::All => true,
+        };
+        if wanted {
+            wiped.tokens.push(TokenId(*number));
+            named.extend(token.keyslots.iter().copied());
+        } else {
+            kept_keyslots.extend(token.keyslots.iter().copied());
         }
     }
-    if let (WipeRequest::Record(id), true) = (request, wiped.tokens.is_empty()) {
+    if let WipeRequest::Records(ids) = &request
+        && let Some(missing) = ids.iter().find(|id| !wiped.tokens.contains(id))
+    {
         return Err(EnrolmentError::NoSuchRecord {
             device: device.into(),
-            number: id.0,
+            number: missing.0,
         });
+    }
+    for keyslot in named.difference(&kept_keyslots) {
+        let list = if is_ours(metadata, *keyslot) {
+            &mut wiped.keyslots
+        } else {
+            &mut wiped.spared
+        };
+        list.push(*keyslot);
     }
     for leftover in find_leftovers(&header) {
         wiped.tokens.push(leftover.token);

@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context as _;
 use tao::{
     admin::{Admin, AdminError, HostedProgram, Start},
+    host::limits::Limits,
     logic::SubPrin,
 };
 
@@ -55,6 +56,8 @@ impl Driver<'_> {
                     path: path.to_str().unwrap_or_default(),
                     args: &args,
                     dir: "/",
+                    environment: &[],
+                    limits: Limits::default(),
                     stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
                 })
             })

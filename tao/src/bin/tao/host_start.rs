@@ -14,8 +14,8 @@ use tao::{
     client::Parent,
     domain::Domain,
     host::{
-        GuardSource, HostConfig, Lacking, Measure, ProgramPolicy, Root, SoftRoot, StackedRoot,
-        serve, state_file,
+        GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, serve,
+        state_file,
     },
     keys::{Secret, random},
 };
@@ -61,9 +61,38 @@ pub struct Start {
     /// arguments are part of a program's name
     #[argh(switch)]
     name_arguments: bool,
-    /// refuse programs that need dynamic libraries, which are not measured
+    /// programs that need dynamic libraries: accept (the libraries are not measured), measure
+    /// (loader and libraries are measured and in the name), refuse (default: accept)
+    #[argh(option, default = "\"accept\".to_owned()")]
+    libraries: String,
+    /// the same as --libraries refuse
     #[argh(switch)]
     static_only: bool,
+    /// scripts: refuse, or measure (interpreter and script are measured and in the name)
+    /// (default: refuse)
+    #[argh(option, default = "\"refuse\".to_owned()")]
+    scripts: String,
+    /// environment variables that are asked for: refuse, name (they are part of the program's
+    /// name), accept (default: refuse)
+    #[argh(option, default = "\"refuse\".to_owned()")]
+    environment: String,
+    /// the most memory of a program, in bytes or with K, M, G or T (default: three quarters of
+    /// the machine's)
+    #[argh(option)]
+    memory: Option<String>,
+    /// the most processes and threads of a program (default: 4096)
+    #[argh(option)]
+    processes: Option<u64>,
+    /// the most processor time of a program, in per cent of one processor (default: no limit)
+    #[argh(option)]
+    cpu: Option<String>,
+    /// a file or folder that programs may read and execute; may be given several times. With
+    /// this or --write they may use no others (default: what the files' permissions allow)
+    #[argh(option)]
+    read: Vec<PathBuf>,
+    /// a file or folder that programs may also change
+    #[argh(option)]
+    write: Vec<PathBuf>,
     /// start a process of its own and return as soon as the host answers
     #[argh(switch)]
     background: bool,
@@ -86,22 +115,23 @@ impl Start {
     }
 
     fn programs(&self) -> anyhow::Result<ProgramPolicy> {
-        let mut policy = ProgramPolicy {
-            name_arguments: self.name_arguments,
-            static_only: self.static_only,
-            ..ProgramPolicy::default()
+        let mut words = PolicyWords {
+            isolation: Some(self.isolation.clone()),
+            network: Some(!self.no_network),
+            name_arguments: Some(self.name_arguments),
+            libraries: Some(self.libraries.clone()),
+            scripts: Some(self.scripts.clone()),
+            environment: Some(self.environment.clone()),
+            memory: self.memory.clone(),
+            processes: self.processes,
+            cpu: self.cpu.clone(),
+            read: self.read.clone(),
+            write: self.write.clone(),
         };
-        if self.no_network {
-            policy.measures.push(Measure::Network);
+        if self.static_only {
+            words.libraries = Some("refuse".to_owned());
         }
-        match self.isolation.as_str() {
-            "best" => {}
-            "declare" => policy.lacking = Lacking::Declare,
-            "strict" => policy.lacking = Lacking::Refuse,
-            "none" => policy.measures.clear(),
-            other => bail!("--isolation {other}: expected best, declare, strict or none"),
-        }
-        Ok(policy)
+        Ok(words.policy()?)
     }
 
     /// The secret of a soft host: a file that only its owner reads.

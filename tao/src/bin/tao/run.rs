@@ -19,7 +19,7 @@ use nix::{
 use serde_json::json;
 use tao::{
     admin::{Admin, HostedProgram, Start},
-    process::PidFd,
+    host::limits::{Limits, parse_cpu, parse_memory},
 };
 
 /// Start a program under the Tao host and wait for it. Input, output and signals are the
@@ -35,7 +35,21 @@ pub struct Run {
     /// empty; the last of its output is kept for tao logs.
     #[argh(switch)]
     detach: bool,
-    /// the program, an ELF file, and its arguments
+    /// the most memory it may use, in bytes or with K, M, G or T (default: what the host's
+    /// policy allows)
+    #[argh(option)]
+    memory: Option<String>,
+    /// the most processes and threads it may have
+    #[argh(option)]
+    processes: Option<u64>,
+    /// the most processor time it may use, in per cent of one processor, such as 50%
+    #[argh(option)]
+    cpu: Option<String>,
+    /// an environment variable, as NAME=VALUE; may be given several times, where the host's
+    /// policy takes them
+    #[argh(option)]
+    env: Vec<String>,
+    /// the program, an ELF file or where the host's policy says so a script, and its arguments
     #[argh(positional, greedy)]
     command: Vec<String>,
 }
@@ -71,6 +85,12 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         dir: dir
             .to_str()
             .context("the working directory's name is not UTF-8")?,
+        environment: &command.env,
+        limits: Limits {
+            memory: command.memory.as_deref().map(parse_memory).transpose()?,
+            processes: command.processes,
+            cpu: command.cpu.as_deref().map(parse_cpu).transpose()?,
+        },
         stdio: (!command.detach).then(|| [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
     })?;
     if command.detach {
@@ -82,7 +102,7 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let status = wait(&mut admin, &program, &signals)?;
+    let status = wait(socket, &mut admin, &program, &signals)?;
     let status = ExitStatus::from_raw(status);
     if command.json {
         let line = json!({
@@ -124,13 +144,14 @@ fn find(program: &str) -> anyhow::Result<String> {
         .map_err(|path| anyhow::anyhow!("{}: the program's path is not UTF-8", path.display()))
 }
 
-/// Waits for the program's end and passes signals on to it.
-fn wait(admin: &mut Admin, program: &HostedProgram, signals: &SignalFd) -> anyhow::Result<i32> {
-    // While the host lists the program its number can't belong to another process, so the
-    // descriptor, opened before, is the program's.
-    let process = PidFd::open(program.pid).ok();
-    let listed = admin.list()?.contains(program);
-    let process = process.filter(|_| listed);
+/// Waits for the program's end and passes signals on to it, by way of the host: only the
+/// host knows for sure which process that is.
+fn wait(
+    socket: &Path,
+    admin: &mut Admin,
+    program: &HostedProgram,
+    signals: &SignalFd,
+) -> anyhow::Result<i32> {
     admin.begin_wait(program)?;
     loop {
         let mut descriptors = [
@@ -150,9 +171,11 @@ fn wait(admin: &mut Admin, program: &HostedProgram, signals: &SignalFd) -> anyho
             .context("signals can't be forwarded")?
         {
             let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
-            if let (Some(process), Ok(signal)) = (&process, Signal::try_from(number)) {
+            if let Ok(signal) = Signal::try_from(number) {
                 // It may have ended this moment; then the next round says how.
-                process.signal(signal).ok();
+                Admin::connect(socket)
+                    .and_then(|mut admin| admin.signal(program.pid, signal))
+                    .ok();
             }
         }
     }

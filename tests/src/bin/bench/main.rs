@@ -13,6 +13,7 @@ mod lcp;
 mod memory;
 mod peer;
 mod peer_secret;
+mod predict;
 mod table;
 mod tao;
 mod timing;
@@ -25,12 +26,12 @@ use argh::FromArgs;
 
 use table::Table;
 
-const PARTS: [&str; 5] = ["image", "boot", "memory", "lcp", "tao"];
+const PARTS: [&str; 6] = ["image", "boot", "memory", "lcp", "predict", "tao"];
 
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, memory, lcp or tao
+    /// only this part: image, boot, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -60,7 +61,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let part = arguments.part.as_deref();
     if let Some(other) = part.filter(|part| !PARTS.contains(part)) {
         bail!(
-            "there is no part {other:?}; the parts are {}",
+            "there is no part {other:?}: the parts are {}",
             PARTS.join(", ")
         );
     }
@@ -80,6 +81,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("lcp") {
         lcp::measure(&mut table).context("lcp")?;
+    }
+    if wanted("predict") {
+        predict::measure(&mut table).context("predict")?;
     }
     if wanted("tao") {
         tao::measure(&mut table).context("tao")?;

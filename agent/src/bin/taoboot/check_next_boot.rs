@@ -1,0 +1,93 @@
+//! `taoboot check-next-boot`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::unlock::{VolumeHeader, find_records};
+use anyhow::Result;
+use argh::FromArgs;
+use serde_json::json;
+
+use crate::{
+    predictions::Source,
+    root_volume,
+    verdict::{TpmState, Verdict},
+};
+
+const EXIT_WILL_ASK: u8 = 1;
+
+/// Say for each entry of GRUB's menu whether the machine will unlock itself with it. Exit code
+/// 0: the default entry will, 1: it will ask for a passphrase, 2: that can't be told.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "check-next-boot",
+    note = "The entry that GRUB boots by itself is marked with *."
+)]
+pub struct CheckNextBoot {
+    /// the LUKS2 volume (default: the one under the root file system)
+    #[argh(option, arg_name = "device")]
+    volume: Option<PathBuf>,
+    /// what `tboot-policy predict --all --json` printed, - for standard input (default: run it)
+    #[argh(option, arg_name = "file")]
+    predictions: Option<PathBuf>,
+    /// record of the platform (default /var/lib/taoboot/platform.json)
+    #[argh(option, arg_name = "file")]
+    platform: Option<PathBuf>,
+    /// tboot's policy in the TPM (default /etc/taoboot/vlp.pol, or the built-in one)
+    #[argh(option, arg_name = "file")]
+    policy: Option<PathBuf>,
+    /// grub.cfg (default /boot/grub/grub.cfg)
+    #[argh(option, arg_name = "file")]
+    grub_config: Option<PathBuf>,
+    /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
+    #[argh(option, arg_name = "path=file")]
+    replace: Vec<String>,
+    /// the TPM (default device:/dev/tpmrm0)
+    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    tcti: String,
+    /// print as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl CheckNextBoot {
+    pub fn run(self) -> Result<ExitCode> {
+        let volume = root_volume::named_or_root(self.volume.as_deref())?;
+        let source = Source {
+            predictions: self.predictions,
+            platform: self.platform,
+            policy: self.policy,
+            grub_config: self.grub_config,
+            replace: self.replace,
+        };
+        let header = VolumeHeader::read(&volume)?;
+        header.check()?;
+        let entries = source.entries()?;
+        let records: Vec<_> = find_records(&header)
+            .into_iter()
+            .filter_map(|(token, record)| Some((token, record.ok()?)))
+            .collect();
+        let tpm = TpmState::ask(&self.tcti);
+        if let Some(silent) = &tpm.silent {
+            eprintln!("taoboot: only the records are judged, the TPM could not be asked: {silent}");
+        }
+        let verdicts: Vec<Verdict> = entries
+            .iter()
+            .map(|entry| Verdict::of(entry, &records, &tpm))
+            .collect();
+        if self.json {
+            let printed = json!({ "volume": volume, "entries": verdicts });
+            println!("{printed:#}");
+        } else {
+            for verdict in &verdicts {
+                print!("{verdict}");
+            }
+        }
+        let default = verdicts.iter().find(|verdict| verdict.default);
+        Ok(match default.map(|verdict| verdict.verdict) {
+            Some("unlock") => ExitCode::SUCCESS,
+            Some("ask") => ExitCode::from(EXIT_WILL_ASK),
+            _ => ExitCode::from(crate::EXIT_FAILURE),
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! The two ways to a new record: the resident agent seals, or a passphrase of the volume gives
+//! the secret.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use agent::{
+    reseal::{self, MeasuredFile, Question, Reply, SealRequest},
+    unlock::{
+        EnrolledRecord, SealedRecord, TokenId, VolumeHeader,
+        enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
+        find_records,
+    },
+};
+use anyhow::{Context as _, Result, bail};
+use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrValues, Tpm2};
+
+use crate::passphrase::Passphrase;
+
+/// The record that is wanted.
+pub struct Wanted {
+    /// Predicted PCR values.
+    pub values: PcrValues,
+    pub counter: Option<CounterLimit>,
+    pub label: String,
+    pub components: BTreeMap<u8, String>,
+    pub files: Vec<MeasuredFile>,
+    pub created: u64,
+}
+
+/// Makes and stores records; the volume is locked as long as this value exists.
+pub enum Sealer {
+    /// Through the resident agent, which holds the secret with this name.
+    Resident {
+        volume: Resealing,
+        secret_id: String,
+        socket: PathBuf,
+    },
+    /// With the volume's key.
+    Key {
+        volume: Box<Enrolment>,
+        tpm: Box<Tpm2>,
+    },
+}
+
+impl Sealer {
+    /// Asks the resident agent which secret it holds, and locks the volume.
+    pub fn resident(device: &Path, socket: &Path) -> Result<Self> {
+        let reply = reseal::ask(socket, &Question::Which)?;
+        let Reply::Holds(secret_id) = reply else {
+            bail!("the resident agent did not say which secret it holds");
+        };
+        Ok(Sealer::Resident {
+            volume: Resealing::begin(device)?,
+            secret_id,
+            socket: socket.to_owned(),
+        })
+    }
+
+    /// Opens the volume's key with a passphrase, and locks the volume.
+    pub fn key(device: &Path, passphrase: &Passphrase, tcti: &str) -> Result<Self> {
+        let tpm = Tpm2::open(tcti)?;
+        Ok(Sealer::Key {
+            volume: Box::new(begin(device, passphrase)?),
+            tpm: Box::new(tpm),
+        })
+    }
+
+    /// Seals for a launch and stores the record. `header` is as it was read last.
+    pub fn seal(&mut self, header: &VolumeHeader, wanted: Wanted) -> Result<TokenId> {
+        match self {
+            Sealer::Resident {
+                volume,
+                secret_id,
+                socket,
+            } => {
+                let usable: Vec<SealedRecord> = find_records(header)
+                    .into_iter()
+                    .filter_map(|(_, record)| record.ok())
+                    .collect();
+                let pattern = newest(&usable, |record| record.secret_id() == secret_id).context(
+                    "the volume has no record of the secret that opened this machine: use --recovery-key or --passphrase-file",
+                )?;
+                let question = Question::Seal(Box::new(SealRequest {
+                    pattern: pattern.record().to_token()?,
+                    pcrs: completed(Some(pattern.expected()), &wanted.values)?,
+                    limit: wanted.counter.map(|counter| counter.limit),
+                    label: wanted.label,
+                    components: wanted
+                        .components
+                        .into_iter()
+                        .map(|(pcr, text)| (pcr.to_string(), text))
+                        .collect(),
+                    created: wanted.created,
+                    files: wanted.files,
+                }));
+                match reseal::ask(socket, &question)? {
+                    Reply::Record(token) => Ok(volume.add(&token)?),
+                    _ => bail!("the resident agent answered something else than a record"),
+                }
+            }
+            Sealer::Key { volume, tpm } => {
+                // The swap partition is overwritten at each boot, so it is taken from a record
+                // that the volume's key proves genuine, and from no other.
+                let genuine = volume.authentic_record()?;
+                let parts = genuine.as_ref().map(EnrolledRecord::parts);
+                let pattern = parts.and_then(|parts| match &parts.policy {
+                    AuthPolicy::Launch(launch) => Some(launch.pcrs().values()),
+                    AuthPolicy::Signed(_) => None,
+                });
+                let components = wanted
+                    .components
+                    .into_iter()
+                    .filter_map(|(pcr, text)| Some((PcrIndex::try_from(pcr).ok()?, text)))
+                    .collect();
+                let request = EnrollRequest {
+                    target: Target::Launch(completed(pattern, &wanted.values)?, wanted.counter),
+                    label: wanted.label,
+                    swap: parts.and_then(|parts| parts.swap.clone()),
+                    components,
+                    created: wanted.created,
+                    fresh_secret: false,
+                };
+                Ok(volume.enroll(tpm.as_mut(), request)?.token)
+            }
+        }
+    }
+}
+
+/// Locks the volume with a passphrase; a key file may really end with a newline.
+pub fn begin(device: &Path, passphrase: &Passphrase) -> Result<Enrolment, EnrolmentError> {
+    match Enrolment::begin(device, passphrase.without_newline()) {
+        Err(EnrolmentError::Passphrase(_)) if passphrase.ends_with_newline() => {
+            Enrolment::begin(device, passphrase.whole())
+        }
+        other => other,
+    }
+}
+
+fn newest(
+    records: &[SealedRecord],
+    wanted: impl Fn(&SealedRecord) -> bool,
+) -> Option<&SealedRecord> {
+    let wanted = records.iter().filter(|record| wanted(record));
+    wanted.max_by_key(|record| record.created())
+}
+
+/// The registers that the present records name: with their predicted value, or, where the
+/// prediction says nothing (firmware), as they are approved now. The latch is added later.
+fn completed(pattern: Option<&PcrValues>, predicted: &PcrValues) -> Result<PcrValues> {
+    let Some(pattern) = pattern else {
+        return Ok(predicted.clone());
+    };
+    let mut values = PcrValues::new(predicted.bank());
+    for (pcr, approved) in pattern.iter() {
+        if pcr == PcrIndex::LATCH {
+            continue;
+        }
+        let value = predicted.get(pcr).unwrap_or(approved);
+        values.insert(pcr, value.to_vec())?;
+    }
+    Ok(values)
+}

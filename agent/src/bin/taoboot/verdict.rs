@@ -1,0 +1,161 @@
+//! Will an entry of GRUB's menu unlock the volume by itself?
+
+use std::fmt;
+
+use agent::unlock::{ROLLBACK_COUNTER, SealedRecord, TokenId, explain};
+use anyhow::Result;
+use serde::Serialize;
+use tpm::{Name, PcrIndex, PcrValues, Tpm as _, Tpm2};
+
+use crate::predictions::Entry;
+
+/// What the TPM says, as far as it could be asked.
+#[derive(Debug, Default)]
+pub struct TpmState {
+    srk: Option<Name>,
+    /// Value of the rollback counter; the inner `None`: there is none.
+    counter: Option<Option<u64>>,
+    /// Why it could not be asked.
+    pub silent: Option<String>,
+}
+
+impl TpmState {
+    /// Asks; a machine without TPM (an image made elsewhere) is judged by the records alone.
+    pub fn ask(tcti: &str) -> Self {
+        let asked = || -> Result<TpmState> {
+            let mut tpm = Tpm2::open(tcti)?;
+            Ok(TpmState {
+                srk: Some(tpm.srk()?.name),
+                counter: Some(tpm.rollback_counter_value(ROLLBACK_COUNTER)?),
+                silent: None,
+            })
+        };
+        asked().unwrap_or_else(|error| TpmState {
+            silent: Some(error.to_string()),
+            ..TpmState::default()
+        })
+    }
+
+    /// Why the TPM would not open this record for the launch it is for.
+    fn objection(&self, record: &SealedRecord) -> Option<String> {
+        if let Some(srk) = &self.srk
+            && *srk != record.sealed().parent
+        {
+            return Some("it is sealed under another TPM, or this one was cleared".into());
+        }
+        let (Some(limit), Some(counter)) = (record.counter(), self.counter) else {
+            return None;
+        };
+        match counter {
+            None => Some("the rollback counter it names does not exist".into()),
+            Some(value) if value > limit.limit => Some(format!(
+                "it is retired: the rollback counter is at {value}, it was approved up to {}",
+                limit.limit
+            )),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The answer for one entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    pub entry: String,
+    pub id: Option<String>,
+    pub default: bool,
+    /// `unlock`, `ask` or `unknown`.
+    pub verdict: &'static str,
+    /// The record that opens.
+    pub record: Option<TokenId>,
+    /// Why not, or what is worth knowing.
+    pub why: String,
+}
+
+impl Verdict {
+    pub fn of(entry: &Entry, records: &[(TokenId, SealedRecord)], tpm: &TpmState) -> Self {
+        let (verdict, record, why) = judge(entry, records, tpm);
+        Verdict {
+            entry: entry.name.clone(),
+            id: entry.id.clone(),
+            default: entry.default,
+            verdict,
+            record,
+            why,
+        }
+    }
+}
+
+fn judge(
+    entry: &Entry,
+    records: &[(TokenId, SealedRecord)],
+    tpm: &TpmState,
+) -> (&'static str, Option<TokenId>, String) {
+    let values = match &entry.predicted {
+        Ok(values) => values,
+        Err(why) if !entry.tboot => return ("ask", None, why.clone()),
+        Err(why) => return ("unknown", None, format!("it can't be predicted: {why}")),
+    };
+    if entry.halts {
+        let why = "tboot would halt: its policy does not allow these files";
+        return ("ask", None, why.into());
+    }
+    let mut objections = Vec::new();
+    for (token, record) in records.iter().filter(|(_, record)| fits(record, values)) {
+        match tpm.objection(record) {
+            None => return ("unlock", Some(*token), String::new()),
+            Some(objection) => objections.push(format!("record {token}: {objection}")),
+        }
+    }
+    if !objections.is_empty() {
+        return ("ask", None, objections.join("; "));
+    }
+    ("ask", None, nearest(records, values))
+}
+
+/// Is the record for a launch with these values? Registers that a prediction says nothing
+/// about, the latch among them, do not speak against it.
+pub fn fits(record: &SealedRecord, values: &PcrValues) -> bool {
+    let expected = record.expected();
+    let mut compared = expected
+        .iter()
+        .filter(|(pcr, _)| values.get(*pcr).is_some())
+        .peekable();
+    compared.peek().is_some() && compared.all(|(pcr, value)| values.get(pcr) == Some(value))
+}
+
+fn nearest(records: &[(TokenId, SealedRecord)], values: &PcrValues) -> String {
+    let differences = records.iter().map(|(token, record)| {
+        let mut found = explain(record.expected(), values, record.components());
+        found.retain(|difference| {
+            difference.pcr != PcrIndex::LATCH && values.get(difference.pcr).is_some()
+        });
+        (token, found)
+    });
+    match differences.min_by_key(|(_, found)| found.len()) {
+        Some((token, found)) => {
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            format!(
+                "no record is for this launch (nearest is record {token}: {})",
+                found.join("; ")
+            )
+        }
+        None => "the volume has no usable record".into(),
+    }
+}
+
+/// A line for the entry, its reason below.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.default { '*' } else { ' ' };
+        write!(f, "{mark} {}: ", self.entry)?;
+        match (self.verdict, self.record) {
+            ("unlock", Some(record)) => writeln!(f, "will unlock (record {record})")?,
+            ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
+            _ => writeln!(f, "can't be told")?,
+        }
+        if self.why.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "      {}", self.why)
+    }
+}

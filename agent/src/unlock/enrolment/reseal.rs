@@ -1,0 +1,81 @@
+//! Adds records that somebody else made: the resident agent, which holds the secret, or the
+//! owner's policy key. No passphrase and no volume key is needed for that; a record that is
+//! not genuine opens nothing.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{EnrolmentError, editor::Editor, volume_lock::VolumeLock};
+use crate::unlock::{
+    find_records::{TokenId, find_enrolled},
+    header::VolumeHeader,
+    identity::VolumeIdentity,
+    record::{ApprovedLaunch, EnrolledRecord},
+};
+
+/// A volume that is locked against other writers, for new records on its present keyslots.
+pub struct Resealing {
+    device: PathBuf,
+    volume: VolumeIdentity,
+    editor: Editor,
+    _lock: VolumeLock,
+}
+
+impl Resealing {
+    /// Locks the device and checks its header. Writes nothing.
+    pub fn begin(device: &Path) -> Result<Self, EnrolmentError> {
+        VolumeHeader::read(device)?.check()?;
+        let lock = VolumeLock::acquire(device)?;
+        let volume = VolumeHeader::read(device)?.check()?;
+        let editor = Editor::open(device)?;
+        Ok(Resealing {
+            device: device.into(),
+            volume,
+            editor,
+            _lock: lock,
+        })
+    }
+
+    /// The header as it is now.
+    pub fn header(&self) -> Result<VolumeHeader, EnrolmentError> {
+        Ok(VolumeHeader::read(&self.device)?)
+    }
+
+    /// Adds a record in one write of the header, and reads it back.
+    pub fn add(&mut self, token: &Value) -> Result<TokenId, EnrolmentError> {
+        let record = EnrolledRecord::from_token(token)?;
+        if let Some((what, enrolled, found)) = record.parts().volume.first_difference(&self.volume)
+        {
+            return Err(EnrolmentError::Record(
+                crate::unlock::RecordError::OtherVolume {
+                    what,
+                    enrolled,
+                    found,
+                },
+            ));
+        }
+        let id = self.editor.add_token(token)?;
+        let written = find_enrolled(&self.header()?)
+            .into_iter()
+            .find(|(token, _)| *token == id);
+        match written {
+            Some((_, Ok(_))) => Ok(id),
+            Some((_, Err(error))) => Err(self.not_verified(error.to_string())),
+            None => Err(self.not_verified("the token is not there".into())),
+        }
+    }
+
+    /// Adds a signed launch in one write of the header. Whose signature it is and whether a
+    /// record is sealed to that key, the caller has checked.
+    pub fn approve(&mut self, launch: &ApprovedLaunch) -> Result<TokenId, EnrolmentError> {
+        self.editor.add_token(&launch.to_json()?)
+    }
+
+    fn not_verified(&self, reason: String) -> EnrolmentError {
+        EnrolmentError::NotVerified {
+            device: self.device.clone(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A launch that the owner's policy key signed: a LUKS2 token of type `taoboot-approval`, and
+//! the same JSON as a file on its way from the machine that signs.
+//!
+//! The signature is over the launch's policy digest, so over its PCR values and its limit; the
+//! label and the words for components are hints and unsigned.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tpm::{Approval, CounterLimit, LaunchPolicy, PcrIndex, PcrValues, PolicySignature};
+
+use super::{
+    RecordError,
+    form::{self, CounterJson, blob, bytes_text, check_texts, check_version, damaged},
+};
+use crate::unlock::pcr_map;
+
+/// Type of the LUKS2 token.
+pub const APPROVAL_TYPE: &str = "taoboot-approval";
+
+/// A signed launch of correct form. Whether the signature is good, the TPM says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovedLaunch {
+    /// What was signed.
+    pub launch: LaunchPolicy,
+    /// By whom, and the signature.
+    pub signature: PolicySignature,
+    /// A note for people.
+    pub label: String,
+    /// Words for what is measured into a register.
+    pub components: BTreeMap<PcrIndex, String>,
+    /// When it was signed, in seconds since 1970.
+    pub created: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalJson {
+    #[serde(rename = "type")]
+    kind: String,
+    keyslots: Vec<String>,
+    version: u32,
+    policy_key: String,
+    #[serde(with = "pcr_map")]
+    pcrs: PcrValues,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counter: Option<CounterJson>,
+    #[serde(default)]
+    label: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    components: BTreeMap<String, String>,
+    created: u64,
+    signature: String,
+}
+
+impl ApprovedLaunch {
+    /// The policy of a launch to be signed: PCR values without the latch, which is added.
+    pub fn policy(
+        mut values: PcrValues,
+        counter: Option<CounterLimit>,
+    ) -> Result<LaunchPolicy, RecordError> {
+        let open_latch = vec![0; values.bank().digest_len()];
+        values
+            .insert(PcrIndex::LATCH, open_latch)
+            .map_err(|error| damaged(error.to_string()))?;
+        form::launch_policy(values, counter)
+    }
+
+    /// Reads the JSON object of a token or a file.
+    pub fn from_json(json: &Value) -> Result<Self, RecordError> {
+        check_version(json)?;
+        let token = ApprovalJson::deserialize(json)
+            .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
+        if token.kind != APPROVAL_TYPE || !token.keyslots.is_empty() {
+            return Err(damaged("its type is another, or it names a keyslot"));
+        }
+        let components = form::components(token.components)?;
+        check_texts(&token.label, &components)?;
+        let r_and_s = blob("signature", &token.signature)?
+            .try_into()
+            .map_err(|_| damaged("its signature has not 64 bytes"))?;
+        let signer = form::signer(&token.policy_key)?;
+        Ok(ApprovedLaunch {
+            launch: form::launch_policy(token.pcrs, token.counter.map(Into::into))?,
+            signature: PolicySignature { signer, r_and_s },
+            label: token.label,
+            components,
+            created: token.created,
+        })
+    }
+
+    /// The JSON object of a token or a file.
+    pub fn to_json(&self) -> Result<Value, RecordError> {
+        let token = ApprovalJson {
+            kind: APPROVAL_TYPE.into(),
+            keyslots: Vec::new(),
+            version: 1,
+            policy_key: form::signer_text(&self.signature.signer),
+            pcrs: self.launch.pcrs().values().clone(),
+            counter: self.launch.counter().copied().map(Into::into),
+            label: self.label.clone(),
+            components: form::components_json(&self.components),
+            created: self.created,
+            signature: bytes_text(&self.signature.r_and_s),
+        };
+        serde_json::to_value(token).map_err(|error| damaged(error.to_string()))
+    }
+
+    /// What the TPM is shown.
+    pub fn approval(&self) -> Approval {
+        Approval::signed(self.launch.clone(), self.signature.clone())
+    }
+}

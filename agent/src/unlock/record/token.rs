@@ -1,0 +1,155 @@
+//! The JSON of a record's token. The order of the fields is the canonical one of its
+//! authentication code: version 1, never to be changed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tpm::{AuthPolicy, Bank, LaunchPolicy, Name, PcrPolicy, PcrValues, Sealed};
+
+use super::{
+    RecordError,
+    enrolled::{EnrolledRecord, RecordParts, TOKEN_TYPE},
+    form::{self, CounterJson, blob, bytes_text, check_version, damaged},
+};
+use crate::unlock::{
+    escrow::Escrow, identity::VolumeIdentity, metadata::slot_number, pcr_map, swap::SwapSpec,
+};
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenJson {
+    #[serde(rename = "type")]
+    kind: String,
+    keyslots: Vec<String>,
+    version: u32,
+    volume: VolumeIdentity,
+    bank: String,
+    #[serde(with = "pcr_map")]
+    pcrs: PcrValues,
+    public: String,
+    private: String,
+    parent: Name,
+    #[serde(default)]
+    label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    swap: Option<SwapSpec>,
+    created: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    components: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counter: Option<CounterJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    escrow: Option<String>,
+    secret_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
+}
+
+pub(super) fn read(json: &Value) -> Result<EnrolledRecord, RecordError> {
+    check_version(json)?;
+    let token = TokenJson::deserialize(json)
+        .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
+    if token.kind != TOKEN_TYPE || token.bank != "sha256" {
+        return Err(damaged("its type or its PCR bank is another"));
+    }
+    let keyslot = match token.keyslots.as_slice() {
+        [number] => slot_number(number).ok_or_else(|| damaged("its keyslot is no number"))?,
+        [] => return Err(RecordError::Keyslot("it names none".into())),
+        _ => return Err(damaged("it names more than one keyslot")),
+    };
+    let mac = token
+        .mac
+        .ok_or_else(|| damaged("it has no authentication code"))?;
+    let mac = hex::decode(mac)
+        .ok()
+        .filter(|mac| mac.len() == 32)
+        .ok_or_else(|| damaged("its authentication code is not 64 hex digits"))?;
+    if token.secret_id.len() != 32 || !token.secret_id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(damaged("the id of its secret is not 32 hex digits"));
+    }
+    let policy = match token.policy_key {
+        None => {
+            let pcrs = PcrPolicy::new(token.pcrs)
+                .ok_or_else(|| damaged("its PCR values make no policy"))?;
+            AuthPolicy::Launch(LaunchPolicy::new(pcrs, token.counter.map(Into::into)))
+        }
+        Some(_) if !token.pcrs.set().is_empty() || token.counter.is_some() => {
+            return Err(damaged("it has both a policy key and PCR values"));
+        }
+        Some(key) => AuthPolicy::Signed(form::signer(&key)?),
+    };
+    let escrow = token
+        .escrow
+        .map(|text| Escrow::from_bytes(&blob("escrow", &text)?))
+        .transpose()?;
+    let parts = RecordParts {
+        keyslot,
+        volume: token.volume,
+        policy,
+        sealed: Sealed {
+            public: blob("public", &token.public)?,
+            private: blob("private", &token.private)?,
+            parent: token.parent,
+        },
+        label: token.label,
+        swap: token.swap,
+        created: token.created,
+        components: form::components(token.components)?,
+        escrow,
+    };
+    Ok(EnrolledRecord {
+        parts,
+        secret_id: token.secret_id,
+        mac,
+    })
+}
+
+pub(super) fn write(record: &EnrolledRecord) -> Result<Value, RecordError> {
+    let token = TokenJson {
+        mac: Some(hex::encode(&record.mac)),
+        ..without_mac(record)
+    };
+    serde_json::to_value(token).map_err(|error| damaged(error.to_string()))
+}
+
+/// What the authentication code is over.
+pub(super) fn authenticated_text(record: &EnrolledRecord) -> Result<Vec<u8>, RecordError> {
+    serde_json::to_vec(&without_mac(record)).map_err(|error| damaged(error.to_string()))
+}
+
+fn without_mac(record: &EnrolledRecord) -> TokenJson {
+    let parts = record.parts.clone();
+    let (pcrs, counter, policy_key) = match parts.policy {
+        AuthPolicy::Launch(launch) => {
+            let counter = launch.counter().copied().map(Into::into);
+            (launch.pcrs().values().clone(), counter, None)
+        }
+        AuthPolicy::Signed(signer) => {
+            let none = PcrValues::new(Bank::Sha256);
+            (none, None, Some(form::signer_text(&signer)))
+        }
+    };
+    TokenJson {
+        kind: TOKEN_TYPE.into(),
+        keyslots: vec![parts.keyslot.to_string()],
+        version: 1,
+        volume: parts.volume,
+        bank: "sha256".into(),
+        pcrs,
+        public: bytes_text(&parts.sealed.public),
+        private: bytes_text(&parts.sealed.private),
+        parent: parts.sealed.parent,
+        label: parts.label,
+        swap: parts.swap,
+        created: parts.created,
+        components: form::components_json(&parts.components),
+        counter,
+        policy_key,
+        escrow: parts.escrow.map(|escrow| bytes_text(escrow.as_bytes())),
+        secret_id: record.secret_id.clone(),
+        mac: None,
+    }
+}

@@ -1,0 +1,218 @@
+//! Through the resident agent.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+};
+
+use agent::reseal::{MeasuredFile, Question, Reply, SealRequest, ask};
+use agent::unlock::expected_pcrs;
+use serde_json::{Value, json};
+
+use crate::{
+    common::{Machine, pcrs, said},
+    enroll_support::refusal,
+};
+
+#[test]
+fn a_new_kernel_is_approved_without_a_passphrase_and_the_old_one_still_opens() {
+    let mut machine = Machine::up();
+    let (id, keyslots) = (machine.secret_id(), machine.keyslots());
+    let menu = json!([
+        machine.entry("1", "new", true),
+        machine.entry("2", "old", false)
+    ]);
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains("1: Linux new: sealed, record 1"), "{text}");
+    assert!(text.contains("2: Linux old: record 0 is for it"), "{text}");
+    assert_eq!(machine.keyslots(), keyslots, "the keyslot is shared");
+    machine.reboot("new");
+    assert_eq!(machine.secret_id(), id, "the Tao host keeps its keys");
+    machine.reboot("old");
+    assert_eq!(machine.secret_id(), id);
+    machine.reboot("another");
+    assert!(!machine.opens());
+}
+
+#[test]
+fn resealing_twice_adds_nothing() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("1", "new", true)]);
+    for _ in 0..2 {
+        let output = machine.reseal(&menu, &["--json"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["entries"][0]["record"], 1, "{answer}");
+    }
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 2);
+}
+
+#[test]
+fn the_new_record_has_the_words_of_the_prediction() {
+    let mut machine = Machine::up();
+    let menu = json!([machine.entry("1", "new", true)]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    machine.reboot("new");
+    let (_, record) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
+    assert_eq!(record.label(), "Linux new");
+    let words: Vec<_> = record.components().values().collect();
+    assert_eq!(words, ["/boot/vmlinuz"]);
+}
+
+#[test]
+fn files_that_are_not_the_predicted_ones_in_boot_are_refused() {
+    let machine = Machine::up();
+    let outside = machine.volume.folder.path().join("outside");
+    fs::write(&outside, b"kernel").unwrap();
+    let outside = fs::canonicalize(outside).unwrap();
+    let vmlinuz = machine.boot.join("vmlinuz");
+    for (files, words) in [
+        (json!([machine.file(&outside, b"kernel")]), "not a file in"),
+        (json!([machine.file(&vmlinuz, b"other")]), "was changed"),
+        (json!([]), "1 to 64 files"),
+    ] {
+        let mut entry = machine.entry("1", "new", true);
+        entry["files"] = files;
+        let output = machine.reseal(&json!([entry]), &[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains(words), "{output:?}");
+    }
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+}
+
+#[test]
+fn another_user_is_refused() {
+    let machine = Machine::enrolled(&[]);
+    machine.serve(nix::unistd::getuid().as_raw() + 1);
+    let output = machine.reseal(&json!([machine.entry("1", "new", true)]), &[]);
+    let sentence = refusal(&output);
+    assert!(sentence.contains("only root"), "{sentence}");
+}
+
+#[test]
+fn without_a_resident_agent_the_way_out_is_named() {
+    let machine = Machine::enrolled(&[]);
+    let output = machine.reseal(&json!([machine.entry("1", "new", true)]), &[]);
+    let sentence = refusal(&output);
+    assert!(sentence.contains("no resident agent"), "{sentence}");
+    assert!(sentence.contains("--recovery-key"), "{sentence}");
+}
+
+#[test]
+fn a_record_of_another_secret_is_no_pattern() {
+    let machine = Machine::up();
+    let other = Machine::enrolled(&[]);
+    let text = json!({ "sha256": pcrs("new") }).to_string();
+    let question = Question::Seal(Box::new(SealRequest {
+        pattern: other.volume.record().record().to_token().unwrap(),
+        pcrs: expected_pcrs::parse(&text).unwrap(),
+        limit: None,
+        label: String::new(),
+        components: Default::default(),
+        created: 0,
+        files: vec![MeasuredFile {
+            path: machine.boot.join("vmlinuz").to_str().unwrap().into(),
+            sha256: "00".repeat(32),
+        }],
+    }));
+    let error = ask(&machine.socket, &question).unwrap_err().to_string();
+    assert!(error.contains("not one of the secret"), "{error}");
+    // Nor is one whose swap partition was changed to something to be overwritten.
+    let Question::Seal(mut request) = question else {
+        panic!("it is one")
+    };
+    request.pattern = machine.volume.record().record().to_token().unwrap();
+    request.pattern["swap"] = json!("/dev/sda1");
+    let error = ask(&machine.socket, &Question::Seal(request)).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("not one of the secret") || error.contains("damaged"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_launch_that_is_none_is_not_sealed_for() {
+    let machine = Machine::up();
+    let mut entry = machine.entry("1", "new", true);
+    entry["prediction"]["pcrs"]["sha256"]["18"] = json!("ff".repeat(32));
+    let output = machine.reseal(&json!([entry]), &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("without a measured launch"));
+}
+
+#[test]
+fn garbage_and_endless_requests_harm_nobody_else() {
+    let machine = Machine::up();
+    for garbage in [
+        b"\n".to_vec(),
+        b"{}\n".to_vec(),
+        b"{\"seal\":{}}\n".to_vec(),
+        vec![b'x'; 1 << 20],
+        Vec::new(),
+        b"\"which\"".to_vec(),
+    ] {
+        let mut stream = UnixStream::connect(&machine.socket).unwrap();
+        // The service may have hung up already.
+        drop(stream.write_all(&garbage));
+        stream.shutdown(std::net::Shutdown::Write).ok();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).ok();
+        let reply = String::from_utf8(reply).unwrap();
+        assert!(reply.is_empty() || reply.contains("refused"), "{reply}");
+    }
+    let reply = ask(&machine.socket, &Question::Which).unwrap();
+    assert!(matches!(reply, Reply::Holds(id) if id == machine.secret_id()));
+}
+
+#[test]
+fn the_socket_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::up();
+    let mode = fs::metadata(&machine.socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn stale_records_are_pruned_but_never_the_running_or_a_bootable_one() {
+    let mut machine = Machine::up();
+    for kernel in ["a", "b", "c"] {
+        let menu = json!([machine.entry("1", kernel, true)]);
+        assert!(machine.reseal(&menu, &[]).status.success());
+    }
+    // "old" runs, "c" is in the menu; of "a" and "b" one is kept.
+    let menu = json!([machine.entry("1", "c", true)]);
+    let output = machine.reseal(&menu, &["--keep", "1", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["pruned"].as_array().unwrap().len(), 1, "{answer}");
+    for (kernel, opens) in [("c", true), ("old", true)] {
+        machine.reboot(kernel);
+        assert_eq!(machine.opens(), opens, "{kernel}");
+    }
+    let output = machine.reseal(&menu, &["--keep", "0"]);
+    assert!(output.status.success(), "{output:?}");
+    for (kernel, opens) in [("a", false), ("b", false), ("c", true), ("old", true)] {
+        machine.reboot(kernel);
+        assert_eq!(machine.opens(), opens, "{kernel}");
+    }
+}
+
+#[test]
+fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("1", "a", true)]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    let unknown = json!([
+        machine.entry("1", "b", true),
+        { "entry": "2: x", "tboot": true, "error": "the file is missing" },
+    ]);
+    let output = machine.reseal(&unknown, &["--keep", "0"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains("no record is removed"), "{text}");
+    assert!(text.contains("the file is missing"), "{text}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}

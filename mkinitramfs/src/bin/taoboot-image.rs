@@ -1,0 +1,28 @@
+//! `taoboot-image`: the initramfs builder and viewer as an installed program. The same as
+//! `cargo xtask image`, with the places that a package installs to as defaults.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use mkinitramfs::image::ImageCommand;
+
+/// The agent as the package installs it.
+const AGENT: &str = "/usr/lib/taoboot/init";
+/// The measured config, the administrator's.
+const CONFIG: &str = "/etc/taoboot/image.toml";
+
+fn main() -> ExitCode {
+    let mut command: ImageCommand = argh::from_env();
+    if command.needs_agent() {
+        command.set_agent(PathBuf::from(AGENT));
+    }
+    if command.needs_config() {
+        command.set_config(PathBuf::from(CONFIG));
+    }
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("taoboot-image: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

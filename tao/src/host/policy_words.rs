@@ -1,0 +1,200 @@
+//! The policy for programs as people write it: on the command line of `tao host start`, and
+//! in the section `[tao]` of a machine's measured configuration. The same words in both.
+
+use std::path::PathBuf;
+
+use super::{
+    isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts},
+    limits::{LimitError, Limits, parse_cpu, parse_memory},
+};
+
+/// The words; `None` and empty lists are the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyWords {
+    /// `best`, `declare`, `strict` or `none`.
+    pub isolation: Option<String>,
+    /// Programs have a network.
+    pub network: Option<bool>,
+    /// Arguments are part of the name.
+    pub name_arguments: Option<bool>,
+    /// `accept`, `measure` or `refuse`.
+    pub libraries: Option<String>,
+    /// `measure` or `refuse`.
+    pub scripts: Option<String>,
+    /// `accept`, `name` or `refuse`.
+    pub environment: Option<String>,
+    /// Such as `512M`.
+    pub memory: Option<String>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Such as `150%`.
+    pub cpu: Option<String>,
+    /// Files that may be read; with `write`, no others may be used.
+    pub read: Vec<PathBuf>,
+    /// Files that may be changed.
+    pub write: Vec<PathBuf>,
+}
+
+/// Why words are no policy; a sentence for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Another word.
+    #[error("{key}: {found:?}, expected {expected}")]
+    Word {
+        /// What it is for.
+        key: &'static str,
+        /// The word.
+        found: String,
+        /// The words that there are.
+        expected: &'static str,
+    },
+    /// A limit.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// Not from the root.
+    #[error("{key}: {path} is not an absolute path", path = path.display())]
+    Relative {
+        /// What it is for.
+        key: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+impl PolicyWords {
+    /// The policy that the words say.
+    pub fn policy(&self) -> Result<ProgramPolicy, PolicyError> {
+        let mut policy = ProgramPolicy {
+            name_arguments: self.name_arguments.unwrap_or_default(),
+            ..ProgramPolicy::default()
+        };
+        let word = |key, found: &Option<String>, expected| {
+            let found = found.clone().unwrap_or_default();
+            PolicyError::Word {
+                key,
+                found,
+                expected,
+            }
+        };
+        if self.network == Some(false) {
+            policy.measures.push(Measure::Network);
+        }
+        match self.isolation.as_deref() {
+            None | Some("best") => {}
+            Some("declare") => policy.lacking = Lacking::Declare,
+            Some("strict") => policy.lacking = Lacking::Refuse,
+            Some("none") => policy.measures.clear(),
+            _ => {
+                return Err(word(
+                    "isolation",
+                    &self.isolation,
+                    "best, declare, strict or none",
+                ));
+            }
+        }
+        policy.libraries = match self.libraries.as_deref() {
+            None | Some("accept") => Libraries::Unmeasured,
+            Some("measure") => Libraries::Measured,
+            Some("refuse") => Libraries::Refused,
+            _ => {
+                return Err(word(
+                    "libraries",
+                    &self.libraries,
+                    "accept, measure or refuse",
+                ));
+            }
+        };
+        policy.scripts = match self.scripts.as_deref() {
+            None | Some("refuse") => Scripts::Refused,
+            Some("measure") => Scripts::Measured,
+            _ => return Err(word("scripts", &self.scripts, "measure or refuse")),
+        };
+        policy.environment = match self.environment.as_deref() {
+            None | Some("refuse") => Environment::Refused,
+            Some("name") => Environment::Named,
+            Some("accept") => Environment::Unnamed,
+            _ => {
+                return Err(word(
+                    "environment",
+                    &self.environment,
+                    "accept, name or refuse",
+                ));
+            }
+        };
+        let usual = policy.limits;
+        let memory = self.memory.as_deref().map(parse_memory).transpose()?;
+        policy.limits = Limits {
+            memory: memory.or(usual.memory),
+            processes: self.processes.or(usual.processes),
+            cpu: self.cpu.as_deref().map(parse_cpu).transpose()?,
+        };
+        if policy.limits.processes == Some(0) {
+            return Err(LimitError::NoProcess.into());
+        }
+        for (key, paths) in [("read", &self.read), ("write", &self.write)] {
+            if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
+                let path = path.clone();
+                return Err(PolicyError::Relative { key, path });
+            }
+        }
+        if !self.read.is_empty() || !self.write.is_empty() {
+            policy.files = Some(FileRules {
+                read: self.read.clone(),
+                write: self.write.clone(),
+            });
+        }
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_words_are_the_default_and_unknown_ones_are_refused() {
+        assert_eq!(
+            PolicyWords::default().policy(),
+            Ok(ProgramPolicy::default())
+        );
+        let odd = Some("odd".to_owned());
+        for words in [
+            PolicyWords {
+                isolation: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                libraries: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                scripts: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                environment: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                memory: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                cpu: odd,
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                processes: Some(0),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                read: vec!["relative".into()],
+                ..PolicyWords::default()
+            },
+        ] {
+            let error = words.policy().unwrap_err().to_string();
+            assert!(error.contains("odd") || error.contains("relative") || error.contains('0'));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the host says a program is: the extensions that its name gets.
+
+use super::{
+    composition::Composition,
+    isolation::{Environment, Lacking, Measure, ProgramPolicy},
+};
+use crate::logic::{LogicError, SubPrin, Term};
+
+/// What is part of the name besides the program's bytes.
+pub(super) struct Circumstances<'a> {
+    pub policy: &'a ProgramPolicy,
+    pub lacking: &'a [Measure],
+    pub arguments: &'a [String],
+    pub environment: &'a [String],
+}
+
+/// `.Program([...])`, and as the policy says `.Script(...)`, `.Libraries(...)`, `.Args(...)`,
+/// `.Env(...)`, `.Lacking(...)`, in this order.
+pub(super) fn program_name(
+    composition: &Composition,
+    circumstances: &Circumstances<'_>,
+) -> Result<SubPrin, LogicError> {
+    let policy = circumstances.policy;
+    let text = |text: &str| Term::Str(text.into());
+    let hash = |sha256: &[u8; 32]| Term::Bytes(sha256.to_vec().into());
+    let texts = |list: &[String]| list.iter().map(|item| text(item)).collect::<Vec<_>>();
+    let mut parts = vec![("Program", vec![hash(&composition.executable.sha256)])];
+    if let Some(script) = &composition.script {
+        let argument = script.interpreter.argument.as_deref();
+        let terms = [hash(&script.sha256)].into_iter();
+        parts.push(("Script", terms.chain(argument.map(text)).collect()));
+    }
+    if let Some(libraries) = composition.libraries.as_ref().filter(|all| !all.is_empty()) {
+        let each = libraries.iter().flat_map(|(name, hashes)| {
+            let hashes = hashes.iter().map(hash);
+            [text(name)].into_iter().chain(hashes)
+        });
+        parts.push(("Libraries", each.collect()));
+    }
+    if policy.name_arguments {
+        parts.push(("Args", texts(circumstances.arguments)));
+    }
+    if policy.environment == Environment::Named {
+        let mut environment = circumstances.environment.to_vec();
+        environment.sort_unstable();
+        parts.push(("Env", texts(&environment)));
+    }
+    let lacking = circumstances.lacking.iter().map(|measure| measure.name());
+    let unmeasured = composition.libraries.is_none().then_some("libraries");
+    let lacking: Vec<_> = lacking.chain(unmeasured).map(text).collect();
+    if policy.lacking == Lacking::Declare && !lacking.is_empty() {
+        parts.push(("Lacking", lacking));
+    }
+    let mut name = SubPrin::default();
+    for (extension, terms) in parts {
+        name = name.extended(&SubPrin::single(extension, terms)?);
+    }
+    Ok(name)
+}

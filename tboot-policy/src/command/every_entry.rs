@@ -1,0 +1,179 @@
+//! `tboot-policy predict --all`: every entry of the menu, with its files and its prediction.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use tboot_policy::{
+    grub::{BootFiles, MenuEntry, entry::EntryError, files::BootFile},
+    predict::{Baseline, Launching, Prediction, predict},
+    tboot::Tboots,
+    vlp::Policy,
+};
+
+use super::{
+    boot::EntryOptions,
+    predict::{as_json, print_values},
+};
+
+/// What can be said of an entry.
+struct Outlook {
+    /// Does it boot tboot, as far as can be told?
+    tboot: bool,
+    files: Vec<BootFile>,
+    prediction: Option<Prediction>,
+    error: Option<String>,
+}
+
+/// Prints a prediction for each entry. One that can't be predicted is no failure of the others.
+pub fn run(
+    options: &EntryOptions,
+    baseline: &Baseline,
+    vlp: Option<&Policy>,
+    as_list: bool,
+) -> Result<ExitCode> {
+    let menu = options.menu()?;
+    let default = default_entry(options);
+    let mut list = Vec::new();
+    let mut tboots = Tboots::default();
+    let mut replaced = options.replaced()?;
+    for entry in menu.entries() {
+        let outlook = Outlook::of(entry, options, baseline, vlp, &mut tboots)?;
+        for file in &outlook.files {
+            replaced.remove(&file.found.path);
+        }
+        let is_default = default.as_ref() == Some(&identity(entry));
+        if as_list {
+            list.push(outlook.json(entry, is_default));
+        } else if outlook.tboot {
+            outlook.print(entry, is_default);
+        }
+    }
+    for path in replaced.keys() {
+        warn(&format!("--replace {}: no entry loads it", path.display()));
+    }
+    if as_list {
+        // In one piece: written line by line it takes as long as the hashing.
+        let text = format!("{:#}\n", Value::Array(list));
+        print!("{text}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn warn(sentence: &str) {
+    eprintln!("tboot-policy: warning: {sentence}");
+}
+
+/// The entry that boots when nobody chooses one. The menu is read a second time for it: what stands
+/// in grubenv is for choosing an entry only, what an entry loads stays as grub.cfg alone says it.
+fn default_entry(options: &EntryOptions) -> Option<Identity> {
+    match options.booting_menu() {
+        Ok(booting) => booting.default_entry().map(identity),
+        Err(error) => {
+            warn(&format!("can't tell which entry is the default: {error:#}"));
+            None
+        }
+    }
+}
+
+/// What is the same of an entry in both readings: its line, title and id.
+type Identity = (usize, String, Option<String>);
+
+fn identity(entry: &MenuEntry) -> Identity {
+    let id = entry.id().map(str::to_owned);
+    (entry.line, entry.title().to_owned(), id)
+}
+
+impl Outlook {
+    fn of(
+        entry: &MenuEntry,
+        options: &EntryOptions,
+        baseline: &Baseline,
+        vlp: Option<&Policy>,
+        tboots: &mut Tboots,
+    ) -> Result<Self> {
+        let mut outlook = Outlook {
+            tboot: true,
+            files: Vec::new(),
+            prediction: None,
+            error: None,
+        };
+        let boot = match entry.boot() {
+            Err(EntryError::NoTboot { .. }) => {
+                outlook.tboot = false;
+                return Ok(outlook);
+            }
+            Err(error) => {
+                outlook.error = Some(error.to_string());
+                return Ok(outlook);
+            }
+            Ok(boot) => boot,
+        };
+        let mut files = match BootFiles::read_knowing(&boot, &options.places()?, tboots) {
+            Err(error) => {
+                outlook.error = Some(error.to_string());
+                return Ok(outlook);
+            }
+            Ok(files) => files,
+        };
+        outlook.files = std::mem::take(&mut files.files);
+        match predict(baseline, &Launching::of(files, vlp.cloned())) {
+            Ok(prediction) => outlook.prediction = Some(prediction),
+            Err(error) => outlook.error = Some(format!("{:#}", anyhow::Error::new(error))),
+        }
+        Ok(outlook)
+    }
+
+    fn print(&self, entry: &MenuEntry, is_default: bool) {
+        println!(
+            "{}{}",
+            name(entry),
+            if is_default { " (default)" } else { "" }
+        );
+        if let Some(prediction) = &self.prediction {
+            print_values(prediction);
+        }
+        if let Some(error) = &self.error {
+            println!("  can't be predicted: {error}");
+        }
+    }
+
+    fn json(&self, entry: &MenuEntry, is_default: bool) -> Value {
+        let mut object = Map::new();
+        let mut put = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
+        put("entry", json!(name(entry)));
+        put("title", json!(entry.title()));
+        put("place", json!(entry.place()));
+        put("id", json!(entry.id()));
+        put("default", json!(is_default));
+        put("tboot", json!(self.tboot));
+        if let Some(prediction) = &self.prediction {
+            put("prediction", as_json(prediction));
+        }
+        if let Some(error) = &self.error {
+            put("error", json!(error));
+        }
+        put("files", self.files.iter().map(file).collect());
+        Value::Object(object)
+    }
+}
+
+fn name(entry: &MenuEntry) -> String {
+    match entry.place() {
+        Some(place) => format!("{place}: {}", entry.title()),
+        None => entry.title().to_owned(),
+    }
+}
+
+fn file(file: &BootFile) -> Value {
+    let text = |path: &Path| path.display().to_string();
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
+    put("path", json!(text(&file.found.path)));
+    if let Some(from) = &file.found.read_from {
+        put("read_from", json!(text(from)));
+    }
+    put("sha256", json!(hex::encode(file.sha256.as_bytes())));
+    put("role", json!(file.role));
+    Value::Object(object)
+}

@@ -1,0 +1,219 @@
+//! What GRUB reads beside grub.cfg when it boots: its environment block (`grubenv`), and whether a
+//! file is there.
+//!
+//! An environment block is 1024 bytes (GRUB also takes other lengths): a first line that names it,
+//! lines `NAME=VALUE` with a backslash before backslashes and line breaks, and `#` up to the end
+//! (GRUB's lib/envblk.c).
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Component, Path, PathBuf},
+};
+
+use super::variables::Variables;
+
+/// The first line of an environment block.
+const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
+/// Longest environment block that is read, in bytes.
+pub const MAX_ENVIRONMENT: usize = 64 << 10;
+/// Where scripts see the folder, as `$prefix` and `$config_directory`.
+const PREFIX: &str = "/boot/grub";
+/// Variables that grub-mkconfig's script asks for and only the environment block sets: elsewhere
+/// they are empty.
+const EMPTY_UNLESS_SAVED: [&str; 6] = [
+    "default",
+    "next_entry",
+    "saved_entry",
+    "prev_saved_entry",
+    "prev_entry",
+    "initrdfail",
+];
+
+/// An environment block that GRUB doesn't read either.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvironmentError {
+    /// Another file.
+    #[error(
+        "is no GRUB environment block (its first line is not \"# GRUB Environment Block\"): make a new one with grub-editenv"
+    )]
+    Signature,
+    /// Longer than any real one.
+    #[error(
+        "has {0} bytes, an environment block of GRUB has 1024 and is read up to {MAX_ENVIRONMENT}"
+    )]
+    TooLong(usize),
+}
+
+/// The variables of an environment block.
+///
+/// # Errors
+/// Another first line, or a length beyond [`MAX_ENVIRONMENT`]. Lines without `=` are passed over,
+/// as GRUB does.
+pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, EnvironmentError> {
+    if block.len() > MAX_ENVIRONMENT {
+        return Err(EnvironmentError::TooLong(block.len()));
+    }
+    let mut rest = block
+        .strip_prefix(SIGNATURE)
+        .ok_or(EnvironmentError::Signature)?
+        .iter();
+    let mut variables = BTreeMap::new();
+    while !rest.as_slice().is_empty() {
+        let comment = rest.as_slice().starts_with(b"#");
+        let mut line = Vec::new();
+        while let Some(byte) = rest.next() {
+            match byte {
+                b'\n' => break,
+                // In a comment (and the filling behind the last line) a backslash is no more than that.
+                b'\\' if !comment => line.extend(rest.next()),
+                byte => line.push(*byte),
+            }
+        }
+        let equals = line.iter().position(|byte| *byte == b'=');
+        if let (false, Some(at)) = (comment, equals) {
+            let name = String::from_utf8_lossy(line.get(..at).unwrap_or_default()).into_owned();
+            variables.insert(name, line.get(at + 1..).unwrap_or_default().to_vec());
+        }
+    }
+    Ok(variables)
+}
+
+/// The folder of grub.cfg, e.g. /boot/grub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFolder {
+    folder: PathBuf,
+    /// The environment block's variables; `None`: there is none.
+    environment: Option<BTreeMap<String, Vec<u8>>>,
+}
+
+impl BootFolder {
+    /// Reads the environment block of a folder, if it has one.
+    ///
+    /// # Errors
+    /// One sentence: the block can't be read, or is none.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join("grubenv");
+        let environment = match fs::read(&path) {
+            Ok(block) if block.is_empty() => None,
+            Ok(block) => Some(
+                parse_environment(&block).map_err(|error| format!("{} {error}", path.display()))?,
+            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("can't read {}: {error}", path.display())),
+        };
+        Ok(BootFolder {
+            folder: folder.to_owned(),
+            environment,
+        })
+    }
+
+    /// What `load_env` finds.
+    pub(super) fn environment(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.environment.iter().flatten()
+    }
+
+    /// Does a test of a file below `$prefix` hold? `None` for other files and other tests.
+    pub(super) fn test(&self, option: &[u8], path: &[u8]) -> Option<bool> {
+        let relative = path.strip_prefix(PREFIX.as_bytes())?.strip_prefix(b"/")?;
+        let relative = Path::new(std::str::from_utf8(relative).ok()?);
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if !relative.components().all(plain) {
+            return None;
+        }
+        let found = fs::metadata(self.folder.join(relative)).ok();
+        match option {
+            b"-e" => Some(found.is_some()),
+            b"-f" => Some(found.is_some_and(|found| !found.is_dir())),
+            b"-d" => Some(found.is_some_and(|found| found.is_dir())),
+            b"-s" => Some(found.is_some_and(|found| found.len() > 0)),
+            _ => None,
+        }
+    }
+}
+
+impl Variables {
+    /// What GRUB knows when it boots from this folder.
+    #[must_use]
+    pub fn booting(mut self, folder: BootFolder) -> Self {
+        for name in EMPTY_UNLESS_SAVED {
+            if !self.values.contains_key(name) {
+                self.set(name, Vec::new());
+            }
+        }
+        for name in ["prefix", "config_directory"] {
+            self.set(name, PREFIX.as_bytes().to_vec());
+        }
+        self.folder = Some(folder);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(lines: &str) -> Vec<u8> {
+        let mut block = SIGNATURE.to_vec();
+        block.extend(lines.as_bytes());
+        block.resize(1024, b'#');
+        block
+    }
+
+    fn parsed(lines: &str) -> Vec<(String, String)> {
+        let variables = parse_environment(&block(lines)).unwrap();
+        let text = |value: Vec<u8>| String::from_utf8(value).unwrap();
+        let pairs = variables.into_iter();
+        pairs.map(|(name, value)| (name, text(value))).collect()
+    }
+
+    #[test]
+    fn variables_come_out_as_grub_saved_them() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(parsed(""), []);
+        assert_eq!(
+            parsed("saved_entry=1>0\nnext_entry=\n# a=b\nx=a=b\\\\c\\\nd\n"),
+            [
+                pair("next_entry", ""),
+                pair("saved_entry", "1>0"),
+                pair("x", "a=b\\c\nd")
+            ]
+        );
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        assert_eq!(parse_environment(b""), Err(EnvironmentError::Signature));
+        assert_eq!(
+            parse_environment(&vec![b'#'; MAX_ENVIRONMENT + 1]),
+            Err(EnvironmentError::TooLong(MAX_ENVIRONMENT + 1))
+        );
+        let folder = tempfile::tempdir().unwrap();
+        assert!(BootFolder::read(folder.path()).is_ok());
+        fs::write(folder.path().join("grubenv"), "x").unwrap();
+        let error = BootFolder::read(folder.path()).unwrap_err();
+        assert!(error.contains("grubenv is no GRUB environment"), "{error}");
+    }
+
+    #[test]
+    fn files_below_prefix_are_tested_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("grubenv"), block("")).unwrap();
+        fs::write(folder.path().join("empty"), "").unwrap();
+        let boot = BootFolder::read(folder.path()).unwrap();
+        for (option, path, expected) in [
+            ("-s", "/boot/grub/grubenv", Some(true)),
+            ("-s", "/boot/grub/empty", Some(false)),
+            ("-f", "/boot/grub/empty", Some(true)),
+            ("-f", "/boot/grub/custom.cfg", Some(false)),
+            ("-d", "/boot/grub/empty", Some(false)),
+            ("-f", "/boot/grub/../grubenv", None),
+            ("-f", "/etc/passwd", None),
+            ("-x", "/boot/grub/empty", None),
+        ] {
+            let found = boot.test(option.as_bytes(), path.as_bytes());
+            assert_eq!(found, expected, "{option} {path}");
+        }
+    }
+}
