@@ -38,6 +38,7 @@ impl Hosted {
             args: &["hosted".to_owned()],
             dir: "/",
             environment: &[],
+            socket: false,
             limits: Limits::default(),
             stdio: Some([stdin.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
         })?;

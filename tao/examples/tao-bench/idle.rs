@@ -38,6 +38,7 @@ pub fn measure(socket: &Path, rows: &mut Rows) -> anyhow::Result<()> {
             args: &["idle".to_owned()],
             dir: "/",
             environment: &[],
+            socket: false,
             limits: Limits::default(),
             stdio: Some([stdin.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
         })?;

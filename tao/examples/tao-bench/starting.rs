@@ -83,6 +83,7 @@ fn hosted(admin: &mut Admin, program: &Path) -> anyhow::Result<f64> {
         args: &["name".to_owned()],
         dir: "/",
         environment: &[],
+        socket: false,
         limits: Limits::default(),
         stdio: Some([null.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
     })?;

@@ -13,9 +13,10 @@
 //! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
 //!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
+//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
 
+mod abilities;
 mod admin;
 mod admin_socket;
 mod caller;
@@ -43,6 +44,7 @@ mod policy_words;
 mod possible;
 mod program_init;
 mod program_name;
+mod program_socket;
 mod programs;
 mod reactor;
 mod root;
@@ -66,7 +68,7 @@ use host_guard::HostGuard;
 
 pub use caller::Caller;
 pub use counter_table::CounterError;
-pub use host_guard::{GuardSource, HostGuardError};
+pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
 pub use keys::HostKeys;
@@ -161,6 +163,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         identity,
         guard,
         spawner,
+        socket_dir,
     })?);
     host.listen(listener)?;
     reactor::run(&host)

@@ -1,4 +1,4 @@
-//! The connection of one hosted program, over its two pipes.
+//! A connection of a hosted program, over its two pipes or over a socket.
 
 use std::{
     fs::File,
@@ -54,12 +54,12 @@ impl State {
 
 /// A hosted program's connection.
 pub(super) struct Session {
-    pub caller: Caller,
+    pub caller: Arc<Caller>,
     state: Mutex<State>,
 }
 
 impl Session {
-    pub(super) fn new(caller: Caller, requests: File, responses: File) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, requests: File, responses: File) -> Self {
         let state = State {
             pipes: Some(Pipes {
                 requests: Arc::new(requests),
