@@ -7,7 +7,10 @@
 use serde::Deserialize;
 use tpm::Name;
 
-use crate::boot::device::DeviceSpec;
+use crate::{
+    boot::device::DeviceSpec,
+    host::{TaoConfig, TaoConfigError},
+};
 
 /// What happens when the machine cannot be unlocked. The one failure policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -69,6 +72,8 @@ pub struct Config {
     pub volume: Option<VolumeConfig>,
     /// The swap device, where the sealed record does not name it.
     pub swap: Option<SwapConfig>,
+    /// The Tao host.
+    pub tao: TaoConfig,
 }
 
 /// The encrypted volume that holds the root file system.
@@ -172,6 +177,14 @@ pub enum ConfigError {
         /// Line, column and what is wrong.
         reason: String,
     },
+    /// The section of the Tao host.
+    #[error("{origin}: {source}")]
+    Tao {
+        /// The file.
+        origin: String,
+        /// What is wrong.
+        source: TaoConfigError,
+    },
     /// A name that /dev/mapper cannot have.
     #[error(
         "{origin}: volume name {name:?} is not usable below /dev/mapper: letters, digits, - _ . and at most 100 of them"
@@ -212,6 +225,10 @@ impl Config {
                 spec: swap.device.clone(),
             });
         }
+        config.tao.check().map_err(|source| ConfigError::Tao {
+            origin: origin.into(),
+            source,
+        })?;
         Ok(config)
     }
 }

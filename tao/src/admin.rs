@@ -95,6 +95,8 @@ pub struct Start<'a> {
     /// Standard input, output and error; none for a program in the background, the last of
     /// whose output the host keeps.
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
+    /// It reaches the host over a socket instead of a pair of pipes.
+    pub socket: bool,
     /// The most it may use, where that is less than what the host's policy allows.
     pub limits: Limits,
 }
@@ -178,6 +180,7 @@ impl Admin {
             stdout: start.stdio.map(|_| 1),
             stderr: start.stdio.map(|_| 2),
             keep_output: start.stdio.is_none().then_some(true),
+            channel: start.socket.then(|| "unix".to_owned()),
             memory: start.limits.memory,
             processes: start.limits.processes,
             cpu: start.limits.cpu,

@@ -20,5 +20,7 @@ mod isolation;
 mod own_processes;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/socket_channel.rs"]
+mod socket_channel;
 #[path = "host/transcript.rs"]
 mod transcript;

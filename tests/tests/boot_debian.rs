@@ -96,10 +96,24 @@ fn assert_tao_host(probe: &Value) {
 
 #[test]
 fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
-    let world = World::make("debian-good", &Plan::new(Userland::Debian)).unwrap();
+    let mut plan = Plan::new(Userland::Debian);
+    plan.config = "[tao]\nisolation = \"declare\"\nprocesses = 64\n".to_owned();
+    let world = World::make("debian-good", &plan).unwrap();
     let commands = vec![
         shell("report", "tao run /usr/bin/tao-report"),
         shell("host", "tao host show --json"),
+        shell("name", "tao run --json /bin/true 2>&1"),
+        // The kernel's limits, not the program's good will.
+        shell(
+            "eater",
+            "tao run --memory 32M /bin/sh -c 'head -c 300000000 /dev/zero | tail' >/dev/null 2>&1; echo $?",
+        ),
+        shell(
+            "forks",
+            "tao run --processes 8 /bin/sh -c 'i=0; while [ $i -lt 30 ]; do sleep 50 & i=$((i+1)); done; exit 0' \
+             >/dev/null 2>&1; echo $?; find /sys/fs/cgroup/tao -mindepth 2 -type d | wc -l",
+        ),
+        shell("more", "tao run --processes 65 /bin/true 2>&1; echo $?"),
         shell(
             "fstab",
             "systemctl is-active dev-mapper-swap.swap dev-mapper-swap.device dev-mapper-root.device",
@@ -134,6 +148,27 @@ fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
     }
     let again = stdout_json(probe, "again");
     assert_eq!(again["name"], report["name"]);
+    assert_isolation(probe);
+}
+
+/// What this kernel can do to keep programs apart is done; what it can't is in their names.
+fn assert_isolation(probe: &Value) {
+    let host = stdout_json(probe, "host");
+    // Linux 6.1 has Landlock, but its scopes came with 6.12.
+    assert_eq!(host["lacking"], serde_json::json!(["scopes"]), "{host:#}");
+    let name = stdout_json(probe, "name");
+    let name = name["program"].as_str().unwrap();
+    assert!(
+        name.ends_with(").Lacking(\"scopes\", \"libraries\")"),
+        "{name}"
+    );
+    assert_eq!(stdout(probe, "eater"), "137");
+    let forks: Vec<&str> = stdout(probe, "forks").lines().collect();
+    assert_ne!(forks[0], "0", "{forks:?}");
+    assert_eq!(forks[1], "0", "groups are left");
+    let more = stdout(probe, "more");
+    assert!(more.contains("policy allows programs 64"), "{more}");
+    assert!(more.ends_with("125"), "{more}");
 }
 
 #[test]

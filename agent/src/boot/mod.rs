@@ -146,7 +146,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of("pivot"))?;
     if let Some(secret) = &unlocked.secret {
-        match resident::fork_host(secret) {
+        match resident::fork_host(secret, &settings.host) {
             Ok(child) => boot
                 .progress
                 .done("host", &format!("Tao host stays as process {child}")),

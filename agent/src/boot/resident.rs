@@ -24,14 +24,21 @@ use zeroize::Zeroizing;
 
 use crate::{
     boot::resident_syscalls::{close_from, fork_single_threaded, lock_memory, take_fd},
+    host::HostSettings,
     unlock::BootSecret,
 };
 
 /// argv[0] of the resident process.
 pub const NAME: &str = "@taoboot";
 
-/// Where the child finds its secret.
+/// Where the child finds its secret and its settings.
 const SECRET_FD: i32 = 3;
+
+/// What a pipe holds.
+const USUAL_PIPE: i32 = 64 * 1024;
+
+/// More than the settings ever are: the most that a pipe can be made to hold.
+const MAX_SETTINGS: u64 = 1 << 20;
 
 /// Why nothing stays.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +56,22 @@ fn step<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Reside
 }
 
 /// Forks the Tao host. The parent goes on to become the real init.
-pub fn fork_host(secret: &BootSecret) -> Result<Pid, ResidentError> {
+pub fn fork_host(secret: &BootSecret, settings: &HostSettings) -> Result<Pid, ResidentError> {
+    let settings = settings.to_bytes().map_err(std::io::Error::from);
+    let settings = settings.map_err(step("write the host's settings"))?;
     let (read, write) = pipe().map_err(step("pipe"))?;
-    // 32 bytes always fit into a pipe, so this cannot block.
-    File::from(write)
+    // All of it has to fit: nobody reads yet.
+    let size = i32::try_from(BootSecret::LEN + settings.len()).unwrap_or(i32::MAX);
+    if size > USUAL_PIPE {
+        fcntl(write.as_fd(), FcntlArg::F_SETPIPE_SZ(size))
+            .map_err(step("make a pipe for the host's settings"))?;
+    }
+    let mut write = File::from(write);
+    write
         .write_all(secret.as_bytes())
+        .and_then(|()| write.write_all(&settings))
         .map_err(step("hand over the boot secret"))?;
+    drop(write);
     match fork_single_threaded().map_err(step("fork"))? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
@@ -113,16 +130,23 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// What the executed copy does first: take the secret, lock memory, lose what it must not have.
-pub fn take_secret() -> Result<BootSecret, ResidentError> {
+pub fn take_secret() -> Result<(BootSecret, HostSettings), ResidentError> {
     let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
-    File::from(fd)
-        .read_exact(secret.as_mut_slice())
+    let mut pipe = File::from(fd);
+    pipe.read_exact(secret.as_mut_slice())
         .map_err(step("read the boot secret"))?;
+    let mut settings = Vec::new();
+    pipe.take(MAX_SETTINGS)
+        .read_to_end(&mut settings)
+        .map_err(step("read the host's settings"))?;
+    let settings = HostSettings::from_bytes(&settings).map_err(std::io::Error::from);
+    let settings = settings.map_err(step("read the host's settings"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
-    BootSecret::from_bytes(secret.as_slice())
+    let secret = BootSecret::from_bytes(secret.as_slice())
         .map_err(std::io::Error::other)
-        .map_err(step("read the boot secret"))
+        .map_err(step("read the boot secret"))?;
+    Ok((secret, settings))
 }
 
 /// Makes the process hard to look into, to swap out and to kill for want of memory.

@@ -7,7 +7,7 @@ use tpm::{Bank, PcrSet, Tpm, Tpm2};
 
 use crate::{
     boot::{kernel_log, release, resident},
-    host::{self, Guard, HostConfig, Root},
+    host::{self, HostConfig, Root},
     reseal::{self, ResealService},
     unlock::BootSecret,
 };
@@ -28,7 +28,7 @@ pub fn serve() -> Result<(), String> {
 }
 
 fn attempt() -> Result<(), String> {
-    let secret = resident::take_secret().map_err(|error| error.to_string())?;
+    let (secret, settings) = resident::take_secret().map_err(|error| error.to_string())?;
     resident::detach_from_console().map_err(|error| error.to_string())?;
     kernel_log::install();
     resident::harden().map_err(|error| error.to_string())?;
@@ -43,7 +43,7 @@ fn attempt() -> Result<(), String> {
         },
         host_secret,
         socket_dir: PathBuf::from(SOCKETS),
-        guard: Guard::Liberal,
+        settings,
     })
     .map_err(|error| error.to_string())
 }

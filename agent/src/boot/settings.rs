@@ -11,6 +11,7 @@ use crate::{
         root::RootOptions,
     },
     config::{Config, ConfigError, OnFailure, SecretId, check_mapper_name},
+    host::{HostSettings, TaoConfigError},
 };
 
 /// Where the image keeps its configuration.
@@ -33,6 +34,9 @@ pub enum SettingsError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What the section of the Tao host names in the image.
+    #[error("{CONFIG}: {0}")]
+    Tao(#[from] TaoConfigError),
     /// Neither names a volume.
     #[error(
         "no encrypted volume is named: put rd.luks.uuid=UUID on the kernel command line, [volume] device = \"UUID=...\" \
@@ -68,6 +72,8 @@ pub struct Settings {
     pub init: Option<PathBuf>,
     /// Parameters for modules.
     pub module_parameters: Vec<(String, String)>,
+    /// What the resident Tao host gets.
+    pub host: HostSettings,
     /// Words that are not obeyed, to be said aloud.
     pub ignored: Vec<String>,
 }
@@ -125,6 +131,7 @@ impl Settings {
             },
             init: line.init,
             module_parameters: line.module_parameters,
+            host: HostSettings::read(config.tao)?,
             ignored: line.ignored,
         })
     }

@@ -3,28 +3,19 @@
 //! the PCRs of the launch.
 
 mod quoted;
+mod settings;
 
 use std::path::PathBuf;
 
-use tao::{
-    host::{GuardSource, ProgramPolicy, SoftRoot},
-    keys::Secret,
-};
+use tao::{host::SoftRoot, keys::Secret};
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
+pub use settings::{GuardKind, HostSettings, TaoConfig, TaoConfigError};
 pub use tao::host::HostError;
 
 /// Where the host keeps what must outlive a boot: the counters of hosted programs.
 pub const STATE: &str = "/var/lib/taoboot/tao";
-
-/// Decides what programs may be started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Guard {
-    /// Whatever an administrator wants to start.
-    #[default]
-    Liberal,
-}
 
 /// What the host's name and authority rest on.
 pub enum Root {
@@ -50,12 +41,25 @@ pub struct HostConfig {
     pub host_secret: Secret,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
-    /// What may be started.
-    pub guard: Guard,
+    /// What may be started, how, and who may administer it.
+    pub settings: HostSettings,
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Settings that were good at boot.
+    #[error(transparent)]
+    Settings(#[from] TaoConfigError),
+    /// The host itself.
+    #[error(transparent)]
+    Host(#[from] HostError),
 }
 
 /// Runs the host in this process until an administrator shuts it down.
-pub fn serve(config: HostConfig) -> Result<(), HostError> {
+pub fn serve(config: HostConfig) -> Result<(), ServeError> {
+    let settings = &config.settings;
     let root: Box<dyn tao::host::Root> = match config.root {
         Root::Tpm2 { tpm, bank, pcrs } => Box::new(QuotedRoot::new(tpm, bank, pcrs)),
         Root::Soft => Box::new(SoftRoot),
@@ -64,11 +68,10 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         root,
         host_secret: config.host_secret,
         socket_dir: config.socket_dir,
-        admin_group: None,
+        admin_group: settings.admin_group(),
         state_dir: Some(PathBuf::from(STATE)),
-        guard: match config.guard {
-            Guard::Liberal => GuardSource::Liberal,
-        },
-        programs: ProgramPolicy::default(),
-    })
+        guard: settings.guard()?,
+        programs: settings.programs()?,
+    })?;
+    Ok(())
 }

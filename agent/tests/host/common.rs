@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::host::{Guard, HostConfig, Root, serve};
+use agent::host::{HostConfig, HostSettings, Root, serve};
 use tao::{admin::Admin, keys::Secret};
 
 /// The folder that the commands of the tao package are built into.
@@ -46,7 +46,7 @@ impl TestHost {
             root,
             host_secret: Secret::new([secret; 32]),
             socket_dir: dir.path().to_owned(),
-            guard: Guard::Liberal,
+            settings: HostSettings::default(),
         };
         let thread = std::thread::spawn(move || serve(config).unwrap());
         let host = TestHost {

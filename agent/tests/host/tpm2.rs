@@ -125,6 +125,7 @@ fn counters_are_anchored_in_the_tpm() {
                 path: "/bin/sh",
                 args: &["-c".to_owned(), script.to_owned()],
                 environment: &[],
+                socket: false,
                 limits: tao::host::limits::Limits::default(),
                 dir: "/",
                 stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),

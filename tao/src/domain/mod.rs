@@ -253,7 +253,7 @@ impl Domain {
 
     /// Where a host gets these rules from.
     pub fn guard_source(&self) -> GuardSource {
-        let (rules, key) = (self.rules.clone(), self.policy_key.clone());
+        let (rules, key) = (self.rules.clone().into(), self.policy_key.clone());
         match self.guard_kind {
             GuardKind::Datalog => GuardSource::SignedDatalog(rules, key),
             GuardKind::Acl => GuardSource::SignedAcl(rules, key),

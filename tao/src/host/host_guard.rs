@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use super::state_file;
@@ -19,6 +19,21 @@ use crate::{
 /// Largest rules file.
 const MAX_FILE: u64 = 256 << 20;
 
+/// Rules that a policy key has signed.
+#[derive(Clone, Debug)]
+pub enum RulesFile {
+    /// In this file, as it is whenever they are asked.
+    At(PathBuf),
+    /// These bytes.
+    Fixed(Arc<[u8]>),
+}
+
+impl From<PathBuf> for RulesFile {
+    fn from(path: PathBuf) -> Self {
+        RulesFile::At(path)
+    }
+}
+
 /// Where the rules come from.
 #[derive(Clone, Debug)]
 pub enum GuardSource {
@@ -29,10 +44,10 @@ pub enum GuardSource {
     /// Datalog rules that this machine's administrators add and retract, kept in a file.
     /// The host's name says so: `.LocalGuard("Datalog")`.
     Local(PathBuf),
-    /// Datalog rules in a file that a policy key has signed. The name has the key.
-    SignedDatalog(PathBuf, Verifier),
-    /// A list in a file that a policy key has signed. The name has the key.
-    SignedAcl(PathBuf, Verifier),
+    /// Datalog rules that a policy key has signed. The name has the key.
+    SignedDatalog(RulesFile, Verifier),
+    /// A list that a policy key has signed. The name has the key.
+    SignedAcl(RulesFile, Verifier),
 }
 
 /// Why the guard did not do what was asked.
@@ -93,10 +108,29 @@ impl GuardSource {
     fn path(&self) -> Option<&Path> {
         match self {
             GuardSource::Liberal | GuardSource::Conservative => None,
-            GuardSource::Local(path)
-            | GuardSource::SignedDatalog(path, _)
-            | GuardSource::SignedAcl(path, _) => Some(path),
+            GuardSource::Local(path) => Some(path),
+            GuardSource::SignedDatalog(rules, _) | GuardSource::SignedAcl(rules, _) => {
+                match rules {
+                    RulesFile::At(path) => Some(path),
+                    RulesFile::Fixed(_) => None,
+                }
+            }
         }
+    }
+
+    /// The guard to begin with: with the rules that are here already, before any file has
+    /// been read.
+    fn first(&self) -> Result<Box<dyn Guard>, GuardError> {
+        match self {
+            GuardSource::SignedDatalog(RulesFile::Fixed(rules), _)
+            | GuardSource::SignedAcl(RulesFile::Fixed(rules), _) => self.parse(rules),
+            _ => self.empty(),
+        }
+    }
+
+    /// Are rules that are here already signed by the policy key?
+    pub fn check(&self) -> Result<(), GuardError> {
+        self.first().map(drop)
     }
 
     /// The guard before any file has been read.
@@ -135,7 +169,7 @@ impl HostGuard {
     pub(super) fn new(source: GuardSource) -> Result<Self, GuardError> {
         Ok(HostGuard {
             subprin: source.subprincipal()?,
-            current: RwLock::new(source.empty()?),
+            current: RwLock::new(source.first()?),
             source,
             read: Mutex::default(),
         })

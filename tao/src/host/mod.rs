@@ -7,18 +7,20 @@
 //!
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
-//! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
+//! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
 //! * [`measured`], [`composition`], [`program_name`]: what will run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
 //!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`], [`admin`]: the two kinds of connections. [`operations`]: what administrators
+//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
 
+mod abilities;
 mod admin;
 mod admin_socket;
 mod caller;
+mod calls;
 mod cgroup;
 mod cgroup_mount;
 mod composition;
@@ -42,6 +44,7 @@ mod policy_words;
 mod possible;
 mod program_init;
 mod program_name;
+mod program_socket;
 mod programs;
 mod reactor;
 mod root;
@@ -65,7 +68,7 @@ use host_guard::HostGuard;
 
 pub use caller::Caller;
 pub use counter_table::CounterError;
-pub use host_guard::{GuardSource, HostGuardError};
+pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
 pub use keys::HostKeys;
@@ -160,6 +163,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         identity,
         guard,
         spawner,
+        socket_dir,
     })?);
     host.listen(listener)?;
     reactor::run(&host)

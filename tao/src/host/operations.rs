@@ -24,7 +24,8 @@ use super::{
     limits::Limits,
     output::Output,
     program_name::{Circumstances, program_name},
-    programs::Program,
+    program_socket::ProgramSocket,
+    programs::{Channel, Program},
     reactor::Host,
     session::Session,
     spawn::Launch,
@@ -123,6 +124,17 @@ pub(super) fn start(
         Some(true) => Some(kept(&mut stdio).map_err(|error| format!("{path}: {error}"))?),
         _ => None,
     };
+    let caller = Arc::new(Caller::new(subprin));
+    let socket = match request.channel.as_deref() {
+        None | Some("" | "pipe") => None,
+        Some("unix") => {
+            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&caller), peer.uid);
+            Some(Arc::new(
+                socket.map_err(|error| format!("{path}: {error}"))?,
+            ))
+        }
+        Some(other) => return Err(format!("channel {other:?}: expected pipe or unix")),
+    };
     let launch = Launch {
         path,
         args: &request.args,
@@ -132,14 +144,24 @@ pub(super) fn start(
         uid: peer.uid,
         gid: peer.gid,
         limits,
+        socket: socket.as_deref().map(ProgramSocket::path),
     };
     let spawned = host
         .spawner
         .spawn(&composition, launch)
         .map_err(|error| format!("{path}: {error}"))?;
-    let caller = Caller::new(subprin);
-    let session = Arc::new(Session::new(caller, spawned.requests, spawned.responses));
-    let program = Program::new(spawned.process, session, output, peer.uid);
+    let channel = match (socket, spawned.pipes) {
+        (Some(socket), _) => {
+            socket.belongs_to(&spawned.process);
+            Channel::Socket(socket)
+        }
+        (None, Some((requests, responses))) => {
+            let caller = Arc::clone(&caller);
+            Channel::Pipes(Arc::new(Session::new(caller, requests, responses)))
+        }
+        (None, None) => return Err(format!("{path}: it has no channel")),
+    };
+    let program = Program::new(spawned.process, caller, channel, output, peer.uid);
     let program = Arc::new(program);
     if !host.programs.insert(Arc::clone(&program)) {
         let sentence = "the host is shutting down".to_owned();
@@ -210,7 +232,7 @@ pub(super) fn list(host: &Host) -> AdminResponse {
         .programs
         .list()
         .iter()
-        .map(|program| describe(program, &program.session.caller.subprin()))
+        .map(|program| describe(program, &program.caller.subprin()))
         .collect();
     AdminResponse {
         child,

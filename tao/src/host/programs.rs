@@ -10,7 +10,8 @@ use crate::{logic::SubPrin, wire::messages::RequestHeader};
 use nix::{sys::signal::Signal, unistd::Uid};
 
 use super::{
-    admin::AdminConnection, hosted_process::HostedProcess, output::Output, session::Session,
+    admin::AdminConnection, caller::Caller, hosted_process::HostedProcess, output::Output,
+    program_socket::ProgramSocket, reactor::Host, session::Session,
 };
 
 /// How many ended programs are remembered, so that a wait that comes late gets its answer.
@@ -18,11 +19,31 @@ const REMEMBERED: usize = 256;
 /// Of how many of them the output is kept.
 const OUTPUTS: usize = 32;
 
+/// How a program reaches the host.
+#[derive(Clone)]
+pub(super) enum Channel {
+    /// Over the two pipes that it was started with.
+    Pipes(Arc<Session>),
+    /// Over connections to a socket of its own.
+    Socket(Arc<ProgramSocket>),
+}
+
+impl Channel {
+    /// Nobody speaks for the program any more.
+    pub(super) fn close(&self, host: &Host) {
+        match self {
+            Channel::Pipes(session) => session.close(host),
+            Channel::Socket(socket) => socket.close(host),
+        }
+    }
+}
+
 /// A running program.
 pub(super) struct Program {
     pub pid: i32,
     pub process: HostedProcess,
-    pub session: Arc<Session>,
+    pub caller: Arc<Caller>,
+    pub channel: Channel,
     /// What it writes, if the host keeps it.
     pub output: Option<Arc<Output>>,
     /// Who had it started.
@@ -34,14 +55,16 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn new(
         process: HostedProcess,
-        session: Arc<Session>,
+        caller: Arc<Caller>,
+        channel: Channel,
         output: Option<Arc<Output>>,
         owner: Uid,
     ) -> Self {
         Program {
             pid: process.program.pid,
             process,
-            session,
+            caller,
+            channel,
             output,
             owner,
             status: Mutex::default(),
@@ -50,7 +73,7 @@ impl Program {
 
     /// The name under which it was started.
     pub(super) fn started_as(&self) -> &SubPrin {
-        self.session.caller.started_as()
+        self.caller.started_as()
     }
 
     /// Takes the status from the system if the program has ended, as wait(2) gives it. Then
@@ -175,10 +198,7 @@ impl Programs {
         }
         table.ended.push_back(Ended {
             pid: program.pid,
-            names: [
-                program.started_as().clone(),
-                program.session.caller.subprin(),
-            ],
+            names: [program.started_as().clone(), program.caller.subprin()],
             status,
             output: program.output.clone(),
         });
@@ -209,9 +229,8 @@ impl Programs {
     pub(super) fn wait(&self, pid: i32, subprin: Option<&SubPrin>, waiter: Waiter) -> Wait {
         let mut table = self.table();
         let fits = |names: &[SubPrin]| subprin.is_none_or(|subprin| names.contains(subprin));
-        let called = |program: &Program| {
-            subprin.is_none_or(|subprin| program.session.caller.is_called(subprin))
-        };
+        let called =
+            |program: &Program| subprin.is_none_or(|subprin| program.caller.is_called(subprin));
         if let Some(running) = table
             .running
             .get_mut(&pid)
@@ -243,7 +262,7 @@ impl Programs {
         let programs = self.list();
         let named = programs
             .iter()
-            .filter(|program| program.session.caller.is_called(subprin));
+            .filter(|program| program.caller.is_called(subprin));
         named.map(|program| send(program, signal)).count()
     }
 

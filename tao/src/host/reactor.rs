@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -17,6 +18,7 @@ use std::{
 use crate::wire::{messages::AdminResponse, rpc};
 use nix::{
     errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         eventfd::{EfdFlags, EventFd},
@@ -31,7 +33,8 @@ use super::{
     host_guard::HostGuard,
     hosted_process::ChildProcess,
     output::Output,
-    programs::{Program, Programs, Stage},
+    program_socket::ProgramSocket,
+    programs::{Channel, Program, Programs, Stage},
     session::Session,
     spawn::Spawner,
 };
@@ -70,6 +73,7 @@ enum Source {
     Listener(Arc<Listener>),
     Admin(Arc<AdminConnection>),
     Session(Arc<Session>),
+    Socket(Arc<ProgramSocket>),
     End(Arc<Program>),
     Output(Arc<Output>),
 }
@@ -81,6 +85,8 @@ pub(super) struct Host {
     pub guard: HostGuard,
     pub identity: Arc<Identity>,
     pub spawner: Spawner,
+    /// Where sockets are.
+    pub socket_dir: PathBuf,
     pub programs: Programs,
     epoll: Epoll,
     sources: Mutex<HashMap<Token, Source>>,
@@ -95,6 +101,7 @@ pub(super) struct Parts {
     pub counters: Arc<CounterStore>,
     pub guard: HostGuard,
     pub spawner: Spawner,
+    pub socket_dir: PathBuf,
 }
 
 /// Token of the descriptor that ends all workers.
@@ -107,6 +114,7 @@ impl Host {
             counters,
             guard,
             spawner,
+            socket_dir,
         } = parts;
         let service = TaoService::new(Arc::clone(&identity), Arc::clone(&counters));
         let epoll =
@@ -122,6 +130,7 @@ impl Host {
             guard,
             identity,
             spawner,
+            socket_dir,
             programs: Programs::default(),
             epoll,
             sources: Mutex::default(),
@@ -182,6 +191,18 @@ impl Host {
         }
     }
 
+    /// Waits until something can be read from `fd`; false if something else happened first.
+    pub(super) fn wait_beside(&self, fd: BorrowedFd<'_>) -> bool {
+        let mut both = [
+            PollFd::new(fd, PollFlags::POLLIN),
+            PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN),
+        ];
+        let waited = poll(&mut both, PollTimeout::NONE);
+        let [ours, others] = &both;
+        let happened = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        waited.is_ok() && happened(ours) && !happened(others)
+    }
+
     /// Accepts administrators.
     pub(super) fn listen(&self, listener: Listener) -> Result<(), HostError> {
         let listener = Arc::new(listener);
@@ -199,10 +220,22 @@ impl Host {
         }
     }
 
+    /// Serves one more connection of a program.
+    pub(super) fn join(&self, session: &Arc<Session>) -> std::io::Result<()> {
+        let token = self.remember(Source::Session(Arc::clone(session)));
+        session
+            .register(self, token)
+            .inspect_err(|_| self.forget(token))
+    }
+
     /// Serves a program and watches for its end.
     pub(super) fn host(&self, program: &Arc<Program>) -> std::io::Result<()> {
         let end = self.remember(Source::End(Arc::clone(program)));
-        let session = self.remember(Source::Session(Arc::clone(&program.session)));
+        let source = match &program.channel {
+            Channel::Pipes(session) => Source::Session(Arc::clone(session)),
+            Channel::Socket(socket) => Source::Socket(Arc::clone(socket)),
+        };
+        let channel = self.remember(source);
         if let Some(output) = &program.output {
             let token = self.remember(Source::Output(Arc::clone(output)));
             if let Err(error) = output.register(self, token) {
@@ -211,10 +244,13 @@ impl Host {
             }
         }
         self.add(program.process.program.pidfd.as_fd(), end, Interest::Read)
-            .and_then(|()| program.session.register(self, session))
+            .and_then(|()| match &program.channel {
+                Channel::Pipes(session) => session.register(self, channel),
+                Channel::Socket(socket) => socket.register(self, channel),
+            })
             .inspect_err(|_| {
                 self.forget(end);
-                self.forget(session);
+                self.forget(channel);
             })
     }
 
@@ -230,13 +266,13 @@ impl Host {
         let status = match (stage, &process.init) {
             (Stage::Ended(status), _) => status,
             (Stage::Ending, Some(init)) => {
-                program.session.close(self);
+                program.channel.close(self);
                 return self.watch(init, token);
             }
             _ => return self.watch(&process.program, token),
         };
         self.forget(token);
-        program.session.close(self);
+        program.channel.close(self);
         self.spawner.clean_up(process);
         let waiters = self.programs.ended(program, status);
         let response = AdminResponse {
@@ -296,6 +332,7 @@ impl Host {
             }
             match self.source(token) {
                 Some(Source::Session(session)) => session.drive(self, token),
+                Some(Source::Socket(socket)) => socket.accept(self, token),
                 Some(Source::Admin(connection)) => connection.drive(self, token),
                 Some(Source::Output(output)) => output.drive(self, token),
                 Some(Source::End(program)) => self.program_event(&program, token),

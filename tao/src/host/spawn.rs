@@ -13,25 +13,22 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use crate::descriptors::received;
+use crate::{client, descriptors::received};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
-    libc::sock_filter,
     sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
     unistd::{Gid, Uid, geteuid, pipe2},
 };
 
 use super::{
-    cgroup::Groups,
+    abilities::{Abilities, lacks, settings},
     composition::{Composition, Pinned},
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
     limits::Limits,
-    mounts,
-    possible::possible,
-    program_init, seccomp, spawn_child,
+    program_init, spawn_child,
     store::Store,
 };
 
@@ -62,16 +59,16 @@ pub struct Launch<'a> {
     pub gid: Gid,
     /// The most it may use.
     pub limits: Limits,
+    /// The socket by which it reaches the host; a pair of pipes if there is none.
+    pub socket: Option<&'a Path>,
 }
 
 /// A program that was started.
 pub struct Spawned {
     /// Its processes, as the host ends them and waits for them.
     pub process: HostedProcess,
-    /// The host's ends of the channel: not blocking.
-    pub requests: File,
-    /// See `requests`.
-    pub responses: File,
+    /// The host's ends of the channel, if it is a pair of pipes: requests, responses.
+    pub pipes: Option<(File, File)>,
 }
 
 /// Keeps 3 and 4 taken in this process for good, so that no descriptor that the standard
@@ -99,12 +96,23 @@ fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
         .ok_or_else(|| Errno::EBADF.into())
 }
 
-fn lacks(lacking: &[Measure]) -> String {
-    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
-    format!(
-        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
-        names.join(", ")
-    )
+/// Two pipes: the host's ends for requests and responses, which do not block, and the
+/// program's for responses and requests.
+fn channel() -> io::Result<((File, File), (OwnedFd, OwnedFd))> {
+    let (program_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
+    let (host_reads, program_writes) = pipe2(OFlag::O_CLOEXEC)?;
+    for end in [&host_reads, &host_writes] {
+        fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        // A frame of 64 KiB fits as a whole. Where it can't be had, it comes in pieces.
+        if let Err(error) = fcntl(end.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE)) {
+            log::debug!("a pipe of {PIPE} bytes: {error}");
+        }
+    }
+    let programs = (
+        out_of_the_way(program_reads)?,
+        out_of_the_way(program_writes)?,
+    );
+    Ok(((host_reads.into(), host_writes.into()), programs))
 }
 
 /// Starts programs.
@@ -120,79 +128,6 @@ pub struct Spawner {
     abilities: OnceLock<Abilities>,
     /// Copies of libraries, once there are some; or why there can't be any.
     store: OnceLock<Result<Store, String>>,
-}
-
-/// What this machine can do. Found out when it is first asked for: a host that starts before
-/// the machine's init has mounted anything must not settle for less.
-struct Abilities {
-    /// The measures of the policy that are taken.
-    taken: Vec<Measure>,
-    /// Those that can't be.
-    lacking: Vec<Measure>,
-    filter: Vec<sock_filter>,
-    groups: Option<Groups>,
-}
-
-impl Abilities {
-    fn find(policy: &ProgramPolicy) -> Self {
-        let groups = match policy.wants(Measure::Limits) {
-            false => None,
-            true => Groups::find()
-                .inspect_err(|error| log::debug!("no control groups: {error}"))
-                .ok(),
-        };
-        let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
-        let mut measures = spawn_child::Measures {
-            list: Vec::new(),
-            filter: seccomp::filter(),
-            settings: settings().unwrap_or_default(),
-        };
-        let mut lacking = Vec::new();
-        for measure in policy.measures.iter().copied() {
-            if possible(measure, &measures, limits, &measures.list) {
-                measures.list.push(measure);
-            } else {
-                lacking.push(measure);
-            }
-        }
-        if !lacking.is_empty() {
-            log::warn!("{}", lacks(&lacking));
-        }
-        Abilities {
-            taken: measures.list,
-            lacking,
-            filter: measures.filter,
-            groups,
-        }
-    }
-}
-
-/// Mounts through which root's programs could change the machine's settings.
-fn settings() -> io::Result<Vec<CString>> {
-    const KINDS: [&str; 11] = [
-        "sysfs",
-        "cgroup",
-        "cgroup2",
-        "debugfs",
-        "tracefs",
-        "securityfs",
-        "configfs",
-        "efivarfs",
-        "pstore",
-        "bpf",
-        "binfmt_misc",
-    ];
-    let mounts = mounts::mounts()?.into_iter();
-    // Those below /proc are hidden by the program's own.
-    let mut points: Vec<_> = mounts
-        .filter(|mount| KINDS.contains(&mount.kind.as_str()))
-        .map(|mount| mount.point)
-        .filter(|point| !point.starts_with("/proc"))
-        .filter_map(|point| CString::new(point.into_os_string().into_vec()).ok())
-        .collect();
-    points.sort_unstable();
-    points.dedup();
-    Ok(points)
 }
 
 impl Spawner {
@@ -284,7 +219,7 @@ impl Spawner {
         program.pinned.iter().map(mount).collect()
     }
 
-    /// Starts the program, with its channel on 3 and 4 and nothing else open.
+    /// Starts the program, with its channel on 3 and 4, if it is a pair of pipes, and nothing else open.
     pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
@@ -292,15 +227,13 @@ impl Spawner {
         let wants = |measure| abilities.taken.contains(&measure);
         let executable = out_of_the_way(program.executable.file.try_clone()?)?;
         let pinned = self.mounts_of(program)?;
-        let (child_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
-        let (host_reads, child_writes) = pipe2(OFlag::O_CLOEXEC)?;
-        for end in [&host_reads, &host_writes] {
-            fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-            // A frame of 64 KiB fits as a whole. Where it can't be had, it comes in pieces.
-            if let Err(error) = fcntl(end.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE)) {
-                log::debug!("a pipe of {PIPE} bytes: {error}");
+        let (hosts, programs) = match launch.socket {
+            None => {
+                let (hosts, programs) = channel()?;
+                (Some(hosts), Some(programs))
             }
-        }
+            Some(_) => (None, None),
+        };
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
         match &program.script {
@@ -315,11 +248,14 @@ impl Spawner {
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         let variables = launch.environment.iter();
         command.envs(variables.filter_map(|variable| variable.split_once('=')));
-        command.env(crate::client::CHANNEL_TYPE_VARIABLE, "pipe");
-        command.env(
-            crate::client::SPEC_VARIABLE,
-            "tao::RPC+tao::FDMessageChannel(3, 4)",
-        );
+        let kind = if launch.socket.is_some() {
+            "unix"
+        } else {
+            "pipe"
+        };
+        let pipes = Path::new("tao::RPC+tao::FDMessageChannel(3, 4)");
+        command.env(client::CHANNEL_TYPE_VARIABLE, kind);
+        command.env(client::SPEC_VARIABLE, launch.socket.unwrap_or(pipes));
         let [stdin, stdout, stderr] = launch
             .stdio
             .map(|fd| fd.map_or_else(Stdio::null, Stdio::from));
@@ -337,8 +273,7 @@ impl Spawner {
         let setup = || -> io::Result<_> {
             let join = group.as_ref().map(|group| group.join.try_clone());
             Ok(spawn_child::Setup {
-                reads: out_of_the_way(child_reads)?,
-                writes: out_of_the_way(child_writes)?,
+                channel: programs,
                 open_files: self.open_files,
                 become_user,
                 spared: self.spared,
@@ -361,8 +296,7 @@ impl Spawner {
         match spawned {
             Ok(process) => Ok(Spawned {
                 process: process.with_group(group),
-                requests: host_reads.into(),
-                responses: host_writes.into(),
+                pipes: hosts,
             }),
             Err(error) => {
                 if let (Some(groups), Some(group)) = (&abilities.groups, &group) {

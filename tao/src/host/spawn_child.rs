@@ -28,10 +28,8 @@ use super::{isolation::Measure, landlock::Domain};
 
 /// What the child needs from before the fork.
 pub(super) struct Setup {
-    /// Becomes 3.
-    pub reads: OwnedFd,
-    /// Becomes 4.
-    pub writes: OwnedFd,
+    /// What becomes 3, for reading, and 4, for writing.
+    pub channel: Option<(OwnedFd, OwnedFd)>,
     /// Soft and hard limit of open files.
     pub open_files: (rlim_t, rlim_t),
     /// User and group to become, if this is root.
@@ -109,13 +107,18 @@ fn child(setup: &Setup) -> io::Result<()> {
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
     }
-    for (from, to) in [(&setup.reads, 3), (&setup.writes, 4)] {
-        // SAFETY: 3 and 4 are placeholders of the host (see Spawner), so nothing that is
-        // needed before exec is closed here; the host's ends lie above.
-        Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
+    // 3 and 4 are placeholders of the host (see Spawner), so nothing that is needed before
+    // exec is closed here; the host's ends lie above.
+    let mut first = 3;
+    if let Some((reads, writes)) = &setup.channel {
+        for from in [reads, writes] {
+            // SAFETY: integers only.
+            Errno::result(unsafe { libc::dup2(from.as_raw_fd(), first) })?;
+            first += 1;
+        }
     }
     // They are needed until exec.
-    close_range(5, libc::CLOSE_RANGE_CLOEXEC)?;
+    close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;
     if wants(Measure::Landlock) {
         setup.domain.enter()?;
     }

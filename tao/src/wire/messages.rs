@@ -139,6 +139,9 @@ pub struct AdminRequest {
     /// Ours: environment variables, as NAME=VALUE.
     #[prost(string, repeated, tag = "25")]
     pub environment: Vec<String>,
+    /// Ours: how the program reaches the host, `pipe` or `unix`.
+    #[prost(string, optional, tag = "26")]
+    pub channel: Option<String>,
     /// Ours: the number of a signal.
     #[prost(int32, optional, tag = "24")]
     pub signal: Option<i32>,

@@ -23,11 +23,12 @@ use tao::{
     },
 };
 
-/// A command of this package: `tao` or `tao-report`.
+/// A command of this package.
 pub fn command(name: &str) -> PathBuf {
     PathBuf::from(match name {
         "tao" => env!("CARGO_BIN_EXE_tao"),
         "tao-report" => env!("CARGO_BIN_EXE_tao-report"),
+        "tao-conformance" => env!("CARGO_BIN_EXE_tao-conformance"),
         other => panic!("{other}"),
     })
 }
@@ -146,6 +147,7 @@ impl TestHost {
                 args: &["-c".to_owned(), script.to_owned()],
                 dir: "/",
                 environment: &[],
+                socket: false,
                 limits: Limits::default(),
                 stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
             })

@@ -204,7 +204,7 @@ fn a_script_is_named_by_its_interpreter_and_itself_and_runs_as_it_was_measured()
         .unwrap();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    let name = host.admin().list().unwrap().remove(0).subprin.to_string();
+    let name = only(&host);
     let interpreter = hash(&fs::canonicalize("/bin/sh").unwrap());
     let expected = format!(".Program([{interpreter}]).Script([{first}], \"-e\").Libraries(");
     assert!(name.starts_with(&expected), "{name}");

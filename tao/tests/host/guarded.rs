@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use tao::{
     guard::{DatalogGuard, Guard as _, signed},
-    host::GuardSource,
+    host::{GuardSource, RulesFile},
     keys::{Secret, Signer, Verifier},
 };
 
@@ -87,7 +87,7 @@ fn signed_rules_count_from_the_moment_the_file_is_replaced_and_unsigned_ones_nev
     let mut setup = Setup::new(51);
     let file = setup.dir.path().join("signed rules");
     let key = Verifier::from_spki(policy.spki()).unwrap();
-    setup.guard = GuardSource::SignedDatalog(file.clone(), key);
+    setup.guard = GuardSource::SignedDatalog(file.clone().into(), key);
     let host = setup.start();
     let host_name = host.admin().host_name().unwrap();
     let ending = format!(".DatalogGuard({})", policy.name());
@@ -112,6 +112,53 @@ fn signed_rules_count_from_the_moment_the_file_is_replaced_and_unsigned_ones_nev
     guard.retract_rule(&fact).unwrap();
     put(signed::sign_datalog(&policy, guard.serialized().unwrap()).unwrap());
     assert_eq!(run().status.code(), Some(125));
+    // As in the original, the signature has no date: who may write the file can bring back
+    // what the key has signed before.
+    put(signed::sign_datalog(&policy, rules).unwrap());
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+    let older = std::fs::File::options().write(true).open(&file).unwrap();
+    older.set_modified(old).unwrap();
+    assert!(run().status.success());
+}
+
+#[test]
+fn rules_that_the_host_was_started_with_need_no_file_and_must_be_signed() {
+    let policy = Signer::new(Secret::new([7; 32])).unwrap();
+    let key = || Verifier::from_spki(policy.spki()).unwrap();
+    let signed = |name: &str| {
+        let mut guard = DatalogGuard::new();
+        let program = format!("{name}.Program([{}])", report_hash());
+        guard
+            .add_rule(&format!("Authorized({program}, \"Execute\")"))
+            .unwrap();
+        signed::sign_datalog(&policy, guard.serialized().unwrap()).unwrap()
+    };
+    let fixed = |rules: Vec<u8>| GuardSource::SignedDatalog(RulesFile::Fixed(rules.into()), key());
+    // The name does not depend on the rules, only on who signs them.
+    let mut setup = Setup::new(54);
+    setup.guard = fixed(signed("key([00])"));
+    let host = setup.start();
+    let name = host.admin().host_name().unwrap().to_string();
+    let report = command("tao-report");
+    let refused = host.run(&["run", report.to_str().unwrap()]);
+    assert!(text(&refused.stderr).contains("denied authorization to execute"));
+    drop(host);
+    let mut setup = Setup::new(54);
+    setup.guard = fixed(signed(&name));
+    let host = setup.start();
+    assert_eq!(host.admin().host_name().unwrap().to_string(), name);
+    assert!(
+        host.run(&["run", report.to_str().unwrap()])
+            .status
+            .success()
+    );
+    let other = Signer::new(Secret::new([8; 32])).unwrap();
+    let forged = signed::sign_datalog(&other, DatalogGuard::new().serialized().unwrap()).unwrap();
+    let error = fixed(forged).check().unwrap_err();
+    assert!(
+        error.to_string().contains("not signed by the policy key"),
+        "{error}"
+    );
 }
 
 #[test]

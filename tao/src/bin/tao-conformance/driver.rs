@@ -19,29 +19,29 @@ use super::{
     report::{Report, Verdict, expect, refused},
 };
 
-struct Driver<'a> {
+pub struct Driver<'a> {
     socket: &'a Path,
-    program: PathBuf,
+    pub program: PathBuf,
 }
 
 /// How a program ended and what it wrote.
-struct Run {
+pub struct Run {
     program: HostedProgram,
     status: ExitStatus,
-    output: String,
+    pub output: String,
 }
 
-fn words(error: impl std::fmt::Display) -> String {
+pub fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 impl Driver<'_> {
-    fn admin(&self) -> Result<Admin, AdminError> {
+    pub fn admin(&self) -> Result<Admin, AdminError> {
         Admin::connect(self.socket)
     }
 
     /// Starts a program, its output into a pipe.
-    fn start(
+    pub fn start(
         &self,
         path: &Path,
         args: &[&str],
@@ -57,6 +57,7 @@ impl Driver<'_> {
                     args: &args,
                     dir: "/",
                     environment: &[],
+                    socket: false,
                     limits: Limits::default(),
                     stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
                 })
@@ -77,18 +78,18 @@ impl Driver<'_> {
         })
     }
 
-    fn run(&self, args: &[&str]) -> Result<Run, String> {
+    pub fn run(&self, args: &[&str]) -> Result<Run, String> {
         self.run_at(&self.program, args)
     }
 
-    fn wait(&self, program: &HostedProgram) -> Result<ExitStatus, String> {
+    pub fn wait(&self, program: &HostedProgram) -> Result<ExitStatus, String> {
         let mut admin = self.admin().map_err(words)?;
         admin.begin_wait(program).map_err(words)?;
         admin.finish_wait().map(ExitStatus::from_raw).map_err(words)
     }
 
     /// A run whose output is one line.
-    fn line(&self, args: &[&str]) -> Result<String, String> {
+    pub fn line(&self, args: &[&str]) -> Result<String, String> {
         let run = self.run(args)?;
         expect(run.status.success(), &run.output)?;
         Ok(run.output.trim_end().to_owned())
@@ -251,5 +252,6 @@ pub fn run(socket: &Path, report: &mut Report) -> anyhow::Result<()> {
     driver.identities(report);
     driver.channels(report);
     driver.administration(report);
+    driver.kept_apart(report);
     Ok(())
 }

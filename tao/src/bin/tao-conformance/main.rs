@@ -4,6 +4,7 @@
 //!
 //! It starts itself as hosted programs of that host, with other arguments.
 
+mod apart;
 mod channel;
 mod driver;
 mod inside;
@@ -52,6 +53,7 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
             let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
             text.join(" ")
         }
+        ["fact", question @ ..] => apart::fact(question)?,
         ["wait"] => {
             println!("ready");
             std::io::stdout().flush()?;

@@ -49,6 +49,10 @@ pub struct Run {
     /// policy takes them
     #[argh(option)]
     env: Vec<String>,
+    /// how the program reaches the host: pipe (a pair of pipes that it inherits), unix (a socket
+    /// that it connects to) (default: pipe)
+    #[argh(option, default = "\"pipe\".to_owned()")]
+    channel: String,
     /// the program, an ELF file or where the host's policy says so a script, and its arguments
     #[argh(positional, greedy)]
     command: Vec<String>,
@@ -86,6 +90,11 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
             .to_str()
             .context("the working directory's name is not UTF-8")?,
         environment: &command.env,
+        socket: match command.channel.as_str() {
+            "pipe" => false,
+            "unix" => true,
+            other => anyhow::bail!("--channel {other}: expected pipe or unix"),
+        },
         limits: Limits {
             memory: command.memory.as_deref().map(parse_memory).transpose()?,
             processes: command.processes,

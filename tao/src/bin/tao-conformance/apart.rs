@@ -1,0 +1,162 @@
+//! What a host says that it does to keep programs apart, as its programs find it.
+
+use std::{fs, path::Path, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tao::client::Parent;
+
+use super::{
+    driver::{Driver, words},
+    report::{Report, Verdict, expect},
+};
+
+/// Facts that a hosted part prints about itself.
+pub fn fact(question: &[&str]) -> anyhow::Result<String> {
+    let read = |path: &str| fs::read_to_string(path);
+    Ok(match question {
+        ["status", field] => {
+            let status = read("/proc/self/status")?;
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            line.unwrap_or_default()
+                .trim_matches([':', '\t', ' '])
+                .to_owned()
+        }
+        ["space", kind] => fs::read_link(format!("/proc/self/ns/{kind}"))?
+            .display()
+            .to_string(),
+        ["processes"] => {
+            let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+            let found = fs::read_dir("/proc")?.flatten().filter_map(number);
+            let mut found: Vec<u32> = found.filter(|pid| *pid != std::process::id()).collect();
+            found.sort_unstable();
+            format!("{found:?}")
+        }
+        ["signal", pid] => match kill(Pid::from_raw(pid.parse()?), Signal::SIGKILL) {
+            Ok(()) => "sent".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        ["interfaces"] => {
+            let devices = read("/proc/net/dev")?;
+            let names = devices
+                .lines()
+                .skip(2)
+                .filter_map(|line| line.split(':').next());
+            names.map(str::trim).collect::<Vec<_>>().join(" ")
+        }
+        ["group"] => {
+            let groups = read("/proc/self/cgroup")?;
+            let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+            own.unwrap_or_default().to_owned()
+        }
+        ["leave"] => {
+            let program = std::env::current_exe().or_else(|_| fs::read_link("/proc/self/exe"))?;
+            std::process::Command::new(program)
+                .args(["fact", "late"])
+                .spawn()?;
+            String::new()
+        }
+        ["late"] => {
+            std::thread::sleep(Duration::from_millis(300));
+            format!("still {}", Parent::from_env()?.tao_name()?)
+        }
+        _ => anyhow::bail!("no such fact"),
+    })
+}
+
+impl Driver<'_> {
+    fn fact(&self, question: &[&str]) -> Result<String, String> {
+        let words: Vec<&str> = ["fact"].iter().chain(question).copied().collect();
+        self.line(&words)
+    }
+
+    fn own_space(&self, kind: &str) -> Verdict {
+        let own = fs::read_link(Path::new("/proc/self/ns").join(kind)).map_err(words)?;
+        let found = self.fact(&["space", kind])?;
+        expect(Path::new(&found) != own, found)
+    }
+
+    /// What the host says of itself; nothing if it is one that says nothing.
+    fn claims(&self) -> Vec<String> {
+        let described = self.admin().and_then(|mut admin| admin.describe());
+        described.map(|host| host.isolation).unwrap_or_default()
+    }
+
+    /// A program that runs meanwhile is not to be reached by another.
+    fn signalled(&self) -> Verdict {
+        let (victim, mut reader) = self.start(&self.program, &["wait"])?;
+        let mut ready = [0; 1];
+        std::io::Read::read_exact(&mut reader, &mut ready).map_err(words)?;
+        let found = self.fact(&["signal", &victim.pid.to_string()]);
+        let alive = self
+            .admin()
+            .and_then(|mut admin| admin.list())
+            .map_err(words)?;
+        let alive = alive.contains(&victim);
+        if alive {
+            let ended = self
+                .admin()
+                .and_then(|mut admin| admin.kill(&victim.subprin));
+            ended.map_err(words)?;
+        }
+        self.wait(&victim)?;
+        let found = found?;
+        expect(alive && found != "sent", found)
+    }
+
+    /// Each of the measures that the host says it takes.
+    pub fn kept_apart(&self, report: &mut Report) {
+        report.check("what a program leaves behind speaks for it no more", || {
+            let run = self.run(&["fact", "leave"])?;
+            expect(!run.output.contains("still"), run.output)
+        });
+        report.check("a program can get no new privileges", || {
+            let found = self.fact(&["status", "NoNewPrivs"])?;
+            expect(found == "1", found)
+        });
+        for claim in self.claims() {
+            let (property, verdict) = match claim.as_str() {
+                "capabilities" => ("a program has no capabilities", {
+                    let sets = ["CapPrm", "CapEff", "CapBnd", "CapAmb"];
+                    sets.into_iter().try_for_each(|set| {
+                        let found = self.fact(&["status", set])?;
+                        expect(found.trim_matches('0').is_empty(), found)
+                    })
+                }),
+                "namespaces" => (
+                    "a program has mounts, IPC and host name of its own",
+                    ["mnt", "ipc", "uts"]
+                        .into_iter()
+                        .try_for_each(|kind| self.own_space(kind)),
+                ),
+                "processes" => ("a program sees no processes but its own and the first", {
+                    self.own_space("pid").and_then(|()| {
+                        let found = self.fact(&["processes"])?;
+                        expect(found == "[1]", found)
+                    })
+                }),
+                "network" => ("a program has no network but a loopback", {
+                    self.own_space("net").and_then(|()| {
+                        let found = self.fact(&["interfaces"])?;
+                        expect(found == "lo" || found.is_empty(), found)
+                    })
+                }),
+                "seccomp" => ("a program has a filter of system calls", {
+                    let found = self.fact(&["status", "Seccomp"]);
+                    found.and_then(|found| expect(found == "2", found))
+                }),
+                "scopes" => ("a program can not signal another one", self.signalled()),
+                "limits" => ("a program is in a control group of its own", {
+                    self.fact(&["group"]).and_then(|first| {
+                        let second = self.fact(&["group"])?;
+                        expect(first != second && first != "/", first)
+                    })
+                }),
+                _ => continue,
+            };
+            report.note(property, verdict);
+        }
+    }
+}

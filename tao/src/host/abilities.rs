@@ -1,0 +1,94 @@
+//! What this machine can do of what the policy asks for.
+
+use std::{ffi::CString, io, os::unix::ffi::OsStringExt};
+
+use nix::libc::sock_filter;
+
+use super::{
+    cgroup::Groups,
+    isolation::{Measure, ProgramPolicy},
+    mounts,
+    possible::possible,
+    seccomp, spawn_child,
+};
+
+pub(super) fn lacks(lacking: &[Measure]) -> String {
+    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
+    format!(
+        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
+        names.join(", ")
+    )
+}
+
+/// What this machine can do. Found out when it is first asked for: a host that starts before
+/// the machine's init has mounted anything must not settle for less.
+pub(super) struct Abilities {
+    /// The measures of the policy that are taken.
+    pub taken: Vec<Measure>,
+    /// Those that can't be.
+    pub lacking: Vec<Measure>,
+    pub filter: Vec<sock_filter>,
+    pub groups: Option<Groups>,
+}
+
+impl Abilities {
+    pub(super) fn find(policy: &ProgramPolicy) -> Self {
+        let groups = match policy.wants(Measure::Limits) {
+            false => None,
+            true => Groups::find()
+                .inspect_err(|error| log::debug!("no control groups: {error}"))
+                .ok(),
+        };
+        let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
+        let mut measures = spawn_child::Measures {
+            list: Vec::new(),
+            filter: seccomp::filter(),
+            settings: settings().unwrap_or_default(),
+        };
+        let mut lacking = Vec::new();
+        for measure in policy.measures.iter().copied() {
+            if possible(measure, &measures, limits, &measures.list) {
+                measures.list.push(measure);
+            } else {
+                lacking.push(measure);
+            }
+        }
+        if !lacking.is_empty() {
+            log::warn!("{}", lacks(&lacking));
+        }
+        Abilities {
+            taken: measures.list,
+            lacking,
+            filter: measures.filter,
+            groups,
+        }
+    }
+}
+
+/// Mounts through which root's programs could change the machine's settings.
+pub(super) fn settings() -> io::Result<Vec<CString>> {
+    const KINDS: [&str; 11] = [
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "debugfs",
+        "tracefs",
+        "securityfs",
+        "configfs",
+        "efivarfs",
+        "pstore",
+        "bpf",
+        "binfmt_misc",
+    ];
+    let mounts = mounts::mounts()?.into_iter();
+    // Those below /proc are hidden by the program's own.
+    let mut points: Vec<_> = mounts
+        .filter(|mount| KINDS.contains(&mount.kind.as_str()))
+        .map(|mount| mount.point)
+        .filter(|point| !point.starts_with("/proc"))
+        .filter_map(|point| CString::new(point.into_os_string().into_vec()).ok())
+        .collect();
+    points.sort_unstable();
+    points.dedup();
+    Ok(points)
+}
