@@ -7,7 +7,7 @@
 //!
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
-//! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
+//! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
 //! * [`measured`], [`composition`], [`program_name`]: what will run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
@@ -20,6 +20,7 @@ mod abilities;
 mod admin;
 mod admin_socket;
 mod caller;
+mod calls;
 mod cgroup;
 mod cgroup_mount;
 mod composition;

@@ -8,7 +8,7 @@ use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{OpenError, RandomError, random};
+use super::{OpenError, RandomError, SecretBytes, random};
 use crate::wire::{
     key_messages::{CryptoKey, EncryptedData},
     messages::CryptoHeader,
@@ -136,7 +136,7 @@ impl CtrHmac {
         iv: &[u8],
         ciphertext: &[u8],
         tag: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    ) -> Result<SecretBytes, OpenError> {
         let expected = self.tag(iv, ciphertext).ok_or(OpenError::Authentication)?;
         // In time that does not depend on where they differ.
         let difference = expected
@@ -146,7 +146,7 @@ impl CtrHmac {
         if expected.len() != tag.len() || std::hint::black_box(difference) != 0 {
             return Err(OpenError::Authentication);
         }
-        let mut plain = Zeroizing::new(ciphertext.to_vec());
+        let mut plain = SecretBytes::from(ciphertext.to_vec());
         if !self.apply(iv, &mut plain) {
             return Err(OpenError::Authentication);
         }
@@ -170,7 +170,7 @@ impl CtrHmac {
     }
 
     /// Opens an `EncryptedData` message.
-    pub fn open(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, encrypted: &[u8]) -> Result<SecretBytes, OpenError> {
         let format = OpenError::Format {
             found: encrypted.len(),
         };
@@ -207,7 +207,7 @@ impl CtrHmac {
     }
 
     /// Opens what the original's `Protect` made: MAC, counter block, ciphertext.
-    pub fn unprotect(&self, protected: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn unprotect(&self, protected: &[u8]) -> Result<SecretBytes, OpenError> {
         let (_, _, mac) = self.suite.lengths();
         let parts = protected
             .split_at_checked(mac)
