@@ -145,7 +145,7 @@ fn a_whole_key_set_of_the_original_is_written_as_it_was_read() {
         let (crypter, other) = (set.crypter.unwrap(), ours.crypter.unwrap());
         assert_eq!(crypter.parts(), other.parts());
         let sealed = other.seal("Anonymous_crypter", b"data").unwrap();
-        assert_eq!(*crypter.open(&sealed).unwrap(), b"data");
+        assert_eq!(&*crypter.open(&sealed).unwrap(), b"data");
         assert_eq!(set.deriver.unwrap().bytes(), ours.deriver.unwrap().bytes());
         let name = |signer: Option<Signer>| signer.map(|signer| signer.name().to_string());
         assert_eq!(name(set.signer), name(ours.signer));

@@ -43,7 +43,7 @@ fn a_programs_sealed_key_set_outlives_its_host_and_is_nobody_elses() {
     assert_eq!(read.signer.unwrap().name(), signer.name());
     assert_eq!(read.delegation, Some(delegation));
     let sealed = made.crypter.unwrap().seal("key", b"data").unwrap();
-    assert_eq!(*read.crypter.unwrap().open(&sealed).unwrap(), b"data");
+    assert_eq!(&*read.crypter.unwrap().open(&sealed).unwrap(), b"data");
     // Under a longer name it is another program.
     program
         .extend_tao_name(&".More()".parse().unwrap())
