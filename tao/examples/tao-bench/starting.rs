@@ -2,12 +2,12 @@
 //! exec and the same conversation over two pipes.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{Read as _, Write as _},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::Path,
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -48,19 +48,29 @@ pub fn measure(socket: &Path, program: &Path, rows: &mut Rows) -> anyhow::Result
         .open(&padded)?
         .write_all(&bytes)?;
     let mut admin = Admin::connect(socket)?;
-    let pair = in_turns(
+    let first = in_turns(
+        || {
+            several(|| {
+                // Changed just now: the host can't know it yet.
+                File::open(&padded)?.set_modified(SystemTime::now())?;
+                hosted(&mut admin, &padded)
+            })
+        },
+        || several(|| plain(&padded)),
+    )?;
+    // The host keeps the measured copy of a file that has settled.
+    std::thread::sleep(Duration::from_secs(4));
+    hosted(&mut admin, &padded)?;
+    let again = in_turns(
         || several(|| hosted(&mut admin, &padded)),
         || several(|| plain(&padded)),
     )?;
     fs::remove_file(&padded)?;
-    let note = format!("{:.2} ms / {:.2} ms", pair.ours / 1e3, pair.floor / 1e3);
-    rows.target(
-        "start of 1 MiB to its first answer / fork+exec+pipe",
-        pair.ratio,
-        "",
-        LIMIT,
-        &note,
-    );
+    for (when, pair) in [("for the first time", first), ("again", again)] {
+        let note = format!("{:.2} ms / {:.2} ms", pair.ours / 1e3, pair.floor / 1e3);
+        let name = format!("first answer of 1 MiB started {when} / fork+exec+pipe");
+        rows.target(name, pair.ratio, "", LIMIT, &note);
+    }
     Ok(())
 }
 
@@ -77,7 +87,7 @@ fn several(mut start: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64
 fn hosted(admin: &mut Admin, program: &Path) -> anyhow::Result<f64> {
     let started = Instant::now();
     let (mut output, stdout) = std::io::pipe()?;
-    let null = fs::File::open("/dev/null")?;
+    let null = File::open("/dev/null")?;
     let program = admin.start(&Start {
         path: program.to_str().context("the program's path")?,
         args: &["name".to_owned()],

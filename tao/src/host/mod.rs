@@ -9,7 +9,7 @@
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`composition`], [`program_name`]: what will run, and what it is called.
+//! * [`measured`], [`measured_lately`], [`composition`], [`program_name`]: what will run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
 //!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
@@ -37,6 +37,7 @@ mod keys;
 mod landlock;
 pub mod limits;
 mod measured;
+mod measured_lately;
 mod mounts;
 mod operations;
 mod output;
@@ -74,6 +75,7 @@ pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, Program
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
+pub use program_name::measured_name;
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
 pub use stacked::{StackedError, StackedRoot};
