@@ -25,6 +25,7 @@ const PASSPHRASE: &str = "correct horse battery staple";
 /// The real one, told where this machine's files are: it predicts for / itself.
 const TAOBOOT: &str = r#"#!/bin/sh
 verb=$1
+if [ "$verb" = status ]; then exec "$TEST_TAOBOOT" "$@"; fi
 shift
 replace=
 for word; do
@@ -173,6 +174,24 @@ fn what_cannot_be_sealed_to_is_not_put_into_place() {
         run.stderr
     );
     assert_eq!(m.machine.boot_files(), before);
+}
+
+#[test]
+fn where_nothing_is_enrolled_any_more_a_kernel_is_installed_all_the_same() {
+    let Some(m) = Sealed::new() else { return };
+    let wiped = Command::new(programs::path("taoboot").unwrap())
+        .args(["wipe", "--all", "--volume"])
+        .arg(m.machine.path("volume"))
+        .output()
+        .unwrap();
+    assert!(wiped.status.success(), "{wiped:?}");
+    m.machine.install_kernel(NEW);
+    let run = m.run(&["add", NEW], false);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let said = "no launch is enrolled with the volume";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(m.machine.config().contains(&format!("taoboot-tboot-{NEW}")));
+    assert_eq!(m.records(), 0);
 }
 
 fn verdict_of_refresh(m: &Sealed) {
