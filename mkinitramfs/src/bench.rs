@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures as ratios against a peer or a floor measured in the same run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use argh::FromArgs;
@@ -11,7 +11,7 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image, boot, memory, lcp or predict
+    /// only this part: image, boot, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
@@ -22,36 +22,45 @@ pub struct Bench {
     json: Option<PathBuf>,
 }
 
+/// Builds something with optimization for speed.
+fn release(prefix: &Path, what: &[&str]) -> Result<()> {
+    let mut cargo = agent::cargo(prefix)?;
+    cargo.args(["build", "--locked", "--release"]).args(what);
+    step::run(&format!("{}, optimized", what.join(" ")), &mut cargo)
+}
+
 impl Bench {
+    /// Is this part to be measured?
+    fn wants(&self, part: &str) -> bool {
+        self.part.as_deref().is_none_or(|only| only == part)
+    }
+
     /// Measures.
     pub fn run(self) -> Result<()> {
         let prefix = setup::for_build()?;
         setup::for_tests()?;
         setup::for_bench()?;
         agent::build(&prefix)?;
-        agent::build_for_guest(&prefix)?;
-        agent::build_floor(&prefix)?;
-        let mut lcp = agent::cargo(&prefix)?;
-        lcp.args([
-            "build",
-            "--locked",
-            "--release",
-            "-p",
-            "lcp",
-            "--bin",
-            "lcp",
-        ]);
-        step::run("lcp, optimized", &mut lcp)?;
-        let mut policy = agent::cargo(&prefix)?;
-        policy.args(["build", "--locked", "--release", "-p", "tboot-policy"]);
-        step::run("tboot-policy, optimized", &mut policy)?;
+        if self.wants("boot") || self.wants("memory") || self.wants("image") {
+            agent::build_for_guest(&prefix)?;
+            agent::build_floor(&prefix)?;
+        }
+        if self.wants("lcp") {
+            release(&prefix, &["-p", "lcp", "--bin", "lcp"])?;
+        }
+        if self.wants("predict") {
+            release(&prefix, &["-p", "tboot-policy"])?;
+        }
+        if self.wants("tao") {
+            release(&prefix, &["-p", "tao", "--example", "tao-bench"])?;
+        }
         let mut cargo = agent::cargo(&prefix)?;
         cargo.args([
             "run", "--quiet", "--locked", "-p", "tests", "--bin", "bench", "--",
         ]);
         cargo
             .args(["--runs", &self.runs.to_string()])
-            .args(self.part);
+            .args(&self.part);
         if let Some(file) = &self.json {
             // The bench runs in the workspace's folder, not in the caller's.
             cargo.arg("--json").arg(std::path::absolute(file)?);
@@ -62,6 +71,10 @@ impl Bench {
             .env(
                 "TAOBOOT_TBOOT_POLICY",
                 workspace::target()?.join("release/tboot-policy"),
+            )
+            .env(
+                "TAOBOOT_TAO_BENCH",
+                workspace::target()?.join("release/examples/tao-bench"),
             )
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
         step::run_visibly("bench", &mut cargo)

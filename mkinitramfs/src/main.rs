@@ -3,6 +3,7 @@
 mod agent;
 mod bench;
 mod demo;
+mod dist_verb;
 mod setup;
 mod static_libs;
 mod step;
@@ -32,6 +33,7 @@ enum Verb {
     Agent(agent::Agent),
     Image(ImageCommand),
     Tools(tools::Tools),
+    Dist(dist_verb::Dist),
     Demo(demo::Demo),
     Test(test::Test),
     Bench(bench::Bench),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Agent(verb) => verb.run(),
         Verb::Image(verb) => image(verb),
         Verb::Tools(verb) => verb.run(),
+        Verb::Dist(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),

@@ -16,6 +16,8 @@ mod guarded;
 mod hostile;
 #[path = "host/isolation.rs"]
 mod isolation;
+#[path = "host/keysets.rs"]
+mod keysets;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/programs.rs"]

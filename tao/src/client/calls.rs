@@ -1,10 +1,8 @@
 //! The calls of the Tao.
 
-use zeroize::Zeroizing;
-
 use super::{CallError, Parent};
 use crate::{
-    keys::SignatureFormat,
+    keys::{SecretBytes, SignatureFormat},
     logic::{Form, Prin, SubPrin},
     wire::{
         messages::{TaoRequest, TaoResponse},
@@ -42,39 +40,43 @@ impl SealPolicy {
 }
 
 impl Parent {
-    /// Makes a call whose answer is data, and a policy only if `policy` says so.
+    /// Makes a call whose answer is data, and a policy only if `policy` says so. `data` go
+    /// along with the request, which has none itself.
     fn data(
         &self,
         op: &str,
+        data: Option<&[u8]>,
         request: &TaoRequest,
         policy: bool,
-    ) -> Result<(Zeroizing<Vec<u8>>, Option<String>), CallError> {
-        let answer: TaoResponse = self.connection.call(op, request)?;
+    ) -> Result<(Vec<u8>, Option<String>), CallError> {
+        let answer: TaoResponse = self.connection.call(op, data, request)?;
         match answer.data {
-            Some(data) if answer.policy.is_some() == policy => {
-                Ok((Zeroizing::new(data), answer.policy))
+            Some(data) if answer.policy.is_some() == policy => Ok((data, answer.policy)),
+            other => {
+                drop(other.map(SecretBytes::from));
+                Err(CallError::Response(format!(
+                    "{op}: data or policy is missing or extra"
+                )))
             }
-            _ => Err(CallError::Response(format!(
-                "{op}: data or policy is missing or extra"
-            ))),
         }
     }
 
     /// This program's name: the host's, extended by what the host measured.
     pub fn tao_name(&self) -> Result<Prin, CallError> {
-        let (name, _) = self.data("Tao.GetTaoName", &TaoRequest::default(), false)?;
+        let (name, _) = self.data("Tao.GetTaoName", None, &TaoRequest::default(), false)?;
         Ok(Prin::decode(&name)?)
     }
 
     /// Extends this program's name, for as long as it runs: there is no way back. What was
     /// sealed under the shorter name opens no more.
     pub fn extend_tao_name(&self, extension: &SubPrin) -> Result<(), CallError> {
-        let request = TaoRequest {
-            data: Some(extension.encode()),
-            ..TaoRequest::default()
-        };
+        let extension = extension.encode();
         self.connection
-            .call("Tao.ExtendTaoName", &request)
+            .call(
+                "Tao.ExtendTaoName",
+                Some(&extension),
+                &TaoRequest::default(),
+            )
             .map(drop)
     }
 
@@ -83,53 +85,44 @@ impl Parent {
         &self,
         length: usize,
         policy: SealPolicy,
-    ) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    ) -> Result<SecretBytes, CallError> {
         let request = TaoRequest {
             size: Some(asked(length)?),
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let (secret, _) = self.data("Tao.GetSharedSecret", &request, false)?;
-        exactly(secret, length)
+        let (secret, _) = self.data("Tao.GetSharedSecret", None, &request, false)?;
+        exactly(secret.into(), length)
     }
 
     /// Random bytes from the host. `length` is at least 1.
-    pub fn random_bytes(&self, length: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    pub fn random_bytes(&self, length: usize) -> Result<SecretBytes, CallError> {
         let request = TaoRequest {
             size: Some(asked(length)?),
             ..TaoRequest::default()
         };
-        let (random, _) = self.data("Tao.GetRandomBytes", &request, false)?;
-        exactly(random, length)
+        let (random, _) = self.data("Tao.GetRandomBytes", None, &request, false)?;
+        exactly(random.into(), length)
     }
 
     /// Encrypts data so that only programs that fit the policy get it back.
     pub fn seal(&self, data: &[u8], policy: SealPolicy) -> Result<Vec<u8>, CallError> {
-        let mut request = TaoRequest {
-            data: Some(data.to_vec()),
+        let request = TaoRequest {
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let sealed = self.data("Tao.Seal", &request, false);
-        zeroize::Zeroize::zeroize(&mut request.data);
-        sealed.map(|(sealed, _)| sealed.to_vec())
+        let (sealed, _) = self.data("Tao.Seal", Some(data), &request, false)?;
+        Ok(sealed)
     }
 
     /// Gets sealed data back, and the policy it was sealed with.
-    pub fn unseal(&self, sealed: &[u8]) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
-        let request = TaoRequest {
-            data: Some(sealed.to_vec()),
-            ..TaoRequest::default()
-        };
-        self.unsealed("Tao.Unseal", &request)
+    pub fn unseal(&self, sealed: &[u8]) -> Result<(SecretBytes, SealPolicy), CallError> {
+        self.unsealed("Tao.Unseal", sealed)
     }
 
-    fn unsealed(
-        &self,
-        op: &str,
-        request: &TaoRequest,
-    ) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
-        let (data, policy) = self.data(op, request, true)?;
+    fn unsealed(&self, op: &str, sealed: &[u8]) -> Result<(SecretBytes, SealPolicy), CallError> {
+        let (data, policy) = self.data(op, Some(sealed), &TaoRequest::default(), true)?;
+        let data = SecretBytes::from(data);
         let policy = policy.unwrap_or_default();
         match SealPolicy::from_name(&policy) {
             Some(policy) => Ok((data, policy)),
@@ -147,7 +140,9 @@ impl Parent {
             counter: Some(value),
             ..TaoRequest::default()
         };
-        self.connection.call("Tao.InitCounter", &request).map(drop)
+        self.connection
+            .call("Tao.InitCounter", None, &request)
+            .map(drop)
     }
 
     /// The value of this program's counter `label`.
@@ -156,7 +151,7 @@ impl Parent {
             label: Some(label.to_owned()),
             ..TaoRequest::default()
         };
-        let answer = self.connection.call("Tao.GetCounter", &request)?;
+        let answer = self.connection.call("Tao.GetCounter", None, &request)?;
         answer
             .counter
             .ok_or_else(|| CallError::Response("Tao.GetCounter: no counter".to_owned()))
@@ -170,27 +165,21 @@ impl Parent {
         data: &[u8],
         policy: SealPolicy,
     ) -> Result<Vec<u8>, CallError> {
-        let mut request = TaoRequest {
-            data: Some(data.to_vec()),
+        let request = TaoRequest {
             label: Some(label.to_owned()),
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let sealed = self.data("Tao.RollbackProtectedSeal", &request, false);
-        zeroize::Zeroize::zeroize(&mut request.data);
-        sealed.map(|(sealed, _)| sealed.to_vec())
+        let (sealed, _) = self.data("Tao.RollbackProtectedSeal", Some(data), &request, false)?;
+        Ok(sealed)
     }
 
     /// Gets back what [`Parent::rollback_protected_seal`] sealed last under its label.
     pub fn rollback_protected_unseal(
         &self,
         sealed: &[u8],
-    ) -> Result<(Zeroizing<Vec<u8>>, SealPolicy), CallError> {
-        let request = TaoRequest {
-            data: Some(sealed.to_vec()),
-            ..TaoRequest::default()
-        };
-        self.unsealed("Tao.RollbackProtectedUnseal", &request)
+    ) -> Result<(SecretBytes, SealPolicy), CallError> {
+        self.unsealed("Tao.RollbackProtectedUnseal", sealed)
     }
 
     /// An attestation that `issuer` (this program if `None`, or an extension of it) says
@@ -217,15 +206,14 @@ impl Parent {
         message: &Form,
     ) -> Result<Vec<u8>, CallError> {
         let request = TaoRequest {
-            data: Some(message.encode()),
             issuer: issuer.map(Prin::encode),
             policy: (format == SignatureFormat::Strong).then(|| STRONG_ATTESTATION.to_owned()),
             time,
             expiration,
             ..TaoRequest::default()
         };
-        self.data("Tao.Attest", &request, false)
-            .map(|(attestation, _)| attestation.to_vec())
+        let (attestation, _) = self.data("Tao.Attest", Some(&message.encode()), &request, false)?;
+        Ok(attestation)
     }
 }
 
@@ -235,7 +223,7 @@ fn asked(length: usize) -> Result<i32, CallError> {
         .map_err(|_| CallError::Argument(format!("{length} bytes are too many to ask for")))
 }
 
-fn exactly(bytes: Zeroizing<Vec<u8>>, length: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+fn exactly(bytes: SecretBytes, length: usize) -> Result<SecretBytes, CallError> {
     if bytes.len() == length {
         return Ok(bytes);
     }

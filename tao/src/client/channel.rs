@@ -2,25 +2,30 @@
 //!
 //! Whoever waits for an answer reads for everybody: the first waiting thread takes the
 //! reader, hands answers that are not its own to the others, and leaves the reader to
-//! another when it has its own. So calls of several threads overlap, and a single thread
-//! pays for nothing.
+//! another when it has its own. So calls of several threads overlap, a single thread
+//! pays for nothing, and an answer wakes nobody but the thread it is for.
 
 use std::{
     collections::HashMap,
     io::{Read, Write},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread::Thread,
 };
 
 use prost::Message;
 
 use super::CallError;
-use crate::wire::{
-    Inbox,
-    messages::{ResponseHeader, TaoRequest, TaoResponse},
-    proto2, rpc,
+use crate::{
+    keys::wipe,
+    wire::{
+        Inbox,
+        buffers::{self, LARGE},
+        messages::{ResponseHeader, TaoRequest, TaoResponse},
+        proto2, rpc,
+    },
 };
 
 type Answer = Result<TaoResponse, CallError>;
@@ -30,20 +35,73 @@ struct Incoming {
     inbox: Inbox,
 }
 
+struct Outgoing {
+    stream: Box<dyn Write + Send>,
+    /// The request that is being sent.
+    request: Vec<u8>,
+}
+
+/// A call under way.
+enum Waiter {
+    /// Its thread has not begun to wait yet, or is reading.
+    Busy,
+    /// Its thread sleeps.
+    Asleep(Thread),
+    /// Its answer has come.
+    Answered(Answer),
+}
+
 #[derive(Default)]
 struct Waiting {
     /// `None` while a thread is reading.
     incoming: Option<Incoming>,
-    /// Calls under way; their answers once they have come.
-    calls: HashMap<u64, Option<Answer>>,
+    calls: HashMap<u64, Waiter>,
     /// Why no call will ever be answered again.
     broken: Option<CallError>,
 }
 
+impl Waiting {
+    /// Hands out an answer.
+    fn answered(&mut self, seq: u64, answer: Answer) {
+        match self.calls.get_mut(&seq) {
+            None | Some(Waiter::Answered(_)) => {
+                let text = format!("an answer to call {seq}, which nobody made");
+                self.fail(CallError::Response(text));
+            }
+            Some(waiter) => {
+                if let Waiter::Asleep(thread) = std::mem::replace(waiter, Waiter::Answered(answer))
+                {
+                    thread.unpark();
+                }
+            }
+        }
+    }
+
+    /// No call will be answered any more.
+    fn fail(&mut self, error: CallError) {
+        self.broken.get_or_insert(error);
+        for waiter in self.calls.values_mut() {
+            if let Waiter::Asleep(thread) = waiter {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Somebody else reads from now on, if anybody waits.
+    fn hand_over(&mut self) {
+        let asleep = self.calls.values_mut().find_map(|waiter| match waiter {
+            Waiter::Asleep(thread) => Some(thread),
+            _ => None,
+        });
+        if let Some(thread) = asleep {
+            thread.unpark();
+        }
+    }
+}
+
 pub(super) struct Connection {
-    outgoing: Mutex<Box<dyn Write + Send>>,
+    outgoing: Mutex<Outgoing>,
     waiting: Mutex<Waiting>,
-    changed: Condvar,
     next: AtomicU64,
 }
 
@@ -51,6 +109,25 @@ pub(super) struct Connection {
 /// below is a single assignment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Outgoing {
+    fn send(
+        &mut self,
+        op: &str,
+        seq: u64,
+        data: Option<&[u8]>,
+        request: &TaoRequest,
+    ) -> std::io::Result<()> {
+        rpc::write_tao_request(&mut self.request, op, seq, data, request);
+        let sent = self.stream.write_all(&self.request);
+        wipe(&mut self.request);
+        self.request.clear();
+        if self.request.capacity() > LARGE {
+            buffers::give(std::mem::take(&mut self.request));
+        }
+        sent
+    }
 }
 
 fn receive(incoming: &mut Incoming) -> Result<(u64, Answer), CallError> {
@@ -87,32 +164,31 @@ impl Connection {
             inbox: Inbox::default(),
         });
         Connection {
-            outgoing: Mutex::new(outgoing),
+            outgoing: Mutex::new(Outgoing {
+                stream: outgoing,
+                request: Vec::new(),
+            }),
             waiting: Mutex::new(Waiting {
                 incoming,
                 ..Waiting::default()
             }),
-            changed: Condvar::new(),
             next: AtomicU64::new(0),
         }
     }
 
-    /// Sends a request and waits for its answer.
-    pub(super) fn call(&self, op: &str, request: &TaoRequest) -> Answer {
+    /// Sends a request and waits for its answer. The request's data are given apart.
+    pub(super) fn call(&self, op: &str, data: Option<&[u8]>, request: &TaoRequest) -> Answer {
         let seq = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        rpc::write_request(&mut bytes, op, seq, request);
         {
             let mut waiting = lock(&self.waiting);
             if let Some(error) = &waiting.broken {
                 return Err(error.clone());
             }
-            waiting.calls.insert(seq, None);
+            waiting.calls.insert(seq, Waiter::Busy);
         }
-        if let Err(error) = lock(&self.outgoing).write_all(&bytes) {
-            let error = CallError::Channel(error.to_string());
-            lock(&self.waiting).broken.get_or_insert(error);
-            self.changed.notify_all();
+        let sent = lock(&self.outgoing).send(op, seq, data, request);
+        if let Err(error) = sent {
+            lock(&self.waiting).fail(CallError::Channel(error.to_string()));
         }
         self.answer(seq)
     }
@@ -120,19 +196,29 @@ impl Connection {
     fn answer(&self, seq: u64) -> Answer {
         let mut waiting = lock(&self.waiting);
         loop {
-            if let Some(Some(_)) = waiting.calls.get(&seq)
-                && let Some(Some(answer)) = waiting.calls.remove(&seq)
-            {
-                return answer;
+            if let Some(Waiter::Answered(_)) = waiting.calls.get(&seq) {
+                if waiting.incoming.is_some() {
+                    waiting.hand_over();
+                }
+                if let Some(Waiter::Answered(answer)) = waiting.calls.remove(&seq) {
+                    return answer;
+                }
             }
-            if let Some(error) = &waiting.broken {
-                return Err(error.clone());
+            if let Some(error) = waiting.broken.clone() {
+                waiting.calls.remove(&seq);
+                return Err(error);
             }
             let Some(mut incoming) = waiting.incoming.take() else {
-                waiting = self
-                    .changed
-                    .wait(waiting)
-                    .unwrap_or_else(PoisonError::into_inner);
+                waiting
+                    .calls
+                    .insert(seq, Waiter::Asleep(std::thread::current()));
+                drop(waiting);
+                // It may also be woken for nothing, or to read.
+                std::thread::park();
+                waiting = lock(&self.waiting);
+                if let Some(waiter @ Waiter::Asleep(_)) = waiting.calls.get_mut(&seq) {
+                    *waiter = Waiter::Busy;
+                }
                 continue;
             };
             drop(waiting);
@@ -140,16 +226,9 @@ impl Connection {
             waiting = lock(&self.waiting);
             waiting.incoming = Some(incoming);
             match received {
-                Ok((seq, answer)) => match waiting.calls.get_mut(&seq) {
-                    Some(slot @ None) => *slot = Some(answer),
-                    _ => {
-                        let text = format!("an answer to call {seq}, which nobody made");
-                        waiting.broken = Some(CallError::Response(text));
-                    }
-                },
-                Err(error) => waiting.broken = Some(error),
+                Ok((seq, answer)) => waiting.answered(seq, answer),
+                Err(error) => waiting.fail(error),
             }
-            self.changed.notify_all();
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sha2::{Digest, Sha256};
@@ -52,7 +53,7 @@ pub struct MeasuredScript {
 #[derive(Debug)]
 pub struct Composition {
     /// What is executed.
-    pub executable: MeasuredProgram,
+    pub executable: Arc<MeasuredProgram>,
     /// What it reads, if it is an interpreter.
     pub script: Option<MeasuredScript>,
     /// Loader and libraries by name, each with the hashes of the files that it may be;

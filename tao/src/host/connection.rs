@@ -4,15 +4,15 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::wire::{
-    FrameError, Inbox,
-    messages::RequestHeader,
-    proto2::{self, ProtoError},
+use crate::{
+    keys::wipe,
+    wire::{
+        FrameError, Inbox,
+        buffers::{self, LARGE},
+        messages::RequestHeader,
+        proto2::{self, ProtoError},
+    },
 };
-use zeroize::Zeroize;
-
-/// A buffer larger than this is given back when it has been sent.
-const KEEP_AT_MOST: usize = 64 * 1024;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +55,10 @@ impl Duplex {
         if self.sent > 0 {
             self.sent = 0;
             // Answers carry unsealed secrets.
-            self.out.as_mut_slice().zeroize();
+            wipe(&mut self.out);
             self.out.clear();
-            if self.out.capacity() > KEEP_AT_MOST {
-                self.out = Vec::new();
+            if self.out.capacity() > LARGE {
+                buffers::give(std::mem::take(&mut self.out));
             }
         }
         Ok(true)

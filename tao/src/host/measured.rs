@@ -9,6 +9,7 @@ use std::{
         unix::fs::{FileExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use nix::{
@@ -20,6 +21,7 @@ use nix::{
 };
 use sha2::{Digest, Sha256};
 
+use super::measured_lately::{self, FileState};
 use crate::program::{libraries::LibraryError, script::ScriptError};
 
 /// Largest program: its copy lives in memory.
@@ -108,13 +110,27 @@ pub(super) fn open(path: &Path) -> Result<File, MeasureError> {
     Ok(source)
 }
 
-/// Copies, seals and hashes the program at `path`.
-pub fn measure(path: &Path) -> Result<MeasuredProgram, MeasureError> {
+/// Copies, seals and hashes the program at `path`, unless that was done lately.
+pub fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
+    let source = open(path)?;
+    let metadata = source.metadata().map_err(|source| MeasureError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let state = FileState::of(&metadata);
+    if let Some(program) = measured_lately::find(&state) {
+        return Ok(program);
+    }
+    let program = Arc::new(copy_and_hash(path, &source)?);
+    measured_lately::keep(state, &source, &program);
+    Ok(program)
+}
+
+fn copy_and_hash(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureError> {
     let failed = |source: io::Error| MeasureError::Io {
         path: path.to_owned(),
         source,
     };
-    let source = open(path)?;
     let mut copy = sealable_memory().map_err(failed)?;
     let length = io::copy(&mut source.take(MAX_PROGRAM + 1), &mut copy).map_err(failed)?;
     if length > MAX_PROGRAM {
@@ -220,7 +236,7 @@ mod tests {
         let program = measure(&path).unwrap();
         let expected: [u8; 32] = Sha256::digest(std::fs::read(&path).unwrap()).into();
         assert_eq!(program.sha256, expected);
-        let mut file = File::from(program.file);
+        let mut file = File::from(program.file.try_clone().unwrap());
         assert!(file.write_all(b"x").is_err());
         assert!(file.set_len(0).is_err());
         assert!(file.set_len(1 << 30).is_err());

@@ -7,9 +7,9 @@
 //!
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
-//! * [`service`]: the calls of the Tao, without any input or output; [`sealing`],
+//! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`composition`], [`program_name`]: what will run, and what it is called.
+//! * [`measured`], [`measured_lately`], [`composition`], [`program_name`]: what will run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
 //!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
@@ -20,6 +20,7 @@ mod abilities;
 mod admin;
 mod admin_socket;
 mod caller;
+mod calls;
 mod cgroup;
 mod cgroup_mount;
 mod composition;
@@ -36,6 +37,7 @@ mod keys;
 mod landlock;
 pub mod limits;
 mod measured;
+mod measured_lately;
 mod mounts;
 mod operations;
 mod output;
@@ -73,6 +75,7 @@ pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, Program
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
+pub use program_name::measured_name;
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
 pub use stacked::{StackedError, StackedRoot};

@@ -18,6 +18,7 @@ use std::{
 use crate::wire::{messages::AdminResponse, rpc};
 use nix::{
     errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         eventfd::{EfdFlags, EventFd},
@@ -188,6 +189,18 @@ impl Host {
             Err(Errno::ENOENT) => self.add(fd, token, interest),
             other => Ok(other?),
         }
+    }
+
+    /// Waits until something can be read from `fd`; false if something else happened first.
+    pub(super) fn wait_beside(&self, fd: BorrowedFd<'_>) -> bool {
+        let mut both = [
+            PollFd::new(fd, PollFlags::POLLIN),
+            PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN),
+        ];
+        let waited = poll(&mut both, PollTimeout::NONE);
+        let [ours, others] = &both;
+        let happened = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        waited.is_ok() && happened(ours) && !happened(others)
     }
 
     /// Accepts administrators.

@@ -1,22 +1,23 @@
 //! What is inside sealed bytes, and who gets it back.
 
 use prost::Message;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    keys::Crypter,
+    keys::{Crypter, RandomError, wipe},
     logic::SubPrin,
-    wire::{MAX_FRAME, messages::TaoResponse},
+    wire::{MAX_FRAME, buffers, data_field},
 };
 
 /// What is taken off the longest frame for everything around the data in an answer.
 const OVERHEAD: usize = 64 * 1024;
 /// Most bytes that can be sealed, or asked for.
 pub(super) const MAX_DATA: usize = MAX_FRAME - OVERHEAD;
+/// Number of the data, which stand between the two halves of the contents.
+const DATA: u32 = 3;
 
-/// The contents of sealed bytes.
+/// The contents of sealed bytes, in front of the data and behind them.
 #[derive(Clone, PartialEq, Message)]
-struct SealedBundle {
+struct Contents {
     /// `self`, `few` or `any`.
     #[prost(string, required, tag = "1")]
     policy: String,
@@ -24,9 +25,6 @@ struct SealedBundle {
     /// text here, which is the same for different names.
     #[prost(bytes = "vec", optional, tag = "2")]
     subprin: Option<Vec<u8>>,
-    /// The data.
-    #[prost(bytes = "vec", required, tag = "3")]
-    data: Vec<u8>,
     /// What the data are good for: only while the counter stands there.
     #[prost(message, optional, tag = "4")]
     counter: Option<CounterValue>,
@@ -50,21 +48,11 @@ pub(super) struct CounterValue {
 }
 
 /// Data that may be given back.
-pub(super) struct Unsealed {
-    pub data: Zeroizing<Vec<u8>>,
+pub(super) struct Unsealed<'a> {
+    pub data: &'a [u8],
     pub policy: String,
     /// Only if this counter stands at this value.
     pub counter: Option<CounterValue>,
-}
-
-impl Unsealed {
-    pub(super) fn into_response(mut self) -> TaoResponse {
-        TaoResponse {
-            data: Some(std::mem::take(&mut *self.data)),
-            policy: Some(self.policy),
-            counter: None,
-        }
-    }
 }
 
 /// Is this a policy that data can be sealed under?
@@ -80,50 +68,92 @@ pub(super) fn check(policy: &str, data: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Seals for `caller`, under a policy and perhaps a counter.
-pub(super) fn seal(
-    crypter: &Crypter,
-    caller: &SubPrin,
-    policy: String,
-    data: Vec<u8>,
-    counter: Option<CounterValue>,
-) -> Result<Vec<u8>, String> {
-    let data = Zeroizing::new(data);
-    check(&policy, &data)?;
-    let subprin = (policy != "any").then(|| caller.encode());
-    let mut bundle = SealedBundle {
-        policy,
-        subprin,
-        data: data.to_vec(),
-        counter,
-    };
-    let sealed = crypter.seal_with(bundle.encoded_len(), |out| bundle.encode_raw(out));
-    bundle.data.zeroize();
-    sealed.map_err(|error| error.to_string())
+/// What is about to be sealed.
+pub(super) struct Sealing<'a> {
+    front: Contents,
+    data: &'a [u8],
+    back: Vec<u8>,
 }
 
-/// Opens sealed bytes if the policy lets `caller` have them.
-pub(super) fn unseal(
+impl<'a> Sealing<'a> {
+    /// For `caller`, under a policy and perhaps a counter.
+    pub(super) fn new(
+        caller: &SubPrin,
+        policy: String,
+        data: &'a [u8],
+        counter: Option<CounterValue>,
+    ) -> Result<Self, String> {
+        check(&policy, data)?;
+        let mut back = Vec::new();
+        if let Some(counter) = counter {
+            let counter = counter.encode_to_vec();
+            data_field::begin(&mut back, 4, counter.len());
+            back.extend_from_slice(&counter);
+        }
+        let subprin = (policy != "any").then(|| caller.encode());
+        let front = Contents {
+            policy,
+            subprin,
+            counter: None,
+        };
+        Ok(Sealing { front, data, back })
+    }
+
+    fn plain_length(&self) -> usize {
+        let data = data_field::length(DATA, self.data.len());
+        self.front.encoded_len() + data + self.back.len()
+    }
+
+    /// How many bytes the sealed data will be.
+    pub(super) fn length(&self) -> usize {
+        Crypter::sealed_length(self.plain_length())
+    }
+
+    /// Appends the sealed data.
+    pub(super) fn seal(&self, crypter: &Crypter, out: &mut Vec<u8>) -> Result<(), RandomError> {
+        crypter.seal_into(out, self.plain_length(), |out| {
+            self.front.encode_raw(out);
+            data_field::begin(out, DATA, self.data.len());
+            out.extend_from_slice(self.data);
+            out.extend_from_slice(&self.back);
+        })
+    }
+}
+
+/// Opens sealed bytes if the policy lets `caller` have them, for `use_it` only.
+pub(super) fn unseal<T>(
     crypter: &Crypter,
     caller: &SubPrin,
     sealed: &[u8],
-) -> Result<Unsealed, String> {
-    let plain = crypter.open(sealed).map_err(|error| error.to_string())?;
-    let bundle = SealedBundle::decode(plain.as_slice())
-        .map_err(|error| format!("sealed data: not made by Seal: {error}"))?;
-    let unsealed = Unsealed {
-        data: Zeroizing::new(bundle.data),
-        policy: bundle.policy,
-        counter: bundle.counter,
+    use_it: impl FnOnce(Unsealed<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut plain = buffers::take();
+    let result = match crypter.open_into(&mut plain, sealed) {
+        Ok(()) => opened(caller, &plain).and_then(use_it),
+        Err(error) => Err(error.to_string()),
     };
-    let allowed = match unsealed.policy.as_str() {
+    wipe(&mut plain);
+    buffers::give(plain);
+    result
+}
+
+fn opened<'a>(caller: &SubPrin, plain: &'a [u8]) -> Result<Unsealed<'a>, String> {
+    let malformed = |why: &str| format!("sealed data: not made by Seal: {why}");
+    let (data, rest) = data_field::split(plain, DATA).ok_or_else(|| malformed("not a message"))?;
+    let contents =
+        Contents::decode(rest.as_slice()).map_err(|error| malformed(&error.to_string()))?;
+    let allowed = match contents.policy.as_str() {
         // Binary forms are equal exactly if the names are.
-        "self" | "few" => bundle.subprin == Some(caller.encode()),
+        "self" | "few" => contents.subprin == Some(caller.encode()),
         "any" => true,
         _ => false,
     };
     if !allowed {
         return Err("principal not authorized for unseal".to_owned());
     }
-    Ok(unsealed)
+    Ok(Unsealed {
+        data: data.unwrap_or_default(),
+        policy: contents.policy,
+        counter: contents.counter,
+    })
 }

@@ -5,27 +5,28 @@
 use std::sync::Arc;
 
 use prost::Message;
-use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     caller::Caller,
+    calls::{extend, init_counter, random_bytes, rollback_seal},
     counters::{CounterStore, Stored, Target},
-    identity::{Identity, VALIDITY, now},
-    sealing::{self, CounterValue, MAX_DATA},
+    identity::Identity,
+    sealing::{CounterValue, Sealing},
 };
 use crate::{
-    keys::{SignatureFormat, random},
-    logic::{Form, Prin, Says, SubPrin},
+    keys::{SecretBytes, wipe_vec},
+    logic::{Prin, SubPrin},
     wire::{
+        data_field,
         messages::{RequestHeader, TaoRequest, TaoResponse},
-        rpc::{self, STRONG_ATTESTATION},
+        rpc,
     },
 };
 
 /// Answers the calls of hosted programs.
 pub struct TaoService {
-    identity: Arc<Identity>,
-    counters: Arc<CounterStore>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) counters: Arc<CounterStore>,
 }
 
 /// A call whose answer waits for a counter to be stored.
@@ -38,18 +39,30 @@ pub(super) struct Deferred {
 }
 
 /// What is left to do once the counter is stored.
-enum Finish {
+pub(super) enum Finish {
     Init,
     Seal {
         caller: SubPrin,
         policy: String,
-        data: Zeroizing<Vec<u8>>,
+        data: SecretBytes,
     },
 }
 
+/// A call: what is asked, and its data where they were received.
+pub(super) struct Call<'a> {
+    pub header: &'a RequestHeader,
+    /// Without its data.
+    pub request: TaoRequest,
+    pub data: &'a [u8],
+    /// Where answers go.
+    pub out: &'a mut Vec<u8>,
+}
+
 /// An answer, or what it waits for.
-enum Outcome {
+pub(super) enum Outcome {
     Now(TaoResponse),
+    /// The answer has been appended to the others.
+    Written,
     Later(SubPrin, String, Target, Finish),
 }
 
@@ -59,7 +72,7 @@ impl From<TaoResponse> for Outcome {
     }
 }
 
-fn data(data: Vec<u8>) -> TaoResponse {
+pub(super) fn data(data: Vec<u8>) -> TaoResponse {
     TaoResponse {
         data: Some(data),
         ..TaoResponse::default()
@@ -85,12 +98,14 @@ impl TaoService {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Option<Deferred> {
-        match self.call(caller, &header.op, body) {
+        let start = out.len();
+        match self.call(caller, &header, body, out) {
             Ok(Outcome::Now(mut response)) => {
                 rpc::write_response(out, header, &response);
-                response.data.zeroize();
+                response.data.as_mut().map(wipe_vec);
                 None
             }
+            Ok(Outcome::Written) => None,
             Ok(Outcome::Later(program, label, to, finish)) => Some(Deferred {
                 header,
                 key: (program.encode(), label),
@@ -98,6 +113,7 @@ impl TaoService {
                 finish,
             }),
             Err(error) => {
+                out.truncate(start);
                 rpc::write_error(out, header, error);
                 None
             }
@@ -112,12 +128,16 @@ impl TaoService {
             finish,
             ..
         } = deferred;
-        let answer = stored.and_then(|stored| match finish {
-            Finish::Init => Ok(TaoResponse::default()),
+        let mut out = Vec::new();
+        let done = stored.and_then(|stored| match finish {
+            Finish::Init => {
+                rpc::write_response(&mut out, header.clone(), &TaoResponse::default());
+                Ok(())
+            }
             Finish::Seal {
                 caller,
                 policy,
-                mut data,
+                data,
             } => {
                 let counter = CounterValue {
                     program,
@@ -125,206 +145,67 @@ impl TaoService {
                     value: stored.value,
                     era: stored.era,
                 };
-                let plain = std::mem::take(&mut *data);
-                let crypter = &self.identity.keys.crypter;
-                let sealed = sealing::seal(crypter, &caller, policy, plain, Some(counter))?;
-                Ok(TaoResponse {
-                    data: Some(sealed),
-                    ..TaoResponse::default()
-                })
+                let sealing = Sealing::new(&caller, policy, &data, Some(counter))?;
+                self.write_sealed(&sealing, &header, &mut out)
             }
         });
-        let mut out = Vec::new();
-        match answer {
-            Ok(response) => rpc::write_response(&mut out, header, &response),
-            Err(error) => rpc::write_error(&mut out, header, error),
+        if let Err(error) = done {
+            out.clear();
+            rpc::write_error(&mut out, header, error);
         }
         out
     }
 
-    fn call(&self, caller: &Caller, op: &str, body: &[u8]) -> Result<Outcome, String> {
+    pub(super) fn write_sealed(
+        &self,
+        sealing: &Sealing<'_>,
+        header: &RequestHeader,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let crypter = &self.identity.keys.crypter;
+        let rest = TaoResponse::default();
+        rpc::write_tao_response(out, header.clone(), sealing.length(), &rest, |out| {
+            sealing.seal(crypter, out)
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    fn call(
+        &self,
+        caller: &Caller,
+        header: &RequestHeader,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, String> {
+        let op = header.op.as_str();
         let unknown = || rpc::unknown_method(op, rpc::TAO_SERVICE);
         let method = op.strip_prefix("Tao.").ok_or_else(unknown)?;
-        type Method = fn(&TaoService, &Caller, &mut TaoRequest) -> Result<Outcome, String>;
+        type Method = fn(&TaoService, &Caller, Call<'_>) -> Result<Outcome, String>;
         let method: Method = match method {
             "GetTaoName" => |this, caller, _| Ok(data(this.name(caller).encode()).into()),
-            "ExtendTaoName" => |_, caller, request| extend(caller, request),
-            "GetRandomBytes" => |_, _, request| random_bytes(request.size),
+            "ExtendTaoName" => |_, caller, call| extend(caller, call.data),
+            "GetRandomBytes" => |_, _, call| random_bytes(call.request.size),
             "GetSharedSecret" => Self::shared_secret,
             "Seal" => Self::seal,
             "Unseal" => Self::unseal,
             "Attest" => Self::attest,
-            "InitCounter" => |_, caller, request| init_counter(caller, request),
+            "InitCounter" => |_, caller, call| init_counter(caller, call.request),
             "GetCounter" => Self::get_counter,
-            "RollbackProtectedSeal" => |_, caller, request| rollback_seal(caller, request),
+            "RollbackProtectedSeal" => |_, caller, call| rollback_seal(caller, call),
             "RollbackProtectedUnseal" => Self::rollback_unseal,
             _ => return Err(unknown()),
         };
-        let mut request = TaoRequest::decode(body)
-            .map_err(|error| format!("taorpc: malformed request: {error}"))?;
-        let outcome = method(self, caller, &mut request);
-        request.data.zeroize();
-        outcome
-    }
-
-    fn name(&self, caller: &Caller) -> Prin {
-        self.identity.name().extended(&caller.subprin())
-    }
-
-    fn shared_secret(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-        let policy = request.policy.take().unwrap_or_default();
-        // The tags are the original's. Our text of a name belongs to that name alone.
-        let tag = match policy.as_str() {
-            "self" | "few" => format!("{policy}|{}", caller.subprin()),
-            "any" => policy,
-            other => return Err(format!("policy not supported for GetSharedSecret: {other}")),
+        let malformed = |why: &str| format!("taorpc: malformed request: {why}");
+        let (bytes, rest) =
+            data_field::split(body, data_field::DATA).ok_or_else(|| malformed("not a message"))?;
+        let request =
+            TaoRequest::decode(rest.as_slice()).map_err(|error| malformed(&error.to_string()))?;
+        let call = Call {
+            header,
+            request,
+            data: bytes.unwrap_or_default(),
+            out,
         };
-        let size = size(request.size)?;
-        let mut secret = self
-            .identity
-            .keys
-            .deriver
-            .derive(tag.as_bytes(), size)
-            .map_err(|error| error.to_string())?;
-        Ok(data(std::mem::take(&mut *secret)).into())
+        method(self, caller, call)
     }
-
-    fn seal(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-        let policy = request.policy.take().unwrap_or_default();
-        let plain = request.data.take().unwrap_or_default();
-        let crypter = &self.identity.keys.crypter;
-        sealing::seal(crypter, &caller.subprin(), policy, plain, None)
-            .map(|sealed| data(sealed).into())
-    }
-
-    fn unseal(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-        let sealed = request.data.as_deref().unwrap_or_default();
-        let unsealed = sealing::unseal(&self.identity.keys.crypter, &caller.subprin(), sealed)?;
-        if unsealed.counter.is_some() {
-            return Err(
-                "sealed by RollbackProtectedSeal: RollbackProtectedUnseal opens it".to_owned(),
-            );
-        }
-        Ok(unsealed.into_response().into())
-    }
-
-    fn get_counter(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-        let label = request.label.take().unwrap_or_default();
-        let value = self
-            .counters
-            .get(&(caller.subprin().encode(), label))
-            .map_err(|error| error.to_string())?;
-        let counter = Some(value.ok_or("No such counter")?.value);
-        Ok(TaoResponse {
-            counter,
-            ..TaoResponse::default()
-        }
-        .into())
-    }
-
-    fn rollback_unseal(
-        &self,
-        caller: &Caller,
-        request: &mut TaoRequest,
-    ) -> Result<Outcome, String> {
-        let sealed = request.data.as_deref().unwrap_or_default();
-        let unsealed = sealing::unseal(&self.identity.keys.crypter, &caller.subprin(), sealed)?;
-        let Some(counter) = &unsealed.counter else {
-            return Err("not sealed by RollbackProtectedSeal".to_owned());
-        };
-        let current = self
-            .counters
-            .get(&(counter.program.clone(), counter.label.clone()))
-            .map_err(|error| error.to_string())?;
-        let sealed_at = Stored {
-            era: counter.era,
-            value: counter.value,
-        };
-        if current != Some(sealed_at) {
-            return Err("RollbackProtectedUnseal bad counter".to_owned());
-        }
-        Ok(unsealed.into_response().into())
-    }
-
-    fn attest(&self, caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-        let name = self.name(caller);
-        let issuer = match &request.issuer {
-            None => name,
-            Some(bytes) => {
-                let issuer = Prin::decode(bytes).map_err(|error| format!("issuer: {error}"))?;
-                if !issuer.is_within(&name) {
-                    return Err("invalid issuer in statement".to_owned());
-                }
-                issuer
-            }
-        };
-        // Only our own programs ask for a format; the original's get the original's.
-        let format = match request.policy.as_deref() {
-            None | Some("") => SignatureFormat::Original,
-            Some(STRONG_ATTESTATION) => SignatureFormat::Strong,
-            Some(other) => return Err(format!("policy not supported for Attest: {other}")),
-        };
-        let message = Form::decode(request.data.as_deref().unwrap_or_default())
-            .map_err(|error| format!("statement: {error}"))?;
-        let time = request.time.unwrap_or_else(now);
-        let expiration = request
-            .expiration
-            .unwrap_or_else(|| now().saturating_add(VALIDITY));
-        let statement = Says {
-            speaker: issuer.into(),
-            time: Some(time),
-            expiration: Some(expiration),
-            message: Box::new(message),
-        };
-        self.identity
-            .attest(format, statement)
-            .map(|attestation| data(attestation).into())
-            .map_err(|error| error.to_string())
-    }
-}
-
-fn extend(caller: &Caller, request: &TaoRequest) -> Result<Outcome, String> {
-    let more = SubPrin::decode(request.data.as_deref().unwrap_or_default())
-        .map_err(|error| format!("extension: {error}"))?;
-    caller.extend(&more)?;
-    Ok(TaoResponse::default().into())
-}
-
-/// How many bytes were asked for.
-fn size(size: Option<i32>) -> Result<usize, String> {
-    match usize::try_from(size.unwrap_or_default()) {
-        Ok(size) if size > 0 && size <= MAX_DATA => Ok(size),
-        _ => Err("invalid size".to_owned()),
-    }
-}
-
-fn random_bytes(asked: Option<i32>) -> Result<Outcome, String> {
-    let mut bytes = vec![0; size(asked)?];
-    random(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(data(bytes).into())
-}
-
-/// The original only reads its table when there is no label.
-fn init_counter(caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-    let label = request.label.take().unwrap_or_default();
-    if label.is_empty() {
-        return Ok(TaoResponse::default().into());
-    }
-    let to = Target::AtLeast(request.counter.unwrap_or_default());
-    Ok(Outcome::Later(caller.subprin(), label, to, Finish::Init))
-}
-
-fn rollback_seal(caller: &Caller, request: &mut TaoRequest) -> Result<Outcome, String> {
-    let label = request.label.take().unwrap_or_default();
-    let policy = request.policy.take().unwrap_or_default();
-    let data = Zeroizing::new(request.data.take().unwrap_or_default());
-    // Before a counter is spent on it.
-    sealing::check(&policy, &data)?;
-    let caller = caller.subprin();
-    let finish = Finish::Seal {
-        caller: caller.clone(),
-        policy,
-        data,
-    };
-    Ok(Outcome::Later(caller, label, Target::Next, finish))
 }

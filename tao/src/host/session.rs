@@ -5,7 +5,6 @@ use std::{
     io::Read as _,
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -18,15 +17,21 @@ use super::{
 
 /// Requests answered before another connection gets its turn.
 const BATCH: usize = 32;
-/// How long a program that was just answered is given to ask again.
-const LINGER: Duration = Duration::from_micros(40);
 /// Answers of one program that may wait for a counter to be stored; it is not asked for
 /// more before one of them has come.
 const MOST_DEFERRED: usize = 64;
 
 struct Pipes {
-    requests: File,
+    requests: Arc<File>,
     responses: File,
+}
+
+/// What a session waits for.
+enum Next {
+    /// The reactor has been told.
+    Told,
+    /// A request. The program was just answered, and may well ask again at once.
+    Request(Arc<File>),
 }
 
 struct State {
@@ -35,6 +40,16 @@ struct State {
     token: Token,
     duplex: Duplex,
     deferred: usize,
+}
+
+impl State {
+    /// Has the reactor tell of the next request.
+    fn arm(&mut self, host: &Host, token: Token) -> Result<(), Broken> {
+        match &self.pipes {
+            Some(pipes) => Ok(host.arm(pipes.requests.as_fd(), token, Interest::Read)?),
+            None => Err(Broken::Closed),
+        }
+    }
 }
 
 /// A hosted program's connection.
@@ -47,7 +62,7 @@ impl Session {
     pub(super) fn new(caller: Arc<Caller>, requests: File, responses: File) -> Self {
         let state = State {
             pipes: Some(Pipes {
-                requests,
+                requests: Arc::new(requests),
                 responses,
             }),
             token: 0,
@@ -86,24 +101,52 @@ impl Session {
         host.forget(token);
     }
 
-    /// Does what can be done now. An error means that the session is over.
+    /// Does what can be done now; and goes on for as long as the program asks again before
+    /// anything else happens.
     pub(super) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
+        while let Next::Request(requests) = self.turn(host, token) {
+            // Being woken by the program itself costs half of being woken by the reactor, and
+            // on a busy machine much less: it runs next on the processor that the program
+            // leaves.
+            if !host.wait_beside(requests.as_fd()) {
+                return self.arm(host, token);
+            }
+        }
+    }
+
+    /// Has the reactor tell of the next request.
+    fn arm(&self, host: &Host, token: Token) {
+        let mut state = self.state();
+        if let Err(broken) = state.arm(host, token) {
+            self.end(&mut state, host, token, &broken);
+        }
+    }
+
+    /// One turn of reading and answering. An error means that the session is over.
+    fn turn(self: &Arc<Self>, host: &Arc<Host>, token: Token) -> Next {
         let mut state = self.state();
         let mut deferred = Vec::new();
-        let result = self.step(&mut state, host, token, &mut deferred);
-        if let Err(broken) = result {
-            if !matches!(broken, Broken::Closed) {
-                let name = self.caller.started_as();
-                log::warn!("{name}: connection ended: {broken}");
-            }
-            state.pipes = None;
-            state.duplex = Duplex::default();
-            host.forget(token);
-        }
+        let next = self
+            .step(&mut state, host, token, &mut deferred)
+            .unwrap_or_else(|broken| {
+                self.end(&mut state, host, token, &broken);
+                Next::Told
+            });
         drop(state);
         for call in deferred {
             self.defer(host, call);
         }
+        next
+    }
+
+    fn end(&self, state: &mut State, host: &Host, token: Token, broken: &Broken) {
+        if !matches!(broken, Broken::Closed) {
+            let name = self.caller.started_as();
+            log::warn!("{name}: connection ended: {broken}");
+        }
+        state.pipes = None;
+        state.duplex = Duplex::default();
+        host.forget(token);
     }
 
     /// Has a counter stored; the answer comes when it is.
@@ -129,7 +172,10 @@ impl Session {
         state.deferred = state.deferred.saturating_sub(1);
         let token = state.token;
         drop(state);
-        self.drive(host, token);
+        // Not on this thread, which has other answers to send, but by the reactor.
+        if let Next::Request(_) = self.turn(host, token) {
+            self.arm(host, token);
+        }
     }
 
     fn step(
@@ -138,7 +184,7 @@ impl Session {
         host: &Host,
         token: Token,
         later: &mut Vec<Deferred>,
-    ) -> Result<(), Broken> {
+    ) -> Result<Next, Broken> {
         let State {
             pipes: Some(pipes),
             duplex,
@@ -150,14 +196,14 @@ impl Session {
         };
         let mut last = Read::Full;
         let already = *deferred;
-        let mut lingering = None;
         let mut turns = 0;
         while turns < BATCH {
             if !duplex.flush(&pipes.responses)? {
-                return Ok(host.arm(pipes.responses.as_fd(), token, Interest::Write)?);
+                host.arm(pipes.responses.as_fd(), token, Interest::Write)?;
+                return Ok(Next::Told);
             }
             if *deferred >= MOST_DEFERRED {
-                return Ok(());
+                return Ok(Next::Told);
             }
             let answered = duplex.answer_next(|header, body, out| {
                 later.extend(host.service.answer(&self.caller, header, body, out));
@@ -165,24 +211,22 @@ impl Session {
             *deferred = already + later.len();
             if answered {
                 turns += 1;
-                lingering = Some(Instant::now() + LINGER);
                 continue;
             }
             if last != Read::Full {
-                // A program that was just answered often asks again at once: waiting for it
-                // here costs less than being woken up for it.
-                let over = lingering.is_none_or(|until| Instant::now() > until);
-                if !later.is_empty() || last == Read::Nothing && over {
-                    return Ok(host.arm(pipes.requests.as_fd(), token, Interest::Read)?);
+                if turns > 0 && *deferred == 0 {
+                    return Ok(Next::Request(Arc::clone(&pipes.requests)));
                 }
-                std::thread::yield_now();
+                host.arm(pipes.requests.as_fd(), token, Interest::Read)?;
+                return Ok(Next::Told);
             }
             let space = duplex.inbox.space();
             let asked = space.len();
-            let result = (&pipes.requests).read(space);
+            let result = (&*pipes.requests).read(space);
             last = duplex.filled(result, asked)?;
         }
         // Others first. The pipe for answers can take more soon: that brings us back.
-        Ok(host.arm(pipes.responses.as_fd(), token, Interest::Write)?)
+        host.arm(pipes.responses.as_fd(), token, Interest::Write)?;
+        Ok(Next::Told)
     }
 }

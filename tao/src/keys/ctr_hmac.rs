@@ -8,7 +8,7 @@ use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{OpenError, RandomError, random};
+use super::{OpenError, RandomError, SecretBytes, random};
 use crate::wire::{
     key_messages::{CryptoKey, EncryptedData},
     messages::CryptoHeader,
@@ -80,6 +80,29 @@ impl CtrHmac {
         }
     }
 
+    /// A new key.
+    pub fn generate(suite: CtrHmacSuite) -> Result<Self, RandomError> {
+        let (encryption, mac, _) = suite.lengths();
+        let bytes = |length| -> Result<Zeroizing<Vec<u8>>, RandomError> {
+            let mut bytes = Zeroizing::new(vec![0; length]);
+            random(&mut bytes)?;
+            Ok(bytes)
+        };
+        Ok(CtrHmac {
+            suite,
+            encryption: bytes(encryption)?,
+            mac: bytes(mac)?,
+        })
+    }
+
+    /// The kind's name, and the two keys.
+    pub(super) fn parts(&self) -> (&'static str, Vec<Vec<u8>>) {
+        (
+            self.suite.name(),
+            vec![self.encryption.to_vec(), self.mac.to_vec()],
+        )
+    }
+
     fn apply(&self, iv: &[u8], data: &mut [u8]) -> bool {
         macro_rules! apply {
             ($cipher:ty) => {
@@ -113,7 +136,7 @@ impl CtrHmac {
         iv: &[u8],
         ciphertext: &[u8],
         tag: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    ) -> Result<SecretBytes, OpenError> {
         let expected = self.tag(iv, ciphertext).ok_or(OpenError::Authentication)?;
         // In time that does not depend on where they differ.
         let difference = expected
@@ -123,7 +146,7 @@ impl CtrHmac {
         if expected.len() != tag.len() || std::hint::black_box(difference) != 0 {
             return Err(OpenError::Authentication);
         }
-        let mut plain = Zeroizing::new(ciphertext.to_vec());
+        let mut plain = SecretBytes::from(ciphertext.to_vec());
         if !self.apply(iv, &mut plain) {
             return Err(OpenError::Authentication);
         }
@@ -147,7 +170,7 @@ impl CtrHmac {
     }
 
     /// Opens an `EncryptedData` message.
-    pub fn open(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, encrypted: &[u8]) -> Result<SecretBytes, OpenError> {
         let format = OpenError::Format {
             found: encrypted.len(),
         };
@@ -184,7 +207,7 @@ impl CtrHmac {
     }
 
     /// Opens what the original's `Protect` made: MAC, counter block, ciphertext.
-    pub fn unprotect(&self, protected: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn unprotect(&self, protected: &[u8]) -> Result<SecretBytes, OpenError> {
         let (_, _, mac) = self.suite.lengths();
         let parts = protected
             .split_at_checked(mac)

@@ -13,6 +13,7 @@ mod kind;
 #[cfg(test)]
 mod original_tests;
 pub mod password;
+mod secret_bytes;
 #[cfg(test)]
 mod signature_tests;
 mod signer;
@@ -24,6 +25,7 @@ pub use deriver::{DeriveError, Deriver};
 pub use keyset::{Keyset, KeysetError};
 pub use kind::{KeyKind, SignatureFormat};
 pub use password::PasswordError;
+pub use secret_bytes::{SecretBytes, wipe, wipe_vec};
 pub use signer::{KeyError, Signer};
 pub use verifier::Verifier;
 

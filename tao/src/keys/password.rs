@@ -6,7 +6,7 @@ use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{Crypter, CtrHmac, CtrHmacSuite, OpenError, RandomError, Secret, random};
+use super::{Crypter, CtrHmac, CtrHmacSuite, OpenError, RandomError, Secret, SecretBytes, random};
 use crate::wire::{
     key_messages::PbeData,
     proto2::{self, ProtoError},
@@ -123,7 +123,7 @@ fn original_key(
 }
 
 /// Opens a file of either format.
-pub fn open(password: &[u8], file: &[u8]) -> Result<Zeroizing<Vec<u8>>, PasswordError> {
+pub fn open(password: &[u8], file: &[u8]) -> Result<SecretBytes, PasswordError> {
     let data: PbeData = proto2::read(file)?;
     let unknown = || {
         PasswordError::Unknown(format!(

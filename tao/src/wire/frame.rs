@@ -6,6 +6,9 @@
 
 use std::ops::Range;
 
+use super::buffers::{self, LARGE};
+use crate::keys::wipe;
+
 /// Longest frame that is accepted, as in the original.
 pub const MAX_FRAME: usize = 20 * 1024 * 1024;
 
@@ -14,8 +17,6 @@ const LENGTH_BYTES: usize = 4;
 const READ_AT_LEAST: usize = 8 * 1024;
 /// Set aside for a promised frame before any of it has arrived: what a pipe holds.
 const TRUST: usize = 64 * 1024;
-/// A buffer larger than this is given back when it has been emptied.
-const KEEP_AT_MOST: usize = 64 * 1024;
 
 /// Why the bytes on a channel are not frames. Nothing after it can be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +37,16 @@ pub struct MessageRange {
     body: Range<usize>,
 }
 
-/// Collects received bytes and gives out whole messages.
+/// Collects received bytes and gives out whole messages. What has been used is overwritten:
+/// messages carry secrets.
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// Storage; `start..end` of it has been received and not been used.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// From here to `start` lies the message that was given out last.
+    used: usize,
     /// How many bytes from `start` the next message needs, as far as is known.
     needed: usize,
 }
@@ -52,20 +56,50 @@ impl Inbox {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// Overwrites the message that was given out last.
+    fn forget_used(&mut self) {
+        wipe(
+            self.buffer
+                .get_mut(self.used..self.start)
+                .unwrap_or_default(),
+        );
+        self.used = self.start;
+    }
+
     /// Space for the next read. Follow with [`Inbox::filled`].
     pub fn space(&mut self) -> &mut [u8] {
+        self.forget_used();
         if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
+            let end = self.end;
+            self.buffer.copy_within(self.start..end, 0);
             self.end -= self.start;
             self.start = 0;
+            self.used = 0;
+            wipe(self.buffer.get_mut(self.end..end).unwrap_or_default());
         }
         // Grow with what has arrived, not with what was promised.
         let missing = self.needed.saturating_sub(self.end);
         let wanted = missing.min(self.end.max(TRUST)).max(READ_AT_LEAST);
-        if self.buffer.len() < self.end + wanted {
-            self.buffer.resize(self.end + wanted, 0);
-        }
+        self.grow(self.end + wanted);
         self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    fn grow(&mut self, length: usize) {
+        if self.buffer.len() >= length {
+            return;
+        }
+        if length > LARGE && self.buffer.capacity() < length {
+            let mut larger = buffers::take();
+            larger.resize(length.max(larger.len()), 0);
+            let received = self.buffer.get_mut(..self.end).unwrap_or_default();
+            if let Some(start) = larger.get_mut(..self.end) {
+                start.copy_from_slice(received);
+            }
+            wipe(received);
+            buffers::give(std::mem::replace(&mut self.buffer, larger));
+        } else {
+            self.buffer.resize(length, 0);
+        }
     }
 
     /// Says how many bytes of [`Inbox::space`] were filled.
@@ -117,11 +151,13 @@ impl Inbox {
     /// Takes the next whole message, if it has arrived. Read it with [`Inbox::parts`]
     /// before anything else is done with the inbox.
     pub fn next_message(&mut self) -> Result<Option<MessageRange>, FrameError> {
+        self.forget_used();
         if self.is_empty() {
             self.start = 0;
             self.end = 0;
-            if self.buffer.len() > KEEP_AT_MOST {
-                self.buffer = Vec::new();
+            self.used = 0;
+            if self.buffer.len() > LARGE {
+                buffers::give(std::mem::take(&mut self.buffer));
             }
         }
         let header = match self.frame(0)? {
@@ -151,6 +187,12 @@ impl Inbox {
     pub fn parts(&self, message: &MessageRange) -> (&[u8], &[u8]) {
         let part = |range: &Range<usize>| self.buffer.get(range.clone()).unwrap_or_default();
         (part(&message.header), part(&message.body))
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        wipe(&mut self.buffer);
     }
 }
 
@@ -222,6 +264,27 @@ mod tests {
         inbox.space();
         assert!(inbox.capacity() < 4 * TRUST, "{}", inbox.capacity());
         assert_eq!(inbox.finish(), Err(FrameError::Cut));
+    }
+
+    #[test]
+    fn nothing_of_a_used_message_is_left_behind() {
+        let mut inbox = Inbox::default();
+        let bytes = framed(&[b"h", b"a secret", b"h", b"another secret"]);
+        let both = [
+            &bytes[..],
+            &framed(&[b"h", b"half of a third secret"])[..12],
+        ]
+        .concat();
+        inbox.space()[..both.len()].copy_from_slice(&both);
+        inbox.filled(both.len());
+        for _ in 0..2 {
+            assert!(inbox.next_message().unwrap().is_some());
+        }
+        assert_eq!(inbox.next_message(), Ok(None));
+        inbox.space();
+        let left = inbox.received().to_vec();
+        assert_eq!(left, both[bytes.len()..]);
+        assert!(inbox.buffer[left.len()..].iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -77,15 +77,24 @@ fn require<M: Proto2>(bytes: &[u8], required: &[(u32, &'static str)]) -> Result<
 }
 
 /// One field on the wire; `bytes` is empty for numbers.
-struct Field<'a> {
-    number: u32,
-    bytes: &'a [u8],
+pub(super) struct Field<'a> {
+    pub number: u32,
+    pub bytes: &'a [u8],
+    /// Bytes with a length in front: text, bytes or a message.
+    pub is_bytes: bool,
+    /// All of the field, its number included.
+    pub whole: &'a [u8],
 }
 
 /// Walks over the fields of a message without interpreting them.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
+    /// The fields of a message; an error and no more where it can't be taken apart.
+    pub(super) fn of(message: &'a [u8]) -> Self {
+        Fields(message)
+    }
+
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..70).step_by(7) {
@@ -108,6 +117,7 @@ impl<'a> Fields<'a> {
     }
 
     fn field(&mut self) -> Option<Field<'a>> {
+        let start = self.0;
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok()?;
         let bytes = match key & 7 {
@@ -123,7 +133,13 @@ impl<'a> Fields<'a> {
             5 => self.take(4)?,
             _ => return None,
         };
-        Some(Field { number, bytes })
+        let whole = start.get(..start.len() - self.0.len())?;
+        Some(Field {
+            number,
+            bytes,
+            is_bytes: key & 7 == 2,
+            whole,
+        })
     }
 }
 

@@ -3,7 +3,11 @@
 
 use prost::Message;
 
-use super::messages::{RequestHeader, ResponseHeader};
+use super::{
+    buffers,
+    data_field::{self, DATA},
+    messages::{RequestHeader, ResponseHeader, TaoRequest, TaoResponse},
+};
 
 /// The service hosted programs call.
 pub const TAO_SERVICE: &str = "Tao";
@@ -47,6 +51,50 @@ pub fn write_response(out: &mut Vec<u8>, request: RequestHeader, body: &impl Mes
         },
     );
     frame(out, body);
+}
+
+/// Appends a request of the Tao with these data; `rest` has none.
+pub fn write_tao_request(
+    out: &mut Vec<u8>,
+    op: &str,
+    seq: u64,
+    data: Option<&[u8]>,
+    rest: &TaoRequest,
+) {
+    let length = data_field::message_length(data.map(<[u8]>::len), rest);
+    buffers::reserve(out, length + op.len() + 32);
+    let op = op.to_owned();
+    frame(out, &RequestHeader { op, seq });
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    if let Some(data) = data {
+        data_field::begin(out, DATA, data.len());
+        out.extend_from_slice(data);
+    }
+    rest.encode_raw(out);
+}
+
+/// Appends the answer to a call of the Tao with `length` bytes of data, which `write`
+/// appends; `rest` has none.
+pub fn write_tao_response<E>(
+    out: &mut Vec<u8>,
+    request: RequestHeader,
+    length: usize,
+    rest: &TaoResponse,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let all = data_field::message_length(Some(length), rest);
+    buffers::reserve(out, all + request.op.len() + 32);
+    let header = ResponseHeader {
+        op: request.op,
+        seq: request.seq,
+        error: None,
+    };
+    frame(out, &header);
+    out.extend_from_slice(&u32::try_from(all).unwrap_or(u32::MAX).to_be_bytes());
+    data_field::begin(out, DATA, length);
+    write(out)?;
+    rest.encode_raw(out);
+    Ok(())
 }
 
 /// Appends the response to a call that failed.

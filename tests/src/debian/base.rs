@@ -37,15 +37,16 @@ pub fn debian_base() -> Result<PathBuf> {
         let scratch = tempfile::tempdir().context("cannot make a directory")?;
         let tar = scratch.path().join("debian.tar");
         eprintln!("bootstrapping Debian {SUITE} for the guests, once (half a minute or more)");
-        bootstrap(&tar)?;
+        bootstrap(&tar, PACKAGES)?;
         pack(&tar, scratch.path(), image)
     })
 }
 
-fn bootstrap(tar: &Path) -> Result<()> {
+/// An archive of a minimal Debian with `packages`.
+pub(super) fn bootstrap(tar: &Path, packages: &str) -> Result<()> {
     let mut tool = crate::tool::Tool::new("mmdebstrap")
         .args(["--variant=minbase", "--quiet"])
-        .arg(format!("--include={PACKAGES}"));
+        .arg(format!("--include={packages}"));
     for option in LEFT_OUT {
         tool = tool.arg(format!("--dpkgopt={option}"));
     }

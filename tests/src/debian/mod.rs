@@ -4,6 +4,7 @@
 //! changes from build to build ([`overlay`]) is put into a copy of that image.
 
 mod base;
+pub mod chroot;
 pub mod overlay;
 mod settings;
 

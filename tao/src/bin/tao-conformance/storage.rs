@@ -50,7 +50,7 @@ pub fn sealing(host: &Parent, report: &mut Report) {
             }
             // The original does not authenticate its header: there the data may come back.
             if let Ok((opened, _)) = host.unseal(&changed)
-                && *opened != b"data"
+                && *opened != *b"data"
             {
                 return Err(format!("byte {place}"));
             }
@@ -101,7 +101,7 @@ pub fn counters(host: &Parent, report: &mut Report) {
         let (data, _) = host
             .rollback_protected_unseal(&new.clone().map_err(words)?)
             .map_err(words)?;
-        expect(*data == b"new", "something else")
+        expect(*data == *b"new", "something else")
     });
     report.check("what was sealed before does not", || {
         let old = old.clone().map_err(words)?;

@@ -15,6 +15,7 @@ mod peer;
 mod peer_secret;
 mod predict;
 mod table;
+mod tao;
 mod timing;
 
 use std::path::PathBuf;
@@ -25,12 +26,12 @@ use argh::FromArgs;
 
 use table::Table;
 
-const PARTS: [&str; 5] = ["image", "boot", "memory", "lcp", "predict"];
+const PARTS: [&str; 6] = ["image", "boot", "memory", "lcp", "predict", "tao"];
 
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, memory, lcp or predict
+    /// only this part: image, boot, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -83,6 +84,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("predict") {
         predict::measure(&mut table).context("predict")?;
+    }
+    if wanted("tao") {
+        tao::measure(&mut table).context("tao")?;
     }
     print!("{table}");
     if let Some(file) = &arguments.json {

@@ -10,15 +10,24 @@ struct Row {
     name: String,
     value: f64,
     unit: &'static str,
-    /// The largest value that meets the target.
-    limit: Option<f64>,
+    target: Option<Target>,
     /// What the figure is good for, or how it came about.
     note: String,
 }
 
+/// Values that meet the target.
+#[derive(Clone, Copy)]
+enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
 impl Row {
     fn met(&self) -> Option<bool> {
-        self.limit.map(|limit| self.value <= limit)
+        self.target.map(|target| match target {
+            Target::AtMost(limit) => self.value <= limit,
+            Target::AtLeast(limit) => self.value >= limit,
+        })
     }
 }
 
@@ -43,7 +52,7 @@ impl Table {
             name: name.into(),
             value,
             unit,
-            limit: None,
+            target: None,
             note: note.to_owned(),
         });
     }
@@ -63,7 +72,27 @@ impl Table {
             name: name.into(),
             value,
             unit,
-            limit: Some(limit),
+            target: Some(Target::AtMost(limit)),
+            note: note.to_owned(),
+        });
+    }
+
+    /// A figure that must reach `limit`.
+    pub fn at_least(
+        &mut self,
+        part: &'static str,
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        limit: f64,
+        note: &str,
+    ) {
+        self.rows.push(Row {
+            part,
+            name: name.into(),
+            value,
+            unit,
+            target: Some(Target::AtLeast(limit)),
             note: note.to_owned(),
         });
     }
@@ -76,9 +105,14 @@ impl Table {
     /// The same for machines.
     pub fn json(&self) -> Value {
         let rows = self.rows.iter().map(|row| {
+            let (limit, at_least) = match row.target {
+                Some(Target::AtMost(limit)) => (Some(limit), None),
+                Some(Target::AtLeast(limit)) => (None, Some(limit)),
+                None => (None, None),
+            };
             json!({
                 "part": row.part, "name": row.name, "value": row.value, "unit": row.unit,
-                "limit": row.limit, "met": row.met(), "note": row.note,
+                "limit": limit, "at_least": at_least, "met": row.met(), "note": row.note,
             })
         });
         json!({ "bench": 1, "figures": rows.collect::<Vec<_>>() })
@@ -99,11 +133,15 @@ impl fmt::Display for Table {
                 part = row.part;
                 writeln!(f, "\n{part}")?;
             }
-            let target = match (row.limit, row.met()) {
-                (Some(limit), Some(met)) => {
-                    format!("<= {limit:<7} {}", if met { "pass" } else { "MISS" })
-                }
-                _ => String::new(),
+            let verdict = if row.met() == Some(true) {
+                "pass"
+            } else {
+                "MISS"
+            };
+            let target = match row.target {
+                Some(Target::AtMost(limit)) => format!("<= {limit:<7} {verdict}"),
+                Some(Target::AtLeast(limit)) => format!(">= {limit:<7} {verdict}"),
+                None => String::new(),
             };
             let line = format!(
                 "  {:width$}  {:>9.3} {:3}  {target:15} {}",
@@ -129,5 +167,15 @@ mod tests {
         assert!(!table.all_met());
         assert!(table.to_string().contains("MISS"));
         assert_eq!(table.json()["figures"][2]["met"], false);
+    }
+
+    #[test]
+    fn a_rate_must_reach_its_target() {
+        let mut table = Table::default();
+        table.at_least("tao", "many / one", 20.0, "", 20.0, "");
+        assert!(table.all_met());
+        table.at_least("tao", "many / one", 19.9, "", 20.0, "");
+        assert!(!table.all_met());
+        assert!(table.to_string().contains(">= 20"));
     }
 }
