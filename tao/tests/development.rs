@@ -152,8 +152,12 @@ fn a_domain_can_trust_a_program_with_its_libraries_and_a_script_with_its_interpr
         &name,
     ]);
     let shown = json(&world.tao(&["host", "show", "--json"]));
-    let isolation = shown["isolation"].as_array().unwrap();
-    if isolation.iter().any(|measure| measure == "namespaces") {
+    let said = |key: &str, word: &str| {
+        let words = shown[key].as_array().unwrap();
+        words.iter().any(|found| found == word)
+    };
+    assert!(said("policy", "libraries = \"measure\""), "{shown}");
+    if said("isolation", "namespaces") {
         world.good(&["run", REPORT]);
         world.good(&["run", script]);
     }
