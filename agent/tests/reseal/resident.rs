@@ -38,6 +38,22 @@ fn a_new_kernel_is_approved_without_a_passphrase_and_the_old_one_still_opens() {
 }
 
 #[test]
+fn an_entry_of_another_script_is_sealed_to_only_when_it_is_named() {
+    let machine = Machine::up();
+    let mut foreign = machine.entry("1", "foreign", true);
+    foreign["id"] = json!("tboot-simple");
+    let menu = json!([machine.entry("0", "own", false), foreign]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 2);
+    let only_foreign = json!([menu[1]]);
+    let sentence = refusal(&machine.reseal(&only_foreign, &[]));
+    assert!(sentence.contains("--entry"), "{sentence}");
+    let output = machine.reseal(&menu, &["--entry", "tboot-simple"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+#[test]
 fn resealing_twice_adds_nothing() {
     let machine = Machine::up();
     let menu = json!([machine.entry("1", "new", true)]);
@@ -207,7 +223,7 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     assert!(machine.reseal(&menu, &[]).status.success());
     let unknown = json!([
         machine.entry("1", "b", true),
-        { "entry": "2: x", "tboot": true, "error": "the file is missing" },
+        { "entry": "2: x", "id": "taoboot-x", "tboot": true, "error": "the file is missing" },
     ]);
     let output = machine.reseal(&unknown, &["--keep", "0"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
