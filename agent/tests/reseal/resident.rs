@@ -217,6 +217,31 @@ fn stale_records_are_pruned_but_never_the_running_or_a_bootable_one() {
 }
 
 #[test]
+fn a_full_header_is_named_with_the_way_out_and_pruning_makes_room() {
+    let machine = Machine::up();
+    let full = (0..32).find_map(|number| {
+        let menu = json!([machine.entry("1", &format!("kernel {number}"), true)]);
+        let output = machine.reseal(&menu, &[]);
+        (!output.status.success()).then_some((menu, output))
+    });
+    let (menu, output) = full.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains("no room for another record"), "{text}");
+    assert!(text.contains("--keep 0"), "{text}");
+    // The old ones go, and then it fits.
+    assert_eq!(
+        machine.reseal(&menu, &["--keep", "0"]).status.code(),
+        Some(1)
+    );
+    assert!(machine.reseal(&menu, &[]).status.success());
+    assert!(
+        machine.opens(),
+        "the running launch's record is never pruned"
+    );
+}
+
+#[test]
 fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     let machine = Machine::up();
     let menu = json!([machine.entry("1", "a", true)]);
