@@ -121,6 +121,58 @@ fn a_soft_host_conforms() {
 }
 
 #[test]
+fn a_domain_can_trust_a_program_with_its_libraries_and_a_script_with_its_interpreter() {
+    let world = World::new();
+    let (domain, password) = (world.path("domain"), world.path("pw"));
+    let (domain, password) = (domain.to_str().unwrap(), password.to_str().unwrap());
+    world.good(&["domain", "init", "--password-file", password, domain]);
+    let measuring = ["--libraries", "measure", "--scripts", "measure"];
+    let script = world.path("script");
+    std::fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+    let script = script.to_str().unwrap();
+    let words = ["domain", "add-program", "--password-file", password];
+    let trust = |what: &str| {
+        let all: Vec<&str> = words.iter().chain(&measuring).copied().collect();
+        world.good(&[all.as_slice(), &[domain, what]].concat())
+    };
+    let found = trust(script);
+    assert!(
+        found.contains(".Script([") && found.contains(".Libraries("),
+        "{found}"
+    );
+    trust(REPORT);
+    let guard = ["--guard", "domain", "--domain", domain];
+    let name = world.start(&[guard.as_slice(), &measuring].concat());
+    world.good(&[
+        "domain",
+        "add-host",
+        "--password-file",
+        password,
+        domain,
+        &name,
+    ]);
+    let shown = json(&world.tao(&["host", "show", "--json"]));
+    let said = |key: &str, word: &str| {
+        let words = shown[key].as_array().unwrap();
+        words.iter().any(|found| found == word)
+    };
+    assert!(said("policy", "libraries = \"measure\""), "{shown}");
+    if said("isolation", "namespaces") {
+        world.good(&["run", REPORT]);
+        world.good(&["run", script]);
+    }
+    // The same interpreter with another script is another program.
+    std::fs::write(script, "#!/bin/sh\nexit 1\n").unwrap();
+    let refused = world.tao(&["run", script]);
+    assert_eq!(
+        refused.status.code(),
+        Some(125),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
 fn a_domains_rules_decide_what_a_host_starts() {
     let world = World::new();
     let (domain, password) = (world.path("domain"), world.path("pw"));

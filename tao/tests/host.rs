@@ -20,6 +20,8 @@ mod host_process;
 mod hostile;
 #[path = "host/isolation.rs"]
 mod isolation;
+#[path = "host/keysets.rs"]
+mod keysets;
 #[path = "host/killed.rs"]
 mod killed;
 #[path = "host/own_processes.rs"]

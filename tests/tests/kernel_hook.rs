@@ -45,7 +45,7 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
                  --replace {image}={image}.taoboot-new{entries}"
             ),
             format!(
-                "reseal --platform /state/platform.json --grub-config /boot/grub/grub.cfg{entries} --keep 3"
+                "reseal --platform /state/platform.json --grub-config /boot/grub/grub.cfg{entries} --keep 0"
             ),
             "check-next-boot --platform /state/platform.json --grub-config /boot/grub/grub.cfg"
                 .into(),
@@ -101,8 +101,9 @@ fn what_is_between_the_renames_is_sealed_to_as_well() {
         calls[0].contains("--grub-config /boot/grub/grub.cfg --replace"),
         "{calls:?}"
     );
+    assert!(calls[1].contains("--keep"), "{calls:?}");
     assert!(
-        calls[1].contains("--grub-config /boot/grub/grub.cfg.taoboot-new --replace"),
+        calls[2].contains("--grub-config /boot/grub/grub.cfg.taoboot-new --entry"),
         "{calls:?}"
     );
     for version in KERNELS {

@@ -60,7 +60,8 @@ impl Package {
         stage.finish()?;
         fs::set_permissions(&root, Permissions::from_mode(0o755))?;
         let output = Command::new("dpkg-deb")
-            .arg("--root-owner-group")
+            // More threads would make other bytes.
+            .args(["--root-owner-group", "--threads-max=1"])
             .arg(format!("-Z{}", self.compression))
             .arg("--build")
             .arg(&root)

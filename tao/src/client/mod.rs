@@ -14,6 +14,7 @@
 mod calls;
 mod channel;
 mod error;
+pub mod sealed_keyset;
 mod spec;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! What administrators ask of a host's guard and of the host itself; our own calls.
 
-use super::{host_guard::HostGuardError, isolation::Measure, operations::Peer, reactor::Host};
+use super::{
+    host_guard::HostGuardError, isolation::Measure, operations::Peer, policy_words, reactor::Host,
+};
 use crate::{
     guard::{Explanation, GuardError},
     logic::Pred,
@@ -99,5 +101,6 @@ pub(super) fn describe(host: &Host) -> HostDescription {
         programs: u32::try_from(host.programs.list().len()).ok(),
         isolation: names(host.spawner.measures()),
         lacking: names(host.spawner.lacking()),
+        policy: policy_words::words(&host.spawner.policy),
     }
 }

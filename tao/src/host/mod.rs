@@ -75,6 +75,7 @@ pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, Program
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
+pub use program_name::measured_name;
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
 pub use stacked::{StackedError, StackedRoot};

@@ -148,9 +148,73 @@ impl PolicyWords {
     }
 }
 
+/// What a policy says besides the measures, in the words of the configuration.
+pub(super) fn words(policy: &ProgramPolicy) -> Vec<String> {
+    let libraries = match policy.libraries {
+        Libraries::Unmeasured => "accept",
+        Libraries::Measured => "measure",
+        Libraries::Refused => "refuse",
+    };
+    let scripts = match policy.scripts {
+        Scripts::Refused => "refuse",
+        Scripts::Measured => "measure",
+    };
+    let environment = match policy.environment {
+        Environment::Refused => "refuse",
+        Environment::Named => "name",
+        Environment::Unnamed => "accept",
+    };
+    let lacking = match policy.lacking {
+        _ if policy.measures.is_empty() => "none",
+        Lacking::Accept => "best",
+        Lacking::Declare => "declare",
+        Lacking::Refuse => "strict",
+    };
+    let mut words = vec![
+        format!("isolation = {lacking:?}"),
+        format!("name_arguments = {}", policy.name_arguments),
+        format!("libraries = {libraries:?}"),
+        format!("scripts = {scripts:?}"),
+        format!("environment = {environment:?}"),
+    ];
+    let limits = policy.limits;
+    words.extend(limits.memory.map(|bytes| format!("memory = \"{bytes}\"")));
+    words.extend(limits.processes.map(|most| format!("processes = {most}")));
+    words.extend(limits.cpu.map(|share| format!("cpu = \"{share}%\"")));
+    if let Some(files) = &policy.files {
+        for (key, paths) in [("read", &files.read), ("write", &files.write)] {
+            words.push(format!("{key} = {paths:?}"));
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_host_says_of_its_policy_are_the_words_that_made_it() {
+        let made = PolicyWords {
+            isolation: Some("declare".to_owned()),
+            libraries: Some("measure".to_owned()),
+            memory: Some("1M".to_owned()),
+            cpu: Some("150%".to_owned()),
+            read: vec!["/usr".into()],
+            ..PolicyWords::default()
+        };
+        let said = words(&made.policy().unwrap());
+        for expected in [
+            "isolation = \"declare\"",
+            "libraries = \"measure\"",
+            "scripts = \"refuse\"",
+            "memory = \"1048576\"",
+            "cpu = \"150%\"",
+            "read = [\"/usr\"]",
+        ] {
+            assert!(said.iter().any(|word| word == expected), "{said:?}");
+        }
+    }
 
     #[test]
     fn no_words_are_the_default_and_unknown_ones_are_refused() {

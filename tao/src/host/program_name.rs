@@ -1,10 +1,35 @@
 //! What the host says a program is: the extensions that its name gets.
 
+use std::path::Path;
+
 use super::{
-    composition::Composition,
+    composition::{Composition, compose},
     isolation::{Environment, Lacking, Measure, ProgramPolicy},
+    measured::MeasureError,
 };
 use crate::logic::{LogicError, SubPrin, Term};
+
+/// The name that a host with this policy gives the program at `path`, without what depends on
+/// the machine or on how it is started (arguments, environment, what is lacking).
+pub fn measured_name(path: &Path, policy: &ProgramPolicy) -> Result<SubPrin, MeasureError> {
+    let plain = ProgramPolicy {
+        name_arguments: false,
+        environment: Environment::Unnamed,
+        lacking: Lacking::Accept,
+        ..policy.clone()
+    };
+    let circumstances = Circumstances {
+        policy: &plain,
+        lacking: &[],
+        arguments: &[],
+        environment: &[],
+    };
+    let composition = compose(path, policy)?;
+    program_name(&composition, &circumstances).map_err(|error| MeasureError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other(error),
+    })
+}
 
 /// What is part of the name besides the program's bytes.
 pub(super) struct Circumstances<'a> {

@@ -80,6 +80,29 @@ impl CtrHmac {
         }
     }
 
+    /// A new key.
+    pub fn generate(suite: CtrHmacSuite) -> Result<Self, RandomError> {
+        let (encryption, mac, _) = suite.lengths();
+        let bytes = |length| -> Result<Zeroizing<Vec<u8>>, RandomError> {
+            let mut bytes = Zeroizing::new(vec![0; length]);
+            random(&mut bytes)?;
+            Ok(bytes)
+        };
+        Ok(CtrHmac {
+            suite,
+            encryption: bytes(encryption)?,
+            mac: bytes(mac)?,
+        })
+    }
+
+    /// The kind's name, and the two keys.
+    pub(super) fn parts(&self) -> (&'static str, Vec<Vec<u8>>) {
+        (
+            self.suite.name(),
+            vec![self.encryption.to_vec(), self.mac.to_vec()],
+        )
+    }
+
     fn apply(&self, iv: &[u8], data: &mut [u8]) -> bool {
         macro_rules! apply {
             ($cipher:ty) => {

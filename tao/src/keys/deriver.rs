@@ -20,6 +20,11 @@ impl Deriver {
         Deriver(secret)
     }
 
+    /// The secret itself.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &*self.0
+    }
+
     /// `length` bytes for `tag`.
     pub fn derive(&self, tag: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, DeriveError> {
         let mut derived = Zeroizing::new(Vec::new());

@@ -10,6 +10,8 @@ use crate::wire::{
     proto2::{self, ProtoError},
 };
 
+/// How the original spells HKDF with SHA-256.
+const DERIVER: &str = "hdkf-sha256";
 /// Most keys of a set.
 const MOST: usize = 64;
 
@@ -39,6 +41,8 @@ pub struct Keyset {
     pub deriver: Option<Deriver>,
     /// X.509 certificate of the signing key, DER.
     pub certificate: Option<Vec<u8>>,
+    /// An attestation that lets the signing key speak for somebody.
+    pub delegation: Option<Vec<u8>>,
 }
 
 impl Keyset {
@@ -50,6 +54,7 @@ impl Keyset {
         }
         let mut set = Keyset {
             certificate: message.cert.take(),
+            delegation: message.delegation.take(),
             ..Keyset::default()
         };
         for bytes in &mut message.keys {
@@ -62,6 +67,24 @@ impl Keyset {
         Ok(set)
     }
 
+    /// The set as the original serializes it.
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let mut keys = Vec::new();
+        if let Some(signer) = &self.signer {
+            keys.push(signing(signer)?);
+        }
+        if let Some(crypter) = &self.crypter {
+            let (kind, parts) = crypter.parts();
+            keys.push(key("taoboot_crypter", kind, "crypting", parts));
+        }
+        if let Some(deriver) = &self.deriver {
+            let parts = vec![deriver.bytes().to_vec()];
+            keys.push(key("taoboot_deriver", DERIVER, "deriving", parts));
+        }
+        let (certificate, delegation) = (self.certificate.clone(), self.delegation.clone());
+        Ok(serialized(keys, certificate, delegation))
+    }
+
     fn add(&mut self, key: &CryptoKey) -> Result<(), KeysetError> {
         let name = key.key_header.key_type.as_deref().unwrap_or_default();
         if let Some(kind) = KeyKind::from_name(name) {
@@ -71,7 +94,7 @@ impl Keyset {
             if kind != KeyKind::P521 {
                 self.signer = Some(Signer::from_private(kind, private)?);
             }
-        } else if name == "hdkf-sha256" {
+        } else if name == DERIVER {
             let secret = key.key_components.first();
             let secret = secret.and_then(|secret| <[u8; 32]>::try_from(secret.as_slice()).ok());
             let secret = secret.ok_or(KeysetError::Contents("a deriving key is not 32 bytes"))?;
@@ -83,27 +106,55 @@ impl Keyset {
     }
 }
 
-/// A set of one signing key and its certificate, serialized.
-pub fn encode(signer: &Signer, certificate: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let mut private = signer.private_bytes()?;
+fn key(name: &str, kind: &str, purpose: &str, parts: Vec<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     let mut key = CryptoKey {
         key_header: CryptoHeader {
             version: 2,
-            key_name: Some("taoboot_signer".to_owned()),
+            key_name: Some(name.to_owned()),
             key_epoch: Some(1),
-            key_type: Some(signer.kind().name().to_owned()),
-            key_purpose: Some("signing".to_owned()),
+            key_type: Some(kind.to_owned()),
+            key_purpose: Some(purpose.to_owned()),
             key_status: Some("active".to_owned()),
         },
-        key_components: vec![std::mem::take(&mut *private)],
+        key_components: parts,
     };
+    let bytes = Zeroizing::new(key.encode_to_vec());
+    key.key_components.iter_mut().for_each(Zeroize::zeroize);
+    bytes
+}
+
+/// A set of one signing key and its certificate, serialized.
+pub fn encode(signer: &Signer, certificate: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let keys = vec![signing(signer)?];
+    Ok(serialized(keys, Some(certificate.to_vec()), None))
+}
+
+fn signing(signer: &Signer) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let mut private = signer.private_bytes()?;
+    let parts = vec![std::mem::take(&mut *private)];
+    Ok(key(
+        "taoboot_signer",
+        signer.kind().name(),
+        "signing",
+        parts,
+    ))
+}
+
+fn serialized(
+    mut keys: Vec<Zeroizing<Vec<u8>>>,
+    cert: Option<Vec<u8>>,
+    delegation: Option<Vec<u8>>,
+) -> Zeroizing<Vec<u8>> {
     let mut set = CryptoKeyset {
-        keys: vec![key.encode_to_vec()],
-        cert: Some(certificate.to_vec()),
+        keys: keys
+            .iter_mut()
+            .map(|key| std::mem::take(&mut **key))
+            .collect(),
+        cert,
+        delegation,
         ..CryptoKeyset::default()
     };
     let bytes = Zeroizing::new(set.encode_to_vec());
-    key.key_components.iter_mut().for_each(Zeroize::zeroize);
     set.keys.iter_mut().for_each(Zeroize::zeroize);
-    Ok(bytes)
+    bytes
 }

@@ -134,3 +134,20 @@ fn a_key_set_survives_its_file_in_our_format_and_in_the_originals() {
         drop(Keyset::decode(&set[..length]).map(|set| set.signer.is_some()));
     }
 }
+
+#[test]
+fn a_whole_key_set_of_the_original_is_written_as_it_was_read() {
+    for suite in suites() {
+        let recorded = bytes(&suite.pbe_plain_keyset);
+        let set = Keyset::decode(&recorded).unwrap();
+        let ours = Keyset::decode(&set.encode().unwrap()).unwrap();
+        assert_eq!(ours.certificate, set.certificate);
+        let (crypter, other) = (set.crypter.unwrap(), ours.crypter.unwrap());
+        assert_eq!(crypter.parts(), other.parts());
+        let sealed = other.seal("Anonymous_crypter", b"data").unwrap();
+        assert_eq!(&*crypter.open(&sealed).unwrap(), b"data");
+        assert_eq!(set.deriver.unwrap().bytes(), ours.deriver.unwrap().bytes());
+        let name = |signer: Option<Signer>| signer.map(|signer| signer.name().to_string());
+        assert_eq!(name(set.signer), name(ours.signer));
+    }
+}

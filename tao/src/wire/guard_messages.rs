@@ -72,6 +72,9 @@ pub struct HostDescription {
     /// What of that this machine can't do.
     #[prost(string, repeated, tag = "5")]
     pub lacking: Vec<String>,
+    /// How programs are started: words of the policy, as `libraries = "measure"`.
+    #[prost(string, repeated, tag = "6")]
+    pub policy: Vec<String>,
 }
 
 impl Proto2 for HostDescription {

@@ -61,8 +61,9 @@ fn what_a_program_leaves_behind_ends_with_it() {
     // machine's, so it can be watched from here.
     let mark = host.path("alive");
     let script = format!(
-        "setsid sh -c 'while :; do date +%N >>{}; sleep 0.02; done' </dev/null >/dev/null 2>&1 3<&- 4>&- & sleep 0.2",
-        mark.display()
+        "setsid sh -c 'while :; do date +%N >>{file}; sleep 0.02; done' </dev/null >/dev/null 2>&1 3<&- 4>&- & \
+         while ! [ -s {file} ]; do sleep 0.02; done",
+        file = mark.display()
     );
     assert!(host.run(&["run", "sh", "-c", &script]).status.success());
     let last = std::fs::read(&mark).unwrap();
@@ -92,7 +93,9 @@ fn orphans_are_waited_for() {
     if !can(&host, Measure::Processes) {
         return;
     }
-    let script = "for i in 1 2 3 4 5 6; do (true & true) ; done; sleep 0.3; echo /proc/[0-9]*";
+    // They end some time; then nothing is left of them, not even a zombie.
+    let script = "for i in 1 2 3 4 5 6; do (sleep 0.01 & true); done; \
+                  while set -- /proc/[0-9]*; [ $# -gt 2 ]; do read x </dev/null; done; echo $*";
     let seen = text(&host.run(&["run", "sh", "-c", script]).stdout);
     assert_eq!(seen.trim(), "/proc/1 /proc/2");
 }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tao::{
     domain::{Domain as TaoDomain, GuardKind, NewDomain},
     guard::{Guard, authorized},
+    host::{PolicyWords, measured_name},
     logic::{Prin, SubPrin},
 };
 
@@ -78,6 +79,14 @@ struct AddProgram {
     /// for a list (ACLs): the host on which the program may run
     #[argh(option)]
     host: Option<String>,
+    /// what the host does with dynamic libraries: accept, or measure (then this machine's are
+    /// part of the rule) (default: accept)
+    #[argh(option, default = "\"accept\".to_owned()")]
+    libraries: String,
+    /// what the host does with scripts: refuse, or measure (then this machine's interpreter is
+    /// part of the rule) (default: refuse)
+    #[argh(option, default = "\"refuse\".to_owned()")]
+    scripts: String,
     /// the domain's folder
     #[argh(positional)]
     dir: PathBuf,
@@ -176,6 +185,21 @@ fn show(command: &Show) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the host will call the program. Without libraries and interpreter any file will do:
+/// it may be for another machine.
+fn name(program: &Path, command: &AddProgram) -> anyhow::Result<SubPrin> {
+    if command.libraries == "accept" && command.scripts == "refuse" {
+        return Ok(SubPrin::program(&measured(program)?)?);
+    }
+    let words = PolicyWords {
+        libraries: Some(command.libraries.clone()),
+        scripts: Some(command.scripts.clone()),
+        ..PolicyWords::default()
+    };
+    let program = std::path::absolute(program).with_context(|| program.display().to_string())?;
+    Ok(measured_name(&program, &words.policy()?)?)
+}
+
 fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
     anyhow::ensure!(!command.programs.is_empty(), "no program is named");
     let host = match &command.host {
@@ -184,7 +208,7 @@ fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
     };
     let mut programs = Vec::new();
     for program in &command.programs {
-        programs.push(SubPrin::program(&measured(program)?)?);
+        programs.push(name(program, command)?);
     }
     change(
         &command.dir,

@@ -112,6 +112,7 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
             "programs": host.programs,
             "isolation": host.isolation,
             "lacking": host.lacking,
+            "policy": host.policy,
         });
         println!("{shown}");
         return Ok(());
@@ -122,7 +123,11 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         Some(anchor) => println!("counters: anchored in {anchor}"),
         None => println!("counters: no anchor; a restored disk is not noticed"),
     }
-    for (title, list) in [("isolation", host.isolation), ("lacking", host.lacking)] {
+    for (title, list) in [
+        ("isolation", host.isolation),
+        ("lacking", host.lacking),
+        ("policy", host.policy),
+    ] {
         if !list.is_empty() {
             println!("{title}: {}", list.join(", "));
         }

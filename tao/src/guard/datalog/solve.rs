@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use super::{
     facts::{Facts, Pattern, PredKey},
     rule::{Literal, Rule, SUBPRIN},
-    subprin::{Found, Known, evaluate},
+    subprin::{Known, evaluate},
     symbols::{Id, QuerySymbols},
     table::{Answer, Derivation, Frame, Goal, Nearest, instance, unify},
 };
@@ -156,15 +156,19 @@ impl<'a> Solver<'a> {
                 let goal = self.goal(&condition.name, pattern);
                 return self.join(frame, number, goal);
             }
-            let Some(triple) = self.built_in(&pattern) else {
+            let mut ways = self.built_in(&pattern).into_iter().filter_map(|triple| {
+                let mut next = frame.clone();
+                let mut args = condition.args.iter().zip(triple);
+                let fits = args.all(|(arg, id)| unify(arg, id, &mut next.bound));
+                next.derivation.built_in.push(triple);
+                next.done |= 1 << number;
+                fits.then_some(next)
+            });
+            let Some(first) = ways.next() else {
                 return Ok(());
             };
-            let mut args = condition.args.iter().zip(triple);
-            if !args.all(|(arg, id)| unify(arg, id, &mut frame.bound)) {
-                return Ok(());
-            }
-            frame.derivation.built_in.push(triple);
-            frame.done |= 1 << number;
+            self.queue.extend(ways);
+            frame = first;
         }
     }
 
@@ -205,9 +209,9 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn built_in(&mut self, pattern: &[Option<Id>]) -> Option<[Id; 3]> {
+    fn built_in(&mut self, pattern: &[Option<Id>]) -> Vec<[Id; 3]> {
         let [whole, outer, extension] = pattern else {
-            return None;
+            return Vec::new();
         };
         let term = |id: &Option<Id>| id.and_then(|id| self.symbols.term(id));
         let known = Known {
@@ -215,14 +219,12 @@ impl<'a> Solver<'a> {
             outer: term(outer),
             extension: term(extension),
         };
-        match evaluate(&known, self.longest) {
-            Found::Holds(whole, outer, extension) => Some([
-                self.symbols.id(&whole),
-                self.symbols.id(&outer),
-                self.symbols.id(&extension),
-            ]),
-            Found::Fails | Found::Unknown => None,
-        }
+        let found = evaluate(&known, self.longest);
+        let symbols = &mut self.symbols;
+        found
+            .iter()
+            .map(|(p, o, e)| [p, o, e].map(|term| symbols.id(term)))
+            .collect()
     }
 
     /// Lets the rule wait for the goal's answers, and go on with those there are.

@@ -9,54 +9,42 @@ pub(super) struct Known<'a> {
     pub extension: Option<&'a Term>,
 }
 
-/// What the predicate says about what is known.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// It holds for these, and for nothing else that fits.
-    Holds(Term, Term, Term),
-    /// It does not hold.
-    Fails,
-    /// Too little is known: P, or O and E, is needed.
-    Unknown,
+/// The three arguments: P, O and E.
+pub(super) type Triple = (Term, Term, Term);
+
+/// Every way to take a principal apart, the last extension first.
+fn splits(whole: &Prin) -> impl Iterator<Item = Triple> {
+    (0..whole.ext.0.len()).rev().map(|length| {
+        let mut outer = whole.clone();
+        let tail = outer.ext.0.split_off(length);
+        let tail = Term::PrinTail(PrinTail(SubPrin(tail)));
+        (whole.clone().into(), outer.into(), tail)
+    })
 }
 
-fn split_last(whole: &Prin) -> Option<(Term, Term)> {
-    let (last, before) = whole.ext.0.split_last()?;
-    let mut outer = whole.clone();
-    outer.ext.0.truncate(before.len());
-    let tail = PrinTail(SubPrin(vec![last.clone()]));
-    Some((outer.into(), Term::PrinTail(tail)))
-}
-
-/// Evaluates the predicate. With only P known, E is its last extension. No principal is
-/// built with more than `longest` extensions: that ends rules that extend for ever.
-pub(super) fn evaluate(known: &Known<'_>, longest: usize) -> Found {
+/// Evaluates the predicate: all triples that hold and fit what is known; none if too little
+/// is known (P, or O and E, is needed). With only P known, every way to take it apart is one.
+/// No principal is built with more than `longest` extensions: that ends rules that extend
+/// for ever.
+pub(super) fn evaluate(known: &Known<'_>, longest: usize) -> Vec<Triple> {
     match (known.whole, known.outer, known.extension) {
         (whole, Some(Term::Prin(outer)), Some(Term::PrinTail(PrinTail(tail)))) => {
             if whole.is_none() && outer.ext.0.len() + tail.0.len() > longest {
-                return Found::Fails;
+                return Vec::new();
             }
             let built = Term::from(outer.extended(tail));
             if whole.is_some_and(|whole| *whole != built) {
-                return Found::Fails;
+                return Vec::new();
             }
-            Found::Holds(
-                built,
-                Term::Prin(outer.clone()),
-                Term::PrinTail(PrinTail(tail.clone())),
-            )
+            let (outer, tail) = (outer.clone(), PrinTail(tail.clone()));
+            vec![(built, Term::Prin(outer), Term::PrinTail(tail))]
         }
-        (_, Some(_), Some(_)) => Found::Fails,
-        (Some(Term::Prin(whole)), outer, extension) => match split_last(whole) {
-            Some((o, e))
-                if outer.is_none_or(|known| *known == o)
-                    && extension.is_none_or(|known| *known == e) =>
-            {
-                Found::Holds(Term::Prin(whole.clone()), o, e)
-            }
-            _ => Found::Fails,
-        },
-        (Some(_), _, _) => Found::Fails,
-        (None, _, _) => Found::Unknown,
+        (Some(Term::Prin(whole)), outer, extension) if outer.is_none() || extension.is_none() => {
+            let fits = |(_, o, e): &Triple| {
+                outer.is_none_or(|known| known == o) && extension.is_none_or(|known| known == e)
+            };
+            splits(whole).filter(fits).collect()
+        }
+        _ => Vec::new(),
     }
 }

@@ -199,3 +199,34 @@ fn many_facts_do_not_make_a_lookup_slow() {
         started.elapsed()
     );
 }
+
+#[test]
+fn a_principal_is_taken_apart_in_every_way_whatever_the_order_of_the_conditions() {
+    for conditions in [
+        "Host(H) and Hash(E) and Subprin(P, H, E)",
+        "Subprin(P, H, E) and Host(H) and Hash(E)",
+    ] {
+        let mut guard = DatalogGuard::new();
+        let rule = format!("forall P: forall H: forall E: {conditions} implies Member(P)");
+        guard.add_rule(&rule).unwrap();
+        guard.add_rule("Host(key([aa]).Guard())").unwrap();
+        guard
+            .add_rule("Hash(ext.Program([01]).Libraries([02]))")
+            .unwrap();
+        let member = |name: &str| {
+            let query = format!("Member(key([aa]).Guard(){name})");
+            guard.query(&query.parse().unwrap()).unwrap()
+        };
+        assert!(member(".Program([01]).Libraries([02])"));
+        for other in [
+            "",
+            ".Program([01])",
+            ".Libraries([02])",
+            ".Program([01]).Libraries([03])",
+            ".Program([01]).Libraries([02]).More()",
+            ".More().Program([01]).Libraries([02])",
+        ] {
+            assert!(!member(other), "{other}");
+        }
+    }
+}

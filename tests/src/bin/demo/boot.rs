@@ -135,8 +135,8 @@ pub struct CommandResult {
     pub code: Option<i64>,
     pub stdout: String,
     pub stderr: String,
-    error: Option<String>,
-    seconds: f64,
+    pub error: Option<String>,
+    pub seconds: f64,
 }
 
 impl CommandResult {

@@ -1,0 +1,262 @@
+//! The kernel hook with the real `taoboot`, a LUKS2 volume and a TPM: what it seals to is what the
+//! menu boots.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod hook_machine;
+
+use std::fs::{self, File};
+use std::process::Command;
+use std::time::Instant;
+
+use hook_machine::{HookMachine, KERNELS, Run};
+use serde_json::{Value, json};
+use tests::assets::Assets;
+use tests::programs;
+use tests::swtpm::HostTpm;
+
+const NEW: &str = "6.1.0-11-amd64";
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// The real one, told where this machine's files are: it predicts for / itself.
+const TAOBOOT: &str = r#"#!/bin/sh
+verb=$1
+if [ "$verb" = status ]; then exec "$TEST_TAOBOOT" "$@"; fi
+shift
+replace=
+for word; do
+    shift
+    case $wants in
+        platform) platform=$word; wants=; continue ;;
+        config) config=$word; wants=; continue ;;
+        replace) replace="$replace --replace $word"; wants=; continue ;;
+    esac
+    case $word in
+        --platform) wants=platform ;;
+        --grub-config) wants=config ;;
+        --replace) wants=replace ;;
+        *) set -- "$@" "$word" ;;
+    esac
+done
+tboot-policy predict --all --json --platform "$platform" --root "$TEST_ROOT" --config "$config" $replace \
+    | "$TEST_TAOBOOT" "$verb" --predictions - --tcti "$TEST_TCTI" "$@"
+"#;
+
+struct Sealed {
+    /// Ends before the folder goes that its state is in.
+    tpm: HostTpm,
+    machine: HookMachine,
+}
+
+impl Sealed {
+    /// A machine whose volume is enrolled for the first entry of its menu, and for that only.
+    fn new() -> Option<Self> {
+        let machine = HookMachine::new()?;
+        fs::create_dir(machine.path("tpm")).unwrap();
+        let this = Sealed {
+            tpm: HostTpm::start(&machine.path("tpm")).unwrap(),
+            machine,
+        };
+        let m = &this.machine;
+        m.program("bin/taoboot", TAOBOOT);
+        m.machine.write("passphrase", PASSPHRASE);
+        let image = m.path("volume");
+        File::create(&image).unwrap().set_len(20 << 20).unwrap();
+        let made = Command::new("cryptsetup")
+            .args(["luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2"])
+            .args(["--pbkdf-force-iterations", "1000", "--key-file"])
+            .arg(m.path("passphrase"))
+            .arg(&image)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        m.machine.write(
+            "etc/default/taoboot",
+            &format!("TAOBOOT_VOLUME={}\nTAOBOOT_KEEP=0\n", image.display()),
+        );
+        let first = &m.launches()[&format!("taoboot-tboot-{}", KERNELS[1])];
+        m.machine
+            .write("expected", &json!({ "sha256": first }).to_string());
+        let enrolled = Command::new(programs::path("taoboot").unwrap())
+            .args(["enroll", "--no-recovery-key", "--volume"])
+            .arg(&image)
+            .arg("--expect")
+            .arg(m.path("expected"))
+            .arg("--passphrase-file")
+            .arg(m.path("passphrase"))
+            .args(["--tcti", &this.tpm.tcti()])
+            .output()
+            .unwrap();
+        assert!(enrolled.status.success(), "{enrolled:?}");
+        Some(this)
+    }
+
+    fn run(&self, arguments: &[&str], passphrase: bool) -> Run {
+        let file = self.machine.path("passphrase");
+        let mut all = arguments.to_vec();
+        if passphrase {
+            all.extend(["--", "--passphrase-file", file.to_str().unwrap()]);
+        }
+        let mut command = self.machine.command(&all);
+        command
+            .env("TEST_TAOBOOT", programs::path("taoboot").unwrap())
+            .env("TEST_TCTI", self.tpm.tcti());
+        self.machine.finish(command)
+    }
+
+    /// Number of records in the volume's header.
+    fn records(&self) -> usize {
+        let output = Command::new("cryptsetup")
+            .args(["luksDump", "--dump-json-metadata"])
+            .arg(self.machine.path("volume"))
+            .output()
+            .unwrap();
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        metadata["tokens"].as_object().unwrap().len()
+    }
+}
+
+#[test]
+fn every_entry_unlocks_after_each_run_and_old_records_go() {
+    let Some(m) = Sealed::new() else { return };
+    let verdicts = |run: &Run, kernels: &[&str]| {
+        assert_eq!(run.code, Some(0), "{run:?}");
+        for version in kernels {
+            let line = run
+                .stdout
+                .lines()
+                .find(|line| line.contains(version))
+                .unwrap();
+            assert!(line.contains("will unlock"), "{line}");
+        }
+        assert!(
+            run.stderr
+                .contains("the next boot will unlock the disk by itself"),
+            "{}",
+            run.stderr
+        );
+    };
+    // The older kernel has no record yet.
+    verdicts(&m.run(&["refresh"], true), &KERNELS);
+    assert_eq!(m.records(), 2);
+    m.machine.install_kernel(NEW);
+    verdicts(&m.run(&["add", NEW], true), &[KERNELS[0], KERNELS[1], NEW]);
+    assert_eq!(m.records(), 3);
+    // Another config, another command line: new records, and the old ones are of no use.
+    m.machine.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine
+        .machine
+        .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
+    verdicts(&m.run(&["refresh"], true), &[KERNELS[0], KERNELS[1], NEW]);
+    assert_eq!(m.records(), 3);
+    // Nothing is to be sealed to: no passphrase is needed either.
+    verdicts(&m.run(&["refresh"], false), &[KERNELS[0], KERNELS[1], NEW]);
+}
+
+#[test]
+fn what_cannot_be_sealed_to_is_not_put_into_place() {
+    let Some(m) = Sealed::new() else { return };
+    verdict_of_refresh(&m);
+    m.machine.install_kernel(NEW);
+    let before = m.machine.boot_files();
+    // Neither a resident agent nor a passphrase.
+    let run = m.run(&["add", NEW], false);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("--recovery-key"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("menu and images are as they were before"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(m.machine.boot_files(), before);
+}
+
+#[test]
+fn where_nothing_is_enrolled_any_more_a_kernel_is_installed_all_the_same() {
+    let Some(m) = Sealed::new() else { return };
+    let wiped = Command::new(programs::path("taoboot").unwrap())
+        .args(["wipe", "--all", "--volume"])
+        .arg(m.machine.path("volume"))
+        .output()
+        .unwrap();
+    assert!(wiped.status.success(), "{wiped:?}");
+    m.machine.install_kernel(NEW);
+    let run = m.run(&["add", NEW], false);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let said = "no launch is enrolled with the volume";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(m.machine.config().contains(&format!("taoboot-tboot-{NEW}")));
+    assert_eq!(m.records(), 0);
+}
+
+fn verdict_of_refresh(m: &Sealed) {
+    let run = m.run(&["refresh"], true);
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+/// What the work for one kernel takes, with the real builder and a real kernel's modules. Printed;
+/// the limit of 3 seconds is for a machine that does nothing else, so that ten are allowed here.
+#[test]
+fn the_work_for_one_kernel_is_done_in_seconds() {
+    let Some(m) = Sealed::new() else { return };
+    verdict_of_refresh(&m);
+    let assets = Assets::load().unwrap();
+    let version = &assets.kernel.version;
+    let boot = |name: &str| m.machine.path(&format!("boot/{name}-{version}"));
+    fs::copy(&assets.kernel.vmlinuz, boot("vmlinuz")).unwrap();
+    fs::copy(&assets.kernel.config, boot("config")).unwrap();
+    fs::remove_file(m.machine.path("bin/taoboot-image")).unwrap();
+    m.machine
+        .machine
+        .write("etc/taoboot/image.toml", "on_failure = \"reboot\"\n");
+    let settings = fs::read_to_string(m.machine.path("etc/default/taoboot")).unwrap();
+    m.machine.machine.write(
+        "etc/default/taoboot",
+        &format!(
+            "{settings}TAOBOOT_IMAGE_OPTIONS='--generic --agent {} --modules-dir {}'\n",
+            programs::path("init").unwrap().display(),
+            assets.kernel.modules.display()
+        ),
+    );
+    let real = programs::path("taoboot-image").unwrap();
+    for (name, real) in [
+        ("taoboot-image", real),
+        ("grub-mkconfig", m.machine.path("bin/grub-mkconfig.real")),
+        ("taoboot", m.machine.path("bin/taoboot.real")),
+    ] {
+        let program = m.machine.path(&format!("bin/{name}"));
+        if !real.exists() {
+            fs::rename(&program, &real).unwrap();
+        }
+        m.machine.program(
+            &format!("bin/{name}"),
+            &format!(
+                "#!/bin/sh\nbegin=$(date +%s.%N)\n{} \"$@\"\ncode=$?\n\
+                 echo \"$(date +%s.%N) $begin {name} $1\" >>\"$TEST_ROOT/times\"\nexit $code\n",
+                real.display()
+            ),
+        );
+    }
+    let started = Instant::now();
+    let run = m.run(&["add", version], true);
+    let took = started.elapsed().as_secs_f64();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(
+        run.stderr.contains("will unlock the disk by itself"),
+        "{}",
+        run.stderr
+    );
+    println!("taoboot-kernel add: {took:.2} s");
+    for line in fs::read_to_string(m.machine.path("times")).unwrap().lines() {
+        let mut fields = line.split(' ');
+        let mut time = || fields.next().unwrap().parse::<f64>().unwrap();
+        let seconds = time() - time();
+        println!("  {seconds:.2} s {}", fields.collect::<Vec<_>>().join(" "));
+    }
+    assert!(took < 10.0, "{took:.2} s");
+}
