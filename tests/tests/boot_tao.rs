@@ -24,7 +24,10 @@ fn boot(world: &World, commands: Vec<Order>) -> Value {
     assert_eq!(outcome.ending, Ending::PowerOff);
     let boot = outcome.report_of("taoboot").unwrap();
     assert_eq!(boot["outcome"], "booted", "{boot:#}");
-    outcome.report_of("probe").unwrap().clone()
+    let probe = outcome.report_of("probe").unwrap().clone();
+    // The next boot needs what is there.
+    drop(outcome.keep());
+    probe
 }
 
 fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
@@ -80,4 +83,5 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     );
     // Only what must not be rolled back is refused.
     assert!(said.ends_with("goes on"), "{said}");
+    std::fs::remove_dir_all(&world.directory).unwrap();
 }

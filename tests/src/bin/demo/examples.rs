@@ -16,7 +16,7 @@ const COUNT: &str = "tao run --detach /usr/bin/sealed-counter serve /var/lib/sea
 /// Starts the attested hello, and its client, which believes nobody but that program under the
 /// host's name: it verifies the chain up to the TPM's quote over the three PCRs.
 const HELLO: &str = "p=$(tao run --detach /usr/bin/attested-hello serve 127.0.0.1:7000) && \
-    attested-hello ask 127.0.0.1:7000 \"$(tao name)\" \"${p#*  }\"";
+    attested-hello ask 127.0.0.1:7000 \"$(tao host show | head -n 1)\" \"${p#*  }\"";
 
 /// The commands; of the boot after the attack only the counter's.
 pub fn orders(again: bool) -> Vec<Order> {
