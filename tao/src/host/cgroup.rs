@@ -37,6 +37,8 @@ pub(super) struct Groups {
 /// A program's group.
 pub(super) struct Group {
     path: PathBuf,
+    /// Its folder: processes can be made in it.
+    pub folder: OwnedFd,
     /// Who writes "0" to it joins the group.
     pub join: OwnedFd,
 }
@@ -79,6 +81,7 @@ impl Groups {
                 .open(path.join("cgroup.procs"))?;
             Ok(Group {
                 path: path.to_owned(),
+                folder: fs::File::open(path)?.into(),
                 join: join.into(),
             })
         };

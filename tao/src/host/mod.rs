@@ -53,6 +53,7 @@ mod sealing;
 mod seccomp;
 mod service;
 mod session;
+mod sibling;
 mod spawn;
 mod spawn_child;
 mod stacked;

@@ -28,7 +28,9 @@ use super::{
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
     limits::Limits,
-    program_init, spawn_child,
+    program_init,
+    sibling::GroupFiles,
+    spawn_child,
     store::Store,
 };
 
@@ -271,7 +273,12 @@ impl Spawner {
         };
         let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
         let setup = || -> io::Result<_> {
-            let join = group.as_ref().map(|group| group.join.try_clone());
+            let files = group.as_ref().map(|group| -> io::Result<_> {
+                Ok(GroupFiles {
+                    folder: out_of_the_way(group.folder.try_clone()?)?,
+                    processes: out_of_the_way(group.join.try_clone()?)?,
+                })
+            });
             Ok(spawn_child::Setup {
                 channel: programs,
                 open_files: self.open_files,
@@ -284,7 +291,7 @@ impl Spawner {
                 },
                 domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
                 pinned,
-                group: join.transpose()?.map(out_of_the_way).transpose()?,
+                group: files.transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
             })

@@ -24,7 +24,11 @@ use nix::{
     unistd::setsid,
 };
 
-use super::{isolation::Measure, landlock::Domain};
+use super::{
+    isolation::Measure,
+    landlock::Domain,
+    sibling::{GroupFiles, clone_sibling, join},
+};
 
 /// What the child needs from before the fork.
 pub(super) struct Setup {
@@ -42,8 +46,8 @@ pub(super) struct Setup {
     pub pinned: Vec<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
-    /// The group's list of processes.
-    pub group: Option<OwnedFd>,
+    /// The group.
+    pub group: Option<GroupFiles>,
     /// The first process of the program's own: see `program_init`.
     pub init: OwnedFd,
     /// Gets the numbers of that process and of the program's.
@@ -93,14 +97,10 @@ fn child(setup: &Setup) -> io::Result<()> {
     for (file, place) in &setup.pinned {
         put(file, place)?;
     }
-    if wants(Measure::Processes) {
-        own_processes(setup)?;
-    }
+    let in_group = wants(Measure::Processes) && own_processes(setup)?;
     setsid()?;
     prctl::set_no_new_privs()?;
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
+    join(setup.group.as_ref(), in_group)?;
     if wants(Measure::Capabilities) {
         drop_capabilities()?;
     }
@@ -129,32 +129,27 @@ fn child(setup: &Setup) -> io::Result<()> {
 }
 
 /// Continues as the second process of a new set of processes, of which `init` is the first.
-/// Both are children of the host, not of the process that was forked to make them.
-fn own_processes(setup: &Setup) -> io::Result<()> {
+/// Both are children of the host, not of the process that was forked to make them. True if
+/// the process is in its group already.
+fn own_processes(setup: &Setup) -> io::Result<bool> {
     // SAFETY: integers only.
     Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
-    let init = clone_sibling()?;
+    let (init, in_group) = clone_sibling(setup.group.as_ref())?;
     if init == 0 {
-        let failed = become_init(setup).err();
+        let failed = become_init(setup, in_group).err();
         let code = failed.and_then(|error| error.raw_os_error());
         // SAFETY: ends the child at once; nothing of the host's runs in it.
         unsafe { libc::_exit(code.unwrap_or(1)) }
     }
-    let program = clone_sibling().inspect_err(|_| report(setup, init, 0))?;
+    let (program, in_group) =
+        clone_sibling(setup.group.as_ref()).inspect_err(|_| report(setup, init, 0))?;
     if program != 0 {
         report(setup, init, program);
         // SAFETY: as above.
         unsafe { libc::_exit(0) }
     }
-    own_proc()
-}
-
-/// fork(2), but the new process has the same parent as this one.
-fn clone_sibling() -> io::Result<c_int> {
-    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-    // SAFETY: without CLONE_VM this is a fork; the child goes on with a copy of everything.
-    let number = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), 0, 0, 0, 0) };
-    Ok(c_int::try_from(Errno::result(number)?).unwrap_or_default())
+    own_proc()?;
+    Ok(in_group)
 }
 
 /// Tells the host which processes are its children. If it can't be told, it notices by the
@@ -172,12 +167,10 @@ fn report(setup: &Setup, init: c_int, program: c_int) {
 }
 
 /// The first process: nothing of the host stays with it.
-fn become_init(setup: &Setup) -> io::Result<std::convert::Infallible> {
+fn become_init(setup: &Setup, in_group: bool) -> io::Result<std::convert::Infallible> {
     setsid()?;
     prctl::set_no_new_privs()?;
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
+    join(setup.group.as_ref(), in_group)?;
     drop_capabilities()?;
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
@@ -204,12 +197,6 @@ fn become_init(setup: &Setup) -> io::Result<std::convert::Infallible> {
         Errno::result(executed)?;
     }
     Err(io::ErrorKind::Other.into())
-}
-
-fn join(group: &OwnedFd) -> io::Result<()> {
-    // SAFETY: writes one byte, which means this process.
-    Errno::result(unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
-    Ok(())
 }
 
 fn close_range(first: u32, flags: u32) -> io::Result<()> {
