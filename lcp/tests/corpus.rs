@@ -7,37 +7,19 @@
     clippy::indexing_slicing
 )]
 
-use std::{fs, path::PathBuf};
-
 #[path = "../../fuzz/bodies/lcp.rs"]
 mod lcp_bodies;
 #[path = "../../fuzz/bodies/original.rs"]
 mod original;
+#[path = "../../fuzz/replay.rs"]
+mod replay;
 
 #[test]
 fn nothing_in_the_corpora_breaks_a_parser() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    for (name, target) in lcp_bodies::TARGETS {
-        let entries = fs::read_dir(folder.join(name)).unwrap_or_else(|error| {
-            panic!("no corpus of {name}: {error}");
-        });
-        let mut count = 0;
-        for entry in entries {
-            let path = entry.unwrap().path();
-            println!("{}", path.display());
-            target(&fs::read(&path).unwrap());
-            count += 1;
-        }
-        assert!(count >= 3, "{name} has {count} files");
-    }
+    replay::every_input(&lcp_bodies::TARGETS);
 }
 
 #[test]
 fn every_target_has_its_program() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-    for (name, _) in lcp_bodies::TARGETS {
-        assert!(folder.join(format!("targets/{name}.rs")).exists(), "{name}");
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
-    }
+    replay::every_target_has_its_program(&lcp_bodies::TARGETS);
 }
