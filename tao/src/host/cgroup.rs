@@ -37,8 +37,6 @@ pub(super) struct Groups {
 /// A program's group.
 pub(super) struct Group {
     path: PathBuf,
-    /// Who writes "0" to it joins the group.
-    pub join: OwnedFd,
 }
 
 impl Groups {
@@ -64,23 +62,21 @@ impl Groups {
     }
 
     /// Makes a group with these limits for a program that is about to start. `extra`
-    /// processes are the host's own.
-    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<Group> {
+    /// processes are the host's own. Who writes "0" to the descriptor joins the group.
+    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<(Group, OwnedFd)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
-        let group = |path: &Path| -> io::Result<Group> {
+        let group = |path: &Path| -> io::Result<(Group, OwnedFd)> {
             if self.controllers {
                 set(path, limits, extra)?;
             }
             let join = OpenOptions::new()
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
-            Ok(Group {
-                path: path.to_owned(),
-                join: join.into(),
-            })
+            let path = path.to_owned();
+            Ok((Group { path }, join.into()))
         };
         group(&path).inspect_err(|_| self.remove(path.clone()))
     }

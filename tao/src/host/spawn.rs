@@ -35,6 +35,9 @@ use super::{
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
 const FIRST_FREE: i32 = 5;
 
+/// Open files that a host should be able to have.
+const OPEN_FILES: rlim_t = 65_536;
+
 /// Size of the pipes of a channel; the system uses memory for what is in them only.
 const PIPE: i32 = 128 * 1024;
 
@@ -135,8 +138,12 @@ impl Spawner {
     pub fn new(policy: ProgramPolicy) -> io::Result<Self> {
         reserve()?;
         let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
-        // Each program takes several descriptors.
-        setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        // Each program takes several descriptors. A host that the kernel's first process
+        // started has 4096, and is root; others have what they were given.
+        let enough = open_files.1.max(OPEN_FILES);
+        if setrlimit(Resource::RLIMIT_NOFILE, enough, enough).is_err() {
+            setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        }
         let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let spared = score.trim().starts_with('-');
         Ok(Spawner {
@@ -265,13 +272,15 @@ impl Spawner {
             .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
         // The first process of the program's own is not one of its.
         let extra = u64::from(wants(Measure::Processes));
-        let group = match &abilities.groups {
-            Some(groups) => Some(groups.make(&launch.limits, extra)?),
-            None => None,
+        let (group, join) = match &abilities.groups {
+            Some(groups) => {
+                let (group, join) = groups.make(&launch.limits, extra)?;
+                (Some(group), Some(join))
+            }
+            None => (None, None),
         };
         let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
         let setup = || -> io::Result<_> {
-            let join = group.as_ref().map(|group| group.join.try_clone());
             Ok(spawn_child::Setup {
                 channel: programs,
                 open_files: self.open_files,
@@ -284,7 +293,7 @@ impl Spawner {
                 },
                 domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
                 pinned,
-                group: join.transpose()?.map(out_of_the_way).transpose()?,
+                group: join.map(out_of_the_way).transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
             })

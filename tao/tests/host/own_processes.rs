@@ -153,6 +153,29 @@ fn programs_end_with_a_host_that_is_killed() {
         // Nobody may be there who waits for it.
         status.is_empty() || status.contains(") Z ")
     });
+    // The next host that makes groups removes what this one left.
+    let groups = cgroup_hierarchy().map(|path| path.join("tao"));
+    if let Some(groups) = groups.filter(|path| path.exists()) {
+        let killed = format!("-{}-", host.id());
+        let left = || {
+            let mut entries = std::fs::read_dir(&groups).unwrap().flatten();
+            entries.any(|entry| entry.file_name().to_string_lossy().contains(&killed))
+        };
+        soon("the groups of a killed host are left", || {
+            assert!(TestHost::start(129).run(&["run", "true"]).status.success());
+            !left()
+        });
+    }
+}
+
+/// Where control groups (version 2) are mounted.
+fn cgroup_hierarchy() -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let words = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut found = words.filter(|words| words.get(2) == Some(&"cgroup2"));
+    found.next().map(|words| words[1].into())
 }
 
 #[test]
