@@ -55,6 +55,7 @@ mod service;
 mod session;
 mod spawn;
 mod spawn_child;
+mod spawn_siblings;
 mod stacked;
 pub mod state_file;
 mod store;

@@ -29,6 +29,7 @@ use super::{
     landlock::Domain,
     limits::Limits,
     program_init, spawn_child,
+    spawn_siblings::Execution,
     store::Store,
 };
 
@@ -243,15 +244,13 @@ impl Spawner {
         };
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        match &program.script {
-            None => command.arg0(launch.path),
+        let mut name = launch.path;
+        if let Some(script) = &program.script {
             // As the kernel would have it.
-            Some(script) => command
-                .arg0(&script.interpreter.path)
-                .args(&script.interpreter.argument)
-                .arg(&script.path),
-        };
-        command.args(launch.args).current_dir(launch.dir);
+            name = &script.interpreter.path;
+            command.args(&script.interpreter.argument).arg(&script.path);
+        }
+        command.arg0(name).args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         let variables = launch.environment.iter();
         command.envs(variables.filter_map(|variable| variable.split_once('=')));
@@ -296,6 +295,7 @@ impl Spawner {
                 group: join.map(out_of_the_way).transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
+                execution: Execution::of(&command, name)?,
             })
         };
         let spawned = setup().and_then(|setup| {

@@ -16,7 +16,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    libc::{self, c_int, sock_filter},
+    libc::{self, sock_filter},
     sys::{
         prctl,
         resource::{Resource, rlim_t, setrlimit},
@@ -24,7 +24,11 @@ use nix::{
     unistd::setsid,
 };
 
-use super::{isolation::Measure, landlock::Domain};
+use super::{
+    isolation::Measure,
+    landlock::Domain,
+    spawn_siblings::{self, Execution},
+};
 
 /// What the child needs from before the fork.
 pub(super) struct Setup {
@@ -48,6 +52,8 @@ pub(super) struct Setup {
     pub init: OwnedFd,
     /// Gets the numbers of that process and of the program's.
     pub report: OwnedFd,
+    /// What to execute there.
+    pub execution: Execution,
 }
 
 /// Measures that this machine can take, and what they need.
@@ -93,16 +99,24 @@ fn child(setup: &Setup) -> io::Result<()> {
     for (file, place) in &setup.pinned {
         put(file, place)?;
     }
-    if wants(Measure::Processes) {
-        own_processes(setup)?;
+    // Of what the program could get by exec; this process keeps its own for now.
+    if wants(Measure::Capabilities) {
+        drop_capabilities()?;
     }
+    if wants(Measure::Processes) {
+        spawn_siblings::own_processes(setup)
+    } else {
+        become_program(setup)
+    }
+}
+
+/// The rest, in the process that will be the program.
+pub(super) fn become_program(setup: &Setup) -> io::Result<()> {
+    let wants = |measure| setup.measures.list.contains(&measure);
     setsid()?;
     prctl::set_no_new_privs()?;
     if let Some(group) = &setup.group {
         join(group)?;
-    }
-    if wants(Measure::Capabilities) {
-        drop_capabilities()?;
     }
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
@@ -128,91 +142,13 @@ fn child(setup: &Setup) -> io::Result<()> {
     Ok(())
 }
 
-/// Continues as the second process of a new set of processes, of which `init` is the first.
-/// Both are children of the host, not of the process that was forked to make them.
-fn own_processes(setup: &Setup) -> io::Result<()> {
-    // SAFETY: integers only.
-    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
-    let init = clone_sibling()?;
-    if init == 0 {
-        let failed = become_init(setup).err();
-        let code = failed.and_then(|error| error.raw_os_error());
-        // SAFETY: ends the child at once; nothing of the host's runs in it.
-        unsafe { libc::_exit(code.unwrap_or(1)) }
-    }
-    let program = clone_sibling().inspect_err(|_| report(setup, init, 0))?;
-    if program != 0 {
-        report(setup, init, program);
-        // SAFETY: as above.
-        unsafe { libc::_exit(0) }
-    }
-    own_proc()
-}
-
-/// fork(2), but the new process has the same parent as this one.
-fn clone_sibling() -> io::Result<c_int> {
-    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-    // SAFETY: without CLONE_VM this is a fork; the child goes on with a copy of everything.
-    let number = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), 0, 0, 0, 0) };
-    Ok(c_int::try_from(Errno::result(number)?).unwrap_or_default())
-}
-
-/// Tells the host which processes are its children. If it can't be told, it notices by the
-/// pipe's end.
-fn report(setup: &Setup, init: c_int, program: c_int) {
-    let numbers = [init, program];
-    // SAFETY: writes those 8 bytes.
-    unsafe {
-        libc::write(
-            setup.report.as_raw_fd(),
-            numbers.as_ptr().cast(),
-            size_of_val(&numbers),
-        );
-    }
-}
-
-/// The first process: nothing of the host stays with it.
-fn become_init(setup: &Setup) -> io::Result<std::convert::Infallible> {
-    setsid()?;
-    prctl::set_no_new_privs()?;
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
-    drop_capabilities()?;
-    if let Some((uid, gid)) = setup.become_user {
-        become_user(uid, gid)?;
-    }
-    // SAFETY: integers and constant strings; the descriptor is open. Ended with the host's
-    // thread that started it: with the host, that is.
-    unsafe {
-        Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0))?;
-        // The kernel then waits for the orphans itself.
-        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-        Errno::result(libc::chdir(c"/".as_ptr()))?;
-        Errno::result(libc::dup3(setup.init.as_raw_fd(), 0, libc::O_CLOEXEC))?;
-        close_range(1, 0)?;
-        let arguments = [c"tao-program-init".as_ptr(), std::ptr::null()];
-        let no_environment = [std::ptr::null::<libc::c_char>()];
-        let executed = libc::syscall(
-            libc::SYS_execveat,
-            0,
-            c"".as_ptr(),
-            arguments.as_ptr(),
-            no_environment.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        );
-        Errno::result(executed)?;
-    }
-    Err(io::ErrorKind::Other.into())
-}
-
-fn join(group: &OwnedFd) -> io::Result<()> {
+pub(super) fn join(group: &OwnedFd) -> io::Result<()> {
     // SAFETY: writes one byte, which means this process.
     Errno::result(unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
     Ok(())
 }
 
-fn close_range(first: u32, flags: u32) -> io::Result<()> {
+pub(super) fn close_range(first: u32, flags: u32) -> io::Result<()> {
     // SAFETY: closes or marks descriptors, touches no memory.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     Errno::result(done)?;
@@ -232,15 +168,16 @@ fn write_once(path: &std::ffi::CStr, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A host without root's powers stays who it is, if that is who the program is to be.
-fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
-    // SAFETY: integers only, and no list of groups is read when its length is 0.
+pub(super) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
+    // SAFETY: integers only, and no list of groups is read when its length is 0. System calls,
+    // not the C library's functions: those would change all threads that they know of.
     unsafe {
-        match Errno::result(libc::setgroups(0, std::ptr::null())) {
+        match Errno::result(libc::syscall(libc::SYS_setgroups, 0, 0)) {
             Err(Errno::EPERM) if libc::getuid() == uid && libc::getgid() == gid => return Ok(()),
             other => other?,
         };
-        Errno::result(libc::setresgid(gid, gid, gid))?;
-        Errno::result(libc::setresuid(uid, uid, uid))?;
+        Errno::result(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        Errno::result(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
     }
     Ok(())
 }
@@ -266,8 +203,9 @@ fn drop_capabilities() -> io::Result<()> {
         // SAFETY: integers only.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         match Errno::result(dropped) {
-            // EINVAL: beyond the kernel's last one.
-            Ok(_) | Err(Errno::EINVAL) => {}
+            Ok(_) => {}
+            // Beyond the kernel's last one.
+            Err(Errno::EINVAL) => break,
             Err(error) => return Err(error.into()),
         }
     }

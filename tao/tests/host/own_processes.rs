@@ -88,6 +88,23 @@ fn a_program_that_does_not_handle_a_signal_ends_by_it() {
 }
 
 #[test]
+fn a_program_that_the_kernel_does_not_execute_is_an_error_and_leaves_nothing() {
+    let host = TestHost::start(119);
+    // A header for this machine, and nothing behind it.
+    let mut elf = std::fs::read("/proc/self/exe").unwrap();
+    elf.truncate(64);
+    let path = host.path("header");
+    std::fs::write(&path, elf).unwrap();
+    for _ in 0..3 {
+        let output = host.run(&["run", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(125));
+        assert!(text(&output.stderr).contains("Exec format error"));
+        assert!(host.admin().list().unwrap().is_empty());
+    }
+    assert!(host.run(&["run", "true"]).status.success());
+}
+
+#[test]
 fn orphans_are_waited_for() {
     let host = TestHost::start(123);
     if !can(&host, Measure::Processes) {
