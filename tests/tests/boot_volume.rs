@@ -141,6 +141,38 @@ fn a_luks1_volume_is_told_how_to_become_luks2() {
     assert_refused(&outcome, "records", &["LUKS1", "cryptsetup convert"]);
 }
 
+/// Sealing to known PCR values needs no secret: whoever can run software on this TPM once can
+/// enrol a volume of his own for the approved launch. The measured configuration says which
+/// secret is meant.
+#[test]
+fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned() {
+    let mut world = small("forged-volume");
+    let pristine = tests::world::small_volume().unwrap();
+    let id = world.enrolled["secret_id"].as_str().unwrap().to_owned();
+    world
+        .rebuild_image(&format!("secret_id = \"{id}\""))
+        .unwrap();
+    world.enroll_files(&[]).unwrap();
+    assert_eq!(world.enrolled["secret_id"], id, "the same secret again");
+    // The attacker's volume: another content would do as well, the UUID is the same.
+    let owners = world.directory.join("owners.img");
+    std::fs::rename(&world.root, &owners).unwrap();
+    std::fs::copy(&pristine, &world.root).unwrap();
+    world.enroll_files(&["--new-secret"]).unwrap();
+    assert_ne!(world.enrolled["secret_id"], id);
+    let machine = world.direct(Some(world.launch.clone()), "");
+    let mut outcome = machine.run().unwrap();
+    let report = assert_stopped(&outcome, "unseal", &["another boot secret", &id]);
+    assert_latched(&outcome, report);
+    outcome.directory = std::path::PathBuf::new();
+    // The control: the owner's volume opens with the same image.
+    std::fs::rename(&owners, &world.root).unwrap();
+    let machine = world.direct(Some(world.launch.clone()), "");
+    let outcome = machine.run().unwrap();
+    let report = outcome.report_of("taoboot").unwrap();
+    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+}
+
 #[test]
 fn a_root_without_the_real_init_leaves_no_key_in_memory() {
     let world = small("no-init");

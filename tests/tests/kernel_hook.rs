@@ -130,6 +130,41 @@ fn a_kernel_that_is_installed_again_does_not_unseal_the_others() {
     m.assert_every_entry_unlocks("after add");
 }
 
+/// What other scripts' entries boot may be a shell: the key is never sealed to them.
+#[test]
+fn entries_of_others_are_not_sealed_to() {
+    let Some(m) = HookMachine::new() else { return };
+    m.forget_calls();
+    // Both images change, and the present menu has neither.
+    let plain = "menuentry 'x' {\nmultiboot2 /tboot.gz\nmodule2 /vmlinuz\n}\n";
+    m.machine.write("boot/grub/grub.cfg", plain);
+    m.machine.write("etc/taoboot/image.toml", "two\n");
+    assert_eq!(m.run(&["refresh"]).code, Some(0));
+    m.assert_every_entry_unlocks("after refresh");
+    for call in m.calls().iter().filter(|call| call.starts_with("reseal")) {
+        assert!(call.contains(" --entry taoboot-tboot-"), "{call}");
+    }
+}
+
+#[test]
+fn a_kernel_without_modules_does_not_keep_the_others_from_their_images() {
+    let Some(m) = HookMachine::new() else { return };
+    fs::remove_dir(m.path(&format!("modules/{}", KERNELS[0]))).unwrap();
+    m.machine.write("etc/taoboot/image.toml", "two\n");
+    let run = m.run(&["refresh"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(
+        run.stderr.contains("skipped: there is no"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        m.image(KERNELS[1]),
+        format!("image of {}\ntwo\n", KERNELS[1])
+    );
+    m.assert_every_entry_unlocks("after refresh");
+}
+
 #[test]
 fn a_removed_kernel_takes_its_image_and_its_entry_along() {
     let Some(m) = HookMachine::new() else { return };
@@ -318,7 +353,8 @@ fn every_setting_is_explained() {
         .collect();
     settings.sort_unstable();
     settings.dedup();
-    settings.retain(|name| !["TAOBOOT_SYSCONFDIR", "TAOBOOT_BOOT", "TAOBOOT_STATE"].contains(name));
+    let for_tests = ["SYSCONFDIR", "BOOT", "STATE", "MODULES"];
+    settings.retain(|name| !for_tests.contains(&name.trim_start_matches("TAOBOOT_")));
     assert_eq!(settings.len(), 7);
     for setting in settings {
         assert!(explained.contains(&format!("\n#{setting}=")), "{setting}");

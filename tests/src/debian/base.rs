@@ -13,7 +13,7 @@ use crate::disk::ext4;
 const SUITE: &str = "bookworm";
 /// What the scenarios need beyond Debian's minimum.
 const PACKAGES: &str = "systemd,systemd-sysv,udev,dbus,tpm2-tools,libtss2-tcti-device0,\
-    util-linux,cryptsetup-bin,dmsetup";
+    util-linux,cryptsetup-bin,dmsetup,kmod,linux-base,grub-common,grub2-common";
 /// Documentation is half of the files and none of the behaviour.
 const LEFT_OUT: [&str; 4] = [
     "path-exclude=/usr/share/doc/*",

@@ -15,7 +15,8 @@ pub struct Identity<'a> {
     pub label: &'a str,
 }
 
-/// Makes an ext4 file system of `size` bytes in `image` with the content of `directory`.
+/// Makes an ext4 file system of `size` bytes in `image` with the content of `directory`, without
+/// a journal: it only costs time on disks that live for one test.
 /// With `wrapper`, runs under it (fakeroot and its state file, to keep owners).
 pub fn make(
     image: &Path,
@@ -24,19 +25,40 @@ pub fn make(
     identity: Identity<'_>,
     wrapper: &[String],
 ) -> Result<()> {
-    let file = std::fs::File::create(image)
-        .with_context(|| format!("cannot create {}", image.display()))?;
-    file.set_len(size)
-        .with_context(|| format!("cannot size {}", image.display()))?;
     let tool = match wrapper.split_first() {
         Some((name, rest)) => Tool::new(name).args(rest).arg("mke2fs"),
         None => Tool::new("mke2fs"),
     };
-    // The journal only costs time on disks that live for one test. hash_seed and the
-    // UUID are what mke2fs would otherwise choose at random.
+    make_by(tool, "^has_journal", image, directory, size, identity)
+}
+
+/// The same with a journal, for a disk whose machine loses power.
+pub fn make_with_journal(
+    image: &Path,
+    directory: &Path,
+    size: u64,
+    identity: Identity<'_>,
+) -> Result<()> {
+    let tool = Tool::new("mke2fs");
+    make_by(tool, "has_journal", image, directory, size, identity)
+}
+
+fn make_by(
+    tool: Tool,
+    journal: &str,
+    image: &Path,
+    directory: &Path,
+    size: u64,
+    identity: Identity<'_>,
+) -> Result<()> {
+    let file = std::fs::File::create(image)
+        .with_context(|| format!("cannot create {}", image.display()))?;
+    file.set_len(size)
+        .with_context(|| format!("cannot size {}", image.display()))?;
+    // hash_seed and the UUID are what mke2fs would otherwise choose at random.
     // 4096 because a smaller block cannot be mounted from a volume of 4096 byte sectors.
     tool.args(["-q", "-F", "-t", "ext4", "-b", "4096"])
-        .args(["-O", "^has_journal", "-m", "0"])
+        .args(["-O", journal, "-m", "0"])
         .args(["-U", identity.uuid, "-L", identity.label])
         .args([
             "-E",

@@ -22,6 +22,8 @@ pub struct Disk {
     pub serial: String,
     /// The guest cannot write to it.
     pub read_only: bool,
+    /// Served by [`crate::write_log`] instead of read from the image: QEMU's words for it.
+    pub served: Option<String>,
 }
 
 impl Disk {
@@ -31,7 +33,15 @@ impl Disk {
             image: image.into(),
             serial: serial.to_owned(),
             read_only: false,
+            served: None,
         }
+    }
+
+    /// The same disk, its writes logged: the disk number `number` of `disks`.
+    #[must_use]
+    pub fn served_by(mut self, disks: &crate::write_log::LoggedDisks, number: usize) -> Self {
+        self.served = Some(disks.address(number));
+        self
     }
 
     /// The same disk, but the guest cannot write to it.

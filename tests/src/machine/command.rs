@@ -111,12 +111,15 @@ fn disks(command: &mut Command, machine: &Machine) -> Result<()> {
                 disk.serial
             );
         }
+        let source = match &disk.served {
+            Some(address) => address.clone(),
+            None => format!("file={}", option(&disk.image)?),
+        };
         let read_only = if disk.read_only { "on" } else { "off" };
         command
             .arg("-drive")
             .arg(format!(
-                "if=none,id=disk{number},format=raw,cache=unsafe,read-only={read_only},file={}",
-                option(&disk.image)?
+                "if=none,id=disk{number},format=raw,cache=unsafe,read-only={read_only},{source}"
             ))
             .arg("-device")
             .arg(format!(

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use mkinitramfs::image::Summary;
 use serde_json::{Value, json};
 
-use crate::assets::Assets;
+use crate::assets::{Assets, Kernel};
 use crate::boot_files::BootFiles;
 use crate::debian::overlay::Overlay;
 use crate::disk::Disk;
@@ -27,7 +27,7 @@ use crate::measured::launch_of;
 use crate::swtpm::HostTpm;
 
 use parts::{boot_files, build_image, path, volume};
-pub use parts::{policy, taoboot};
+pub use parts::{policy, small_volume, taoboot};
 
 /// UUID of the encrypted volume.
 pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
@@ -37,7 +37,7 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 pub const VOLUME_KEY: [u8; 64] =
     *b"taoboot tests: a volume key that is looked for in memory, 64 B!!";
 /// Words that every scenario's kernel gets.
-const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
+pub(crate) const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
      rd.luks.uuid=7a0b0002-0002-4002-8002-000000000002 root=/dev/mapper/root ro \
      taoboot.report=/dev/ttyS1 taoboot.failure_delay=1";
 
@@ -66,6 +66,8 @@ pub struct Plan {
     pub unenrolled: bool,
     /// More files for a Debian root.
     pub extra: Overlay,
+    /// Another kernel than [`Assets::kernel`].
+    pub kernel: Option<Kernel>,
 }
 
 /// What [`World::make_watched`] is about to do.
@@ -91,7 +93,16 @@ impl Plan {
             config: String::new(),
             unenrolled: false,
             extra: Overlay::default(),
+            kernel: None,
         }
+    }
+
+    fn assets(&self) -> Result<Assets> {
+        let mut assets = Assets::load()?;
+        if let Some(kernel) = &self.kernel {
+            assets.kernel = kernel.clone();
+        }
+        Ok(assets)
     }
 
     /// With more words on the kernel command line.
@@ -136,7 +147,7 @@ impl World {
     pub fn make_watched(name: &str, plan: &Plan, watch: &mut dyn FnMut(Stage)) -> Result<Self> {
         watch(Stage::Image);
         let directory = crate::workplace::scenario_directory(name)?;
-        let assets = Assets::load()?;
+        let assets = plan.assets()?;
         let tpm = directory.join("tpm");
         let host_tpm = HostTpm::start(&tpm)?;
         let srk = taoboot(&["srk", "--json", "--tcti", &host_tpm.tcti()])?;
@@ -191,7 +202,7 @@ impl World {
                 needed.display()
             );
         }
-        let files = boot_files(&Assets::load()?, &image, plan);
+        let files = boot_files(&plan.assets()?, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
         Ok(Self {
             files,
@@ -207,15 +218,34 @@ impl World {
         })
     }
 
-    /// Seals the volume to the predicted launch with the real `taoboot enroll`.
+    /// The scenario's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Enrols the launch of the files as they are now, beside what is enrolled already.
+    pub fn enroll_files(&mut self, more: &[&str]) -> Result<()> {
+        self.launch = self.launch_of_files()?;
+        let host_tpm = HostTpm::start(&self.tpm)?;
+        self.enrolled = self.enroll_with(&host_tpm, more)?;
+        host_tpm.stop()?;
+        Ok(())
+    }
+
     fn enroll(&self, host_tpm: &HostTpm) -> Result<Value> {
+        self.enroll_with(host_tpm, &[])
+    }
+
+    /// Seals the volume to the predicted launch with the real `taoboot enroll`.
+    fn enroll_with(&self, host_tpm: &HostTpm, more: &[&str]) -> Result<Value> {
         let expect = self.directory.join("expect.json");
         fs::write(&expect, self.expected_pcrs()?.to_string())
             .context("cannot write the expected PCRs")?;
         let passphrase = self.directory.join("passphrase");
         fs::write(&passphrase, PASSPHRASE).context("cannot write the passphrase")?;
         let swap = format!("PARTUUID={SWAP_PARTUUID}");
-        taoboot(&[
+        let tcti = host_tpm.tcti();
+        let mut words = vec![
             "enroll",
             "--json",
             "--volume",
@@ -230,8 +260,10 @@ impl World {
             "tests",
             "--no-recovery-key",
             "--tcti",
-            &host_tpm.tcti(),
-        ])
+            &tcti,
+        ];
+        words.extend(more);
+        taoboot(&words)
     }
 
     /// PCR 17, 18 and 19 of the approved launch, as `taoboot enroll --expect` reads them.
@@ -244,6 +276,15 @@ impl World {
             );
         }
         Ok(json!({ "sha256": values }))
+    }
+
+    /// The approved launch, but for something else measured into PCR 18.
+    pub fn launch_with_pcr18_of(&self, data: &[u8]) -> Launch {
+        let mut launch = self.launch.clone();
+        for extend in launch.extends.iter_mut().filter(|extend| extend.pcr == 18) {
+            *extend = crate::launch::Extend::of_data(extend.locality, 18, data);
+        }
+        launch
     }
 
     /// The launch of the files as they are on the boot disk now.

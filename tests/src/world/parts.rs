@@ -85,6 +85,11 @@ pub(super) fn volume(plan: &Plan) -> Result<PathBuf> {
     cached("volume", &key, |image| luks::make(image, &volume, &content))
 }
 
+/// The volume of a small world before anything is enrolled: what an attacker can make as well.
+pub fn small_volume() -> Result<PathBuf> {
+    volume(&Plan::new(Userland::Small))
+}
+
 /// Root and swap of the installed machine.
 const FSTAB: &str =
     "/dev/mapper/root / ext4 defaults 0 0\n/dev/mapper/swap none swap defaults 0 0\n";

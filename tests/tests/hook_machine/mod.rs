@@ -83,6 +83,7 @@ impl HookMachine {
             m.program(name, &text);
         }
         for version in KERNELS {
+            fs::create_dir_all(m.path(&format!("modules/{version}"))).unwrap();
             m.write(
                 &format!("boot/vmlinuz-{version}"),
                 &format!("kernel {version}"),
@@ -100,6 +101,7 @@ impl HookMachine {
     /// A kernel that was just installed, without an image.
     pub fn install_kernel(&self, version: &str) {
         self.machine.kernel(version, "CONFIG_INTEL_TXT=y\n", false);
+        fs::create_dir_all(self.path(&format!("modules/{version}"))).unwrap();
     }
 
     /// Runs the hook's script.
@@ -127,6 +129,7 @@ impl HookMachine {
             .env("TAOBOOT_SYSCONFDIR", m.path("etc"))
             .env("TAOBOOT_BOOT", m.path("boot"))
             .env("TAOBOOT_STATE", m.path("state"))
+            .env("TAOBOOT_MODULES", m.path("modules"))
             .env("TEST_ROOT", m.folder.path())
             .env("EUID", "0")
             .env("grub_probe", m.path("bin/grub-probe"))

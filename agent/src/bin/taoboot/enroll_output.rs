@@ -68,6 +68,7 @@ impl Report {
             "uuid": volume.uuid,
             "record": enrolled.token,
             "keyslot": enrolled.keyslot,
+            "secret_id": enrolled.secret_id,
             "label": request.label,
             "swap": swap,
             "sha256": pcrs,

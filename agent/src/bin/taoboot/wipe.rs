@@ -3,12 +3,14 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
-    TokenId,
+    TokenId, VolumeHeader,
     enrolment::{WipeRequest, wipe},
 };
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use argh::FromArgs;
 use serde_json::json;
+
+use crate::reseal::usable;
 
 /// Remove records together with their keyslots. No passphrase is needed.
 #[derive(FromArgs)]
@@ -23,6 +25,10 @@ pub struct Wipe {
     /// all records
     #[argh(switch)]
     all: bool,
+    /// the records that `taoboot retire` can't end, because they were made without
+    /// --rollback-counter
+    #[argh(switch)]
+    without_limit: bool,
     /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN
     #[argh(switch)]
     force: bool,
@@ -32,11 +38,25 @@ pub struct Wipe {
 }
 
 impl Wipe {
+    /// Those without a limit, if there is one with a limit that remains.
+    fn unlimited(&self) -> Result<Vec<TokenId>> {
+        let (limited, unlimited): (Vec<_>, Vec<_>) = usable(&VolumeHeader::read(&self.volume)?)
+            .into_iter()
+            .partition(|(_, record)| record.counter().is_some());
+        ensure!(
+            !limited.is_empty() || self.force,
+            "{}: every record is without a limit: make others with `taoboot reseal --rollback-counter` first, or say --force",
+            self.volume.display()
+        );
+        Ok(unlimited.into_iter().map(|(token, _)| token).collect())
+    }
+
     pub fn run(self) -> Result<ExitCode> {
-        let request = match (self.record, self.all) {
-            (Some(number), false) => WipeRequest::Records(vec![TokenId(number)]),
-            (None, true) => WipeRequest::All,
-            _ => bail!("say what to remove: either --record NUMBER or --all"),
+        let request = match (self.record, self.all, self.without_limit) {
+            (Some(number), false, false) => WipeRequest::Records(vec![TokenId(number)]),
+            (None, true, false) => WipeRequest::All,
+            (None, false, true) => WipeRequest::Records(self.unlimited()?),
+            _ => bail!("say what to remove: either --record NUMBER, --without-limit or --all"),
         };
         let wiped = wipe(&self.volume, request, self.force)?;
         if self.json {

@@ -57,8 +57,10 @@ pub struct EnrollRequest {
 }
 
 /// What was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolled {
+    /// The secret's public name, [`BootSecret::id`]; a recovery key has none.
+    pub secret_id: Option<String>,
     /// The token.
     pub token: TokenId,
     /// The keyslot.
@@ -154,16 +156,24 @@ impl Enrolment {
         let enrolled = if let Some(keyslot) = keyslot {
             let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
             let token = self.editor.add_token(&token)?;
-            Enrolled { token, keyslot }
+            Enrolled {
+                secret_id: Some(secret.id()),
+                token,
+                keyslot,
+            }
         } else {
             let pending =
                 self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
             let keyslot = pending.keyslot;
             let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
             let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
-            Enrolled { token, keyslot }
+            Enrolled {
+                secret_id: Some(secret.id()),
+                token,
+                keyslot,
+            }
         };
-        self.verify(enrolled, &passphrase)?;
+        self.verify(&enrolled, &passphrase)?;
         Ok(enrolled)
     }
 
@@ -204,6 +214,7 @@ impl Enrolment {
         let token = recovery_key::token(pending.keyslot);
         let id = self.make_keyslot(pending, key.text().as_bytes(), |()| show(&key), &token)?;
         Ok(Enrolled {
+            secret_id: None,
             token: id,
             keyslot: pending.keyslot,
         })
@@ -259,7 +270,7 @@ impl Enrolment {
     }
 
     /// Reads everything back as the boot will, and opens the keyslot.
-    fn verify(&self, enrolled: Enrolled, passphrase: &[u8]) -> Result<(), EnrolmentError> {
+    fn verify(&self, enrolled: &Enrolled, passphrase: &[u8]) -> Result<(), EnrolmentError> {
         let not_verified = |reason: String| EnrolmentError::NotVerified {
             device: self.device.clone(),
             reason,

@@ -112,3 +112,87 @@ impl ApprovedLaunch {
         Approval::signed(self.launch.clone(), self.signature.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+    use tpm::{Bank, PolicySigner};
+
+    use super::*;
+
+    fn launch(limit: Option<u64>, label: String, byte: u8) -> ApprovedLaunch {
+        let mut values = PcrValues::new(Bank::Sha256);
+        for pcr in 17..=19 {
+            let index = PcrIndex::try_from(pcr).unwrap();
+            values.insert(index, vec![byte; 32]).unwrap();
+        }
+        let index = crate::unlock::ROLLBACK_COUNTER;
+        let counter = limit.map(|limit| CounterLimit { index, limit });
+        ApprovedLaunch {
+            launch: ApprovedLaunch::policy(values, counter).unwrap(),
+            signature: PolicySignature {
+                signer: PolicySigner::new([byte; 32], [2; 32]),
+                r_and_s: [byte; 64],
+            },
+            label,
+            components: BTreeMap::from([(PcrIndex::try_from(18).unwrap(), "kernel".into())]),
+            created: 7,
+        }
+    }
+
+    /// Values that no field takes.
+    fn junk() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(|number| json!(number)),
+            ".{0,200}".prop_map(|text| json!(text)),
+            Just(json!([[], {}])),
+            Just(json!({ "17": "ff".repeat(32), "99": "" })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            limit in any::<Option<u64>>(), label in "[ -~]{0,120}", byte in 0_u8..0xff
+        ) {
+            let launch = launch(limit, label, byte);
+            let json = launch.to_json().unwrap();
+            prop_assert_eq!(ApprovedLaunch::from_json(&json), Ok(launch));
+        }
+
+        #[test]
+        fn junk_in_any_field_is_refused_or_harmless(field in 0_usize..10, junk in junk()) {
+            let mut json = launch(Some(1), "label".into(), 3).to_json().unwrap();
+            let object = json.as_object_mut().unwrap();
+            let name = object.keys().nth(field % object.len()).unwrap().clone();
+            object.insert(name, junk);
+            if let Ok(read) = ApprovedLaunch::from_json(&json) {
+                prop_assert!(read.label.chars().all(|c| !c.is_control()));
+                prop_assert!(ApprovedLaunch::from_json(&read.to_json().unwrap()).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_launch_that_is_none_and_an_unknown_field_are_refused() {
+        let good = launch(None, String::new(), 3).to_json().unwrap();
+        for (field, value) in [
+            (
+                "pcrs",
+                json!({ "15": "00".repeat(32), "17": "ff".repeat(32) }),
+            ),
+            ("pcrs", json!({ "17": "03".repeat(32) })),
+            ("more", json!(1)),
+            ("version", json!(2)),
+            ("keyslots", json!(["1"])),
+            ("label", json!("\u{1b}[2J")),
+            ("signature", json!("AAAA")),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            assert!(ApprovedLaunch::from_json(&bad).is_err(), "{field}");
+        }
+    }
+}
