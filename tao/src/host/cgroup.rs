@@ -5,7 +5,7 @@
 //! can't limit its children, so programs are in leaves only.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
@@ -32,6 +32,15 @@ pub(super) struct Groups {
     next: AtomicU64,
     /// Groups that still had processes when they were to be removed.
     left: Mutex<Vec<PathBuf>>,
+}
+
+/// How a process gets into a group.
+pub(super) struct Entrance {
+    /// Who writes "0" to it joins; that takes milliseconds (the kernel waits for all that may
+    /// be forking).
+    pub list: OwnedFd,
+    /// What is made with it (clone3(2), CLONE_INTO_CGROUP) is in the group from the start.
+    pub folder: OwnedFd,
 }
 
 /// A program's group.
@@ -61,22 +70,25 @@ impl Groups {
         })
     }
 
-    /// Makes a group with these limits for a program that is about to start. `extra`
-    /// processes are the host's own. Who writes "0" to the descriptor joins the group.
-    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<(Group, OwnedFd)> {
+    /// Makes a group with these limits for a program that is about to start.
+    pub(super) fn make(&self, limits: &Limits) -> io::Result<(Group, Entrance)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
-        let group = |path: &Path| -> io::Result<(Group, OwnedFd)> {
+        let group = |path: &Path| -> io::Result<(Group, Entrance)> {
             if self.controllers {
-                set(path, limits, extra)?;
+                set(path, limits)?;
             }
-            let join = OpenOptions::new()
+            let list = OpenOptions::new()
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
+            let entrance = Entrance {
+                list: list.into(),
+                folder: File::open(path)?.into(),
+            };
             let path = path.to_owned();
-            Ok((Group { path }, join.into()))
+            Ok((Group { path }, entrance))
         };
         group(&path).inspect_err(|_| self.remove(path.clone()))
     }
@@ -118,7 +130,7 @@ impl Group {
     }
 }
 
-fn set(group: &Path, limits: &Limits, extra: u64) -> io::Result<()> {
+fn set(group: &Path, limits: &Limits) -> io::Result<()> {
     let named = |file: &str, value: String| {
         let path = group.join(file);
         fs::write(&path, value)
@@ -135,7 +147,7 @@ fn set(group: &Path, limits: &Limits, extra: u64) -> io::Result<()> {
     // A program that has used up its memory ends as a whole, not in some part.
     named("memory.oom.group", "1".to_owned())?;
     if let Some(processes) = limits.processes {
-        named("pids.max", processes.saturating_add(extra).to_string())?;
+        named("pids.max", processes.to_string())?;
     }
     if let Some(share) = limits.cpu {
         named(
@@ -249,18 +261,18 @@ mod tests {
     #[test]
     fn limits_become_the_kernels_words() {
         let dir = tempfile::tempdir().unwrap();
-        fs::File::create(dir.path().join("memory.swap.max")).unwrap();
+        File::create(dir.path().join("memory.swap.max")).unwrap();
         let limits = Limits {
             memory: Some(1 << 26),
             processes: Some(10),
             cpu: Some(150),
         };
-        set(dir.path(), &limits, 1).unwrap();
+        set(dir.path(), &limits).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("memory.max"), "67108864");
         assert_eq!(read("memory.swap.max"), "0");
         assert_eq!(read("memory.oom.group"), "1");
-        assert_eq!(read("pids.max"), "11");
+        assert_eq!(read("pids.max"), "10");
         assert_eq!(read("cpu.max"), "150000 100000");
     }
 }

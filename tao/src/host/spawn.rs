@@ -23,6 +23,7 @@ use nix::{
 
 use super::{
     abilities::{Abilities, lacks, settings},
+    cgroup::Entrance,
     composition::{Composition, Pinned},
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
@@ -269,12 +270,10 @@ impl Spawner {
         let become_user = geteuid()
             .is_root()
             .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
-        // The first process of the program's own is not one of its.
-        let extra = u64::from(wants(Measure::Processes));
-        let (group, join) = match &abilities.groups {
+        let (group, entrance) = match &abilities.groups {
             Some(groups) => {
-                let (group, join) = groups.make(&launch.limits, extra)?;
-                (Some(group), Some(join))
+                let (group, entrance) = groups.make(&launch.limits)?;
+                (Some(group), Some(entrance))
             }
             None => (None, None),
         };
@@ -292,7 +291,13 @@ impl Spawner {
                 },
                 domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
                 pinned,
-                group: join.map(out_of_the_way).transpose()?,
+                group: match entrance {
+                    None => None,
+                    Some(entrance) => Some(Entrance {
+                        list: out_of_the_way(entrance.list)?,
+                        folder: out_of_the_way(entrance.folder)?,
+                    }),
+                },
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
                 execution: Execution::of(&command, name)?,

@@ -25,6 +25,7 @@ use nix::{
 };
 
 use super::{
+    cgroup::Entrance,
     isolation::Measure,
     landlock::Domain,
     spawn_siblings::{self, Execution},
@@ -46,8 +47,8 @@ pub(super) struct Setup {
     pub pinned: Vec<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
-    /// The group's list of processes.
-    pub group: Option<OwnedFd>,
+    /// The way into the program's control group.
+    pub group: Option<Entrance>,
     /// The first process of the program's own: see `program_init`.
     pub init: OwnedFd,
     /// Gets the numbers of that process and of the program's.
@@ -104,10 +105,12 @@ fn child(setup: &Setup) -> io::Result<()> {
         drop_capabilities()?;
     }
     if wants(Measure::Processes) {
-        spawn_siblings::own_processes(setup)
-    } else {
-        become_program(setup)
+        return spawn_siblings::own_processes(setup);
     }
+    if let Some(group) = &setup.group {
+        join(group)?;
+    }
+    become_program(setup)
 }
 
 /// The rest, in the process that will be the program.
@@ -115,9 +118,6 @@ pub(super) fn become_program(setup: &Setup) -> io::Result<()> {
     let wants = |measure| setup.measures.list.contains(&measure);
     setsid()?;
     prctl::set_no_new_privs()?;
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
     }
@@ -142,9 +142,9 @@ pub(super) fn become_program(setup: &Setup) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn join(group: &OwnedFd) -> io::Result<()> {
+pub(super) fn join(group: &Entrance) -> io::Result<()> {
     // SAFETY: writes one byte, which means this process.
-    Errno::result(unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
+    Errno::result(unsafe { libc::write(group.list.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
     Ok(())
 }
 

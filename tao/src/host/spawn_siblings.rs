@@ -2,9 +2,9 @@
 //!
 //! The process that the host forks can't enter it; only the processes that it makes then are
 //! in it. It makes two, as children of the host: the first process of the set (see
-//! `program_init`), and the program. Both use its memory while it waits for them to execute
-//! something else, as after vfork(2): a copy of the host's memory for each would be most of
-//! what a start costs.
+//! `program_init`), and the program; it waits until they execute something else. The program's
+//! process is made in its control group: to join one later would be most of what a start
+//! costs.
 #![allow(unsafe_code)]
 
 use std::{
@@ -24,10 +24,15 @@ use nix::{
     unistd::setsid,
 };
 
-use super::spawn_child::{Setup, become_program, become_user, close_range, join, own_proc};
+use super::{
+    cgroup::Entrance,
+    spawn_child::{Setup, become_program, become_user, close_range, join, own_proc},
+};
 
 /// Stack of such a process until it executes something.
 const STACK: usize = 64 * 1024;
+/// Length of what is shared.
+const PAGE: usize = 4096;
 
 /// What the program's process executes, and where it runs until then.
 pub(super) struct Execution {
@@ -38,6 +43,16 @@ pub(super) struct Execution {
     arguments: Vec<usize>,
     environment: Vec<usize>,
     stack: Vec<u128>,
+    /// Address of a page that the host's child shares with the program's process: why that one
+    /// has not executed the program, an error number.
+    failed: usize,
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        // SAFETY: the page was mapped for this alone.
+        unsafe { libc::munmap(self.failed as *mut c_void, PAGE) };
+    }
 }
 
 impl Execution {
@@ -66,8 +81,21 @@ impl Execution {
             // Moved, not copied.
             _strings: [arguments, environment],
             stack: vec![0; STACK / size_of::<u128>()],
+            failed: shared_page()?,
         })
     }
+}
+
+/// A page that a child shares with its parent, all zero.
+fn shared_page() -> io::Result<usize> {
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(page as usize)
 }
 
 /// What a new process and the one that waits for it share.
@@ -83,7 +111,7 @@ pub(super) fn own_processes(setup: &Setup) -> io::Result<()> {
     Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
     let (init, failed) = sibling(setup, first_process)?;
     let (program, failed) = match failed {
-        None => sibling(setup, program_process).inspect_err(|_| report(setup, init, 0))?,
+        None => program_process(setup).inspect_err(|_| report(setup, init, 0))?,
         failed => (0, failed),
     };
     // Also those that have failed: the host waits for them.
@@ -133,21 +161,87 @@ extern "C" fn first_process(argument: *mut c_void) -> c_int {
     run(argument, become_init)
 }
 
-extern "C" fn program_process(argument: *mut c_void) -> c_int {
-    run(argument, |setup| {
-        own_proc()?;
-        become_program(setup)?;
-        let execution = &setup.execution;
-        // SAFETY: strings that end with a zero, and lists of their addresses that do too.
-        unsafe {
-            libc::execve(
-                execution.path.as_ptr(),
-                execution.arguments.as_ptr().cast::<*const c_char>(),
-                execution.environment.as_ptr().cast::<*const c_char>(),
-            );
-        }
-        Err(io::Error::last_os_error())
-    })
+/// struct clone_args.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const INTO_CGROUP: u64 = 1 << 33;
+
+/// fork(2) with the same parent, into the control group; 0 in the new process.
+fn fork_into(group: Option<&Entrance>) -> io::Result<c_int> {
+    let flags = libc::CLONE_PARENT | libc::CLONE_VFORK;
+    let mut arguments = CloneArguments {
+        flags: u64::from(flags.cast_unsigned()),
+        ..CloneArguments::default()
+    };
+    if let Some(group) = group {
+        arguments.flags |= INTO_CGROUP;
+        arguments.cgroup = u64::from(group.folder.as_raw_fd().cast_unsigned());
+    }
+    // SAFETY: a structure whose size is given; without CLONE_VM the new process goes on with a
+    // copy of everything.
+    let number = unsafe {
+        let size = size_of::<CloneArguments>();
+        libc::syscall(libc::SYS_clone3, &raw const arguments, size)
+    };
+    Ok(c_int::try_from(Errno::result(number)?).unwrap_or_default())
+}
+
+/// Makes the program's process, and waits until it has executed the program or failed. Gives
+/// its number, and why it failed.
+fn program_process(setup: &Setup) -> io::Result<(c_int, Option<io::Error>)> {
+    let (mut joined, mut made) = (true, fork_into(setup.group.as_ref()));
+    if made.is_err() {
+        // A kernel before 5.7, or a sandbox that does not know the call.
+        (joined, made) = (setup.group.is_none(), fork_into(None));
+    }
+    let number = made?;
+    let failed = setup.execution.failed;
+    if number != 0 {
+        // SAFETY: the shared page lives as long as `setup`.
+        let failed = unsafe { (failed as *const c_int).read_volatile() };
+        let error = (failed != 0).then(|| io::Error::from_raw_os_error(failed));
+        return Ok((number, error));
+    }
+    let error = execute(setup, joined)
+        .err()
+        .and_then(|error| error.raw_os_error());
+    // SAFETY: as above; and ends this process.
+    unsafe {
+        (failed as *mut c_int).write_volatile(error.unwrap_or(libc::EIO));
+        libc::_exit(1)
+    }
+}
+
+fn execute(setup: &Setup, joined: bool) -> io::Result<()> {
+    if let Some(group) = setup.group.as_ref().filter(|_| !joined) {
+        join(group)?;
+    }
+    own_proc()?;
+    become_program(setup)?;
+    let execution = &setup.execution;
+    // SAFETY: strings that end with a zero, and lists of their addresses that do too.
+    unsafe {
+        libc::execve(
+            execution.path.as_ptr(),
+            execution.arguments.as_ptr().cast::<*const c_char>(),
+            execution.environment.as_ptr().cast::<*const c_char>(),
+        );
+    }
+    Err(io::Error::last_os_error())
 }
 
 /// Tells the host which processes are its children. If it can't be told, it notices by the
@@ -168,9 +262,6 @@ fn report(setup: &Setup, init: c_int, program: c_int) {
 fn become_init(setup: &Setup) -> io::Result<()> {
     setsid()?;
     prctl::set_no_new_privs()?;
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
     }
