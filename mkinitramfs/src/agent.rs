@@ -12,7 +12,10 @@ use crate::{setup, step, workspace};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Builds the static programs: /init, taoboot and tao. Prints their folder.
+/// Examples of hosted programs: in the folder `examples` beside the programs.
+const EXAMPLES: [&str; 2] = ["sealed-counter", "attested-hello"];
+
+/// Builds the static programs: /init, taoboot, tao, examples of hosted programs. Prints their folder.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "agent")]
 pub struct Agent {}
@@ -42,7 +45,10 @@ pub fn default_path() -> Result<PathBuf> {
 
 /// Builds what runs inside the machine. `prefix` holds the static C libraries.
 pub fn build(prefix: &Path) -> Result<()> {
-    build_packages(prefix, &["-p", "agent", "-p", "tao", "--bins"])
+    let packages = ["-p", "agent", "-p", "tao", "--bins"];
+    let examples = EXAMPLES.iter().flat_map(|example| ["--example", example]);
+    let what: Vec<&str> = packages.into_iter().chain(examples).collect();
+    build_packages(prefix, &what)
 }
 
 /// Builds what only the tests put into their machines: the probe.

@@ -11,9 +11,9 @@
 //! the speaker is NAME, the host that `tao host show` prints, extended by PROGRAM if given.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -71,10 +71,25 @@ fn serve(address: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Connects, for as long as a server that was just started may need.
+fn connect(address: &str) -> std::io::Result<TcpStream> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpStream::connect(address) {
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+}
+
 fn ask(address: &str, host: &Prin, program: Option<&SubPrin>) -> anyhow::Result<()> {
     let mut challenge = [0; 32];
     random(&mut challenge)?;
-    let mut stream = TcpStream::connect(address).with_context(|| address.to_owned())?;
+    let mut stream = connect(address).with_context(|| address.to_owned())?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&challenge)?;
     let mut answer = Vec::new();

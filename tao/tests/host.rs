@@ -10,14 +10,20 @@ mod common;
 mod composed;
 #[path = "host/counters.rs"]
 mod counters;
+#[path = "host/exhausted.rs"]
+mod exhausted;
 #[path = "host/guarded.rs"]
 mod guarded;
+#[path = "host/host_process.rs"]
+mod host_process;
 #[path = "host/hostile.rs"]
 mod hostile;
 #[path = "host/isolation.rs"]
 mod isolation;
 #[path = "host/keysets.rs"]
 mod keysets;
+#[path = "host/killed.rs"]
+mod killed;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/programs.rs"]

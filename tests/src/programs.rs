@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::workplace::workspace_root;
 
-/// One of them by its name: init, taoboot, tao, tao-report.
+/// One of them by its name: init, taoboot, tao, tao-report, or examples/sealed-counter.
 pub fn path(name: &str) -> Result<PathBuf> {
     let folder = std::env::var_os("TAOBOOT_PROGRAMS").map_or_else(
         || workspace_root().join("target/x86_64-unknown-linux-gnu/small"),

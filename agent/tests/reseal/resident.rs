@@ -38,6 +38,22 @@ fn a_new_kernel_is_approved_without_a_passphrase_and_the_old_one_still_opens() {
 }
 
 #[test]
+fn an_entry_of_another_script_is_sealed_to_only_when_it_is_named() {
+    let machine = Machine::up();
+    let mut foreign = machine.entry("1", "foreign", true);
+    foreign["id"] = json!("tboot-simple");
+    let menu = json!([machine.entry("0", "own", false), foreign]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 2);
+    let only_foreign = json!([menu[1]]);
+    let sentence = refusal(&machine.reseal(&only_foreign, &[]));
+    assert!(sentence.contains("--entry"), "{sentence}");
+    let output = machine.reseal(&menu, &["--entry", "tboot-simple"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+#[test]
 fn resealing_twice_adds_nothing() {
     let machine = Machine::up();
     let menu = json!([machine.entry("1", "new", true)]);
@@ -201,13 +217,38 @@ fn stale_records_are_pruned_but_never_the_running_or_a_bootable_one() {
 }
 
 #[test]
+fn a_full_header_is_named_with_the_way_out_and_pruning_makes_room() {
+    let machine = Machine::up();
+    let full = (0..32).find_map(|number| {
+        let menu = json!([machine.entry("1", &format!("kernel {number}"), true)]);
+        let output = machine.reseal(&menu, &[]);
+        (!output.status.success()).then_some((menu, output))
+    });
+    let (menu, output) = full.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains("no room for another record"), "{text}");
+    assert!(text.contains("--keep 0"), "{text}");
+    // The old ones go, and then it fits.
+    assert_eq!(
+        machine.reseal(&menu, &["--keep", "0"]).status.code(),
+        Some(1)
+    );
+    assert!(machine.reseal(&menu, &[]).status.success());
+    assert!(
+        machine.opens(),
+        "the running launch's record is never pruned"
+    );
+}
+
+#[test]
 fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     let machine = Machine::up();
     let menu = json!([machine.entry("1", "a", true)]);
     assert!(machine.reseal(&menu, &[]).status.success());
     let unknown = json!([
         machine.entry("1", "b", true),
-        { "entry": "2: x", "tboot": true, "error": "the file is missing" },
+        { "entry": "2: x", "id": "taoboot-x", "tboot": true, "error": "the file is missing" },
     ]);
     let output = machine.reseal(&unknown, &["--keep", "0"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

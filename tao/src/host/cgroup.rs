@@ -5,7 +5,7 @@
 //! can't limit its children, so programs are in leaves only.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use super::{cgroup_mount, limits::Limits};
+use super::{cgroup_mount, limits::Limits, sibling::GroupFiles};
 
 /// Period of processor limits in microseconds, the kernel's own default.
 const PERIOD: u64 = 100_000;
@@ -32,15 +32,6 @@ pub(super) struct Groups {
     next: AtomicU64,
     /// Groups that still had processes when they were to be removed.
     left: Mutex<Vec<PathBuf>>,
-}
-
-/// How a process gets into a group.
-pub(super) struct Entrance {
-    /// Who writes "0" to it joins; that takes milliseconds (the kernel waits for all that may
-    /// be forking).
-    pub list: OwnedFd,
-    /// What is made with it (clone3(2), CLONE_INTO_CGROUP) is in the group from the start.
-    pub folder: OwnedFd,
 }
 
 /// A program's group.
@@ -70,25 +61,26 @@ impl Groups {
         })
     }
 
-    /// Makes a group with these limits for a program that is about to start.
-    pub(super) fn make(&self, limits: &Limits) -> io::Result<(Group, Entrance)> {
+    /// Makes a group with these limits for a program that is about to start. `extra`
+    /// processes are the host's own.
+    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<(Group, GroupFiles)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
-        let group = |path: &Path| -> io::Result<(Group, Entrance)> {
+        let group = |path: &Path| -> io::Result<(Group, GroupFiles)> {
             if self.controllers {
-                set(path, limits)?;
+                set(path, limits, extra)?;
             }
-            let list = OpenOptions::new()
+            let join = OpenOptions::new()
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
-            let entrance = Entrance {
-                list: list.into(),
-                folder: File::open(path)?.into(),
+            let files = GroupFiles {
+                folder: fs::File::open(path)?.into(),
+                processes: join.into(),
             };
             let path = path.to_owned();
-            Ok((Group { path }, entrance))
+            Ok((Group { path }, files))
         };
         group(&path).inspect_err(|_| self.remove(path.clone()))
     }
@@ -130,7 +122,7 @@ impl Group {
     }
 }
 
-fn set(group: &Path, limits: &Limits) -> io::Result<()> {
+fn set(group: &Path, limits: &Limits, extra: u64) -> io::Result<()> {
     let named = |file: &str, value: String| {
         let path = group.join(file);
         fs::write(&path, value)
@@ -147,7 +139,7 @@ fn set(group: &Path, limits: &Limits) -> io::Result<()> {
     // A program that has used up its memory ends as a whole, not in some part.
     named("memory.oom.group", "1".to_owned())?;
     if let Some(processes) = limits.processes {
-        named("pids.max", processes.to_string())?;
+        named("pids.max", processes.saturating_add(extra).to_string())?;
     }
     if let Some(share) = limits.cpu {
         named(
@@ -261,18 +253,18 @@ mod tests {
     #[test]
     fn limits_become_the_kernels_words() {
         let dir = tempfile::tempdir().unwrap();
-        File::create(dir.path().join("memory.swap.max")).unwrap();
+        fs::File::create(dir.path().join("memory.swap.max")).unwrap();
         let limits = Limits {
             memory: Some(1 << 26),
             processes: Some(10),
             cpu: Some(150),
         };
-        set(dir.path(), &limits).unwrap();
+        set(dir.path(), &limits, 1).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("memory.max"), "67108864");
         assert_eq!(read("memory.swap.max"), "0");
         assert_eq!(read("memory.oom.group"), "1");
-        assert_eq!(read("pids.max"), "10");
+        assert_eq!(read("pids.max"), "11");
         assert_eq!(read("cpu.max"), "150000 100000");
     }
 }

@@ -23,14 +23,14 @@ use nix::{
 
 use super::{
     abilities::{Abilities, lacks, settings},
-    cgroup::Entrance,
     composition::{Composition, Pinned},
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
     limits::Limits,
-    program_init, spawn_child,
-    spawn_siblings::Execution,
+    program_init,
+    sibling::GroupFiles,
+    spawn_child,
     store::Store,
 };
 
@@ -245,13 +245,15 @@ impl Spawner {
         };
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        let mut name = launch.path;
-        if let Some(script) = &program.script {
+        match &program.script {
+            None => command.arg0(launch.path),
             // As the kernel would have it.
-            name = &script.interpreter.path;
-            command.args(&script.interpreter.argument).arg(&script.path);
-        }
-        command.arg0(name).args(launch.args).current_dir(launch.dir);
+            Some(script) => command
+                .arg0(&script.interpreter.path)
+                .args(&script.interpreter.argument)
+                .arg(&script.path),
+        };
+        command.args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         let variables = launch.environment.iter();
         command.envs(variables.filter_map(|variable| variable.split_once('=')));
@@ -270,15 +272,23 @@ impl Spawner {
         let become_user = geteuid()
             .is_root()
             .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
-        let (group, entrance) = match &abilities.groups {
+        // The first process of the program's own is not one of its.
+        let extra = u64::from(wants(Measure::Processes));
+        let (group, files) = match &abilities.groups {
             Some(groups) => {
-                let (group, entrance) = groups.make(&launch.limits)?;
-                (Some(group), Some(entrance))
+                let (group, files) = groups.make(&launch.limits, extra)?;
+                (Some(group), Some(files))
             }
             None => (None, None),
         };
         let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
         let setup = || -> io::Result<_> {
+            let files = files.map(|files| -> io::Result<_> {
+                Ok(GroupFiles {
+                    folder: out_of_the_way(files.folder)?,
+                    processes: out_of_the_way(files.processes)?,
+                })
+            });
             Ok(spawn_child::Setup {
                 channel: programs,
                 open_files: self.open_files,
@@ -291,16 +301,9 @@ impl Spawner {
                 },
                 domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
                 pinned,
-                group: match entrance {
-                    None => None,
-                    Some(entrance) => Some(Entrance {
-                        list: out_of_the_way(entrance.list)?,
-                        folder: out_of_the_way(entrance.folder)?,
-                    }),
-                },
+                group: files.transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
-                execution: Execution::of(&command, name)?,
             })
         };
         let spawned = setup().and_then(|setup| {

@@ -16,7 +16,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    libc::{self, sock_filter},
+    libc::{self, c_int, sock_filter},
     sys::{
         prctl,
         resource::{Resource, rlim_t, setrlimit},
@@ -25,10 +25,9 @@ use nix::{
 };
 
 use super::{
-    cgroup::Entrance,
     isolation::Measure,
     landlock::Domain,
-    spawn_siblings::{self, Execution},
+    sibling::{GroupFiles, clone_sibling, join},
 };
 
 /// What the child needs from before the fork.
@@ -47,14 +46,12 @@ pub(super) struct Setup {
     pub pinned: Vec<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
-    /// The way into the program's control group.
-    pub group: Option<Entrance>,
+    /// The group.
+    pub group: Option<GroupFiles>,
     /// The first process of the program's own: see `program_init`.
     pub init: OwnedFd,
     /// Gets the numbers of that process and of the program's.
     pub report: OwnedFd,
-    /// What to execute there.
-    pub execution: Execution,
 }
 
 /// Measures that this machine can take, and what they need.
@@ -100,24 +97,13 @@ fn child(setup: &Setup) -> io::Result<()> {
     for (file, place) in &setup.pinned {
         put(file, place)?;
     }
-    // Of what the program could get by exec; this process keeps its own for now.
+    let in_group = wants(Measure::Processes) && own_processes(setup)?;
+    setsid()?;
+    prctl::set_no_new_privs()?;
+    join(setup.group.as_ref(), in_group)?;
     if wants(Measure::Capabilities) {
         drop_capabilities()?;
     }
-    if wants(Measure::Processes) {
-        return spawn_siblings::own_processes(setup);
-    }
-    if let Some(group) = &setup.group {
-        join(group)?;
-    }
-    become_program(setup)
-}
-
-/// The rest, in the process that will be the program.
-pub(super) fn become_program(setup: &Setup) -> io::Result<()> {
-    let wants = |measure| setup.measures.list.contains(&measure);
-    setsid()?;
-    prctl::set_no_new_privs()?;
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
     }
@@ -142,13 +128,78 @@ pub(super) fn become_program(setup: &Setup) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn join(group: &Entrance) -> io::Result<()> {
-    // SAFETY: writes one byte, which means this process.
-    Errno::result(unsafe { libc::write(group.list.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
-    Ok(())
+/// Continues as the second process of a new set of processes, of which `init` is the first.
+/// Both are children of the host, not of the process that was forked to make them. True if
+/// the process is in its group already.
+fn own_processes(setup: &Setup) -> io::Result<bool> {
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
+    let (init, in_group) = clone_sibling(setup.group.as_ref())?;
+    if init == 0 {
+        let failed = become_init(setup, in_group).err();
+        let code = failed.and_then(|error| error.raw_os_error());
+        // SAFETY: ends the child at once; nothing of the host's runs in it.
+        unsafe { libc::_exit(code.unwrap_or(1)) }
+    }
+    let (program, in_group) =
+        clone_sibling(setup.group.as_ref()).inspect_err(|_| report(setup, init, 0))?;
+    if program != 0 {
+        report(setup, init, program);
+        // SAFETY: as above.
+        unsafe { libc::_exit(0) }
+    }
+    own_proc()?;
+    Ok(in_group)
 }
 
-pub(super) fn close_range(first: u32, flags: u32) -> io::Result<()> {
+/// Tells the host which processes are its children. If it can't be told, it notices by the
+/// pipe's end.
+fn report(setup: &Setup, init: c_int, program: c_int) {
+    let numbers = [init, program];
+    // SAFETY: writes those 8 bytes.
+    unsafe {
+        libc::write(
+            setup.report.as_raw_fd(),
+            numbers.as_ptr().cast(),
+            size_of_val(&numbers),
+        );
+    }
+}
+
+/// The first process: nothing of the host stays with it.
+fn become_init(setup: &Setup, in_group: bool) -> io::Result<std::convert::Infallible> {
+    setsid()?;
+    prctl::set_no_new_privs()?;
+    join(setup.group.as_ref(), in_group)?;
+    drop_capabilities()?;
+    if let Some((uid, gid)) = setup.become_user {
+        become_user(uid, gid)?;
+    }
+    // SAFETY: integers and constant strings; the descriptor is open. Ended with the host's
+    // thread that started it: with the host, that is.
+    unsafe {
+        Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0))?;
+        // The kernel then waits for the orphans itself.
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        Errno::result(libc::chdir(c"/".as_ptr()))?;
+        Errno::result(libc::dup3(setup.init.as_raw_fd(), 0, libc::O_CLOEXEC))?;
+        close_range(1, 0)?;
+        let arguments = [c"tao-program-init".as_ptr(), std::ptr::null()];
+        let no_environment = [std::ptr::null::<libc::c_char>()];
+        let executed = libc::syscall(
+            libc::SYS_execveat,
+            0,
+            c"".as_ptr(),
+            arguments.as_ptr(),
+            no_environment.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+        Errno::result(executed)?;
+    }
+    Err(io::ErrorKind::Other.into())
+}
+
+fn close_range(first: u32, flags: u32) -> io::Result<()> {
     // SAFETY: closes or marks descriptors, touches no memory.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     Errno::result(done)?;
@@ -168,16 +219,15 @@ fn write_once(path: &std::ffi::CStr, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A host without root's powers stays who it is, if that is who the program is to be.
-pub(super) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
-    // SAFETY: integers only, and no list of groups is read when its length is 0. System calls,
-    // not the C library's functions: those would change all threads that they know of.
+fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
+    // SAFETY: integers only, and no list of groups is read when its length is 0.
     unsafe {
-        match Errno::result(libc::syscall(libc::SYS_setgroups, 0, 0)) {
+        match Errno::result(libc::setgroups(0, std::ptr::null())) {
             Err(Errno::EPERM) if libc::getuid() == uid && libc::getgid() == gid => return Ok(()),
             other => other?,
         };
-        Errno::result(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
-        Errno::result(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
+        Errno::result(libc::setresgid(gid, gid, gid))?;
+        Errno::result(libc::setresuid(uid, uid, uid))?;
     }
     Ok(())
 }
@@ -203,9 +253,8 @@ fn drop_capabilities() -> io::Result<()> {
         // SAFETY: integers only.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         match Errno::result(dropped) {
-            Ok(_) => {}
-            // Beyond the kernel's last one.
-            Err(Errno::EINVAL) => break,
+            // EINVAL: beyond the kernel's last one.
+            Ok(_) | Err(Errno::EINVAL) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -134,31 +134,9 @@ impl TestHost {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// A hosted program whose channel is at the other end of a stream: what is written to
-    /// the stream goes to the host as it is.
+    /// A hosted program whose channel is at the other end of a stream.
     pub fn raw(&self) -> Raw {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        // The host's end of the channel, the program and the stream end together.
-        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
-        let program = self
-            .admin()
-            .start(&Start {
-                path: "/bin/sh",
-                args: &["-c".to_owned(), script.to_owned()],
-                dir: "/",
-                environment: &[],
-                socket: false,
-                limits: Limits::default(),
-                stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
-            })
-            .unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        Raw {
-            stream: ours,
-            inbox: Inbox::default(),
-            program,
-        }
+        raw(&mut self.admin())
     }
 }
 
@@ -172,6 +150,32 @@ impl Drop for TestHost {
         if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
             assert!(thread.join().is_ok());
         }
+    }
+}
+
+/// A hosted program whose channel is at the other end of a stream: what is written to
+/// the stream goes to the host as it is.
+pub fn raw(admin: &mut Admin) -> Raw {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    // The host's end of the channel, the program and the stream end together.
+    let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
+    let program = admin
+        .start(&Start {
+            path: "/bin/sh",
+            args: &["-c".to_owned(), script.to_owned()],
+            dir: "/",
+            environment: &[],
+            socket: false,
+            limits: Limits::default(),
+            stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
+        })
+        .unwrap();
+    ours.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    Raw {
+        stream: ours,
+        inbox: Inbox::default(),
+        program,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod boot;
 pub mod cache;
 pub mod ext4;
+pub mod grub;
 pub mod luks;
 pub mod orders;
 pub mod partition;

@@ -1,8 +1,7 @@
 //! The boot disk of an installed machine: one partition, which the guest mounts on /boot, with
 //! GRUB installed as grub-install does it.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -10,21 +9,31 @@ use anyhow::{Context, Result, ensure};
 use super::{FIRST_ENTRY, grub_menu::MenuEntry};
 use crate::assets::Kernel;
 use crate::boot_files::BootFiles;
-use crate::disk::boot::Firmware;
 use crate::disk::ext4;
-use crate::disk::partition::{PARTITION_START, PartitionType, SECTOR, write_table};
+use crate::disk::grub::{BOOT_UUID, Core, Firmware, GRUB, bios_disk, efi_disk};
+use crate::disk::partition::PARTITION_START;
 use crate::tool::Tool;
 
 /// Two kernels and images, and their successors beside them.
 const SIZE: u64 = 128 << 20;
-/// As in fstab.
-const DISK_ID: u32 = 0x7a0b_0001;
-const UUID: &str = "7a0b0001-0001-4001-8001-000000000001";
-const GRUB: &str = "/usr/lib/grub";
 /// What GRUB's image does before it enters its normal mode, which reads $prefix/grub.cfg.
 const EARLY_CFG: &str = "search --no-floppy --set=root --file /grub/grub.cfg\n\
      set prefix=($root)/grub\nserial --unit=0 --speed=115200\n\
      terminal_input serial\nterminal_output serial\n";
+
+const CORE: Core<'static> = Core {
+    prefix: "/grub",
+    early: EARLY_CFG,
+    modules: &[
+        "configfile",
+        "normal",
+        "part_msdos",
+        "search",
+        "search_fs_file",
+        "serial",
+        "test",
+    ],
+};
 
 /// The boot disk.
 #[derive(Debug)]
@@ -44,8 +53,17 @@ impl BootPartition {
         let content = tempfile::tempdir().context("cannot make a directory")?;
         fill(content.path(), firmware, files, kernel)?;
         match firmware {
-            Firmware::Bios => make_bios(image, content.path())?,
-            Firmware::Efi => make_efi(image, content.path())?,
+            Firmware::Bios => {
+                let filesystem = image.with_extension("ext4");
+                let identity = ext4::Identity {
+                    uuid: BOOT_UUID,
+                    label: "boot",
+                };
+                ext4::make_with_journal(&filesystem, content.path(), SIZE, identity)?;
+                bios_disk(image, CORE, &filesystem, SIZE)?;
+                fs::remove_file(&filesystem).context("cannot remove a file system")?;
+            }
+            Firmware::Efi => efi_disk(image, CORE, content.path(), SIZE)?,
         }
         Ok(Self {
             image: image.to_owned(),
@@ -196,10 +214,7 @@ fn fill(folder: &Path, firmware: Firmware, files: &BootFiles, kernel: &Kernel) -
         files.tboot_cmdline, files.kernel_cmdline
     );
     fs::write(grub.join("grub.cfg"), menu).context("cannot write grub.cfg")?;
-    let format = match firmware {
-        Firmware::Bios => "i386-pc",
-        Firmware::Efi => "x86_64-efi",
-    };
+    let format = firmware.format();
     let modules = grub.join(format);
     fs::create_dir(&modules).context("cannot make a directory")?;
     for entry in fs::read_dir(Path::new(GRUB).join(format)).context("GRUB's modules")? {
@@ -215,95 +230,4 @@ fn fill(folder: &Path, firmware: Firmware, files: &BootFiles, kernel: &Kernel) -
         .arg("create")
         .run()?;
     Ok(())
-}
-
-fn core_image(format: &str, filesystem: &str, scratch: &Path) -> Result<PathBuf> {
-    let (core, early) = (scratch.join("core"), scratch.join("early"));
-    fs::write(&early, EARLY_CFG).context("cannot write GRUB's early configuration")?;
-    let mut modules = vec![
-        "configfile",
-        "normal",
-        "part_msdos",
-        "search",
-        "search_fs_file",
-        "serial",
-        "test",
-    ];
-    modules.push(filesystem);
-    if format == "i386-pc" {
-        modules.push("biosdisk");
-    }
-    Tool::new("grub-mkimage")
-        .args(["-O", format, "-p", "/grub", "-o"])
-        .arg(&core)
-        .arg("-c")
-        .arg(&early)
-        .args(modules)
-        .run()?;
-    Ok(core)
-}
-
-fn make_bios(image: &Path, content: &Path) -> Result<()> {
-    let scratch = tempfile::tempdir().context("cannot make a directory")?;
-    let core = core_image("i386-pc", "ext2", scratch.path())?;
-    let core = fs::read(&core).context("cannot read GRUB's image")?;
-    ensure!(
-        (core.len() as u64) < PARTITION_START - SECTOR,
-        "GRUB's image does not fit before the partition"
-    );
-    let filesystem = scratch.path().join("ext4");
-    let identity = ext4::Identity {
-        uuid: UUID,
-        label: "boot",
-    };
-    ext4::make_with_journal(&filesystem, content, SIZE, identity)?;
-    let loader = fs::read(Path::new(GRUB).join("i386-pc/boot.img")).context("boot.img")?;
-    let disk = create(image)?;
-    // 440 bytes of boot.img: what follows in the sector is the partition table.
-    disk.write_all_at(loader.get(..440).context("boot.img is too short")?, 0)?;
-    disk.write_all_at(&core, SECTOR)?;
-    write_table(image, PartitionType::Linux, SIZE, DISK_ID)?;
-    let content = fs::read(&filesystem).context("cannot read the file system")?;
-    disk.write_all_at(&content, PARTITION_START)
-        .context("cannot write the boot partition")
-}
-
-fn make_efi(image: &Path, content: &Path) -> Result<()> {
-    let scratch = tempfile::tempdir().context("cannot make a directory")?;
-    let core = core_image("x86_64-efi", "fat", scratch.path())?;
-    create(image)?;
-    write_table(image, PartitionType::EfiSystem, SIZE, DISK_ID)?;
-    let drive = format!("{}@@{PARTITION_START}", image.display());
-    let sectors = (SIZE / SECTOR).to_string();
-    Tool::new("mformat")
-        .args(["-i", &drive, "-T", &sectors, "-N", "7a0b0001", "::"])
-        .run()?;
-    Tool::new("mmd")
-        .args(["-i", &drive, "::/EFI", "::/EFI/BOOT"])
-        .run()?;
-    Tool::new("mcopy")
-        .args(["-i", &drive])
-        .arg(&core)
-        .arg("::/EFI/BOOT/BOOTX64.EFI")
-        .run()?;
-    for entry in fs::read_dir(content).context("the boot files")? {
-        Tool::new("mcopy")
-            .args(["-s", "-i", &drive])
-            .arg(entry.context("the boot files")?.path())
-            .arg("::/")
-            .run()?;
-    }
-    Ok(())
-}
-
-fn create(image: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(image)
-        .with_context(|| format!("cannot create {}", image.display()))?;
-    file.set_len(PARTITION_START + SIZE)
-        .with_context(|| format!("cannot size {}", image.display()))?;
-    Ok(file)
 }

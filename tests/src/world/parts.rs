@@ -103,6 +103,9 @@ fn taoboot_programs() -> Result<Overlay> {
         ("taoboot", "/usr/sbin/taoboot"),
         ("tao", "/usr/bin/tao"),
         ("tao-report", "/usr/bin/tao-report"),
+        ("tao-conformance", "/usr/bin/tao-conformance"),
+        ("examples/sealed-counter", "/usr/bin/sealed-counter"),
+        ("examples/attested-hello", "/usr/bin/attested-hello"),
     ] {
         let from = programs::path(program)?;
         let content = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;

@@ -258,10 +258,19 @@ pub fn short_text(text: &str) -> String {
     clean.take(MOST - 3).chain("...".chars()).collect()
 }
 
-/// The entries that are asked for by place, id or title; all that boot tboot when none is.
+/// What the ids of the entries begin with that 20_linux_taoboot makes.
+const OWN_ID: &str = "taoboot-";
+
+/// The entries that are asked for by place, id or title. When none is, those that
+/// 20_linux_taoboot made: another script's entry may boot tboot as well, with an initramfs that
+/// has a shell, and nobody meant that one to have the disk key.
 pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Entry>> {
     if wanted.is_empty() {
-        return Ok(entries.iter().filter(|entry| entry.tboot).collect());
+        let own = entries.iter().filter(|entry| {
+            let id = entry.id.as_deref().unwrap_or_default();
+            entry.tboot && id.starts_with(OWN_ID)
+        });
+        return Ok(own.collect());
     }
     wanted
         .iter()

@@ -109,7 +109,7 @@ impl Reseal {
         let wanted = select(&entries, &self.entry)?;
         ensure!(
             !wanted.is_empty(),
-            "no entry of GRUB's menu boots tboot: run update-grub with 20_linux_taoboot installed"
+            "20_linux_taoboot has made no entry of GRUB's menu: run update-grub with it installed, or name another entry with --entry"
         );
         let counter = self.counter_limit(&usable(&header))?;
         let tpm = TpmState::ask(&self.tcti);

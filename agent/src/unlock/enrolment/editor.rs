@@ -133,9 +133,13 @@ impl Editor {
     ) -> Result<TokenId, EnrolmentError> {
         let (result, said) =
             cryptsetup_messages::collect(|| self.crypt.token_handle().json_set(input));
-        result
-            .map(TokenId)
-            .map_err(|error| self.failed(doing, &error, &said))
+        match result {
+            Ok(number) => Ok(TokenId(number)),
+            Err(error) if cryptsetup_messages::errno(&error) == Some(Errno::ENOSPC) => {
+                Err(EnrolmentError::HeaderFull(self.device.clone()))
+            }
+            Err(error) => Err(self.failed(doing, &error, &said)),
+        }
     }
 
     fn failed(&self, doing: &'static str, error: &LibcryptErr, said: &str) -> EnrolmentError {

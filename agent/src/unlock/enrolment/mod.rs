@@ -50,6 +50,9 @@ pub enum EnrolmentError {
     /// All 32 keyslots or the keyslots area are taken.
     #[error("{device}: all keyslots are taken: remove one with `taoboot wipe` or `cryptsetup luksKillSlot`", device = .0.display())]
     NoFreeKeyslot(PathBuf),
+    /// The header's JSON area (12 KiB by default) takes some eight records.
+    #[error("{device}: the LUKS2 header has no room for another record: remove those that nothing boots any more with `taoboot reseal --keep 0` or `taoboot wipe`; a volume formatted with --luks2-metadata-size has more room", device = .0.display())]
+    HeaderFull(PathBuf),
     /// The TPM failed.
     #[error(transparent)]
     Tpm(#[from] TpmError),

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::examples;
 use super::facts::{Agent, Boot, Hosted, TaoHost, Timed, Userland};
 use super::logs::{self, Logs};
 use super::progress::Progress;
@@ -19,17 +20,18 @@ const HOSTED: [&str; 3] = ["tao", "run", "/usr/bin/tao-report"];
 /// The same for a person.
 const HOSTED_COMMAND: &str = "tao run /usr/bin/tao-report";
 
-/// Adds the orders for the booted system.
-pub fn with_orders(machine: Machine) -> Result<Machine> {
+/// Adds the orders for the booted system; `again` when it was there before.
+pub fn with_orders(machine: Machine, again: bool) -> Result<Machine> {
     let order = |name: &str, argv: &[&str]| Order {
         name: name.to_owned(),
         argv: argv.iter().map(ToString::to_string).collect(),
         seconds: 60,
     };
-    let commands = vec![
+    let mut commands = vec![
         order("hosted", &HOSTED),
         order("swap", &["swapon", "--show", "--bytes", "--noheadings"]),
     ];
+    commands.extend(examples::orders(again));
     let image = machine.directory().join("orders.img");
     let disk = orders_disk(
         &image,
@@ -126,14 +128,29 @@ fn agent(report: &Value) -> Result<Agent> {
 }
 
 /// One command of the orders, as the probe tells it.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct CommandResult {
-    code: Option<i64>,
-    stdout: String,
-    stderr: String,
-    error: Option<String>,
-    seconds: f64,
+pub struct CommandResult {
+    /// Nothing when a signal or the time limit ended it.
+    pub code: Option<i64>,
+    pub stdout: String,
+    pub stderr: String,
+    pub error: Option<String>,
+    pub seconds: f64,
+}
+
+impl CommandResult {
+    /// Why it failed, in its words.
+    pub fn said(&self) -> String {
+        let words = [
+            self.error.as_deref().unwrap_or_default(),
+            &self.stderr,
+            &self.stdout,
+        ];
+        let mut words = words.map(str::trim).into_iter();
+        let said = words.find(|said| !said.is_empty());
+        said.unwrap_or("it said nothing").to_owned()
+    }
 }
 
 /// What of the probe's report the demo shows.
@@ -200,6 +217,7 @@ fn userland(probe: &Value, commands: &BTreeMap<String, CommandResult>) -> Result
             .unwrap_or_default(),
         tao_hosts: probe.tao_hosts.into_iter().map(host).collect(),
         hosted: hosted(commands.get("hosted")),
+        examples: examples::examples(commands),
     })
 }
 
@@ -240,16 +258,7 @@ fn hosted(result: Option<&CommandResult>) -> Hosted {
             hosted.error = Some(format!("its attestation: {reason}"));
         }
     } else {
-        let words = [
-            result.error.as_deref().unwrap_or_default(),
-            &result.stderr,
-            &result.stdout,
-        ];
-        let said = words
-            .map(str::trim)
-            .into_iter()
-            .find(|said| !said.is_empty());
-        hosted.error = Some(said.unwrap_or("it said nothing").to_owned());
+        hosted.error = Some(result.said());
     }
     hosted
 }

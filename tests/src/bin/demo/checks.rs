@@ -1,4 +1,4 @@
-//! What is expected of the two boots. The demo fails when one of these does.
+//! What is expected of the boots. The demo fails when one of these does.
 
 use super::facts::{Agent, Boot, Check, Facts, Userland};
 
@@ -26,6 +26,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     approved_boot(&mut checks, facts);
     booted_system(&mut checks, facts);
     refused_boot(&mut checks, facts);
+    boot_again(&mut checks, facts);
     checks.done
 }
 
@@ -132,10 +133,42 @@ fn booted_system(checks: &mut Checks, facts: &Facts) {
         hosted.sealed && hosted.attested,
         error,
     );
+    attested_hello(checks, facts, userland);
     checks.that(
         "the machine switches off when told to",
         facts.boot.ending == "PowerOff",
         facts.boot.ending.clone(),
+    );
+}
+
+/// Its client has verified name and quote; the name must be of this launch.
+fn attested_hello(checks: &mut Checks, facts: &Facts, userland: &Userland) {
+    let examples = &userland.examples;
+    let predicted = facts.enrolment.predicted.values();
+    let greeted = match examples.hello.as_slice() {
+        [greeting, proof] => {
+            let by_pcrs = predicted
+                .clone()
+                .all(|value| greeting.contains(value.as_str()));
+            greeting.starts_with("hello from tpm2([") && by_pcrs && proof.contains("tpm2([")
+        }
+        _ => false,
+    };
+    checks.that(
+        "a client believes the attested hello: name, quote and PCRs",
+        greeted,
+        format!("{examples:?}"),
+    );
+}
+
+/// After the attack: the machine boots as before, and counts on.
+fn boot_again(checks: &mut Checks, facts: &Facts) {
+    let examples = |boot: &Boot| boot.userland.clone().unwrap_or_default().examples;
+    let (first, again) = (examples(&facts.boot), examples(&facts.again));
+    checks.that(
+        "the approved machine boots again, and its sealed counter counts on",
+        first.count == Some(1) && again.count == Some(2),
+        format!("{first:?}, then {again:?}"),
     );
 }
 

@@ -27,6 +27,8 @@ pub struct Facts {
     pub boot: Boot,
     /// The boot that was not.
     pub attack: Attack,
+    /// The approved boot again, after the attack.
+    pub again: Boot,
     /// What was expected, one by one.
     pub checks: Vec<Check>,
     /// Where the machine, or the logs of a demo that failed, are left.
@@ -138,6 +140,18 @@ pub struct Userland {
     pub latch_pcr: String,
     pub tao_hosts: Vec<TaoHost>,
     pub hosted: Hosted,
+    pub examples: Examples,
+}
+
+/// The example programs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Examples {
+    /// What the sealed counter counted.
+    pub count: Option<u64>,
+    /// What the client of the attested hello printed: the greeting, and what it rests on.
+    pub hello: Vec<String>,
+    /// What went wrong, in their words.
+    pub error: Option<String>,
 }
 
 /// A resident Tao host.

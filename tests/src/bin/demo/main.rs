@@ -10,6 +10,7 @@ mod attack;
 mod boot;
 mod checks;
 mod console_login;
+mod examples;
 mod facts;
 mod json;
 mod logs;

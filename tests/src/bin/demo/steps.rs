@@ -64,11 +64,15 @@ fn play(keep: bool) -> Result<Facts> {
     facts.steps = steps.done;
     describe(&mut facts, &world)?;
 
-    let machine = boot::with_orders(world.machine(Some(world.launch.clone()))?)?;
+    let machine = boot::with_orders(world.machine(Some(world.launch.clone()))?, false)?;
     facts.boot = timed(&mut facts.steps, "boot to Debian", || {
         boot::boot("boot of the approved machine", machine)
     })?;
     facts.attack = timed(&mut facts.steps, "attack", || attack::attack(&world))?;
+    let machine = boot::with_orders(world.machine(Some(world.launch.clone()))?, true)?;
+    facts.again = timed(&mut facts.steps, "boot again", || {
+        boot::boot("boot of the approved machine, after the attack", machine)
+    })?;
     facts.total_seconds = started.elapsed().as_secs_f64();
 
     facts.checks = checks::checks(&facts);

@@ -1,5 +1,6 @@
 //! The report for a person.
 
+use super::examples;
 use super::facts::{Agent, Attack, Boot, Check, Facts, Timed, Userland};
 use super::paint::Paint;
 use super::tables::{WIDTH, bars, duration, short_hex, size, wrapped};
@@ -58,7 +59,7 @@ fn heading(title: &str, paint: Paint) -> String {
 }
 
 /// One line of a list: `  Name      value`.
-fn item(name: &str, value: &str) -> String {
+pub fn item(name: &str, value: &str) -> String {
     let value = wrapped(value, 16);
     format!("  {name:14}{}", value.get(16..).unwrap_or_default())
 }
@@ -212,6 +213,7 @@ fn unlocked(boot: &Boot, paint: Paint) -> String {
     if let Some(error) = &hosted.error {
         text += &item("", &format!("failed: {error}"));
     }
+    text += &examples::text(&userland.examples);
     for warning in &agent.warnings {
         text += &item("Warning", warning);
     }

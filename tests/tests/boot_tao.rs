@@ -1,0 +1,87 @@
+//! The Tao host of a booted machine, on the simulated launch: it conforms, and what its programs
+//! count cannot be set back by whoever owns the disk.
+// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::Value;
+use tests::disk::orders::{orders_disk, shell};
+use tests::machine::Ending;
+use tests::orders::{End, Order, Orders};
+use tests::world::{Plan, Userland, World};
+
+/// Starts the counting service and asks it.
+const COUNT: &str = "mkdir -p /var/lib/counter && \
+     tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock >/dev/null && \
+     sealed-counter ask /run/counter.sock";
+
+/// One boot with these commands; what the guest reports.
+fn boot(world: &World, commands: Vec<Order>) -> Value {
+    let end = End::Poweroff;
+    let image = world.directory.join("orders.img");
+    let disk = orders_disk(&image, &[Orders { commands, end }]).unwrap();
+    let machine = world.machine(Some(world.launch.clone())).unwrap();
+    let outcome = machine.disk(disk).run().unwrap();
+    assert_eq!(outcome.ending, Ending::PowerOff);
+    let boot = outcome.report_of("taoboot").unwrap();
+    assert_eq!(boot["outcome"], "booted", "{boot:#}");
+    let probe = outcome.report_of("probe").unwrap().clone();
+    // The next boot needs what is there.
+    drop(outcome.keep());
+    probe
+}
+
+fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
+    let result = &probe["commands"][command];
+    assert_eq!(result["code"], 0, "{command}: {result:#}");
+    result["stdout"].as_str().unwrap().trim()
+}
+
+#[test]
+fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restored_disk() {
+    let world = World::make("tao", &Plan::new(Userland::Debian)).unwrap();
+    let mut conformance = shell("conformance", "tao-conformance /run/tao/admin.sock");
+    conformance.seconds = 180;
+    let first = boot(
+        &world,
+        vec![
+            shell("count", COUNT),
+            shell("more", "sealed-counter ask /run/counter.sock"),
+            shell("host", "tao host show --json"),
+            conformance,
+        ],
+    );
+    assert_eq!(stdout(&first, "count"), "1");
+    assert_eq!(stdout(&first, "more"), "2");
+    let host: Value = serde_json::from_str(stdout(&first, "host")).unwrap();
+    assert!(host["name"].as_str().unwrap().starts_with("tpm2(["));
+    assert!(host["anchor"].is_string(), "{host:#}");
+    let lines = first["commands"]["conformance"]["stdout"].as_str().unwrap();
+    let starting = |word: &str| lines.lines().filter(|line| line.starts_with(word)).count();
+    assert_eq!(starting("FAIL"), 0, "{lines}");
+    assert!(starting("ok\t") >= 60, "{lines}");
+    assert_eq!(first["commands"]["conformance"]["code"], 0);
+
+    // The disk as it is now, for later.
+    let old = world.directory.join("old.img");
+    std::fs::copy(&world.root, &old).unwrap();
+    let second = boot(&world, vec![shell("count", COUNT)]);
+    assert_eq!(stdout(&second, "count"), "3");
+
+    std::fs::copy(&old, &world.root).unwrap();
+    let restored = boot(
+        &world,
+        vec![shell(
+            "count",
+            "pid=$(tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock | cut -d' ' -f1); \
+             tao wait $pid; echo \"status $?\"; tao logs $pid; tao run /usr/bin/tao-report >/dev/null && echo goes on",
+        )],
+    );
+    let said = stdout(&restored, "count");
+    assert!(
+        said.contains("status 1") && said.contains("rolled back"),
+        "{said}"
+    );
+    // Only what must not be rolled back is refused.
+    assert!(said.ends_with("goes on"), "{said}");
+    std::fs::remove_dir_all(&world.directory).unwrap();
+}
