@@ -6,7 +6,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
-        unix::{ffi::OsStringExt, process::CommandExt},
+        unix::ffi::OsStringExt,
     },
     path::Path,
     process::{Command, Stdio},
@@ -24,6 +24,7 @@ use nix::{
 use super::{
     abilities::{Abilities, lacks, settings},
     composition::{Composition, Pinned},
+    execution::Execution,
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
@@ -91,7 +92,7 @@ fn reserve() -> io::Result<()> {
 }
 
 /// The same descriptor under a number that the child does not use for something else.
-fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
+pub(super) fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= FIRST_FREE {
         return Ok(fd);
     }
@@ -245,14 +246,12 @@ impl Spawner {
         };
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        match &program.script {
-            None => command.arg0(launch.path),
+        let mut name = launch.path;
+        if let Some(script) = &program.script {
             // As the kernel would have it.
-            Some(script) => command
-                .arg0(&script.interpreter.path)
-                .args(&script.interpreter.argument)
-                .arg(&script.path),
-        };
+            name = &script.interpreter.path;
+            command.args(&script.interpreter.argument).arg(&script.path);
+        }
         command.args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         let variables = launch.environment.iter();
@@ -304,6 +303,7 @@ impl Spawner {
                 group: files.transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
+                execution: Execution::of(&command, name)?,
             })
         };
         let spawned = setup().and_then(|setup| {
