@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use super::{cgroup_mount, limits::Limits};
+use super::{cgroup_mount, limits::Limits, sibling::GroupFiles};
 
 /// Period of processor limits in microseconds, the kernel's own default.
 const PERIOD: u64 = 100_000;
@@ -37,10 +37,6 @@ pub(super) struct Groups {
 /// A program's group.
 pub(super) struct Group {
     path: PathBuf,
-    /// Its folder: processes can be made in it.
-    pub folder: OwnedFd,
-    /// Who writes "0" to it joins the group.
-    pub join: OwnedFd,
 }
 
 impl Groups {
@@ -67,23 +63,24 @@ impl Groups {
 
     /// Makes a group with these limits for a program that is about to start. `extra`
     /// processes are the host's own.
-    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<Group> {
+    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<(Group, GroupFiles)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
-        let group = |path: &Path| -> io::Result<Group> {
+        let group = |path: &Path| -> io::Result<(Group, GroupFiles)> {
             if self.controllers {
                 set(path, limits, extra)?;
             }
             let join = OpenOptions::new()
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
-            Ok(Group {
-                path: path.to_owned(),
+            let files = GroupFiles {
                 folder: fs::File::open(path)?.into(),
-                join: join.into(),
-            })
+                processes: join.into(),
+            };
+            let path = path.to_owned();
+            Ok((Group { path }, files))
         };
         group(&path).inspect_err(|_| self.remove(path.clone()))
     }

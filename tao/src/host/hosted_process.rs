@@ -72,8 +72,9 @@ impl HostedProcess {
             Ok(())
         };
         let ended = |error: io::Error| {
-            // The children of a failed start; there are none if it failed early.
-            for pid in [init, program] {
+            // The children of a failed start; there are none if it failed early. The first
+            // process ends only when the others have been waited for.
+            for pid in [program, init] {
                 if let Err(error) = end(pid) {
                     log::error!("process {pid} of a program that did not start: {error}");
                 }
@@ -86,11 +87,17 @@ impl HostedProcess {
                 "it ended before it was the program",
             )));
         }
-        let init = open(init).inspect_err(|_| drop(end(program)))?;
-        let program = open(program).inspect_err(|_| drop(end(init.pid)))?;
+        let opened = PidFd::open(program).and_then(|opened| Ok((opened, PidFd::open(init)?)));
+        let (pidfd, init_pidfd) = opened.map_err(ended)?;
         Ok(HostedProcess {
-            program,
-            init: Some(init),
+            program: ChildProcess {
+                pid: program,
+                pidfd,
+            },
+            init: Some(ChildProcess {
+                pid: init,
+                pidfd: init_pidfd,
+            }),
             group: None,
         })
     }

@@ -16,7 +16,7 @@ use std::{
 
 use nix::{errno::Errno, libc};
 
-use super::isolation::FileRules;
+use super::{isolation::FileRules, spawn::out_of_the_way};
 
 /// The first ABI with scopes (Linux 6.12).
 const SCOPES_ABI: i64 = 6;
@@ -131,7 +131,8 @@ impl Domain {
             domain.allow(path, !nodes)?;
         }
         for (file, _) in measured {
-            domain.rules.push((file.try_clone()?, EXECUTE | READ_FILE));
+            let file = out_of_the_way(file.try_clone()?)?;
+            domain.rules.push((file, EXECUTE | READ_FILE));
         }
         Ok(domain)
     }
@@ -151,7 +152,8 @@ impl Domain {
             .map_err(named)?;
         let folder = file.metadata().map_err(named)?.is_dir();
         let rights = if folder { rights } else { rights & OF_FILES };
-        self.rules.push((file.into(), rights & self.handled));
+        let file = out_of_the_way(file.into())?;
+        self.rules.push((file, rights & self.handled));
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod connection;
 mod counter_table;
 mod counters;
 mod environment;
+mod execution;
 mod guard_calls;
 mod host_guard;
 mod hosted_process;

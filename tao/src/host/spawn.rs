@@ -6,7 +6,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
-        unix::{ffi::OsStringExt, process::CommandExt},
+        unix::ffi::OsStringExt,
     },
     path::Path,
     process::{Command, Stdio},
@@ -24,6 +24,7 @@ use nix::{
 use super::{
     abilities::{Abilities, lacks, settings},
     composition::{Composition, Pinned},
+    execution::Execution,
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
@@ -36,6 +37,9 @@ use super::{
 
 /// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
 const FIRST_FREE: i32 = 5;
+
+/// Open files that a host should be able to have.
+const OPEN_FILES: rlim_t = 65_536;
 
 /// Size of the pipes of a channel; the system uses memory for what is in them only.
 const PIPE: i32 = 128 * 1024;
@@ -88,7 +92,7 @@ fn reserve() -> io::Result<()> {
 }
 
 /// The same descriptor under a number that the child does not use for something else.
-fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
+pub(super) fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= FIRST_FREE {
         return Ok(fd);
     }
@@ -137,8 +141,12 @@ impl Spawner {
     pub fn new(policy: ProgramPolicy) -> io::Result<Self> {
         reserve()?;
         let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
-        // Each program takes several descriptors.
-        setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        // Each program takes several descriptors. A host that the kernel's first process
+        // started has 4096, and is root; others have what they were given.
+        let enough = open_files.1.max(OPEN_FILES);
+        if setrlimit(Resource::RLIMIT_NOFILE, enough, enough).is_err() {
+            setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        }
         let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
         let spared = score.trim().starts_with('-');
         Ok(Spawner {
@@ -238,14 +246,12 @@ impl Spawner {
         };
         // The kernel opens the program before it closes what is marked close-on-exec.
         let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        match &program.script {
-            None => command.arg0(launch.path),
+        let mut name = launch.path;
+        if let Some(script) = &program.script {
             // As the kernel would have it.
-            Some(script) => command
-                .arg0(&script.interpreter.path)
-                .args(&script.interpreter.argument)
-                .arg(&script.path),
-        };
+            name = &script.interpreter.path;
+            command.args(&script.interpreter.argument).arg(&script.path);
+        }
         command.args(launch.args).current_dir(launch.dir);
         command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         let variables = launch.environment.iter();
@@ -267,16 +273,19 @@ impl Spawner {
             .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
         // The first process of the program's own is not one of its.
         let extra = u64::from(wants(Measure::Processes));
-        let group = match &abilities.groups {
-            Some(groups) => Some(groups.make(&launch.limits, extra)?),
-            None => None,
+        let (group, files) = match &abilities.groups {
+            Some(groups) => {
+                let (group, files) = groups.make(&launch.limits, extra)?;
+                (Some(group), Some(files))
+            }
+            None => (None, None),
         };
         let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
         let setup = || -> io::Result<_> {
-            let files = group.as_ref().map(|group| -> io::Result<_> {
+            let files = files.map(|files| -> io::Result<_> {
                 Ok(GroupFiles {
-                    folder: out_of_the_way(group.folder.try_clone()?)?,
-                    processes: out_of_the_way(group.join.try_clone()?)?,
+                    folder: out_of_the_way(files.folder)?,
+                    processes: out_of_the_way(files.processes)?,
                 })
             });
             Ok(spawn_child::Setup {
@@ -294,6 +303,7 @@ impl Spawner {
                 group: files.transpose()?,
                 init: self.init.try_clone()?,
                 report: out_of_the_way(report)?,
+                execution: Execution::of(&command, name)?,
             })
         };
         let spawned = setup().and_then(|setup| {

@@ -25,6 +25,7 @@ use nix::{
 };
 
 use super::{
+    execution::Execution,
     isolation::Measure,
     landlock::Domain,
     sibling::{GroupFiles, clone_sibling, join},
@@ -52,6 +53,8 @@ pub(super) struct Setup {
     pub init: OwnedFd,
     /// Gets the numbers of that process and of the program's.
     pub report: OwnedFd,
+    /// What to execute.
+    pub execution: Execution,
 }
 
 /// Measures that this machine can take, and what they need.
@@ -72,6 +75,7 @@ pub(super) fn set_up(command: &mut Command, setup: Setup) {
     }
 }
 
+/// Becomes the program; returns only if that failed.
 fn child(setup: &Setup) -> io::Result<()> {
     setrlimit(
         Resource::RLIMIT_NOFILE,
@@ -125,7 +129,7 @@ fn child(setup: &Setup) -> io::Result<()> {
     if wants(Measure::Seccomp) {
         seccomp(&setup.measures.filter)?;
     }
-    Ok(())
+    Err(setup.execution.execute())
 }
 
 /// Continues as the second process of a new set of processes, of which `init` is the first.

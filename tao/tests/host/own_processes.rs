@@ -88,6 +88,23 @@ fn a_program_that_does_not_handle_a_signal_ends_by_it() {
 }
 
 #[test]
+fn a_program_that_the_kernel_does_not_execute_is_an_error_and_leaves_nothing() {
+    let host = TestHost::start(119);
+    // A header for this machine, and nothing behind it.
+    let mut elf = std::fs::read("/proc/self/exe").unwrap();
+    elf.truncate(64);
+    let path = host.path("header");
+    std::fs::write(&path, elf).unwrap();
+    for _ in 0..3 {
+        let output = host.run(&["run", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(125));
+        assert!(text(&output.stderr).contains("Exec format error"));
+        assert!(host.admin().list().unwrap().is_empty());
+    }
+    assert!(host.run(&["run", "true"]).status.success());
+}
+
+#[test]
 fn orphans_are_waited_for() {
     let host = TestHost::start(123);
     if !can(&host, Measure::Processes) {
@@ -153,6 +170,29 @@ fn programs_end_with_a_host_that_is_killed() {
         // Nobody may be there who waits for it.
         status.is_empty() || status.contains(") Z ")
     });
+    // The next host that makes groups removes what this one left.
+    let groups = cgroup_hierarchy().map(|path| path.join("tao"));
+    if let Some(groups) = groups.filter(|path| path.exists()) {
+        let killed = format!("-{}-", host.id());
+        let left = || {
+            let mut entries = std::fs::read_dir(&groups).unwrap().flatten();
+            entries.any(|entry| entry.file_name().to_string_lossy().contains(&killed))
+        };
+        soon("the groups of a killed host are left", || {
+            assert!(TestHost::start(129).run(&["run", "true"]).status.success());
+            !left()
+        });
+    }
+}
+
+/// Where control groups (version 2) are mounted.
+fn cgroup_hierarchy() -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let words = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut found = words.filter(|words| words.get(2) == Some(&"cgroup2"));
+    found.next().map(|words| words[1].into())
 }
 
 #[test]
