@@ -32,6 +32,8 @@ fn archive() -> Result<PathBuf> {
 pub fn run(files: &Path, modules: &Path, script: &str) -> Result<Output> {
     let outer = r#"
 set -e
+# Not by unshare itself: in a chroot `/` is no mount, and it would give up.
+mount --make-rprivate / 2>/dev/null || true
 tree=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$tree"
 tar --numeric-owner -xf "$ARCHIVE" -C "$tree" --exclude='./dev/*'
@@ -44,7 +46,7 @@ chroot "$tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
     DEBIAN_FRONTEND=noninteractive sh -eu -c "$SCRIPT"
 "#;
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--pid", "--fork"]);
+    command.args(["--mount", "--propagation", "unchanged", "--pid", "--fork"]);
     if !nix::unistd::geteuid().is_root() {
         command.args(["--map-root-user", "--map-auto"]);
     }
