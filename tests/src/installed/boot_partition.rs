@@ -94,15 +94,17 @@ impl BootPartition {
             tempfile::tempdir()
         };
         let folder = folder.context("cannot make a directory")?;
-        let image = folder.path().join("boot.img");
-        Tool::new("cp")
-            .arg("--sparse=always")
-            .arg(&self.image)
-            .arg(&image)
+        // The partition alone: e2fsck forgets an offset as soon as it has replayed a journal.
+        let partition = folder.path().join("partition");
+        Tool::new("dd")
+            .arg(format!("if={}", self.image.display()))
+            .arg(format!("of={}", partition.display()))
+            .arg(format!("bs={PARTITION_START}"))
+            .args(["skip=1", "conv=sparse", "status=none"])
             .run()?;
         let content = Content {
             firmware: self.firmware,
-            image,
+            partition,
             folder,
         };
         if self.firmware == Firmware::Bios {
@@ -116,7 +118,7 @@ impl BootPartition {
 #[derive(Debug)]
 pub struct Content {
     firmware: Firmware,
-    image: PathBuf,
+    partition: PathBuf,
     folder: tempfile::TempDir,
 }
 
@@ -129,13 +131,14 @@ impl Content {
                 let request = format!("dump /{path} {}", to.display());
                 Tool::new("debugfs")
                     .args(["-R", &request])
-                    .arg(self.filesystem())
+                    .arg(&self.partition)
                     .run()?;
             }
             Firmware::Efi => {
-                let drive = format!("{}@@{PARTITION_START}", self.image.display());
                 Tool::new("mcopy")
-                    .args(["-n", "-i", &drive, &format!("::/{path}")])
+                    .args(["-n", "-i"])
+                    .arg(&self.partition)
+                    .arg(format!("::/{path}"))
                     .arg(to)
                     .run()?;
             }
@@ -170,16 +173,11 @@ impl Content {
         })
     }
 
-    /// In the words of e2fsprogs.
-    fn filesystem(&self) -> String {
-        format!("{}?offset={PARTITION_START}", self.image.display())
-    }
-
     fn replay_journal(&self) -> Result<()> {
         // 1: something was corrected, which is what the journal is for.
         let checked = Tool::new("e2fsck")
             .arg("-fp")
-            .arg(self.filesystem())
+            .arg(&self.partition)
             .output()?;
         ensure!(
             matches!(checked.status.code(), Some(0 | 1)),
