@@ -234,6 +234,17 @@ fn a_key_that_exists_is_not_overwritten() {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(&keys.private).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    // Where the public half can't be written no private one is left behind.
+    let new = machine.volume.folder.path().join("new.pem");
+    let words = [
+        "--private",
+        new.to_str().unwrap(),
+        "--public",
+        "/nonexistent/x",
+    ];
+    let output = plain(&[&["policy-key", "new"][..], &words].concat());
+    assert!(refusal(&output).contains("/nonexistent/x"));
+    assert!(!new.exists());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tpm::AuthPolicy;
 use crate::{policy_key, root_volume};
 
 /// Store launches that the owner's policy key signed, so that the volume opens for them. No
-/// passphrase is needed. All are stored or, if one is not good, none.
+/// passphrase is needed. Nothing is stored before all of them are found good.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "approve")]
 pub struct Approve {

@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use agent::unlock::{VolumeHeader, find_records};
+use agent::unlock::VolumeHeader;
 use anyhow::Result;
 use argh::FromArgs;
 use serde_json::json;
 
 use crate::{
     predictions::Source,
+    reseal::usable,
     root_volume,
     verdict::{TpmState, Verdict},
 };
@@ -63,10 +64,7 @@ impl CheckNextBoot {
         let header = VolumeHeader::read(&volume)?;
         header.check()?;
         let entries = source.entries()?;
-        let records: Vec<_> = find_records(&header)
-            .into_iter()
-            .filter_map(|(token, record)| Some((token, record.ok()?)))
-            .collect();
+        let records = usable(&header);
         let tpm = TpmState::ask(&self.tcti);
         if let Some(silent) = &tpm.silent {
             eprintln!("taoboot: only the records are judged, the TPM could not be asked: {silent}");

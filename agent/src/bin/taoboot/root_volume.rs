@@ -19,6 +19,7 @@ fn under_root() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
     let number = root_device(&mounts).context("the root file system has no device")?;
     let device = PathBuf::from("/sys/dev/block").join(number);
+    // A device that is no mapping has no such file, and is refused below.
     let kind = fs::read_to_string(device.join("dm/uuid")).unwrap_or_default();
     if !kind.starts_with("CRYPT-LUKS2-") {
         bail!("the root file system is not on a LUKS2 volume (device {number})");

@@ -4,7 +4,7 @@
 //! is only a hint, bounded and checked for form; the TPM itself enforces the PCR values.
 //! Afterwards [`SealedRecord::verify_mac`] says whether the rest is as it was enrolled.
 //!
-//! * [`Enrolment`](EnrolledRecord): the token itself, made by whoever had the secret.
+//! * [`EnrolledRecord`]: the token itself, made by whoever had the secret.
 //! * [`ApprovedLaunch`]: a token of type `taoboot-approval`, signed by the owner's policy key.
 //! * [`SealedRecord`]: one launch that can open the volume, by the first alone or by both.
 

@@ -1,6 +1,6 @@
 //! `taoboot policy-key new`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use argh::FromArgs;
@@ -49,7 +49,12 @@ impl New {
             .to_public_key_pem(LineEnding::LF)
             .context("the key cannot be written as PEM")?;
         files::write_new(&self.private, &private, 0o600)?;
-        files::write_new(&self.public, &public, 0o644)?;
+        if let Err(error) = files::write_new(&self.public, &public, 0o644) {
+            // A private key whose public half nobody has is of no use, and in the way next time.
+            fs::remove_file(&self.private)
+                .with_context(|| format!("cannot remove {}", self.private.display()))?;
+            return Err(error);
+        }
         println!(
             "policy key made: sign with {}, enroll with {}",
             self.private.display(),
