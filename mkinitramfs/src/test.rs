@@ -7,6 +7,12 @@ use argh::FromArgs;
 
 use crate::{agent, setup, step, workspace};
 
+/// Where the random cases of the property tests start.
+const SEED: &str = "1";
+
+/// Random cases of each property test with `--thorough`; proptest's own number is 256.
+const THOROUGH_CASES: &str = "10000";
+
 /// Sets up what is missing, then runs formatting, lints, unit and differential tests, and boots.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "test")]
@@ -17,7 +23,7 @@ pub struct Test {
     /// run only the tests (in any crate) whose name contains this; boots included
     #[argh(option)]
     only: Option<String>,
-    /// many more random cases in the differential tests
+    /// many more random cases, and other ones each time, in the differential and property tests
     #[argh(switch)]
     thorough: bool,
 }
@@ -66,10 +72,21 @@ impl Test {
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
         if self.thorough {
             cargo.env("TAOBOOT_THOROUGH", "1");
+            set_unless_given(&mut cargo, "PROPTEST_CASES", THOROUGH_CASES);
+        } else {
+            // The same tree gives the same verdict twice: a run that draws its own cases
+            // refuses now and then what it passed before.
+            set_unless_given(&mut cargo, "PROPTEST_RNG_SEED", SEED);
         }
         if let Some(only) = &self.only {
             cargo.arg("--").arg(only);
         }
         step::run_visibly(&format!("cargo test {}", packages.join(" ")), &mut cargo)
+    }
+}
+
+fn set_unless_given(cargo: &mut Command, name: &str, value: &str) {
+    if std::env::var_os(name).is_none() {
+        cargo.env(name, value);
     }
 }
