@@ -26,6 +26,8 @@ mod keysets;
 mod killed;
 #[path = "host/own_processes.rs"]
 mod own_processes;
+#[path = "host/prepared.rs"]
+mod prepared;
 #[path = "host/programs.rs"]
 mod programs;
 #[path = "host/socket_channel.rs"]

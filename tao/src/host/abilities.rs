@@ -1,15 +1,18 @@
 //! What this machine can do of what the policy asks for.
 
-use std::{ffi::CString, io, os::unix::ffi::OsStringExt};
-
-use nix::libc::sock_filter;
+use std::{
+    ffi::CString,
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
+};
 
 use super::{
     cgroup::Groups,
     isolation::{Measure, ProgramPolicy},
     mounts,
     possible::possible,
-    seccomp, spawn_child,
+    seccomp,
+    spawn_child::Measures,
 };
 
 pub(super) fn lacks(lacking: &[Measure]) -> String {
@@ -23,16 +26,16 @@ pub(super) fn lacks(lacking: &[Measure]) -> String {
 /// What this machine can do. Found out when it is first asked for: a host that starts before
 /// the machine's init has mounted anything must not settle for less.
 pub(super) struct Abilities {
-    /// The measures of the policy that are taken.
-    pub taken: Vec<Measure>,
-    /// Those that can't be.
+    /// The measures of the policy that are taken, and what they need.
+    pub measures: Measures,
+    /// Those that can't be taken.
     pub lacking: Vec<Measure>,
-    pub filter: Vec<sock_filter>,
     pub groups: Option<Groups>,
 }
 
 impl Abilities {
-    pub(super) fn find(policy: &ProgramPolicy) -> Self {
+    /// `init` is the first process of a set: see `program_init`.
+    pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd) -> Self {
         let groups = match policy.wants(Measure::Limits) {
             false => None,
             true => Groups::find()
@@ -40,14 +43,14 @@ impl Abilities {
                 .ok(),
         };
         let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
-        let mut measures = spawn_child::Measures {
+        let mut measures = Measures {
             list: Vec::new(),
             filter: seccomp::filter(),
             settings: settings().unwrap_or_default(),
         };
         let mut lacking = Vec::new();
         for measure in policy.measures.iter().copied() {
-            if possible(measure, &measures, limits, &measures.list) {
+            if possible(measure, &measures, limits, init) {
                 measures.list.push(measure);
             } else {
                 lacking.push(measure);
@@ -57,9 +60,8 @@ impl Abilities {
             log::warn!("{}", lacks(&lacking));
         }
         Abilities {
-            taken: measures.list,
+            measures,
             lacking,
-            filter: measures.filter,
             groups,
         }
     }

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use super::{cgroup_mount, limits::Limits, sibling::GroupFiles};
+use super::{cgroup_mount, clone::GroupFiles, limits::Limits};
 
 /// Period of processor limits in microseconds, the kernel's own default.
 const PERIOD: u64 = 100_000;
@@ -61,16 +61,15 @@ impl Groups {
         })
     }
 
-    /// Makes a group with these limits for a program that is about to start. `extra`
-    /// processes are the host's own.
-    pub(super) fn make(&self, limits: &Limits, extra: u64) -> io::Result<(Group, GroupFiles)> {
+    /// Makes a group with these limits for a program that is about to start.
+    pub(super) fn make(&self, limits: &Limits) -> io::Result<(Group, GroupFiles)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
         let group = |path: &Path| -> io::Result<(Group, GroupFiles)> {
             if self.controllers {
-                set(path, limits, extra)?;
+                set(path, limits)?;
             }
             let join = OpenOptions::new()
                 .write(true)
@@ -122,7 +121,7 @@ impl Group {
     }
 }
 
-fn set(group: &Path, limits: &Limits, extra: u64) -> io::Result<()> {
+fn set(group: &Path, limits: &Limits) -> io::Result<()> {
     let named = |file: &str, value: String| {
         let path = group.join(file);
         fs::write(&path, value)
@@ -139,7 +138,7 @@ fn set(group: &Path, limits: &Limits, extra: u64) -> io::Result<()> {
     // A program that has used up its memory ends as a whole, not in some part.
     named("memory.oom.group", "1".to_owned())?;
     if let Some(processes) = limits.processes {
-        named("pids.max", processes.saturating_add(extra).to_string())?;
+        named("pids.max", processes.to_string())?;
     }
     if let Some(share) = limits.cpu {
         named(
@@ -259,12 +258,12 @@ mod tests {
             processes: Some(10),
             cpu: Some(150),
         };
-        set(dir.path(), &limits, 1).unwrap();
+        set(dir.path(), &limits).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("memory.max"), "67108864");
         assert_eq!(read("memory.swap.max"), "0");
         assert_eq!(read("memory.oom.group"), "1");
-        assert_eq!(read("pids.max"), "11");
+        assert_eq!(read("pids.max"), "10");
         assert_eq!(read("cpu.max"), "150000 100000");
     }
 }

@@ -4,12 +4,7 @@
 //! (ENOEXEC) to /bin/sh: something else than what was measured would run under its name.
 #![allow(unsafe_code)]
 
-use std::{
-    ffi::{CString, OsStr, OsString},
-    io,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    process::Command,
-};
+use std::{ffi::CString, io};
 
 use nix::libc::{self, c_char};
 
@@ -24,26 +19,24 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    /// The same that the command would execute; `name` is its argv[0], which it does not tell.
-    pub(super) fn of(command: &Command, name: &str) -> io::Result<Self> {
-        let string = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
-        let named = [OsStr::new(name)].into_iter().chain(command.get_args());
-        let arguments: Vec<CString> = named
-            .map(|argument| string(argument.as_bytes().to_vec()))
-            .collect::<Result<_, _>>()?;
-        let variables = command.get_envs().filter_map(|(name, value)| {
-            let mut variable: OsString = name.to_owned();
-            variable.push("=");
-            variable.push(value?);
-            Some(string(variable.into_vec()))
-        });
-        let environment: Vec<CString> = variables.collect::<Result<_, _>>()?;
+    /// `file` is opened by its path; the first of the arguments is the program's name for
+    /// itself.
+    pub(super) fn new(
+        file: &str,
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl IntoIterator<Item = String>,
+    ) -> io::Result<Self> {
+        let strings = |strings: &mut dyn Iterator<Item = String>| {
+            strings.map(CString::new).collect::<Result<Vec<_>, _>>()
+        };
+        let arguments = strings(&mut arguments.into_iter())?;
+        let environment = strings(&mut environment.into_iter())?;
         let addresses = |strings: &[CString]| {
             let strings = strings.iter().map(|string| string.as_ptr() as usize);
             strings.chain([0]).collect::<Vec<_>>()
         };
         Ok(Execution {
-            path: string(command.get_program().as_bytes().to_vec())?,
+            path: CString::new(file)?,
             arguments: addresses(&arguments),
             environment: addresses(&environment),
             // Moved, not copied.
@@ -51,7 +44,7 @@ impl Execution {
         })
     }
 
-    /// Executes it; returns only if that failed. Between fork and exec.
+    /// Executes it; returns only if that failed. One system call.
     pub(super) fn execute(&self) -> io::Error {
         // SAFETY: strings that end with a zero, and lists of their addresses that do too.
         unsafe {

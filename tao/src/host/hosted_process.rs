@@ -1,16 +1,11 @@
 //! The processes of a hosted program, as the host sees them: the program itself, and where
 //! it has a set of processes of its own, the first of that set.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    os::fd::OwnedFd,
-    process::Command,
-};
+use std::io;
 
 use nix::sys::signal::Signal;
 
-use super::cgroup::Group;
+use super::{cgroup::Group, process_set::ProcessSet};
 use crate::process::{PidFd, try_wait, wait};
 
 /// A child of the host.
@@ -30,74 +25,28 @@ pub struct HostedProcess {
     group: Option<Group>,
 }
 
-/// Opens a child of this process. One that can't be watched must not run.
-fn open(pid: i32) -> io::Result<ChildProcess> {
-    match PidFd::open(pid) {
-        Ok(pidfd) => Ok(ChildProcess { pid, pidfd }),
-        Err(error) => {
-            crate::process::kill(pid, Signal::SIGKILL)?;
-            wait(pid)?;
-            Err(error)
+impl ChildProcess {
+    /// Opens a child of this process. One that can't be watched must not run.
+    pub(super) fn open(pid: i32) -> io::Result<Self> {
+        match PidFd::open(pid) {
+            Ok(pidfd) => Ok(ChildProcess { pid, pidfd }),
+            Err(error) => {
+                crate::process::kill(pid, Signal::SIGKILL)?;
+                wait(pid)?;
+                Err(error)
+            }
         }
     }
 }
 
 impl HostedProcess {
-    /// Starts what `spawn_child` has set up. With a set of processes of its own the program
-    /// is not the process that the command is, but one that this tells of in `reported`.
-    pub(super) fn start(mut command: Command, reported: OwnedFd, own: bool) -> io::Result<Self> {
-        let started = command.spawn();
-        // Together with it goes this process's end of the pipe.
-        drop(command);
-        let result = match started {
-            Ok(mut child) if own => child.wait().map(drop),
-            Ok(child) => {
-                // Dropped without being waited for: this is done by number.
-                let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-                return Ok(HostedProcess {
-                    program: open(pid)?,
-                    init: None,
-                    group: None,
-                });
-            }
-            Err(error) if own => Err(error),
-            Err(error) => return Err(error),
-        };
-        let (init, program) = read_report(reported)?;
-        let end = |pid: i32| -> io::Result<()> {
-            if pid != 0 {
-                crate::process::kill(pid, Signal::SIGKILL)?;
-                wait(pid)?;
-            }
-            Ok(())
-        };
-        let ended = |error: io::Error| {
-            // The children of a failed start; there are none if it failed early. The first
-            // process ends only when the others have been waited for.
-            for pid in [program, init] {
-                if let Err(error) = end(pid) {
-                    log::error!("process {pid} of a program that did not start: {error}");
-                }
-            }
-            error
-        };
-        result.map_err(ended)?;
-        if program == 0 || init == 0 {
-            return Err(ended(io::Error::other(
-                "it ended before it was the program",
-            )));
-        }
-        let opened = PidFd::open(program).and_then(|opened| Ok((opened, PidFd::open(init)?)));
-        let (pidfd, init_pidfd) = opened.map_err(ended)?;
+    /// The program with that number; its set is ended with it.
+    pub(super) fn new(pid: i32, set: Option<ProcessSet>) -> io::Result<Self> {
+        // Where this fails the set is ended here.
+        let program = ChildProcess::open(pid)?;
         Ok(HostedProcess {
-            program: ChildProcess {
-                pid: program,
-                pidfd,
-            },
-            init: Some(ChildProcess {
-                pid: init,
-                pidfd: init_pidfd,
-            }),
+            program,
+            init: set.and_then(ProcessSet::into_init),
             group: None,
         })
     }
@@ -150,24 +99,4 @@ impl HostedProcess {
         }
         Ok(())
     }
-}
-
-/// Two numbers, or zeros if nothing was reported.
-fn read_report(reported: OwnedFd) -> io::Result<(i32, i32)> {
-    let mut numbers = [0; 8];
-    let mut read = 0;
-    let mut pipe = File::from(reported);
-    while let Some(rest) = numbers.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match pipe.read(rest) {
-            Ok(0) => break,
-            Ok(count) => read += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = numbers;
-    Ok((
-        i32::from_ne_bytes([a, b, c, d]),
-        i32::from_ne_bytes([e, f, g, h]),
-    ))
 }

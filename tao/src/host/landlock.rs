@@ -16,7 +16,7 @@ use std::{
 
 use nix::{errno::Errno, libc};
 
-use super::{isolation::FileRules, spawn::out_of_the_way};
+use super::{isolation::FileRules, numbers::out_of_the_way};
 
 /// The first ABI with scopes (Linux 6.12).
 const SCOPES_ABI: i64 = 6;

@@ -21,6 +21,7 @@ use super::{
     caller::Caller,
     composition::compose,
     environment,
+    launch::Launch,
     limits::Limits,
     output::Output,
     program_name::{Circumstances, program_name},
@@ -28,7 +29,6 @@ use super::{
     programs::{Channel, Program},
     reactor::Host,
     session::Session,
-    spawn::Launch,
 };
 
 /// What the original answers where no program fits.

@@ -2,6 +2,8 @@
 //! their own, which do nothing else.
 #![allow(unsafe_code)]
 
+use std::{io, os::fd::OwnedFd};
+
 use nix::{
     errno::Errno,
     libc::{self, c_int},
@@ -9,24 +11,26 @@ use nix::{
 };
 
 use super::{
+    clone,
     isolation::Measure,
     landlock::{self, Domain},
-    spawn_child::{Measures, own_proc, take},
+    process_set::ProcessSet,
+    spawn_child::{Measures, take},
 };
+use crate::process;
 
-/// Can the measure be taken? `groups` says whether limits can be set; `taken` is what has
-/// been found possible before.
+/// Can the measure be taken? `measures` holds those that were found possible before;
+/// `groups` says whether limits can be set; `init` is the first process of a set.
 pub(super) fn possible(
     measure: Measure,
     measures: &Measures,
     groups: bool,
-    taken: &[Measure],
+    init: &OwnedFd,
 ) -> bool {
+    let taken = &measures.list;
     match measure {
         // The new /proc must not appear anywhere else.
-        Measure::Processes => {
-            taken.contains(&Measure::Namespaces) && tried(|| own_processes(measures))
-        }
+        Measure::Processes => taken.contains(&Measure::Namespaces) && own_processes(measures, init),
         Measure::Landlock => Domain::new(landlock::has_scopes(), None, &[])
             .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
         Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
@@ -35,16 +39,23 @@ pub(super) fn possible(
     }
 }
 
-fn own_processes(measures: &Measures) -> bool {
-    if take(Measure::Namespaces, measures).is_err() {
-        return false;
-    }
-    // SAFETY: integers only.
-    if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
-        return false;
-    }
-    // The first process of the new set.
-    tried(|| own_proc().is_ok())
+/// A set is made, and a process that does nothing is in it for a moment.
+fn own_processes(measures: &Measures, init: &OwnedFd) -> bool {
+    let tried = || -> io::Result<bool> {
+        let set = ProcessSet::new(measures, init, false)?;
+        let pid = set.inside(|| {
+            clone::start(0, None, &|_| {
+                let done = set.enter().is_ok();
+                // SAFETY: ends the child at once; nothing of the host's runs in it.
+                unsafe { libc::_exit(c_int::from(!done)) }
+            })
+        })?;
+        Ok(process::wait(pid)? == 0)
+    };
+    tried().unwrap_or_else(|error| {
+        log::debug!("no sets of processes: {error}");
+        false
+    })
 }
 
 /// What a process of its own says. `attempt` makes system calls only.

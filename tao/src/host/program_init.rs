@@ -1,7 +1,7 @@
 //! The first process of a program's own set of processes (its PID name space): it waits for
-//! ever. Orphans of the program become its children; they need no waiting for, because it
-//! ignores SIGCHLD. The host ends it when the program has ended, and the kernel ends with it
-//! whatever the program left behind.
+//! the host's end. Orphans of the program become its children; they need no waiting for,
+//! because it ignores SIGCHLD. The host ends it when the program has ended, and the kernel ends
+//! with it whatever the program left behind; if the host is killed it ends by itself.
 //!
 //! The program itself can't be the first process: signals do not reach that one unless it
 //! handles them, so SIGTERM, abort() and `kill -9 $$` would do nothing. A copy of the host
@@ -17,28 +17,37 @@ const ADDRESS: u64 = 0x40_0000;
 const HEADER: u64 = 64;
 const SEGMENT: u64 = 56;
 
-/// `loop: ppoll(NULL, 0, NULL, NULL, 0)`: returns for no reason but a signal.
+/// `struct pollfd host = { 0, POLLIN, 0 }; ppoll(&host, 1, NULL, NULL, 0); exit_group(0)`:
+/// descriptor 0 is one of the host's process, and tells of its end.
 #[cfg(target_arch = "x86_64")]
 const CODE: &[u8] = &[
-    0x31, 0xff, // xor edi, edi
-    0x31, 0xf6, // xor esi, esi
+    0x48, 0xb8, 0, 0, 0, 0, 1, 0, 0, 0,    // mov rax, 0x100000000
+    0x50, // push rax
+    0x48, 0x89, 0xe7, // mov rdi, rsp
+    0xbe, 0x01, 0x00, 0x00, 0x00, // mov esi, 1
     0x31, 0xd2, // xor edx, edx
     0x4d, 0x31, 0xd2, // xor r10, r10
     0x4d, 0x31, 0xc0, // xor r8, r8
     0xb8, 0x0f, 0x01, 0x00, 0x00, // mov eax, 271
     0x0f, 0x05, // syscall
-    0xeb, 0xeb, // jmp to the beginning
+    0x31, 0xff, // xor edi, edi
+    0xb8, 0xe7, 0x00, 0x00, 0x00, // mov eax, 231
+    0x0f, 0x05, // syscall
 ];
 #[cfg(target_arch = "aarch64")]
 const CODE: &[u8] = &[
-    0x00, 0x00, 0x80, 0xd2, // mov x0, 0
-    0x01, 0x00, 0x80, 0xd2, // mov x1, 0
+    0x20, 0x00, 0xc0, 0xd2, // mov x0, 0x100000000
+    0xe0, 0x0f, 0x1f, 0xf8, // str x0, [sp, -16]!
+    0xe0, 0x03, 0x00, 0x91, // mov x0, sp
+    0x21, 0x00, 0x80, 0xd2, // mov x1, 1
     0x02, 0x00, 0x80, 0xd2, // mov x2, 0
     0x03, 0x00, 0x80, 0xd2, // mov x3, 0
     0x04, 0x00, 0x80, 0xd2, // mov x4, 0
     0x28, 0x09, 0x80, 0xd2, // mov x8, 73
     0x01, 0x00, 0x00, 0xd4, // svc 0
-    0xf9, 0xff, 0xff, 0x17, // b to the beginning
+    0x00, 0x00, 0x80, 0xd2, // mov x0, 0
+    0xc8, 0x0b, 0x80, 0xd2, // mov x8, 94
+    0x01, 0x00, 0x00, 0xd4, // svc 0
 ];
 
 /// The file: an ELF header, one segment, the code.

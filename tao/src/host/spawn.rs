@@ -5,38 +5,33 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
-        unix::ffi::OsStringExt,
+        fd::{AsFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
     },
-    path::Path,
-    process::{Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::OnceLock,
 };
 
-use crate::{client, descriptors::received};
 use nix::{
-    errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
-    unistd::{Gid, Uid, geteuid, pipe2},
+    unistd::{geteuid, pipe2},
 };
 
 use super::{
-    abilities::{Abilities, lacks, settings},
+    abilities::{Abilities, lacks},
+    clone::GroupFiles,
     composition::{Composition, Pinned},
-    execution::Execution,
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
     landlock::Domain,
+    launch::{Launch, execution, stdio},
     limits::Limits,
+    numbers::{out_of_the_way, reserve},
     program_init,
-    sibling::GroupFiles,
+    spare::Sets,
     spawn_child,
     store::Store,
 };
-
-/// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
-const FIRST_FREE: i32 = 5;
 
 /// Open files that a host should be able to have.
 const OPEN_FILES: rlim_t = 65_536;
@@ -44,62 +39,12 @@ const OPEN_FILES: rlim_t = 65_536;
 /// Size of the pipes of a channel; the system uses memory for what is in them only.
 const PIPE: i32 = 128 * 1024;
 
-/// Where a program looks for other programs.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The caller's part in a new program.
-pub struct Launch<'a> {
-    /// The program's name for itself, argv[0].
-    pub path: &'a str,
-    /// The other arguments.
-    pub args: &'a [String],
-    /// Variables besides those that every program has, as NAME=VALUE.
-    pub environment: &'a [String],
-    /// Working directory.
-    pub dir: &'a Path,
-    /// Standard input, output, error; /dev/null where missing.
-    pub stdio: [Option<OwnedFd>; 3],
-    /// Who asked.
-    pub uid: Uid,
-    /// The asking process's group.
-    pub gid: Gid,
-    /// The most it may use.
-    pub limits: Limits,
-    /// The socket by which it reaches the host; a pair of pipes if there is none.
-    pub socket: Option<&'a Path>,
-}
-
 /// A program that was started.
 pub struct Spawned {
     /// Its processes, as the host ends them and waits for them.
     pub process: HostedProcess,
     /// The host's ends of the channel, if it is a pair of pipes: requests, responses.
     pub pipes: Option<(File, File)>,
-}
-
-/// Keeps 3 and 4 taken in this process for good, so that no descriptor that the standard
-/// library opens for starting a process is there when the child puts the channel there.
-fn reserve() -> io::Result<()> {
-    static RESERVED: Mutex<Vec<File>> = Mutex::new(Vec::new());
-    let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let file = File::open("/dev/null")?;
-        if file.as_raw_fd() >= FIRST_FREE {
-            return Ok(());
-        }
-        reserved.push(file);
-    }
-}
-
-/// The same descriptor under a number that the child does not use for something else.
-pub(super) fn out_of_the_way(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() >= FIRST_FREE {
-        return Ok(fd);
-    }
-    let number = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?;
-    received(vec![number])
-        .pop()
-        .ok_or_else(|| Errno::EBADF.into())
 }
 
 /// Two pipes: the host's ends for requests and responses, which do not block, and the
@@ -132,6 +77,7 @@ pub struct Spawner {
     /// The first process of each program's own.
     init: OwnedFd,
     abilities: OnceLock<Abilities>,
+    sets: OnceLock<Sets>,
     /// Copies of libraries, once there are some; or why there can't be any.
     store: OnceLock<Result<Store, String>>,
 }
@@ -155,17 +101,19 @@ impl Spawner {
             policy,
             init: out_of_the_way(program_init::program()?)?,
             abilities: OnceLock::new(),
+            sets: OnceLock::new(),
             store: OnceLock::new(),
         })
     }
 
     fn abilities(&self) -> &Abilities {
-        self.abilities.get_or_init(|| Abilities::find(&self.policy))
+        self.abilities
+            .get_or_init(|| Abilities::find(&self.policy, &self.init))
     }
 
     /// The measures that are taken.
     pub fn measures(&self) -> &[Measure] {
-        &self.abilities().taken
+        &self.abilities().measures.list
     }
 
     /// The measures of the policy that this machine can't take.
@@ -229,13 +177,22 @@ impl Spawner {
         program.pinned.iter().map(mount).collect()
     }
 
+    /// Where sets of processes come from, if programs have their own.
+    fn sets(&self) -> io::Result<Option<&Sets>> {
+        let measures = &self.abilities().measures;
+        if !measures.list.contains(&Measure::Processes) {
+            return Ok(None);
+        }
+        let init = self.init.try_clone()?;
+        let new = || Sets::new(measures.clone(), init, self.spared);
+        Ok(Some(self.sets.get_or_init(new)))
+    }
+
     /// Starts the program, with its channel on 3 and 4, if it is a pair of pipes, and nothing else open.
     pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
         let abilities = self.abilities();
-        let wants = |measure| abilities.taken.contains(&measure);
-        let executable = out_of_the_way(program.executable.file.try_clone()?)?;
         let pinned = self.mounts_of(program)?;
         let (hosts, programs) = match launch.socket {
             None => {
@@ -244,43 +201,17 @@ impl Spawner {
             }
             Some(_) => (None, None),
         };
-        // The kernel opens the program before it closes what is marked close-on-exec.
-        let mut command = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()));
-        let mut name = launch.path;
-        if let Some(script) = &program.script {
-            // As the kernel would have it.
-            name = &script.interpreter.path;
-            command.args(&script.interpreter.argument).arg(&script.path);
-        }
-        command.args(launch.args).current_dir(launch.dir);
-        command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
-        let variables = launch.environment.iter();
-        command.envs(variables.filter_map(|variable| variable.split_once('=')));
-        let kind = if launch.socket.is_some() {
-            "unix"
-        } else {
-            "pipe"
-        };
-        let pipes = Path::new("tao::RPC+tao::FDMessageChannel(3, 4)");
-        command.env(client::CHANNEL_TYPE_VARIABLE, kind);
-        command.env(client::SPEC_VARIABLE, launch.socket.unwrap_or(pipes));
-        let [stdin, stdout, stderr] = launch
-            .stdio
-            .map(|fd| fd.map_or_else(Stdio::null, Stdio::from));
-        command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let become_user = geteuid()
-            .is_root()
-            .then(|| (launch.uid.as_raw(), launch.gid.as_raw()));
-        // The first process of the program's own is not one of its.
-        let extra = u64::from(wants(Measure::Processes));
+        let executable = out_of_the_way(program.executable.file.try_clone()?)?;
+        let execution = execution(program, &launch, &executable)?;
+        let sets = self.sets()?;
+        let set = sets.map(Sets::take).transpose()?;
         let (group, files) = match &abilities.groups {
             Some(groups) => {
-                let (group, files) = groups.make(&launch.limits, extra)?;
+                let (group, files) = groups.make(&launch.limits)?;
                 (Some(group), Some(files))
             }
             None => (None, None),
         };
-        let (reported, report) = pipe2(OFlag::O_CLOEXEC)?;
         let setup = || -> io::Result<_> {
             let files = files.map(|files| -> io::Result<_> {
                 Ok(GroupFiles {
@@ -288,28 +219,28 @@ impl Spawner {
                     processes: out_of_the_way(files.processes)?,
                 })
             });
+            let scopes = abilities.measures.list.contains(&Measure::Scopes);
+            let root = geteuid().is_root();
             Ok(spawn_child::Setup {
+                stdio: stdio(launch.stdio)?,
                 channel: programs,
                 open_files: self.open_files,
-                become_user,
+                become_user: root.then(|| (launch.uid.as_raw(), launch.gid.as_raw())),
                 spared: self.spared,
-                measures: spawn_child::Measures {
-                    list: abilities.taken.clone(),
-                    filter: abilities.filter.clone(),
-                    settings: settings()?,
-                },
-                domain: Domain::new(wants(Measure::Scopes), self.policy.files.as_ref(), &pinned)?,
+                measures: &abilities.measures,
+                set: set.as_ref(),
+                domain: Domain::new(scopes, self.policy.files.as_ref(), &pinned)?,
                 pinned,
                 group: files.transpose()?,
-                init: self.init.try_clone()?,
-                report: out_of_the_way(report)?,
-                execution: Execution::of(&command, name)?,
+                dir: CString::new(launch.dir.as_os_str().as_bytes())?,
+                execution,
             })
         };
-        let spawned = setup().and_then(|setup| {
-            spawn_child::set_up(&mut command, setup);
-            HostedProcess::start(command, reported, wants(Measure::Processes))
-        });
+        let started = setup().and_then(|setup| spawn_child::start(&setup));
+        let spawned = started.and_then(|pid| HostedProcess::new(pid, set));
+        if let Some(sets) = sets {
+            sets.prepare();
+        }
         match spawned {
             Ok(process) => Ok(Spawned {
                 process: process.with_group(group),

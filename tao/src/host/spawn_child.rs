@@ -1,17 +1,13 @@
-//! What happens in the new process between fork and exec.
+//! What happens in the new process before it executes the program.
 //!
-//! Only system calls may be made there: the process has one thread of a host that has
-//! many, and a lock held by another thread would never be released.
+//! Only system calls may be made there, and not through those functions of the C library
+//! that do more than the call: see `clone`.
 #![allow(unsafe_code)]
 
 use std::{
     ffi::CString,
     io,
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::process::CommandExt,
-    },
-    process::Command,
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use nix::{
@@ -25,14 +21,21 @@ use nix::{
 };
 
 use super::{
+    abilities::settings,
+    clone::{self, GroupFiles, InGroup},
     execution::Execution,
     isolation::Measure,
     landlock::Domain,
-    sibling::{GroupFiles, clone_sibling, join},
+    process_set::ProcessSet,
 };
 
-/// What the child needs from before the fork.
-pub(super) struct Setup {
+/// Name spaces besides those of processes and network.
+pub(super) const SPACES: c_int = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// What the new process needs from before it was made.
+pub(super) struct Setup<'a> {
+    /// What becomes 0, 1 and 2.
+    pub stdio: [OwnedFd; 3],
     /// What becomes 3, for reading, and 4, for writing.
     pub channel: Option<(OwnedFd, OwnedFd)>,
     /// Soft and hard limit of open files.
@@ -42,17 +45,17 @@ pub(super) struct Setup {
     /// The host is spared by the OOM killer; the program is not.
     pub spared: bool,
     /// What to take, and with what.
-    pub measures: Measures,
+    pub measures: &'a Measures,
+    /// Its set of processes, if it has one of its own.
+    pub set: Option<&'a ProcessSet>,
     /// Mounts of measured files, and what they are put over.
     pub pinned: Vec<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
     /// The group.
     pub group: Option<GroupFiles>,
-    /// The first process of the program's own: see `program_init`.
-    pub init: OwnedFd,
-    /// Gets the numbers of that process and of the program's.
-    pub report: OwnedFd,
+    /// The working directory.
+    pub dir: CString,
     /// What to execute.
     pub execution: Execution,
 }
@@ -67,45 +70,60 @@ pub(super) struct Measures {
     pub settings: Vec<CString>,
 }
 
-/// Registers the set-up with the command. The descriptors are closed with the command.
-pub(super) fn set_up(command: &mut Command, setup: Setup) {
-    // SAFETY: `child` makes system calls only; it allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(move || child(&setup));
+impl Measures {
+    /// The same with the mounts that there are now.
+    pub(super) fn with_present_settings(&self) -> io::Result<Self> {
+        Ok(Measures {
+            settings: settings()?,
+            ..self.clone()
+        })
+    }
+
+    fn wants(&self, measure: Measure) -> bool {
+        self.list.contains(&measure)
+    }
+}
+
+/// Starts the program, in its set if it has one: the number of its process.
+pub(super) fn start(setup: &Setup<'_>) -> io::Result<c_int> {
+    let start = || {
+        clone::start(
+            0,
+            setup.group.as_ref(),
+            &|in_group| match become_program(setup, in_group) {
+                Ok(never) => match never {},
+                Err(error) => error,
+            },
+        )
+    };
+    match setup.set {
+        Some(set) => set.inside(start),
+        None => start(),
     }
 }
 
 /// Becomes the program; returns only if that failed.
-fn child(setup: &Setup) -> io::Result<()> {
+fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::convert::Infallible> {
     setrlimit(
         Resource::RLIMIT_NOFILE,
         setup.open_files.0,
         setup.open_files.1,
     )?;
-    if setup.spared {
-        write_once(c"/proc/self/oom_score_adj", b"0")?;
-    }
-    // exec resets handlers but keeps what is ignored.
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL installs no code. What can't be set is refused, harmlessly:
-        // SIGKILL, SIGSTOP, and the two that the C library keeps to itself.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    not_spared(setup.spared)?;
     // What needs root's powers first, then the user, then what needs none.
-    let wants = |measure| setup.measures.list.contains(&measure);
-    for measure in [Measure::Namespaces, Measure::Network] {
-        if wants(measure) {
-            take(measure, &setup.measures)?;
-        }
+    match setup.set {
+        Some(set) => set.enter()?,
+        None => own_spaces(setup.measures)?,
     }
     for (file, place) in &setup.pinned {
         put(file, place)?;
     }
-    let in_group = wants(Measure::Processes) && own_processes(setup)?;
+    // SAFETY: a string that ends with a zero.
+    Errno::result(unsafe { libc::chdir(setup.dir.as_ptr()) })?;
     setsid()?;
     prctl::set_no_new_privs()?;
-    join(setup.group.as_ref(), in_group)?;
-    if wants(Measure::Capabilities) {
+    in_group.join(setup.group.as_ref())?;
+    if setup.measures.wants(Measure::Capabilities) {
         drop_capabilities()?;
     }
     if let Some((uid, gid)) = setup.become_user {
@@ -113,97 +131,47 @@ fn child(setup: &Setup) -> io::Result<()> {
     }
     // 3 and 4 are placeholders of the host (see Spawner), so nothing that is needed before
     // exec is closed here; the host's ends lie above.
-    let mut first = 3;
-    if let Some((reads, writes)) = &setup.channel {
-        for from in [reads, writes] {
-            // SAFETY: integers only.
-            Errno::result(unsafe { libc::dup2(from.as_raw_fd(), first) })?;
-            first += 1;
-        }
+    let channel = setup
+        .channel
+        .iter()
+        .flat_map(|(reads, writes)| [reads, writes]);
+    let mut first = 0;
+    for from in setup.stdio.iter().chain(channel) {
+        // SAFETY: integers only.
+        Errno::result(unsafe { libc::dup2(from.as_raw_fd(), first) })?;
+        first += 1;
     }
     // They are needed until exec.
     close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;
-    if wants(Measure::Landlock) {
+    clone::default_signals()?;
+    if setup.measures.wants(Measure::Landlock) {
         setup.domain.enter()?;
     }
-    if wants(Measure::Seccomp) {
+    if setup.measures.wants(Measure::Seccomp) {
         seccomp(&setup.measures.filter)?;
     }
     Err(setup.execution.execute())
 }
 
-/// Continues as the second process of a new set of processes, of which `init` is the first.
-/// Both are children of the host, not of the process that was forked to make them. True if
-/// the process is in its group already.
-fn own_processes(setup: &Setup) -> io::Result<bool> {
-    // SAFETY: integers only.
-    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWPID) })?;
-    let (init, in_group) = clone_sibling(setup.group.as_ref())?;
-    if init == 0 {
-        let failed = become_init(setup, in_group).err();
-        let code = failed.and_then(|error| error.raw_os_error());
-        // SAFETY: ends the child at once; nothing of the host's runs in it.
-        unsafe { libc::_exit(code.unwrap_or(1)) }
-    }
-    let (program, in_group) =
-        clone_sibling(setup.group.as_ref()).inspect_err(|_| report(setup, init, 0))?;
-    if program != 0 {
-        report(setup, init, program);
-        // SAFETY: as above.
-        unsafe { libc::_exit(0) }
-    }
-    own_proc()?;
-    Ok(in_group)
-}
-
-/// Tells the host which processes are its children. If it can't be told, it notices by the
-/// pipe's end.
-fn report(setup: &Setup, init: c_int, program: c_int) {
-    let numbers = [init, program];
-    // SAFETY: writes those 8 bytes.
-    unsafe {
-        libc::write(
-            setup.report.as_raw_fd(),
-            numbers.as_ptr().cast(),
-            size_of_val(&numbers),
-        );
+/// The host may be spared by the OOM killer; what it starts is not.
+pub(super) fn not_spared(spared: bool) -> io::Result<()> {
+    match spared {
+        true => write_once(c"/proc/self/oom_score_adj", b"0"),
+        false => Ok(()),
     }
 }
 
-/// The first process: nothing of the host stays with it.
-fn become_init(setup: &Setup, in_group: bool) -> io::Result<std::convert::Infallible> {
-    setsid()?;
-    prctl::set_no_new_privs()?;
-    join(setup.group.as_ref(), in_group)?;
-    drop_capabilities()?;
-    if let Some((uid, gid)) = setup.become_user {
-        become_user(uid, gid)?;
+/// Takes the measures that are name spaces, except that of processes.
+pub(super) fn own_spaces(measures: &Measures) -> io::Result<()> {
+    for measure in [Measure::Namespaces, Measure::Network] {
+        if measures.wants(measure) {
+            take(measure, measures)?;
+        }
     }
-    // SAFETY: integers and constant strings; the descriptor is open. Ended with the host's
-    // thread that started it: with the host, that is.
-    unsafe {
-        Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0))?;
-        // The kernel then waits for the orphans itself.
-        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-        Errno::result(libc::chdir(c"/".as_ptr()))?;
-        Errno::result(libc::dup3(setup.init.as_raw_fd(), 0, libc::O_CLOEXEC))?;
-        close_range(1, 0)?;
-        let arguments = [c"tao-program-init".as_ptr(), std::ptr::null()];
-        let no_environment = [std::ptr::null::<libc::c_char>()];
-        let executed = libc::syscall(
-            libc::SYS_execveat,
-            0,
-            c"".as_ptr(),
-            arguments.as_ptr(),
-            no_environment.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        );
-        Errno::result(executed)?;
-    }
-    Err(io::ErrorKind::Other.into())
+    Ok(())
 }
 
-fn close_range(first: u32, flags: u32) -> io::Result<()> {
+pub(super) fn close_range(first: u32, flags: u32) -> io::Result<()> {
     // SAFETY: closes or marks descriptors, touches no memory.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     Errno::result(done)?;
@@ -223,15 +191,17 @@ fn write_once(path: &std::ffi::CStr, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A host without root's powers stays who it is, if that is who the program is to be.
-fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
+pub(super) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
+    // The C library's functions of these names would have the host's threads do the same.
     // SAFETY: integers only, and no list of groups is read when its length is 0.
     unsafe {
-        match Errno::result(libc::setgroups(0, std::ptr::null())) {
+        let no_groups = std::ptr::null::<libc::gid_t>();
+        match Errno::result(libc::syscall(libc::SYS_setgroups, 0, no_groups)) {
             Err(Errno::EPERM) if libc::getuid() == uid && libc::getgid() == gid => return Ok(()),
             other => other?,
         };
-        Errno::result(libc::setresgid(gid, gid, gid))?;
-        Errno::result(libc::setresuid(uid, uid, uid))?;
+        Errno::result(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        Errno::result(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
     }
     Ok(())
 }
@@ -252,7 +222,7 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
 }
 
 /// Without anything in the bounding set, exec gives even root's programs nothing.
-fn drop_capabilities() -> io::Result<()> {
+pub(super) fn drop_capabilities() -> io::Result<()> {
     for capability in 0..64 {
         // SAFETY: integers only.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
@@ -280,10 +250,9 @@ fn drop_capabilities() -> io::Result<()> {
 /// The kernel's settings and the control groups are files of root: a program of root could
 /// change them without any capability.
 fn namespaces(measures: &Measures) -> io::Result<()> {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     // SAFETY: integers and constant strings.
     unsafe {
-        Errno::result(libc::unshare(flags))?;
+        Errno::result(libc::unshare(SPACES))?;
         mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE)?;
     }
     let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;

@@ -27,7 +27,7 @@ fn seal(program: &Parent, label: &str) -> Result<Vec<u8>, CallError> {
 }
 
 /// Runs a program to its end and gives its status.
-fn run(admin: &mut Admin, words: &[&str]) -> i32 {
+pub fn run(admin: &mut Admin, words: &[&str]) -> i32 {
     let arguments: Vec<String> = words[1..].iter().map(|word| (*word).to_owned()).collect();
     let program = admin.start(&Start {
         path: words[0],

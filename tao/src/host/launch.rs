@@ -1,0 +1,98 @@
+//! What the caller gives a new program: its words, its surroundings, its files.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use nix::unistd::{Gid, Uid};
+
+use super::{
+    composition::Composition, execution::Execution, limits::Limits, numbers::out_of_the_way,
+};
+use crate::client;
+
+/// Where a program looks for other programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The caller's part in a new program.
+pub struct Launch<'a> {
+    /// The program's name for itself, argv[0].
+    pub path: &'a str,
+    /// The other arguments.
+    pub args: &'a [String],
+    /// Variables besides those that every program has, as NAME=VALUE.
+    pub environment: &'a [String],
+    /// Working directory.
+    pub dir: &'a Path,
+    /// Standard input, output, error; /dev/null where missing.
+    pub stdio: [Option<OwnedFd>; 3],
+    /// Who asked.
+    pub uid: Uid,
+    /// The asking process's group.
+    pub gid: Gid,
+    /// The most it may use.
+    pub limits: Limits,
+    /// The socket by which it reaches the host; a pair of pipes if there is none.
+    pub socket: Option<&'a Path>,
+}
+
+/// What is executed, and with what. `executable` stays open until then.
+pub(super) fn execution(
+    program: &Composition,
+    launch: &Launch<'_>,
+    executable: &OwnedFd,
+) -> io::Result<Execution> {
+    let mut arguments = vec![launch.path.to_owned()];
+    if let Some(script) = &program.script {
+        // As the kernel would have it.
+        arguments = vec![script.interpreter.path.clone()];
+        arguments.extend(script.interpreter.argument.clone());
+        arguments.push(script.path.clone());
+    }
+    arguments.extend_from_slice(launch.args);
+    let (kind, spec) = match launch.socket {
+        Some(socket) => {
+            let path = socket.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+            ("unix", path)
+        }
+        None => ("pipe", "tao::RPC+tao::FDMessageChannel(3, 4)"),
+    };
+    let fixed = [
+        ("PATH", PATH),
+        ("LANG", "C.UTF-8"),
+        (client::CHANNEL_TYPE_VARIABLE, kind),
+        (client::SPEC_VARIABLE, spec),
+    ];
+    let mut environment: BTreeMap<&str, &str> = fixed.into();
+    let asked = launch.environment.iter();
+    environment.extend(asked.filter_map(|variable| variable.split_once('=')));
+    // The channel is the host's, whatever is asked for.
+    environment.extend(fixed.into_iter().skip(2));
+    let variables = environment.into_iter();
+    // The kernel opens the program before it closes what is marked close-on-exec.
+    Execution::new(
+        &format!("/proc/self/fd/{}", executable.as_raw_fd()),
+        arguments,
+        variables.map(|(name, value)| format!("{name}={value}")),
+    )
+}
+
+/// Standard input, output and error; /dev/null where there is none.
+pub(super) fn stdio(given: [Option<OwnedFd>; 3]) -> io::Result<[OwnedFd; 3]> {
+    let one = |fd: Option<OwnedFd>| {
+        out_of_the_way(match fd {
+            Some(fd) => fd,
+            None => File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")?
+                .into(),
+        })
+    };
+    let [stdin, stdout, stderr] = given;
+    Ok([one(stdin)?, one(stdout)?, one(stderr)?])
+}

@@ -1,0 +1,179 @@
+//! A program's own set of processes (a PID name space) with its first process, and the mounts,
+//! host name and System V IPC that go with it: what a program moves into when it starts.
+//!
+//! It is made before the program is known, and has nothing of it: see `spare`.
+#![allow(unsafe_code)]
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    libc::{self, c_int},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{prctl, signal::Signal},
+    unistd::{geteuid, setsid},
+};
+
+use super::{
+    clone,
+    hosted_process::ChildProcess,
+    isolation::Measure,
+    spawn_child::{self, Measures, become_user, close_range, drop_capabilities, own_proc},
+};
+use crate::process::{self, PidFd};
+
+/// Whose the first process is: nobody's. It is no program's, and needs nothing.
+const NOBODY: libc::uid_t = 65_534;
+
+/// The set. Ended when it is dropped.
+pub(super) struct ProcessSet {
+    /// `None` when it has been given away.
+    init: Option<ChildProcess>,
+    /// The name spaces that the program moves into.
+    spaces: c_int,
+    /// Tells of changes of the machine's mounts since before this was made.
+    mounts: File,
+}
+
+impl ProcessSet {
+    /// Makes one. `program` is what its first process executes: see `program_init`.
+    pub(super) fn new(measures: &Measures, program: &OwnedFd, spared: bool) -> io::Result<Self> {
+        // First: what changes later is noticed.
+        let mounts = File::open("/proc/self/mountinfo")?;
+        let measures = measures.with_present_settings()?;
+        let mut spaces = 0;
+        if measures.list.contains(&Measure::Namespaces) {
+            spaces |= spawn_child::SPACES;
+        }
+        if measures.list.contains(&Measure::Network) {
+            spaces |= libc::CLONE_NEWNET;
+        }
+        let host = this_process()?;
+        let init = || match become_init(&measures, program, &host, spared) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        let pid = clone::start(libc::CLONE_NEWPID, None, &|_| init())?;
+        Ok(ProcessSet {
+            init: Some(ChildProcess::open(pid)?),
+            spaces,
+            mounts,
+        })
+    }
+
+    /// Are the machine's mounts still those that were there when this was made? Others would
+    /// appear in it too, but with the kernel's settings in them to be changed.
+    pub(super) fn is_current(&self) -> io::Result<bool> {
+        // proc_pid_mounts(5): the file is ready for this when something was mounted or
+        // unmounted after it was opened.
+        let mut changed = [PollFd::new(self.mounts.as_fd(), PollFlags::POLLPRI)];
+        Ok(poll(&mut changed, PollTimeout::ZERO)? == 0)
+    }
+
+    fn pidfd(&self) -> io::Result<&PidFd> {
+        let init = self.init.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(&init.pidfd)
+    }
+
+    /// The process that `make` makes is in the set; its memory is not yet.
+    pub(super) fn inside(&self, make: impl FnOnce() -> io::Result<c_int>) -> io::Result<c_int> {
+        let own = this_process()?;
+        // This decides about new processes of this thread only, and not about the thread.
+        enter(self.pidfd()?, libc::CLONE_NEWPID)?;
+        let made = make();
+        if let Err(error) = enter(&own, libc::CLONE_NEWPID) {
+            if let Ok(pid) = made {
+                process::kill(pid, Signal::SIGKILL)?;
+                process::wait(pid)?;
+            }
+            return Err(error);
+        }
+        made
+    }
+
+    /// In the new process: moves into the set's mounts and what goes with them. Only a system
+    /// call.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        enter(self.pidfd()?, self.spaces)
+    }
+
+    /// Gives the first process away: whoever has it ends the set.
+    pub(super) fn into_init(mut self) -> Option<ChildProcess> {
+        self.init.take()
+    }
+}
+
+impl Drop for ProcessSet {
+    fn drop(&mut self) {
+        if let Some(init) = self.init.take() {
+            let ended = init
+                .pidfd
+                .signal(Signal::SIGKILL)
+                .and_then(|()| process::wait(init.pid));
+            if let Err(error) = ended {
+                log::error!("process {} of an unused set: {error}", init.pid);
+            }
+        }
+    }
+}
+
+fn this_process() -> io::Result<PidFd> {
+    let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    PidFd::open(pid)
+}
+
+/// setns(2) with a descriptor of a process: Linux 5.8.
+fn enter(process: &PidFd, spaces: c_int) -> io::Result<()> {
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::setns(process.as_fd().as_raw_fd(), spaces) })?;
+    Ok(())
+}
+
+/// The first process: nothing of the host stays with it but a descriptor that tells of the
+/// host's end.
+fn become_init(
+    measures: &Measures,
+    program: &OwnedFd,
+    host: &PidFd,
+    spared: bool,
+) -> io::Result<std::convert::Infallible> {
+    // First: nothing of the host's stays open longer than the host itself.
+    // SAFETY: integers only. Neither descriptor has one of the low numbers (see `numbers`).
+    unsafe {
+        Errno::result(libc::dup2(host.as_fd().as_raw_fd(), 0))?;
+        Errno::result(libc::dup3(program.as_raw_fd(), 1, libc::O_CLOEXEC))?;
+    }
+    close_range(2, 0)?;
+    spawn_child::not_spared(spared)?;
+    clone::default_signals()?;
+    spawn_child::own_spaces(measures)?;
+    own_proc()?;
+    setsid()?;
+    prctl::set_no_new_privs()?;
+    drop_capabilities()?;
+    if geteuid().is_root() {
+        become_user(NOBODY, NOBODY)?;
+    }
+    // SAFETY: constant strings, and lists of their addresses that end with zero.
+    unsafe {
+        // The kernel then waits for the orphans itself.
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        Errno::result(libc::chdir(c"/".as_ptr()))?;
+        let arguments = [c"tao-program-init".as_ptr(), std::ptr::null()];
+        let no_environment = [std::ptr::null::<libc::c_char>()];
+        let executed = libc::syscall(
+            libc::SYS_execveat,
+            1,
+            c"".as_ptr(),
+            arguments.as_ptr(),
+            no_environment.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+        Errno::result(executed)?;
+    }
+    Err(io::ErrorKind::Other.into())
+}

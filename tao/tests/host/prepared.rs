@@ -1,0 +1,120 @@
+//! The set of processes that a host has ready for its next program.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use nix::unistd::geteuid;
+use tao::host::Measure;
+
+use super::{
+    common::TestHost,
+    exhausted::run,
+    host_process::{HostProcess, Place},
+    isolation::can,
+};
+
+/// The first processes of sets, by the host they belong to.
+fn sets(host: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let numbers = processes.filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok());
+    let belongs = |pid: &i32| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+        read("cmdline").is_ok_and(|words| words.starts_with("tao-program-init"))
+            && read("status").is_ok_and(|status| status.contains(&format!("\nPPid:\t{host}\n")))
+    };
+    numbers.filter(belongs).collect()
+}
+
+fn soon<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(got) = get() {
+            return got;
+        }
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The set that waits, when no program runs.
+fn waiting(host: &HostProcess) -> i32 {
+    soon("no set waits alone", || match sets(host.pid()).as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+fn possible() -> bool {
+    let host = TestHost::start(149);
+    geteuid().is_root() && can(&host, Measure::Processes)
+}
+
+#[test]
+fn each_program_gets_the_set_that_waited_and_none_gets_it_twice() {
+    if !possible() {
+        return;
+    }
+    let place = Place::new();
+    let host = HostProcess::start(&place);
+    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
+    let mut seen = vec![waiting(&host)];
+    for _ in 0..3 {
+        let program = host.program();
+        let waited = seen.last().unwrap();
+        assert!(sets(host.pid()).contains(waited), "another set was used");
+        program.tao_name().unwrap();
+        drop(program);
+        let next = waiting(&host);
+        assert!(!seen.contains(&next));
+        seen.push(next);
+    }
+}
+
+#[test]
+fn the_kernels_settings_mounted_after_a_set_was_made_are_read_only_for_its_program() {
+    if !possible() {
+        return;
+    }
+    let place = Place::new();
+    let late = place.path("late");
+    std::fs::create_dir(&late).unwrap();
+    let late = late.to_str().unwrap();
+    // In a chroot `/` is no mount, which unshare's own way of keeping mounts to itself wants.
+    let mut own = Command::new("unshare");
+    own.args(["-m", "--propagation", "unchanged"]);
+    let shell = place.host("mount --make-rprivate / 2>/dev/null;");
+    own.arg(shell.get_program()).args(shell.get_args());
+    let host = HostProcess::run(&place, &mut own);
+    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
+    let made_before = waiting(&host);
+    let mounted = Command::new("nsenter")
+        .args(["--mount", "--target", &host.pid().to_string()])
+        .args(["mount", "-t", "sysfs", "late", late])
+        .status();
+    assert!(mounted.unwrap().success());
+    let table = std::fs::read_to_string(format!("/proc/{}/mountinfo", host.pid())).unwrap();
+    assert!(table.contains(&format!(" {late} rw")), "{table}");
+    let read_only = format!("grep -q ' {late} ro' /proc/self/mountinfo");
+    assert_eq!(run(&mut host.admin(), &["/bin/sh", "-c", &read_only]), 0);
+    assert!(!sets(host.pid()).contains(&made_before), "it still waits");
+}
+
+#[test]
+fn a_set_that_waits_ends_with_a_host_that_is_killed() {
+    if !possible() {
+        return;
+    }
+    let place = Place::new();
+    let mut host = HostProcess::start(&place);
+    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
+    let set = waiting(&host);
+    host.kill();
+    soon("the set outlives its host", || {
+        let status = std::fs::read_to_string(format!("/proc/{set}/stat")).unwrap_or_default();
+        // Nobody may be there who waits for it.
+        let gone = status.is_empty() || status.contains(") Z ");
+        gone.then_some(())
+    });
+}
