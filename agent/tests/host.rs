@@ -5,5 +5,9 @@
 
 #[path = "host/common.rs"]
 mod common;
+#[path = "../../tao/tests/host/interrupt.rs"]
+mod interrupt;
+#[path = "host/killed.rs"]
+mod killed;
 #[path = "host/tpm2.rs"]
 mod tpm2;

@@ -18,6 +18,8 @@ mod guarded;
 mod host_process;
 #[path = "host/hostile.rs"]
 mod hostile;
+#[path = "host/interrupt.rs"]
+mod interrupt;
 #[path = "host/isolation.rs"]
 mod isolation;
 #[path = "host/keysets.rs"]

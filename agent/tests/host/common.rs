@@ -1,6 +1,7 @@
 //! A host in this process, and the `tao` command against it.
 
 use std::{
+    os::{fd::AsFd as _, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -9,7 +10,12 @@ use std::{
 };
 
 use agent::host::{HostConfig, HostSettings, Root, serve};
-use tao::{admin::Admin, keys::Secret};
+use tao::{
+    admin::{Admin, Start},
+    client::Parent,
+    host::limits::Limits,
+    keys::Secret,
+};
 
 /// The folder that the commands of the tao package are built into.
 fn commands() -> &'static Path {
@@ -97,6 +103,24 @@ impl TestHost {
         );
         serde_json::from_slice(&output.stdout).unwrap()
     }
+}
+
+/// A hosted program that makes the calls of this test.
+pub fn program(socket: &Path) -> Parent {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
+    let stderr = std::io::stderr();
+    let start = Start {
+        path: "/bin/sh",
+        args: &["-c".to_owned(), script.to_owned()],
+        environment: &[],
+        socket: false,
+        limits: Limits::default(),
+        dir: "/",
+        stdio: Some([theirs.as_fd(), theirs.as_fd(), stderr.as_fd()]),
+    };
+    Admin::connect(socket).unwrap().start(&start).unwrap();
+    Parent::over(ours.try_clone().unwrap(), ours)
 }
 
 impl Drop for TestHost {

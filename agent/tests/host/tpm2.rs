@@ -7,9 +7,9 @@ use tpm::{
     swtpm::{Extend, Swtpm},
 };
 
-use super::common::{TestHost, command};
+use super::common::{TestHost, command, program};
 
-fn launched(kernel: u8) -> Swtpm {
+pub fn launched(kernel: u8) -> Swtpm {
     let swtpm = Swtpm::start().unwrap();
     let extends = [(3, 17, 1), (2, 18, kernel), (2, 19, 3)];
     let extends = extends.map(|(locality, pcr, byte)| Extend {
@@ -21,7 +21,7 @@ fn launched(kernel: u8) -> Swtpm {
     swtpm
 }
 
-fn root(swtpm: &Swtpm) -> Root {
+pub fn root(swtpm: &Swtpm) -> Root {
     let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
     Root::Tpm2 {
         tpm: Box::new(tpm),
@@ -87,7 +87,7 @@ fn another_kernel_is_another_name() {
 #[test]
 fn counters_are_anchored_in_the_tpm() {
     use tao::{
-        client::{Parent, SealPolicy},
+        client::SealPolicy,
         host::{GuardSource, ProgramPolicy},
     };
     // Through the host's own interfaces: what a hosted program would do by its channel.
@@ -114,24 +114,6 @@ fn counters_are_anchored_in_the_tpm() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         (thread, socket)
-    };
-    let program = |socket: &std::path::Path| {
-        use std::os::fd::AsFd as _;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let script = "exec 5<&0; cat <&5 >&4 & exec 4>&- 0<&-; cat <&3; kill $! 2>/dev/null";
-        tao::admin::Admin::connect(socket)
-            .unwrap()
-            .start(&tao::admin::Start {
-                path: "/bin/sh",
-                args: &["-c".to_owned(), script.to_owned()],
-                environment: &[],
-                socket: false,
-                limits: tao::host::limits::Limits::default(),
-                dir: "/",
-                stdio: Some([theirs.as_fd(), theirs.as_fd(), std::io::stderr().as_fd()]),
-            })
-            .unwrap();
-        Parent::over(ours.try_clone().unwrap(), ours)
     };
     let end = |(thread, socket): (std::thread::JoinHandle<()>, std::path::PathBuf)| {
         tao::admin::Admin::connect(&socket)

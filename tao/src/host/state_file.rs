@@ -11,7 +11,7 @@ use std::{
 /// it; the folder is made if it is missing, and only its owner can look into it.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_folder(dir)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = dir.join(name);
@@ -31,6 +31,26 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     File::open(dir)?.sync_all()
+}
+
+/// Each folder that is made outlives a power cut before anything is put into it.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        None => return Ok(()),
+        // A name without a folder.
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    make_folder(parent)?;
+    match DirBuilder::new().mode(0o700).create(dir) {
+        // By somebody else meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    File::open(parent)?.sync_all()
 }
 
 /// Reads a file of at most `most` bytes; `None` if there is none.

@@ -1,52 +1,11 @@
 //! A host that is killed (SIGKILL) at each system call of the thread that writes its state.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use nix::{
-    sys::{
-        ptrace,
-        signal::Signal,
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::Pid,
-};
 use tao::client::{CallError, Parent, SealPolicy};
 
-use super::host_process::{HostProcess, Place};
-
-/// More system calls than one change takes by far.
-const MOST_STEPS: u32 = 200;
-
-/// The thread that writes the table of counters.
-fn writer(host: &HostProcess) -> Pid {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", host.pid())).unwrap();
-    let writer = tasks
-        .map(|task| task.unwrap().path())
-        .find(|task| std::fs::read_to_string(task.join("comm")).unwrap().trim() == "tao-counters");
-    let name = writer.unwrap();
-    Pid::from_raw(name.file_name().unwrap().to_str().unwrap().parse().unwrap())
-}
-
-/// Lets the thread run until it is about to make its system call number `steps`, and leaves it
-/// there; true if `done` was set before that.
-fn run_until(thread: Pid, steps: u32, done: &AtomicBool) -> bool {
-    let (mut entries, mut inside) = (0, false);
-    loop {
-        match waitpid(thread, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)).unwrap() {
-            WaitStatus::StillAlive if done.load(Ordering::SeqCst) => return true,
-            WaitStatus::StillAlive => std::thread::yield_now(),
-            WaitStatus::PtraceSyscall(_) => {
-                inside = !inside;
-                entries += u32::from(inside);
-                if inside && entries == steps {
-                    return false;
-                }
-                ptrace::syscall(thread, None).unwrap();
-            }
-            _ => ptrace::syscall(thread, None).unwrap(),
-        }
-    }
-}
+use super::{
+    host_process::{HostProcess, Place},
+    interrupt::{self, MOST_STEPS, Steps},
+};
 
 /// Makes a call; the host is killed at the given step of it. The call's result.
 fn interrupted<T: Send>(
@@ -54,26 +13,7 @@ fn interrupted<T: Send>(
     step: u32,
     call: impl FnOnce() -> Result<T, CallError> + Send,
 ) -> Result<T, CallError> {
-    let thread = writer(host);
-    ptrace::seize(thread, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
-    ptrace::interrupt(thread).unwrap();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let call = scope.spawn(|| {
-            let result = call();
-            done.store(true, Ordering::SeqCst);
-            result
-        });
-        run_until(thread, step, &done);
-        nix::sys::signal::kill(Pid::from_raw(host.pid()), Signal::SIGKILL).unwrap();
-        // Who watches a thread must hear of its end before its process can end.
-        while !matches!(
-            waitpid(thread, Some(WaitPidFlag::__WALL)),
-            Ok(WaitStatus::Signaled(..)) | Err(_)
-        ) {}
-        host.kill();
-        call.join().unwrap()
-    })
+    interrupt::interrupted(host.pid(), (Steps::All, step), call, || host.kill())
 }
 
 fn seal(program: &Parent, data: &[u8]) -> Result<Vec<u8>, CallError> {

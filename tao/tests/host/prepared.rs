@@ -38,12 +38,29 @@ fn soon<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The set that waits, when no program runs.
-fn waiting(host: &HostProcess) -> i32 {
-    soon("no set waits alone", || match sets(host.pid()).as_slice() {
-        [one] => Some(*one),
-        _ => None,
-    })
+/// Runs a program to its end. Gives its set, and the one that waits then.
+fn used_and_waiting(host: &HostProcess) -> (i32, i32) {
+    let program = host.program();
+    let both = soon("there are not two sets", || {
+        <[i32; 2]>::try_from(sets(host.pid())).ok()
+    });
+    program.tao_name().unwrap();
+    drop(program);
+    let waits = soon("no set waits alone", || {
+        <[i32; 1]>::try_from(sets(host.pid())).ok()
+    });
+    let used = both.into_iter().find(|set| *set != waits[0]).unwrap();
+    (used, waits[0])
+}
+
+/// A host that does not see what others mount meanwhile.
+fn with_own_mounts(place: &Place) -> HostProcess {
+    let mut own = Command::new("unshare");
+    // In a chroot `/` is no mount, which unshare's own way of keeping mounts to itself wants.
+    own.args(["-m", "--propagation", "unchanged"]);
+    let shell = place.host("mount --make-rprivate / 2>/dev/null;");
+    own.arg(shell.get_program()).args(shell.get_args());
+    HostProcess::run(place, &mut own)
 }
 
 fn possible() -> bool {
@@ -57,18 +74,15 @@ fn each_program_gets_the_set_that_waited_and_none_gets_it_twice() {
         return;
     }
     let place = Place::new();
-    let host = HostProcess::start(&place);
-    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
-    let mut seen = vec![waiting(&host)];
+    let host = with_own_mounts(&place);
+    let (first, mut waits) = used_and_waiting(&host);
+    let mut seen = vec![first];
     for _ in 0..3 {
-        let program = host.program();
-        let waited = seen.last().unwrap();
-        assert!(sets(host.pid()).contains(waited), "another set was used");
-        program.tao_name().unwrap();
-        drop(program);
-        let next = waiting(&host);
-        assert!(!seen.contains(&next));
-        seen.push(next);
+        let (used, next) = used_and_waiting(&host);
+        assert_eq!(used, waits);
+        assert!(!seen.contains(&used) && !seen.contains(&next));
+        seen.push(used);
+        waits = next;
     }
 }
 
@@ -81,14 +95,8 @@ fn the_kernels_settings_mounted_after_a_set_was_made_are_read_only_for_its_progr
     let late = place.path("late");
     std::fs::create_dir(&late).unwrap();
     let late = late.to_str().unwrap();
-    // In a chroot `/` is no mount, which unshare's own way of keeping mounts to itself wants.
-    let mut own = Command::new("unshare");
-    own.args(["-m", "--propagation", "unchanged"]);
-    let shell = place.host("mount --make-rprivate / 2>/dev/null;");
-    own.arg(shell.get_program()).args(shell.get_args());
-    let host = HostProcess::run(&place, &mut own);
-    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
-    let made_before = waiting(&host);
+    let host = with_own_mounts(&place);
+    let (_, made_before) = used_and_waiting(&host);
     let mounted = Command::new("nsenter")
         .args(["--mount", "--target", &host.pid().to_string()])
         .args(["mount", "-t", "sysfs", "late", late])
@@ -107,9 +115,8 @@ fn a_set_that_waits_ends_with_a_host_that_is_killed() {
         return;
     }
     let place = Place::new();
-    let mut host = HostProcess::start(&place);
-    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
-    let set = waiting(&host);
+    let mut host = with_own_mounts(&place);
+    let (_, set) = used_and_waiting(&host);
     host.kill();
     soon("the set outlives its host", || {
         let status = std::fs::read_to_string(format!("/proc/{set}/stat")).unwrap_or_default();
