@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::{FileExt, OpenOptionsExt},
@@ -21,10 +21,7 @@ use nix::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{
-    mapping::Mapping,
-    measured_lately::{self, FileState},
-};
+use super::measured_lately::{self, FileState};
 use crate::program::{libraries::LibraryError, script::ScriptError};
 
 /// Largest program: its copy lives in memory.
@@ -134,40 +131,35 @@ fn copy_and_hash(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureE
         path: path.to_owned(),
         source,
     };
-    let copy = sealable_memory().map_err(failed)?;
-    let length = copy_all(source, &copy).map_err(failed)?;
+    let mut copy = sealable_memory().map_err(failed)?;
+    let length = io::copy(&mut source.take(MAX_PROGRAM + 1), &mut copy).map_err(failed)?;
     if length > MAX_PROGRAM {
         return Err(MeasureError::TooLarge(path.to_owned()));
     }
     seal(&copy).map_err(failed)?;
-    if length == 0 {
-        return Err(MeasureError::NotElf(path.to_owned()));
+    copy.seek(SeekFrom::Start(0)).map_err(failed)?;
+    // Small: memory that was not used before costs more than the calls it saves.
+    let mut buffer = vec![0; 16 * 1024];
+    let mut hash = Sha256::new();
+    let mut first = true;
+    loop {
+        let count = copy.read(&mut buffer).map_err(failed)?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if first {
+            check_kind(path, bytes)?;
+            first = false;
+        }
+        if bytes.is_empty() {
+            break;
+        }
+        hash.update(bytes);
     }
-    let mapping = Mapping::of(&copy, length).map_err(failed)?;
-    // SAFETY: sealed just now.
-    #[allow(unsafe_code)]
-    let bytes = unsafe { mapping.bytes() };
-    check_kind(path, bytes)?;
-    let sha256 = Sha256::digest(bytes).into();
     let dynamic = asks_for_linker(&copy).map_err(failed)?;
     Ok(MeasuredProgram {
         file: copy.into(),
         dynamic,
-        sha256,
+        sha256: hash.finalize().into(),
     })
-}
-
-/// Copies a file, but not more than a byte too much: the number of bytes.
-fn copy_all(mut source: &File, copy: &File) -> io::Result<u64> {
-    let length = source.metadata()?.len();
-    if length <= MAX_PROGRAM
-        && let Ok(mapping) = Mapping::of(source, length)
-    {
-        mapping.write_to(copy)?;
-        return Ok(length);
-    }
-    let mut copy = copy;
-    io::copy(&mut source.by_ref().take(MAX_PROGRAM + 1), &mut copy)
 }
 
 fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {

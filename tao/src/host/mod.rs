@@ -39,7 +39,6 @@ mod keys;
 mod landlock;
 mod launch;
 pub mod limits;
-mod mapping;
 mod measured;
 mod measured_lately;
 mod mounts;

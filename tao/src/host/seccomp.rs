@@ -83,28 +83,64 @@ const fn step(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
+/// From this number on, up to the next such, calls get this answer.
+type From = (u32, u32);
+
 /// The filter. It depends on nothing but this file.
+///
+/// The call's number is searched for, not compared with one after the other: when a process
+/// takes the filter the kernel runs it for each system call that there is (to remember which
+/// are always allowed), and that is a good part of a program's start.
 pub(super) fn filter() -> Vec<sock_filter> {
-    let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
     let mut filter = vec![
         step(LOAD, ARCH, 0, 0),
         step(EQUAL, ARCHITECTURE, 1, 0),
         step(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0),
         step(LOAD, NUMBER, 0, 0),
     ];
-    if cfg!(target_arch = "x86_64") {
-        filter.push(step(AT_LEAST, X32, 0, 1));
-        filter.push(step(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0));
-    }
-    for number in DENIED
+    filter.extend(search(&answers()));
+    filter
+}
+
+/// All numbers, in ranges with the same answer.
+fn answers() -> Vec<From> {
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+    let mut denied: Vec<u32> = DENIED
         .iter()
         .filter_map(|number| u32::try_from(*number).ok())
-    {
-        filter.push(step(EQUAL, number, 0, 1));
-        filter.push(step(RETURN, refuse, 0, 0));
+        .collect();
+    denied.sort_unstable();
+    let mut answers = vec![(0, libc::SECCOMP_RET_ALLOW)];
+    for number in denied {
+        // Directly behind another one: the range grows.
+        answers.pop_if(|(from, _)| *from == number);
+        if answers.last().is_none_or(|(_, answer)| *answer != refuse) {
+            answers.push((number, refuse));
+        }
+        answers.push((number + 1, libc::SECCOMP_RET_ALLOW));
     }
-    filter.push(step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0));
-    filter
+    if cfg!(target_arch = "x86_64") {
+        answers.push((X32, libc::SECCOMP_RET_KILL_PROCESS));
+    }
+    answers
+}
+
+/// Halves the ranges until one is left.
+fn search(answers: &[From]) -> Vec<sock_filter> {
+    if let [(_, answer)] = answers {
+        return vec![step(RETURN, *answer, 0, 0)];
+    }
+    let (below, above) = answers.split_at(answers.len() / 2);
+    let Some((from, _)) = above.first() else {
+        return Vec::new();
+    };
+    let below = search(below);
+    // Jumps are of 255 steps at most; a test runs all ways.
+    let over = u8::try_from(below.len()).unwrap_or(u8::MAX);
+    let mut steps = vec![step(AT_LEAST, *from, over, 0)];
+    steps.extend(below);
+    steps.extend(search(above));
+    steps
 }
 
 #[cfg(test)]
@@ -143,6 +179,7 @@ mod tests {
             let verdict = run(&filter, ARCHITECTURE, u32::try_from(number).unwrap());
             assert_eq!(verdict, expected, "{number}");
         }
+        assert!(filter.len() < 255, "{} steps", filter.len());
         let kill = libc::SECCOMP_RET_KILL_PROCESS;
         assert_eq!(run(&filter, 0x4000_0003, 1), kill);
         if cfg!(target_arch = "x86_64") {

@@ -227,8 +227,9 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
         // SAFETY: integers only.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         match Errno::result(dropped) {
-            // EINVAL: beyond the kernel's last one.
-            Ok(_) | Err(Errno::EINVAL) => {}
+            Ok(_) => {}
+            // Beyond the kernel's last one.
+            Err(Errno::EINVAL) => break,
             Err(error) => return Err(error.into()),
         }
     }

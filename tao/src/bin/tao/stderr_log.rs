@@ -1,5 +1,7 @@
 //! The host's log goes to standard error when a person has started it.
 
+use std::io::Write as _;
+
 use log::{LevelFilter, Log, Metadata, Record};
 
 struct StandardError;
@@ -11,7 +13,10 @@ impl Log for StandardError {
 
     fn log(&self, record: &Record<'_>) {
         if record.level() <= log::max_level() {
-            eprintln!("tao: {}", record.args());
+            // As a whole: standard error has no buffer, and others write there too.
+            let line = format!("tao: {}\n", record.args());
+            // Nobody can be told that it can't be told.
+            drop(std::io::stderr().write_all(line.as_bytes()));
         }
     }
 

@@ -1,0 +1,124 @@
+//! The guard of a booted machine: only what its owner's policy key has signed for is started.
+// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tests::debian::overlay::Overlay;
+use tests::disk::orders::{orders_disk, shell};
+use tests::machine::Ending;
+use tests::orders::{End, Orders};
+use tests::tool::Tool;
+use tests::world::{Plan, Userland, World};
+
+/// Every host may run what the domain trusts: which host this will be is not known yet.
+const ANY_HOST: &str = "forall P: forall H: forall E: TrustedProgramHash(E) and Subprin(P, H, E) \
+     implies Authorized(P, \"Execute\")";
+
+/// A domain of an operator, by the `tao` command: the policy key's certificate and signed rules
+/// for tao-report.
+fn domain(folder: &Path) -> (String, Vec<u8>) {
+    let password = folder.join("password");
+    std::fs::write(&password, "correct horse battery staple\n").unwrap();
+    let domain = folder.join("domain");
+    let report = tests::programs::path("tao-report").unwrap();
+    let tao = |words: &[&str]| {
+        Tool::new(tests::programs::path("tao").unwrap().to_str().unwrap())
+            .args(words)
+            .run()
+            .unwrap();
+    };
+    let (domain_arg, password) = (domain.to_str().unwrap(), password.to_str().unwrap());
+    let key = ["--password-file", password];
+    tao(&[
+        &["domain", "init", "--guard", "datalog"],
+        &key[..],
+        &[domain_arg],
+    ]
+    .concat());
+    let report = report.to_str().unwrap();
+    tao(&[&["domain", "add-program"], &key[..], &[domain_arg, report]].concat());
+    tao(&[
+        &["guard", "--domain", domain_arg],
+        &key[..],
+        &["add", ANY_HOST],
+    ]
+    .concat());
+    let certificate = std::fs::read(domain.join("policy_keys/cert")).unwrap();
+    let rules = std::fs::read(domain.join("rules")).unwrap();
+    (STANDARD.encode(certificate), rules)
+}
+
+#[test]
+fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_signature_is_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, rules) = domain(folder.path());
+    let mut extra = Overlay::default();
+    extra.file("/etc/tao/rules", 0o644, rules);
+    let mut plan = Plan::new(Userland::Debian);
+    plan.config = format!(
+        "[tao]\nguard = \"datalog\"\nrules = \"/etc/tao/rules\"\npolicy_key = \"{certificate}\"\n"
+    );
+    plan.extra = extra;
+    let world = World::make("guard", &plan).unwrap();
+    let commands = vec![
+        shell("host", "tao host show --json"),
+        shell("signed for", "tao run /usr/bin/tao-report"),
+        shell(
+            "not signed for",
+            "tao run /usr/bin/sealed-counter; echo status $?",
+        ),
+        shell(
+            "changed",
+            "cp /usr/bin/tao-report /run/changed && printf x >>/run/changed && tao run /run/changed; echo status $?",
+        ),
+        shell(
+            "bad signature",
+            "cp /etc/tao/rules /run/good && printf x >>/etc/tao/rules && tao run /usr/bin/tao-report; echo status $?",
+        ),
+        shell(
+            "put back",
+            "cp /run/good /etc/tao/rules && tao run /usr/bin/tao-report >/dev/null && echo started",
+        ),
+    ];
+    let end = End::Poweroff;
+    let image = world.directory.join("orders.img");
+    let disk = orders_disk(&image, &[Orders { commands, end }]).unwrap();
+    let machine = world.machine(Some(world.launch.clone())).unwrap();
+    let outcome = machine.disk(disk).run().unwrap();
+    assert_eq!(outcome.ending, Ending::PowerOff);
+    assert_eq!(outcome.report_of("taoboot").unwrap()["outcome"], "booted");
+    let probe = outcome.report_of("probe").unwrap();
+    let said = |command: &str| {
+        let result = &probe["commands"][command];
+        let text = |stream: &str| result[stream].as_str().unwrap().to_owned();
+        text("stdout") + &text("stderr")
+    };
+    let host: serde_json::Value = serde_json::from_str(&said("host")).unwrap();
+    let name = host["name"].as_str().unwrap();
+    assert!(
+        name.starts_with("tpm2([") && name.contains(".DatalogGuard("),
+        "{name}"
+    );
+    let report: serde_json::Value = serde_json::from_str(&said("signed for")).unwrap();
+    assert!(
+        report["name"].as_str().unwrap().starts_with(name),
+        "{report}"
+    );
+    for refused in ["not signed for", "changed"] {
+        let said = said(refused);
+        let denied =
+            said.contains("denied authorization to execute") && said.contains("status 125");
+        assert!(denied, "{refused}: {said}");
+    }
+    let bad = said("bad signature");
+    assert!(
+        bad.contains("status 125") && !bad.contains("\"name\""),
+        "{bad}"
+    );
+    assert!(said("put back").contains("started"), "{}", said("put back"));
+    drop(outcome);
+    std::fs::remove_dir_all(&world.directory).unwrap();
+}
