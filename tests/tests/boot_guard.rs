@@ -6,7 +6,6 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tests::debian::overlay::Overlay;
 use tests::disk::orders::{orders_disk, shell};
 use tests::machine::Ending;
 use tests::orders::{End, Orders};
@@ -32,12 +31,7 @@ fn domain(folder: &Path) -> (String, Vec<u8>) {
     };
     let (domain_arg, password) = (domain.to_str().unwrap(), password.to_str().unwrap());
     let key = ["--password-file", password];
-    tao(&[
-        &["domain", "init", "--guard", "datalog"],
-        &key[..],
-        &[domain_arg],
-    ]
-    .concat());
+    tao(&[&["domain", "init"], &key[..], &[domain_arg]].concat());
     let report = report.to_str().unwrap();
     tao(&[&["domain", "add-program"], &key[..], &[domain_arg, report]].concat());
     tao(&[
@@ -55,17 +49,21 @@ fn domain(folder: &Path) -> (String, Vec<u8>) {
 fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_signature_is_bad() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, rules) = domain(folder.path());
-    let mut extra = Overlay::default();
-    extra.file("/etc/tao/rules", 0o644, rules);
     let mut plan = Plan::new(Userland::Debian);
     plan.config = format!(
         "[tao]\nguard = \"datalog\"\nrules = \"/etc/tao/rules\"\npolicy_key = \"{certificate}\"\n"
     );
-    plan.extra = extra;
     let world = World::make("guard", &plan).unwrap();
     let commands = vec![
         shell("host", "tao host show --json"),
-        shell("signed for", "tao run /usr/bin/tao-report"),
+        shell("no rules", "tao run /usr/bin/tao-report; echo status $?"),
+        shell(
+            "signed for",
+            &format!(
+                "mkdir /etc/tao && echo {} | base64 -d >/etc/tao/rules && tao run /usr/bin/tao-report",
+                STANDARD.encode(rules)
+            ),
+        ),
         shell(
             "not signed for",
             "tao run /usr/bin/sealed-counter; echo status $?",
@@ -81,6 +79,14 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
         shell(
             "put back",
             "cp /run/good /etc/tao/rules && tao run /usr/bin/tao-report >/dev/null && echo started",
+        ),
+        shell(
+            "too little memory",
+            "tao host show >/dev/null; before=$?; \
+             for bytes in 4096 16384 65536 131072 262144 524288 1048576; do \
+                 tao run --memory $bytes /usr/bin/tao-report >/dev/null; echo $bytes: $?; \
+             done; \
+             tao run /usr/bin/tao-report >/dev/null; echo before $before after $?",
         ),
     ];
     let end = End::Poweroff;
@@ -102,6 +108,11 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
         name.starts_with("tpm2([") && name.contains(".DatalogGuard("),
         "{name}"
     );
+    let none = said("no rules");
+    assert!(
+        none.contains("are missing") && none.contains("status 125"),
+        "{none}"
+    );
     let report: serde_json::Value = serde_json::from_str(&said("signed for")).unwrap();
     assert!(
         report["name"].as_str().unwrap().starts_with(name),
@@ -119,6 +130,8 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
         "{bad}"
     );
     assert!(said("put back").contains("started"), "{}", said("put back"));
-    drop(outcome);
-    std::fs::remove_dir_all(&world.directory).unwrap();
+    // Less memory than any program needs ends that program, or its start, and nothing else.
+    let little = said("too little memory");
+    let killed = little.contains("65536: 137\n");
+    assert!(killed && little.contains("before 0 after 0\n"), "{little}");
 }

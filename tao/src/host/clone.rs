@@ -224,7 +224,8 @@ impl Drop for Signals {
     }
 }
 
-fn set_signals(blocked: u64, before: *mut u64) -> io::Result<()> {
+/// Blocks these signals (bit 0 is number 1) in this thread, and no others; tells which were.
+pub(super) fn set_signals(blocked: u64, before: *mut u64) -> io::Result<()> {
     // SAFETY: reads one set of signals, writes another, of that size.
     let done = unsafe {
         libc::syscall(

@@ -65,12 +65,16 @@ impl ProcessSet {
         })
     }
 
-    /// Are the machine's mounts still those that were there when this was made? Others would
-    /// appear in it too, but with the kernel's settings in them to be changed.
-    pub(super) fn is_current(&self) -> io::Result<bool> {
+    /// Can it be used? Not if its first process has ended, and not if the machine's mounts are
+    /// others than when it was made: new ones would appear in it too, but with the kernel's
+    /// settings in them to be changed.
+    pub(super) fn is_good(&self) -> io::Result<bool> {
         // proc_pid_mounts(5): the file is ready for this when something was mounted or
         // unmounted after it was opened.
-        let mut changed = [PollFd::new(self.mounts.as_fd(), PollFlags::POLLPRI)];
+        let mut changed = [
+            PollFd::new(self.mounts.as_fd(), PollFlags::POLLPRI),
+            PollFd::new(self.pidfd()?.as_fd(), PollFlags::POLLIN),
+        ];
         Ok(poll(&mut changed, PollTimeout::ZERO)? == 0)
     }
 
@@ -121,6 +125,28 @@ impl Drop for ProcessSet {
     }
 }
 
+/// Descriptor 2 tells of SIGTERM, which is blocked: without a handler it would not even be
+/// noted by the first process of a set.
+fn terminations() -> io::Result<()> {
+    let signal = 1_u64 << (libc::SIGTERM - 1);
+    clone::set_signals(signal, std::ptr::null_mut())?;
+    // SAFETY: reads one set of signals of that size.
+    let told = unsafe {
+        libc::syscall(
+            libc::SYS_signalfd4,
+            -1,
+            &raw const signal,
+            size_of::<u64>(),
+            0,
+        )
+    };
+    match Errno::result(told)? {
+        2 => Ok(()),
+        // All from 2 on were closed.
+        _ => Err(io::ErrorKind::Other.into()),
+    }
+}
+
 fn this_process() -> io::Result<PidFd> {
     let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
     PidFd::open(pid)
@@ -150,6 +176,7 @@ fn become_init(
     close_range(2, 0)?;
     spawn_child::not_spared(spared)?;
     clone::default_signals()?;
+    terminations()?;
     spawn_child::own_spaces(measures)?;
     own_proc()?;
     setsid()?;

@@ -73,7 +73,7 @@ impl Sets {
     pub(super) fn take(&self) -> io::Result<ProcessSet> {
         let spare = self.maker.spare().take();
         match spare {
-            Some(set) if set.is_current()? => Ok(set),
+            Some(set) if set.is_good()? => Ok(set),
             // The old one ends first.
             Some(old) => {
                 drop(old);

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::geteuid;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, geteuid},
+};
 use tao::host::Measure;
 
 use super::{
@@ -124,4 +127,30 @@ fn a_set_that_waits_ends_with_a_host_that_is_killed() {
         let gone = status.is_empty() || status.contains(") Z ");
         gone.then_some(())
     });
+}
+
+#[test]
+fn a_machine_that_shuts_down_need_not_wait_for_a_set_and_the_next_program_gets_another() {
+    if !possible() {
+        return;
+    }
+    let place = Place::new();
+    let host = with_own_mounts(&place);
+    let (_, waits) = used_and_waiting(&host);
+    let program = host.program();
+    let next = soon("there are not two sets", || {
+        <[i32; 2]>::try_from(sets(host.pid())).ok()
+    });
+    let next = next.into_iter().find(|set| *set != waits).unwrap();
+    // As systemd-shutdown does, to all processes. The program handles it in its own way: its
+    // set is not taken from it.
+    for set in [waits, next] {
+        kill(Pid::from_raw(set), Signal::SIGTERM).unwrap();
+    }
+    soon("the set does not end", || {
+        (sets(host.pid()) == [waits]).then_some(())
+    });
+    program.tao_name().unwrap();
+    assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);
+    program.tao_name().unwrap();
 }

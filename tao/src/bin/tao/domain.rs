@@ -43,7 +43,7 @@ struct Init {
     /// its name (default: Tao domain)
     #[argh(option, default = "\"Tao domain\".to_owned()")]
     name: String,
-    /// kind of rules: Datalog or ACLs (default: Datalog)
+    /// kind of rules: datalog or acl (default: datalog)
     #[argh(option, default = "\"Datalog\".to_owned()")]
     guard: String,
     /// file with the password for the policy key, - for standard input (default: ask)
@@ -138,10 +138,11 @@ fn measured(program: &Path) -> anyhow::Result<[u8; 32]> {
 }
 
 fn init(command: &Init) -> anyhow::Result<()> {
+    // As in the original's words, or in those of taoboot.toml and tao host start.
     let guard_kind = match command.guard.as_str() {
-        "Datalog" => GuardKind::Datalog,
-        "ACLs" => GuardKind::Acl,
-        other => bail!("--guard {other}: expected Datalog or ACLs"),
+        "Datalog" | "datalog" => GuardKind::Datalog,
+        "ACLs" | "acl" => GuardKind::Acl,
+        other => bail!("--guard {other}: expected datalog or acl"),
     };
     let password = password::read(command.password_file.as_deref(), "New password")?;
     if command.password_file.is_none() {
