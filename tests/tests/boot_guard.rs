@@ -130,6 +130,9 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
         "{bad}"
     );
     assert!(said("put back").contains("started"), "{}", said("put back"));
+    // No set of processes that waits for a program holds the machine up.
+    let console = &outcome.console;
+    assert!(!console.contains("Waiting for process"), "{console}");
     // Less memory than any program needs ends that program, or its start, and nothing else.
     let little = said("too little memory");
     let killed = little.contains("65536: 137\n");

@@ -254,3 +254,7 @@ pub(super) fn default_signals() -> io::Result<()> {
     }
     set_signals(0, ptr::null_mut())
 }
+
+#[cfg(test)]
+#[path = "clone_tests.rs"]
+mod tests;

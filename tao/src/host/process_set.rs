@@ -78,6 +78,17 @@ impl ProcessSet {
         Ok(poll(&mut changed, PollTimeout::ZERO)? == 0)
     }
 
+    /// Has its first process ended? Then there is nothing in it any more.
+    pub(super) fn has_ended(&self) -> io::Result<bool> {
+        let mut ended = [PollFd::new(self.pidfd()?.as_fd(), PollFlags::POLLIN)];
+        Ok(poll(&mut ended, PollTimeout::ZERO)? != 0)
+    }
+
+    /// A descriptor that can be read when its first process has ended.
+    pub(super) fn told(&self) -> io::Result<OwnedFd> {
+        self.pidfd()?.as_fd().try_clone_to_owned()
+    }
+
     fn pidfd(&self) -> io::Result<&PidFd> {
         let init = self.init.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Ok(&init.pidfd)

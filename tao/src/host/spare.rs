@@ -2,13 +2,16 @@
 //! waits for it. To make one takes as long as all the rest of a start.
 
 use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, SyncSender, TrySendError},
-    },
+    io::{self, PipeReader, PipeWriter, Read as _, Write as _},
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
 use super::{process_set::ProcessSet, spawn_child::Measures};
@@ -31,12 +34,50 @@ impl Maker {
     }
 }
 
+/// The thread that makes the sets.
+fn work(maker: &Maker, mut orders: PipeReader) -> io::Result<()> {
+    loop {
+        let waits = maker.spare().as_ref().map(ProcessSet::told).transpose()?;
+        let mut ready = vec![PollFd::new(orders.as_fd(), PollFlags::POLLIN)];
+        let waits = waits.as_ref().map(AsFd::as_fd);
+        ready.extend(waits.map(|ended| PollFd::new(ended, PollFlags::POLLIN)));
+        match poll(&mut ready, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let ordered = ready.first().and_then(PollFd::any).unwrap_or(true);
+        // One that was ended from outside is waited for at once: who shuts the machine down
+        // waits for it too.
+        let mut spare = maker.spare();
+        if spare
+            .as_ref()
+            .is_some_and(|set| set.has_ended().unwrap_or(true))
+        {
+            *spare = None;
+        }
+        drop(spare);
+        if !ordered {
+            continue;
+        }
+        if orders.read(&mut [0; 64])? == 0 {
+            return Ok(());
+        }
+        if maker.spare().is_none() {
+            match maker.make() {
+                Ok(set) => *maker.spare() = Some(set),
+                // The next start tries for itself, and says why it can't.
+                Err(error) => log::debug!("no set of processes ahead: {error}"),
+            }
+        }
+    }
+}
+
 /// Makes sets, one ahead.
 pub(super) struct Sets {
     maker: Arc<Maker>,
-    /// Orders the next; the thread that makes it ends with this. `None` if there is no such
-    /// thread: then each is made when it is needed.
-    orders: Option<SyncSender<()>>,
+    /// A byte orders the next; the thread that makes it ends with this. `None` if there is no
+    /// such thread: then each is made when it is needed.
+    orders: Option<PipeWriter>,
 }
 
 impl Sets {
@@ -48,24 +89,13 @@ impl Sets {
             spared,
             spare: Mutex::default(),
         });
-        let (orders, ordered) = mpsc::sync_channel(1);
-        let makes = Arc::clone(&maker);
-        let thread = thread::Builder::new().name("tao-sets".to_owned());
-        let started = thread.spawn(move || {
-            while ordered.recv().is_ok() {
-                if makes.spare().is_some() {
-                    continue;
-                }
-                match makes.make() {
-                    Ok(set) => *makes.spare() = Some(set),
-                    // The next start tries for itself, and says why it can't.
-                    Err(error) => log::debug!("no set of processes ahead: {error}"),
-                }
-            }
-        });
+        let started = start(Arc::clone(&maker));
+        if let Err(error) = &started {
+            log::debug!("no sets of processes ahead: {error}");
+        }
         Sets {
             maker,
-            orders: started.is_ok().then_some(orders),
+            orders: started.ok(),
         }
     }
 
@@ -85,11 +115,24 @@ impl Sets {
 
     /// Orders the next.
     pub(super) fn prepare(&self) {
-        if let Some(orders) = &self.orders {
-            match orders.try_send(()) {
-                // Full: it has been ordered.
-                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-            }
+        if let Some(mut orders) = self.orders.as_ref() {
+            // Full: it has been ordered. Closed: the thread has ended, and said why.
+            drop(orders.write(&[0]));
         }
     }
+}
+
+/// Starts the thread.
+fn start(maker: Arc<Maker>) -> io::Result<PipeWriter> {
+    let (ordered, orders) = io::pipe()?;
+    fcntl(orders.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let work = move || {
+        if let Err(error) = work(&maker, ordered) {
+            log::error!("no more sets of processes ahead: {error}");
+        }
+    };
+    thread::Builder::new()
+        .name("tao-sets".to_owned())
+        .spawn(work)?;
+    Ok(orders)
 }
