@@ -157,7 +157,7 @@ impl Domain {
         Ok(())
     }
 
-    /// Enters the domain, for good. Only system calls: this runs between fork and exec.
+    /// Enters the domain, for good. Only system calls: this runs in the new process (see `clone`).
     pub(super) fn enter(&self) -> io::Result<()> {
         let attributes = RulesetAttributes {
             handled_access_fs: self.handled,

@@ -1,9 +1,9 @@
-//! From a file to the bytes that will run: copied into memory that nobody can change any
-//! more, then hashed. What is measured is what is executed, whatever happens to the file.
+//! From a file to the bytes that will run: hashed, and copied into memory that nobody can change
+//! any more. What is measured is what is executed, whatever happens to the file.
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::{FileExt, OpenOptionsExt},
@@ -110,7 +110,7 @@ pub(super) fn open(path: &Path) -> Result<File, MeasureError> {
     Ok(source)
 }
 
-/// Copies, seals and hashes the program at `path`, unless that was done lately.
+/// Hashes, copies and seals the program at `path`, unless that was done lately.
 pub fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
     let source = open(path)?;
     let metadata = source.metadata().map_err(|source| MeasureError::Io {
@@ -121,38 +121,42 @@ pub fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
     if let Some(program) = measured_lately::find(&state) {
         return Ok(program);
     }
-    let program = Arc::new(copy_and_hash(path, &source)?);
+    let program = Arc::new(hashed_copy(path, &source)?);
     measured_lately::keep(state, &source, &program);
     Ok(program)
 }
 
-fn copy_and_hash(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureError> {
+/// The very bytes that are hashed are written; nobody else can write to the copy, which has no
+/// name and is open in this process only, and after the seal this process can't either.
+fn hashed_copy(path: &Path, mut source: &File) -> Result<MeasuredProgram, MeasureError> {
     let failed = |source: io::Error| MeasureError::Io {
         path: path.to_owned(),
         source,
     };
     let mut copy = sealable_memory().map_err(failed)?;
-    let length = io::copy(&mut source.take(MAX_PROGRAM + 1), &mut copy).map_err(failed)?;
-    if length > MAX_PROGRAM {
-        return Err(MeasureError::TooLarge(path.to_owned()));
-    }
-    seal(&copy).map_err(failed)?;
-    copy.seek(SeekFrom::Start(0)).map_err(failed)?;
-    // Small: memory that was not used before costs more than the calls it saves.
-    let mut buffer = vec![0; 16 * 1024];
     let mut hash = Sha256::new();
-    let mut first = true;
+    let mut length = 0;
+    // Small: memory that was not used before costs more than the calls it saves.
+    let mut buffer = vec![0; 32 * 1024];
     loop {
-        let count = copy.read(&mut buffer).map_err(failed)?;
+        let count = fill(&mut source, &mut buffer).map_err(failed)?;
         let bytes = buffer.get(..count).unwrap_or_default();
-        if first {
+        if length == 0 {
             check_kind(path, bytes)?;
-            first = false;
         }
         if bytes.is_empty() {
             break;
         }
+        length += bytes.len() as u64;
+        if length > MAX_PROGRAM {
+            return Err(MeasureError::TooLarge(path.to_owned()));
+        }
         hash.update(bytes);
+        copy.write_all(bytes).map_err(failed)?;
+    }
+    seal(&copy).map_err(failed)?;
+    if copy.metadata().map_err(failed)?.len() != length {
+        return Err(failed(io::Error::other("its copy has another length")));
     }
     let dynamic = asks_for_linker(&copy).map_err(failed)?;
     Ok(MeasuredProgram {
@@ -160,6 +164,20 @@ fn copy_and_hash(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureE
         dynamic,
         sha256: hash.finalize().into(),
     })
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
@@ -206,18 +224,20 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
 
 /// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
 /// not executable (sysctl vm.memfd_noexec).
+///
+/// Executable but not readable: the kernel makes the process of such a file not dumpable, so
+/// that others of its user can't trace it.
 pub(super) fn sealable_memory() -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let exec = MFdFlags::from_bits_retain(0x10);
     let memory = memfd_create(c"hosted program", flags | exec)
         .or_else(|_| memfd_create(c"hosted program", flags))?;
+    fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
     Ok(File::from(memory))
 }
 
-/// No more changes of contents or size. And executable but not readable: the kernel makes
-/// the process of such a file not dumpable, so that others of its user can't trace it.
+/// No more changes of contents or size.
 pub(super) fn seal(memory: &File) -> io::Result<()> {
-    fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
@@ -229,14 +249,19 @@ pub(super) fn seal(memory: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn the_hash_is_that_of_the_file_and_the_copy_cannot_be_changed() {
         let path = std::env::current_exe().unwrap();
         let program = measure(&path).unwrap();
-        let expected: [u8; 32] = Sha256::digest(std::fs::read(&path).unwrap()).into();
+        let bytes = std::fs::read(&path).unwrap();
+        let expected: [u8; 32] = Sha256::digest(&bytes).into();
         assert_eq!(program.sha256, expected);
+        let mut copy = vec![0; bytes.len() + 1];
+        let sealed = File::from(program.file.try_clone().unwrap());
+        assert_eq!(sealed.read_at(&mut copy, 0).unwrap(), bytes.len());
+        copy.pop();
+        assert!(copy == bytes);
         let mut file = File::from(program.file.try_clone().unwrap());
         assert!(file.write_all(b"x").is_err());
         assert!(file.set_len(0).is_err());
