@@ -97,6 +97,9 @@ impl ProcessSet {
     /// The process that `make` makes is in the set; its memory is not yet.
     pub(super) fn inside(&self, make: impl FnOnce() -> io::Result<c_int>) -> io::Result<c_int> {
         let own = this_process()?;
+        // The way back first: in a user name space that does not own the host's set of
+        // processes there is none, and this thread could make no others any more.
+        enter(&own, libc::CLONE_NEWPID)?;
         // This decides about new processes of this thread only, and not about the thread.
         enter(self.pidfd()?, libc::CLONE_NEWPID)?;
         let made = make();
@@ -194,7 +197,11 @@ fn become_init(
     prctl::set_no_new_privs()?;
     drop_capabilities()?;
     if geteuid().is_root() {
-        become_user(NOBODY, NOBODY)?;
+        match become_user(NOBODY, NOBODY).map_err(|error| error.raw_os_error()) {
+            // In a container in which there is no nobody it stays root, without any power.
+            Ok(()) | Err(Some(libc::EINVAL | libc::EPERM)) => {}
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
     }
     // SAFETY: constant strings, and lists of their addresses that end with zero.
     unsafe {
