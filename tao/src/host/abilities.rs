@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    sync::Arc,
 };
 
 use super::{
@@ -30,7 +31,7 @@ pub(super) struct Abilities {
     pub measures: Measures,
     /// Those that can't be taken.
     pub lacking: Vec<Measure>,
-    pub groups: Option<Groups>,
+    pub groups: Option<Arc<Groups>>,
 }
 
 impl Abilities {
@@ -40,7 +41,8 @@ impl Abilities {
             false => None,
             true => Groups::find()
                 .inspect_err(|error| log::debug!("no control groups: {error}"))
-                .ok(),
+                .ok()
+                .map(Arc::new),
         };
         let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
         let mut measures = Measures {

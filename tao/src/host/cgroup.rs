@@ -10,12 +10,12 @@ use std::{
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use super::{cgroup_mount, clone::GroupFiles, limits::Limits};
+use super::{cgroup_mount, clone::GroupFiles, limits::Limits, numbers::out_of_the_way};
 
 /// Period of processor limits in microseconds, the kernel's own default.
 const PERIOD: u64 = 100_000;
@@ -32,6 +32,9 @@ pub(super) struct Groups {
     next: AtomicU64,
     /// Groups that still had processes when they were to be removed.
     left: Mutex<Vec<PathBuf>>,
+    /// For the next program: to make one takes as long as some of the start's other steps
+    /// together.
+    spare: Mutex<Option<(Group, GroupFiles)>>,
 }
 
 /// A program's group.
@@ -58,30 +61,52 @@ impl Groups {
             _mounted: mounted,
             next: AtomicU64::new(1),
             left: Mutex::default(),
+            spare: Mutex::default(),
         })
     }
 
     /// Makes a group with these limits for a program that is about to start.
     pub(super) fn make(&self, limits: &Limits) -> io::Result<(Group, GroupFiles)> {
+        let (group, files) = match self.spare().take() {
+            Some(spare) => spare,
+            None => self.empty()?,
+        };
+        if self.controllers {
+            set(&group.path, limits).inspect_err(|_| self.remove(group.path.clone()))?;
+        }
+        Ok((group, files))
+    }
+
+    /// Makes the next one, when nobody waits for it.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        if self.spare().is_none() {
+            let group = self.empty()?;
+            *self.spare() = Some(group);
+        }
+        Ok(())
+    }
+
+    /// It is a whole group or none.
+    fn spare(&self) -> MutexGuard<'_, Option<(Group, GroupFiles)>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn empty(&self) -> io::Result<(Group, GroupFiles)> {
         self.remove_left();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.base.join(number.to_string());
         fs::create_dir(&path)?;
-        let group = |path: &Path| -> io::Result<(Group, GroupFiles)> {
-            if self.controllers {
-                set(path, limits)?;
-            }
+        let opened = |path: &Path| -> io::Result<GroupFiles> {
             let join = OpenOptions::new()
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
-            let files = GroupFiles {
-                folder: fs::File::open(path)?.into(),
-                processes: join.into(),
-            };
-            let path = path.to_owned();
-            Ok((Group { path }, files))
+            Ok(GroupFiles {
+                folder: out_of_the_way(fs::File::open(path)?.into())?,
+                processes: out_of_the_way(join.into())?,
+            })
         };
-        group(&path).inspect_err(|_| self.remove(path.clone()))
+        let files = opened(&path).inspect_err(|_| self.remove(path.clone()))?;
+        Ok((Group { path }, files))
     }
 
     /// Ends what is left of a program and gives its group up.
@@ -108,6 +133,10 @@ impl Groups {
 
 impl Drop for Groups {
     fn drop(&mut self) {
+        let spare = self.spare().take();
+        if let Some((group, _)) = spare {
+            self.remove(group.path);
+        }
         self.remove_left();
         // With something left in it, the next host does it.
         drop(fs::remove_dir(&self.base));

@@ -2,8 +2,9 @@
 //! any more. What is measured is what is executed, whatever happens to the file.
 
 use std::{
+    ffi::CStr,
     fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::{FileExt, OpenOptionsExt},
@@ -12,6 +13,11 @@ use std::{
     sync::Arc,
 };
 
+use super::{
+    copying::copy_and_hash,
+    measured_lately::{self, FileState},
+};
+use crate::program::{libraries::LibraryError, script::ScriptError};
 use nix::{
     fcntl::{FcntlArg, OFlag, SealFlag, fcntl},
     sys::{
@@ -19,10 +25,6 @@ use nix::{
         stat::{Mode, fchmod},
     },
 };
-use sha2::{Digest, Sha256};
-
-use super::measured_lately::{self, FileState};
-use crate::program::{libraries::LibraryError, script::ScriptError};
 
 /// Largest program: its copy lives in memory.
 pub const MAX_PROGRAM: u64 = 1 << 30;
@@ -126,35 +128,25 @@ pub fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
     Ok(program)
 }
 
-/// The very bytes that are hashed are written; nobody else can write to the copy, which has no
-/// name and is open in this process only, and after the seal this process can't either.
-fn hashed_copy(path: &Path, mut source: &File) -> Result<MeasuredProgram, MeasureError> {
+fn hashed_copy(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureError> {
     let failed = |source: io::Error| MeasureError::Io {
         path: path.to_owned(),
         source,
     };
-    let mut copy = sealable_memory().map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut length = 0;
-    // Small: memory that was not used before costs more than the calls it saves.
-    let mut buffer = vec![0; 32 * 1024];
-    loop {
-        let count = fill(&mut source, &mut buffer).map_err(failed)?;
-        let bytes = buffer.get(..count).unwrap_or_default();
-        if length == 0 {
-            check_kind(path, bytes)?;
-        }
-        if bytes.is_empty() {
-            break;
-        }
-        length += bytes.len() as u64;
-        if length > MAX_PROGRAM {
-            return Err(MeasureError::TooLarge(path.to_owned()));
-        }
-        hash.update(bytes);
-        copy.write_all(bytes).map_err(failed)?;
+    let mut start = [0; 20];
+    let count = source.read_at(&mut start, 0).map_err(failed)?;
+    check_kind(path, start.get(..count).unwrap_or_default())?;
+    // Nobody else can write to it: it has no name and is open in this process only. After the
+    // seal this process can't either.
+    let copy = sealable_memory(c"hosted program").map_err(failed)?;
+    let (length, sha256) = copy_and_hash(source, MAX_PROGRAM, &copy).map_err(failed)?;
+    if length > MAX_PROGRAM {
+        return Err(MeasureError::TooLarge(path.to_owned()));
     }
     seal(&copy).map_err(failed)?;
+    // Of the copy: the file may have become another since the first look.
+    let count = copy.read_at(&mut start, 0).map_err(failed)?;
+    check_kind(path, start.get(..count).unwrap_or_default())?;
     if copy.metadata().map_err(failed)?.len() != length {
         return Err(failed(io::Error::other("its copy has another length")));
     }
@@ -162,22 +154,8 @@ fn hashed_copy(path: &Path, mut source: &File) -> Result<MeasuredProgram, Measur
     Ok(MeasuredProgram {
         file: copy.into(),
         dynamic,
-        sha256: hash.finalize().into(),
+        sha256,
     })
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut count = 0;
-    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
 }
 
 fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
@@ -222,16 +200,17 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
     Ok(false)
 }
 
+/// `name` is what a process that runs it is called in lists of processes.
+///
 /// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
 /// not executable (sysctl vm.memfd_noexec).
 ///
 /// Executable but not readable: the kernel makes the process of such a file not dumpable, so
 /// that others of its user can't trace it.
-pub(super) fn sealable_memory() -> io::Result<File> {
+pub(super) fn sealable_memory(name: &CStr) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let exec = MFdFlags::from_bits_retain(0x10);
-    let memory = memfd_create(c"hosted program", flags | exec)
-        .or_else(|_| memfd_create(c"hosted program", flags))?;
+    let memory = memfd_create(name, flags | exec).or_else(|_| memfd_create(name, flags))?;
     fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
     Ok(File::from(memory))
 }
@@ -248,6 +227,10 @@ pub(super) fn seal(memory: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]

@@ -26,6 +26,7 @@ mod cgroup_mount;
 mod clone;
 mod composition;
 mod connection;
+mod copying;
 mod counter_table;
 mod counters;
 mod environment;

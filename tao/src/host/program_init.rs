@@ -129,7 +129,7 @@ fn image() -> Vec<u8> {
 
 /// The file in sealed memory.
 pub(super) fn program() -> io::Result<OwnedFd> {
-    let mut memory: File = measured::sealable_memory()?;
+    let mut memory: File = measured::sealable_memory(c"tao-program-init")?;
     memory.write_all(&image())?;
     measured::seal(&memory)?;
     Ok(memory.into())

@@ -1,5 +1,5 @@
-//! A set of processes that waits for the next program: it is made after a start, when nobody
-//! waits for it. To make one takes as long as all the rest of a start.
+//! A set of processes, and a control group, that wait for the next program: they are made after
+//! a start, when nobody waits for them. To make them takes as long as all the rest of a start.
 
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
@@ -14,12 +14,14 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{process_set::ProcessSet, spawn_child::Measures};
+use super::{cgroup::Groups, process_set::ProcessSet, spawn_child::Measures};
 
 struct Maker {
     measures: Measures,
     program: OwnedFd,
     spared: bool,
+    /// Makes groups ahead too.
+    groups: Option<Arc<Groups>>,
     spare: Mutex<Option<ProcessSet>>,
 }
 
@@ -62,12 +64,16 @@ fn work(maker: &Maker, mut orders: PipeReader) -> io::Result<()> {
         if orders.read(&mut [0; 64])? == 0 {
             return Ok(());
         }
+        // The next start tries for itself, and says why it can't.
+        let why_not = |error: io::Error| log::debug!("no set of processes ahead: {error}");
         if maker.spare().is_none() {
             match maker.make() {
                 Ok(set) => *maker.spare() = Some(set),
-                // The next start tries for itself, and says why it can't.
-                Err(error) => log::debug!("no set of processes ahead: {error}"),
+                Err(error) => why_not(error),
             }
+        }
+        if let Some(groups) = &maker.groups {
+            groups.prepare().unwrap_or_else(why_not);
         }
     }
 }
@@ -82,11 +88,17 @@ pub(super) struct Sets {
 
 impl Sets {
     /// `program` and `spared` are those of [`ProcessSet::new`].
-    pub(super) fn new(measures: Measures, program: OwnedFd, spared: bool) -> Self {
+    pub(super) fn new(
+        measures: Measures,
+        program: OwnedFd,
+        spared: bool,
+        groups: Option<Arc<Groups>>,
+    ) -> Self {
         let maker = Arc::new(Maker {
             measures,
             program,
             spared,
+            groups,
             spare: Mutex::default(),
         });
         let started = start(Arc::clone(&maker));

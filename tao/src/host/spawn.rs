@@ -19,7 +19,6 @@ use nix::{
 
 use super::{
     abilities::{Abilities, lacks},
-    clone::GroupFiles,
     composition::{Composition, Pinned},
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy},
@@ -179,12 +178,14 @@ impl Spawner {
 
     /// Where sets of processes come from, if programs have their own.
     fn sets(&self) -> io::Result<Option<&Sets>> {
-        let measures = &self.abilities().measures;
+        let Abilities {
+            measures, groups, ..
+        } = self.abilities();
         if !measures.list.contains(&Measure::Processes) {
             return Ok(None);
         }
         let init = self.init.try_clone()?;
-        let new = || Sets::new(measures.clone(), init, self.spared);
+        let new = || Sets::new(measures.clone(), init, self.spared, groups.clone());
         Ok(Some(self.sets.get_or_init(new)))
     }
 
@@ -213,12 +214,6 @@ impl Spawner {
             None => (None, None),
         };
         let setup = || -> io::Result<_> {
-            let files = files.map(|files| -> io::Result<_> {
-                Ok(GroupFiles {
-                    folder: out_of_the_way(files.folder)?,
-                    processes: out_of_the_way(files.processes)?,
-                })
-            });
             let scopes = abilities.measures.list.contains(&Measure::Scopes);
             let root = geteuid().is_root();
             Ok(spawn_child::Setup {
@@ -231,7 +226,7 @@ impl Spawner {
                 set: set.as_ref(),
                 domain: Domain::new(scopes, self.policy.files.as_ref(), &pinned)?,
                 pinned,
-                group: files.transpose()?,
+                group: files,
                 dir: CString::new(launch.dir.as_os_str().as_bytes())?,
                 execution,
             })
