@@ -9,9 +9,11 @@
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
 //!   [`counters`] (which a [`counter_table`] keeps).
-//! * [`measured`], [`measured_lately`], [`composition`], [`program_name`]: what will run, and what it is called.
-//! * [`spawn`], [`isolation`]: from there to a running program, with its [`limits`],
-//!   [`cgroup`], [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
+//! * [`measured`] ([`copying`]), [`measured_lately`], [`composition`], [`program_name`]: what will
+//!   run, and what it is called.
+//! * [`spawn`], [`isolation`]: from there to a running program, which is made by [`clone`] and
+//!   moves into a [`process_set`] made ahead ([`spare`]), with its [`limits`], [`cgroup`],
+//!   [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
