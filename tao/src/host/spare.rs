@@ -39,7 +39,8 @@ impl Maker {
 /// The thread that makes the sets.
 fn work(maker: &Maker, mut orders: PipeReader) -> io::Result<()> {
     loop {
-        let waits = maker.spare().as_ref().map(ProcessSet::told).transpose()?;
+        // Where no descriptor is free for it, its end is noticed when it is to be used.
+        let waits = maker.spare().as_ref().and_then(|set| set.told().ok());
         let mut ready = vec![PollFd::new(orders.as_fd(), PollFlags::POLLIN)];
         let waits = waits.as_ref().map(AsFd::as_fd);
         ready.extend(waits.map(|ended| PollFd::new(ended, PollFlags::POLLIN)));

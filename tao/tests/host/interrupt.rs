@@ -18,7 +18,7 @@ pub const MOST_STEPS: u32 = 200;
 
 /// Before which system calls the host may be killed.
 #[derive(Clone, Copy)]
-#[allow(dead_code)]
+#[allow(dead_code)] // each test program uses one of them
 pub enum Steps {
     /// Each one.
     All,
