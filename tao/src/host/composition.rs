@@ -109,7 +109,7 @@ pub fn compose(path: &Path, policy: &ProgramPolicy) -> Result<Composition, Measu
 
 /// The script at that path, if it is one.
 fn script_at(path: &Path) -> Result<Option<(MeasuredScript, Pinned)>, MeasureError> {
-    let mut start = Vec::new();
+    let mut start = Vec::with_capacity(1024);
     measured::open(path)?
         .take(512)
         .read_to_end(&mut start)

@@ -4,13 +4,17 @@
 //! (ENOEXEC) to /bin/sh: something else than what was measured would run under its name.
 #![allow(unsafe_code)]
 
-use std::{ffi::CString, io};
+use std::{
+    ffi::CString,
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 use nix::libc::{self, c_char};
 
 /// What is executed.
-pub(super) struct Execution {
-    path: CString,
+pub(super) struct Execution<'a> {
+    file: BorrowedFd<'a>,
     /// Arguments and environment: they stay where they are for as long as this exists.
     _strings: [Vec<CString>; 2],
     /// Their addresses; zero is the end.
@@ -18,11 +22,10 @@ pub(super) struct Execution {
     environment: Vec<usize>,
 }
 
-impl Execution {
-    /// `file` is opened by its path; the first of the arguments is the program's name for
-    /// itself.
+impl<'a> Execution<'a> {
+    /// The first of the arguments is the program's name for itself.
     pub(super) fn new(
-        file: &str,
+        file: BorrowedFd<'a>,
         arguments: impl IntoIterator<Item = String>,
         environment: impl IntoIterator<Item = String>,
     ) -> io::Result<Self> {
@@ -36,7 +39,7 @@ impl Execution {
             strings.chain([0]).collect::<Vec<_>>()
         };
         Ok(Execution {
-            path: CString::new(file)?,
+            file,
             arguments: addresses(&arguments),
             environment: addresses(&environment),
             // Moved, not copied.
@@ -46,12 +49,16 @@ impl Execution {
 
     /// Executes it; returns only if that failed. One system call.
     pub(super) fn execute(&self) -> io::Error {
-        // SAFETY: strings that end with a zero, and lists of their addresses that do too.
+        // SAFETY: a descriptor that is open, strings that end with a zero, and lists of their
+        // addresses that do too.
         unsafe {
-            libc::execve(
-                self.path.as_ptr(),
+            libc::syscall(
+                libc::SYS_execveat,
+                self.file.as_raw_fd(),
+                c"".as_ptr(),
                 self.arguments.as_ptr().cast::<*const c_char>(),
                 self.environment.as_ptr().cast::<*const c_char>(),
+                libc::AT_EMPTY_PATH,
             );
         }
         io::Error::last_os_error()

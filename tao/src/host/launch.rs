@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -40,12 +40,12 @@ pub struct Launch<'a> {
     pub socket: Option<&'a Path>,
 }
 
-/// What is executed, and with what. `executable` stays open until then.
-pub(super) fn execution(
+/// What is executed, and with what.
+pub(super) fn execution<'a>(
     program: &Composition,
     launch: &Launch<'_>,
-    executable: &OwnedFd,
-) -> io::Result<Execution> {
+    executable: BorrowedFd<'a>,
+) -> io::Result<Execution<'a>> {
     let mut arguments = vec![launch.path.to_owned()];
     if let Some(script) = &program.script {
         // As the kernel would have it.
@@ -75,7 +75,7 @@ pub(super) fn execution(
     let variables = environment.into_iter();
     // The kernel opens the program before it closes what is marked close-on-exec.
     Execution::new(
-        &format!("/proc/self/fd/{}", executable.as_raw_fd()),
+        executable,
         arguments,
         variables.map(|(name, value)| format!("{name}={value}")),
     )

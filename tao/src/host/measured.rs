@@ -2,12 +2,15 @@
 //! any more. What is measured is what is executed, whatever happens to the file.
 
 use std::{
-    ffi::CStr,
+    ffi::CString,
     fs::{File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::{FileExt, OpenOptionsExt},
+        fd::OwnedFd,
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{FileExt, OpenOptionsExt},
+        },
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,15 +19,10 @@ use std::{
 use super::{
     copying::copy_and_hash,
     measured_lately::{self, FileState},
+    sealed_memory::sealable_memory,
 };
 use crate::program::{libraries::LibraryError, script::ScriptError};
-use nix::{
-    fcntl::{FcntlArg, OFlag, SealFlag, fcntl},
-    sys::{
-        memfd::{MFdFlags, memfd_create},
-        stat::{Mode, fchmod},
-    },
-};
+use nix::fcntl::OFlag;
 
 /// Largest program: its copy lives in memory.
 pub const MAX_PROGRAM: u64 = 1 << 30;
@@ -136,14 +134,13 @@ fn hashed_copy(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureErr
     let mut start = [0; 20];
     let count = source.read_at(&mut start, 0).map_err(failed)?;
     check_kind(path, start.get(..count).unwrap_or_default())?;
-    // Nobody else can write to it: it has no name and is open in this process only. After the
-    // seal this process can't either.
-    let copy = sealable_memory(c"hosted program").map_err(failed)?;
+    // Nobody else can write to it: it has no name and is open in this process only. And it is
+    // sealed now, so this process can't either.
+    let copy = sealable_memory(&called(path)).map_err(failed)?;
     let (length, sha256) = copy_and_hash(source, MAX_PROGRAM, &copy).map_err(failed)?;
     if length > MAX_PROGRAM {
         return Err(MeasureError::TooLarge(path.to_owned()));
     }
-    seal(&copy).map_err(failed)?;
     // Of the copy: the file may have become another since the first look.
     let count = copy.read_at(&mut start, 0).map_err(failed)?;
     check_kind(path, start.get(..count).unwrap_or_default())?;
@@ -156,6 +153,13 @@ fn hashed_copy(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureErr
         dynamic,
         sha256,
     })
+}
+
+/// What its processes are called in lists of processes: as the file, as far as there is room
+/// (memfd_create(2): 249 bytes).
+fn called(path: &Path) -> CString {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    CString::new(name.get(..249).unwrap_or(name)).unwrap_or_default()
 }
 
 fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
@@ -190,39 +194,25 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
     if size < u64::from(SMALLEST_ENTRY) {
         return Ok(true);
     }
-    for place in 0..count {
+    // A table is some hundred bytes long, and one that is not is read entry by entry.
+    let mut start = [0; 1024];
+    let there = copy.read_at(&mut start, offset)?;
+    let start = start.get(..there).unwrap_or_default();
+    for place in (0..count).map(|number| number * size) {
         let mut kind = [0; 4];
-        let at = offset.saturating_add(place * size);
-        if copy.read_at(&mut kind, at)? < kind.len() || u32::from_le_bytes(kind) == INTERPRETER {
+        let near = usize::try_from(place).ok();
+        match near.and_then(|place| start.get(place..)?.first_chunk()) {
+            Some(bytes) => kind = *bytes,
+            None if copy.read_at(&mut kind, offset.saturating_add(place))? < kind.len() => {
+                return Ok(true);
+            }
+            None => {}
+        }
+        if u32::from_le_bytes(kind) == INTERPRETER {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// `name` is what a process that runs it is called in lists of processes.
-///
-/// MFD_EXEC: said where the kernel knows it (6.3), for systems where memory is otherwise
-/// not executable (sysctl vm.memfd_noexec).
-///
-/// Executable but not readable: the kernel makes the process of such a file not dumpable, so
-/// that others of its user can't trace it.
-pub(super) fn sealable_memory(name: &CStr) -> io::Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let exec = MFdFlags::from_bits_retain(0x10);
-    let memory = memfd_create(name, flags | exec).or_else(|_| memfd_create(name, flags))?;
-    fchmod(memory.as_fd(), Mode::from_bits_truncate(0o111))?;
-    Ok(File::from(memory))
-}
-
-/// No more changes of contents or size.
-pub(super) fn seal(memory: &File) -> io::Result<()> {
-    let seals = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_SEAL;
-    fcntl(memory.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -284,7 +274,7 @@ mod tests {
             Err(MeasureError::Io { .. })
         ));
         let fifo = dir.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(measure(&fifo), Err(MeasureError::NotRegular(_))));
     }
 }

@@ -19,10 +19,10 @@ use nix::{
 };
 
 use super::{
-    clone,
+    capabilities, clone,
     hosted_process::ChildProcess,
     isolation::Measure,
-    spawn_child::{self, Measures, become_user, close_range, drop_capabilities, own_proc},
+    spawn_child::{self, Measures, become_user, close_range, own_proc},
 };
 use crate::process::{self, PidFd};
 
@@ -53,6 +53,7 @@ impl ProcessSet {
             spaces |= libc::CLONE_NEWNET;
         }
         let host = this_process()?;
+        capabilities::nothing_to_give()?;
         let init = || match become_init(&measures, program, &host, spared) {
             Ok(never) => match never {},
             Err(error) => error,
@@ -195,7 +196,7 @@ fn become_init(
     own_proc()?;
     setsid()?;
     prctl::set_no_new_privs()?;
-    drop_capabilities()?;
+    capabilities::inherit_nothing()?;
     if geteuid().is_root() {
         match become_user(NOBODY, NOBODY).map_err(|error| error.raw_os_error()) {
             // In a container in which there is no nobody it stays root, without any power.

@@ -13,7 +13,10 @@
 
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};
 
-use super::measured;
+use super::{
+    measured::MACHINE,
+    sealed_memory::{seal, sealable_memory},
+};
 
 /// Where it is loaded.
 const ADDRESS: u64 = 0x40_0000;
@@ -109,7 +112,7 @@ fn image() -> Vec<u8> {
     let word = |file: &mut Vec<u8>, number: u32| file.extend(number.to_le_bytes());
     let long = |file: &mut Vec<u8>, number: u64| file.extend(number.to_le_bytes());
     half(&mut file, 2); // executable
-    half(&mut file, measured::MACHINE);
+    half(&mut file, MACHINE);
     word(&mut file, 1);
     long(&mut file, ADDRESS + HEADER + SEGMENT); // first instruction
     long(&mut file, HEADER); // segments
@@ -129,8 +132,8 @@ fn image() -> Vec<u8> {
 
 /// The file in sealed memory.
 pub(super) fn program() -> io::Result<OwnedFd> {
-    let mut memory: File = measured::sealable_memory(c"tao-program-init")?;
+    let mut memory: File = sealable_memory(c"tao-program-init")?;
     memory.write_all(&image())?;
-    measured::seal(&memory)?;
+    seal(&memory)?;
     Ok(memory.into())
 }

@@ -125,22 +125,38 @@ fn answers() -> Vec<From> {
     answers
 }
 
-/// Halves the ranges until one is left.
+/// A binary search, and behind it each answer once.
 fn search(answers: &[From]) -> Vec<sock_filter> {
-    if let [(_, answer)] = answers {
-        return vec![step(RETURN, *answer, 0, 0)];
-    }
-    let (below, above) = answers.split_at(answers.len() / 2);
-    let Some((from, _)) = above.first() else {
-        return Vec::new();
-    };
-    let below = search(below);
-    // Jumps are of 255 steps at most; a test runs all ways.
-    let over = u8::try_from(below.len()).unwrap_or(u8::MAX);
-    let mut steps = vec![step(AT_LEAST, *from, over, 0)];
-    steps.extend(below);
-    steps.extend(search(above));
+    let mut verdicts: Vec<u32> = answers.iter().map(|(_, answer)| *answer).collect();
+    verdicts.sort_unstable();
+    verdicts.dedup();
+    let mut steps = Vec::new();
+    let tests = answers.len().saturating_sub(1);
+    halve(answers, &mut steps, &|answer| {
+        tests + verdicts.partition_point(|verdict| *verdict < answer)
+    });
+    let returns = verdicts.iter().map(|verdict| step(RETURN, *verdict, 0, 0));
+    steps.extend(returns);
     steps
+}
+
+/// Adds the tests that halve the ranges until one is left: where they begin, or where the
+/// answer of the only range is.
+fn halve(answers: &[From], steps: &mut Vec<sock_filter>, place: &dyn Fn(u32) -> usize) -> usize {
+    let (below, above) = answers.split_at(answers.len() / 2);
+    let (Some((from, _)), false) = (above.first(), below.is_empty()) else {
+        return above.first().map_or(0, |(_, answer)| place(*answer));
+    };
+    let at = steps.len();
+    steps.push(step(AT_LEAST, *from, 0, 0));
+    // Jumps are of 255 steps at most; a test runs all ways.
+    let over = |to: usize| u8::try_from(to - at - 1).unwrap_or(u8::MAX);
+    let below = over(halve(below, steps, place));
+    let above = over(halve(above, steps, place));
+    if let Some(test) = steps.get_mut(at) {
+        (test.jt, test.jf) = (above, below);
+    }
+    at
 }
 
 #[cfg(test)]
@@ -179,7 +195,7 @@ mod tests {
             let verdict = run(&filter, ARCHITECTURE, u32::try_from(number).unwrap());
             assert_eq!(verdict, expected, "{number}");
         }
-        assert!(filter.len() < 255, "{} steps", filter.len());
+        assert!(filter.len() < 100, "{} steps", filter.len());
         let kill = libc::SECCOMP_RET_KILL_PROCESS;
         assert_eq!(run(&filter, 0x4000_0003, 1), kill);
         if cfg!(target_arch = "x86_64") {

@@ -203,7 +203,7 @@ impl Spawner {
             Some(_) => (None, None),
         };
         let executable = out_of_the_way(program.executable.file.try_clone()?)?;
-        let execution = execution(program, &launch, &executable)?;
+        let execution = execution(program, &launch, executable.as_fd())?;
         let sets = self.sets()?;
         let set = sets.map(Sets::take).transpose()?;
         let (group, files) = match &abilities.groups {

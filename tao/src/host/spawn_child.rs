@@ -22,6 +22,7 @@ use nix::{
 
 use super::{
     abilities::settings,
+    capabilities,
     clone::{self, GroupFiles, InGroup},
     execution::Execution,
     isolation::Measure,
@@ -57,7 +58,7 @@ pub(super) struct Setup<'a> {
     /// The working directory.
     pub dir: CString,
     /// What to execute.
-    pub execution: Execution,
+    pub execution: Execution<'a>,
 }
 
 /// Measures that this machine can take, and what they need.
@@ -86,6 +87,9 @@ impl Measures {
 
 /// Starts the program, in its set if it has one: the number of its process.
 pub(super) fn start(setup: &Setup<'_>) -> io::Result<c_int> {
+    if setup.measures.wants(Measure::Capabilities) {
+        capabilities::nothing_to_give()?;
+    }
     let start = || {
         clone::start(
             0,
@@ -124,7 +128,7 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     prctl::set_no_new_privs()?;
     in_group.join(setup.group.as_ref())?;
     if setup.measures.wants(Measure::Capabilities) {
-        drop_capabilities()?;
+        capabilities::inherit_nothing()?;
     }
     if let Some((uid, gid)) = setup.become_user {
         become_user(uid, gid)?;
@@ -208,7 +212,7 @@ pub(super) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> 
 
 pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
     match measure {
-        Measure::Capabilities => drop_capabilities(),
+        Measure::Capabilities => capabilities::drop_all(),
         Measure::Namespaces => namespaces(measures),
         Measure::Network => {
             // SAFETY: integers only.
@@ -219,32 +223,6 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
         // They need more than a call.
         Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
     }
-}
-
-/// Without anything in the bounding set, exec gives even root's programs nothing.
-pub(super) fn drop_capabilities() -> io::Result<()> {
-    for capability in 0..64 {
-        // SAFETY: integers only.
-        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        match Errno::result(dropped) {
-            Ok(_) => {}
-            // Beyond the kernel's last one.
-            Err(Errno::EINVAL) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    // SAFETY: integers only. Ambient capabilities would survive exec.
-    let cleared = unsafe {
-        libc::prctl(
-            libc::PR_CAP_AMBIENT,
-            libc::PR_CAP_AMBIENT_CLEAR_ALL,
-            0,
-            0,
-            0,
-        )
-    };
-    Errno::result(cleared)?;
-    Ok(())
 }
 
 /// Mounts made by the machine still appear; what the program would mount stays its own.
