@@ -1,6 +1,6 @@
 //! Who is calling: a hosted program, under the name it has now.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::logic::SubPrin;
 
@@ -9,20 +9,35 @@ const MAX_NAME: usize = 16 * 1024;
 /// Most extensions of a name.
 const MOST_EXTENSIONS: usize = 64;
 
+/// A program's part of its name.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub subprin: SubPrin,
+    /// Its binary form, which sealing needs each time.
+    pub bytes: Vec<u8>,
+}
+
+impl Called {
+    fn new(subprin: SubPrin) -> Arc<Self> {
+        let bytes = subprin.encode();
+        Arc::new(Called { subprin, bytes })
+    }
+}
+
 /// A hosted program.
 #[derive(Debug)]
 pub struct Caller {
     /// What the host measured.
     started_as: SubPrin,
     /// The same, and whatever the program has added to it since.
-    now: RwLock<SubPrin>,
+    now: RwLock<Arc<Called>>,
 }
 
 impl Caller {
     /// A program that has just been started.
     pub fn new(subprin: SubPrin) -> Self {
         Caller {
-            now: RwLock::new(subprin.clone()),
+            now: RwLock::new(Called::new(subprin.clone())),
             started_as: subprin,
         }
     }
@@ -34,16 +49,19 @@ impl Caller {
 
     /// The program's part of its name now.
     pub fn subprin(&self) -> SubPrin {
+        self.now().subprin.clone()
+    }
+
+    /// The same, with its binary form.
+    pub(super) fn now(&self) -> Arc<Called> {
         // The name is replaced as a whole, so a panic elsewhere leaves a whole name.
-        self.now
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&now)
     }
 
     /// Was the program started under that name, or has it that name now?
     pub fn is_called(&self, name: &SubPrin) -> bool {
-        self.started_as == *name || self.subprin() == *name
+        self.started_as == *name || self.now().subprin == *name
     }
 
     /// Extends the name. There is no way back, for as long as the program runs.
@@ -52,12 +70,11 @@ impl Caller {
             return Err("no extension is given".to_owned());
         }
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        let extended = now.extended(more);
-        let length = extended.encode().len();
-        if extended.0.len() > MOST_EXTENSIONS || length > MAX_NAME {
+        let extended = Called::new(now.subprin.extended(more));
+        let (extensions, length) = (extended.subprin.0.len(), extended.bytes.len());
+        if extensions > MOST_EXTENSIONS || length > MAX_NAME {
             return Err(format!(
-                "the name would have {} extensions and {length} bytes; at most {MOST_EXTENSIONS} and {MAX_NAME} are possible",
-                extended.0.len()
+                "the name would have {extensions} extensions and {length} bytes; at most {MOST_EXTENSIONS} and {MAX_NAME} are possible"
             ));
         }
         *now = extended;

@@ -18,7 +18,7 @@ use crate::{
 
 impl TaoService {
     pub(super) fn name(&self, caller: &Caller) -> Prin {
-        self.identity.name().extended(&caller.subprin())
+        self.identity.name().extended(&caller.now().subprin)
     }
 
     pub(super) fn shared_secret(&self, caller: &Caller, call: Call<'_>) -> Result<Outcome, String> {
@@ -26,7 +26,7 @@ impl TaoService {
         let policy = request.policy.unwrap_or_default();
         // The tags are the original's. Our text of a name belongs to that name alone.
         let tag = match policy.as_str() {
-            "self" | "few" => format!("{policy}|{}", caller.subprin()),
+            "self" | "few" => format!("{policy}|{}", caller.now().subprin),
             "any" => policy,
             other => return Err(format!("policy not supported for GetSharedSecret: {other}")),
         };
@@ -42,7 +42,7 @@ impl TaoService {
 
     pub(super) fn seal(&self, caller: &Caller, call: Call<'_>) -> Result<Outcome, String> {
         let policy = call.request.policy.unwrap_or_default();
-        let sealing = Sealing::new(&caller.subprin(), policy, call.data, None)?;
+        let sealing = Sealing::new(&caller.now().bytes, policy, call.data, None)?;
         self.write_sealed(&sealing, call.header, call.out)?;
         Ok(Outcome::Written)
     }
@@ -58,7 +58,7 @@ impl TaoService {
             header, data, out, ..
         } = call;
         let crypter = &self.identity.keys.crypter;
-        sealing::unseal(crypter, &caller.subprin(), data, |unsealed| {
+        sealing::unseal(crypter, &caller.now().bytes, data, |unsealed| {
             allowed(&unsealed)?;
             let rest = TaoResponse {
                 policy: Some(unsealed.policy),
@@ -86,7 +86,7 @@ impl TaoService {
         let label = call.request.label.unwrap_or_default();
         let value = self
             .counters
-            .get(&(caller.subprin().encode(), label))
+            .get(&(caller.now().bytes.clone(), label))
             .map_err(|error| error.to_string())?;
         let counter = Some(value.ok_or("No such counter")?.value);
         Ok(TaoResponse {
@@ -184,7 +184,8 @@ pub(super) fn init_counter(caller: &Caller, request: TaoRequest) -> Result<Outco
         return Ok(TaoResponse::default().into());
     }
     let to = Target::AtLeast(request.counter.unwrap_or_default());
-    Ok(Outcome::Later(caller.subprin(), label, to, Finish::Init))
+    let program = caller.now().bytes.clone();
+    Ok(Outcome::Later(program, label, to, Finish::Init))
 }
 
 pub(super) fn rollback_seal(caller: &Caller, call: Call<'_>) -> Result<Outcome, String> {
@@ -192,11 +193,10 @@ pub(super) fn rollback_seal(caller: &Caller, call: Call<'_>) -> Result<Outcome, 
     let policy = call.request.policy.unwrap_or_default();
     // Before a counter is spent on it.
     sealing::check(&policy, call.data)?;
-    let caller = caller.subprin();
     let finish = Finish::Seal {
-        caller: caller.clone(),
         policy,
         data: call.data.to_vec().into(),
     };
-    Ok(Outcome::Later(caller, label, Target::Next, finish))
+    let program = caller.now().bytes.clone();
+    Ok(Outcome::Later(program, label, Target::Next, finish))
 }

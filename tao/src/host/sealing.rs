@@ -4,7 +4,6 @@ use prost::Message;
 
 use crate::{
     keys::{Crypter, RandomError, wipe},
-    logic::SubPrin,
     wire::{MAX_FRAME, buffers, data_field},
 };
 
@@ -76,9 +75,10 @@ pub(super) struct Sealing<'a> {
 }
 
 impl<'a> Sealing<'a> {
-    /// For `caller`, under a policy and perhaps a counter.
+    /// For the program with that binary form of its part of the name, under a policy and
+    /// perhaps a counter.
     pub(super) fn new(
-        caller: &SubPrin,
+        caller: &[u8],
         policy: String,
         data: &'a [u8],
         counter: Option<CounterValue>,
@@ -90,7 +90,7 @@ impl<'a> Sealing<'a> {
             data_field::begin(&mut back, 4, counter.len());
             back.extend_from_slice(&counter);
         }
-        let subprin = (policy != "any").then(|| caller.encode());
+        let subprin = (policy != "any").then(|| caller.to_vec());
         let front = Contents {
             policy,
             subprin,
@@ -120,10 +120,11 @@ impl<'a> Sealing<'a> {
     }
 }
 
-/// Opens sealed bytes if the policy lets `caller` have them, for `use_it` only.
+/// Opens sealed bytes if the policy lets `caller`, in its binary form, have them, for `use_it`
+/// only.
 pub(super) fn unseal<T>(
     crypter: &Crypter,
-    caller: &SubPrin,
+    caller: &[u8],
     sealed: &[u8],
     use_it: impl FnOnce(Unsealed<'_>) -> Result<T, String>,
 ) -> Result<T, String> {
@@ -137,14 +138,14 @@ pub(super) fn unseal<T>(
     result
 }
 
-fn opened<'a>(caller: &SubPrin, plain: &'a [u8]) -> Result<Unsealed<'a>, String> {
+fn opened<'a>(caller: &[u8], plain: &'a [u8]) -> Result<Unsealed<'a>, String> {
     let malformed = |why: &str| format!("sealed data: not made by Seal: {why}");
     let (data, rest) = data_field::split(plain, DATA).ok_or_else(|| malformed("not a message"))?;
     let contents =
         Contents::decode(rest.as_slice()).map_err(|error| malformed(&error.to_string()))?;
     let allowed = match contents.policy.as_str() {
         // Binary forms are equal exactly if the names are.
-        "self" | "few" => contents.subprin == Some(caller.encode()),
+        "self" | "few" => contents.subprin.as_deref() == Some(caller),
         "any" => true,
         _ => false,
     };

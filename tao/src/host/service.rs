@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     keys::{SecretBytes, wipe_vec},
-    logic::{Prin, SubPrin},
+    logic::Prin,
     wire::{
         data_field,
         messages::{RequestHeader, TaoRequest, TaoResponse},
@@ -41,11 +41,7 @@ pub(super) struct Deferred {
 /// What is left to do once the counter is stored.
 pub(super) enum Finish {
     Init,
-    Seal {
-        caller: SubPrin,
-        policy: String,
-        data: SecretBytes,
-    },
+    Seal { policy: String, data: SecretBytes },
 }
 
 /// A call: what is asked, and its data where they were received.
@@ -63,7 +59,9 @@ pub(super) enum Outcome {
     Now(TaoResponse),
     /// The answer has been appended to the others.
     Written,
-    Later(SubPrin, String, Target, Finish),
+    /// The binary form of the program's part of its name, the counter's label, what it is to
+    /// become, and what follows.
+    Later(Vec<u8>, String, Target, Finish),
 }
 
 impl From<TaoResponse> for Outcome {
@@ -108,7 +106,7 @@ impl TaoService {
             Ok(Outcome::Written) => None,
             Ok(Outcome::Later(program, label, to, finish)) => Some(Deferred {
                 header,
-                key: (program.encode(), label),
+                key: (program, label),
                 to,
                 finish,
             }),
@@ -134,18 +132,14 @@ impl TaoService {
                 rpc::write_response(&mut out, header.clone(), &TaoResponse::default());
                 Ok(())
             }
-            Finish::Seal {
-                caller,
-                policy,
-                data,
-            } => {
+            Finish::Seal { policy, data } => {
                 let counter = CounterValue {
-                    program,
+                    program: program.clone(),
                     label,
                     value: stored.value,
                     era: stored.era,
                 };
-                let sealing = Sealing::new(&caller, policy, &data, Some(counter))?;
+                let sealing = Sealing::new(&program, policy, &data, Some(counter))?;
                 self.write_sealed(&sealing, &header, &mut out)
             }
         });
