@@ -232,7 +232,10 @@ pub(super) fn copy_and_hash(source: &File, most: u64, copy: &File) -> io::Result
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek as _, Write as _};
+    use std::{
+        io::{Seek as _, Write as _},
+        os::unix::fs::FileExt as _,
+    };
 
     use super::{super::sealed_memory::sealable_memory, *};
 
@@ -265,6 +268,39 @@ mod tests {
                 assert_eq!(copied, (length as u64, expected));
             }
         }
+    }
+
+    #[test]
+    fn of_a_file_that_is_being_written_to_the_hash_is_still_that_of_the_copy() {
+        let source = file(&[0; 300_000]);
+        let over = AtomicBool::new(false);
+        let mut torn = 0;
+        thread::scope(|scope| {
+            let _over = AtTheEnd(&over);
+            scope.spawn(|| {
+                for byte in (0..=255).cycle() {
+                    if over.load(Ordering::Acquire) {
+                        return;
+                    }
+                    source.write_all_at(&[byte; 300_000], 0).unwrap();
+                }
+            });
+            for _ in 0..1000 {
+                let mut copy = memory();
+                let (_, sha256) = copy_and_hash(&source, 1 << 30, &copy).unwrap();
+                (&source).rewind().unwrap();
+                copy.rewind().unwrap();
+                let mut written = Vec::new();
+                copy.read_to_end(&mut written).unwrap();
+                let expected: [u8; 32] = Sha256::digest(&written).into();
+                assert_eq!(sha256, expected);
+                torn += u32::from(written.first() != written.last());
+                if torn == 20 {
+                    break;
+                }
+            }
+        });
+        assert!(torn > 0, "it was never changed meanwhile");
     }
 
     #[test]
