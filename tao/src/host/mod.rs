@@ -32,6 +32,7 @@ mod connection;
 mod copying;
 mod counter_table;
 mod counters;
+mod ending;
 mod environment;
 mod execution;
 mod guard_calls;

@@ -12,10 +12,8 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use crate::wire::{messages::AdminResponse, rpc};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -31,10 +29,9 @@ use super::{
     admin_socket::Listener,
     counters::CounterStore,
     host_guard::HostGuard,
-    hosted_process::ChildProcess,
     output::Output,
     program_socket::ProgramSocket,
-    programs::{Channel, Program, Programs, Stage},
+    programs::{Channel, Program, Programs},
     session::Session,
     spawn::Spawner,
 };
@@ -43,8 +40,6 @@ use super::{
 const STACK: usize = 512 * 1024;
 /// More threads than this gain nothing: the work is computation.
 const MOST_WORKERS: usize = 4;
-/// How long programs may take to end when the host shuts down, as in the original.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Names a source of events.
 pub(super) type Token = u64;
@@ -91,8 +86,8 @@ pub(super) struct Host {
     epoll: Epoll,
     sources: Mutex<HashMap<Token, Source>>,
     next: AtomicU64,
-    stopping: AtomicBool,
-    stop: EventFd,
+    pub stopping: AtomicBool,
+    pub stop: EventFd,
 }
 
 /// What a host is made of.
@@ -252,67 +247,6 @@ impl Host {
                 self.forget(end);
                 self.forget(channel);
             })
-    }
-
-    fn watch(&self, process: &ChildProcess, token: Token) {
-        if let Err(error) = self.arm(process.pidfd.as_fd(), token, Interest::Read) {
-            log::error!("process {} can't be watched: {error}", process.pid);
-        }
-    }
-
-    fn program_event(&self, program: &Program, token: Token) {
-        let process = &program.process;
-        let stage = program.reap();
-        let status = match (stage, &process.init) {
-            (Stage::Ended(status), _) => status,
-            (Stage::Ending, Some(init)) => {
-                program.channel.close(self);
-                return self.watch(init, token);
-            }
-            _ => return self.watch(&process.program, token),
-        };
-        self.forget(token);
-        program.channel.close(self);
-        self.spawner.clean_up(process);
-        let waiters = self.programs.ended(program, status);
-        let response = AdminResponse {
-            status: Some(status),
-            ..AdminResponse::default()
-        };
-        for waiter in waiters {
-            // A connection that has gone needs no answer.
-            if let Some(connection) = waiter.connection.upgrade() {
-                let mut answer = Vec::new();
-                rpc::write_response(&mut answer, waiter.request, &response);
-                connection.push(self, &answer);
-            }
-        }
-    }
-
-    /// Ends all programs, then the host. Returns at once.
-    pub(super) fn shut_down(self: &Arc<Self>) {
-        if self.stopping.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let host = Arc::clone(self);
-        let ending = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || host.end());
-        if let Err(error) = ending {
-            log::error!("no thread to wait for the programs' end: {error}");
-            self.stop_workers();
-        }
-    }
-
-    fn end(&self) {
-        self.programs.end_all(PATIENCE);
-        self.stop_workers();
-    }
-
-    fn stop_workers(&self) {
-        if let Err(error) = self.stop.write(1) {
-            log::error!("the host can't be stopped: {error}");
-        }
     }
 
     fn work(self: &Arc<Self>) {
