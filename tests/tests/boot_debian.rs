@@ -5,20 +5,12 @@
 use serde_json::Value;
 use tests::disk::boot::Firmware;
 use tests::disk::orders::{orders_disk, shell};
-use tests::machine::{Ending, Outcome};
+use tests::machine::Ending;
 use tests::orders::{End, Order, Orders};
 use tests::world::{Plan, Userland, World};
 
 /// The resident agent may have so many KiB.
 const RESIDENT_LIMIT_KIB: u64 = 12 << 10;
-
-/// Boots with orders for each boot.
-fn boot(world: &World, orders: &[Orders]) -> Outcome {
-    let boots = u32::try_from(orders.len()).unwrap();
-    let disk = orders_disk(&world.directory.join("orders.img"), orders).unwrap();
-    let machine = world.machine(Some(world.launch.clone())).unwrap();
-    machine.disk(disk).boots(boots).run().unwrap()
-}
 
 fn orders(commands: Vec<Order>) -> Orders {
     Orders {
@@ -125,7 +117,7 @@ fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
             "systemctl daemon-reexec && sleep 2 && tao run /usr/bin/tao-report",
         ),
     ];
-    let outcome = boot(&world, &[orders(commands)]);
+    let outcome = world.boot(&[orders(commands)]).unwrap();
     let probe = outcome.report_of("probe").unwrap();
     assert_good(outcome.report_of("taoboot").unwrap(), probe);
     assert_eq!(outcome.ending, Ending::PowerOff);
@@ -181,10 +173,8 @@ fn debian_boots_the_same_way_with_uefi_firmware() {
         ..Plan::new(Userland::Debian)
     };
     let world = World::make("debian-uefi", &plan).unwrap();
-    let outcome = boot(
-        &world,
-        &[orders(vec![shell("report", "tao run /usr/bin/tao-report")])],
-    );
+    let report = shell("report", "tao run /usr/bin/tao-report");
+    let outcome = world.boot(&[orders(vec![report])]).unwrap();
     let probe = outcome.report_of("probe").unwrap();
     assert_good(outcome.report_of("taoboot").unwrap(), probe);
     let report = stdout_json(probe, "report");
@@ -225,7 +215,9 @@ tpm2_unseal -p session:session -c record && echo RELEASED
 #[test]
 fn the_booted_system_cannot_unseal_the_record_with_tpm2_tools() {
     let world = World::make("debian-latch", &Plan::new(Userland::Debian)).unwrap();
-    let outcome = boot(&world, &[orders(vec![shell("unseal", UNSEAL)])]);
+    let outcome = world
+        .boot(&[orders(vec![shell("unseal", UNSEAL)])])
+        .unwrap();
     let probe = outcome.report_of("probe").unwrap();
     assert_good(outcome.report_of("taoboot").unwrap(), probe);
     let unseal = result(probe, "unseal");

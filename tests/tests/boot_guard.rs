@@ -6,11 +6,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tests::disk::orders::{orders_disk, shell};
-use tests::machine::Ending;
-use tests::orders::{End, Orders};
+use tests::disk::orders::shell;
 use tests::tool::Tool;
-use tests::world::{Plan, Userland, World};
+use tests::world::{CarriedOut, Plan, Userland, World};
 
 /// Every host may run what the domain trusts: which host this will be is not known yet.
 const ANY_HOST: &str = "forall P: forall H: forall E: TrustedProgramHash(E) and Subprin(P, H, E) \
@@ -89,14 +87,7 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
              tao run /usr/bin/tao-report >/dev/null; echo before $before after $?",
         ),
     ];
-    let end = End::Poweroff;
-    let image = world.directory.join("orders.img");
-    let disk = orders_disk(&image, &[Orders { commands, end }]).unwrap();
-    let machine = world.machine(Some(world.launch.clone())).unwrap();
-    let outcome = machine.disk(disk).run().unwrap();
-    assert_eq!(outcome.ending, Ending::PowerOff);
-    assert_eq!(outcome.report_of("taoboot").unwrap()["outcome"], "booted");
-    let probe = outcome.report_of("probe").unwrap();
+    let CarriedOut { probe, console } = world.carry_out(commands).unwrap();
     let said = |command: &str| {
         let result = &probe["commands"][command];
         let text = |stream: &str| result[stream].as_str().unwrap().to_owned();
@@ -131,7 +122,6 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
     );
     assert!(said("put back").contains("started"), "{}", said("put back"));
     // No set of processes that waits for a program holds the machine up.
-    let console = &outcome.console;
     assert!(!console.contains("Waiting for process"), "{console}");
     // Less memory than any program needs ends that program, or its start, and nothing else.
     let little = said("too little memory");

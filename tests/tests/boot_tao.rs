@@ -4,34 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::Value;
-use tests::disk::orders::{orders_disk, shell};
-use tests::machine::Ending;
-use tests::orders::{End, Order, Orders};
-use tests::world::{Plan, Userland, World};
+use tests::disk::orders::shell;
+use tests::world::{CarriedOut, Plan, Userland, World};
 
 /// Starts the counting service and asks it.
 const COUNT: &str = "mkdir -p /var/lib/counter && \
      tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock >/dev/null && \
      sealed-counter ask /run/counter.sock";
 
-/// One boot with these commands; what the guest reports.
-fn boot(world: &World, commands: Vec<Order>) -> Value {
-    let end = End::Poweroff;
-    let image = world.directory.join("orders.img");
-    let disk = orders_disk(&image, &[Orders { commands, end }]).unwrap();
-    let machine = world.machine(Some(world.launch.clone())).unwrap();
-    let outcome = machine.disk(disk).run().unwrap();
-    assert_eq!(outcome.ending, Ending::PowerOff);
-    let boot = outcome.report_of("taoboot").unwrap();
-    assert_eq!(boot["outcome"], "booted", "{boot:#}");
-    let probe = outcome.report_of("probe").unwrap().clone();
-    // The next boot needs what is there.
-    drop(outcome.keep());
-    probe
-}
-
-fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
-    let result = &probe["commands"][command];
+fn stdout<'a>(boot: &'a CarriedOut, command: &str) -> &'a str {
+    let result = &boot.probe["commands"][command];
     assert_eq!(result["code"], 0, "{command}: {result:#}");
     result["stdout"].as_str().unwrap().trim()
 }
@@ -41,41 +23,39 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     let world = World::make("tao", &Plan::new(Userland::Debian)).unwrap();
     let mut conformance = shell("conformance", "tao-conformance /run/tao/admin.sock");
     conformance.seconds = 180;
-    let first = boot(
-        &world,
-        vec![
+    let first = world
+        .carry_out(vec![
             shell("count", COUNT),
             shell("more", "sealed-counter ask /run/counter.sock"),
             shell("host", "tao host show --json"),
             conformance,
-        ],
-    );
+        ])
+        .unwrap();
     assert_eq!(stdout(&first, "count"), "1");
     assert_eq!(stdout(&first, "more"), "2");
     let host: Value = serde_json::from_str(stdout(&first, "host")).unwrap();
     assert!(host["name"].as_str().unwrap().starts_with("tpm2(["));
     assert!(host["anchor"].is_string(), "{host:#}");
-    let lines = first["commands"]["conformance"]["stdout"].as_str().unwrap();
+    let lines = first.probe["commands"]["conformance"]["stdout"]
+        .as_str()
+        .unwrap();
     let starting = |word: &str| lines.lines().filter(|line| line.starts_with(word)).count();
     assert_eq!(starting("FAIL"), 0, "{lines}");
     assert!(starting("ok\t") >= 60, "{lines}");
-    assert_eq!(first["commands"]["conformance"]["code"], 0);
+    assert_eq!(first.probe["commands"]["conformance"]["code"], 0);
 
     // The disk as it is now, for later.
     let old = world.directory.join("old.img");
     std::fs::copy(&world.root, &old).unwrap();
-    let second = boot(&world, vec![shell("count", COUNT)]);
+    let second = world.carry_out(vec![shell("count", COUNT)]).unwrap();
     assert_eq!(stdout(&second, "count"), "3");
 
     std::fs::copy(&old, &world.root).unwrap();
-    let restored = boot(
-        &world,
-        vec![shell(
+    let restored = world.carry_out(vec![shell(
             "count",
             "pid=$(tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock | cut -d' ' -f1); \
              tao wait $pid; echo \"status $?\"; tao logs $pid; tao run /usr/bin/tao-report >/dev/null && echo goes on",
-        )],
-    );
+        )]).unwrap();
     let said = stdout(&restored, "count");
     assert!(
         said.contains("status 1") && said.contains("rolled back"),

@@ -4,6 +4,7 @@
 //! code, the record by the `taoboot` program, the expected PCRs by `tboot-policy` from the
 //! files on the boot disk. A scenario changes one thing and boots.
 
+mod ordered;
 mod parts;
 
 use std::fs;
@@ -26,6 +27,7 @@ use crate::machine::{DirectKernel, Machine, Tpm};
 use crate::measured::launch_of;
 use crate::swtpm::HostTpm;
 
+pub use ordered::CarriedOut;
 use parts::{boot_files, build_image, path, volume};
 pub use parts::{policy, small_volume, taoboot};
 
