@@ -200,7 +200,7 @@ fn add_modules(tree: &mut Tree, known: &ModuleTree, plan: &Plan) -> Result<BTree
 fn add_file(tree: &mut Tree, added: &str) -> Result<()> {
     let (from, to) = added
         .rfind(":/")
-        .and_then(|colon| Some((added.get(..colon)?, added.get(colon + 2..)?)))
+        .and_then(|colon| Some((added.get(..colon)?, added.get(colon.saturating_add(2)..)?)))
         .filter(|(from, _)| !from.is_empty())
         .ok_or_else(|| {
             anyhow!("--add {added} is not FILE:PATH with an absolute PATH, as in a.crt:/etc/a.crt")

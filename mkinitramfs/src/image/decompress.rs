@@ -197,7 +197,7 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
     // zero, which is the padding before another archive (the kernel's rule too).
     while let Some(&size) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
         if size == LZ4_LEGACY_MAGIC {
-            at += 4;
+            at = at.saturating_add(4);
             continue;
         }
         let length = usize::try_from(u32::from_le_bytes(size)).unwrap_or(usize::MAX);
@@ -218,7 +218,7 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
         if u64::try_from(data.len()).unwrap_or(u64::MAX) > limit {
             return Err(DecompressError::TooLarge(limit));
         }
-        at += 4 + length;
+        at = at.saturating_add(4).saturating_add(length);
     }
     Ok(Unpacked {
         data,

@@ -98,7 +98,8 @@ impl AclGuard {
                     .iter()
                     .zip(&query.args)
                     .take_while(|(one, other)| one == other);
-                same.count() + usize::from(pred.name == query.name)
+                same.count()
+                    .saturating_add(usize::from(pred.name == query.name))
             })
         };
         self.entries

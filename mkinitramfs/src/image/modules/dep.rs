@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Module>, DepError> {
     let mut modules = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let fail = |reason: String| DepError {
-            line: index + 1,
+            line: index.saturating_add(1),
             reason,
         };
         if line.trim().is_empty() || line.starts_with('#') {

@@ -96,7 +96,7 @@ impl DatalogGuard {
         let number = self
             .entries
             .last_key_value()
-            .map_or(0, |(last, _)| last + 1);
+            .map_or(0, |(last, _)| last.saturating_add(1));
         let form = Arc::new(form);
         self.entries.insert(number, Arc::clone(&form));
         self.numbers.insert(form, number);
