@@ -12,7 +12,8 @@ pub fn normalize(name: &str) -> String {
 pub fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or(path);
     let (stem, suffix) = file.split_once(".ko")?;
-    (!stem.is_empty() && matches!(suffix, "" | ".gz" | ".xz" | ".zst")).then(|| normalize(stem))
+    (!stem.is_empty() && matches!(suffix, "" | ".gz" | ".xz" | ".zst" | ".lzma"))
+        .then(|| normalize(stem))
 }
 
 /// Whether `text` matches `pattern`, with `*`, `?` and `[a-f]` as in fnmatch(3)
@@ -142,6 +143,7 @@ mod tests {
     fn names_come_from_file_names() {
         assert_eq!(module_name("kernel/a/dm-crypt.ko"), Some("dm_crypt".into()));
         assert_eq!(module_name("x.ko.zst"), Some("x".into()));
+        assert_eq!(module_name("x.ko.lzma"), Some("x".into()));
         assert_eq!(module_name("x.ko.lz4"), None);
         assert_eq!(module_name(".ko"), None);
         assert_eq!(module_name("x.o"), None);
