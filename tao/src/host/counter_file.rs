@@ -130,9 +130,13 @@ impl TableFile {
         self.dir.as_ref().map(|dir| dir.join(NAME))
     }
 
-    /// Another host has read, or will read, what this one is about to read or write.
-    fn claim(&self, path: &Path) -> Result<(), CounterError> {
-        self.lock.take().map_err(|source| CounterError::File {
+    /// Another host may have read, or be about to read, what this one reads or writes.
+    fn claim(&self, path: &Path, make: bool) -> Result<(), CounterError> {
+        let claimed = match make {
+            true => self.lock.make_and_take(),
+            false => self.lock.take(),
+        };
+        claimed.map_err(|source| CounterError::File {
             path: path.to_owned(),
             source,
         })
@@ -144,7 +148,7 @@ impl TableFile {
         let Some(path) = self.path() else {
             return Ok(Loaded::default());
         };
-        self.claim(&path)?;
+        self.claim(&path, false)?;
         let table = self.read(&path, identity)?;
         let found = table.as_ref().map(|(date, _)| *date);
         let counters = table.map(|(_, counters)| counters).unwrap_or_default();
@@ -172,7 +176,7 @@ impl TableFile {
         let Some(path) = self.path() else {
             return Ok(());
         };
-        self.claim(&path)?;
+        self.claim(&path, true)?;
         let Some(settled) = loaded.settled else {
             return self.write(&path, identity, 0, &loaded.counters);
         };
@@ -203,9 +207,7 @@ impl TableFile {
             .keys
             .table
             .seal_with(table.encoded_len(), |out| table.encode_raw(out))?;
-        state_file::replace(path, &sealed).map_err(file)?;
-        // The folder may have been made just now.
-        self.lock.take().map_err(file)
+        state_file::replace(path, &sealed).map_err(file)
     }
 
     fn read(

@@ -50,7 +50,7 @@ pub fn log(path: &Path) -> io::Result<File> {
 }
 
 /// Each folder that is made outlives a power cut before anything is put into it.
-fn make_folder(dir: &Path) -> io::Result<()> {
+pub(super) fn make_folder(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::state_file;
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
@@ -61,6 +62,17 @@ impl StateLock {
         Ok(())
     }
 
+    /// Makes the folder if it is missing, and takes the lock: nothing is written without it.
+    ///
+    /// # Errors
+    /// Another host has it, or there can't be a folder.
+    pub fn make_and_take(&self) -> io::Result<()> {
+        if let Some(dir) = &self.dir {
+            state_file::make_folder(dir)?;
+        }
+        self.take()
+    }
+
     /// Gives it up: the host has ended.
     pub fn release(&self) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -99,10 +111,9 @@ mod tests {
         // Nothing to share yet.
         one.take().unwrap();
         two.take().unwrap();
-        std::fs::create_dir(&state).unwrap();
+        one.make_and_take().unwrap();
         one.take().unwrap();
-        one.take().unwrap();
-        let error = two.take().unwrap_err().to_string();
+        let error = two.make_and_take().unwrap_err().to_string();
         assert!(error.contains("another Tao host uses"), "{error}");
         one.release();
         two.take().unwrap();
