@@ -17,6 +17,7 @@ use tao::{
     program::{elf, ld_cache::Cache, script},
     wire::{
         Inbox,
+        counter_messages::{CountersRequest, CountersResponse},
         guard_messages::{GuardRequest, GuardResponse, HostDescription},
         key_messages::{CryptoKey, CryptoKeyset, EncryptedData, PbeData},
         messages::{
@@ -89,6 +90,8 @@ pub fn messages(bytes: &[u8]) {
     message::<AdminRequest>(bytes);
     message::<AdminResponse>(bytes);
     message::<GuardRequest>(bytes);
+    message::<CountersRequest>(bytes);
+    message::<CountersResponse>(bytes);
     message::<GuardResponse>(bytes);
     message::<HostDescription>(bytes);
     message::<AttestationMessage>(bytes);
@@ -223,6 +226,7 @@ pub fn program(bytes: &[u8]) {
     };
     match kind {
         b'e' => {
+            drop(elf::is_shared_object(file));
             if let Ok(needs) = elf::needs(file) {
                 let names = needs.libraries.iter().chain(&needs.optional);
                 for name in names {
