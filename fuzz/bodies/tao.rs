@@ -160,7 +160,8 @@ pub fn attestation(bytes: &[u8]) {
                 speaker,
                 &message.serialized_statement,
                 &quote,
-                &signature
+                &signature,
+                message.boot_event.as_deref()
             )
             .is_err()
         );

@@ -28,7 +28,7 @@ pub fn serve() -> Result<(), String> {
 }
 
 fn attempt() -> Result<(), String> {
-    let (secret, settings) = resident::take_secret().map_err(|error| error.to_string())?;
+    let (secret, event, settings) = resident::take_secret().map_err(|error| error.to_string())?;
     resident::detach_from_console().map_err(|error| error.to_string())?;
     kernel_log::install();
     resident::harden().map_err(|error| error.to_string())?;
@@ -40,6 +40,7 @@ fn attempt() -> Result<(), String> {
             tpm: Box::new(tpm),
             bank: Bank::Sha256,
             pcrs: PcrSet::LAUNCH,
+            event,
         },
         host_secret,
         socket_dir: PathBuf::from(SOCKETS),

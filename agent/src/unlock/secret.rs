@@ -97,8 +97,17 @@ impl BootSecret {
     /// A public name of the secret, 32 hex digits: tells records of the same secret from
     /// others, and can be pinned in a measured configuration. Says nothing about the secret.
     pub fn id(&self) -> String {
-        let id = self.derive(INFO_ID, b"");
-        hex::encode(id.get(..16).unwrap_or_default())
+        hex::encode(self.id_bytes())
+    }
+
+    /// The same as bytes.
+    pub fn id_bytes(&self) -> [u8; 16] {
+        let derived = self.derive(INFO_ID, b"");
+        let mut id = [0; 16];
+        id.iter_mut()
+            .zip(derived.iter())
+            .for_each(|(to, from)| *to = *from);
+        id
     }
 
     /// HKDF-SHA256 with `info = use || 0x00 || SHA-256(context)`: the context has a fixed

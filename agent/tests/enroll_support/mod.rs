@@ -32,6 +32,12 @@ impl Volume {
         Self::formatted(&["--type", "luks2", "--pbkdf", "pbkdf2"])
     }
 
+    /// Another volume that says it is this one.
+    pub fn in_place_of(volume: &Volume) -> Self {
+        let uuid = volume.header().uuid().to_string();
+        Self::formatted(&["--type", "luks2", "--pbkdf", "pbkdf2", "--uuid", &uuid])
+    }
+
     pub fn luks1() -> Self {
         Self::formatted(&["--type", "luks1"])
     }

@@ -100,6 +100,11 @@ impl Identity {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the boot says of itself, where a TPM holds it.
+    pub(super) fn boot_event(&self) -> Option<String> {
+        self.delegating().root.boot_event()
+    }
+
     /// Does something with the counter outside the disk's reach, or with `None`.
     pub(super) fn with_anchor<T>(&self, work: impl FnOnce(Option<&mut dyn Anchor>) -> T) -> T {
         work(self.delegating().root.anchor())

@@ -84,7 +84,7 @@ pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
-pub use keys::HostKeys;
+pub use keys::{HostKeys, public_key};
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
 pub use program_name::measured_name;
