@@ -1,4 +1,5 @@
-//! A passphrase opens the enrolled volume only: real volumes, a real swtpm.
+//! What a volume's key proves and gives: a passphrase opens the enrolled volume only, and the
+//! Tao host's keys do not follow from the key. Real volumes, a real swtpm.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a failing test panics
 
 mod enroll_support;
@@ -75,4 +76,59 @@ fn a_volume_that_is_not_enrolled_is_opened_only_where_nothing_is_pinned() {
     assert!(matches!(proven, BootVolume::Unproven(_)), "{proven}");
     let error = refused(&volume, &"00".repeat(16)).to_string();
     assert!(error.contains("not opened"), "{error}");
+}
+
+/// Root has the volume's key (`dmsetup table --showkeys`) and reads the header. By these he gets
+/// the volume's passphrase, without the TPM and without a line in a log.
+#[test]
+fn header_and_volume_key_give_the_volume_s_passphrase_and_nothing_of_the_host() {
+    let volume = Volume::new();
+    let swtpm = launched("kernel", "initramfs");
+    enroll_current(&volume, &swtpm);
+    let (boot_secret, record) = unsealed(&volume, &swtpm).unwrap();
+    let header = volume.header();
+    let (key, ..) = proven_key(&header, PASSPHRASE.as_bytes(), None).unwrap();
+    let identity = header.check().unwrap();
+    let escrow = record.record().parts().escrow.clone().unwrap();
+    // Nonce and tag aside, the escrow has room for one secret.
+    assert_eq!(escrow.as_bytes().len(), 12 + 32 + 16);
+    let found = escrow.open(&key, &identity).unwrap();
+    assert!(volume.opens_with(&found.volume_passphrase(&identity)));
+    // What the host's secret once was.
+    let mut derived = [0; 32];
+    let info = [
+        &b"taoboot tao host secret v1\0"[..],
+        &<sha2::Sha256 as sha2::Digest>::digest(b""),
+    ]
+    .concat();
+    hkdf::Hkdf::<sha2::Sha256>::new(
+        Some(b"taoboot boot secret v1"),
+        &boot_secret.to_bytes()[..32],
+    )
+    .expand(&info, &mut derived)
+    .unwrap();
+    assert_ne!(*boot_secret.host().to_bytes(), derived);
+    assert_ne!(
+        boot_secret.host().to_bytes()[..],
+        boot_secret.to_bytes()[..32]
+    );
+}
+
+/// Whoever copies the disk and knows a passphrase enrols the copy on a machine of his own.
+#[test]
+fn a_copy_enrolled_elsewhere_has_other_host_keys() {
+    let (volume, id) = enrolled();
+    let first = launched("kernel", "initramfs");
+    enroll_again(&volume, &first);
+    let copy = Volume::new();
+    std::fs::copy(&volume.image, &copy.image).unwrap();
+    let second = launched("kernel", "initramfs");
+    enroll_again(&copy, &second);
+    // The records that another TPM made stay in the header and open nothing here.
+    let host = |volume: &Volume, swtpm| {
+        let (secret, _) = unsealed(volume, swtpm).unwrap();
+        assert_eq!(secret.id(), id);
+        secret.host().to_bytes()
+    };
+    assert_ne!(host(&volume, &first), host(&copy, &second));
 }

@@ -152,7 +152,7 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     world
         .rebuild_image(&format!("secret_id = \"{id}\""))
         .unwrap();
-    world.enroll_files(&[]).unwrap();
+    world.enroll_files(&["--new-host-secret"]).unwrap();
     assert_eq!(world.enrolled["secret_id"], id, "the same secret again");
     // The attacker's volume: another content would do as well, the UUID is the same.
     let owners = world.directory.join("owners.img");

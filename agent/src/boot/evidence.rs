@@ -30,7 +30,7 @@ pub(super) fn record(
 ) -> Result<Recorded, Failure> {
     let host_key = match &unlocked.secret {
         Some(secret) => Some(
-            host::key_digest(secret.host_secret(), &settings.host)
+            host::key_digest(&secret.host().to_bytes(), &settings.host)
                 .map_err(Failure::of("evidence"))?,
         ),
         None => None,

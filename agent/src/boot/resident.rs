@@ -20,7 +20,7 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
     unistd::{ForkResult, Pid, fexecve, pipe, setsid},
 };
-use tao::attestation::BootEvent;
+use tao::{attestation::BootEvent, keys::Hidden};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -75,7 +75,7 @@ pub fn fork_host(
     }
     let mut write = File::from(write);
     write
-        .write_all(secret.as_bytes())
+        .write_all(secret.to_bytes().as_slice())
         .and_then(|()| write.write_all(&settings))
         .map_err(step("hand over the boot secret"))?;
     drop(write);
@@ -137,12 +137,15 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// What the executed copy does first: take the secret, lock memory, lose what it must not have.
-pub fn take_secret() -> Result<(BootSecret, BootEvent, HostSettings), ResidentError> {
-    let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), ResidentError> {
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
     let mut pipe = File::from(fd);
-    pipe.read_exact(secret.as_mut_slice())
-        .map_err(step("read the boot secret"))?;
+    let secret = Hidden::new(|| {
+        let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+        pipe.read_exact(secret.as_mut_slice())?;
+        BootSecret::from_bytes(secret.as_slice()).map_err(std::io::Error::other)
+    })
+    .map_err(step("read the boot secret"))?;
     let mut settings = Vec::new();
     pipe.take(MAX_SETTINGS)
         .read_to_end(&mut settings)
@@ -156,9 +159,6 @@ pub fn take_secret() -> Result<(BootSecret, BootEvent, HostSettings), ResidentEr
     let settings = HostSettings::from_bytes(settings).map_err(std::io::Error::from);
     let settings = settings.map_err(step("read the host's settings"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
-    let secret = BootSecret::from_bytes(secret.as_slice())
-        .map_err(std::io::Error::other)
-        .map_err(step("read the boot secret"))?;
     Ok((secret, event, settings))
 }
 

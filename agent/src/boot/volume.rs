@@ -86,7 +86,7 @@ pub(super) fn unlock(
     let opened = match (released.secret, record) {
         (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
             .map(|volume| {
-                let proof = BootVolume::Secret(secret.id_bytes());
+                let proof = BootVolume::Secret(secret.volume().id_bytes());
                 (volume, Opened::Tpm, proof, Some(secret))
             }),
         (Err(failure), _) => Err(failure),
@@ -146,7 +146,7 @@ fn open_with_secret(
             reason,
         });
     }
-    let passphrase = secret.volume_passphrase(&identity);
+    let passphrase = secret.volume().volume_passphrase(&identity);
     let options = OpenOptions::default();
     open_volume(
         latched,

@@ -8,7 +8,7 @@ mod settings;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
-use tao::{attestation::BootEvent, host::SoftRoot, keys::Secret};
+use tao::{attestation::BootEvent, host::SoftRoot, keys::{Hidden, Secret}};
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
@@ -41,7 +41,7 @@ pub struct HostConfig {
     /// Root of its authority.
     pub root: Root,
     /// Its keys are derived from this: 32 secret bytes, the same at each boot.
-    pub host_secret: Secret,
+    pub host_secret: Hidden<Secret>,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
     /// What may be started, how, and who may administer it.
@@ -62,7 +62,7 @@ pub enum ServeError {
 
 /// SHA-256 of the key (DER SubjectPublicKeyInfo) that a host with this secret and these settings
 /// signs with, for the boot event.
-pub fn key_digest(host_secret: Secret, settings: &HostSettings) -> Result<[u8; 32], ServeError> {
+pub fn key_digest(host_secret: &Secret, settings: &HostSettings) -> Result<[u8; 32], ServeError> {
     let key = tao::host::public_key(host_secret, &settings.guard()?)?;
     Ok(Sha256::digest(key).into())
 }

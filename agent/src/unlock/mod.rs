@@ -51,7 +51,7 @@ pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
     TOKEN_TYPE,
 };
-pub use secret::{BootSecret, SecretError};
+pub use secret::{BootSecret, HostSecret, SecretError, VolumeSecret};
 pub use swap::{SwapSpec, SwapSpecError};
 pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal};
 

@@ -155,6 +155,18 @@ pub fn enroll_current(volume: &Volume, swtpm: &Swtpm) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// The same where there is a record already, whose host secret nobody here knows.
+pub fn enroll_again(volume: &Volume, swtpm: &Swtpm) {
+    let tcti = swtpm.tcti();
+    let words = ["--current", "--tcti", &tcti, "--no-recovery-key"];
+    let output = taoboot(
+        "enroll",
+        volume,
+        &[&words[..], &["--new-host-secret"]].concat(),
+    );
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// What the boot does.
 pub fn unsealed(volume: &Volume, swtpm: &Swtpm) -> Result<(BootSecret, SealedRecord), UnsealError> {
     let records: Vec<SealedRecord> = find_records(&volume.header())

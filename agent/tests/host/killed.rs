@@ -12,7 +12,7 @@ use tao::{
     admin::Admin,
     client::{Parent, SealPolicy},
     host::{GuardSource, HostConfig, ProgramPolicy},
-    keys::Secret,
+    keys::{Hidden, Secret},
 };
 use tpm::{Bank, PcrSet, Tpm2, swtpm::Swtpm};
 
@@ -38,7 +38,7 @@ fn serves() {
             PcrSet::LAUNCH,
             event(43),
         )),
-        host_secret: Secret::new([43; 32]),
+        host_secret: Hidden::with(|| Secret::new([43; 32])),
         state_dir: Some(Path::new(&folder).join("state")),
         socket_dir: folder.into(),
         admin_group: None,

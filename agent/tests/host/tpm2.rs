@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tao::{
     attestation::{self, AttestationError, BootEvent, BootVolume, Opened, QuoteError},
     host::Root as _,
-    keys::{Secret, SignatureFormat, Signer},
+    keys::{Hidden, Secret, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 use tpm::{
@@ -32,7 +32,7 @@ pub fn launched(kernel: u8) -> Swtpm {
 
 /// What /init says of a boot whose host has this secret.
 pub fn event(secret: u8) -> BootEvent {
-    let key = key_digest(Secret::new([secret; 32]), &HostSettings::default());
+    let key = key_digest(&Secret::new([secret; 32]), &HostSettings::default());
     BootEvent {
         opened: Opened::Tpm,
         volume: BootVolume::Secret([7; 16]),
@@ -203,7 +203,7 @@ fn a_host_with_another_key_than_the_boot_event_s_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let config = agent::host::HostConfig {
         root: root(&swtpm, 46),
-        host_secret: Secret::new([47; 32]),
+        host_secret: Hidden::with(|| Secret::new([47; 32])),
         socket_dir: folder.path().to_owned(),
         settings: HostSettings::default(),
     };
@@ -236,7 +236,7 @@ fn counters_are_anchored_in_the_tpm() {
         let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
         let config = tao::host::HostConfig {
             root: Box::new(QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH, event(42))),
-            host_secret: tao::keys::Secret::new([42; 32]),
+            host_secret: Hidden::with(|| Secret::new([42; 32])),
             socket_dir: dir.path().to_owned(),
             admin_group: None,
             state_dir: Some(dir.path().join("state")),

@@ -8,7 +8,7 @@ use std::{
 use super::{Anchor, HostKeys, Root, RootError};
 use crate::{
     attestation::{self, AttestError, AttestationError},
-    keys::{DeriveError, KeyError, SignatureFormat, Signer},
+    keys::{DeriveError, Hidden, KeyError, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 
@@ -52,7 +52,7 @@ struct Delegating {
 /// The host's name and keys.
 pub struct Identity {
     name: Prin,
-    pub(super) keys: HostKeys,
+    pub(super) keys: Hidden<HostKeys>,
     delegating: Mutex<Delegating>,
 }
 
@@ -69,7 +69,7 @@ impl Identity {
     /// host's name.
     pub fn new(
         mut root: Box<dyn Root>,
-        keys: HostKeys,
+        keys: Hidden<HostKeys>,
         guard: &SubPrin,
     ) -> Result<Self, IdentityError> {
         let name = root
