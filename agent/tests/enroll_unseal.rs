@@ -17,7 +17,9 @@ fn an_enrolled_launch_opens_the_volume_and_another_one_does_not() {
     enroll_current(&volume, &swtpm);
 
     let (secret, record) = unsealed(&volume, &swtpm).unwrap();
-    let passphrase = secret.volume().volume_passphrase(&volume.header().check().unwrap());
+    let passphrase = secret
+        .volume()
+        .volume_passphrase(&volume.header().check().unwrap());
     assert_eq!(
         test_passphrase(&volume.header(), &passphrase, Some(record.keyslot())).unwrap(),
         1

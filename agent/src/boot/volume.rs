@@ -98,8 +98,7 @@ pub(super) fn unlock(
     let (volume, opened, proof, secret) = match opened {
         Ok(opened) => opened,
         Err(failure) if settings.on_failure == OnFailure::Prompt => {
-            let (volume, proof) =
-                open_with_passphrase(header, &latched, &failure, settings, boot)?;
+            let (volume, proof) = open_with_passphrase(header, &latched, &failure, settings, boot)?;
             let opened = kind_of_passphrase(header, volume.keyslot());
             (volume, opened, proof, None)
         }

@@ -8,7 +8,11 @@ mod settings;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
-use tao::{attestation::BootEvent, host::SoftRoot, keys::{Hidden, Secret}};
+use tao::{
+    attestation::BootEvent,
+    host::SoftRoot,
+    keys::{Hidden, Secret},
+};
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};

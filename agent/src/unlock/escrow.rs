@@ -58,9 +58,7 @@ impl Escrow {
             .ok()
             .and_then(|text| <[u8; LEN]>::try_from([nonce.as_slice(), &text].concat()).ok());
         // AES-GCM refuses only texts of 64 GiB and more; this one has 32 bytes.
-        sealed
-            .map(Escrow)
-            .ok_or(SecretError::NotEncrypted)
+        sealed.map(Escrow).ok_or(SecretError::NotEncrypted)
     }
 
     /// The secret again; `None` for another volume or another key, or when it was changed.

@@ -44,7 +44,8 @@ pub use latch::{LatchError, Latched, close_latch};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use open::{
-    OpenError, OpenOptions, OpenVolume, open_proven_volume, open_volume, proven_key, test_passphrase,
+    OpenError, OpenOptions, OpenVolume, open_proven_volume, open_volume, proven_key,
+    test_passphrase,
 };
 pub use proof::{ProofError, prove_volume};
 pub use record::{

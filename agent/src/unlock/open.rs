@@ -153,12 +153,11 @@ pub fn proven_key(
     }
     let keyslot =
         u32::try_from(keyslot).map_err(|_| failed("libcryptsetup names no keyslot".into()))?;
-    let proof = prove_volume(header, &identity, &key, pinned).map_err(|source| {
-        OpenError::NotEnrolled {
+    let proof =
+        prove_volume(header, &identity, &key, pinned).map_err(|source| OpenError::NotEnrolled {
             device: header.device().to_owned(),
             source,
-        }
-    })?;
+        })?;
     Ok((key, keyslot, proof))
 }
 

@@ -52,7 +52,9 @@ pub fn prove_volume(
         .collect();
     let Some(pinned) = pinned else {
         let unproven = || BootVolume::Unproven(Sha256::digest(identity.canonical()).into());
-        return Ok(ids.first().map_or_else(unproven, |id| BootVolume::Secret(*id)));
+        return Ok(ids
+            .first()
+            .map_or_else(unproven, |id| BootVolume::Secret(*id)));
     };
     match (ids.iter().find(|id| hex::encode(id) == pinned), ids.first()) {
         (Some(id), _) => Ok(BootVolume::Secret(*id)),

@@ -268,12 +268,14 @@ mod tests {
 
     #[test]
     fn the_two_secrets_have_nothing_to_do_with_each_other() {
-        let boot = |volume, host| {
-            BootSecret::new(VolumeSecret([volume; 32]), HostSecret([host; 32]))
-        };
+        let boot =
+            |volume, host| BootSecret::new(VolumeSecret([volume; 32]), HostSecret([host; 32]));
         assert_eq!(boot(1, 2).host().to_bytes(), boot(3, 2).host().to_bytes());
         assert_eq!(boot(1, 2).id(), boot(1, 4).id());
-        let (one, other) = (VolumeSecret::generate().unwrap(), HostSecret::generate().unwrap());
+        let (one, other) = (
+            VolumeSecret::generate().unwrap(),
+            HostSecret::generate().unwrap(),
+        );
         assert_ne!(one.0, other.0);
     }
 

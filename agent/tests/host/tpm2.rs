@@ -116,13 +116,7 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     }
     let years_later = "99000000000000000000";
     let late = &years_later[..19];
-    let expired = host.run(&[
-        "attestation",
-        "verify",
-        "--at",
-        late,
-        file,
-    ]);
+    let expired = host.run(&["attestation", "verify", "--at", late, file]);
     assert_eq!(expired.status.code(), Some(1));
 }
 
@@ -235,7 +229,12 @@ fn counters_are_anchored_in_the_tpm() {
     let start = || {
         let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
         let config = tao::host::HostConfig {
-            root: Box::new(QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH, event(42))),
+            root: Box::new(QuotedRoot::new(
+                tpm,
+                Bank::Sha256,
+                PcrSet::LAUNCH,
+                event(42),
+            )),
             host_secret: Hidden::with(|| Secret::new([42; 32])),
             socket_dir: dir.path().to_owned(),
             admin_group: None,

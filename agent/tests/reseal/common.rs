@@ -64,8 +64,14 @@ impl Machine {
         let open = move || -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> {
             Ok(Box::new(Tpm2::open(&tcti)?))
         };
-        let service =
-            ResealService::bind(&self.socket, &self.boot, user, Hidden::with(|| secret), Box::new(open)).unwrap();
+        let service = ResealService::bind(
+            &self.socket,
+            &self.boot,
+            user,
+            Hidden::with(|| secret),
+            Box::new(open),
+        )
+        .unwrap();
         thread::spawn(move || service.run());
     }
 

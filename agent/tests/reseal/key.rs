@@ -121,7 +121,12 @@ fn a_new_secret_is_made_only_when_asked_for() {
 fn wiping_one_of_two_records_leaves_the_keyslot_they_share() {
     let machine = Machine::enrolled(&[]);
     let menu = json!([machine.entry("1", "new", true)]);
-    assert!(machine.reseal(&menu, &["--recovery-key", NEW_HOST]).status.success());
+    assert!(
+        machine
+            .reseal(&menu, &["--recovery-key", NEW_HOST])
+            .status
+            .success()
+    );
     let wipe = |words: &[&str]| {
         let output = crate::enroll_support::taoboot("wipe", &machine.volume, words);
         assert!(output.status.success(), "{output:?}");

@@ -119,9 +119,7 @@ pub enum BootEventError {
 
 impl fmt::Display for BootEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host_key = self
-            .host_key
-            .map_or_else(|| "none".to_owned(), hex::encode);
+        let host_key = self.host_key.map_or_else(|| "none".to_owned(), hex::encode);
         write!(
             f,
             "{HEAD} opened={} volume={} host-key={host_key}",
@@ -229,7 +227,8 @@ mod tests {
         assert_eq!(event().register(20), Err(BootEventError::Bank(20)));
     }
 
-    const REGISTER_SHA256: &str = "6de9a613c18503280eac65b738fe7a35ab075a2eb7bba8a262570a40d11fa851";
+    const REGISTER_SHA256: &str =
+        "6de9a613c18503280eac65b738fe7a35ab075a2eb7bba8a262570a40d11fa851";
 
     #[test]
     fn every_event_reads_back_and_has_one_spelling() {

@@ -192,7 +192,9 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
         }
         previous = Some(number);
         if number == BOOT_PCR {
-            return Err(bad("PCR 15 is not named: the boot event says what is in it"));
+            return Err(bad(
+                "PCR 15 is not named: the boot event says what is in it",
+            ));
         }
         let value = hex::decode(value).map_err(|_| bad("a value is not hex"))?;
         let bank = match value.len() {

@@ -95,7 +95,9 @@ enum Source {
 impl Enroll {
     pub fn run(self) -> Result<ExitCode> {
         if self.new_secret && self.new_host_secret {
-            bail!("give only one of --new-secret, which makes a new host secret as well, and --new-host-secret");
+            bail!(
+                "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
+            );
         }
         let recovery = self.recovery_key_wish()?;
         let swap = self

@@ -13,7 +13,9 @@ use super::{
     form::{check_launch, check_texts, damaged},
     token,
 };
-use crate::unlock::{escrow::Escrow, identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec};
+use crate::unlock::{
+    escrow::Escrow, identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec,
+};
 
 /// Type of the LUKS2 token.
 pub const TOKEN_TYPE: &str = "taoboot";
