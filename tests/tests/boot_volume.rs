@@ -173,6 +173,30 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
 }
 
+/// Root has the volume's key, so the volume's secret, and seals it with a host secret of his own:
+/// nothing else is needed to seal to known PCR values.
+#[test]
+fn a_record_with_another_host_secret_is_refused_where_the_host_s_key_is_pinned() {
+    let mut world = small("foreign-host");
+    let boot = |world: &World| {
+        let machine = world.direct(Some(world.launch.clone()), "");
+        machine.run().unwrap()
+    };
+    let outcome = boot(&world);
+    let report = outcome.report_of("taoboot").unwrap();
+    let event = report["boot_event"].as_str().unwrap();
+    let key = event.split_once("host-key=").unwrap().1.to_owned();
+    assert_eq!(key.len(), 64, "{event}");
+    // The owner's image with the pin, for which root makes the record.
+    let pin = format!("host_key = \"{key}\"");
+    world.rebuild_image(&pin).unwrap();
+    world.enroll_files(&["--new-host-secret"]).unwrap();
+    let outcome = boot(&world);
+    let report = assert_stopped(&outcome, "evidence", &["would have the key", &key]);
+    assert_latched(&outcome, report);
+    assert!(report.get("boot_event").is_none(), "{report:#}");
+}
+
 /// Whoever puts a disk of his own in knows a passphrase of it, and the prompt does not ask who he
 /// is: the volume itself must prove that it is the enrolled one.
 #[test]
