@@ -86,8 +86,8 @@ fn moved<T, E>(make: impl FnOnce() -> Result<T, E>) -> Result<Hidden<T>, E> {
 /// A moved value stays where it was, in frames that are no longer in use.
 #[inline(never)]
 fn overwrite_stack() {
-    let mut frames = [0_u8; STACK];
-    optimization_barrier(&mut frames);
+    let frames = [0_u8; STACK];
+    optimization_barrier(&frames);
 }
 
 fn secret_pages(length: usize) -> nix::Result<NonNull<libc::c_void>> {
@@ -176,7 +176,8 @@ mod tests {
         }
         assert!(wanted.is_secret());
         // In a frame of its own, which is overwritten afterwards.
-        assert!((|| *wanted == secret(2))());
+        let is_kept = || *wanted == secret(2);
+        assert!(is_kept());
         overwrite_stack();
         let control = Hidden::with(|| secret(1));
         assert!(finds(&*control), "the control: usual memory can be read");
