@@ -9,7 +9,7 @@
 )]
 
 use tao::{
-    attestation::{AttestationMessage, verify, verify_quote},
+    attestation::{AttestationMessage, BootEvent, verify, verify_quote},
     domain::text::Message,
     guard::{AclGuard, DatalogGuard, Guard},
     keys::{Keyset, Secret, Signer, Verifier, certificate},
@@ -147,8 +147,14 @@ pub fn form_bytes(bytes: &[u8]) {
     drop(PrinTail::decode(bytes));
 }
 
-/// Attestations, and TPM quotes.
+/// Attestations, TPM quotes, and boot events.
 pub fn attestation(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(event) = text.parse::<BootEvent>()
+    {
+        assert_eq!(event.to_string(), text, "one spelling");
+        assert!(event.register(32).is_ok() && event.host_key_name().is_ok());
+    }
     if let Ok(verified) = verify(bytes, 0) {
         assert!(verified.speaker.is_within(&verified.root) || verified.length > 1);
     }
@@ -163,7 +169,8 @@ pub fn attestation(bytes: &[u8]) {
                 speaker,
                 &message.serialized_statement,
                 &quote,
-                &signature
+                &signature,
+                message.boot_event.as_deref()
             )
             .is_err()
         );

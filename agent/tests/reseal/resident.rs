@@ -67,12 +67,14 @@ fn resealing_twice_adds_nothing() {
 }
 
 #[test]
-fn the_new_record_has_the_words_of_the_prediction() {
+fn the_new_record_has_the_words_of_the_prediction_and_both_secrets() {
     let mut machine = Machine::up();
+    let (before, _) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
     let menu = json!([machine.entry("1", "new", true)]);
     assert!(machine.reseal(&menu, &[]).status.success());
     machine.reboot("new");
-    let (_, record) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
+    let (after, record) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
+    assert_eq!(before.to_bytes(), after.to_bytes());
     assert_eq!(record.label(), "Linux new");
     let words: Vec<_> = record.components().values().collect();
     assert_eq!(words, ["/boot/vmlinuz"]);

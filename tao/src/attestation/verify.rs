@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{QuoteError, make::context, verify_quote};
+use super::{BootEvent, QuoteError, make::context, verify_quote};
 
 /// Most attestations in a chain: a statement and what lets its signer speak.
 pub const MAX_CHAIN: usize = 16;
@@ -47,6 +47,16 @@ pub enum AttestationError {
     /// The TPM's quote is wrong.
     #[error("the attestation's TPM quote is invalid: {0}")]
     Quote(#[from] QuoteError),
+    /// The quote is over a statement that the boot event's key has nothing to do with.
+    #[error(
+        "the TPM's quote is good, but PCR 15 says that the Tao host of that boot signs with {host_key}, and the quoted statement lets another speak: {statement}"
+    )]
+    QuotedForAnother {
+        /// In the boot event.
+        host_key: String,
+        /// What was quoted.
+        statement: String,
+    },
     /// The signer may not speak for the speaker.
     #[error(
         "the signer {signer} does not evidently speak for {speaker}, and there is no delegation"
@@ -105,6 +115,8 @@ pub struct Verified {
     /// The principal that all of it rests on: a key or a TPM. Whether it is to be trusted
     /// is for the caller to say.
     pub root: Prin,
+    /// Where it rests on a TPM: what the boot says of itself in PCR 15.
+    pub boot: Option<BootEvent>,
     /// How many attestations the chain has.
     pub length: usize,
 }
@@ -115,6 +127,7 @@ struct Link {
     speaker: Prin,
     statement: Says,
     delegation: Option<Vec<u8>>,
+    boot: Option<BootEvent>,
 }
 
 fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
@@ -130,31 +143,51 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
         return Err(AttestationError::Speaker(statement.speaker.to_string()));
     };
     let key = || Verifier::from_spki(&message.signer_key).map_err(AttestationError::Signature);
-    match message.signer_type.as_str() {
+    let boot = match message.signer_type.as_str() {
         "key" => key()?
             .verify_formats(
                 &FORMATS.map(|format| (format, context(format))),
                 &message.serialized_statement,
                 &message.signature,
             )
-            .map(drop)
+            .map(|_| None)
             .map_err(AttestationError::Signature)?,
-        "tpm2" => verify_quote(
+        "tpm2" => Some(verify_quote(
             &key()?,
             &speaker,
             &message.serialized_statement,
             message.tpm2_quote_structure.as_deref().unwrap_or_default(),
             &message.signature,
-        )?,
+            message.boot_event.as_deref(),
+        )?),
         other => return Err(AttestationError::SignerKind(other.to_owned())),
-    }
+    };
     let signer = Prin::of_public_key(&message.signer_type, &message.signer_key)?;
-    Ok(Link {
+    let link = Link {
         signer,
         speaker,
         statement,
         delegation: message.serialized_delegation,
-    })
+        boot,
+    };
+    check_quoted(&link)?;
+    Ok(link)
+}
+
+/// The TPM quotes whatever it is given, for everybody who can open it. What makes a quote the
+/// host's is that PCR 15 names the host's key: it lets this key speak, and proves nothing else.
+fn check_quoted(link: &Link) -> Result<(), AttestationError> {
+    let Some(boot) = &link.boot else {
+        return Ok(());
+    };
+    let host_key = boot.host_key_name()?;
+    match (&host_key, delegation(link)) {
+        (Some(host_key), Ok((delegate, _))) if delegate == *host_key => Ok(()),
+        _ => Err(AttestationError::QuotedForAnother {
+            host_key: host_key.map_or_else(|| "no key".to_owned(), |key| key.to_string()),
+            statement: Form::Says(link.statement.clone()).to_string(),
+        }),
+    }
 }
 
 /// `delegate speaksfor delegator`, said by the delegator itself.
@@ -200,6 +233,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
                 speaker,
                 statement,
                 root: current.signer,
+                boot: current.boot,
                 length,
             });
         };

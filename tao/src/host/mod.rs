@@ -78,7 +78,10 @@ mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{guard::GuardError, keys::Secret};
+use crate::{
+    guard::GuardError,
+    keys::{Hidden, Secret},
+};
 
 use counter_file::TableFile;
 use counters::CounterStore;
@@ -89,7 +92,7 @@ pub use counter_file::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
-pub use keys::HostKeys;
+pub use keys::{HostKeys, public_key};
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
 pub use program_name::measured_name;
@@ -104,7 +107,7 @@ pub struct HostConfig {
     pub root: Box<dyn Root>,
     /// Its keys are derived from this, and from the guard's name: 32 secret bytes, the same
     /// at each boot.
-    pub host_secret: Secret,
+    pub host_secret: Hidden<Secret>,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
     /// Group that may use the socket as well, if the guard lets it: none normally.
@@ -175,9 +178,15 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     let lock = StateLock::new(state_dir.as_deref());
     lock.take().map_err(HostError::State)?;
     let guard = HostGuard::new(guard)?;
-    let keys = HostKeys::derive(host_secret, guard.subprincipal())?;
+    let keys = Hidden::new(|| HostKeys::derive(&host_secret, guard.subprincipal()))?;
+    drop(host_secret);
     let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
     log::info!("Tao host: {}", identity.name());
+    if !identity.keys.is_secret() {
+        log::info!(
+            "the Tao host's keys are in usual memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
+        );
+    }
     if identity.with_anchor(|anchor| anchor.is_none()) {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }

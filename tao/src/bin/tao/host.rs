@@ -109,6 +109,7 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         let shown = json!({
             "name": name,
             "anchor": anchor,
+            "boot_event": host.boot_event,
             "programs": host.programs,
             "isolation": host.isolation,
             "lacking": host.lacking,
@@ -122,6 +123,9 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
     match anchor {
         Some(anchor) => println!("counters: anchored in {anchor}"),
         None => println!("counters: no anchor; a restored disk is not noticed"),
+    }
+    if let Some(event) = &host.boot_event {
+        println!("boot event: {event}");
     }
     for (title, list) in [
         ("isolation", host.isolation),

@@ -17,7 +17,7 @@ use tao::{
         GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, serve,
         state_file,
     },
-    keys::{Secret, random},
+    keys::{Hidden, Secret, random},
 };
 
 use super::stderr_log;
@@ -181,7 +181,7 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     };
     serve(HostConfig {
         root,
-        host_secret,
+        host_secret: Hidden::with(|| host_secret),
         socket_dir: socket_dir.to_owned(),
         admin_group: command.admin_group,
         state_dir: Some(command.state.clone()),
