@@ -12,7 +12,7 @@ use std::io;
 
 use tboot_policy::{
     grub::{
-        BootFolder, Menu, Places, Variables,
+        BootFolder, Menu, Places, Readings, Variables, bls,
         boot_folder::{MAX_ENVIRONMENT, parse_environment},
     },
     log::{self, EventLog, heap, replay::compare},
@@ -25,7 +25,7 @@ use tboot_policy::{
 pub type Body = fn(&[u8]);
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("policy_vlp", vlp),
     ("policy_log_container", log_container),
     ("policy_log_stream", log_stream),
@@ -33,6 +33,7 @@ pub const TARGETS: [(&str, Body); 10] = [
     ("policy_log_text", log_text),
     ("policy_grub", grub),
     ("policy_grubenv", grubenv),
+    ("policy_bls", bls),
     ("policy_pcr_text", pcr_text),
     ("policy_heap", txt_heap),
     ("policy_record", record),
@@ -102,12 +103,36 @@ pub fn grubenv(bytes: &[u8]) {
     assert!(variables.iter().map(len).sum::<usize>() <= bytes.len());
 }
 
+/// An entry says nothing that isn't in its file. The two orders of names, the first line's and the
+/// second's, are the same from both sides.
+pub fn bls(bytes: &[u8]) {
+    if let Ok(Some(entry)) = bls::parse("id", bytes) {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(text.contains(&entry.title) && text.contains(&entry.linux));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    if let (Some(a), Some(b)) = (lines.next(), lines.next()) {
+        use tboot_policy::grub::version::{file_order, package_order};
+        assert_eq!(file_order(a, b), file_order(b, a).reverse());
+        assert_eq!(package_order(a, b), package_order(b, a).reverse());
+    }
+}
+
 /// Every entry of a menu is followed; no file is there.
 pub fn grub(bytes: &[u8]) {
     let folder = BootFolder::read("/nonexistent".as_ref()).unwrap();
-    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder)) {
+    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder.clone())) {
         // What only some machines have is nowhere the default.
-        assert!(menu.default_entry().is_none_or(|entry| !entry.conditional));
+        assert!(!menu.default_entry().is_ok_and(|entry| entry.conditional));
+    }
+    if let Ok(readings) = Readings::new(bytes, Variables::default(), Ok(folder)) {
+        for entry in readings.menu().entries().iter().take(8) {
+            // What grub.cfg says by itself has no need of another reading.
+            if let Ok(followed) = readings.boot(entry) {
+                assert_eq!(followed.environment.is_none(), entry.boot().is_ok());
+            }
+        }
     }
     let Ok(menu) = Menu::parse(bytes, Variables::default()) else {
         return;

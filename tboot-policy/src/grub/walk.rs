@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     lex::{Piece, Word},
-    script::{Statement, literal},
-    variables::Variables,
+    script::{MenuKind, Statement, literal},
+    variables::{Arguments, Variables},
 };
 
 /// What a walk meets.
@@ -26,9 +26,10 @@ pub trait Visitor {
     fn menu(
         &mut self,
         line: usize,
-        submenu: bool,
+        kind: MenuKind,
         words: &[Word],
         body: &[Statement],
+        variables: &Variables,
         certain: bool,
     ) -> Result<(), Self::Error>;
 
@@ -62,15 +63,25 @@ impl Walk {
         }
     }
 
-    /// The walk through what is in a submenu.
+    /// The walk through what is in a submenu with these arguments.
     #[must_use]
-    pub fn in_submenu(&self) -> Self {
+    pub fn in_submenu(&self, arguments: Arguments) -> Self {
+        let mut variables = self.variables.in_submenu();
+        variables.arguments = Some(arguments);
         Walk {
-            variables: self.variables.in_submenu(),
+            variables,
             functions: self.functions.clone(),
             calls: 0,
             steps: MAX_STEPS,
         }
+    }
+
+    /// The walk through an entry with these arguments.
+    #[must_use]
+    pub fn in_entry(&self, arguments: Arguments) -> Self {
+        let mut inner = self.clone();
+        inner.variables.arguments = Some(arguments);
+        inner
     }
 
     /// Visits statements. Both sides of a condition that can't be decided are visited as uncertain,
@@ -88,10 +99,10 @@ impl Walk {
                 }
                 Statement::Menu {
                     line,
-                    submenu,
+                    kind,
                     words,
                     body,
-                } => visitor.menu(*line, *submenu, words, body, certain)?,
+                } => visitor.menu(*line, *kind, words, body, &self.variables, certain)?,
                 Statement::Loop { variable, body, .. } => {
                     if let Some(variable) = variable {
                         self.variables.values.remove(variable);
@@ -169,11 +180,19 @@ impl Walk {
             Some("load_env") if self.variables.folder.is_some() && rest.is_empty() => {
                 self.load_environment(certain);
             }
-            Some(command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios")) => {
-                self.forget_what_it_sets(command, rest);
+            Some(
+                command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios"
+                | "increment" | "decrement"),
+            ) => self.forget_what_it_sets(command, rest),
+            Some("setparams") => {
+                self.variables.arguments = certain.then(|| self.variables.arguments_of(rest));
             }
+            Some("shift") => match &mut self.variables.arguments {
+                Some(arguments) if certain && rest.is_empty() => arguments.shift(),
+                arguments => *arguments = None,
+            },
             // Another script may set anything.
-            Some("source" | ".") => {
+            Some("source" | "." | "eval") => {
                 self.forget_what_it_sets("load_env", &[]);
                 visitor.command(line, words, &self.variables, certain)?;
             }
@@ -182,9 +201,12 @@ impl Walk {
                     return Err(visitor.too_long(line));
                 }
                 let body = self.functions.get(called).cloned().unwrap_or_default();
+                let inner = self.variables.arguments_of(rest);
+                let outer = self.variables.arguments.replace(inner);
                 self.calls += 1;
                 let visited = self.visit(&body, certain, visitor);
                 self.calls -= 1;
+                self.variables.arguments = outer;
                 visited?;
             }
             _ if assigned_name(first).is_some() => self.assign(first, certain),
@@ -217,7 +239,7 @@ impl Walk {
     fn forget_what_it_sets(&mut self, command: &str, arguments: &[Word]) {
         let texts: Vec<String> = arguments.iter().filter_map(literal).collect();
         let names: Vec<&str> = match command {
-            "load_env" | "read" => texts
+            "load_env" | "read" | "increment" | "decrement" => texts
                 .iter()
                 .map(String::as_str)
                 .filter(|text| !text.starts_with('-'))
@@ -301,9 +323,10 @@ mod tests {
         fn menu(
             &mut self,
             _: usize,
-            _: bool,
+            _: MenuKind,
             _: &[Word],
             _: &[Statement],
+            _: &Variables,
             _: bool,
         ) -> Result<(), String> {
             Ok(())
@@ -361,6 +384,21 @@ mod tests {
     }
 
     #[test]
+    fn functions_have_arguments_of_their_own() {
+        let script =
+            "function f { echo $1 \"$2\" $3 $#; shift; echo $1; }\nset x='a b'\nf $x 'c d'\n";
+        assert_eq!(echoes(script).unwrap(), ["a|b|c|d|3", "b"]);
+        assert_eq!(
+            echoes("setparams x 'y z'\necho \"$2\" $9 e").unwrap(),
+            ["y z|e"]
+        );
+        // Unknown arguments, and those of no entry and no function.
+        assert_eq!(echoes("function f { echo $1; }\nf $x").unwrap_err(), "1");
+        assert_eq!(echoes("echo $1").unwrap_err(), "1");
+        assert_eq!(echoes("function f { echo $0; }\nf a").unwrap_err(), "0");
+    }
+
+    #[test]
     fn endless_calls_are_refused() {
         assert_eq!(echoes("function r { r; }\nr").unwrap_err(), "too long in 1");
         let mut script = String::from("function f0 { echo x; }\n");
@@ -382,6 +420,8 @@ mod tests {
             "probe --set=a -u x",
             "regexp -s 1:a x y",
             "search --set a",
+            "increment a",
+            "eval 'set a=c'",
         ] {
             let script = format!("set a=b\n{command}\necho $a");
             assert_eq!(echoes(&script).unwrap_err(), "a", "{command}");
