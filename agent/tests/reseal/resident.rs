@@ -53,6 +53,23 @@ fn an_entry_of_another_script_is_sealed_to_only_when_it_is_named() {
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }
 
+/// Whoever writes to /boot writes grubenv, too.
+#[test]
+fn an_entry_that_takes_words_from_grubenv_is_sealed_to_only_when_it_is_named() {
+    let machine = Machine::up();
+    let mut entry = machine.entry("1", "new", true);
+    entry["environment"] = json!("line 7: $kernelopts depends on GRUB's environment block");
+    let menu = json!([entry]);
+    let sentence = refusal(&machine.reseal(&menu, &[]));
+    assert!(
+        sentence.contains("line 7: $kernelopts") && sentence.contains("--entry"),
+        "{sentence}"
+    );
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+    let output = machine.reseal(&menu, &["--entry", "1"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn resealing_twice_adds_nothing() {
     let machine = Machine::up();

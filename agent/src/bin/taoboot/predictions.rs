@@ -44,6 +44,8 @@ pub struct Entry {
     pub default: bool,
     /// Without it nothing is measured.
     pub tboot: bool,
+    /// Set where GRUB's environment block has a say in what is measured.
+    pub environment: Option<String>,
     /// PCR 17, 18, 19; or why they can't be told.
     pub predicted: Result<PcrValues, String>,
     /// tboot would halt under its policy.
@@ -66,6 +68,7 @@ struct EntryJson {
     tboot: bool,
     prediction: Option<Value>,
     error: Option<String>,
+    environment: Option<String>,
     #[serde(default)]
     files: Vec<FileJson>,
 }
@@ -213,6 +216,7 @@ fn entry(json: EntryJson) -> Result<Entry> {
         id: json.id,
         default: json.default,
         tboot: json.tboot,
+        environment: json.environment,
         predicted: values,
         halts: halts.unwrap_or(false),
         files: json
@@ -270,7 +274,18 @@ pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Ent
             let id = entry.id.as_deref().unwrap_or_default();
             entry.tboot && id.starts_with(OWN_ID)
         });
-        return Ok(own.collect());
+        let own: Vec<&Entry> = own.collect();
+        // Nothing authenticates grubenv, so that it may not choose what is sealed to.
+        let changed = own
+            .iter()
+            .find_map(|entry| Some((entry, entry.environment.as_ref()?)));
+        if let Some((entry, environment)) = changed {
+            bail!(
+                "{}: {environment}; 20_linux_taoboot writes no such entry, so that grub.cfg was changed: run update-grub, or name the entries that are meant with --entry",
+                entry.name
+            );
+        }
+        return Ok(own);
     }
     wanted
         .iter()
