@@ -10,6 +10,7 @@
 
 use std::io;
 
+use commands::FileKind;
 use tboot_policy::{
     grub::{
         BootFolder, Menu, Places, Readings, Variables, bls,
@@ -18,6 +19,7 @@ use tboot_policy::{
     log::{self, EventLog, heap, replay::compare},
     pcr_text,
     predict::Baseline,
+    txt::{ErrorCode, LaunchLog},
     vlp::Policy,
 };
 
@@ -25,12 +27,14 @@ use tboot_policy::{
 pub type Body = fn(&[u8]);
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 13] = [
     ("policy_vlp", vlp),
     ("policy_log_container", log_container),
     ("policy_log_stream", log_stream),
     ("policy_log_agile", log_agile),
     ("policy_log_text", log_text),
+    ("policy_launch_log", launch_log),
+    ("policy_file_kind", file_kind),
     ("policy_grub", grub),
     ("policy_grubenv", grubenv),
     ("policy_bls", bls),
@@ -91,6 +95,31 @@ pub fn log_text(bytes: &[u8]) {
     if let Ok(log) = EventLog::parse(bytes) {
         use_log(&log);
     }
+}
+
+/// Whatever a text holds, nothing of it drives a terminal, and what is kept is bounded.
+pub fn launch_log(bytes: &[u8]) {
+    let Ok(log) = LaunchLog::parse(bytes) else {
+        return;
+    };
+    assert!(log.sinit.len() <= 256 && log.notes.len() <= 256);
+    let texts = log.sinit.iter().map(|module| &module.name);
+    for text in texts.chain(log.notes.iter().map(|note| &note.text)) {
+        assert!(!text.contains(char::is_control));
+    }
+    for register in log.registers.iter() {
+        assert!(!register.to_string().is_empty());
+    }
+    serde_json::to_string(&log).unwrap();
+}
+
+/// Any bytes are of some kind, and each kind has its words.
+pub fn file_kind(bytes: &[u8]) {
+    let kind = FileKind::of(bytes);
+    assert!(!kind.to_string().contains(char::is_control));
+    assert_eq!(kind == FileKind::Empty, bytes.is_empty());
+    let error = u32::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 4]));
+    assert!(!ErrorCode::from(error).to_string().is_empty());
 }
 
 /// A block that is read says nothing that isn't in it.

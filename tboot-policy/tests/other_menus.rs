@@ -283,3 +283,47 @@ fn a_condition_on_the_platform_is_decided_where_the_platform_is_known() {
     assert_eq!(code, 0);
     assert_eq!(listed.contains("tboot and"), known, "{listed}");
 }
+
+/// Debian's 20_linux_xen_tboot writes such a condition.
+#[test]
+fn what_is_asked_for_with_set_counts_when_it_is_given() {
+    let machine = Machine::new("bls-saved");
+    let script = "menuentry 'X' --id x {\n\tif [ \"$grub_platform\" = \"pc\" -o \"$grub_platform\" = \"\" ]; then\n\
+        \t\txen_rm_opts=\n\telse\n\t\txen_rm_opts=\"no-real-mode edd=off\"\n\tfi\n\
+        \tmultiboot2 /tboot.gz\n\tmodule2 /vmlinuz-6.4.10 placeholder ${xen_rm_opts}\n}\n";
+    fs::write(machine.path("boot/grub2/grub.cfg"), script).unwrap();
+    fs::remove_file(machine.path("boot/grub2/grubenv")).unwrap();
+    let root = machine.path("");
+    let predict = |more: &[&str]| {
+        let mut arguments = vec![
+            "predict",
+            "--json",
+            "--platform",
+            "record",
+            "--entry",
+            "x",
+            "--root",
+            root.to_str().unwrap(),
+        ];
+        arguments.extend(more);
+        machine.run(&arguments)
+    };
+    let (code, _, stderr) = predict(&[]);
+    assert!(
+        code == 1 && stderr.contains("--set xen_rm_opts=VALUE"),
+        "{stderr}"
+    );
+    let pcr18 = |set: &str| {
+        let (code, stdout, stderr) = predict(&["--set", set]);
+        assert_eq!(code, 0, "{stderr}");
+        let printed: Value = serde_json::from_str(&stdout).unwrap();
+        printed["pcrs"]["sha256"]["18"].as_str().unwrap().to_owned()
+    };
+    let empty = pcr18("xen_rm_opts=");
+    assert_eq!(empty, pcr18("grub_platform=pc"));
+    assert_eq!(
+        pcr18("xen_rm_opts=no-real-mode edd=off"),
+        pcr18("grub_platform=efi")
+    );
+    assert_ne!(empty, pcr18("grub_platform=efi"));
+}

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     os::unix::net::UnixStream,
+    process::Stdio,
 };
 
 use agent::reseal::{MeasuredFile, Question, Reply, SealRequest, ask};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{Machine, pcrs, said},
-    enroll_support::refusal,
+    enroll_support::{command, refusal},
 };
 
 #[test]
@@ -272,5 +273,38 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     let text = said(&output);
     assert!(text.contains("no record is removed"), "{text}");
     assert!(text.contains("the file is missing"), "{text}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+/// `taoboot reseal | head`: what is printed is nobody's business any more, what is sealed is.
+#[test]
+fn a_closed_pipe_stops_no_sealing() {
+    let machine = Machine::up();
+    let menu = json!([
+        machine.entry("1", "new", true),
+        machine.entry("2", "newer", false)
+    ]);
+    let file = machine.boot.join("closed.json");
+    fs::write(&file, menu.to_string()).unwrap();
+    let tcti = machine.swtpm.tcti();
+    let words = [
+        "--predictions",
+        file.to_str().unwrap(),
+        "--tcti",
+        &tcti,
+        "--socket",
+        machine.socket.to_str().unwrap(),
+    ];
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = command("reseal", &machine.volume.image, &words)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }

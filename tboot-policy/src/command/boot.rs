@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
+use commands::Wanted;
 use tboot_policy::{
     grub::{self, BootFiles, BootFolder, Places, Readings, Variables},
     module::{MAX_MODULE_LEN, Module},
@@ -95,8 +96,8 @@ impl EntryOptions {
                 .with_context(|| format!("--set {text}: expected NAME=VALUE"))?;
             variables.preset(name, value);
         }
-        Readings::new(&script, variables, BootFolder::read(&folder))
-            .with_context(|| config.display().to_string())
+        let readings = Readings::new(&script, variables, BootFolder::read(&folder));
+        file::parsed(&config, &script, Wanted::GrubConfig, readings)
     }
 
     /// The files that an entry boots.

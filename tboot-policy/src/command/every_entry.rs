@@ -112,7 +112,10 @@ impl Outlook {
         outlook.files = std::mem::take(&mut files.files);
         match predict(baseline, &Launching::of(files, vlp.cloned())) {
             Ok(prediction) => outlook.prediction = Some(prediction),
-            Err(error) => outlook.error = Some(format!("{:#}", anyhow::Error::new(error))),
+            Err(error) => {
+                let chain = anyhow::Error::new(error);
+                outlook.error = Some(commands::sentence(chain.chain()));
+            }
         }
         Ok(outlook)
     }

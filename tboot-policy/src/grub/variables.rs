@@ -17,7 +17,8 @@ use super::{
 pub struct Variables {
     pub(super) values: BTreeMap<String, Vec<u8>>,
     pub(super) exported: BTreeSet<String>,
-    pub(super) preset: BTreeSet<String>,
+    /// What the administrator says a variable is, wherever the script leaves that open.
+    pub(super) preset: BTreeMap<String, Vec<u8>>,
     /// What GRUB finds beside grub.cfg, where it is known.
     pub(super) folder: Option<BootFolder>,
     /// Where the entries of `blscfg` are, where that is known.
@@ -75,11 +76,20 @@ impl Variables {
     pub fn preset(&mut self, name: &str, value: &str) {
         self.set(name, value.as_bytes().to_vec());
         self.exported.insert(name.to_owned());
-        self.preset.insert(name.to_owned());
+        self.preset
+            .insert(name.to_owned(), value.as_bytes().to_vec());
     }
 
     pub(super) fn set(&mut self, name: &str, value: Vec<u8>) {
         self.values.insert(name.to_owned(), value);
+    }
+
+    /// From here on only the booting machine knows it; or the administrator, who has said it.
+    pub(super) fn forget(&mut self, name: &str) {
+        match self.preset.get(name) {
+            Some(value) => self.set(name, value.clone()),
+            None => drop(self.values.remove(name)),
+        }
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {

@@ -105,7 +105,7 @@ impl Walk {
                 } => visitor.menu(*line, *kind, words, body, &self.variables, certain)?,
                 Statement::Loop { variable, body, .. } => {
                     if let Some(variable) = variable {
-                        self.variables.values.remove(variable);
+                        self.variables.forget(variable);
                     }
                     self.visit(body, false, visitor)?;
                 }
@@ -169,7 +169,7 @@ impl Walk {
                 for name in rest.iter().filter_map(literal) {
                     match certain {
                         true => self.variables.set(&name, Vec::new()),
-                        false => drop(self.variables.values.remove(&name)),
+                        false => self.variables.forget(&name),
                     }
                 }
             }
@@ -225,12 +225,12 @@ impl Walk {
             None => Vec::new(),
         };
         for (name, value) in saved {
-            if self.variables.preset.contains(&name) {
+            if self.variables.preset.contains_key(&name) {
                 continue;
             }
             match certain {
                 true => self.variables.set(&name, value),
-                false => drop(self.variables.values.remove(&name)),
+                false => self.variables.forget(&name),
             }
         }
     }
@@ -256,7 +256,9 @@ impl Walk {
         // What is preset is meant to be what these commands find.
         let Variables { values, preset, .. } = &mut self.variables;
         let all = command == "load_env" && names.is_empty();
-        values.retain(|name, _| preset.contains(name) || !(all || names.contains(&name.as_str())));
+        values.retain(|name, _| {
+            preset.contains_key(name) || !(all || names.contains(&name.as_str()))
+        });
     }
 
     /// `name=value`.
@@ -269,7 +271,7 @@ impl Walk {
         let value = value.and_then(|text| text.get(name.len() + 1..));
         match (certain, value) {
             (true, Some(value)) => self.variables.set(&name, value.to_vec()),
-            _ => drop(self.variables.values.remove(&name)),
+            _ => self.variables.forget(&name),
         }
     }
 }
@@ -363,6 +365,19 @@ mod tests {
     fn what_an_undecided_branch_sets_is_unknown() {
         let script = "set a=b\nif [ $x ]; then set a=c; fi\necho $a";
         assert!(echoes(script).is_err());
+    }
+
+    #[test]
+    fn what_is_preset_counts_where_the_script_leaves_it_open() {
+        let mut variables = Variables::default();
+        variables.preset("opts", "given");
+        let mut echo = Echo(Vec::new());
+        let script = b"if [ $x ]; then set opts=; else set opts='a b'; fi\necho $opts\n\
+            set opts=certain\necho $opts\nif [ $x ]; then unset opts; fi\necho $opts";
+        let statements = parse(script).unwrap();
+        let mut walk = Walk::new(variables);
+        walk.visit(&statements, true, &mut echo).unwrap();
+        assert_eq!(echo.0, ["given", "certain", "given"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 
 use agent::{reseal::MeasuredFile, unlock::expected_pcrs};
 use anyhow::{Context as _, Result, bail, ensure};
+use commands::{FileKind, Wanted, mismatch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tpm::PcrValues;
@@ -110,8 +111,14 @@ impl Source {
             }
             None => (self.predict()?, "tboot-policy predict".to_owned()),
         };
-        let entries: Vec<EntryJson> = serde_json::from_str(&text).with_context(|| {
-            format!("{origin}: not the list that `tboot-policy predict --all --json` prints")
+        let entries: Result<Vec<EntryJson>, _> = serde_json::from_str(&text);
+        let entries = entries.map_err(|error| {
+            match mismatch(origin.as_ref(), text.as_bytes(), Wanted::Predictions) {
+                Some(sentence) => anyhow::anyhow!(sentence),
+                None => anyhow::Error::new(error).context(format!(
+                    "{origin}: not the list that `tboot-policy predict --all --json` prints"
+                )),
+            }
         })?;
         entries
             .into_iter()
@@ -164,7 +171,7 @@ impl Source {
 }
 
 /// The companion that was installed together with this program, else the one in PATH.
-fn beside_myself(name: &str) -> PathBuf {
+pub fn beside_myself(name: &str) -> PathBuf {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|path| Some(path.parent()?.join(name)));
@@ -174,13 +181,16 @@ fn beside_myself(name: &str) -> PathBuf {
 }
 
 fn bounded(from: impl Read) -> Result<String> {
-    let mut text = String::new();
-    from.take(MAX_LEN + 1).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    from.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
     ensure!(
-        text.len() as u64 <= MAX_LEN,
+        bytes.len() as u64 <= MAX_LEN,
         "predictions have at most {MAX_LEN} bytes"
     );
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let kind = FileKind::of(error.as_bytes());
+        anyhow::anyhow!("it looks like {kind}, not like a list of predictions, which is JSON")
+    })
 }
 
 fn entry(json: EntryJson) -> Result<Entry> {
