@@ -132,6 +132,41 @@ fn a_launch_is_a_launch() {
     assert_eq!(json["launch"]["registers_are_old"], false);
 }
 
+/// A serial port's capture goes on over resets; txt-stat's registers are later than tboot's.
+#[test]
+fn the_last_boot_counts_and_the_latest_registers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let read = |name: &str| fs::read_to_string(vector(name)).unwrap();
+    let show = |text: String| {
+        fs::write(&path, text).unwrap();
+        let (code, printed, _) = run(&["launch-log", path.to_str().unwrap()]);
+        (code, printed)
+    };
+    let (failed, launched) = (read("serial-wrong-sinit.txt"), read("serial-launched.txt"));
+    let banner = "TBOOT:    2019-04-10 11:00 +0200 1.9.10\n";
+    let sinit = "TBOOT: checking if module /a.bin is an SINIT for this platform...\n\
+        TBOOT: SINIT matches platform\n";
+    // Launched, switched off, and failed the next time.
+    let (code, printed) = show(format!("{banner}{sinit}{launched}{failed}"));
+    assert_eq!(code, 2, "{printed}");
+    contains(&printed, &["measured launch: no", "before it: 1"]);
+    // Failed, and launched the next time; the launched tboot says its name again.
+    let again = launched.replace("TBOOT: Post_launch", &format!("{banner}TBOOT: Post_launch"));
+    let (code, printed) = show(format!("{failed}{banner}{sinit}{again}"));
+    assert_eq!(code, 0, "{printed}");
+    contains(
+        &printed,
+        &["measured launch: yes", "\"/a.bin\" (line 34): chosen"],
+    );
+    assert!(!printed.contains("/first.bin"), "{printed}");
+    // txt-stat prints its registers above the log.
+    let stat = read("txt-stat-without-log.txt").replace("unable to find TBOOT log\n", &failed);
+    let (_, printed) = show(stat);
+    contains(&printed, &["TXT.ERRORCODE 0x0: no error"]);
+    assert!(!printed.contains("speak of the launch before"), "{printed}");
+}
+
 #[test]
 fn one_code_is_decoded_by_itself() {
     let (code, printed, _) = run(&["launch-log", "--error", "0xc0003cd1"]);

@@ -108,6 +108,12 @@ fn print(log: &LaunchLog, from_text: bool) {
     if let Some(version) = &log.version {
         println!("tboot {version}");
     }
+    if log.earlier_boots > 0 {
+        println!(
+            "the last boot of the text is told of; before it: {}",
+            log.earlier_boots
+        );
+    }
     for note in log.notes.iter().filter(|note| note.obstacle) {
         println!(
             "because: {} (line {}: {:?})",

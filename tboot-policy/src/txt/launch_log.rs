@@ -64,6 +64,11 @@ pub struct LaunchLog {
     pub events: Option<Result<EventLog, LogError>>,
     /// Is there output of tboot at all?
     pub has_tboot_log: bool,
+    /// Boots that the text has before the one that is told of, the last.
+    pub earlier_boots: usize,
+    /// The registers are txt-stat's own, and later than all that tboot printed.
+    #[serde(skip)]
+    from_stat: bool,
 }
 
 /// A line without what could drive a terminal.
@@ -93,7 +98,13 @@ impl LaunchLog {
                 None => (false, line),
             };
             log.has_tboot_log |= tboots;
-            log.line(number + 1, line.trim());
+            let line = line.trim();
+            let registers = tboots || line.starts_with("TXT.");
+            if registers && log.from_stat && log.registers.clone().line(line) {
+                continue;
+            }
+            log.from_stat |= !registers && log.registers.line(line);
+            log.line(number.saturating_add(1), line);
         }
         if text::looks_like(bytes) {
             log.events = Some(EventLog::parse(bytes));
@@ -104,7 +115,7 @@ impl LaunchLog {
 
     fn line(&mut self, number: usize, line: &str) {
         if self.registers.line(line) {
-            self.registers_are_old = self.has_tboot_log && !self.senter;
+            self.registers_are_old = !self.from_stat && !self.senter;
             return;
         }
         if let Some(name) = line.strip_prefix("checking if module") {
@@ -112,6 +123,10 @@ impl LaunchLog {
             return;
         }
         if let Some(version) = banner(line) {
+            // Behind SENTER the launched tboot prints it again.
+            if self.version.is_some() && (!self.senter || self.measured == Some(true)) {
+                self.next_boot();
+            }
             self.version = Some(version);
         }
         if line.contains("executing GETSEC[SENTER]") {
@@ -152,6 +167,10 @@ impl LaunchLog {
         let Some((name, _)) = rest.split_once(" is an SINIT") else {
             return;
         };
+        // The launched tboot looks for no SINIT any more: the machine was reset.
+        if self.senter {
+            self.next_boot();
+        }
         if self.sinit.len() < MAX_KEPT {
             self.sinit.push(SinitCandidate {
                 name: quoted(name.trim()),
@@ -159,6 +178,18 @@ impl LaunchLog {
                 ..SinitCandidate::default()
             });
         }
+    }
+
+    /// A capture of a serial port may have several boots: the last one counts.
+    fn next_boot(&mut self) {
+        let before = std::mem::take(self);
+        self.has_tboot_log = before.has_tboot_log;
+        self.earlier_boots = before.earlier_boots.saturating_add(1);
+        self.version = before.version;
+        // What was read before the launch is this boot's already, txt-stat's stands above all boots.
+        self.registers = before.registers;
+        self.from_stat = before.from_stat;
+        self.registers_are_old = !before.from_stat;
     }
 
     /// What follows from all lines.
