@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{Machine, pcrs, said},
-    enroll_support::{command, refusal},
+    enroll_support::{command, refusal, taoboot},
 };
 
 #[test]
@@ -307,4 +307,33 @@ fn a_closed_pipe_stops_no_sealing() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+#[test]
+fn files_of_another_kind_are_called_what_they_are() {
+    let machine = Machine::up();
+    let tcti = machine.swtpm.tcti();
+    for (bytes, words) in [
+        (b"\x7fELF\x02\x01\xff\xfe".as_slice(), "an ELF file"),
+        (b"", "an empty file"),
+    ] {
+        let file = machine.boot.join("other");
+        fs::write(&file, bytes).unwrap();
+        let file = file.to_str().unwrap();
+        for words_of in [
+            ["check-next-boot", "--predictions", file],
+            ["status", "--expect", file],
+        ] {
+            let [verb, option, file] = words_of;
+            let more = match verb {
+                "status" => vec![option, file],
+                _ => vec![option, file, "--tcti", &tcti],
+            };
+            let sentence = refusal(&taoboot(verb, &machine.volume, &more));
+            assert!(
+                sentence.contains("looks like") && sentence.contains(words),
+                "{verb}: {sentence}"
+            );
+        }
+    }
 }
