@@ -86,13 +86,7 @@ fn this_machine() -> Result<LaunchLog> {
     if registers.iter().all(|register| register.value == u64::MAX) {
         bail!("nothing answers where TXT's registers should be: the machine has no Intel TXT");
     }
-    let events = heap::read(&memory);
-    Ok(LaunchLog {
-        measured: registers.launched(),
-        registers,
-        events: events.ok().map(Ok),
-        ..LaunchLog::default()
-    })
+    Ok(LaunchLog::of_machine(registers, heap::read(&memory).ok()))
 }
 
 fn verdict(log: &LaunchLog) -> &'static str {

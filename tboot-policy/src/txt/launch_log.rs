@@ -82,6 +82,17 @@ fn quoted(line: &str) -> String {
 }
 
 impl LaunchLog {
+    /// What a running machine shows: its registers, and its events if it has them.
+    pub fn of_machine(registers: Registers, events: Option<EventLog>) -> Self {
+        LaunchLog {
+            measured: registers.launched(),
+            registers,
+            events: events.map(Ok),
+            from_stat: true,
+            ..LaunchLog::default()
+        }
+    }
+
     /// Reads a text.
     ///
     /// # Errors
