@@ -206,10 +206,12 @@ fn a_token_with_garbage_is_named_and_not_used() {
     let swtpm = launched("kernel", "initramfs");
     enroll_current(&volume, &swtpm);
     let original = volume.token(TokenId(0));
-    let changes: [fn(&mut serde_json::Value); 8] = [
+    let changes: [fn(&mut serde_json::Value); 10] = [
         |t| t["pcrs"]["17"] = "zz".into(),
         |t| t["pcrs"]["15"] = "01".repeat(32).into(),
         |t| t["pcrs"]["18"] = "ff".repeat(32).into(),
+        |t| t["pcrs"]["19"] = "00".repeat(32).into(),
+        |t| drop(t["pcrs"].as_object_mut().unwrap().remove("19")),
         |t| t["version"] = 2.into(),
         |t| t["label"] = "\u{1b}[2Jcleared".into(),
         |t| t["public"] = "A".repeat(4000).into(),

@@ -6,7 +6,8 @@ use crate::{
     boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
     config::SecretId,
     unlock::{
-        BootSecret, Latched, Pinned, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal,
+        BootSecret, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord, close_latch,
+        deciding_pcrs, unseal,
     },
 };
 
@@ -103,10 +104,10 @@ fn ask(
         .iter()
         .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
         .collect();
-    boot.report.launch = if is_no_launch(&seen) {
-        "none"
-    } else {
-        "measured"
+    boot.report.launch = match LaunchPcrs::check(&seen) {
+        Ok(()) => "measured",
+        Err(LaunchPcrsError::NoLaunch) => "none",
+        Err(_) => "unmeasured",
     };
     let pinned = Pinned {
         srk: settings.srk_name.as_ref(),

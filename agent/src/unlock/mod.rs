@@ -22,6 +22,7 @@ mod header_check;
 mod identity;
 mod keyslot_check;
 mod latch;
+mod launch_pcrs;
 mod memory_copy;
 mod metadata;
 mod open;
@@ -41,6 +42,7 @@ pub use header::{HeaderError, VolumeHeader};
 pub use header_check::{CheckedSegment, HeaderCheckError};
 pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};
+pub use launch_pcrs::{LaunchPcrs, LaunchPcrsError};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use open::{

@@ -23,8 +23,8 @@ pub struct Enroll {
     /// the LUKS2 volume: a block device or an image file
     #[argh(option, arg_name = "device")]
     volume: PathBuf,
-    /// PCRs of the sha256 bank to seal to, such as 17,18,19 (the default); the latch PCR 15
-    /// is always added
+    /// PCRs of the sha256 bank to seal to, 17,18,19 (the default) and any others; the latch
+    /// PCR 15 is always added
     #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
     pcrs: PcrSet,
     /// file with the PCR values of the launch to approve: lines "17: 0x...", the output of
@@ -163,7 +163,7 @@ impl Enroll {
             Source::Values(values) => values,
             Source::Current => pcr_source::from_tpm(tpm, wanted)?,
         };
-        pcr_source::refuse_no_launch(&expected, self.expect.as_deref())?;
+        let expected = pcr_source::of_a_launch(expected, self.expect.as_deref())?;
         let counter = if self.rollback_counter {
             let password = passphrase::owner(self.owner_password_file.as_deref())?;
             Some(rollback::present_limit(tpm, &password)?)

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use agent::unlock::{
-    Kdf, Keyslot, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader, VolumeIdentity,
+    Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader,
+    VolumeIdentity,
     enrolment::{Leftover, find_leftovers, find_recovery_keys},
-    explain, is_no_launch,
+    explain,
 };
 use anyhow::Result;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct StatusReport {
     /// `None`: no PCR values to compare with.
     would_open: Option<bool>,
     measured_launch: Option<bool>,
+    /// Why the values are not those of a measured launch.
+    no_launch: Option<String>,
     latch_closed: Option<bool>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
     pub entries: Option<Vec<Verdict>>,
@@ -78,7 +81,10 @@ impl StatusReport {
             keyslots: keyslots(header, &records),
             leftovers: find_leftovers(header),
             would_open: seen.map(|_| records.iter().any(|r| r.would_open == Some(true))),
-            measured_launch: seen.map(|seen| !is_no_launch(seen)),
+            measured_launch: seen.map(|seen| LaunchPcrs::check(seen).is_ok()),
+            no_launch: seen
+                .and_then(|seen| LaunchPcrs::check(seen).err())
+                .map(|error| error.to_string()),
             latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
             records,
             entries: None,
@@ -220,8 +226,8 @@ impl fmt::Display for StatusReport {
                 )?,
             }
         }
-        if self.measured_launch == Some(false) {
-            writeln!(f, "no measured launch: PCR 17-19 are all ones")?;
+        if let Some(why) = &self.no_launch {
+            writeln!(f, "no measured launch: {why}")?;
         }
         match (self.would_open, self.latch_closed) {
             (Some(true), Some(true)) => writeln!(
