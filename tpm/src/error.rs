@@ -120,6 +120,14 @@ pub enum TpmError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// The answer does not have the TPM's HMAC.
+    #[error(
+        "the answer to {command} is not the TPM's (its HMAC is wrong): something between the processor and the TPM answers in its place or changes what passes"
+    )]
+    ForgedAnswer {
+        /// The command's name.
+        command: &'static str,
+    },
     /// A parameter is outside what a TPM accepts.
     #[error("{0}")]
     BadParameter(String),

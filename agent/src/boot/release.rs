@@ -7,7 +7,7 @@ use crate::{
     config::SecretId,
     unlock::{
         BootSecret, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord, close_latch,
-        deciding_pcrs, unseal,
+        deciding_pcrs, unseal_seen,
     },
 };
 
@@ -62,6 +62,9 @@ pub(super) fn release(
             };
         }
     };
+    if let Some(name) = &settings.srk_name {
+        tpm.pin_srk(name.clone());
+    }
     boot.progress.done("tpm", "TPM 2.0 opened");
     let secret = ask(&mut tpm, records, settings, boot);
     let (reached, secret) = match secret {
@@ -113,7 +116,8 @@ fn ask(
         srk: settings.srk_name.as_ref(),
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
     };
-    let (secret, record) = unseal(tpm, records, pinned).map_err(Failure::of("unseal"))?;
+    let (secret, record) =
+        unseal_seen(tpm, records, &seen, pinned).map_err(Failure::of("unseal"))?;
     let position = records
         .iter()
         .position(|candidate| std::ptr::eq(candidate, record))

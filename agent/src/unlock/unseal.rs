@@ -149,8 +149,18 @@ pub fn unseal<'r>(
     let seen = tpm
         .pcr_read(Bank::Sha256, deciding_pcrs(records))
         .map_err(UnsealError::Read)?;
+    unseal_seen(tpm, records, &seen, pinned)
+}
+
+/// [`unseal`] with the [`deciding_pcrs`] as they were just read.
+pub fn unseal_seen<'r>(
+    tpm: &mut dyn Tpm,
+    records: &'r [SealedRecord],
+    seen: &PcrValues,
+    pinned: Pinned<'_>,
+) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
     let mut first_error = None;
-    for record in matching(records, &seen)? {
+    for record in matching(records, seen)? {
         match unseal_one(tpm, record, pinned) {
             Ok(secret) => return Ok((secret, record)),
             Err(error) => first_error.get_or_insert(error),

@@ -7,7 +7,7 @@ use tss_esapi::{
 
 use super::{
     Tpm2, blob,
-    failure::{in_command, is_refused_session},
+    failure::{answered, in_command, is_refused_session},
     pcr::ATTEMPTS,
     session::Encrypted,
     srk::StorageKey,
@@ -61,7 +61,7 @@ impl Tpm2 {
                     .execute_with_session(Some(session), |context| {
                         context.create(parent, template, None, Some(secret), None, None)
                     })
-                    .map_err(in_command(CREATE))?;
+                    .map_err(answered(CREATE))?;
                 Ok(Sealed {
                     public: blob::marshal_public(&made.out_public).map_err(in_command(CREATE))?,
                     private: blob::marshal_private(&made.out_private),
