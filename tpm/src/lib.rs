@@ -14,6 +14,7 @@ pub mod family;
 pub mod nv;
 pub mod pcr;
 pub mod policy;
+pub mod response_code;
 pub mod sealed;
 #[cfg(feature = "swtpm")]
 #[allow(

@@ -6,7 +6,7 @@
 
 use tss_esapi::{Error, WrapperErrorKind};
 
-use crate::TpmError;
+use crate::{TpmError, response_code::meaning};
 
 /// TPM_RC_PCR_CHANGED: a PCR was extended after TPM2_PolicyPCR looked at them.
 pub(super) const PCR_CHANGED: u32 = 0x128;
@@ -107,11 +107,16 @@ impl Failure {
         self.format_one().is_some() && self.code & 0x40 != 0
     }
 
+    /// What the code means and what to do; else the library's words.
+    fn in_words(&self) -> String {
+        meaning(self.code).map_or_else(|| self.reason.clone(), |meaning| meaning.advice.to_owned())
+    }
+
     /// The words for "the TPM does not take this blob".
     pub(super) fn not_ours(self) -> TpmError {
         TpmError::NotOurs {
             code: self.code,
-            reason: self.reason,
+            reason: self.in_words(),
         }
     }
 }
@@ -124,7 +129,7 @@ impl From<Failure> for TpmError {
         TpmError::Command {
             command: failure.command,
             code: failure.code,
-            reason: failure.reason,
+            reason: failure.in_words(),
         }
     }
 }

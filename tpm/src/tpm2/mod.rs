@@ -1,7 +1,7 @@
 //! TPM 2.0 through tss-esapi.
 //!
 //! One idea a file: [`open`], [`failure`] (response codes in words), [`pcr`], [`srk`] (the
-//! storage root key), [`session`] (salted, encrypted), [`answering`] (nobody else answers), [`seal`] and [`unseal`], [`approve`]
+//! storage root key), [`session`] (salted, encrypted), [`answering`] (nobody else answers), [`seal`], [`unseal`] and [`rehearse`], [`approve`]
 //! (the policy session), [`blob`]
 //! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
 //! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password).
@@ -18,6 +18,7 @@ mod nv_counter;
 mod open;
 mod owner;
 mod pcr;
+mod rehearse;
 mod seal;
 mod session;
 mod srk;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Tpm2, blob,
-    failure::{PCR_CHANGED, answered, in_command, is_refused_session},
+    failure::{PCR_CHANGED, answered, is_refused_session},
     pcr::ATTEMPTS,
     seal::MAX_SECRET,
     session::Encrypted,
@@ -40,20 +40,11 @@ impl Tpm2 {
         let (private, public) = blob::parse(sealed)?;
         let secret = self.with_srk_named(&sealed.parent, |tpm, srk| {
             let parent = srk.handle;
-            let object = tpm
-                .with_password(|context| context.load(parent, private, public))
-                .map_err(in_command("TPM2_Load"))
-                .map_err(|failure| {
-                    if failure.is_about_parameter() {
-                        failure.not_ours()
-                    } else {
-                        failure.into()
-                    }
-                })?;
-            tpm.then_flush(object.into(), |tpm| {
+            let object = tpm.load_sealed(parent, private, public)?;
+            tpm.then_flush(object, |tpm| {
                 let mut last = TpmError::PcrsKeepChanging { attempts: ATTEMPTS };
                 for _ in 0..ATTEMPTS {
-                    match tpm.try_unseal(parent, object.into(), approval) {
+                    match tpm.try_unseal(parent, object, approval) {
                         Err(TpmError::Command {
                             code: PCR_CHANGED, ..
                         }) => {}

@@ -12,7 +12,10 @@ use anyhow::Result;
 use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
-use crate::{time, verdict::Verdict};
+use crate::{
+    time,
+    verdict::{TpmState, Verdict},
+};
 
 /// The whole report.
 #[derive(Serialize)]
@@ -39,6 +42,8 @@ struct RecordReport {
     details: Option<RecordDetails>,
     error: Option<String>,
     would_open: Option<bool>,
+    /// Why the TPM would not open it whatever the launch is.
+    objection: Option<String>,
     differences: Vec<PcrDifference>,
 }
 
@@ -69,10 +74,11 @@ impl StatusReport {
         header: &VolumeHeader,
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
         seen: Option<&PcrValues>,
+        tpm: Option<&TpmState>,
     ) -> Result<Self> {
         let records: Vec<RecordReport> = records
             .iter()
-            .map(|(id, record)| RecordReport::new(*id, record, seen))
+            .map(|(id, record)| RecordReport::new(*id, record, seen, tpm))
             .collect();
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
         Ok(StatusReport {
@@ -101,6 +107,7 @@ impl RecordReport {
         id: TokenId,
         record: &Result<SealedRecord, RecordError>,
         seen: Option<&PcrValues>,
+        tpm: Option<&TpmState>,
     ) -> Self {
         let record = match record {
             Ok(record) => record,
@@ -110,6 +117,7 @@ impl RecordReport {
                     details: None,
                     error: Some(error.to_string()),
                     would_open: seen.map(|_| false),
+                    objection: None,
                     differences: Vec::new(),
                 };
             }
@@ -118,6 +126,7 @@ impl RecordReport {
             .map(|seen| explain(record.expected(), seen, record.components()))
             .unwrap_or_default();
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
+        let objection = tpm.and_then(|tpm| tpm.objection(record));
         RecordReport {
             record: id,
             details: Some(RecordDetails {
@@ -132,7 +141,8 @@ impl RecordReport {
                 policy_key: record.signer().map(|signer| signer.name().to_string()),
             }),
             error: None,
-            would_open: seen.map(|_| differences.is_empty()),
+            would_open: seen.map(|_| differences.is_empty() && objection.is_none()),
+            objection,
             differences,
         }
     }
@@ -274,6 +284,9 @@ impl fmt::Display for RecordReport {
         }
         if let Some(swap) = &details.swap {
             writeln!(f, "    swap on {swap}")?;
+        }
+        if let Some(objection) = &self.objection {
+            writeln!(f, "    the TPM would not open it: {objection}")?;
         }
         for difference in &self.differences {
             writeln!(f, "    {difference}")?;
