@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use crate::{
-    pcr_source,
+    pcr_source, pinned_srk,
     predictions::Source,
     root_volume,
     status_report::StatusReport,
@@ -41,6 +41,10 @@ pub struct Status {
     /// whether it will unlock (default: predict, where /var/lib/taoboot/platform.json exists)
     #[argh(option, arg_name = "file")]
     predictions: Option<PathBuf>,
+    /// the configuration that images are built with, for a warning where this TPM is not pinned in
+    /// it (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
     /// print as JSON
     #[argh(switch)]
     json: bool,
@@ -90,6 +94,9 @@ impl Status {
         };
         let mut report = StatusReport::new(&header, &records, seen.as_ref().ok(), judge)?;
         report.entries = self.next_boots(&records, &tpm)?;
+        report.pin_warning = judge
+            .and_then(TpmState::srk)
+            .and_then(|srk| pinned_srk::warning(&self.config, &srk));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {

@@ -31,6 +31,8 @@ pub struct StatusReport {
     /// Why the values are not those of a measured launch.
     no_launch: Option<String>,
     latch_closed: Option<bool>,
+    /// Where this TPM's storage key is not pinned in the measured configuration.
+    pub pin_warning: Option<String>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
     pub entries: Option<Vec<Verdict>>,
 }
@@ -93,6 +95,7 @@ impl StatusReport {
                 .map(|error| error.to_string()),
             latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
             records,
+            pin_warning: None,
             entries: None,
         })
     }
@@ -248,6 +251,9 @@ impl fmt::Display for StatusReport {
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
         }?;
+        if let Some(warning) = &self.pin_warning {
+            writeln!(f, "warning: {warning}")?;
+        }
         if let Some(entries) = &self.entries {
             writeln!(f, "the entries of GRUB's menu (* is booted by default):")?;
             entries.iter().try_for_each(|verdict| verdict.fmt(f))?;

@@ -5,7 +5,7 @@ use std::{cell::RefCell, fmt};
 use agent::unlock::{SealedRecord, TokenId, explain};
 use anyhow::{Result, bail};
 use serde::Serialize;
-use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
+use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
 
 use crate::predictions::Entry;
 
@@ -38,6 +38,12 @@ impl TpmState {
             Some(tpm) => Ok(tpm.pcr_read(Bank::Sha256, pcrs)?),
             None => bail!("{}", self.silent.as_deref().unwrap_or("no TPM was asked")),
         }
+    }
+
+    /// The name of its storage root key, where it can be had.
+    pub fn srk(&self) -> Option<Name> {
+        let mut tpm = self.tpm.borrow_mut();
+        tpm.as_mut()?.srk().ok().map(|srk| srk.name)
     }
 
     /// Why the TPM would not open this record for the launch it is for. All is tried that can be
