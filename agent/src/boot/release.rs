@@ -1,13 +1,15 @@
 //! Asks the TPM for the boot secret, then closes its latch, whatever it answered.
 
-use tpm::{Bank, Tpm, Tpm2};
+use tpm::{Bank, Tpm, Tpm2, TpmError};
 
 use crate::{
-    boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
+    boot::{
+        Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings, tboot_page,
+    },
     config::SecretId,
     unlock::{
-        BootSecret, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord, close_latch,
-        deciding_pcrs, unseal_seen,
+        BootSecret, LatchError, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord,
+        close_latch, deciding_pcrs, unseal_seen,
     },
 };
 
@@ -72,7 +74,7 @@ pub(super) fn release(
         Err(failure) => ("boot secret not released", Err(failure)),
     };
     boot.progress.done("unseal", reached);
-    let latched = close_latch(&mut tpm).map_err(Failure::of("latch"));
+    let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of("latch"));
     boot.report.latched = latched.is_ok();
     boot.progress.done(
         "latch",
@@ -91,6 +93,19 @@ pub(super) fn release(
         latched,
         record,
         tpm: Some(tpm),
+    }
+}
+
+/// Closes the latch of the TPM whose storage root key is pinned. A TPM that was cleared or exchanged
+/// has another; without tboot no TPM releases anything in this boot, and then the latch of whatever
+/// TPM is there will do, so that the owner's recovery key still opens the volume.
+fn close(tpm: &mut Tpm2, through_tboot: bool) -> Result<Latched, LatchError> {
+    match close_latch(tpm) {
+        Err(LatchError::Tpm(TpmError::WrongSrk { .. })) if !through_tboot => {
+            tpm.unpin_srk();
+            close_latch(tpm)
+        }
+        done => done,
     }
 }
 
@@ -123,4 +138,32 @@ fn ask(
         .position(|candidate| std::ptr::eq(candidate, record))
         .unwrap_or(0);
     Ok((secret, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use tpm::{Name, PcrIndex, PcrSet, swtpm::Swtpm};
+
+    use super::*;
+
+    fn is_closed(swtpm: &Swtpm) -> bool {
+        let latch = PcrSet::default().with(PcrIndex::LATCH);
+        let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+        let values = tpm.pcr_read(Bank::Sha256, latch).unwrap();
+        values.get(PcrIndex::LATCH).unwrap() != [0; 32]
+    }
+
+    #[test]
+    fn another_tpm_than_the_pinned_one_is_no_closed_latch_where_a_launch_may_have_been() {
+        let pinned = Name::from_bytes(&[&[0, 0x0b][..], &[7; 32]].concat()).unwrap();
+        for through_tboot in [true, false] {
+            let swtpm = Swtpm::start().unwrap();
+            let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            tpm.pin_srk(pinned.clone());
+            let latched = close(&mut tpm, through_tboot);
+            drop(tpm);
+            assert_eq!(latched.is_ok(), !through_tboot, "{latched:?}");
+            assert_eq!(is_closed(&swtpm), !through_tboot);
+        }
+    }
 }

@@ -31,6 +31,11 @@ impl Tpm2 {
         self.known_srk = Some(name);
     }
 
+    /// Believes whatever TPM is there, again.
+    pub fn unpin_srk(&mut self) {
+        self.known_srk = None;
+    }
+
     /// A secret was released under this key: whoever did that is asked further on. A pinned key
     /// stays.
     pub(super) fn remember_srk(&mut self, name: &Name) {
