@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use argh::FromArgs;
 use commands::Wanted;
 use serde_json::{Map, Value, json};
