@@ -5,7 +5,9 @@ mod enroll_support;
 
 use std::{fs, process::Command};
 
+use agent::unlock::UnsealError;
 use enroll_support::*;
+use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
 /// Runs and asserts that the image is the same afterwards; the sentence.
 fn refused(volume: &Volume, verb: &str, arguments: &[&str]) -> String {
@@ -75,6 +77,45 @@ fn a_machine_without_launch_tpm_or_choice_enrols_nothing() {
     assert!(sentence.contains("PARTUUID"), "{sentence}");
     let sentence = refused(&volume, "enroll", &["--current", "--pcrs", "17,99"]);
     assert!(sentence.contains("99"), "{sentence}");
+    for part in ["17,18", "18,19", "7", "15"] {
+        let sentence = refused(&volume, "enroll", &["--current", "--pcrs", part]);
+        assert!(sentence.contains("--pcrs leaves out PCR 1"), "{sentence}");
+    }
+}
+
+/// With extpol=sha1 tboot leaves the SHA-256 bank alone: PCR 17 and 18 are as SINIT left them,
+/// PCR 19 is as the launch reset it, whatever kernel was booted.
+#[test]
+fn a_launch_that_left_the_bank_alone_is_neither_enrolled_nor_opened() {
+    let volume = Volume::new();
+    let mut swtpm = launched("kernel", "initramfs");
+    enroll_current(&volume, &swtpm);
+    swtpm.reboot().unwrap();
+    launch_by_sinit_alone(&swtpm);
+    let error = unsealed(&volume, &swtpm).map(drop).unwrap_err();
+    assert!(matches!(error, UnsealError::Unmeasured(_)), "{error}");
+    assert!(error.to_string().contains("extpol=sha256"), "{error}");
+    let tcti = swtpm.tcti();
+    let arguments = ["--current", "--tcti", &tcti, "--no-recovery-key"];
+    let sentence = refused(&volume, "enroll", &arguments);
+    assert!(sentence.contains("nothing into PCR 19"), "{sentence}");
+    // Nor when it is written down first.
+    let mut tpm = Tpm2::open(&tcti).unwrap();
+    let values = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH).unwrap();
+    drop(tpm);
+    let lines: String = values
+        .iter()
+        .map(|(pcr, value)| format!("{pcr}: {}\n", hex::encode(value)))
+        .collect();
+    let file = volume.folder.path().join("pcrs");
+    fs::write(&file, lines).unwrap();
+    let arguments = ["--expect", file.to_str().unwrap(), "--tcti", &tcti];
+    let sentence = refused(&volume, "enroll", &arguments);
+    assert!(sentence.contains("nothing into PCR 19"), "{sentence}");
+    let status = taoboot("status", &volume, &["--tcti", &tcti]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("nothing into PCR 19"), "{text}");
 }
 
 #[test]

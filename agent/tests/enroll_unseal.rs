@@ -206,10 +206,12 @@ fn a_token_with_garbage_is_named_and_not_used() {
     let swtpm = launched("kernel", "initramfs");
     enroll_current(&volume, &swtpm);
     let original = volume.token(TokenId(0));
-    let changes: [fn(&mut serde_json::Value); 8] = [
+    let changes: [fn(&mut serde_json::Value); 10] = [
         |t| t["pcrs"]["17"] = "zz".into(),
         |t| t["pcrs"]["15"] = "01".repeat(32).into(),
         |t| t["pcrs"]["18"] = "ff".repeat(32).into(),
+        |t| t["pcrs"]["19"] = "00".repeat(32).into(),
+        |t| drop(t["pcrs"].as_object_mut().unwrap().remove("19")),
         |t| t["version"] = 2.into(),
         |t| t["label"] = "\u{1b}[2Jcleared".into(),
         |t| t["public"] = "A".repeat(4000).into(),
@@ -296,4 +298,53 @@ fn a_secret_of_another_record_does_not_authenticate() {
     enroll_current(&volume, &swtpm);
     let other = VolumeSecret::generate().unwrap();
     assert_eq!(volume.record().verify_mac(&other), Err(RecordError::Forged));
+}
+
+#[test]
+fn a_storage_key_that_is_not_pinned_is_warned_of_until_it_is() {
+    let volume = Volume::new();
+    let swtpm = launched("kernel", "initramfs");
+    let config = volume.folder.path().join("image.toml");
+    std::fs::write(&config, "[volume]\ndevice = \"/dev/sda3\"\n").unwrap();
+    let config = config.to_str().unwrap();
+    let tcti = swtpm.tcti();
+    let enroll = [
+        "--current",
+        "--tcti",
+        &tcti,
+        "--no-recovery-key",
+        "--config",
+        config,
+    ];
+    let output = taoboot("enroll", &volume, &enroll);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("does not pin this TPM's storage key"),
+        "{said}"
+    );
+    let status = || {
+        let output = taoboot("status", &volume, &["--tcti", &tcti, "--config", config]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(status().contains("warning: "));
+    let srk = |tcti: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_taoboot"));
+        piped(
+            command.args(["srk", "--pin", "--config", config, "--tcti", tcti]),
+            "",
+        )
+    };
+    assert!(srk(&tcti).status.success());
+    assert!(!status().contains("warning: "), "{}", status());
+    let text = std::fs::read_to_string(config).unwrap();
+    let pinned = agent::config::Config::parse(&text, "test")
+        .unwrap()
+        .srk_name;
+    assert_eq!(pinned.as_ref(), Some(&volume.record().sealed().parent));
+    // Another TPM does not take its place unasked.
+    let other = launched("kernel", "initramfs");
+    assert!(refusal(&srk(&other.tcti())).contains("pins another storage key"));
+    assert_eq!(std::fs::read_to_string(config).unwrap(), text);
 }

@@ -11,6 +11,7 @@ use crate::{
     tboot::Tboot,
     vlp::{Check, Policy, PolicyType},
 };
+use tpm::Bank;
 
 /// What the policy says of one module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,16 @@ pub fn verify(
             0,
             "with extpol=embedded tboot compares nothing: any module boots whatever the policy says; use extpol=sha256"
                 .to_owned(),
+        );
+    }
+    if let Extpol::Fixed(bank) = extpol
+        && bank != Bank::Sha256
+    {
+        warnings.insert(
+            0,
+            format!(
+                "with extpol={bank} tboot leaves PCR 17-19 of the sha256 bank alone: taoboot seals nothing to such a launch; use extpol=sha256"
+            ),
         );
     }
     if let Some(tboot) = tboot {

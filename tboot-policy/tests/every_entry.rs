@@ -149,32 +149,62 @@ fn large_files_are_predicted_like_small_ones() {
     let (kernel, image) = (large(b'M'), large(b'0'));
     fs::write(machine.path("boot/vmlinuz-6.1.0-10-amd64"), &kernel).unwrap();
     fs::write(machine.path("boot/initrd-taoboot-6.1.0-10-amd64"), &image).unwrap();
-    machine.write(
-        "etc/default/grub-taoboot",
-        "GRUB_TAOBOOT_CMDLINE_TBOOT='extpol=embedded'\n",
-    );
+    for bank in BANKS {
+        predicted_in(bank, &machine, &kernel, &image);
+    }
+}
+
+/// The first entry with tboot extending this bank, as if somebody had edited grub.cfg.
+fn predicted_in(bank: Bank, machine: &Machine, kernel: &[u8], image: &[u8]) {
     machine.mkconfig();
-    let (list, _) = list(&machine, &[]);
+    let options = format!("logging=serial,memory extpol={bank}");
+    let config = fs::read_to_string(machine.path("grub.cfg")).unwrap();
+    machine.write(
+        "grub.cfg",
+        &config.replace("logging=serial,memory", &options),
+    );
+    let (list, _) = list(machine, &["--bank", &bank.to_string()]);
     let input = LaunchInput {
-        tboot_cmdline: b"extpol=embedded".to_vec(),
+        tboot_cmdline: options.into_bytes(),
         modules: vec![
-            module("k", "root=/dev/sda1 ro intel_iommu=on", &kernel),
-            module("i", "", &image),
+            module("k", "root=/dev/sda1 ro intel_iommu=on", kernel),
+            module("i", "", image),
         ],
         ..files("", None)
     };
-    assert_eq!(list[0]["files"][2]["sha256"], sha256(&image));
+    assert_eq!(list[0]["files"][2]["sha256"], sha256(image));
     let played = replay(&launch(&input).unwrap().events).unwrap();
-    assert!(played.len() >= 3);
-    for (bank, values) in &played {
-        for (register, value) in values.iter() {
-            let place = format!("/prediction/pcrs/{bank}/{register}");
-            assert_eq!(
-                list[0].pointer(&place).unwrap(),
-                &hex::encode(value),
-                "{place}"
-            );
-        }
+    for (register, value) in played[&bank].iter() {
+        let place = format!("/prediction/pcrs/{bank}/{register}");
+        assert_eq!(
+            list[0].pointer(&place).unwrap(),
+            &hex::encode(value),
+            "{place}"
+        );
+    }
+    let banks = list[0]["prediction"]["pcrs"].as_object().unwrap();
+    assert_eq!(banks.len(), 1, "the others do not depend on the kernel");
+}
+
+#[test]
+fn an_entry_whose_tboot_leaves_the_bank_alone_is_not_predicted() {
+    let Some(machine) = machine() else { return };
+    machine.mkconfig();
+    let config = fs::read_to_string(machine.path("grub.cfg")).unwrap();
+    for (word, sentence) in [
+        ("extpol=sha1", "tboot extends only the sha1 bank"),
+        ("extpol=embedded", "compares no module"),
+    ] {
+        let text = config.replacen("logging=serial,memory", word, 1);
+        machine.write("grub.cfg", &text);
+        let (list, _) = list(&machine, &[]);
+        assert!(list[0].get("prediction").is_none(), "{word}");
+        let error = list[0]["error"].as_str().unwrap();
+        assert!(error.contains(sentence), "{error}");
+        assert!(
+            list[1].get("prediction").is_some(),
+            "the other entry has none"
+        );
     }
 }
 

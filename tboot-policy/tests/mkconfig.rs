@@ -200,6 +200,33 @@ fn without_submenus_the_entries_stand_by_themselves() {
     }
 }
 
+#[test]
+fn tboots_measurements_stay_in_the_sha256_bank() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    for (given, written) in [
+        ("extpol=sha1 loglvl=all", Some("loglvl=all")),
+        ("loglvl=all extpol=embedded", Some("loglvl=all")),
+        ("extpol=sha256 extpol=sha1 a", Some("a")),
+        ("'extpol=agile' a", Some("a")),
+        ("a extpol=sha256 extpol=sha256", None),
+    ] {
+        let setting = format!("GRUB_TAOBOOT_CMDLINE_TBOOT=\"{given}\"\n");
+        machine.write("etc/default/grub-taoboot", &setting);
+        let (menu, stderr) = machine.menu();
+        let entry = menu.entries()[0].boot().unwrap();
+        assert_eq!(text(&entry.loader.cmdline), written.unwrap_or(given));
+        let warned = stderr.contains("extpol= is left out");
+        assert_eq!(warned, written.is_some(), "{given}: {stderr}");
+    }
+    let hidden = "GRUB_TAOBOOT_CMDLINE_TBOOT=\"'a extpol=sha1'\"\n";
+    machine.write("etc/default/grub-taoboot", hidden);
+    let (menu, stderr) = machine.menu();
+    assert!(menu.entries().is_empty());
+    assert!(stderr.contains("no entries made"), "{stderr}");
+}
+
 /// Numbers that look random and are the same everywhere.
 struct Random(u64);
 

@@ -97,6 +97,8 @@ fn the_prediction_is_the_launch_that_then_happens() {
         for played in pcrs(&new) {
             assert_eq!(prediction.values[&played.bank()].new, played, "{options}");
         }
+        let sealable = prediction.sealable(Bank::Sha256);
+        assert_eq!(sealable.is_ok(), !options.contains("extpol"), "{options}");
         for before in pcrs(&old) {
             let values = &prediction.values[&before.bank()];
             assert_eq!(values.old.as_ref(), Some(&before), "{options}");
@@ -375,4 +377,43 @@ fn tboot_that_would_halt_is_said() {
     let prediction = predict(&recorded(&old), &next).unwrap();
     assert!(prediction.halts);
     assert_eq!(prediction.findings.len(), 2);
+}
+
+#[test]
+fn a_bank_that_tboot_leaves_alone_is_not_sealed_to() {
+    let old = files("extpol=sha1", Some(sha1_policy()));
+    let mut other = old.clone();
+    other.modules[0] = module("vmlinuz-evil", "init=/bin/sh", b"another kernel");
+    let of = |input: &LaunchInput| predict(&recorded(&old), &launching(input)).unwrap();
+    let (approved, evil) = (of(&old), of(&other));
+    // Two kernels, one value: whoever is sealed to it opens to both.
+    let sha256 = Bank::Sha256;
+    assert_eq!(approved.values[&sha256].new, evil.values[&sha256].new);
+    let error = approved.sealable(sha256).unwrap_err();
+    assert!(matches!(
+        error,
+        PredictError::NotExtended {
+            asked: Bank::Sha256,
+            extended: Bank::Sha1
+        }
+    ));
+    assert!(error.to_string().contains("extpol=sha256"), "{error}");
+    let sha1 = |prediction: &tboot_policy::predict::Prediction| {
+        prediction.sealable(Bank::Sha1).unwrap().new.clone()
+    };
+    assert_ne!(sha1(&approved), sha1(&evil));
+    let embedded = of(&files("extpol=embedded", None));
+    for bank in BANKS {
+        let error = embedded.sealable(bank).unwrap_err();
+        assert!(matches!(error, PredictError::Embedded), "{bank}");
+    }
+}
+
+fn sha1_policy() -> Policy {
+    let entry = |number, register| {
+        let object = Object::Module(ModuleNumber::new(number).unwrap());
+        Entry::measure(object, Some(pcr(register)))
+    };
+    let entries = vec![entry(0, 18), entry(1, 19)];
+    Policy::new(PolicyType::NonFatal, HashAlg::Sha1, 1, entries).unwrap()
 }

@@ -1,6 +1,6 @@
 //! What can go wrong when a TPM is asked for something.
 
-use crate::{Bank, PcrIndex, sealed::Name};
+use crate::{Bank, PcrIndex, response_code::meaning, sealed::Name};
 
 /// Why a TPM call failed, in words for the person at the console.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum TpmError {
         command: &'static str,
         /// The TPM response code, 0 if the library refused before asking the TPM.
         code: u32,
-        /// The library's words for it.
+        /// What that means and what to do, or the library's words.
         reason: String,
     },
     /// The PCRs are not those that the secret was sealed to.
@@ -105,7 +105,9 @@ pub enum TpmError {
         code: u32,
     },
     /// The TPM has no such bank, or no such PCR in it.
-    #[error("the TPM has no {bank} bank for PCR {pcr}")]
+    #[error(
+        "the TPM has no {bank} bank for PCR {pcr}, so that nothing that is sealed to it can be opened: switch that bank on in the firmware set-up (PCR banks, hash algorithms), or with `tpm2_pcrallocate {bank}:all`, and restart the machine"
+    )]
     NoSuchPcr {
         /// The bank asked for.
         bank: Bank,
@@ -119,6 +121,14 @@ pub enum TpmError {
         command: &'static str,
         /// What is wrong with the answer.
         reason: String,
+    },
+    /// The answer does not have the TPM's HMAC.
+    #[error(
+        "the answer to {command} is not the TPM's (its HMAC or its response code cannot be): something between the processor and the TPM answers in its place or changes what passes"
+    )]
+    ForgedAnswer {
+        /// The command's name.
+        command: &'static str,
     },
     /// A parameter is outside what a TPM accepts.
     #[error("{0}")]
@@ -148,6 +158,9 @@ fn in_response(code: u32) -> String {
     if code == 0 {
         String::new()
     } else {
-        format!(" (TPM response 0x{code:x})")
+        match meaning(code) {
+            Some(meaning) => format!(" (TPM response 0x{code:x}, {})", meaning.name),
+            None => format!(" (TPM response 0x{code:x})"),
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod family;
 pub mod nv;
 pub mod pcr;
 pub mod policy;
+pub mod response_code;
 pub mod sealed;
 #[cfg(feature = "swtpm")]
 #[allow(
@@ -67,11 +68,21 @@ pub struct Quote {
 
 /// What taoboot asks of a TPM.
 pub trait Tpm {
-    /// Reads the given PCRs of one bank. All of them are read or it is an error.
+    /// Reads the given PCRs of one bank. All of them are read or it is an error. The answer has the
+    /// TPM's HMAC.
     fn pcr_read(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError>;
 
     /// Extends one PCR in every active bank with `H_bank(data)`, as TPM2_PCR_Event does.
     fn pcr_event(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError>;
+
+    /// [`Tpm::pcr_event`], then reads the register back in one bank: both in one session, so that
+    /// nobody can drop the one and answer the other.
+    fn pcr_event_read(
+        &mut self,
+        pcr: PcrIndex,
+        data: &[u8],
+        bank: Bank,
+    ) -> Result<PcrValues, TpmError>;
 
     /// The storage root key: persistent 0x81000001 if it is a usable storage key,
     /// otherwise the ECC P-256 primary of the owner hierarchy, derived anew.

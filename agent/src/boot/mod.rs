@@ -26,6 +26,7 @@ pub mod settings;
 pub mod superblock;
 pub mod swap;
 mod swap_syscall;
+mod tboot_page;
 mod udev_db;
 pub mod uevent;
 mod volume;

@@ -1,12 +1,15 @@
 //! Asks the TPM for the boot secret, then closes its latch, whatever it answered.
 
-use tpm::{Bank, Tpm, Tpm2};
+use tpm::{Bank, Tpm, Tpm2, TpmError};
 
 use crate::{
-    boot::{Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings},
+    boot::{
+        Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings, tboot_page,
+    },
     config::SecretId,
     unlock::{
-        BootSecret, Latched, Pinned, SealedRecord, close_latch, deciding_pcrs, is_no_launch, unseal,
+        BootSecret, LatchError, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord,
+        close_latch, deciding_pcrs, unseal_seen,
     },
 };
 
@@ -61,6 +64,9 @@ pub(super) fn release(
             };
         }
     };
+    if let Some(name) = &settings.srk_name {
+        tpm.pin_srk(name.clone());
+    }
     boot.progress.done("tpm", "TPM 2.0 opened");
     let secret = ask(&mut tpm, records, settings, boot);
     let (reached, secret) = match secret {
@@ -68,7 +74,7 @@ pub(super) fn release(
         Err(failure) => ("boot secret not released", Err(failure)),
     };
     boot.progress.done("unseal", reached);
-    let latched = close_latch(&mut tpm).map_err(Failure::of("latch"));
+    let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of("latch"));
     boot.report.latched = latched.is_ok();
     boot.progress.done(
         "latch",
@@ -90,6 +96,19 @@ pub(super) fn release(
     }
 }
 
+/// Closes the latch of the TPM whose storage root key is pinned. A TPM that was cleared or exchanged
+/// has another; without tboot no TPM releases anything in this boot, and then the latch of whatever
+/// TPM is there will do, so that the owner's recovery key still opens the volume.
+fn close(tpm: &mut Tpm2, through_tboot: bool) -> Result<Latched, LatchError> {
+    match close_latch(tpm) {
+        Err(LatchError::Tpm(TpmError::WrongSrk { .. })) if !through_tboot => {
+            tpm.unpin_srk();
+            close_latch(tpm)
+        }
+        done => done,
+    }
+}
+
 fn ask(
     tpm: &mut dyn Tpm,
     records: &[SealedRecord],
@@ -103,19 +122,48 @@ fn ask(
         .iter()
         .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
         .collect();
-    boot.report.launch = if is_no_launch(&seen) {
-        "none"
-    } else {
-        "measured"
+    boot.report.launch = match LaunchPcrs::check(&seen) {
+        Ok(()) => "measured",
+        Err(LaunchPcrsError::NoLaunch) => "none",
+        Err(_) => "unmeasured",
     };
     let pinned = Pinned {
         srk: settings.srk_name.as_ref(),
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
     };
-    let (secret, record) = unseal(tpm, records, pinned).map_err(Failure::of("unseal"))?;
+    let (secret, record) =
+        unseal_seen(tpm, records, &seen, pinned).map_err(Failure::of("unseal"))?;
     let position = records
         .iter()
         .position(|candidate| std::ptr::eq(candidate, record))
         .unwrap_or(0);
     Ok((secret, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use tpm::{Name, PcrIndex, PcrSet, swtpm::Swtpm};
+
+    use super::*;
+
+    fn is_closed(swtpm: &Swtpm) -> bool {
+        let latch = PcrSet::default().with(PcrIndex::LATCH);
+        let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+        let values = tpm.pcr_read(Bank::Sha256, latch).unwrap();
+        values.get(PcrIndex::LATCH).unwrap() != [0; 32]
+    }
+
+    #[test]
+    fn another_tpm_than_the_pinned_one_is_no_closed_latch_where_a_launch_may_have_been() {
+        let pinned = Name::from_bytes(&[&[0, 0x0b][..], &[7; 32]].concat()).unwrap();
+        for through_tboot in [true, false] {
+            let swtpm = Swtpm::start().unwrap();
+            let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            tpm.pin_srk(pinned.clone());
+            let latched = close(&mut tpm, through_tboot);
+            drop(tpm);
+            assert_eq!(latched.is_ok(), !through_tboot, "{latched:?}");
+            assert_eq!(is_closed(&swtpm), !through_tboot);
+        }
+    }
 }

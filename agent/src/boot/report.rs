@@ -27,7 +27,8 @@ pub struct Report {
     pub phases: Vec<PhaseTime>,
     /// Milliseconds from the exec of /init to this report.
     pub total_ms: f64,
-    /// `measured`, `none` (PCR 17-19 are all ones) or `unknown` (not read).
+    /// `measured`, `none` (a PCR from 17 on is all ones), `unmeasured` (the launch wrote nothing into
+    /// one of PCR 17-19) or `unknown` (not read).
     pub launch: &'static str,
     /// PCR number to hex value, SHA-256 bank, as read before unsealing.
     pub pcrs: BTreeMap<u8, String>,

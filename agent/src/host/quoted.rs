@@ -8,7 +8,9 @@ use tao::{
     host::{Anchor, Root, RootError},
     logic::{Form, Prin, Says, SubPrin},
 };
-use tpm::{Bank, PcrIndex, PcrSet, Tpm, Tpm2, TpmError};
+use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm, Tpm2, TpmError};
+
+use crate::unlock::{LaunchPcrs, LaunchPcrsError};
 
 /// NV index of the counter that makes an old copy of the host's counters worthless: in the
 /// range that is the owner's.
@@ -42,6 +44,7 @@ impl Root for QuotedRoot {
     fn host_name(&mut self, _key: &Prin, guard: &SubPrin) -> Result<Prin, RootError> {
         self.spki = self.tpm.attestation_key()?.spki;
         let values = self.tpm.pcr_read(self.bank, self.pcrs)?;
+        refuse_unwritten(&values)?;
         let ext = SubPrin::pcrs(values.iter().map(|(index, value)| (index.get(), value)))?;
         let machine = Prin::of_public_key("tpm2", &self.spki)?.extended(&ext);
         Ok(machine.extended(guard))
@@ -73,6 +76,17 @@ impl Root for QuotedRoot {
     }
 }
 
+/// A bank that the launch left alone names no software: every kernel would have that name. (A
+/// machine without a launch is named by all ones, which says what it is.)
+fn refuse_unwritten(values: &PcrValues) -> Result<(), LaunchPcrsError> {
+    match LaunchPcrs::check(values) {
+        Err(error @ (LaunchPcrsError::NotWritten(_) | LaunchPcrsError::HashOfNothing)) => {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Anchor for QuotedRoot {
     fn describe(&self) -> String {
         format!("the TPM's NV counter {ANCHOR_INDEX:#010x}")
@@ -100,5 +114,27 @@ impl Anchor for QuotedRoot {
 
     fn increment(&mut self) -> Result<u64, RootError> {
         Ok(self.tpm.counter_increment(ANCHOR_INDEX)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bank_that_the_launch_left_alone_names_no_host() {
+        for (last, named) in [(0x13, true), (0x00, false)] {
+            let mut values = PcrValues::new(Bank::Sha256);
+            for (pcr, byte) in [(17, 0x11), (18, 0x12), (19, last)] {
+                let pcr = PcrIndex::try_from(pcr).unwrap();
+                values.insert(pcr, vec![byte; 32]).unwrap();
+            }
+            assert_eq!(refuse_unwritten(&values).is_ok(), named);
+        }
+        let mut unlaunched = PcrValues::new(Bank::Sha256);
+        for pcr in PcrSet::LAUNCH.iter() {
+            unlaunched.insert(pcr, vec![0xff; 32]).unwrap();
+        }
+        assert_eq!(refuse_unwritten(&unlaunched), Ok(()));
     }
 }

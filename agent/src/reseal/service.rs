@@ -19,7 +19,9 @@ use super::{
     files,
     protocol::{MAX_MESSAGE, Question, Reply, SealRequest},
 };
-use crate::unlock::{ApprovedLaunch, BootSecret, EnrolledRecord, ROLLBACK_COUNTER, RecordParts};
+use crate::unlock::{
+    ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, ROLLBACK_COUNTER, RecordParts,
+};
 
 /// A client that says nothing does not hold up the next.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -144,7 +146,8 @@ impl ResealService {
             index: ROLLBACK_COUNTER,
             limit,
         });
-        let launch = ApprovedLaunch::policy(request.pcrs, counter);
+        let pcrs = LaunchPcrs::new(request.pcrs).map_err(|error| error.to_string())?;
+        let launch = ApprovedLaunch::policy(pcrs, counter);
         let policy = AuthPolicy::Launch(launch.map_err(|error| error.to_string())?);
         let components = request.components.into_iter().map(|(pcr, words)| {
             let pcr = pcr

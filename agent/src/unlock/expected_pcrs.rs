@@ -22,9 +22,7 @@ pub enum ExpectedPcrsError {
     )]
     Syntax(String),
     /// A register that is needed has no value.
-    #[error(
-        "no SHA-256 value for PCR {0}: the policy needs it; give it, or leave it out of --pcrs"
-    )]
+    #[error("no SHA-256 value for PCR {0}: the policy needs it")]
     Missing(PcrIndex),
 }
 

@@ -6,7 +6,7 @@
 //! volume made by an attacker, opened with a passphrase he knows, could ask the TPM for the
 //! real secret afterwards (the "file system confusion" attack, CVE-2026-32606 among others).
 
-use tpm::{Bank, PcrIndex, PcrSet, Tpm, TpmError};
+use tpm::{Bank, PcrIndex, Tpm, TpmError};
 
 /// What PCR 15 is extended with.
 const LATCH_EVENT: &[u8] = tao::attestation::LATCH_EVENT;
@@ -50,11 +50,11 @@ impl Latched {
     }
 }
 
-/// Extends PCR 15 and checks that it is no longer in its reset state. Closing it twice is fine.
+/// Extends PCR 15 and checks that it is no longer in its reset state, both in one session in which
+/// only the TPM can answer: an extension that something on the bus dropped is no closed latch.
+/// Closing it twice is fine.
 pub fn close_latch(tpm: &mut dyn Tpm) -> Result<Latched, LatchError> {
-    tpm.pcr_event(PcrIndex::LATCH, LATCH_EVENT)?;
-    let latch = PcrSet::default().with(PcrIndex::LATCH);
-    let values = tpm.pcr_read(Bank::Sha256, latch)?;
+    let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;
     match values.get(PcrIndex::LATCH) {
         Some(value) if value.iter().any(|byte| *byte != 0) => Ok(Latched { _private: () }),
         _ => Err(LatchError::StillOpen),

@@ -22,6 +22,7 @@ mod header_check;
 mod identity;
 mod keyslot_check;
 mod latch;
+mod launch_pcrs;
 mod memory_copy;
 mod metadata;
 mod open;
@@ -41,6 +42,7 @@ pub use header::{HeaderError, VolumeHeader};
 pub use header_check::{CheckedSegment, HeaderCheckError};
 pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};
+pub use launch_pcrs::{LaunchPcrs, LaunchPcrsError};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use open::{
@@ -54,7 +56,7 @@ pub use record::{
 };
 pub use secret::{BootSecret, HostSecret, SecretError, VolumeSecret};
 pub use swap::{SwapSpec, SwapSpecError};
-pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal};
+pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal, unseal_seen};
 
 /// NV index of the rollback counter: in the range that is the owner's. (0x018074a0 is the
 /// Tao host's.)

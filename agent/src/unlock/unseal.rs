@@ -4,7 +4,8 @@ use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
 use zeroize::Zeroizing;
 
 use super::{
-    explain::{PcrDifference, explain, is_no_launch},
+    explain::{PcrDifference, explain},
+    launch_pcrs::{LaunchPcrs, LaunchPcrsError},
     record::{RecordError, SealedRecord},
     secret::{BootSecret, SecretError},
 };
@@ -33,6 +34,9 @@ pub enum UnsealError {
         "this is no measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
     )]
     NoLaunch,
+    /// A launch that wrote nothing into a register.
+    #[error("the TPM gives no disk key to this launch: {0}")]
+    Unmeasured(LaunchPcrsError),
     /// The latch is closed.
     #[error(
         "the latch is closed: PCR 15 was extended earlier in this boot, so the TPM gives the disk key only after a reset"
@@ -91,11 +95,20 @@ pub fn deciding_pcrs(records: &[SealedRecord]) -> PcrSet {
         .collect()
 }
 
-/// The records that would open in this state, or the reason why none does. Asks no TPM.
+/// The records that would open in this state, or the reason why none does: first of all the
+/// state must be one that a launch has written. Asks no TPM.
 pub fn matching<'r>(
     records: &'r [SealedRecord],
     seen: &PcrValues,
 ) -> Result<Vec<&'r SealedRecord>, UnsealError> {
+    if records.is_empty() {
+        return Err(UnsealError::NoRecords);
+    }
+    match LaunchPcrs::check(seen) {
+        Ok(()) => {}
+        Err(LaunchPcrsError::NoLaunch) => return Err(UnsealError::NoLaunch),
+        Err(error) => return Err(UnsealError::Unmeasured(error)),
+    }
     let differences = |record: &SealedRecord| explain(record.expected(), seen, record.components());
     let matching: Vec<_> = records
         .iter()
@@ -109,9 +122,6 @@ pub fn matching<'r>(
     let Some((record, differences)) = nearest.min_by_key(|(_, found)| found.len()) else {
         return Err(UnsealError::NoRecords);
     };
-    if differences.iter().any(|d| (17..=22).contains(&d.pcr.get())) && is_no_launch(seen) {
-        return Err(UnsealError::NoLaunch);
-    }
     if differences
         .iter()
         .all(|difference| difference.pcr == PcrIndex::LATCH)
@@ -139,8 +149,18 @@ pub fn unseal<'r>(
     let seen = tpm
         .pcr_read(Bank::Sha256, deciding_pcrs(records))
         .map_err(UnsealError::Read)?;
+    unseal_seen(tpm, records, &seen, pinned)
+}
+
+/// [`unseal`] with the [`deciding_pcrs`] as they were just read.
+pub fn unseal_seen<'r>(
+    tpm: &mut dyn Tpm,
+    records: &'r [SealedRecord],
+    seen: &PcrValues,
+    pinned: Pinned<'_>,
+) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
     let mut first_error = None;
-    for record in matching(records, &seen)? {
+    for record in matching(records, seen)? {
         match unseal_one(tpm, record, pinned) {
             Ok(secret) => return Ok((secret, record)),
             Err(error) => first_error.get_or_insert(error),

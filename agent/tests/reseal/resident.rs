@@ -10,6 +10,7 @@ use std::{
 use agent::reseal::{MeasuredFile, Question, Reply, SealRequest, ask};
 use agent::unlock::expected_pcrs;
 use serde_json::{Value, json};
+use sha2::Digest as _;
 
 use crate::{
     common::{Machine, pcrs, said},
@@ -178,6 +179,34 @@ fn a_launch_that_is_none_is_not_sealed_for() {
     let output = machine.reseal(&json!([entry]), &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said(&output).contains("without a measured launch"));
+}
+
+#[test]
+fn a_launch_that_left_the_bank_alone_is_not_sealed_for() {
+    let machine = Machine::up();
+    let mut entry = machine.entry("1", "new", true);
+    entry["prediction"]["pcrs"]["sha256"]["19"] = json!("00".repeat(32));
+    let output = machine.reseal(&json!([entry]), &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("nothing into PCR 19"), "{output:?}");
+    let output = machine.run("check-next-boot", &json!([entry]), &[]);
+    assert_ne!(output.status.code(), Some(0), "{output:?}");
+    // The resident agent does not rely on its client.
+    let text = json!({ "sha256": entry["prediction"]["pcrs"]["sha256"] }).to_string();
+    let question = Question::Seal(Box::new(SealRequest {
+        pattern: machine.volume.record().record().to_token().unwrap(),
+        pcrs: expected_pcrs::parse(&text).unwrap(),
+        limit: None,
+        label: String::new(),
+        components: Default::default(),
+        created: 0,
+        files: vec![MeasuredFile {
+            path: machine.boot.join("vmlinuz").to_str().unwrap().into(),
+            sha256: hex::encode(sha2::Sha256::digest(b"kernel")),
+        }],
+    }));
+    let error = ask(&machine.socket, &question).unwrap_err().to_string();
+    assert!(error.contains("nothing into PCR 19"), "{error}");
 }
 
 #[test]

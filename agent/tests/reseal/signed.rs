@@ -201,6 +201,11 @@ fn an_approval_that_was_changed_is_refused_and_if_stored_anyway_opens_nothing() 
         });
     assert!(import.unwrap().success());
     machine.reboot("evil");
+    let tcti = machine.swtpm.tcti();
+    let status = crate::enroll_support::taoboot("status", &machine.volume, &["--tcti", &tcti]);
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert!(text.contains("signature is not one"), "{text}");
     let error = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm);
     let error = error.map(drop).unwrap_err().to_string();
     assert!(error.contains("signature is not one"), "{error}");

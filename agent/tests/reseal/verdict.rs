@@ -114,6 +114,89 @@ fn another_tpm_is_told() {
     assert!(said(&output).contains("another TPM"), "{output:?}");
 }
 
+/// TPM2_Clear with the empty password of the lockout hierarchy.
+fn clear(machine: &Machine) {
+    let command = [
+        &[0x80, 2, 0, 0, 0, 27, 0, 0, 1, 0x26, 0x40, 0, 0, 0x0a][..],
+        &[0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0],
+    ];
+    let answer = machine.swtpm.command(&command.concat()).unwrap();
+    assert_eq!(answer[6..10], [0; 4], "the TPM was not cleared");
+}
+
+#[test]
+fn a_cleared_tpm_is_told_by_status_and_check_next_boot() {
+    for persistent in [false, true] {
+        let mut machine = Machine::enrolled(&[]);
+        if persistent {
+            Tpm2::open(&machine.swtpm.tcti())
+                .unwrap()
+                .persist_srk()
+                .unwrap();
+        }
+        let menu = json!([machine.entry("0", "old", true)]);
+        assert_eq!(machine.run("status", &menu, &[]).status.code(), Some(0));
+        assert_eq!(check(&machine, &menu).0, Some(0));
+        clear(&machine);
+        let status = machine.run("status", &menu, &[]);
+        assert_eq!(status.status.code(), Some(1), "{status:?}");
+        let text = said(&status);
+        assert!(
+            text.contains("another TPM, or one that was cleared"),
+            "{text}"
+        );
+        assert!(text.contains("this launch does not open"), "{text}");
+        let (code, answer) = check(&machine, &menu);
+        assert_eq!(code, Some(1), "{answer}");
+        machine.reboot("old");
+        assert!(!machine.opens(), "what was said is what happens");
+    }
+}
+
+#[test]
+fn what_the_tpm_would_refuse_is_told_before_the_boot() {
+    let machine = Machine::enrolled(&["--rollback-counter"]);
+    let menu = json!([machine.entry("0", "old", true)]);
+    let says = |words: &str| {
+        let status = machine.run("status", &menu, &[]);
+        let text = said(&status);
+        assert_eq!(status.status.code(), Some(1), "{text}");
+        assert!(text.contains(words), "{text}");
+        let (code, answer) = check(&machine, &menu);
+        assert_eq!(code, Some(1), "{answer}");
+        let why = answer["entries"][0]["why"].as_str().unwrap();
+        assert!(why.contains(words), "{why}");
+    };
+    // Another blob, well formed.
+    let token = agent::unlock::TokenId(0);
+    let original = machine.volume.token(token);
+    let mut damaged = original.clone();
+    let private = damaged["private"].as_str().unwrap();
+    let middle = private.len() / 2;
+    let other = if private.as_bytes()[middle] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    damaged["private"] = [&private[..middle], other, &private[middle + 1..]]
+        .concat()
+        .into();
+    machine.volume.replace_token(token, &damaged);
+    says("does not accept the sealed record");
+    // Values that it is not sealed to.
+    let mut damaged = original.clone();
+    damaged["counter"]["limit"] = json!(1_u64 << 40);
+    machine.volume.replace_token(token, &damaged);
+    says("sealed to another policy than the record says");
+    // The counter is gone.
+    machine.volume.replace_token(token, &original);
+    let counter = agent::unlock::ROLLBACK_COUNTER;
+    let mut tpm = Tpm2::open(&machine.swtpm.tcti()).unwrap();
+    tpm.nv_undefine(counter, b"").unwrap();
+    drop(tpm);
+    says("does not exist");
+}
+
 #[test]
 fn status_shows_the_same_in_one_screen() {
     let machine = Machine::up();

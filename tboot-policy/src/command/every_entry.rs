@@ -10,10 +10,11 @@ use tboot_policy::{
     tboot::Tboots,
     vlp::Policy,
 };
+use tpm::Bank;
 
 use super::{
     boot::EntryOptions,
-    predict::{as_json, print_values},
+    predict::{as_json, print_values, refuse_unmeasured},
 };
 
 /// What can be said of an entry.
@@ -32,6 +33,7 @@ pub fn run(
     options: &EntryOptions,
     baseline: &Baseline,
     vlp: Option<&Policy>,
+    bank: Bank,
     as_list: bool,
 ) -> Result<ExitCode> {
     let readings = options.menu()?;
@@ -40,7 +42,14 @@ pub fn run(
     let mut tboots = Tboots::default();
     let mut replaced = options.replaced()?;
     for entry in readings.menu().entries() {
-        let outlook = Outlook::of(entry, &readings, options, baseline, vlp, &mut tboots)?;
+        let outlook = Outlook::of(
+            entry,
+            &readings,
+            options,
+            baseline,
+            (vlp, bank),
+            &mut tboots,
+        )?;
         for file in &outlook.files {
             replaced.remove(&file.found.path);
         }
@@ -80,7 +89,7 @@ impl Outlook {
         readings: &Readings,
         options: &EntryOptions,
         baseline: &Baseline,
-        vlp: Option<&Policy>,
+        (vlp, bank): (Option<&Policy>, Bank),
         tboots: &mut Tboots,
     ) -> Result<Self> {
         let mut outlook = Outlook {
@@ -110,7 +119,12 @@ impl Outlook {
             Ok(files) => files,
         };
         outlook.files = std::mem::take(&mut files.files);
-        match predict(baseline, &Launching::of(files, vlp.cloned())) {
+        let predicted = predict(baseline, &Launching::of(files, vlp.cloned()));
+        let sealable = predicted.and_then(|prediction| {
+            refuse_unmeasured(&prediction, bank)?;
+            Ok(prediction)
+        });
+        match sealable {
             Ok(prediction) => outlook.prediction = Some(prediction),
             Err(error) => {
                 let chain = anyhow::Error::new(error);

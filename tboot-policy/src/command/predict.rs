@@ -5,12 +5,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use argh::FromArgs;
 use commands::Wanted;
 use serde_json::{Map, Value, json};
 use tboot_policy::{
-    predict::{Family, Launching, Prediction, predict},
+    predict::{BankValues, Family, Launching, PredictError, Prediction, predict},
     tboot::Tboot,
     vlp::Policy,
 };
@@ -85,7 +85,8 @@ pub struct Predict {
     /// print JSON; `taoboot enroll --expect` reads it
     #[argh(switch)]
     json: bool,
-    /// bank for --pcr-file (default sha256)
+    /// bank that is to be sealed to, and for --pcr-file (default sha256): refused when tboot does
+    /// not extend it
     #[argh(option, default = "Bank::Sha256")]
     bank: Bank,
     /// write the values of PCR 17, 18 and 19 one behind the other, as tpm2_policypcr --pcr reads
@@ -105,13 +106,14 @@ impl Predict {
                 bail!("--all takes no --entry, --tboot or --pcr-file");
             }
             let vlp = self.vlp()?;
-            return every_entry::run(&self.options(), &baseline, vlp.as_ref(), self.json);
+            let (options, vlp) = (self.options(), vlp.as_ref());
+            return every_entry::run(&options, &baseline, vlp, self.bank, self.json);
         }
         let launching = self.launching()?;
         let prediction = predict(&baseline, &launching)?;
+        refuse_unmeasured(&prediction, self.bank)?;
         if let Some(path) = &self.pcr_file {
-            let values = prediction.values.get(&self.bank);
-            let values = values.with_context(|| format!("the record has no {} bank", self.bank))?;
+            let values = prediction.sealable(self.bank)?;
             let bytes: Vec<u8> = values
                 .new
                 .iter()
@@ -184,6 +186,14 @@ impl Predict {
     }
 }
 
+/// Values that do not depend on what is booted are not handed out. (TPM 1.2 has one bank only.)
+pub fn refuse_unmeasured(prediction: &Prediction, bank: Bank) -> Result<(), PredictError> {
+    match prediction.extpol {
+        Some(_) => prediction.sealable(bank).map(drop),
+        None => Ok(()),
+    }
+}
+
 fn read_tboot(path: &Path) -> Result<Tboot> {
     let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
     file::parsed(path, &bytes, Wanted::Tboot, Tboot::parse(&bytes))
@@ -197,7 +207,7 @@ fn short(digest: Option<&Vec<u8>>) -> String {
 }
 
 fn print(prediction: &Prediction) {
-    for (bank, values) in &prediction.values {
+    for (bank, values) in measured(prediction) {
         println!(
             "{bank:6}   {:22} {:18} {:18} measured file",
             "event", "old", "new"
@@ -226,9 +236,15 @@ fn print(prediction: &Prediction) {
     }
 }
 
+/// The banks that the launch is measured into.
+fn measured(prediction: &Prediction) -> impl Iterator<Item = (&Bank, &BankValues)> {
+    let banks = prediction.values.iter();
+    banks.filter(|(bank, _)| prediction.sealable(**bank).is_ok())
+}
+
 /// The registers, and what tboot has against the launch.
 pub fn print_values(prediction: &Prediction) {
-    for (bank, values) in &prediction.values {
+    for (bank, values) in measured(prediction) {
         for (pcr, new) in values.new.iter() {
             let old = values.old.as_ref().and_then(|old| old.get(pcr));
             let note = match old {
@@ -249,15 +265,15 @@ pub fn print_values(prediction: &Prediction) {
 
 /// What an object sealed to the predicted SHA-256 values has as authPolicy.
 fn policy_digest(prediction: &Prediction) -> Option<String> {
-    let values = prediction.values.get(&Bank::Sha256)?;
+    let values = prediction.sealable(Bank::Sha256).ok()?;
     PcrPolicy::new(values.new.clone()).map(|policy| hex::encode(policy.digest()))
 }
 
 /// A prediction as JSON.
 pub fn as_json(prediction: &Prediction) -> Value {
-    let by_bank = |pick: &dyn Fn(&tboot_policy::predict::BankValues) -> Option<PcrValues>| {
+    let by_bank = |pick: &dyn Fn(&BankValues) -> Option<PcrValues>| {
         let mut banks = Map::new();
-        for (bank, values) in &prediction.values {
+        for (bank, values) in measured(prediction) {
             let Some(values) = pick(values) else { continue };
             let registers: Map<String, Value> = values
                 .iter()

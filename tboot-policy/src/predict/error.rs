@@ -17,6 +17,21 @@ pub enum PredictError {
     /// tboot's option.
     #[error(transparent)]
     Extpol(#[from] ExtpolError),
+    /// A bank that tboot leaves alone.
+    #[error(
+        "tboot extends only the {extended} bank with this command line (extpol={extended}), so that PCR 17-19 of the {asked} bank do not depend on kernel and initramfs: nothing may be sealed to them; have extpol={asked} there"
+    )]
+    NotExtended {
+        /// The bank that was asked for.
+        asked: Bank,
+        /// The one that tboot extends.
+        extended: Bank,
+    },
+    /// Every bank is extended, and nothing is compared.
+    #[error(
+        "with extpol=embedded tboot compares no module with its policy, and no secret is sealed to such a launch: have extpol=sha256 on tboot's command line"
+    )]
+    Embedded,
     /// The record lacks the bank.
     #[error(
         "tboot extends the {0} bank, but the record has no {0} digests: take it from a launch, and with PCR values, of this bank"

@@ -14,7 +14,9 @@ use tpm::pcr::{Bank, PcrSyntaxError, PcrValues};
 use crate::{
     acm::Role,
     grub::BootFiles,
-    launch::{Finding, HashedModule, Mapping, TbootRules, event_type, extend_policy, tboot_events},
+    launch::{
+        Extpol, Finding, HashedModule, Mapping, TbootRules, event_type, extend_policy, tboot_events,
+    },
     log::{EventLog, Format, LogEvent, replay},
     module::Module,
     platform::bank_alg,
@@ -103,14 +105,39 @@ pub struct BankValues {
 pub struct Prediction {
     /// The events, old beside new, in the order of the launch.
     pub rows: Vec<Row>,
-    /// The registers in every bank of the record.
+    /// The registers in every bank of the record, also in those that tboot leaves alone: to be
+    /// sealed to is only what [`Self::sealable`] gives.
     pub values: BTreeMap<Bank, BankValues>,
+    /// Which banks tboot extends; `None` on TPM 1.2, which has one.
+    pub extpol: Option<Extpol>,
     /// Where the modules are not as the policy wants them.
     pub findings: Vec<Finding>,
     /// Does tboot halt because of them?
     pub halts: bool,
     /// What holds only if something is as it was; one sentence each.
     pub warnings: Vec<String>,
+}
+
+impl Prediction {
+    /// The values of a bank that tboot's measurements are in, under a policy that tboot enforces:
+    /// in another bank PCR 17-19 are the same whatever kernel is booted.
+    ///
+    /// # Errors
+    /// [`PredictError::NotExtended`], [`PredictError::Embedded`], or [`PredictError::Bank`] when
+    /// the record lacks the bank.
+    pub fn sealable(&self, bank: Bank) -> Result<&BankValues, PredictError> {
+        match self.extpol {
+            Some(Extpol::Embedded) => return Err(PredictError::Embedded),
+            Some(Extpol::Fixed(extended)) if extended != bank => {
+                return Err(PredictError::NotExtended {
+                    asked: bank,
+                    extended,
+                });
+            }
+            _ => {}
+        }
+        self.values.get(&bank).ok_or(PredictError::Bank(bank))
+    }
 }
 
 /// Predicts a launch.
@@ -129,9 +156,13 @@ pub fn predict(baseline: &Baseline, launching: &Launching) -> Result<Prediction,
             &default
         }
     };
-    let rules = match baseline.family {
-        Family::Tpm20 => TbootRules::tpm2(extend_policy(&launching.tboot_cmdline)?, &banks),
-        Family::Tpm12 => TbootRules::tpm12(baseline.mapping),
+    let extpol = match baseline.family {
+        Family::Tpm20 => Some(extend_policy(&launching.tboot_cmdline)?),
+        Family::Tpm12 => None,
+    };
+    let rules = match extpol {
+        Some(extpol) => TbootRules::tpm2(extpol, &banks),
+        None => TbootRules::tpm12(baseline.mapping),
     };
     if let Some(bank) = rules.banks.iter().find(|bank| !banks.contains(bank)) {
         return Err(PredictError::Bank(*bank));
@@ -172,6 +203,7 @@ pub fn predict(baseline: &Baseline, launching: &Launching) -> Result<Prediction,
     Ok(Prediction {
         rows,
         values,
+        extpol,
         findings: measured.findings,
         halts: measured.halts,
         warnings,

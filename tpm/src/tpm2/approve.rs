@@ -117,7 +117,7 @@ impl Tpm2 {
     }
 
     /// The TPM checks the signature itself and gives a ticket for it.
-    fn verified(
+    pub(super) fn verified(
         &mut self,
         signature: &PolicySignature,
         launch: &crate::LaunchPolicy,

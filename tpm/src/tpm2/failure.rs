@@ -4,9 +4,9 @@
 //! number of the handle, session or parameter they are about in the bits around the error
 //! itself, so that TPM_RC_POLICY_FAIL of session 1 is 0x99d.
 
-use tss_esapi::Error;
+use tss_esapi::{Error, WrapperErrorKind};
 
-use crate::TpmError;
+use crate::{TpmError, response_code::meaning};
 
 /// TPM_RC_PCR_CHANGED: a PCR was extended after TPM2_PolicyPCR looked at them.
 pub(super) const PCR_CHANGED: u32 = 0x128;
@@ -19,6 +19,11 @@ pub(super) const PCR_CHANGED: u32 = 0x128;
 /// TPM_RC_AUTH_FAIL is not meant: that one counts as a dictionary attack.
 pub(super) fn is_refused_session(error: &TpmError) -> bool {
     matches!(error, TpmError::Command { code, .. } if code & !0x700 == 0x8a2)
+}
+
+/// Is the hierarchy switched off (TPM_RC_HIERARCHY of any handle or parameter)?
+pub(super) fn is_disabled_hierarchy(error: &TpmError) -> bool {
+    matches!(error, TpmError::Command { code, .. } if code & !0xf40 == 0x85)
 }
 
 /// Format-one error numbers (bits 0 to 5) without bit 7.
@@ -44,6 +49,18 @@ pub(super) fn in_command(command: &'static str) -> impl Fn(Error) -> Failure {
         command,
         code: response_code(error),
         reason: error.to_string(),
+    }
+}
+
+/// For `map_err` of a command in an HMAC session: an answer whose HMAC is not the TPM's is told
+/// from a failed command.
+///
+/// tpm2-tss says TSS2_ESYS_RC_RSP_AUTH_FAILED then, which tss-esapi 8.0.0-alpha.4 does not know and
+/// turns into `InvalidParam`; the parameters themselves have been checked before.
+pub(super) fn answered(command: &'static str) -> impl Fn(Error) -> TpmError {
+    move |error| match error {
+        Error::WrapperError(WrapperErrorKind::InvalidParam) => TpmError::ForgedAnswer { command },
+        error => in_command(command)(error).into(),
     }
 }
 
@@ -90,11 +107,16 @@ impl Failure {
         self.format_one().is_some() && self.code & 0x40 != 0
     }
 
+    /// What the code means and what to do; else the library's words.
+    fn in_words(&self) -> String {
+        meaning(self.code).map_or_else(|| self.reason.clone(), |meaning| meaning.advice.to_owned())
+    }
+
     /// The words for "the TPM does not take this blob".
     pub(super) fn not_ours(self) -> TpmError {
         TpmError::NotOurs {
             code: self.code,
-            reason: self.reason,
+            reason: self.in_words(),
         }
     }
 }
@@ -107,7 +129,7 @@ impl From<Failure> for TpmError {
         TpmError::Command {
             command: failure.command,
             code: failure.code,
-            reason: failure.reason,
+            reason: failure.in_words(),
         }
     }
 }

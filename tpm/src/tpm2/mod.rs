@@ -1,11 +1,12 @@
 //! TPM 2.0 through tss-esapi.
 //!
 //! One idea a file: [`open`], [`failure`] (response codes in words), [`pcr`], [`srk`] (the
-//! storage root key), [`session`] (salted, encrypted), [`seal`] and [`unseal`], [`approve`]
+//! storage root key), [`session`] (salted, encrypted), [`answering`] (nobody else answers), [`seal`], [`unseal`] and [`rehearse`], [`approve`]
 //! (the policy session), [`blob`]
 //! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
 //! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password).
 
+mod answering;
 mod approve;
 mod attest;
 mod blob;
@@ -17,6 +18,7 @@ mod nv_counter;
 mod open;
 mod owner;
 mod pcr;
+mod rehearse;
 mod seal;
 mod session;
 mod srk;
@@ -35,6 +37,10 @@ use crate::{
 /// Dropping it closes the device. Nothing stays loaded in the TPM between two calls.
 pub struct Tpm2 {
     context: Context,
+    /// The storage root key that the TPM must have to be believed; see [`answering`].
+    known_srk: Option<Name>,
+    /// The derived storage root key, saved outside of the TPM: loading takes less than deriving.
+    saved_srk: Option<srk::SavedKey>,
 }
 
 impl Tpm for Tpm2 {
@@ -44,6 +50,15 @@ impl Tpm for Tpm2 {
 
     fn pcr_event(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError> {
         self.extend_all_banks(pcr, data)
+    }
+
+    fn pcr_event_read(
+        &mut self,
+        pcr: PcrIndex,
+        data: &[u8],
+        bank: Bank,
+    ) -> Result<PcrValues, TpmError> {
+        self.extend_and_read(pcr, data, bank)
     }
 
     fn srk(&mut self) -> Result<Srk, TpmError> {

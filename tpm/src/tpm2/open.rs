@@ -38,7 +38,11 @@ impl Tpm2 {
             reason: format!("it does not answer: {error}"),
         };
         let context = Context::new(config.for_library().map_err(absent)?).map_err(absent)?;
-        Ok(Tpm2 { context })
+        Ok(Tpm2 {
+            context,
+            known_srk: None,
+            saved_srk: None,
+        })
     }
 }
 

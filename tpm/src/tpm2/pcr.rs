@@ -5,14 +5,17 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use tss_esapi::{
     constants::CapabilityType,
     handles::PcrHandle,
-    interface_types::algorithm::HashingAlgorithm,
+    interface_types::{algorithm::HashingAlgorithm, session_handles::AuthSession},
     structures::{
         CapabilityData, Digest, DigestValues, PcrSelectionList, PcrSelectionListBuilder, PcrSlot,
     },
 };
 use zeroize::Zeroizing;
 
-use super::{Tpm2, failure::in_command};
+use super::{
+    Tpm2,
+    failure::{answered, in_command, is_refused_session},
+};
 use crate::{Bank, PcrIndex, PcrSet, PcrValues, TpmError};
 
 /// TPM2_PCR_Read answers with at most eight values (TPML_DIGEST).
@@ -28,12 +31,24 @@ impl Tpm2 {
     /// One TPM2_PCR_Read for up to eight registers. More take several: then all are read again
     /// if the TPM's update counter moved, so that the values belong together.
     pub(super) fn read_pcrs(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError> {
+        if pcrs.is_empty() {
+            return Ok(PcrValues::new(bank));
+        }
+        self.in_answering_session(|tpm, session| tpm.read_all(session, bank, pcrs))
+    }
+
+    fn read_all(
+        &mut self,
+        session: AuthSession,
+        bank: Bank,
+        pcrs: PcrSet,
+    ) -> Result<PcrValues, TpmError> {
         'attempt: for _ in 0..ATTEMPTS {
             let mut values = PcrValues::new(bank);
             let mut left = pcrs;
             let mut first_counter = None;
             while !left.is_empty() {
-                let counter = self.read_some(bank, &mut left, &mut values)?;
+                let counter = self.read_some(session, bank, &mut left, &mut values)?;
                 if *first_counter.get_or_insert(counter) != counter {
                     continue 'attempt;
                 }
@@ -46,15 +61,17 @@ impl Tpm2 {
     /// Moves what one TPM2_PCR_Read returns from `left` to `values`; returns the update counter.
     fn read_some(
         &mut self,
+        session: AuthSession,
         bank: Bank,
         left: &mut PcrSet,
         values: &mut PcrValues,
     ) -> Result<u32, TpmError> {
         let wanted: PcrSet = left.iter().take(VALUES_PER_READ).collect();
+        let selection = selection(bank, wanted)?;
         let (counter, returned, digests) = self
             .context
-            .pcr_read(selection(bank, wanted)?)
-            .map_err(in_command(READ))?;
+            .execute_with_session(Some(session), |context| context.pcr_read(selection))
+            .map_err(answered(READ))?;
         let returned = selected(&returned, bank);
         let bad = |reason: String| TpmError::BadAnswer {
             command: READ,
@@ -79,32 +96,52 @@ impl Tpm2 {
     }
 
     /// TPM2_PCR_Extend with the digest of `data` in the SHA-1, SHA-256, SHA-384 and SHA-512
-    /// banks, which is what TPM2_PCR_Event does (tss-esapi 7.7 lacks that command).
-    ///
+    /// banks, which is what TPM2_PCR_Event does.
+    pub(super) fn extend_all_banks(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError> {
+        self.in_answering_session(|tpm, session| tpm.event(session, pcr, data))
+    }
+
+    /// The same, and the register's value afterwards.
+    pub(super) fn extend_and_read(
+        &mut self,
+        pcr: PcrIndex,
+        data: &[u8],
+        bank: Bank,
+    ) -> Result<PcrValues, TpmError> {
+        // A session is refused with its first command or not at all: nothing is extended twice.
+        self.in_answering_session(|tpm, session| {
+            tpm.event(session, pcr, data)?;
+            tpm.read_all(session, bank, PcrSet::default().with(pcr))
+        })
+    }
+
     /// A TPM ignores the digest of a bank that is not allocated, but refuses an algorithm that
     /// it does not know: only then it is asked which banks there are. Banks of other
     /// algorithms (SM3, SHA-3) stay as they are; no policy here names them.
-    pub(super) fn extend_all_banks(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError> {
+    fn event(&mut self, session: AuthSession, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError> {
         const EVERY: [HashingAlgorithm; 4] = [
             HashingAlgorithm::Sha1,
             HashingAlgorithm::Sha256,
             HashingAlgorithm::Sha384,
             HashingAlgorithm::Sha512,
         ];
-        if self.extend(pcr, data, &EVERY).is_ok() {
-            return Ok(());
+        match self.extend(session, pcr, data, &EVERY) {
+            Err(error @ TpmError::Command { .. }) if !is_refused_session(&error) => {}
+            done => return done,
         }
-        // A failed command extended nothing, so that it can be repeated with fewer digests.
-        let active = self.active_banks()?;
+        // A failed command extended nothing, so that it can be repeated with fewer digests. That it
+        // failed anybody may have said; which banks there are only the TPM can say.
+        let active = self.active_banks(session)?;
         let known: Vec<_> = EVERY
             .into_iter()
             .filter(|bank| active.contains(bank))
             .collect();
-        self.extend(pcr, data, &known)
+        self.extend(session, pcr, data, &known)
     }
 
     fn extend(
         &mut self,
+        session: AuthSession,
         pcr: PcrIndex,
         data: &[u8],
         banks: &[HashingAlgorithm],
@@ -122,18 +159,20 @@ impl Tpm2 {
         }
         // ESYS_TR_PCR0 to ESYS_TR_PCR31 are 0 to 31.
         let handle = PcrHandle::try_from(u32::from(pcr.get())).map_err(in_command(EXTEND))?;
-        Ok(self
-            .with_password(|tpm| tpm.pcr_extend(handle, digests))
-            .map_err(in_command(EXTEND))?)
+        self.context
+            .execute_with_session(Some(session), |context| context.pcr_extend(handle, digests))
+            .map_err(answered(EXTEND))
     }
 
     /// The hash algorithms of the banks in which at least one PCR is allocated.
-    fn active_banks(&mut self) -> Result<Vec<HashingAlgorithm>, TpmError> {
+    fn active_banks(&mut self, session: AuthSession) -> Result<Vec<HashingAlgorithm>, TpmError> {
         const CAPABILITY: &str = "TPM2_GetCapability";
         let (data, _more) = self
             .context
-            .get_capability(CapabilityType::AssignedPcr, 0, 16)
-            .map_err(in_command(CAPABILITY))?;
+            .execute_with_session(Some(session), |context| {
+                context.get_capability(CapabilityType::AssignedPcr, 0, 16)
+            })
+            .map_err(answered(CAPABILITY))?;
         let CapabilityData::AssignedPcr(banks) = data else {
             return Err(TpmError::BadAnswer {
                 command: CAPABILITY,

@@ -7,12 +7,12 @@ use tss_esapi::{
 
 use super::{
     Tpm2, blob,
-    failure::{in_command, is_refused_session},
+    failure::{answered, in_command, is_refused_session},
     pcr::ATTEMPTS,
     session::Encrypted,
     srk::StorageKey,
 };
-use crate::{AuthPolicy, Sealed, TpmError};
+use crate::{AuthPolicy, Bank, PcrIndex, PcrSet, Sealed, TpmError};
 
 const CREATE: &str = "TPM2_Create";
 
@@ -31,6 +31,7 @@ impl Tpm2 {
                 secret.len()
             )));
         }
+        self.check_bank(policy)?;
         let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
         let secret = SensitiveData::try_from(secret.to_vec()).map_err(in_command(CREATE))?;
         self.with_srk(|tpm, srk| {
@@ -42,6 +43,15 @@ impl Tpm2 {
                 }
             }
         })
+    }
+
+    /// What is sealed to a bank that the TPM does not have can never be opened.
+    fn check_bank(&mut self, policy: &AuthPolicy) -> Result<(), TpmError> {
+        let pcrs = match policy {
+            AuthPolicy::Launch(launch) => launch.pcrs().pcrs(),
+            AuthPolicy::Signed(_) => PcrSet::LAUNCH.with(PcrIndex::LATCH),
+        };
+        self.read_pcrs(Bank::Sha256, pcrs).map(drop)
     }
 
     fn try_seal(
@@ -61,7 +71,7 @@ impl Tpm2 {
                     .execute_with_session(Some(session), |context| {
                         context.create(parent, template, None, Some(secret), None, None)
                     })
-                    .map_err(in_command(CREATE))?;
+                    .map_err(answered(CREATE))?;
                 Ok(Sealed {
                     public: blob::marshal_public(&made.out_public).map_err(in_command(CREATE))?,
                     private: blob::marshal_private(&made.out_private),

@@ -22,6 +22,9 @@ pub(super) enum Encrypted {
     Response,
     /// Nothing: the command has no parameter that can be encrypted.
     Nothing,
+    /// Nothing, but the session audits the command (Part 1, 18.11): so that the answer to one that
+    /// needs no authorization has an HMAC as well.
+    Audited,
 }
 
 impl Tpm2 {
@@ -52,6 +55,7 @@ impl Tpm2 {
             .with_continue_session(true)
             .with_decrypt(matches!(encrypted, Encrypted::Command))
             .with_encrypt(matches!(encrypted, Encrypted::Response))
+            .with_audit(matches!(encrypted, Encrypted::Audited))
             .build();
         self.then_flush_session(session, |tpm| {
             tpm.context

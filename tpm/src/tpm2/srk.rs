@@ -16,7 +16,8 @@ use tss_esapi::{
         reserved_handles::{Hierarchy, Provision},
     },
     structures::{
-        EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
+        EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SavedTpmContext,
+        SymmetricDefinitionObject,
     },
     traits::Marshall,
 };
@@ -39,6 +40,13 @@ pub(super) struct StorageKey {
     pub(super) handle: KeyHandle,
     pub(super) name: Name,
     persistent: Option<u32>,
+}
+
+/// A derived storage root key outside of the TPM (TPM2_ContextSave). The public area that sessions
+/// are salted to is the library's copy of the one that was checked.
+pub(super) struct SavedKey {
+    context: SavedTpmContext,
+    name: Name,
 }
 
 impl Tpm2 {
@@ -218,6 +226,32 @@ impl Tpm2 {
     }
 
     fn derive_srk(&mut self) -> Result<StorageKey, TpmError> {
+        if let Some(saved) = self.saved_srk.take() {
+            // After a reset or a clear of the TPM it is not taken any more: then it is made anew.
+            if let Ok(object) = self.context.context_load(saved.context.clone()) {
+                let key = StorageKey {
+                    handle: object.into(),
+                    name: saved.name.clone(),
+                    persistent: None,
+                };
+                self.saved_srk = Some(saved);
+                return Ok(key);
+            }
+        }
+        let key = self.make_srk()?;
+        // What can't be saved is derived again the next time.
+        self.saved_srk = self
+            .context
+            .context_save(key.handle.into())
+            .ok()
+            .map(|context| SavedKey {
+                context,
+                name: key.name.clone(),
+            });
+        Ok(key)
+    }
+
+    fn make_srk(&mut self) -> Result<StorageKey, TpmError> {
         let template = srk_template().map_err(in_command(CREATE_PRIMARY))?;
         let (handle, public) = self.create_primary(Hierarchy::Owner, template)?;
         match name_of(&public, CREATE_PRIMARY) {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Tpm2, blob,
-    failure::{PCR_CHANGED, in_command, is_refused_session},
+    failure::{PCR_CHANGED, answered, is_refused_session},
     pcr::ATTEMPTS,
     seal::MAX_SECRET,
     session::Encrypted,
@@ -38,22 +38,13 @@ impl Tpm2 {
             });
         }
         let (private, public) = blob::parse(sealed)?;
-        self.with_srk_named(&sealed.parent, |tpm, srk| {
+        let secret = self.with_srk_named(&sealed.parent, |tpm, srk| {
             let parent = srk.handle;
-            let object = tpm
-                .with_password(|context| context.load(parent, private, public))
-                .map_err(in_command("TPM2_Load"))
-                .map_err(|failure| {
-                    if failure.is_about_parameter() {
-                        failure.not_ours()
-                    } else {
-                        failure.into()
-                    }
-                })?;
-            tpm.then_flush(object.into(), |tpm| {
+            let object = tpm.load_sealed(parent, private, public)?;
+            tpm.then_flush(object, |tpm| {
                 let mut last = TpmError::PcrsKeepChanging { attempts: ATTEMPTS };
                 for _ in 0..ATTEMPTS {
-                    match tpm.try_unseal(parent, object.into(), approval) {
+                    match tpm.try_unseal(parent, object, approval) {
                         Err(TpmError::Command {
                             code: PCR_CHANGED, ..
                         }) => {}
@@ -63,7 +54,9 @@ impl Tpm2 {
                 }
                 Err(last)
             })
-        })
+        })?;
+        self.remember_srk(&sealed.parent);
+        Ok(secret)
     }
 
     fn try_unseal(
@@ -81,7 +74,7 @@ impl Tpm2 {
                 let secret = tpm
                     .context
                     .execute_with_session(Some(session), |context| context.unseal(object))
-                    .map_err(in_command(UNSEAL))?;
+                    .map_err(answered(UNSEAL))?;
                 if secret.len() > MAX_SECRET {
                     return Err(TpmError::BadAnswer {
                         command: UNSEAL,

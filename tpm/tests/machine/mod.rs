@@ -68,6 +68,18 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// What the kernel's resource manager does when a program that failed closes the device.
+    pub fn forget_everything(&self) {
+        for first in [0x8000_0000, 0x0200_0000, 0x0300_0000] {
+            for handle in self.swtpm.handles(first).unwrap() {
+                let flush = command(0x8001, 0x0165, &[&handle.to_be_bytes()]);
+                assert_eq!(self.swtpm.command(&flush).unwrap()[6..10], [0; 4]);
+            }
+        }
+    }
+}
+
 /// The policy for a launch: its PCR 17, 18, 19 computed here, and the latch open.
 pub fn launch_policy((hash_data, extended): Launch) -> PcrPolicy {
     let start = extend(&[0; 32], &Sha256::digest(hash_data));

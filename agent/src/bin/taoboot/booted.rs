@@ -8,8 +8,8 @@ use std::{
     process::ExitCode,
 };
 
-use agent::unlock::is_no_launch;
-use anyhow::{Context as _, Result, ensure};
+use agent::unlock::LaunchPcrs;
+use anyhow::{Context as _, Result};
 use argh::FromArgs;
 use serde::{Deserialize, Serialize};
 use tpm::{Bank, PcrSet, PcrValues, Tpm as _, Tpm2};
@@ -53,13 +53,9 @@ impl Booted {
 }
 
 /// PCR 17, 18 and 19 of the running launch.
-pub fn running(tcti: &str) -> Result<PcrValues> {
+pub fn running(tcti: &str) -> Result<LaunchPcrs> {
     let values = Tpm2::open(tcti)?.pcr_read(Bank::Sha256, PcrSet::LAUNCH)?;
-    ensure!(
-        !is_no_launch(&values),
-        "this machine did no measured launch (PCR 17-19 are all ones)"
-    );
-    Ok(values)
+    LaunchPcrs::new(values).context("PCR 17-19 do not show a measured launch")
 }
 
 /// Was it noted in this boot that this launch has booted well?

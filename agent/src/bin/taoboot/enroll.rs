@@ -8,11 +8,11 @@ use agent::unlock::{
 };
 use anyhow::{Context as _, Result, bail};
 use argh::FromArgs;
-use tpm::{PcrSet, PcrValues, PolicySigner, Tpm2};
+use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
 
 use crate::{
     enroll_output::{self, RecoveryKeyWish, Report},
-    passphrase, pcr_source, policy_key, rollback, sealer, swap_device, time,
+    passphrase, pcr_source, pinned_srk, policy_key, rollback, sealer, swap_device, time,
 };
 
 /// Approve one launch: add a keyslot and a record whose secret the TPM releases for the
@@ -23,8 +23,8 @@ pub struct Enroll {
     /// the LUKS2 volume: a block device or an image file
     #[argh(option, arg_name = "device")]
     volume: PathBuf,
-    /// PCRs of the sha256 bank to seal to, such as 17,18,19 (the default); the latch PCR 15
-    /// is always added
+    /// PCRs of the sha256 bank to seal to, 17,18,19 (the default) and any others; the latch
+    /// PCR 15 is always added
     #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
     pcrs: PcrSet,
     /// file with the PCR values of the launch to approve: lines "17: 0x...", the output of
@@ -80,6 +80,10 @@ pub struct Enroll {
     /// do not make a recovery key, do not ask
     #[argh(switch)]
     no_recovery_key: bool,
+    /// the configuration that images are built with, for a warning where this TPM is not pinned in
+    /// it (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
     /// print the result as JSON
     #[argh(switch)]
     json: bool,
@@ -129,6 +133,9 @@ impl Enroll {
             eprintln!("{}", enroll_output::leftover_sentence(leftover));
         }
         let enrolled = enrolment.enroll(&mut tpm, request.clone())?;
+        if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
+            eprintln!("taoboot: warning: {warning}");
+        }
         let report = Report::new(&self.volume, enrolment.volume(), enrolled, &request);
         if !self.json {
             report.print();
@@ -163,7 +170,7 @@ impl Enroll {
             Source::Values(values) => values,
             Source::Current => pcr_source::from_tpm(tpm, wanted)?,
         };
-        pcr_source::refuse_no_launch(&expected, self.expect.as_deref())?;
+        let expected = pcr_source::of_a_launch(expected, self.expect.as_deref())?;
         let counter = if self.rollback_counter {
             let password = passphrase::owner(self.owner_password_file.as_deref())?;
             Some(rollback::present_limit(tpm, &password)?)

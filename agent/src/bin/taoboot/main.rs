@@ -10,6 +10,7 @@ mod enroll;
 mod enroll_output;
 mod passphrase;
 mod pcr_source;
+mod pinned_srk;
 mod policy_key;
 mod predictions;
 mod prune;

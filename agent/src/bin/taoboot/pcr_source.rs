@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
-use agent::unlock::{expected_pcrs, is_no_launch};
+use agent::unlock::{LaunchPcrs, LaunchPcrsError, expected_pcrs};
 use anyhow::{Context as _, Result, anyhow, bail};
 use commands::{Wanted, mismatch};
 use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm};
@@ -10,8 +10,10 @@ use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm};
 /// The set asked for; the latch is none of its business.
 pub fn without_latch(pcrs: PcrSet) -> Result<PcrSet> {
     let pcrs = pcrs.without(PcrIndex::LATCH);
-    if pcrs.is_empty() {
-        bail!("--pcrs names no PCR besides the latch: a record that any software opens is none");
+    if let Some(pcr) = PcrSet::LAUNCH.iter().find(|pcr| !pcrs.contains(*pcr)) {
+        bail!(
+            "--pcrs leaves out PCR {pcr}: without PCR 17, 18 and 19 the key does not depend on tboot, kernel and initramfs; name these and any others"
+        );
     }
     Ok(pcrs)
 }
@@ -49,16 +51,23 @@ pub fn from_tpm(tpm: &mut dyn Tpm, pcrs: PcrSet) -> Result<PcrValues> {
 }
 
 /// A record for a machine that did no measured launch would protect nothing.
-pub fn refuse_no_launch(values: &PcrValues, file: Option<&Path>) -> Result<()> {
-    match (is_no_launch(values), file) {
-        (false, _) => Ok(()),
-        (true, None) => bail!(
+pub fn of_a_launch(values: PcrValues, file: Option<&Path>) -> Result<LaunchPcrs> {
+    match (LaunchPcrs::new(values), file) {
+        (Ok(values), _) => Ok(values),
+        (Err(LaunchPcrsError::NoLaunch), None) => bail!(
             "this machine did no measured launch (a PCR from 17 on is all ones): boot through tboot with Intel TXT enabled, then enroll --current; or enroll a predicted launch with --expect FILE"
         ),
-        (true, Some(file)) => bail!(
+        (Err(LaunchPcrsError::NoLaunch), Some(file)) => bail!(
             "{}: the values are those of a machine without a measured launch (a PCR from 17 on is all ones)",
             file.display()
         ),
+        (Err(error), None) => bail!("the present launch cannot be enrolled: {error}"),
+        (Err(error), Some(file)) => {
+            bail!(
+                "{}: such a launch cannot be enrolled: {error}",
+                file.display()
+            )
+        }
     }
 }
 

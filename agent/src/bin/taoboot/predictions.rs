@@ -9,12 +9,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use agent::{reseal::MeasuredFile, unlock::expected_pcrs};
+use agent::{
+    reseal::MeasuredFile,
+    unlock::{LaunchPcrs, expected_pcrs},
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use commands::{FileKind, Wanted, mismatch};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tpm::PcrValues;
 
 /// A menu has some tens of entries, each with the old and new events of its launch.
 const MAX_LEN: u64 = 64 << 20;
@@ -48,7 +50,7 @@ pub struct Entry {
     /// Set where GRUB's environment block has a say in what is measured.
     pub environment: Option<String>,
     /// PCR 17, 18, 19; or why they can't be told.
-    pub predicted: Result<PcrValues, String>,
+    pub predicted: Result<LaunchPcrs, String>,
     /// tboot would halt under its policy.
     pub halts: bool,
     pub files: Vec<MeasuredFile>,
@@ -201,7 +203,8 @@ fn entry(json: EntryJson) -> Result<Entry> {
                 bank.with_context(|| format!("{}: the prediction has no sha256 bank", json.entry))?;
             // Only the values: the events of a launch are longer than what is looked at there.
             let text = json!({ "sha256": bank }).to_string();
-            Ok(expected_pcrs::parse(&text).with_context(|| json.entry.clone())?)
+            let values = expected_pcrs::parse(&text).with_context(|| json.entry.clone())?;
+            LaunchPcrs::new(values).map_err(|error| error.to_string())
         }
         (None, Some(error)) => Err(error),
         (None, None) if !json.tboot => {

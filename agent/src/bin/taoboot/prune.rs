@@ -1,8 +1,8 @@
 //! Which records nothing needs any more.
 
-use agent::unlock::{TokenId, VolumeHeader, is_no_launch};
+use agent::unlock::{LaunchPcrs, TokenId, VolumeHeader};
 use anyhow::{Result, bail};
-use tpm::{Bank, PcrSet, PcrValues, Tpm as _, Tpm2};
+use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
 use crate::{predictions::Entry, reseal::usable, verdict::fits};
 
@@ -18,7 +18,7 @@ pub fn stale(
     tcti: &str,
     keep: usize,
 ) -> Result<Vec<TokenId>> {
-    let mut needed: Vec<PcrValues> = Vec::new();
+    let mut needed: Vec<LaunchPcrs> = Vec::new();
     for entry in entries.iter().filter(|entry| entry.tboot) {
         match &entry.predicted {
             Ok(values) => needed.push(values.clone()),
@@ -26,7 +26,8 @@ pub fn stale(
         }
     }
     let running = Tpm2::open(tcti)?.pcr_read(Bank::Sha256, PcrSet::LAUNCH)?;
-    if !is_no_launch(&running) {
+    // No record is for a launch that measured nothing.
+    if let Ok(running) = LaunchPcrs::new(running) {
         needed.push(running);
     }
     let mut unneeded: Vec<_> = usable(header)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent::unlock::{
-    ROLLBACK_COUNTER, SealedRecord, TokenId, VolumeHeader,
+    LaunchPcrs, ROLLBACK_COUNTER, SealedRecord, TokenId, VolumeHeader,
     enrolment::{WipeRequest, wipe},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -122,7 +122,7 @@ impl Retire {
     }
 
     /// The entry of the running launch, and those that are asked for.
-    fn kept_entries(&self, running: &PcrValues) -> Result<Vec<Entry>> {
+    fn kept_entries(&self, running: &LaunchPcrs) -> Result<Vec<Entry>> {
         if self.keep_menu && !self.entry.is_empty() {
             bail!("give only one of --entry and --keep-menu");
         }

@@ -9,7 +9,7 @@ use std::{
 use agent::{
     reseal::{self, MeasuredFile, Question, Reply, SealRequest},
     unlock::{
-        EnrolledRecord, SealedRecord, TokenId, VolumeHeader,
+        EnrolledRecord, LaunchPcrs, SealedRecord, TokenId, VolumeHeader,
         enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
         find_records,
     },
@@ -22,7 +22,7 @@ use crate::passphrase::Passphrase;
 /// The record that is wanted.
 pub struct Wanted {
     /// Predicted PCR values.
-    pub values: PcrValues,
+    pub values: LaunchPcrs,
     pub counter: Option<CounterLimit>,
     pub label: String,
     pub components: BTreeMap<u8, String>,
@@ -128,7 +128,10 @@ impl Sealer {
                     .filter_map(|(pcr, text)| Some((PcrIndex::try_from(pcr).ok()?, text)))
                     .collect();
                 let request = EnrollRequest {
-                    target: Target::Launch(completed(pattern, &wanted.values)?, wanted.counter),
+                    target: Target::Launch(
+                        LaunchPcrs::new(completed(pattern, &wanted.values)?)?,
+                        wanted.counter,
+                    ),
                     label: wanted.label,
                     swap: parts.and_then(|parts| parts.swap.clone()),
                     components,

@@ -1,11 +1,13 @@
 //! `taoboot srk`.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use argh::FromArgs;
 use serde_json::json;
 use tpm::{Tpm as _, Tpm2};
+
+use crate::pinned_srk;
 
 /// Print the name of the TPM's storage root key, to be pinned in the measured configuration
 /// as srk_name.
@@ -19,6 +21,12 @@ pub struct Srk {
     /// to a second, at each boot
     #[argh(switch)]
     persist: bool,
+    /// write it as srk_name into the configuration that images are built with
+    #[argh(switch)]
+    pin: bool,
+    /// that configuration (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
     /// print as JSON
     #[argh(switch)]
     json: bool,
@@ -32,6 +40,12 @@ impl Srk {
         } else {
             tpm.srk()?
         };
+        if self.pin && pinned_srk::pin(&self.config, &srk.name)? {
+            eprintln!(
+                "taoboot: srk_name is pinned in {}: make the images anew with /usr/lib/taoboot/kernel refresh",
+                self.config.display()
+            );
+        }
         if self.json {
             let handle = srk.persistent.map(|handle| format!("0x{handle:08x}"));
             println!("{}", json!({ "name": srk.name, "persistent": handle }));

@@ -7,10 +7,9 @@ use agent::unlock::{
 };
 use anyhow::{Result, bail};
 use argh::FromArgs;
-use tpm::{Bank, PcrValues, Tpm as _, Tpm2};
 
 use crate::{
-    pcr_source,
+    pcr_source, pinned_srk,
     predictions::Source,
     root_volume,
     status_report::StatusReport,
@@ -42,6 +41,10 @@ pub struct Status {
     /// whether it will unlock (default: predict, where /var/lib/taoboot/platform.json exists)
     #[argh(option, arg_name = "file")]
     predictions: Option<PathBuf>,
+    /// the configuration that images are built with, for a warning where this TPM is not pinned in
+    /// it (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
     /// print as JSON
     #[argh(switch)]
     json: bool,
@@ -52,6 +55,7 @@ impl Status {
     fn next_boots(
         &self,
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
+        tpm: &TpmState,
     ) -> Result<Option<Vec<Verdict>>> {
         let source = Source {
             predictions: self.predictions.clone(),
@@ -60,15 +64,12 @@ impl Status {
         if !source.available() {
             return Ok(None);
         }
-        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI));
         let usable: Vec<_> = records
             .iter()
             .filter_map(|(token, record)| Some((*token, record.as_ref().ok()?.clone())))
             .collect();
         let entries = source.entries()?;
-        let verdicts = entries
-            .iter()
-            .map(|entry| Verdict::of(entry, &usable, &tpm));
+        let verdicts = entries.iter().map(|entry| Verdict::of(entry, &usable, tpm));
         Ok(Some(verdicts.collect()))
     }
 
@@ -82,15 +83,20 @@ impl Status {
             .filter_map(|(_, r)| r.as_ref().ok())
             .cloned()
             .collect();
-        let seen: Result<PcrValues> = match (&self.expect, &self.tcti) {
-            (Some(_), Some(_)) => bail!("give only one of --expect and --tcti"),
-            (Some(file), None) => Ok(pcr_source::read_file(file)?),
-            (None, tcti) => Tpm2::open(tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI))
-                .and_then(|mut tpm| tpm.pcr_read(Bank::Sha256, deciding_pcrs(&good)))
-                .map_err(Into::into),
+        if self.expect.is_some() && self.tcti.is_some() {
+            bail!("give only one of --expect and --tcti");
+        }
+        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI));
+        // Values in a file may be another machine's: then its TPM is not this one.
+        let (seen, judge) = match &self.expect {
+            Some(file) => (Ok(pcr_source::read_file(file)?), None),
+            None => (tpm.pcrs(deciding_pcrs(&good)), Some(&tpm)),
         };
-        let mut report = StatusReport::new(&header, &records, seen.as_ref().ok())?;
-        report.entries = self.next_boots(&records)?;
+        let mut report = StatusReport::new(&header, &records, seen.as_ref().ok(), judge)?;
+        report.entries = self.next_boots(&records, &tpm)?;
+        report.pin_warning = judge
+            .and_then(TpmState::srk)
+            .and_then(|srk| pinned_srk::warning(&self.config, &srk));
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {

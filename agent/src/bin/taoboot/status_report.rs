@@ -3,15 +3,19 @@
 use std::fmt;
 
 use agent::unlock::{
-    Kdf, Keyslot, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader, VolumeIdentity,
+    Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader,
+    VolumeIdentity,
     enrolment::{Leftover, find_leftovers, find_recovery_keys},
-    explain, is_no_launch,
+    explain,
 };
 use anyhow::Result;
 use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
-use crate::{time, verdict::Verdict};
+use crate::{
+    time,
+    verdict::{TpmState, Verdict},
+};
 
 /// The whole report.
 #[derive(Serialize)]
@@ -24,7 +28,11 @@ pub struct StatusReport {
     /// `None`: no PCR values to compare with.
     would_open: Option<bool>,
     measured_launch: Option<bool>,
+    /// Why the values are not those of a measured launch.
+    no_launch: Option<String>,
     latch_closed: Option<bool>,
+    /// Where this TPM's storage key is not pinned in the measured configuration.
+    pub pin_warning: Option<String>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
     pub entries: Option<Vec<Verdict>>,
 }
@@ -36,6 +44,8 @@ struct RecordReport {
     details: Option<RecordDetails>,
     error: Option<String>,
     would_open: Option<bool>,
+    /// Why the TPM would not open it whatever the launch is.
+    objection: Option<String>,
     differences: Vec<PcrDifference>,
 }
 
@@ -66,10 +76,11 @@ impl StatusReport {
         header: &VolumeHeader,
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
         seen: Option<&PcrValues>,
+        tpm: Option<&TpmState>,
     ) -> Result<Self> {
         let records: Vec<RecordReport> = records
             .iter()
-            .map(|(id, record)| RecordReport::new(*id, record, seen))
+            .map(|(id, record)| RecordReport::new(*id, record, seen, tpm))
             .collect();
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
         Ok(StatusReport {
@@ -78,9 +89,13 @@ impl StatusReport {
             keyslots: keyslots(header, &records),
             leftovers: find_leftovers(header),
             would_open: seen.map(|_| records.iter().any(|r| r.would_open == Some(true))),
-            measured_launch: seen.map(|seen| !is_no_launch(seen)),
+            measured_launch: seen.map(|seen| LaunchPcrs::check(seen).is_ok()),
+            no_launch: seen
+                .and_then(|seen| LaunchPcrs::check(seen).err())
+                .map(|error| error.to_string()),
             latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
             records,
+            pin_warning: None,
             entries: None,
         })
     }
@@ -95,6 +110,7 @@ impl RecordReport {
         id: TokenId,
         record: &Result<SealedRecord, RecordError>,
         seen: Option<&PcrValues>,
+        tpm: Option<&TpmState>,
     ) -> Self {
         let record = match record {
             Ok(record) => record,
@@ -104,6 +120,7 @@ impl RecordReport {
                     details: None,
                     error: Some(error.to_string()),
                     would_open: seen.map(|_| false),
+                    objection: None,
                     differences: Vec::new(),
                 };
             }
@@ -112,6 +129,7 @@ impl RecordReport {
             .map(|seen| explain(record.expected(), seen, record.components()))
             .unwrap_or_default();
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
+        let objection = tpm.and_then(|tpm| tpm.objection(record));
         RecordReport {
             record: id,
             details: Some(RecordDetails {
@@ -126,7 +144,8 @@ impl RecordReport {
                 policy_key: record.signer().map(|signer| signer.name().to_string()),
             }),
             error: None,
-            would_open: seen.map(|_| differences.is_empty()),
+            would_open: seen.map(|_| differences.is_empty() && objection.is_none()),
+            objection,
             differences,
         }
     }
@@ -220,8 +239,8 @@ impl fmt::Display for StatusReport {
                 )?,
             }
         }
-        if self.measured_launch == Some(false) {
-            writeln!(f, "no measured launch: PCR 17-19 are all ones")?;
+        if let Some(why) = &self.no_launch {
+            writeln!(f, "no measured launch: {why}")?;
         }
         match (self.would_open, self.latch_closed) {
             (Some(true), Some(true)) => writeln!(
@@ -232,6 +251,9 @@ impl fmt::Display for StatusReport {
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
         }?;
+        if let Some(warning) = &self.pin_warning {
+            writeln!(f, "warning: {warning}")?;
+        }
         if let Some(entries) = &self.entries {
             writeln!(f, "the entries of GRUB's menu (* is booted by default):")?;
             entries.iter().try_for_each(|verdict| verdict.fmt(f))?;
@@ -268,6 +290,9 @@ impl fmt::Display for RecordReport {
         }
         if let Some(swap) = &details.swap {
             writeln!(f, "    swap on {swap}")?;
+        }
+        if let Some(objection) = &self.objection {
+            writeln!(f, "    the TPM would not open it: {objection}")?;
         }
         for difference in &self.differences {
             writeln!(f, "    {difference}")?;

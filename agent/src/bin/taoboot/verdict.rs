@@ -1,59 +1,60 @@
 //! Will an entry of GRUB's menu unlock the volume by itself?
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
-use agent::unlock::{ROLLBACK_COUNTER, SealedRecord, TokenId, explain};
-use anyhow::Result;
+use agent::unlock::{SealedRecord, TokenId, explain};
+use anyhow::{Result, bail};
 use serde::Serialize;
-use tpm::{Name, PcrIndex, PcrValues, Tpm as _, Tpm2};
+use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
 
 use crate::predictions::Entry;
 
-/// What the TPM says, as far as it could be asked.
-#[derive(Debug, Default)]
+/// The TPM, as far as it could be opened.
+#[derive(Default)]
 pub struct TpmState {
-    srk: Option<Name>,
-    /// Value of the rollback counter; the inner `None`: there is none.
-    counter: Option<Option<u64>>,
-    /// Why it could not be asked.
+    tpm: RefCell<Option<Tpm2>>,
+    /// Why it could not.
     pub silent: Option<String>,
 }
 
 impl TpmState {
-    /// Asks; a machine without TPM (an image made elsewhere) is judged by the records alone.
+    /// Opens it; a machine without TPM (an image made elsewhere) is judged by the records alone.
     pub fn ask(tcti: &str) -> Self {
-        let asked = || -> Result<TpmState> {
-            let mut tpm = Tpm2::open(tcti)?;
-            Ok(TpmState {
-                srk: Some(tpm.srk()?.name),
-                counter: Some(tpm.rollback_counter_value(ROLLBACK_COUNTER)?),
+        match Tpm2::open(tcti) {
+            Ok(tpm) => TpmState {
+                tpm: RefCell::new(Some(tpm)),
                 silent: None,
-            })
-        };
-        asked().unwrap_or_else(|error| TpmState {
-            silent: Some(error.to_string()),
-            ..TpmState::default()
-        })
+            },
+            Err(error) => TpmState {
+                tpm: RefCell::new(None),
+                silent: Some(error.to_string()),
+            },
+        }
     }
 
-    /// Why the TPM would not open this record for the launch it is for.
-    fn objection(&self, record: &SealedRecord) -> Option<String> {
-        if let Some(srk) = &self.srk
-            && *srk != record.sealed().parent
-        {
-            return Some("it is sealed under another TPM, or this one was cleared".into());
+    /// The SHA-256 values of these registers.
+    pub fn pcrs(&self, pcrs: PcrSet) -> Result<PcrValues> {
+        match self.tpm.borrow_mut().as_mut() {
+            Some(tpm) => Ok(tpm.pcr_read(Bank::Sha256, pcrs)?),
+            None => bail!("{}", self.silent.as_deref().unwrap_or("no TPM was asked")),
         }
-        let (Some(limit), Some(counter)) = (record.counter(), self.counter) else {
-            return None;
-        };
-        match counter {
-            None => Some("the rollback counter it names does not exist".into()),
-            Some(value) if value > limit.limit => Some(format!(
-                "it is retired: the rollback counter is at {value}, it was approved up to {}",
-                limit.limit
-            )),
-            Some(_) => None,
-        }
+    }
+
+    /// The name of its storage root key, where it can be had.
+    pub fn srk(&self) -> Option<Name> {
+        let mut tpm = self.tpm.borrow_mut();
+        tpm.as_mut()?.srk().ok().map(|srk| srk.name)
+    }
+
+    /// Why the TPM would not open this record for the launch it is for. All is tried that can be
+    /// tried in another launch and with the latch closed.
+    pub fn objection(&self, record: &SealedRecord) -> Option<String> {
+        let mut tpm = self.tpm.borrow_mut();
+        let policy = &record.record().parts().policy;
+        let tried = tpm
+            .as_mut()?
+            .rehearse_unseal(record.sealed(), policy, record.approval());
+        tried.err().map(|error| error.to_string())
     }
 }
 

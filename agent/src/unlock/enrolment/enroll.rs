@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
 
-use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrValues, PolicySigner, Tpm};
+use tpm::{AuthPolicy, CounterLimit, PcrIndex, PolicySigner, Tpm};
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,6 +19,7 @@ use crate::unlock::{
     find_records::{TokenId, find_enrolled},
     header::VolumeHeader,
     identity::VolumeIdentity,
+    launch_pcrs::LaunchPcrs,
     open::test_passphrase,
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, SecretError, VolumeSecret},
@@ -35,7 +36,7 @@ const RECOVERY_MEMORY_KIB: u32 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One launch: its PCR values without the latch, and its limit.
-    Launch(PcrValues, Option<CounterLimit>),
+    Launch(LaunchPcrs, Option<CounterLimit>),
     /// Every launch that the policy key signs.
     PolicyKey(PolicySigner),
 }

@@ -14,7 +14,7 @@ use super::{
     RecordError,
     form::{self, CounterJson, blob, bytes_text, check_texts, check_version, damaged},
 };
-use crate::unlock::pcr_map;
+use crate::unlock::{launch_pcrs::LaunchPcrs, pcr_map};
 
 /// Type of the LUKS2 token.
 pub const APPROVAL_TYPE: &str = "taoboot-approval";
@@ -57,9 +57,10 @@ struct ApprovalJson {
 impl ApprovedLaunch {
     /// The policy of a launch to be signed: PCR values without the latch, which is added.
     pub fn policy(
-        mut values: PcrValues,
+        values: LaunchPcrs,
         counter: Option<CounterLimit>,
     ) -> Result<LaunchPolicy, RecordError> {
+        let mut values = values.into_values();
         let open_latch = vec![0; values.bank().digest_len()];
         values
             .insert(PcrIndex::LATCH, open_latch)
@@ -130,7 +131,7 @@ mod tests {
         let index = crate::unlock::ROLLBACK_COUNTER;
         let counter = limit.map(|limit| CounterLimit { index, limit });
         ApprovedLaunch {
-            launch: ApprovedLaunch::policy(values, counter).unwrap(),
+            launch: ApprovedLaunch::policy(LaunchPcrs::new(values).unwrap(), counter).unwrap(),
             signature: PolicySignature {
                 signer: PolicySigner::new([byte; 32], [2; 32]),
                 r_and_s: [byte; 64],
@@ -155,7 +156,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(
-            limit in any::<Option<u64>>(), label in "[ -~]{0,120}", byte in 0_u8..0xff
+            limit in any::<Option<u64>>(), label in "[ -~]{0,120}", byte in 1_u8..0xff
         ) {
             let launch = launch(limit, label, byte);
             let json = launch.to_json().unwrap();
@@ -184,6 +185,14 @@ mod tests {
                 json!({ "15": "00".repeat(32), "17": "ff".repeat(32) }),
             ),
             ("pcrs", json!({ "17": "03".repeat(32) })),
+            // Nothing was measured into PCR 19.
+            (
+                "pcrs",
+                json!({
+                    "15": "00".repeat(32), "17": "03".repeat(32), "18": "03".repeat(32),
+                    "19": "00".repeat(32)
+                }),
+            ),
             ("more", json!(1)),
             ("version", json!(2)),
             ("keyslots", json!(["1"])),

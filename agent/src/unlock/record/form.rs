@@ -8,7 +8,7 @@ use serde_json::Value;
 use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrPolicy, PcrValues, PolicySigner};
 
 use super::RecordError;
-use crate::unlock::explain::is_no_launch;
+use crate::unlock::launch_pcrs::LaunchPcrs;
 
 /// A sealed 32-byte secret needs about 80 and 220 bytes.
 const MAX_BLOB: usize = 1024;
@@ -135,10 +135,6 @@ pub(super) fn check_launch(values: &PcrValues) -> Result<(), RecordError> {
             ));
         }
     }
-    if is_no_launch(values) {
-        return Err(damaged(
-            "it is for a machine without a measured launch (a PCR from 17 on all ones)",
-        ));
-    }
-    Ok(())
+    LaunchPcrs::check(values)
+        .map_err(|error| damaged(format!("it is not for a measured launch: {error}")))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
 
-use agent::unlock::{ApprovedLaunch, ROLLBACK_COUNTER};
+use agent::unlock::{ApprovedLaunch, LaunchPcrs, ROLLBACK_COUNTER};
 use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
 use p256::ecdsa::{Signature, signature::hazmat::PrehashSigner};
@@ -140,7 +140,7 @@ impl Sign {
                         Some((PcrIndex::try_from(*pcr).ok()?, text.clone()))
                     });
                     let label = short_text(&entry.title);
-                    launches.push((values.clone(), label, components.collect()));
+                    launches.push(((**values).clone(), label, components.collect()));
                 }
                 Err(why) => eprintln!("taoboot: {}: not signed: {why}", entry.name),
             }
@@ -194,7 +194,7 @@ impl Attach {
 fn policy(values: PcrValues, limit: Option<u64>) -> Result<LaunchPolicy> {
     let index = ROLLBACK_COUNTER;
     let counter = limit.map(|limit| CounterLimit { index, limit });
-    Ok(ApprovedLaunch::policy(values, counter)?)
+    Ok(ApprovedLaunch::policy(LaunchPcrs::new(values)?, counter)?)
 }
 
 fn write(output: &std::path::Path, approvals: &[ApprovedLaunch]) -> Result<ExitCode> {
