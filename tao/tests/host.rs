@@ -14,6 +14,8 @@ mod composed;
 mod counter_room;
 #[path = "host/counters.rs"]
 mod counters;
+#[path = "host/exchanged.rs"]
+mod exchanged;
 #[path = "host/exhausted.rs"]
 mod exhausted;
 #[path = "host/guarded.rs"]
@@ -30,6 +32,8 @@ mod isolation;
 mod keysets;
 #[path = "host/killed.rs"]
 mod killed;
+#[path = "host/meanwhile.rs"]
+mod meanwhile;
 #[path = "host/names.rs"]
 mod names;
 #[path = "host/own_processes.rs"]
@@ -38,6 +42,8 @@ mod own_processes;
 mod prepared;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/rights.rs"]
+mod rights;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
 #[path = "host/transcript.rs"]
