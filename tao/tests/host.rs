@@ -32,6 +32,8 @@ mod own_processes;
 mod prepared;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/programs_as_administrators.rs"]
+mod programs_as_administrators;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
 #[path = "host/transcript.rs"]

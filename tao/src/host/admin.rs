@@ -29,9 +29,10 @@ use nix::{
 };
 
 use super::{
+    administrator::Peer,
     connection::{Broken, Duplex, Read},
     guard_calls,
-    operations::{NO_SUCH_PROGRAM, Peer, list, output, pass_signal, signal, start, take_stdio},
+    operations::{NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
 };
@@ -167,7 +168,7 @@ impl AdminConnection {
         if header.op.starts_with("Guard.") {
             let answer = proto2::read(body)
                 .map_err(|error| error.to_string())
-                .and_then(|request| guard_calls::guard(host, self.peer, &header.op, &request));
+                .and_then(|request| guard_calls::guard(host, &self.peer, &header.op, &request));
             return write(out, header, answer);
         }
         if header.op == "LinuxHost.Describe" {
@@ -197,7 +198,7 @@ impl AdminConnection {
             Some("StartHostedProgram") => {
                 let stdio = take_stdio(request, descriptors)?;
                 may("Start")?;
-                start(host, self.peer, request, stdio).map(Some)
+                start(host, &self.peer, request, stdio).map(Some)
             }
             Some("ListHostedPrograms") => may("List").map(|()| Some(list(host))),
             Some("WaitHostedProgram") => {
@@ -212,7 +213,7 @@ impl AdminConnection {
                 may("Kill")?;
                 signal(host, request, Signal::SIGKILL).map(Some)
             }
-            Some("Signal") => pass_signal(host, self.peer, request).map(Some),
+            Some("Signal") => pass_signal(host, &self.peer, request).map(Some),
             Some("Output") => {
                 may("List")?;
                 output(host, request).map(Some)

@@ -15,12 +15,13 @@
 //!   moves into a [`process_set`] made ahead ([`spare`]), with its [`limits`], [`cgroup`],
 //!   [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections. [`operations`]: what administrators
+//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections; [`administrator`]: whose one is. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
 
 mod abilities;
 mod admin;
 mod admin_socket;
+mod administrator;
 mod caller;
 mod calls;
 mod capabilities;

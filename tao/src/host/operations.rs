@@ -14,10 +14,11 @@ use crate::{
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::Signal,
-    unistd::{Gid, Uid, geteuid, pipe2},
+    unistd::pipe2,
 };
 
 use super::{
+    administrator::Peer,
     caller::Caller,
     composition::compose,
     environment,
@@ -33,28 +34,6 @@ use super::{
 
 /// What the original answers where no program fits.
 pub(super) const NO_SUCH_PROGRAM: &str = "no such hosted program";
-
-/// Who is at the other end, as the kernel knows it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub uid: Uid,
-    pub gid: Gid,
-}
-
-impl Peer {
-    /// Root and the host's own user administer the host; others do what the guard lets
-    /// `user(ID)` do.
-    pub(super) fn require(self, host: &Host, operation: &str) -> Result<(), String> {
-        let owner = self.uid.is_root() || self.uid == geteuid();
-        if owner || host.guard.may_administer(self.uid.as_raw(), operation) {
-            return Ok(());
-        }
-        Err(format!(
-            "the host's guard does not say Authorized(user({}), \"{operation}\")",
-            self.uid
-        ))
-    }
-}
 
 /// The descriptors that the request names by their place among those sent with it.
 pub(super) fn take_stdio(
@@ -81,7 +60,7 @@ pub(super) fn take_stdio(
 
 pub(super) fn start(
     host: &Host,
-    peer: Peer,
+    peer: &Peer,
     request: &AdminRequest,
     mut stdio: [Option<OwnedFd>; 3],
 ) -> Result<AdminResponse, String> {
@@ -146,6 +125,7 @@ pub(super) fn start(
         limits,
         socket: socket.as_deref().map(ProgramSocket::path),
     };
+    let starting = host.programs.starting();
     let spawned = host
         .spawner
         .spawn(&composition, launch)
@@ -163,7 +143,9 @@ pub(super) fn start(
     };
     let program = Program::new(spawned.process, caller, channel, output, peer.uid);
     let program = Arc::new(program);
-    if !host.programs.insert(Arc::clone(&program)) {
+    let added = host.programs.insert(Arc::clone(&program));
+    drop(starting);
+    if !added {
         let sentence = "the host is shutting down".to_owned();
         return Err(abandon(host, &program, sentence));
     }
@@ -244,12 +226,12 @@ pub(super) fn list(host: &Host) -> AdminResponse {
 /// programs.
 pub(super) fn pass_signal(
     host: &Host,
-    peer: Peer,
+    peer: &Peer,
     request: &AdminRequest,
 ) -> Result<AdminResponse, String> {
     let program = host.programs.find(request.pid.unwrap_or_default());
     let program = program.ok_or(NO_SUCH_PROGRAM)?;
-    if program.owner != peer.uid {
+    if !peer.is_owner(program.owner) {
         peer.require(host, "Stop")?;
     }
     let number = request.signal.unwrap_or_default();

@@ -22,6 +22,16 @@ fn soon(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// What there is after a while.
+pub fn patiently<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    soon(what, || {
+        found = attempt();
+        found.is_some()
+    });
+    found.unwrap()
+}
+
 fn exists(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
