@@ -22,6 +22,7 @@ mod abilities;
 mod admin;
 mod admin_socket;
 mod administrator;
+mod allowed_calls;
 mod caller;
 mod calls;
 mod capabilities;
