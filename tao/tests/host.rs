@@ -14,6 +14,8 @@ mod counters;
 mod exhausted;
 #[path = "host/guarded.rs"]
 mod guarded;
+#[path = "host/hidden.rs"]
+mod hidden;
 #[path = "host/host_process.rs"]
 mod host_process;
 #[path = "host/hostile.rs"]
@@ -36,5 +38,7 @@ mod programs;
 mod programs_as_administrators;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
+#[path = "host/system_calls.rs"]
+mod system_calls;
 #[path = "host/transcript.rs"]
 mod transcript;

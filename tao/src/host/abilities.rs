@@ -9,8 +9,10 @@ use std::{
 
 use super::{
     cgroup::Groups,
+    hiding::Hidden,
     isolation::{Measure, ProgramPolicy},
     mounts,
+    places::Places,
     possible::possible,
     seccomp,
     spawn_child::Measures,
@@ -36,7 +38,7 @@ pub(super) struct Abilities {
 
 impl Abilities {
     /// `init` is the first process of a set: see `program_init`.
-    pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd) -> Self {
+    pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd, places: &Places) -> Self {
         let groups = match policy.wants(Measure::Limits) {
             false => None,
             true => Groups::find()
@@ -49,10 +51,12 @@ impl Abilities {
             list: Vec::new(),
             filter: seccomp::filter(),
             settings: settings().unwrap_or_default(),
+            // What can be hidden is found for each program.
+            hidden: Hidden::default(),
         };
         let mut lacking = Vec::new();
         for measure in policy.measures.iter().copied() {
-            if possible(measure, &measures, limits, init) {
+            if possible(measure, &measures, limits, init, places) {
                 measures.list.push(measure);
             } else {
                 lacking.push(measure);

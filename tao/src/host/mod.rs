@@ -12,7 +12,8 @@
 //! * [`measured`] ([`copying`]), [`measured_lately`], [`composition`], [`program_name`]: what will
 //!   run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, which is made by [`clone`] and
-//!   moves into a [`process_set`] made ahead ([`spare`]), with its [`limits`], [`cgroup`],
+//!   moves into a [`process_set`] made ahead ([`spare`]) from which the machine's [`places`] are
+//!   hidden ([`hiding`]), as one of the host's [`users`] with an [`own_folder`], with its [`limits`], [`cgroup`],
 //!   [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
 //! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections; [`administrator`]: whose one is. [`operations`]: what administrators
@@ -38,6 +39,7 @@ mod ending;
 mod environment;
 mod execution;
 mod guard_calls;
+mod hiding;
 mod host_guard;
 mod hosted_process;
 mod identity;
@@ -46,12 +48,16 @@ mod keys;
 mod landlock;
 mod launch;
 pub mod limits;
+mod loopback;
 mod measured;
 mod measured_lately;
+mod mount_calls;
 mod mounts;
 mod numbers;
 mod operations;
 mod output;
+mod own_folder;
+mod places;
 mod policy_words;
 mod possible;
 mod process_set;
@@ -72,6 +78,7 @@ mod spawn_child;
 mod stacked;
 pub mod state_file;
 mod store;
+mod users;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -80,12 +87,13 @@ use crate::{guard::GuardError, keys::Secret};
 use counter_table::TableFile;
 use counters::CounterStore;
 use host_guard::HostGuard;
+use places::Places;
 
 pub use caller::Caller;
 pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
-pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
+pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts};
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
@@ -171,8 +179,13 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
     let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
-    let spawner =
-        spawn::Spawner::new(programs).map_err(HostError::system("prepare to start programs"))?;
+    let places = Places {
+        state: state_dir.clone(),
+        socket: listener.path().to_owned(),
+        devices: programs.devices.clone(),
+    };
+    let spawner = spawn::Spawner::new(programs, places)
+        .map_err(HostError::system("prepare to start programs"))?;
     let table = TableFile::new(state_dir);
     let host = Arc::new(reactor::Host::new(reactor::Parts {
         counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),

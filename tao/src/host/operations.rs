@@ -14,7 +14,7 @@ use crate::{
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::Signal,
-    unistd::pipe2,
+    unistd::{Gid, Uid, fchown, geteuid, pipe2},
 };
 
 use super::{
@@ -99,15 +99,17 @@ pub(super) fn start(
             "Hosted program {subprin} denied authorization to execute on host {host_name}: {why}"
         ));
     }
+    let user = host.spawner.user_of(&subprin, (peer.uid, peer.gid))?;
+    let own_folder = host.spawner.own_folder(user)?;
     let output = match request.keep_output {
-        Some(true) => Some(kept(&mut stdio).map_err(|error| format!("{path}: {error}"))?),
+        Some(true) => Some(kept(&mut stdio, user).map_err(|error| format!("{path}: {error}"))?),
         _ => None,
     };
     let caller = Arc::new(Caller::new(subprin));
     let socket = match request.channel.as_deref() {
         None | Some("" | "pipe") => None,
         Some("unix") => {
-            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&caller), peer.uid);
+            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&caller), user.0);
             Some(Arc::new(
                 socket.map_err(|error| format!("{path}: {error}"))?,
             ))
@@ -120,8 +122,9 @@ pub(super) fn start(
         environment: &request.environment,
         dir,
         stdio,
-        uid: peer.uid,
-        gid: peer.gid,
+        uid: user.0,
+        gid: user.1,
+        own_folder,
         limits,
         socket: socket.as_deref().map(ProgramSocket::path),
     };
@@ -170,8 +173,15 @@ pub(super) fn start(
 }
 
 /// Standard output and error go to a pipe that the host reads.
-fn kept(stdio: &mut [Option<OwnedFd>; 3]) -> std::io::Result<Arc<Output>> {
+fn kept(
+    stdio: &mut [Option<OwnedFd>; 3],
+    (uid, gid): (Uid, Gid),
+) -> std::io::Result<Arc<Output>> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    if geteuid().is_root() {
+        // So that it can open it by name too: /dev/stdout.
+        fchown(&write, Some(uid), Some(gid))?;
+    }
     fcntl(read.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let [_, stdout, stderr] = stdio;
     *stdout = Some(write.try_clone()?);

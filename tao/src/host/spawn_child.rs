@@ -25,9 +25,14 @@ use super::{
     capabilities,
     clone::{self, GroupFiles, InGroup},
     execution::Execution,
+    hiding::{self, Hidden},
     isolation::Measure,
     landlock::Domain,
+    loopback,
+    mount_calls::{mount, put},
+    places::Places,
     process_set::ProcessSet,
+    users,
 };
 
 /// Name spaces besides those of processes and network.
@@ -51,6 +56,8 @@ pub(super) struct Setup<'a> {
     pub set: Option<&'a ProcessSet>,
     /// Mounts of measured files, and what they are put over.
     pub pinned: Vec<(OwnedFd, CString)>,
+    /// A mount of its own folder, and where it finds that.
+    pub own_folder: Option<(OwnedFd, CString)>,
     /// The Landlock domain.
     pub domain: Domain,
     /// The group.
@@ -69,13 +76,16 @@ pub(super) struct Measures {
     pub filter: Vec<sock_filter>,
     /// Mounts with the kernel's settings, which programs may only read.
     pub settings: Vec<CString>,
+    /// What is hidden from programs.
+    pub hidden: Hidden,
 }
 
 impl Measures {
-    /// The same with the mounts that there are now.
-    pub(super) fn with_present_settings(&self) -> io::Result<Self> {
+    /// The same with the mounts, and what is to be hidden, that there are now.
+    pub(super) fn with_present_mounts(&self, places: &Places) -> io::Result<Self> {
         Ok(Measures {
             settings: settings()?,
+            hidden: places.hidden()?,
             ..self.clone()
         })
     }
@@ -119,8 +129,8 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         Some(set) => set.enter()?,
         None => own_spaces(setup.measures)?,
     }
-    for (file, place) in &setup.pinned {
-        put(file, place)?;
+    for (file, place) in setup.pinned.iter().chain(&setup.own_folder) {
+        put(file.as_raw_fd(), place)?;
     }
     // SAFETY: a string that ends with a zero.
     Errno::result(unsafe { libc::chdir(setup.dir.as_ptr()) })?;
@@ -172,7 +182,11 @@ pub(super) fn own_spaces(measures: &Measures) -> io::Result<()> {
             take(measure, measures)?;
         }
     }
-    Ok(())
+    // The machine's, which is seen where programs have no processes of their own.
+    match measures.wants(Measure::Namespaces) {
+        true => hiding::hide_in_proc(),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn close_range(first: u32, flags: u32) -> io::Result<()> {
@@ -217,8 +231,9 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
         Measure::Network => {
             // SAFETY: integers only.
             Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
-            Ok(())
+            loopback::up()
         }
+        Measure::Users => become_user(users::FIRST, users::FIRST),
         Measure::Seccomp => seccomp(&measures.filter),
         // They need more than a call.
         Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
@@ -229,63 +244,23 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
 /// The kernel's settings and the control groups are files of root: a program of root could
 /// change them without any capability.
 fn namespaces(measures: &Measures) -> io::Result<()> {
-    // SAFETY: integers and constant strings.
-    unsafe {
-        Errno::result(libc::unshare(SPACES))?;
-        mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE)?;
-    }
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::unshare(SPACES) })?;
+    mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE, None)?;
     let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     for place in &measures.settings {
-        mount(None, place, None, again | careful)?;
+        mount(None, place, None, again | careful, None)?;
     }
-    Ok(())
+    hiding::hide(&measures.hidden)
 }
 
 /// /proc with this set of processes only, and the kernel's settings in it read-only.
 pub(super) fn own_proc() -> io::Result<()> {
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let flags = careful | libc::MS_RDONLY;
-    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags)
-}
-
-/// Puts a mount that is at no place over a file.
-fn put(mount: &OwnedFd, place: &std::ffi::CStr) -> io::Result<()> {
-    const FROM_DESCRIPTOR: u32 = 4;
-    // SAFETY: strings that end with a zero, and integers.
-    let moved = unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            place.as_ptr(),
-            FROM_DESCRIPTOR,
-        )
-    };
-    Errno::result(moved)?;
-    Ok(())
-}
-
-fn mount(
-    source: Option<&std::ffi::CStr>,
-    target: &std::ffi::CStr,
-    kind: Option<&std::ffi::CStr>,
-    flags: libc::c_ulong,
-) -> io::Result<()> {
-    let pointer = |text: Option<&std::ffi::CStr>| text.map_or(std::ptr::null(), |t| t.as_ptr());
-    // SAFETY: strings that end with a zero, or none.
-    let mounted = unsafe {
-        libc::mount(
-            pointer(source),
-            target.as_ptr(),
-            pointer(kind),
-            flags,
-            std::ptr::null(),
-        )
-    };
-    Errno::result(mounted)?;
-    Ok(())
+    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags, None)?;
+    hiding::hide_in_proc()
 }
 
 fn seccomp(filter: &[sock_filter]) -> io::Result<()> {

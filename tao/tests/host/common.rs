@@ -39,6 +39,14 @@ pub struct TestHost {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A folder that programs may use, whoever they run as.
+pub fn open_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), all).unwrap();
+    dir
+}
+
 /// How a host is to be started.
 pub struct Setup {
     pub dir: Arc<TempDir>,
@@ -53,7 +61,7 @@ impl Setup {
     /// A soft host whose keys come from `secret`, under a liberal guard.
     pub fn new(secret: u8) -> Self {
         Setup {
-            dir: Arc::new(tempfile::tempdir().unwrap()),
+            dir: Arc::new(open_dir()),
             root: Box::new(SoftRoot),
             secret,
             guard: GuardSource::Liberal,

@@ -93,6 +93,14 @@ pub struct Start {
     /// a file or folder that programs may also change
     #[argh(option)]
     write: Vec<PathBuf>,
+    /// who programs run as: own (a user of its own for each program, if the host is root),
+    /// caller (whoever has one started), or a user's name or number, or UID:GID (default: own)
+    #[argh(option, default = "\"own\".to_owned()")]
+    user: String,
+    /// a device of the machine that programs may use, such as /dev/kvm; may be given several
+    /// times (default: none but those that hold nothing)
+    #[argh(option)]
+    device: Vec<PathBuf>,
     /// start a process of its own and return as soon as the host answers
     #[argh(switch)]
     background: bool,
@@ -127,6 +135,8 @@ impl Start {
             cpu: self.cpu.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
+            user: Some(user(&self.user)?),
+            devices: self.device.clone(),
         };
         if self.static_only {
             words.libraries = Some("refuse".to_owned());
@@ -156,6 +166,17 @@ impl Start {
         }
         Ok(secret)
     }
+}
+
+/// A user's name becomes numbers, as the machine has them now.
+fn user(word: &str) -> anyhow::Result<String> {
+    let is_number = word.starts_with(|first: char| first.is_ascii_digit());
+    if is_number || ["own", "caller"].contains(&word) {
+        return Ok(word.to_owned());
+    }
+    let found = nix::unistd::User::from_name(word).with_context(|| format!("--user {word}"))?;
+    let found = found.with_context(|| format!("--user {word}: there is no such user"))?;
+    Ok(format!("{}:{}", found.uid, found.gid))
 }
 
 pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
