@@ -18,10 +18,7 @@ use nix::{
 };
 
 use super::{isolation::Measure, reactor::Host};
-use crate::{
-    logic::SubPrin,
-    process::PidFd,
-};
+use crate::{logic::SubPrin, process::PidFd};
 
 /// Ancestors that are looked at; a longer chain is nobody's that the host knows.
 const MOST_ANCESTORS: usize = 4096;

@@ -65,7 +65,10 @@ pub(super) fn execution<'a>(
         None => ("pipe", "tao::RPC+tao::FDMessageChannel(3, 4)"),
     };
     let home = match &launch.own_folder {
-        Some(folder) => folder.place.to_str().ok_or(io::ErrorKind::InvalidFilename)?,
+        Some(folder) => folder
+            .place
+            .to_str()
+            .ok_or(io::ErrorKind::InvalidFilename)?,
         None => "/",
     };
     let fixed = [

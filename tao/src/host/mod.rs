@@ -93,7 +93,9 @@ pub use caller::Caller;
 pub use counter_table::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
-pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts};
+pub use isolation::{
+    Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
+};
 pub use keys::HostKeys;
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};

@@ -173,10 +173,7 @@ pub(super) fn start(
 }
 
 /// Standard output and error go to a pipe that the host reads.
-fn kept(
-    stdio: &mut [Option<OwnedFd>; 3],
-    (uid, gid): (Uid, Gid),
-) -> std::io::Result<Arc<Output>> {
+fn kept(stdio: &mut [Option<OwnedFd>; 3], (uid, gid): (Uid, Gid)) -> std::io::Result<Arc<Output>> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     if geteuid().is_root() {
         // So that it can open it by name too: /dev/stdout.

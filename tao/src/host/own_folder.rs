@@ -62,6 +62,9 @@ impl OwnFolder {
 
     /// The mount, and where it goes.
     pub(super) fn into_parts(self) -> io::Result<(OwnedFd, CString)> {
-        Ok((self.mount, CString::new(self.place.into_os_string().into_vec())?))
+        Ok((
+            self.mount,
+            CString::new(self.place.into_os_string().into_vec())?,
+        ))
     }
 }

@@ -91,8 +91,9 @@ impl Places {
     }
 
     fn present_devices(&self) -> io::Result<Vec<Device>> {
-        let is_device =
-            |path: &&PathBuf| fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device());
+        let is_device = |path: &&PathBuf| {
+            fs::metadata(path).is_ok_and(|file| file.file_type().is_char_device())
+        };
         let present = self.devices.iter().filter(is_device).take(MOST_DEVICES);
         let device = |path: &PathBuf| -> io::Result<Device> {
             let folder = path.parent().filter(|folder| *folder != Path::new("/dev"));

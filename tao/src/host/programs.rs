@@ -169,9 +169,7 @@ impl Programs {
 
     /// To be kept from before a program is started until it has been added.
     pub(super) fn starting(&self) -> RwLockReadGuard<'_, ()> {
-        self.starting
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.starting.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a program; false if the host is shutting down.

@@ -76,8 +76,16 @@ fn no_name_space_is_made() {
         let flag = 1 << bit;
         let made = flag & NAME_SPACES != 0;
         let expected = if made { REFUSE } else { PASS };
-        assert_eq!(call(libc::SYS_clone, [flag | 0x11, 0, 0]), expected, "{flag:#x}");
-        let expected = if made || flag == TIME_SPACE { REFUSE } else { PASS };
+        assert_eq!(
+            call(libc::SYS_clone, [flag | 0x11, 0, 0]),
+            expected,
+            "{flag:#x}"
+        );
+        let expected = if made || flag == TIME_SPACE {
+            REFUSE
+        } else {
+            PASS
+        };
         assert_eq!(call(libc::SYS_unshare, [flag, 0, 0]), expected, "{flag:#x}");
     }
     assert_eq!(call(libc::SYS_clone3, [0; 3]), errno(libc::ENOSYS));
@@ -118,7 +126,11 @@ fn devices_terminals_and_personalities_are_looked_at() {
         }
     }
     for (request, expected) in [(0x5401, PASS), (0x5412, REFUSE), (0x4004_54ca, REFUSE)] {
-        assert_eq!(call(libc::SYS_ioctl, [0, request, 0]), expected, "{request:x}");
+        assert_eq!(
+            call(libc::SYS_ioctl, [0, request, 0]),
+            expected,
+            "{request:x}"
+        );
     }
     assert_eq!(call(libc::SYS_personality, [0, 0, 0]), PASS);
     assert_eq!(call(libc::SYS_personality, [0x0040_0000, 0, 0]), REFUSE);

@@ -150,7 +150,11 @@ impl Spawner {
     }
 
     /// Who a program of that name runs as, if `caller` has it started.
-    pub(super) fn user_of(&self, program: &SubPrin, caller: (Uid, Gid)) -> Result<(Uid, Gid), String> {
+    pub(super) fn user_of(
+        &self,
+        program: &SubPrin,
+        caller: (Uid, Gid),
+    ) -> Result<(Uid, Gid), String> {
         match self.policy.run_as {
             RunAs::Own if self.measures().contains(&Measure::Users) => {
                 self.make_state()?;
@@ -242,7 +246,15 @@ impl Spawner {
             return Ok(None);
         }
         let init = self.init.try_clone()?;
-        let new = || Sets::new(measures.clone(), self.places.clone(), init, self.spared, groups.clone());
+        let new = || {
+            Sets::new(
+                measures.clone(),
+                self.places.clone(),
+                init,
+                self.spared,
+                groups.clone(),
+            )
+        };
         Ok(Some(self.sets.get_or_init(new)))
     }
 

@@ -143,7 +143,11 @@ mod tests {
     fn a_table_that_is_damaged_gives_nobody_a_user() {
         let dir = tempfile::tempdir().unwrap();
         let line = "00".repeat(32);
-        for text in ["x\n".to_owned(), format!("{line}\n{line}\n"), "\u{e9}".repeat(32)] {
+        for text in [
+            "x\n".to_owned(),
+            format!("{line}\n{line}\n"),
+            "\u{e9}".repeat(32),
+        ] {
             std::fs::write(dir.path().join(FILE), text).unwrap();
             let refused = Users::new(Some(dir.path())).of(&name(1)).unwrap_err();
             assert!(refused.contains("is not a program's hash"), "{refused}");

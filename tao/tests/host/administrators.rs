@@ -102,7 +102,8 @@ fn the_group_may_do_what_the_guard_lets_its_users_do_and_nothing_else() {
 }
 
 #[test]
-fn a_program_runs_as_who_asked_for_it_if_the_policy_says_so_and_only_they_or_an_administrator_may_signal_it() {
+fn a_program_runs_as_who_asked_for_it_if_the_policy_says_so_and_only_they_or_an_administrator_may_signal_it()
+ {
     if !geteuid().is_root() {
         return;
     }

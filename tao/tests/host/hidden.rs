@@ -27,7 +27,10 @@ fn with_state(setup: &Setup) -> std::path::PathBuf {
 
 fn sh(host: &TestHost, script: &str) -> (bool, String) {
     let output = host.run(&["run", "sh", "-c", script]);
-    (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    (
+        output.status.success(),
+        text(&output.stdout) + &text(&output.stderr),
+    )
 }
 
 #[test]
@@ -107,7 +110,10 @@ fn devices_are_those_that_hold_nothing_and_what_the_policy_names() {
         let mut setup = Setup::new(94);
         setup.programs.devices = named.to_vec();
         let host = setup.start();
-        let (done, said) = sh(&host, "test -c /dev/fuse && test -c /dev/net/tun && : </dev/fuse");
+        let (done, said) = sh(
+            &host,
+            "test -c /dev/fuse && test -c /dev/net/tun && : </dev/fuse",
+        );
         assert!(done, "{said}");
     }
 }
@@ -151,14 +157,25 @@ fn each_program_has_a_user_and_a_folder_of_its_own_that_it_finds_again() {
     // Another program's is another.
     let other = user(&["run", "/usr/bin/id", "-u"]);
     assert_ne!(own, other);
-    let (done, said) = sh(&host, "echo $HOME && echo kept >$HOME/file && cat $HOME/file");
+    let (done, said) = sh(
+        &host,
+        "echo $HOME && echo kept >$HOME/file && cat $HOME/file",
+    );
     assert!(done, "{said}");
     assert_eq!(said, format!("{}\nkept\n", state.display()));
     let kept = state.join("programs").join(&own);
     let folder = fs::metadata(&kept).unwrap();
-    assert_eq!((folder.uid().to_string(), folder.mode() & 0o777), (own.clone(), 0o700));
+    assert_eq!(
+        (folder.uid().to_string(), folder.mode() & 0o777),
+        (own.clone(), 0o700)
+    );
     assert_eq!(fs::read_to_string(kept.join("file")).unwrap(), "kept\n");
-    assert!(!host.run(&["run", "cat", state.join("file").to_str().unwrap()]).status.success());
+    assert!(
+        !host
+            .run(&["run", "cat", state.join("file").to_str().unwrap()])
+            .status
+            .success()
+    );
     // After a restart it is the same one.
     let dir = host.dir();
     drop(host);
@@ -221,6 +238,10 @@ fn a_network_of_its_own_has_a_loopback_that_works() {
         let addresses = text(&host.run(&["run", "cat", "/proc/net/fib_trie"]).stdout);
         assert!(addresses.contains("127.0.0.1"), "{addresses}");
         let report = command("tao-report");
-        assert!(host.run(&["run", report.to_str().unwrap()]).status.success());
+        assert!(
+            host.run(&["run", report.to_str().unwrap()])
+                .status
+                .success()
+        );
     }
 }

@@ -26,7 +26,13 @@ fn host(secret: u8, measures: Vec<Measure>) -> TestHost {
     let host = setup.start();
     for program in [command("tao"), std::fs::canonicalize("/bin/sh").unwrap()] {
         let name = host.admin().host_name().unwrap();
-        add(&host, &format!("Authorized({name}.Program([{}]), \"Execute\")", hash(&program)));
+        add(
+            &host,
+            &format!(
+                "Authorized({name}.Program([{}]), \"Execute\")",
+                hash(&program)
+            ),
+        );
     }
     host
 }
@@ -39,7 +45,12 @@ fn add(host: &TestHost, rule: &str) {
 /// `tao` as a hosted program of the host that it talks to.
 fn hosted(host: &TestHost, words: &[&str]) -> Output {
     let (tao, socket) = (command("tao"), host.socket());
-    let mut all = vec!["run", tao.to_str().unwrap(), "--socket", socket.to_str().unwrap()];
+    let mut all = vec![
+        "run",
+        tao.to_str().unwrap(),
+        "--socket",
+        socket.to_str().unwrap(),
+    ];
     all.extend(words);
     host.run(&all)
 }
@@ -63,7 +74,10 @@ fn a_hosted_program_administers_nothing_whoever_it_runs_as() {
         let output = hosted(&host, words);
         let said = text(&output.stderr);
         assert!(!output.status.success(), "{words:?}");
-        assert!(said.contains("a hosted program administers nothing"), "{words:?}: {said}");
+        assert!(
+            said.contains("a hosted program administers nothing"),
+            "{words:?}: {said}"
+        );
     }
     assert_eq!(host.admin().guard_show().unwrap().1.len(), 2);
     // Nor does what it leaves behind, which has another parent.
@@ -77,9 +91,14 @@ fn a_hosted_program_administers_nothing_whoever_it_runs_as() {
     );
     assert!(host.run(&["run", "sh", "-c", &script]).status.success());
     let answer = super::own_processes::patiently("the orphan has not tried", || {
-        std::fs::read_to_string(&said).ok().filter(|text| text.contains("done"))
+        std::fs::read_to_string(&said)
+            .ok()
+            .filter(|text| text.contains("done"))
     });
-    assert!(answer.contains("taken for one of a hosted program"), "{answer}");
+    assert!(
+        answer.contains("taken for one of a hosted program"),
+        "{answer}"
+    );
     assert!(host.admin().list().unwrap().is_empty());
 }
 
@@ -88,7 +107,10 @@ fn a_program_whose_name_the_guard_says_does_that_operation_and_no_other() {
     let host = host(84, Vec::new());
     let name = host.admin().host_name().unwrap();
     let tao = hash(&command("tao"));
-    add(&host, &format!("Authorized({name}.Program([{tao}]), \"List\")"));
+    add(
+        &host,
+        &format!("Authorized({name}.Program([{tao}]), \"List\")"),
+    );
     let listed = hosted(&host, &["list"]);
     assert!(listed.status.success(), "{}", text(&listed.stderr));
     assert!(text(&listed.stdout).contains(&tao));
@@ -102,7 +124,10 @@ fn a_liberal_guard_names_no_program_as_an_administrator() {
     setup.programs.measures = Vec::new();
     let host = setup.start();
     let said = text(&hosted(&host, &["list"]).stderr);
-    assert!(said.contains("a hosted program administers nothing"), "{said}");
+    assert!(
+        said.contains("a hosted program administers nothing"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -114,7 +139,10 @@ fn the_administrators_socket_is_out_of_a_programs_sight() {
     let output = hosted(&host, &["list"]);
     let said = text(&output.stderr);
     assert!(!output.status.success());
-    assert!(!said.contains("administers nothing"), "it reached the host: {said}");
+    assert!(
+        !said.contains("administers nothing"),
+        "it reached the host: {said}"
+    );
     let test = format!("test -S {}", host.socket().display());
     assert!(!host.run(&["run", "sh", "-c", &test]).status.success());
 }

@@ -20,7 +20,15 @@ fn build(dir: &Path) -> PathBuf {
     let program = dir.join("calls");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host/calls.c");
     let built = Command::new("gcc")
-        .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
+        .args([
+            "-std=gnu11",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pthread",
+            "-o",
+        ])
         .args([&program, &source])
         .output()
         .unwrap();
@@ -57,9 +65,22 @@ fn each_call_that_is_not_allowed_fails_and_ordinary_ones_work() {
     assert_eq!(calls.len(), 64, "{calls:?}");
     for (name, found) in calls {
         let newer = [
-            "clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "open_tree",
-            "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "pidfd_getfd",
-            "process_madvise", "mount_setattr", "statmount", "listmount", "open_tree_attr",
+            "clone3",
+            "io_uring_setup",
+            "io_uring_enter",
+            "io_uring_register",
+            "open_tree",
+            "move_mount",
+            "fsopen",
+            "fsconfig",
+            "fsmount",
+            "fspick",
+            "pidfd_getfd",
+            "process_madvise",
+            "mount_setattr",
+            "statmount",
+            "listmount",
+            "open_tree_attr",
             "next-call",
         ];
         let expected = match name.as_str() {
@@ -82,8 +103,18 @@ fn without_the_filter_the_same_calls_reach_the_kernel() {
     let (calls, _) = calls(&host, &["without-filter"]);
     // What is refused above is refused by the filter: the kernel knows these calls, and takes
     // them or has something to say about their arguments.
-    for name in ["clone-user", "clone3", "netfilter", "open_tree", "fsopen", "mount"] {
-        assert!(![ENOSYS, EPERM, EAFNOSUPPORT].contains(&calls[name]), "{name}: {calls:?}");
+    for name in [
+        "clone-user",
+        "clone3",
+        "netfilter",
+        "open_tree",
+        "fsopen",
+        "mount",
+    ] {
+        assert!(
+            ![ENOSYS, EPERM, EAFNOSUPPORT].contains(&calls[name]),
+            "{name}: {calls:?}"
+        );
     }
     assert_eq!(calls["next-call"], ENOSYS);
 }
@@ -96,10 +127,21 @@ fn ordinary_programs_run() {
                      x=$(date +%s); [ $x -gt 0 ] && ls -l / | wc -l >/dev/null && \
                      dd if=/dev/zero of=/dev/null bs=1k count=1 2>/dev/null && \
                      head -c 8 /dev/urandom | od >/dev/null && echo done");
-    assert_eq!(text(&output.stdout), "3\ndone\n", "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "3\ndone\n",
+        "{}",
+        text(&output.stderr)
+    );
     for (program, arguments) in [
         ("/usr/bin/perl", ["-e", "print 6 * 7"]),
-        ("/usr/bin/python3", ["-c", "import threading, subprocess, socket; t = threading.Thread(target=print, args=('x',)); t.start(); t.join(); print(subprocess.check_output(['echo', '42']))"]),
+        (
+            "/usr/bin/python3",
+            [
+                "-c",
+                "import threading, subprocess, socket; t = threading.Thread(target=print, args=('x',)); t.start(); t.join(); print(subprocess.check_output(['echo', '42']))",
+            ],
+        ),
         ("/bin/busybox", ["expr", "42"]),
     ] {
         if Path::new(program).exists() {

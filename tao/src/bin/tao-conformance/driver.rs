@@ -20,7 +20,7 @@ use super::{
 };
 
 pub struct Driver<'a> {
-    socket: &'a Path,
+    pub socket: &'a Path,
     pub program: PathBuf,
 }
 
