@@ -64,6 +64,12 @@ impl Abilities {
         }
         if !lacking.is_empty() {
             log::warn!("{}", lacks(&lacking));
+            if lacking.contains(&Measure::Processes) {
+                log::warn!(
+                    "a process that has no_new_privs is taken for one of a hosted program, and \
+                     administers nothing"
+                );
+            }
         }
         Abilities {
             measures,

@@ -84,6 +84,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{guard::GuardError, keys::Secret};
 
+use abilities::Abilities;
 use counter_table::TableFile;
 use counters::CounterStore;
 use host_guard::HostGuard;
@@ -159,6 +160,14 @@ impl HostError {
             source: source.into(),
         }
     }
+}
+
+/// The measures of the policy that this machine, for this user, can't take; the log says them too.
+/// A host finds out by itself when it starts the first program, so that one which starts before
+/// the machine's init does not settle for less.
+pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
+    let init = program_init::program()?;
+    Ok(Abilities::find(policy, &init, &Places::default()).lacking)
 }
 
 /// Runs the host in this process until an administrator shuts it down. The calling thread

@@ -156,10 +156,7 @@ impl Spawner {
         caller: (Uid, Gid),
     ) -> Result<(Uid, Gid), String> {
         match self.policy.run_as {
-            RunAs::Own if self.measures().contains(&Measure::Users) => {
-                self.make_state()?;
-                self.users.of(program)
-            }
+            RunAs::Own if self.measures().contains(&Measure::Users) => self.users.of(program),
             // Where there are no users for them they are the caller's, and `lacking` says so.
             RunAs::Own | RunAs::Caller => Ok(caller),
             RunAs::User { uid, gid } => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
@@ -169,15 +166,19 @@ impl Spawner {
     /// The folder of a program that has a user of its own, where programs have their own mounts.
     pub(super) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, String> {
         let has = |measure| self.measures().contains(&measure);
-        if !has(Measure::Users) || !has(Measure::Namespaces) {
+        let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
+        if !own || !has(Measure::Namespaces) {
             return Ok(None);
         }
         let Some(state) = self.make_state()? else {
             return Ok(None);
         };
-        OwnFolder::of(&state, user.0, user.1)
-            .map(Some)
-            .map_err(|error| format!("the program's own folder: {error}"))
+        match OwnFolder::of(&state, user.0, user.1) {
+            Ok(folder) => Ok(Some(folder)),
+            // Then its user is one for this time only, too.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+            Err(error) => Err(format!("the program's own folder: {error}")),
+        }
     }
 
     fn make_state(&self) -> Result<Option<PathBuf>, String> {

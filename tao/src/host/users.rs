@@ -20,6 +20,8 @@ use crate::logic::SubPrin;
 /// The first number. Distributions, containers and systemd leave those from here on alone, up to
 /// the 31st bit (systemd: Users, Groups, UIDs and GIDs).
 pub(super) const FIRST: u32 = 0x7000_0000;
+/// The first of those that are not kept.
+const TEMPORARY: u32 = FIRST + 0x1_0000;
 /// Programs with a user of their own; more are refused.
 const MOST: usize = 60_000;
 const FILE: &str = "users";
@@ -40,7 +42,21 @@ struct Table {
     numbers: HashMap<String, u32>,
 }
 
+fn full() -> String {
+    format!("{MOST} programs have had users of their own, and no more can have one")
+}
+
 impl Table {
+    /// One that no program keeps, because the disk takes nothing: none that is kept or will be.
+    fn for_this_time(&mut self, program: String) -> Result<(Uid, Gid), String> {
+        let taken = self.numbers.len().saturating_sub(self.programs.len());
+        let number = u32::try_from(taken).ok().filter(|_| taken < MOST);
+        let number = number.and_then(|number| TEMPORARY.checked_add(number));
+        let number = number.ok_or_else(full)?;
+        self.numbers.insert(program, number);
+        Ok((Uid::from_raw(number), Gid::from_raw(number)))
+    }
+
     fn add(&mut self, program: String) -> Option<u32> {
         let number = FIRST.checked_add(u32::try_from(self.programs.len()).ok()?)?;
         self.numbers.insert(program.clone(), number);
@@ -99,9 +115,7 @@ impl Users {
             return Ok((Uid::from_raw(*number), Gid::from_raw(*number)));
         }
         if known.programs.len() >= MOST {
-            return Err(format!(
-                "{MOST} programs have had users of their own, and no more can have one"
-            ));
+            return Err(full());
         }
         let mut text = known.programs.join("\n");
         if !text.is_empty() {
@@ -110,8 +124,20 @@ impl Users {
         text.push_str(&name);
         text.push('\n');
         // Kept before it is used: no other program gets it after a crash.
-        if let Some(file) = &self.file {
-            state_file::replace(file, text.as_bytes()).map_err(words)?;
+        match self
+            .file
+            .as_deref()
+            .map(|file| state_file::replace(file, text.as_bytes()))
+        {
+            Some(Err(error)) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                log::warn!(
+                    "a program's user is its own until the host ends: {}",
+                    words(error)
+                );
+                return known.for_this_time(name);
+            }
+            Some(Err(error)) => return Err(words(error)),
+            Some(Ok(())) | None => {}
         }
         let number = known.add(name).ok_or("there are no more users")?;
         Ok((Uid::from_raw(number), Gid::from_raw(number)))
@@ -137,6 +163,17 @@ mod tests {
         assert_eq!(again.of(&name(2)).unwrap(), two);
         assert_eq!(again.of(&name(3)).unwrap().0.as_raw(), FIRST + 2);
         assert_eq!(Users::new(None).of(&name(3)).unwrap().0.as_raw(), FIRST);
+    }
+
+    #[test]
+    fn users_that_can_not_be_kept_are_never_those_that_are() {
+        let mut table = Table::default();
+        table.add("kept".to_owned()).unwrap();
+        let one = table.for_this_time("one".to_owned()).unwrap();
+        let two = table.for_this_time("two".to_owned()).unwrap();
+        assert_eq!((one.0.as_raw(), two.0.as_raw()), (TEMPORARY, TEMPORARY + 1));
+        assert_eq!(table.add("kept too".to_owned()), Some(FIRST + 1));
+        assert!(TEMPORARY - FIRST >= u32::try_from(MOST).unwrap());
     }
 
     #[test]

@@ -85,7 +85,7 @@ int main(int count, char **words) {
     TRY(chroot, (long)"/", 0, 0, 0);
     TRY(name_to_handle_at, 0, 0, 0, 0);
     TRY(open_by_handle_at, 0, 0, 0, 0);
-    TRY(ptrace, 0, 0, 0, 0);
+    TRY(ptrace, 9999, 0, 0, 0);
     TRY(process_vm_readv, 0, 0, 0, 0);
     TRY(process_vm_writev, 0, 0, 0, 0);
     TRY(kcmp, 0, 0, 0, 0);

@@ -223,6 +223,38 @@ fn a_host_that_can_give_no_users_says_so_and_strict_ones_start_nothing() {
 }
 
 #[test]
+fn a_host_says_what_it_lacks_when_it_starts() {
+    // One that is a hosted program lacks most.
+    let outer = TestHost::start(100);
+    if !can(&outer, Measure::Seccomp) {
+        return;
+    }
+    let (tao, socket) = (command("tao"), outer.path("inner/admin.sock"));
+    let state = outer.path("inner state");
+    let started = outer.run(&[
+        "run",
+        "--detach",
+        tao.to_str().unwrap(),
+        "--socket",
+        socket.to_str().unwrap(),
+        "host",
+        "start",
+        "--soft",
+        "--state",
+        state.to_str().unwrap(),
+    ]);
+    let line = text(&started.stdout);
+    let pid = line.split_whitespace().next().unwrap();
+    // Before it starts anything.
+    let said = super::own_processes::patiently("it says nothing", || {
+        let said = text(&outer.run(&["logs", pid]).stdout);
+        said.contains("Tao host: ").then_some(said)
+    });
+    assert!(said.contains("can't do ") && said.contains("users"), "{said}");
+    assert!(said.contains("no_new_privs"), "{said}");
+}
+
+#[test]
 fn a_network_of_its_own_has_a_loopback_that_works() {
     for measures in [None, Some(vec![Measure::Network])] {
         let mut setup = Setup::new(99);

@@ -14,8 +14,8 @@ use tao::{
     client::Parent,
     domain::Domain,
     host::{
-        GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, serve,
-        state_file,
+        GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, lacking,
+        serve, state_file,
     },
     keys::{Secret, random},
 };
@@ -200,6 +200,9 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         let (root, secret) = StackedRoot::new(Parent::from_env()?, &subprin, &command.state)?;
         (Box::new(root), secret)
     };
+    let programs = command.programs()?;
+    // What this machine can't do is said now and not when the first program is started.
+    lacking(&programs).context("what this machine can do to keep programs apart")?;
     serve(HostConfig {
         root,
         host_secret,
@@ -207,7 +210,7 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         admin_group: command.admin_group,
         state_dir: Some(command.state.clone()),
         guard,
-        programs: command.programs()?,
+        programs,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -237,6 +240,13 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Ok(mut admin) = Admin::connect(socket) {
+            let host = admin.describe()?;
+            if !host.lacking.is_empty() {
+                eprintln!(
+                    "tao: this machine can't do all to keep programs apart: it lacks {}",
+                    host.lacking.join(", ")
+                );
+            }
             println!("{}", admin.host_name()?);
             return Ok(ExitCode::SUCCESS);
         }
