@@ -168,7 +168,9 @@ fn delegation(link: &Link) -> Result<(Prin, Prin), AttestationError> {
 /// Verifies a serialized attestation at the time `now`, in nanoseconds since 1970.
 ///
 /// Every signature of the chain is checked. Each signer must be the speaker of what it
-/// signed, or an outer part of the speaker's name, or be let by the next delegation.
+/// signed, or an outer part of the speaker's name, or be let by the next delegation. What a program
+/// is, only its host says: a program does not speak for a name that goes on describing it
+/// ([`Prin::is_spoken_for_by`]).
 pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError> {
     let first = link(attestation)?;
     let mut statement = first.statement.clone();
@@ -176,7 +178,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
     let mut speaker = current.speaker.clone();
     for length in 1..=MAX_CHAIN {
         let Some(next) = current.delegation.as_deref() else {
-            if !speaker.is_within(&current.signer) {
+            if !speaker.is_spoken_for_by(&current.signer) {
                 return Err(AttestationError::NoDelegation {
                     signer: current.signer.to_string(),
                     speaker: speaker.to_string(),
@@ -195,7 +197,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
         };
         let next = link(next)?;
         let (delegate, delegator) = delegation(&next)?;
-        if !delegate.is_within(&current.signer) || !speaker.is_within(&delegator) {
+        if !delegate.is_spoken_for_by(&current.signer) || !speaker.is_spoken_for_by(&delegator) {
             return Err(AttestationError::IrrelevantDelegation {
                 delegate: delegate.to_string(),
                 delegator: delegator.to_string(),
