@@ -1,5 +1,7 @@
 //! Checking attestations.
 
+use prost::Message as _;
+
 use crate::{
     keys::{KeyError, SignatureFormat, Verifier},
     logic::{Form, LogicError, Prin, Says, Term},
@@ -24,6 +26,9 @@ pub enum AttestationError {
     /// Not an Attestation message.
     #[error("not an attestation: {0}")]
     Message(#[from] ProtoError),
+    /// Fields that nobody knows, twice, or in another order: none of it is signed.
+    #[error("not an attestation as hosts write them: it has other fields, or in another order")]
+    NotCanonical,
     /// The statement can't be read.
     #[error("the attestation's statement is malformed: {0}")]
     Statement(#[from] LogicError),
@@ -114,6 +119,9 @@ struct Link {
 
 fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
     let message: AttestationMessage = proto2::read(bytes)?;
+    if message.encode_to_vec() != bytes {
+        return Err(AttestationError::NotCanonical);
+    }
     let statement = match Form::decode(&message.serialized_statement)? {
         Form::Says(says) => says,
         other => return Err(AttestationError::NotSays(other.to_string())),

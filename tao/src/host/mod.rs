@@ -168,6 +168,8 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         guard,
         programs,
     } = config;
+    // Its memory holds the keys: no process of the same user may look into it.
+    nix::sys::prctl::set_dumpable(false).map_err(HostError::system("become undumpable"))?;
     let lock = StateLock::new(state_dir.as_deref());
     lock.take().map_err(HostError::State)?;
     let guard = HostGuard::new(guard)?;
