@@ -4,6 +4,8 @@
 
 #[path = "host/administrators.rs"]
 mod administrators;
+#[path = "host/apart_from_others.rs"]
+mod apart_from_others;
 #[path = "host/common.rs"]
 mod common;
 #[path = "host/composed.rs"]

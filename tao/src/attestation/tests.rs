@@ -351,10 +351,16 @@ fn a_program_speaks_for_no_name_that_describes_it_further() {
         let delegation = Some(delegation.clone());
         attest(&own, SignatureFormat::Strong, statement, delegation).unwrap()
     };
-    for good in [".User(1)", ".TrivialGuard(\"Liberal\").Program([02]).Script([03])"] {
+    for good in [
+        ".User(1)",
+        ".TrivialGuard(\"Liberal\").Program([02]).Script([03])",
+    ] {
         assert!(verify(&said(good), 0).is_ok(), "{good}");
     }
-    for head in Head::ALL.into_iter().filter(|head| head.describes_what_is_before()) {
+    for head in Head::ALL
+        .into_iter()
+        .filter(|head| head.describes_what_is_before())
+    {
         let forged = said(&format!(".{}([02])", head.name()));
         assert!(
             matches!(

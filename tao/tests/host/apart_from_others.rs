@@ -35,7 +35,10 @@ fn two_hosts_do_not_share_a_state_folder() {
     let refused = second("admin.sock").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert!(said.contains("another Tao host uses the state folder"), "{said}");
+    assert!(
+        said.contains("another Tao host uses the state folder"),
+        "{said}"
+    );
     assert!(first.admin().list().is_ok());
     // One that was killed holds nothing.
     first.kill();
@@ -92,7 +95,10 @@ fn a_host_that_is_not_root_is_not_looked_into_by_its_own_user() {
         as_user(&mut look);
         let looked = look.output().unwrap();
         assert!(!looked.status.success(), "{file}");
-        assert!(text(&looked.stderr).contains("Permission denied"), "{looked:?}");
+        assert!(
+            text(&looked.stderr).contains("Permission denied"),
+            "{looked:?}"
+        );
     }
     // And it does what a host does.
     assert_eq!(run(&mut host.admin(), &["/bin/true"]), 0);

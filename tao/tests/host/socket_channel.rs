@@ -2,20 +2,23 @@
 
 use std::{
     fs,
-    io::{IoSliceMut, Read as _, Write as _},
+    io::{IoSlice, IoSliceMut, Read as _, Write as _},
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::{fs::PermissionsExt as _, net::UnixStream},
     },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use nix::{
     sys::{
         signal::{Signal, kill},
-        socket::{ControlMessageOwned, MsgFlags, getsockopt, recvmsg, sockopt::PeerPidfd},
+        socket::{
+            ControlMessage, ControlMessageOwned, MsgFlags, getsockopt, recvmsg, sendmsg,
+            sockopt::PeerPidfd,
+        },
     },
     unistd::Pid,
 };
@@ -101,12 +104,17 @@ fn a_number_that_the_program_has_only_now_is_not_the_one_that_connected() {
         return;
     }
     let go = place.path("go");
-    let script = "n=0; while :; do while [ ! -e \"$0$n\" ]; do :; done; sleep 60 & n=$((n+1)); done";
+    let script =
+        "n=0; while :; do while [ ! -e \"$0$n\" ]; do :; done; sleep 60 & n=$((n+1)); done";
     let mut admin = host.admin();
     let program = admin
         .start(&Start {
             path: "/bin/sh",
-            args: &["-c".to_owned(), script.to_owned(), go.to_str().unwrap().to_owned()],
+            args: &[
+                "-c".to_owned(),
+                script.to_owned(),
+                go.to_str().unwrap().to_owned(),
+            ],
             dir: "/",
             environment: &[],
             socket: true,
@@ -114,7 +122,10 @@ fn a_number_that_the_program_has_only_now_is_not_the_one_that_connected() {
             stdio: None,
         })
         .unwrap();
-    let socket = fs::read_dir(place.path("programs")).unwrap().next().unwrap();
+    let socket = fs::read_dir(place.path("programs"))
+        .unwrap()
+        .next()
+        .unwrap();
     let socket = socket.unwrap().path();
     let pid = Pid::from_raw(host.pid());
     let mut forged = 0;
@@ -162,16 +173,27 @@ fn knows_peer_processes() -> bool {
     getsockopt(&one, PeerPidfd).is_ok()
 }
 
+const CONNECT_TO: &str = "TAO_TEST_CONNECT_TO";
+
+/// The process of [`connect_and_end`] runs this.
+#[test]
+#[ignore = "no test: the process that the test above lets connect"]
+fn connects() {
+    let stream = UnixStream::connect(std::env::var(CONNECT_TO).unwrap()).unwrap();
+    let numbers = [stream.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let sent = sendmsg::<()>(0, &[IoSlice::new(b"x")], &rights, MsgFlags::empty(), None);
+    assert_eq!(sent.unwrap(), 1);
+}
+
 /// A process that connects and ends: the number it had, and the connection.
 fn connect_and_end(socket: &Path) -> (u32, OwnedFd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let script = "import os, socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-socket.send_fds(socket.socket(fileno=0), [b'x'], [s.fileno()])";
-    let mut child = Command::new("python3")
-        .args(["-c", script])
-        .arg(socket)
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "socket_channel::connects"])
+        .env(CONNECT_TO, socket)
         .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let mut control = nix::cmsg_space!([i32; 1]);
