@@ -176,10 +176,10 @@ impl AdminConnection {
                 .and_then(|request| {
                     counter_calls::counters(self, (host, self.peer), &header, &request)
                 });
-            return match answer.transpose() {
-                Some(answer) => write(out, header, answer),
-                None => {}
-            };
+            if let Some(answer) = answer.transpose() {
+                write(out, header, answer);
+            }
+            return;
         }
         if header.op == "LinuxHost.Describe" {
             return rpc::write_response(out, header, &guard_calls::describe(host));

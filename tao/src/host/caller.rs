@@ -79,7 +79,8 @@ impl Caller {
         self.owner.get_or_init(|| {
             let mut name = self.started_as.to_string();
             if name.len() > LISTED {
-                name.truncate(name.floor_char_boundary(LISTED));
+                let ends = name.char_indices().map(|(at, _)| at);
+                name.truncate(ends.take_while(|at| *at <= LISTED).last().unwrap_or(0));
                 name.push('…');
             }
             let id = counter_table::id(&self.started_as.encode());

@@ -18,11 +18,11 @@ const MAX_LABEL: usize = 1024;
 /// Most counters of one program, those of its extensions included.
 const MOST_PER_PROGRAM: usize = 1024;
 /// Most bytes that one program's counters take in the table.
-const MOST_BYTES_PER_PROGRAM: usize = 128 << 10;
+pub(super) const MOST_BYTES_PER_PROGRAM: usize = 128 << 10;
 /// Most counters of a host.
 const MOST_COUNTERS: usize = 1 << 16;
 /// Most bytes of a table that takes new counters; it is read far beyond.
-const MOST_BYTES: usize = 8 << 20;
+pub(super) const MOST_BYTES: usize = 8 << 20;
 /// What a counter or a program takes besides its text.
 const OVERHEAD: usize = 64;
 
@@ -287,54 +287,54 @@ impl Counters {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct CounterEntry {
+pub(super) struct CounterEntry {
     #[prost(string, required, tag = "1")]
-    label: String,
+    pub label: String,
     #[prost(int64, required, tag = "2")]
-    value: i64,
+    pub value: i64,
     #[prost(fixed64, required, tag = "3")]
-    era: u64,
+    pub era: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ProgramEntry {
+pub(super) struct ProgramEntry {
     /// None: the name that its owner was started under.
     #[prost(bytes = "vec", optional, tag = "1")]
-    id: Option<Vec<u8>>,
+    pub id: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "2")]
-    counters: Vec<CounterEntry>,
+    pub counters: Vec<CounterEntry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct OwnerEntry {
+pub(super) struct OwnerEntry {
     #[prost(bytes = "vec", required, tag = "1")]
-    id: Vec<u8>,
+    pub id: Vec<u8>,
     #[prost(string, required, tag = "2")]
-    name: String,
+    pub name: String,
     #[prost(message, repeated, tag = "3")]
-    programs: Vec<ProgramEntry>,
+    pub programs: Vec<ProgramEntry>,
 }
 
 /// An entry as it was written before programs had quotas.
 #[derive(Clone, PartialEq, Message)]
-struct FormerEntry {
+pub(super) struct FormerEntry {
     #[prost(bytes = "vec", required, tag = "1")]
-    program: Vec<u8>,
+    pub program: Vec<u8>,
     #[prost(string, required, tag = "2")]
-    label: String,
+    pub label: String,
     #[prost(int64, required, tag = "3")]
-    value: i64,
+    pub value: i64,
 }
 
 /// The table as it is sealed.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Table {
     #[prost(uint64, required, tag = "1")]
-    date: u64,
+    pub date: u64,
     #[prost(message, repeated, tag = "2")]
-    former: Vec<FormerEntry>,
+    pub former: Vec<FormerEntry>,
     #[prost(fixed64, optional, tag = "3")]
-    era: Option<u64>,
+    pub era: Option<u64>,
     #[prost(message, repeated, tag = "4")]
-    owners: Vec<OwnerEntry>,
+    pub owners: Vec<OwnerEntry>,
 }

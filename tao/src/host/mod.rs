@@ -33,6 +33,8 @@ mod copying;
 mod counter_calls;
 mod counter_file;
 mod counter_table;
+#[cfg(test)]
+mod counter_table_tests;
 mod counters;
 mod ending;
 mod environment;

@@ -32,8 +32,20 @@ fn two_hosts_do_not_share_a_state_folder() {
         host.arg(place.path("state")).stderr(Stdio::piped());
         host
     };
-    let refused = second("admin.sock").output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    let mut refused = second("admin.sock").spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while refused.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            refused.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let refused = refused.wait_with_output().unwrap();
+    assert_eq!(
+        refused.status.code(),
+        Some(1),
+        "it was started, or was waited for in vain"
+    );
     let said = text(&refused.stderr);
     assert!(
         said.contains("another Tao host uses the state folder"),
