@@ -1,5 +1,7 @@
 //! Checking attestations.
 
+use prost::Message as _;
+
 use crate::{
     keys::{KeyError, SignatureFormat, Verifier},
     logic::{Form, LogicError, Prin, Says, Term},
@@ -24,6 +26,9 @@ pub enum AttestationError {
     /// Not an Attestation message.
     #[error("not an attestation: {0}")]
     Message(#[from] ProtoError),
+    /// Fields that nobody knows, twice, or in another order: none of it is signed.
+    #[error("not an attestation as hosts write them: it has other fields, or in another order")]
+    NotCanonical,
     /// The statement can't be read.
     #[error("the attestation's statement is malformed: {0}")]
     Statement(#[from] LogicError),
@@ -114,6 +119,9 @@ struct Link {
 
 fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
     let message: AttestationMessage = proto2::read(bytes)?;
+    if message.encode_to_vec() != bytes {
+        return Err(AttestationError::NotCanonical);
+    }
     let statement = match Form::decode(&message.serialized_statement)? {
         Form::Says(says) => says,
         other => return Err(AttestationError::NotSays(other.to_string())),
@@ -168,7 +176,9 @@ fn delegation(link: &Link) -> Result<(Prin, Prin), AttestationError> {
 /// Verifies a serialized attestation at the time `now`, in nanoseconds since 1970.
 ///
 /// Every signature of the chain is checked. Each signer must be the speaker of what it
-/// signed, or an outer part of the speaker's name, or be let by the next delegation.
+/// signed, or an outer part of the speaker's name, or be let by the next delegation. What a program
+/// is, only its host says: a program does not speak for a name that goes on describing it
+/// ([`Prin::is_spoken_for_by`]).
 pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError> {
     let first = link(attestation)?;
     let mut statement = first.statement.clone();
@@ -176,7 +186,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
     let mut speaker = current.speaker.clone();
     for length in 1..=MAX_CHAIN {
         let Some(next) = current.delegation.as_deref() else {
-            if !speaker.is_within(&current.signer) {
+            if !speaker.is_spoken_for_by(&current.signer) {
                 return Err(AttestationError::NoDelegation {
                     signer: current.signer.to_string(),
                     speaker: speaker.to_string(),
@@ -195,7 +205,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
         };
         let next = link(next)?;
         let (delegate, delegator) = delegation(&next)?;
-        if !delegate.is_within(&current.signer) || !speaker.is_within(&delegator) {
+        if !delegate.is_spoken_for_by(&current.signer) || !speaker.is_spoken_for_by(&delegator) {
             return Err(AttestationError::IrrelevantDelegation {
                 delegate: delegate.to_string(),
                 delegator: delegator.to_string(),

@@ -14,6 +14,7 @@ use std::{
 use super::{
     hiding::{Device, Hidden, MOST_DEVICES},
     mounts::{self, Mount},
+    state_lock::StateLock,
 };
 
 /// Where hosts keep their state unless they are told otherwise.
@@ -25,6 +26,8 @@ const SOCKETS: [&str; 1] = ["/run/tao/admin.sock"];
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     pub state: Option<PathBuf>,
+    /// No other host has it.
+    pub lock: StateLock,
     pub socket: PathBuf,
     /// Devices that the policy lets programs have.
     pub devices: Vec<PathBuf>,
@@ -62,7 +65,10 @@ impl Places {
             // It can't be made later either, unless that changes.
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
             Err(error) => Err(error),
-            Ok(()) => fs::canonicalize(state).map(Some),
+            Ok(()) => {
+                self.lock.take()?;
+                fs::canonicalize(state).map(Some)
+            }
         }
     }
 

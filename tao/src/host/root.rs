@@ -32,7 +32,8 @@ pub trait Anchor {
     /// Creates it. It may start anywhere.
     fn create(&mut self) -> Result<u64, RootError>;
 
-    /// Adds one and gives the new value.
+    /// Adds one, whatever others do at the same time, and gives the new value (a higher one if
+    /// others have added too).
     fn increment(&mut self) -> Result<u64, RootError>;
 }
 

@@ -225,9 +225,8 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     if Admin::connect(socket).is_ok() {
         bail!("another Tao host listens at {}", socket.display());
     }
-    std::fs::create_dir_all(&command.state).with_context(|| command.state.display().to_string())?;
     let log_path = command.state.join("host.log");
-    let log = std::fs::File::create(&log_path).with_context(|| log_path.display().to_string())?;
+    let log = state_file::log(&log_path).with_context(|| log_path.display().to_string())?;
     let arguments = std::env::args_os().skip(1);
     let mut child = Command::new(std::env::current_exe().context("this program's own path")?)
         .args(arguments.filter(|argument| argument != "--background"))
