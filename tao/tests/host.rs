@@ -10,6 +10,8 @@ mod common;
 mod composed;
 #[path = "host/counters.rs"]
 mod counters;
+#[path = "host/exchanged.rs"]
+mod exchanged;
 #[path = "host/exhausted.rs"]
 mod exhausted;
 #[path = "host/guarded.rs"]
@@ -26,12 +28,16 @@ mod isolation;
 mod keysets;
 #[path = "host/killed.rs"]
 mod killed;
+#[path = "host/meanwhile.rs"]
+mod meanwhile;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/prepared.rs"]
 mod prepared;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/rights.rs"]
+mod rights;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
 #[path = "host/transcript.rs"]

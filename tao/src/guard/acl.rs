@@ -142,6 +142,10 @@ impl Guard for AclGuard {
         })
     }
 
+    fn allows_something(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError> {
         if self.entries.len() >= MOST {
             return Err(GuardError::TooMany(MOST));

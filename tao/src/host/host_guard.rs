@@ -232,6 +232,15 @@ impl HostGuard {
         self.with(|guard| Ok(guard.rules()))
     }
 
+    /// Might any program run on the host? If not, why not: before one is measured.
+    pub(super) fn may_execute_something(&self) -> Result<(), String> {
+        match self.with(|guard| Ok(guard.allows_something())) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the host's guard allows nothing at all".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// May `principal` run on the host? If not, why not.
     pub(super) fn may_execute(&self, principal: &Prin) -> Result<(), String> {
         let ask = || -> Result<Explanation, HostGuardError> {

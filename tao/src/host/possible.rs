@@ -31,7 +31,7 @@ pub(super) fn possible(
     match measure {
         // The new /proc must not appear anywhere else.
         Measure::Processes => taken.contains(&Measure::Namespaces) && own_processes(measures, init),
-        Measure::Landlock => Domain::new(landlock::has_scopes(), None, &[])
+        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None)
             .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
         Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
         Measure::Limits => groups,

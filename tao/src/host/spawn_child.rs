@@ -24,9 +24,11 @@ use super::{
     abilities::settings,
     capabilities,
     clone::{self, GroupFiles, InGroup},
+    credentials::Credentials,
     execution::Execution,
     isolation::Measure,
     landlock::Domain,
+    numbers::COPIES,
     process_set::ProcessSet,
 };
 
@@ -49,8 +51,10 @@ pub(super) struct Setup<'a> {
     pub measures: &'a Measures,
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
-    /// Mounts of measured files, and what they are put over.
-    pub pinned: Vec<(OwnedFd, CString)>,
+    /// What becomes [`COPIES`]: the folder with measured copies.
+    pub folder: Option<OwnedFd>,
+    /// Whose working directory it is to be, if that is another's than the host's.
+    pub caller: Option<&'a Credentials>,
     /// The Landlock domain.
     pub domain: Domain,
     /// The group.
@@ -119,11 +123,7 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         Some(set) => set.enter()?,
         None => own_spaces(setup.measures)?,
     }
-    for (file, place) in &setup.pinned {
-        put(file, place)?;
-    }
-    // SAFETY: a string that ends with a zero.
-    Errno::result(unsafe { libc::chdir(setup.dir.as_ptr()) })?;
+    change_folder(&setup.dir, setup.caller)?;
     setsid()?;
     prctl::set_no_new_privs()?;
     in_group.join(setup.group.as_ref())?;
@@ -147,6 +147,10 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     }
     // They are needed until exec.
     close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;
+    if let Some(folder) = &setup.folder {
+        // SAFETY: integers only. This one stays open.
+        Errno::result(unsafe { libc::dup2(folder.as_raw_fd(), COPIES) })?;
+    }
     clone::default_signals()?;
     if setup.measures.wants(Measure::Landlock) {
         setup.domain.enter()?;
@@ -155,6 +159,20 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         seccomp(&setup.measures.filter)?;
     }
     Err(setup.execution.execute())
+}
+
+/// Into the working directory, if the caller may go there.
+fn change_folder(dir: &std::ffi::CStr, caller: Option<&Credentials>) -> io::Result<()> {
+    if let Some(caller) = caller {
+        caller.enter()?;
+    }
+    // SAFETY: a string that ends with a zero.
+    let changed = Errno::result(unsafe { libc::chdir(dir.as_ptr()) });
+    if caller.is_some() {
+        Credentials::leave()?;
+    }
+    changed?;
+    Ok(())
 }
 
 /// The host may be spared by the OOM killer; what it starts is not.
@@ -247,24 +265,6 @@ pub(super) fn own_proc() -> io::Result<()> {
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let flags = careful | libc::MS_RDONLY;
     mount(Some(c"proc"), c"/proc", Some(c"proc"), flags)
-}
-
-/// Puts a mount that is at no place over a file.
-fn put(mount: &OwnedFd, place: &std::ffi::CStr) -> io::Result<()> {
-    const FROM_DESCRIPTOR: u32 = 4;
-    // SAFETY: strings that end with a zero, and integers.
-    let moved = unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            place.as_ptr(),
-            FROM_DESCRIPTOR,
-        )
-    };
-    Errno::result(moved)?;
-    Ok(())
 }
 
 fn mount(

@@ -243,6 +243,10 @@ impl Guard for DatalogGuard {
         explain::why(self, query)
     }
 
+    fn allows_something(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError> {
         self.add_form(rule.parse()?)
     }
