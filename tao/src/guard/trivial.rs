@@ -20,7 +20,8 @@ impl TrivialGuard {
         }
     }
 
-    const fn rule(self) -> &'static str {
+    /// The guard as one rule.
+    pub const fn rule(self) -> &'static str {
         match self {
             TrivialGuard::Liberal => "Allow All",
             TrivialGuard::Conservative => "Deny All",

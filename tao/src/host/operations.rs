@@ -110,7 +110,7 @@ pub(super) fn start(
         cpu: request.cpu,
     })?;
     let host_name = host.service.host_name();
-    if let Err(why) = host.guard.may_execute_something() {
+    if let Err(why) = host.guard.may_execute_something(caller.is_own()) {
         return Err(format!(
             "Hosted program {path} denied authorization to execute on host {host_name}: {why}"
         ));

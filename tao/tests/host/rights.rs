@@ -193,3 +193,24 @@ fn the_hosts_own_descriptors_and_memory_are_no_files_of_the_callers() {
         }
     }
 }
+
+#[test]
+fn a_guard_without_rules_is_asked_before_anything_of_a_stranger_is_measured() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let mut setup = Setup::new(164);
+    let rules = setup.dir.path().join("rules");
+    fs::set_permissions(setup.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    setup.guard = GuardSource::Local(rules);
+    setup.admin_group = Some(STRANGER);
+    let host = setup.start();
+    let (root, absent) = (Path::new("/"), Path::new("/absent"));
+    let may = format!("Authorized(user({STRANGER}), \"Start\")");
+    assert!(refused(&host, absent, root).contains(&may));
+    // Root is told what the program would be called.
+    let said = run(&host, 0, Path::new("/bin/true"), root).unwrap_err();
+    assert!(said.contains(".Program(["), "{said}");
+    assert!(host.run(&["guard", "add", &may]).status.success());
+    assert!(refused(&host, absent, root).contains("No such file"));
+}
