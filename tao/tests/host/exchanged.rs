@@ -54,8 +54,17 @@ impl Field {
         for name in ["good", "evil"] {
             fs::create_dir(field.path(name)).unwrap();
         }
-        if attack == Attack::Link {
-            std::os::unix::fs::symlink("good", field.path("link")).unwrap();
+        match attack {
+            Attack::Rename => {}
+            Attack::Mount => {
+                // What is mounted here later appears in the name spaces of programs too.
+                let (here, none) = (Some(field.dir.path()), None::<&str>);
+                mount(here, field.dir.path(), none, MsFlags::MS_BIND, none).unwrap();
+                mount(none, field.dir.path(), none, MsFlags::MS_SHARED, none).unwrap();
+            }
+            Attack::Link => {
+                std::os::unix::fs::symlink("good", field.path("link")).unwrap();
+            }
         }
         field
     }
@@ -97,6 +106,14 @@ impl Field {
                     std::thread::yield_now();
                 }
             }
+        }
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        if self.attack == Attack::Mount {
+            umount2(self.dir.path(), MntFlags::MNT_DETACH).unwrap();
         }
     }
 }
