@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
             });
         };
         self.rest = rest;
-        self.offset += count;
+        self.offset = self.offset.saturating_add(count);
         Ok(taken)
     }
 
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         let offset = self.offset;
         for (position, byte) in self.take(field, count)?.iter().enumerate() {
             if *byte != 0 {
-                return Err(value(field, offset + position, "0", *byte));
+                return Err(value(field, offset.saturating_add(position), "0", *byte));
             }
         }
         Ok(())

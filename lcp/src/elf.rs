@@ -85,7 +85,7 @@ pub fn expand(file: &[u8], limit: usize) -> Result<Vec<u8>, ElfError> {
     }
     let mut image = Vec::new();
     for number in 0..usize::from(fields.u16(0x2c, "e_phnum")?) {
-        let at = table.saturating_add(number * usize::from(entry_len));
+        let at = table.saturating_add(number.saturating_mul(usize::from(entry_len)));
         if fields.u32(at, "program header")? == PT_LOAD {
             append_segment(&fields, at, limit, &mut image)?;
         }

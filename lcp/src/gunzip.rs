@@ -45,10 +45,10 @@ pub fn gunzip(file: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, GunzipError> {
     let mut rest = file;
     let mut out = Vec::new();
     while rest.starts_with(&MAGIC) {
-        let offset = file.len() - rest.len();
+        let offset = file.len().saturating_sub(rest.len());
         let mut decoder = GzDecoder::new(rest);
         // One byte more than allowed is enough to see that the limit is exceeded.
-        let room = limit.saturating_sub(out.len()) as u64 + 1;
+        let room = (limit.saturating_sub(out.len()) as u64).saturating_add(1);
         (&mut decoder)
             .take(room)
             .read_to_end(&mut out)

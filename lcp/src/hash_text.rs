@@ -10,7 +10,7 @@ pub fn parse(text: &str, alg: HashAlg) -> Result<Vec<Digest>, String> {
         if content.trim().is_empty() {
             continue;
         }
-        let line = index + 1;
+        let line = index.saturating_add(1);
         hashes.push(parse_line(content, alg).map_err(|error| format!("line {line}: {error}"))?);
     }
     Ok(hashes)
@@ -20,23 +20,23 @@ pub fn parse(text: &str, alg: HashAlg) -> Result<Vec<Digest>, String> {
 /// after "0x".
 fn parse_line(text: &str, alg: HashAlg) -> Result<Digest, String> {
     let mut digits = String::new();
-    let mut column = 1;
+    let mut column = 1_usize;
     for word in text.split_inclusive([' ', '\t', '\r', ':', ',', '-']) {
         let bare = word.trim_end_matches([' ', '\t', '\r', ':', ',', '-']);
         let bare_digits = bare.strip_prefix("0x").or_else(|| bare.strip_prefix("0X"));
         let bare_digits = bare_digits.unwrap_or(bare);
         if let Some(wrong) = bare_digits.find(|c: char| !c.is_ascii_hexdigit()) {
-            let skipped = bare.len() - bare_digits.len();
+            let skipped = bare.len().saturating_sub(bare_digits.len());
             return Err(format!(
                 "column {}: no hexadecimal digit",
-                column + skipped + wrong
+                skipped.saturating_add(wrong).saturating_add(column)
             ));
         }
         if bare_digits.len() % 2 != 0 {
             return Err(format!("column {column}: an odd number of digits"));
         }
         digits.push_str(bare_digits);
-        column += word.chars().count();
+        column = column.saturating_add(word.chars().count());
     }
     Digest::from_hex(alg, &digits).map_err(|error| error.to_string())
 }

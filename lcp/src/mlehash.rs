@@ -155,7 +155,7 @@ impl Mle {
             });
         }
         let mut area = cmdline.to_vec();
-        area.resize(max + 1, 0);
+        area.resize(max.saturating_add(1), 0);
         self.hash_with_area(alg, &area)
     }
 
@@ -166,7 +166,7 @@ impl Mle {
         match self.header.max_cmdline() {
             Some(max) if cmdline.len() > max => {
                 let mut area = cmdline.to_vec();
-                area.truncate(max + 1);
+                area.truncate(max.saturating_add(1));
                 if let Some(first) = area.first_mut() {
                     *first = 0;
                 }
@@ -193,7 +193,7 @@ impl Mle {
         let begin = self.header.cmdline_start.clamp(start, end);
         let finish = self.header.cmdline_end.clamp(start, end);
         let skip = (begin.saturating_sub(self.header.cmdline_start)) as usize;
-        let inside = (finish - begin) as usize;
+        let inside = finish.saturating_sub(begin) as usize;
         let before = slice("the MLE", &self.image, start, begin)?;
         let after = slice("the MLE", &self.image, finish, end)?;
         let middle = area
@@ -226,11 +226,11 @@ fn find_header(image: &[u8]) -> Result<MleHeader, MleError> {
     let offset = image
         .chunks(MLE_HEADER_ALIGN)
         .position(|chunk| chunk == MLE_UUID)
-        .map(|index| index * MLE_HEADER_ALIGN)
+        .map(|index| index.saturating_mul(MLE_HEADER_ALIGN))
         .ok_or(MleError::NoHeader { len: image.len() })?;
     let truncated = MleError::HeaderTruncated { offset };
     let fields: &[u8; 36] = image
-        .get(offset + MLE_UUID.len()..)
+        .get(offset.saturating_add(MLE_UUID.len())..)
         .and_then(|rest| rest.first_chunk())
         .ok_or(truncated)?;
     let mut words = fields.chunks_exact(4).map(|word| match word {

@@ -1,5 +1,8 @@
 //! `cargo xtask`: what turns this workspace into a bootable image and tests it.
 //! One module for each verb; none needs a system C library.
 
+// Numbers from outside are added with a check (CONTRIBUTING: parsers); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod dist;
 pub mod image;

@@ -326,3 +326,78 @@ fn a_real_kernels_modules_make_a_small_image() {
     }
     assert!(summary["size"].as_u64().unwrap() < 1 << 20, "{summary}");
 }
+
+#[test]
+fn without_module_aliases_no_device_would_find_its_driver_and_no_image_is_made() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.path("modules/modules.alias")).unwrap();
+    let sentence = fixture.refused(&["--generic"]);
+    assert!(
+        sentence.contains("modules.alias is missing: run depmod"),
+        "{sentence}"
+    );
+    assert!(!fixture.path("initrd.img").exists());
+}
+
+#[test]
+fn odd_lines_of_modules_dep_that_nothing_needs_are_warned_of() {
+    let fixture = Fixture::new();
+    let path = fixture.path("modules/modules.dep");
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.push_str("extra/a name.ko:\n/elsewhere/b.ko:\nextra/c.ko.lz4:\n");
+    fs::write(&path, &text).unwrap();
+    let output = run(&mut fixture.command(&fixture.path("initrd.img"), &["--generic", "--json"]));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        summary["warnings"].as_array().unwrap().len(),
+        3,
+        "{summary}"
+    );
+    // Where one of them is asked for, the line is named.
+    let sentence = fixture.refused(&["--module", "c"]);
+    assert!(
+        sentence.contains("extra/c.ko.lz4") && sentence.contains("passed over"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn the_kernel_s_configuration_decides_how_the_image_is_packed() {
+    let fixture = Fixture::new();
+    let config = fixture.path("modules/config");
+    fs::write(&config, "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n").unwrap();
+    assert!(fixture.build(&[]).starts_with(&[0x1f, 0x8b]));
+    let sentence = fixture.refused(&["--compress", "zstd"]);
+    assert!(sentence.contains("no CONFIG_RD_ZSTD=y"), "{sentence}");
+    let given = fixture.path("given");
+    fs::write(&given, "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\n").unwrap();
+    let given = given.to_str().unwrap();
+    assert!(
+        fixture
+            .build(&["--kernel-config", given])
+            .starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    );
+}
+
+#[test]
+fn a_module_of_two_compressed_frames_is_taken_whole() {
+    let fixture = Fixture::new();
+    let inside = "kernel/drivers/md/dm-crypt.ko";
+    let path = fixture.path(&format!("modules/{inside}"));
+    let dep = fixture.path("modules/modules.dep");
+    let module = fs::read(&path).unwrap();
+    let (one, two) = module.split_at(module.len() / 2);
+    let packed = [one, two]
+        .map(|half| zstd::encode_all(half, 3).unwrap())
+        .concat();
+    fs::write(path.with_extension("ko.zst"), packed).unwrap();
+    fs::remove_file(&path).unwrap();
+    let text = fs::read_to_string(&dep).unwrap();
+    fs::write(&dep, text.replace("dm-crypt.ko", "dm-crypt.ko.zst")).unwrap();
+    fixture.build(&["--compress", "none"]);
+    let output = run(image()
+        .arg("cat")
+        .arg(fixture.path("initrd.img"))
+        .arg(format!("/lib/modules/{KERNEL}/{inside}")));
+    assert!(output.stdout == module);
+}

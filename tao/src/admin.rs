@@ -150,7 +150,7 @@ impl Admin {
                 if header.seq != self.seq {
                     return Err(AdminError::Incomplete("it belongs to another call"));
                 }
-                self.seq += 1;
+                self.seq = self.seq.wrapping_add(1);
                 return match header.error {
                     Some(error) => Err(AdminError::Refused(error)),
                     None => Ok(proto2::read(body)?),

@@ -137,6 +137,8 @@ fn a_domain_can_trust_a_program_with_its_libraries_and_a_script_with_its_interpr
     let measuring = ["--libraries", "measure", "--scripts", "measure"];
     let script = world.path("script");
     std::fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
     let script = script.to_str().unwrap();
     let words = ["domain", "add-program", "--password-file", password];
     let trust = |what: &str| {

@@ -14,6 +14,8 @@ mod composed;
 mod counter_room;
 #[path = "host/counters.rs"]
 mod counters;
+#[path = "host/exchanged.rs"]
+mod exchanged;
 #[path = "host/exhausted.rs"]
 mod exhausted;
 #[path = "host/guarded.rs"]
@@ -34,6 +36,8 @@ mod keysets;
 mod killed;
 #[path = "host/names.rs"]
 mod names;
+#[path = "host/meanwhile.rs"]
+mod meanwhile;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/prepared.rs"]
@@ -42,6 +46,8 @@ mod prepared;
 mod programs;
 #[path = "host/programs_as_administrators.rs"]
 mod programs_as_administrators;
+#[path = "host/rights.rs"]
+mod rights;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
 #[path = "host/system_calls.rs"]

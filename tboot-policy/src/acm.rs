@@ -76,7 +76,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 pub fn is_sinit(content: &[u8]) -> bool {
     let table = || {
         // Lengths are in words of four bytes.
-        let words = |at| Some(u32_at(content, at)? as usize * 4);
+        let words = |at| (u32_at(content, at)? as usize).checked_mul(4);
         let (header, size, scratch) = (words(4)?, words(24)?, words(124)?);
         let fits = u16_at(content, 0)? == TYPE_CHIPSET
             && u32_at(content, 16)? == VENDOR_INTEL

@@ -121,6 +121,19 @@ fn a_machine_without_a_log_says_so() {
     assert!(matches!(error, heap::HeapError::NoLog));
     let error = heap::read(&machine(&element(8, &[&[0xff; 20]]), &[])).unwrap_err();
     assert!(matches!(error, heap::HeapError::Damaged(_)), "{error}");
+    // First event behind the last address.
+    let (first, next) = (0x20u32.to_le_bytes(), 0x40u32.to_le_bytes());
+    let numbers: [&[u8]; 4] = [
+        &(u64::MAX - 1).to_le_bytes(),
+        &4096u32.to_le_bytes(),
+        &first,
+        &next,
+    ];
+    let error = heap::read(&machine(&element(8, &numbers), &[])).unwrap_err();
+    assert!(
+        matches!(error, heap::HeapError::Address { first: 0x20, .. }),
+        "{error}"
+    );
     let error = heap::read(&machine(&[8, 0, 0, 0, 0, 0, 0, 0], &[])).unwrap_err();
     assert!(matches!(error, heap::HeapError::Damaged(_)), "{error}");
 }

@@ -81,13 +81,22 @@ fn what_is_skipped_is_said() {
     machine.kernel("5.1-noimage", "CONFIG_INTEL_TXT=y\n", false);
     machine.kernel("5.2-noconfig", "", true);
     fs::remove_file(machine.path("boot/config-5.2-noconfig")).unwrap();
+    machine.kernel("5.3-elsewhere", "", true);
+    fs::remove_file(machine.path("boot/config-5.3-elsewhere")).unwrap();
+    fs::create_dir_all(machine.path("modules/5.3-elsewhere")).unwrap();
+    machine.write(
+        "modules/5.3-elsewhere/config",
+        "# CONFIG_INTEL_TXT is not set\n",
+    );
     machine.write("boot/vmlinuz-6.1.0-9-amd64.dpkg-tmp", "kernel");
     let (menu, stderr) = machine.menu();
-    assert_eq!(menu.entries().len(), 4);
+    // Two kernels and the one whose configuration nobody knows, each measured and to recover.
+    assert_eq!(menu.entries().len(), 6);
     for expected in [
         "vmlinuz-5.0-notxt skipped: built without CONFIG_INTEL_TXT",
         "vmlinuz-5.1-noimage skipped: no image",
-        "vmlinuz-5.2-noconfig skipped: without",
+        "vmlinuz-5.3-elsewhere skipped: built without CONFIG_INTEL_TXT",
+        "vmlinuz-5.2-noconfig: no configuration in",
         "found",
     ] {
         assert!(stderr.contains(expected), "{expected}: {stderr}");
@@ -109,6 +118,86 @@ fn what_is_skipped_is_said() {
         menu.entries().is_empty() && stderr.contains("no entries made"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_setting_with_a_line_end_gives_no_entries_instead_of_a_command_line_that_nobody_sees() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    for (file, line) in [
+        ("grub", "GRUB_CMDLINE_LINUX=quiet\r\n"),
+        ("grub", "GRUB_CMDLINE_LINUX='quiet\ninit=/bin/sh'\n"),
+        (
+            "grub-taoboot",
+            "GRUB_TAOBOOT_CMDLINE_TBOOT=logging=none\r\n",
+        ),
+        ("grub-taoboot", "GRUB_TAOBOOT_ROOT='/dev/a\u{1b}[2J'\n"),
+    ] {
+        machine.write(&format!("etc/default/{file}"), line);
+        let (menu, stderr) = machine.menu();
+        assert!(menu.entries().is_empty(), "{line:?}");
+        assert!(stderr.contains("control character"), "{line:?}: {stderr}");
+        machine.write(&format!("etc/default/{file}"), "");
+    }
+    assert_eq!(machine.menu().0.entries().len(), 4);
+}
+
+#[test]
+fn a_pattern_for_sinit_modules_that_matches_nothing_is_said() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.write("boot/a.acm", "sinit");
+    let root = machine.folder.path().display().to_string();
+    machine.write(
+        "etc/default/grub-taoboot",
+        &format!("GRUB_TAOBOOT_SINIT='{root}/boot/*.acm {root}/boot/*.bin'\n"),
+    );
+    let (_, stderr) = machine.menu();
+    assert!(
+        stderr.contains("/boot/*.bin: the file does not exist"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("*.acm"), "{stderr}");
+}
+
+#[test]
+fn a_subvolume_as_root_is_named_as_10_linux_names_it() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let probe = fs::read_to_string(machine.path("bin/grub-probe")).unwrap();
+    machine.program("bin/grub-probe", &probe.replace("echo ext2", "echo btrfs"));
+    let relative = fs::read_to_string(machine.path("bin/grub-mkrelpath")).unwrap();
+    let relative = relative.replace(
+        "#!/bin/sh\n",
+        "#!/bin/sh\n[ \"$1\" != / ] || { echo '/@ root'; exit; }\n",
+    );
+    machine.program("bin/grub-mkrelpath", &relative);
+    assert_eq!(
+        text(&machine.first().modules[0].cmdline),
+        "root=/dev/sda1 ro \"rootflags=subvol=@ root\" intel_iommu=on"
+    );
+    let (config, _) = machine.mkconfig();
+    let recovery = config
+        .lines()
+        .find(|line| line.starts_with("\tlinux\t"))
+        .unwrap();
+    assert!(recovery.contains("'rootflags=subvol=@ root'"), "{recovery}");
+}
+
+#[test]
+fn without_submenus_the_entries_stand_by_themselves() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    for setting in ["GRUB_DISABLE_SUBMENU=y\n", "GRUB_DISABLE_SUBMENU=true\n"] {
+        machine.write("etc/default/grub", setting);
+        let (config, _) = machine.mkconfig();
+        assert!(!config.contains("submenu"), "{setting}");
+        assert_eq!(machine.menu().0.entries().len(), 4, "{setting}");
+    }
 }
 
 /// Numbers that look random and are the same everywhere.
@@ -318,7 +407,7 @@ fn every_setting_of_the_script_is_explained() {
     settings.dedup();
     assert!(settings.len() >= 12);
     for setting in settings {
-        let internal = ["SYSCONFDIR", "BOOT", "COMING", "GOING"];
+        let internal = ["SYSCONFDIR", "BOOT", "MODULES", "COMING", "GOING"];
         if internal.contains(&setting.trim_start_matches("GRUB_TAOBOOT_")) {
             continue; // for tests and the kernel hook only
         }

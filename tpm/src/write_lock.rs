@@ -153,7 +153,7 @@ fn exchange(
     tag: u16,
     body: &[u8],
 ) -> Result<Vec<u8>, TpmError> {
-    let length = u32::try_from(body.len() + 10).unwrap_or(u32::MAX);
+    let length = u32::try_from(body.len().saturating_add(10)).unwrap_or(u32::MAX);
     let mut bytes = tag.to_be_bytes().to_vec();
     bytes.extend(length.to_be_bytes());
     bytes.extend(command.0.to_be_bytes());
@@ -266,7 +266,7 @@ mod tests {
             bodies in proptest::array::uniform3(proptest::collection::vec(any::<u8>(), 0..80))
         ) {
             let answers = bodies.map(|body| {
-                let length = u32::try_from(body.len() + 10).unwrap();
+                let length = u32::try_from(body.len().saturating_add(10)).unwrap();
                 [&[0x80, 0x01][..], &length.to_be_bytes(), &[0; 4], &body].concat()
             });
             prop_assert!(lock(&mut Answers(answers.to_vec()), 1, b"pw", &[1; 32]).is_err());

@@ -68,6 +68,8 @@ pub struct TaoConfig {
     pub processes: Option<u64>,
     /// The most processor time of a program, such as `"150%"`.
     pub cpu: Option<String>,
+    /// The most that is measured for one program, such as `"256M"`.
+    pub largest: Option<String>,
     /// Files and folders that programs may read; with `write`, they may use no others.
     pub read: Vec<PathBuf>,
     /// Files and folders that programs may also change.
@@ -147,6 +149,7 @@ impl TaoConfig {
             memory: self.memory.clone(),
             processes: self.processes,
             cpu: self.cpu.clone(),
+            largest: self.largest.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
             user: self.user.clone(),

@@ -187,7 +187,7 @@ pub struct ProcessorId {
 fn count(reader: &mut Reader<'_>, field: &'static str, size: usize) -> Result<u32, FormatError> {
     let offset = reader.offset();
     let count = reader.u32(field)?;
-    let most = reader.rest().len() / size;
+    let most = reader.rest().len().checked_div(size).unwrap_or(0);
     if count as usize > most {
         return Err(value(field, offset, format!("at most {most}"), count));
     }

@@ -34,7 +34,7 @@ pub enum SignatureError {
 
 pub(super) fn check(file: &[u8], header: &Header) -> Result<SignatureInfo, SignatureError> {
     let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
-    let bits = u32::try_from(8 * header.modulus.len()).unwrap_or(u32::MAX);
+    let bits = u32::try_from(header.modulus.len().saturating_mul(8)).unwrap_or(u32::MAX);
     // A modulus of the header's length always fits.
     let modulus = BoxedUint::from_be_slice(&reversed(&header.modulus), bits)
         .map_err(|_| rsa::Error::InvalidModulus)?;

@@ -10,7 +10,7 @@ use crate::{
 /// Is the MLE in one of the lists, in an element that counts?
 pub(super) fn find_mle(policy: &Policy, data: &PolicyData, target: &Target, report: &mut Report) {
     use Severity::{Condition, Refused};
-    let mut elements = 0;
+    let mut elements = 0_usize;
     let mut too_new = None;
     for (list_index, list) in data.lists().iter().enumerate() {
         for (element_index, element) in list.elements().iter().enumerate() {
@@ -19,7 +19,7 @@ pub(super) fn find_mle(policy: &Policy, data: &PolicyData, target: &Target, repo
                 Body::Mle2(mle) => (mle.sinit_min_version, mle.hashes.alg()),
                 _ => continue,
             };
-            elements += 1;
+            elements = elements.saturating_add(1);
             let masked = match policy {
                 Policy::Tpm20(policy) => policy.hash_mask & alg.mask() == 0,
                 Policy::Tpm12(_) => false,

@@ -161,7 +161,7 @@ fn document(
         "chipsets": chipsets,
         "processors": processors,
         "tpm": tpm,
-        "key_bits": 8 * header.modulus.len(),
+        "key_bits": header.modulus.len().saturating_mul(8),
         "key_hash": HashAlg::Sha256.digest(&header.modulus).to_string(),
         "signature": verified,
     });

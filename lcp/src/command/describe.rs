@@ -29,7 +29,10 @@ fn listing(value: &Value, indent: usize) -> String {
             out.push_str(&format!("{pad}{label}: {}\n", items.join(", ")));
         }
         Value::Object(_) | Value::Array(_) => {
-            out.push_str(&format!("{pad}{label}:\n{}", listing(value, indent + 1)));
+            out.push_str(&format!(
+                "{pad}{label}:\n{}",
+                listing(value, indent.saturating_add(1))
+            ));
         }
         Value::Null => out.push_str(&format!("{pad}{label}: none\n")),
         Value::String(text) => out.push_str(&format!("{pad}{label}: {text}\n")),
@@ -75,7 +78,7 @@ fn selected(select: &[u8]) -> Vec<usize> {
             .get(pcr / 8)
             .is_some_and(|byte| byte & 1 << (pcr % 8) != 0)
     };
-    (0..select.len() * 8).filter(bit).collect()
+    (0..select.len().saturating_mul(8)).filter(bit).collect()
 }
 
 /// An element.
@@ -144,8 +147,8 @@ pub fn list(list: &PolicyList) -> Value {
     let signature = list.signature().map(|signature| {
         let mut map = Map::new();
         let (kind, bits) = match signature.value() {
-            SignatureValue::Rsa { .. } => ("RSA", signature.key_len() * 8),
-            SignatureValue::Ec { .. } => ("elliptic curve", signature.key_len() * 8),
+            SignatureValue::Rsa { .. } => ("RSA", signature.key_len().saturating_mul(8)),
+            SignatureValue::Ec { .. } => ("elliptic curve", signature.key_len().saturating_mul(8)),
         };
         map.insert("key".into(), json!(format!("{kind}, {bits} bits")));
         map.insert(

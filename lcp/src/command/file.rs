@@ -21,7 +21,7 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
     let mut bytes = Vec::new();
-    let read = file.take(limit + 1).read_to_end(&mut bytes);
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     read.with_context(|| format!("can't read {shown}"))?;
     if bytes.len() as u64 > limit {
         bail!("{shown} has more than {limit} bytes: it is no such file");

@@ -43,9 +43,16 @@ impl HashList {
         let offset = reader.offset();
         let count = reader.u16("num_hashes")?;
         // Checked before anything is stored: the count is only a claim.
-        let needed = usize::from(count) * alg.digest_len();
+        let needed = usize::from(count).saturating_mul(alg.digest_len());
         if needed > reader.rest().len() {
-            let expected = format!("at most {}", reader.rest().len() / alg.digest_len());
+            let expected = format!(
+                "at most {}",
+                reader
+                    .rest()
+                    .len()
+                    .checked_div(alg.digest_len())
+                    .unwrap_or(0)
+            );
             return Err(value("num_hashes", offset, expected, count));
         }
         let hashes = (0..count)

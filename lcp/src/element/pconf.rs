@@ -47,7 +47,7 @@ impl PcrInfoShort {
             select,
             locality,
             values,
-            values.len() * HashAlg::Sha1.digest_len(),
+            values.len().saturating_mul(HashAlg::Sha1.digest_len()),
         )
     }
 

@@ -183,7 +183,10 @@ impl PolicyList {
             ListVersion::V3_0 if kind == 0 => Ok(unsigned),
             ListVersion::V3_0 => {
                 // The offset points behind the revocation counter that follows the elements.
-                let expected = reader.offset() - start.offset() + 2;
+                let expected = reader
+                    .offset()
+                    .saturating_sub(start.offset())
+                    .saturating_add(2);
                 if usize::from(kind) != expected {
                     let expected = format!("0 (unsigned) or {expected:#x}");
                     return Err(value("KeySignatureOffset", kind_offset, expected, kind));
@@ -245,7 +248,7 @@ impl PolicyList {
             }
             (ListVersion::V3_0, None) => out.extend([0, 0]),
             (ListVersion::V3_0, Some(_)) => {
-                let offset = HEADER_LEN + elements.len() + 2;
+                let offset = elements.len().saturating_add(HEADER_LEN).saturating_add(2);
                 let offset = u16::try_from(offset).map_err(|_| {
                     FormatError::Parts(format!(
                         "the elements of a signed list of version 3.0 have {} bytes, but its signature must begin within 65535: split the list",

@@ -84,7 +84,7 @@ impl Signature {
                 modulus, signature, ..
             } => {
                 if !RSA_LENS.contains(&modulus.len()) {
-                    let bits = modulus.len() * 8;
+                    let bits = modulus.len().saturating_mul(8);
                     return parts(format!(
                         "an RSA key of {bits} bits: 2048 or 3072 are possible"
                     ));

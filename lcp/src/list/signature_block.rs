@@ -105,7 +105,7 @@ impl Signature {
         let size_offset = reader.offset();
         let signature_len = bits(reader)?;
         if signature_len != len {
-            let found = u64::try_from(signature_len * 8).unwrap_or(u64::MAX);
+            let found = u64::try_from(signature_len.saturating_mul(8)).unwrap_or(u64::MAX);
             return Err(value(
                 "KeySize of the signature",
                 size_offset,
@@ -185,7 +185,7 @@ impl Signature {
 
     /// The key's length in bits; `new` admits 4096 at most.
     fn bits(&self) -> u16 {
-        u16::try_from(self.key_len() * 8).unwrap_or(u16::MAX)
+        u16::try_from(self.key_len().saturating_mul(8)).unwrap_or(u16::MAX)
     }
 }
 

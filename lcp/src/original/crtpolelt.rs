@@ -233,7 +233,7 @@ impl Request {
                     .push(pconf_file::parse(path, &read(path)?, self.compat)?);
             }
             Kind::Mle | Kind::Mle2 | Kind::Sbios | Kind::Stm => {
-                let most = MAX_HASHES + usize::from(kind == Kind::Sbios);
+                let most = MAX_HASHES.saturating_add(usize::from(kind == Kind::Sbios));
                 // An empty file of hashes is none to the originals, not an error.
                 let text = crate::command::file::read(std::path::Path::new(path))
                     .map_err(|error| format!("{error:#}"))?;

@@ -21,7 +21,7 @@ pub fn parse(
     }
     let mut hashes = Vec::new();
     for (index, line) in lines(text).into_iter().enumerate() {
-        let wrong = |what: String| format!("{path} line {}: {what}", index + 1);
+        let wrong = |what: String| format!("{path} line {}: {what}", index.saturating_add(1));
         if hashes.len() == most {
             return Err(wrong(format!("more than {most} hashes")));
         }

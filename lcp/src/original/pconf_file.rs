@@ -10,7 +10,7 @@ use super::strtoul::strtoul;
 /// A hash of an option or a PCR line: exactly two digits for each byte. With `compat` what is no
 /// digit counts as 0, as in the original.
 pub fn hash(text: &str, alg: HashAlg, compat: bool) -> Result<Digest, String> {
-    let expected = 2 * alg.digest_len();
+    let expected = alg.digest_len().saturating_mul(2);
     if text.len() != expected {
         let found = text.len();
         return Err(format!(
@@ -33,7 +33,7 @@ pub fn parse(path: &str, text: &[u8], compat: bool) -> Result<PcrInfoShort, Stri
     let mut locality = None;
     let mut values: [Option<Digest>; 8] = Default::default();
     for (index, line) in text.split('\n').enumerate() {
-        let wrong = |what: String| format!("{path} line {}: {what}", index + 1);
+        let wrong = |what: String| format!("{path} line {}: {what}", index.saturating_add(1));
         if line.is_empty() || line.starts_with(['#', '\r']) {
             continue;
         }

@@ -219,7 +219,9 @@ pub fn list(prefix: &str, list: &PolicyList, brief: bool) -> String {
     if v3 {
         let signed = list.signature().is_some();
         let offset = if signed {
-            lcp::list::HEADER_LEN + elements + 2
+            lcp::list::HEADER_LEN
+                .saturating_add(elements)
+                .saturating_add(2)
         } else {
             0
         };

@@ -76,7 +76,7 @@ fn new_form(signature: &Signature) -> String {
     let mut out = String::new();
     let inner = "        ";
     let counter = signature.revocation_counter;
-    let bits = signature.key_len() * 8;
+    let bits = signature.key_len().saturating_mul(8);
     let bytes = format!("{inner}\t");
     line!(out, "{inner} revocation_counter: {counter:#x} ({counter})");
     let size = format!("{inner} Version: 0x10\n{inner} KeySize: {bits:#x} ({bits})");

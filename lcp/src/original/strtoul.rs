@@ -5,18 +5,18 @@
 pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
     let bytes = text.as_bytes();
     let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
-    let mut index = 0;
+    let mut index = 0_usize;
     while at(index).is_ascii_whitespace() || at(index) == 0x0b {
-        index += 1;
+        index = index.saturating_add(1);
     }
     let negative = at(index) == b'-';
     if matches!(at(index), b'+' | b'-') {
-        index += 1;
+        index = index.saturating_add(1);
     }
     let digit = |byte: u8, base: u32| char::from(byte).to_digit(base);
     let prefixed = at(index) == b'0'
-        && matches!(at(index + 1), b'x' | b'X')
-        && digit(at(index + 2), 16).is_some();
+        && matches!(at(index.saturating_add(1)), b'x' | b'X')
+        && digit(at(index.saturating_add(2)), 16).is_some();
     let base = match base {
         0 if prefixed => 16,
         0 if at(index) == b'0' => 8,
@@ -24,7 +24,7 @@ pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
         base => base,
     };
     if base == 16 && prefixed {
-        index += 2;
+        index = index.saturating_add(2);
     }
     let begin = index;
     let (mut number, mut overflow) = (0u64, false);
@@ -34,7 +34,7 @@ pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
             .and_then(|n| n.checked_add(value.into()));
         overflow |= next.is_none();
         number = next.unwrap_or(u64::MAX);
-        index += 1;
+        index = index.saturating_add(1);
     }
     if index == begin {
         return (0, 0);
@@ -56,7 +56,7 @@ pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
 /// cut silently, as the original does.
 pub fn number(option: &str, text: &str, base: u32, bits: u32, compat: bool) -> Result<u32, String> {
     let (value, used) = strtoul(text, base);
-    let mask = u64::MAX >> (64 - bits.clamp(1, 32));
+    let mask = u64::MAX >> 64_u32.saturating_sub(bits.clamp(1, 32));
     let cut = value & mask;
     let fits = used > 0 && used == text.len() && cut == value && !text.contains('-');
     if fits || compat {

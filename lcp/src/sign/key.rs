@@ -91,7 +91,7 @@ fn rsa_public(key: &RsaPublicKey) -> Result<PublicKey, SignError> {
         128 | 256 | 384 => Ok(PublicKey::Rsa {
             modulus: reversed(&modulus, modulus.len()),
         }),
-        len => refuse(format!(", found {} bits", len * 8)),
+        len => refuse(format!(", found {} bits", len.saturating_mul(8))),
     }
 }
 

@@ -55,7 +55,7 @@ impl TryRng for SaltSource {
             let mut hasher = Sha256::new();
             hasher.update(self.seed.as_slice());
             hasher.update(self.counter.to_le_bytes());
-            self.counter += 1;
+            self.counter = self.counter.wrapping_add(1);
             let block = hasher.finalize();
             chunk
                 .iter_mut()

@@ -30,7 +30,7 @@ pub fn verify(list: &PolicyList) -> Result<Verified, SignError> {
     let (Some(signature), Some(message)) = (list.signature(), list.signed_bytes()?) else {
         return Err(SignError::Unsigned);
     };
-    let key_bits = signature.key_len() * 8;
+    let key_bits = signature.key_len().saturating_mul(8);
     let hash = match signature.value() {
         SignatureValue::Rsa {
             scheme,
@@ -56,7 +56,8 @@ pub fn verify(list: &PolicyList) -> Result<Verified, SignError> {
 }
 
 fn rsa_key(modulus: &[u8]) -> Result<RsaPublicKey, SignError> {
-    let bits = u32::try_from(modulus.len() * 8).map_err(|_| SignError::ListKey("RSA"))?;
+    let bits =
+        u32::try_from(modulus.len().saturating_mul(8)).map_err(|_| SignError::ListKey("RSA"))?;
     let big_endian = reversed(modulus, modulus.len());
     let modulus =
         BoxedUint::from_be_slice(&big_endian, bits).map_err(|_| SignError::ListKey("RSA"))?;

@@ -148,15 +148,15 @@ impl Package {
 
 /// KiB as dpkg counts them: each file rounded up, each folder one.
 fn installed_size(folder: &Path) -> Result<u64> {
-    let mut size = 1;
+    let mut size = 1_u64;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
-        size += match kind.is_dir() {
+        size = size.saturating_add(match kind.is_dir() {
             true => installed_size(&entry.path())?,
             false if kind.is_file() => entry.metadata()?.len().div_ceil(1024),
             false => 1,
-        };
+        });
     }
     Ok(size)
 }
@@ -192,6 +192,10 @@ fn collect(root: &Path, below: &str, names: &mut Vec<String>) -> Result<()> {
 }
 
 /// A time as a changelog has it, in UTC.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the days are a u64 divided by 86400, and no step leaves a u64"
+)]
 fn rfc2822(epoch: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = [

@@ -27,7 +27,9 @@ impl Stage {
         fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
         Ok(Stage {
             root: root.to_owned(),
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs(epoch),
+            time: SystemTime::UNIX_EPOCH
+                .checked_add(Duration::from_secs(epoch))
+                .with_context(|| format!("SOURCE_DATE_EPOCH={epoch} is no time"))?,
             folders: BTreeSet::from([root.to_owned()]),
         })
     }

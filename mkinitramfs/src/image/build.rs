@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::compress::compress;
+use super::kernel_config::KernelConfig;
 use super::modules::plan::{Drivers, Plan};
 use super::modules::tree::ModuleTree;
 use super::modules::{file, firmware, host};
@@ -44,6 +45,8 @@ pub struct Summary {
     pub firmware: Vec<String>,
     /// Firmware that modules name and that was not found.
     pub firmware_missing: Vec<String>,
+    /// What was passed over, each in one sentence.
+    pub warnings: Vec<String>,
     /// Time taken, in seconds.
     pub seconds: f64,
 }
@@ -95,6 +98,8 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         Some(folder) => folder.clone(),
         None => Path::new("/lib/modules").join(&kernel),
     };
+    let config = KernelConfig::find(command.kernel_config.as_deref(), &folder, &kernel)?;
+    let form = config.choose(command.compress)?;
     let known = ModuleTree::read(&folder, &kernel)?;
     let plan = Plan::new(&known, &kernel, &command.module, &drivers(command)?)?;
     let named = add_modules(&mut tree, &known, &plan)?;
@@ -102,7 +107,7 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         .firmware_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("/lib/firmware"));
-    let firmware = firmware::collect(&firmware_folder, &named)?;
+    let firmware = firmware::collect(&firmware_folder, &kernel, &named)?;
     for (name, data) in &firmware.found {
         tree.insert(
             &format!("lib/firmware/{name}"),
@@ -128,7 +133,7 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         None => Vec::new(),
     };
     let archive = tree.to_newc()?;
-    image.extend_from_slice(&compress(command.compress, &archive)?);
+    image.extend_from_slice(&compress(form, &archive)?);
     output::replace(output, &image)?;
 
     Ok(Summary {
@@ -137,11 +142,16 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         sha256: hex::encode(Sha256::digest(&image)),
         size: u64::try_from(image.len())?,
         unpacked_size: u64::try_from(archive.len())?,
-        compression: command.compress.name(),
+        compression: form.name(),
         entries: tree.len(),
         modules: plan.modules.keys().cloned().collect(),
         firmware: firmware.found.keys().cloned().collect(),
         firmware_missing: firmware.missing.into_iter().collect(),
+        warnings: known
+            .skipped
+            .iter()
+            .map(|skipped| format!("{}: {skipped}", known.folder.join("modules.dep").display()))
+            .collect(),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -200,7 +210,7 @@ fn add_modules(tree: &mut Tree, known: &ModuleTree, plan: &Plan) -> Result<BTree
 fn add_file(tree: &mut Tree, added: &str) -> Result<()> {
     let (from, to) = added
         .rfind(":/")
-        .and_then(|colon| Some((added.get(..colon)?, added.get(colon + 2..)?)))
+        .and_then(|colon| Some((added.get(..colon)?, added.get(colon.saturating_add(2)..)?)))
         .filter(|(from, _)| !from.is_empty())
         .ok_or_else(|| {
             anyhow!("--add {added} is not FILE:PATH with an absolute PATH, as in a.crt:/etc/a.crt")

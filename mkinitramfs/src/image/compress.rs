@@ -106,7 +106,7 @@ fn xz(data: &[u8]) -> Result<Vec<u8>> {
     let mut filters = Filters::new();
     filters.x86().lzma2(&options);
     let mut stream = Stream::new_stream_encoder(&filters, Check::Crc32)?;
-    let mut out = Vec::with_capacity(data.len() / 2 + 4096);
+    let mut out = Vec::with_capacity((data.len() / 2).saturating_add(4096));
     loop {
         let done = usize::try_from(stream.total_in())?;
         let rest = data.get(done..).unwrap_or_default();

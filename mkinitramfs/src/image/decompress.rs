@@ -140,6 +140,42 @@ pub fn decompress(packing: Packing, bytes: &[u8], limit: u64) -> Result<Unpacked
     }
 }
 
+/// Unpacks everything in `bytes`: frames or streams of one form, one after another, with zeros
+/// behind or between them.
+///
+/// # Errors
+/// See [`DecompressError`]; `limit` is for all of them together.
+pub fn decompress_all(
+    packing: Packing,
+    bytes: &[u8],
+    limit: u64,
+) -> Result<Vec<u8>, DecompressError> {
+    let mut data = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let left = limit.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        let unpacked = match decompress(packing, rest, left) {
+            Err(DecompressError::TooLarge(_)) => return Err(DecompressError::TooLarge(limit)),
+            unpacked => unpacked?,
+        };
+        data.extend_from_slice(&unpacked.data);
+        // A form that takes no bytes would be met for ever.
+        rest = rest.get(unpacked.consumed.max(1)..).unwrap_or_default();
+        // xz pads streams with zeros, and gzip -d passes over those behind a member.
+        let padding = rest.iter().take_while(|byte| **byte == 0).count();
+        rest = rest.get(padding..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(data);
+        }
+        if Packing::detect(rest) != Some(packing) {
+            let at = bytes.len().saturating_sub(rest.len());
+            return Err(packing.damaged(format!(
+                "the first part ends at byte {at}, and what follows is something else"
+            )));
+        }
+    }
+}
+
 /// Most memory a decoder of xz or lzma may take: a dictionary of 192 MiB and more
 /// is beyond what any initramfs tool writes.
 const LZMA_MEMORY: u64 = 256 << 20;
@@ -197,7 +233,7 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
     // zero, which is the padding before another archive (the kernel's rule too).
     while let Some(&size) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
         if size == LZ4_LEGACY_MAGIC {
-            at += 4;
+            at = at.saturating_add(4);
             continue;
         }
         let length = usize::try_from(u32::from_le_bytes(size)).unwrap_or(usize::MAX);
@@ -218,7 +254,7 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
         if u64::try_from(data.len()).unwrap_or(u64::MAX) > limit {
             return Err(DecompressError::TooLarge(limit));
         }
-        at += 4 + length;
+        at = at.saturating_add(4).saturating_add(length);
     }
     Ok(Unpacked {
         data,
@@ -253,6 +289,36 @@ mod tests {
             let unpacked = decompress(packing, &packed, 1 << 30).unwrap();
             assert!(unpacked.data == sample(), "{form:?}");
             assert_eq!(unpacked.consumed, length, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn all_frames_of_a_file_are_unpacked_and_nothing_else_may_follow() {
+        for form in [Compression::Zstd, Compression::Gzip, Compression::Xz] {
+            let (one, two) = (sample(), b"and a second one".to_vec());
+            let mut packed = compress(form, &one).unwrap();
+            let packing = Packing::detect(&packed).unwrap();
+            packed.extend(compress(form, &two).unwrap());
+            let whole = [one.as_slice(), &two].concat();
+            assert!(
+                decompress_all(packing, &packed, 1 << 30).unwrap() == whole,
+                "{form:?}"
+            );
+            let limit = u64::try_from(one.len()).unwrap() + 1;
+            assert!(
+                matches!(decompress_all(packing, &packed, limit), Err(DecompressError::TooLarge(found)) if found == limit),
+                "{form:?}"
+            );
+            packed.extend([0; 512]);
+            assert!(
+                decompress_all(packing, &packed, 1 << 30).unwrap() == whole,
+                "{form:?}"
+            );
+            packed.extend(b"something");
+            let error = decompress_all(packing, &packed, 1 << 30)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("something else"), "{form:?}: {error}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::archive::{self, newc};
 use super::tree::{Node, Tree};
 
 /// Largest microcode file; a vendor's whole collection has below 10 MB.
@@ -92,19 +93,56 @@ pub fn early_archive(path: &Path) -> Result<Vec<u8>> {
     }
     let blob =
         fs::read(path).with_context(|| format!("cannot read --microcode {}", path.display()))?;
-    let vendor = Vendor::detect(&blob)
-        .with_context(|| format!("--microcode {} is not usable", path.display()))?;
+    let files = if newc::is_newc(&blob) {
+        unpacked(&blob)
+    } else {
+        Vendor::detect(&blob).map(|vendor| vec![(vendor, blob)])
+    };
+    let files = files.with_context(|| format!("--microcode {} is not usable", path.display()))?;
     let mut tree = Tree::default();
-    tree.insert(
-        vendor.path(),
-        Node::File {
-            mode: 0o644,
-            data: blob,
-        },
-    )?;
+    for (vendor, data) in files {
+        tree.insert(vendor.path(), Node::File { mode: 0o644, data })?;
+    }
     let mut archive = tree.to_newc()?;
     archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
     Ok(archive)
+}
+
+/// The microcode in a ready-made early archive, such as other distributions' intel-ucode.img. Only
+/// microcode is taken: what else the kernel would use from there (ACPI tables, say) changes the
+/// machine and has to be asked for.
+fn unpacked(image: &[u8]) -> Result<Vec<(Vendor, Vec<u8>)>> {
+    let parts = archive::read(image).context("it begins as an early archive")?;
+    let mut files = Vec::new();
+    for part in &parts {
+        if part.packing.is_some() {
+            bail!("it is a whole initramfs: behind its early archive there is a packed one");
+        }
+        for (entry, data) in part.entries.iter().zip(part.contents()) {
+            let name = String::from_utf8_lossy(&entry.name);
+            let name = name.trim_start_matches("./").trim_start_matches('/');
+            let is_file = entry.mode & 0o170_000 == 0o100_000;
+            // dracut marks its early archives with a file of that name.
+            if !is_file || name == "early_cpio" {
+                continue;
+            }
+            let vendor = [Vendor::Intel, Vendor::Amd]
+                .into_iter()
+                .find(|vendor| vendor.path() == name);
+            let Some(vendor) = vendor else {
+                bail!("it is an early archive with {name}, which is not microcode");
+            };
+            let found = Vendor::detect(data).with_context(|| format!("{name} in it"))?;
+            if found != vendor {
+                bail!("{name} in it holds the other vendor's microcode");
+            }
+            files.push((vendor, data.to_vec()));
+        }
+    }
+    if files.is_empty() {
+        bail!("it is an early archive without microcode");
+    }
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -154,5 +192,46 @@ mod tests {
         let archive = early_archive(&path).unwrap();
         assert_eq!(archive.len() % ALIGNMENT, 0);
         assert!(archive.starts_with(b"070701"));
+    }
+
+    #[test]
+    fn a_ready_made_archive_gives_the_same_as_the_raw_file_and_may_hold_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (raw, made) = (folder.path().join("raw"), folder.path().join("ucode.img"));
+        fs::write(&raw, intel()).unwrap();
+        let expected = early_archive(&raw).unwrap();
+        fs::write(&made, &expected).unwrap();
+        assert!(early_archive(&made).unwrap() == expected);
+
+        let archive = |files: &[(&str, Vec<u8>)]| {
+            let mut tree = Tree::default();
+            for (path, data) in files {
+                let (mode, data) = (0o644, data.clone());
+                tree.insert(path, Node::File { mode, data }).unwrap();
+            }
+            tree.to_newc().unwrap()
+        };
+        let good = (Vendor::Intel.path(), intel());
+        for (files, reason) in [
+            (
+                vec![good.clone(), ("kernel/firmware/acpi/dsdt.aml", vec![1])],
+                "dsdt.aml",
+            ),
+            (vec![(Vendor::Amd.path(), intel())], "other vendor"),
+            (
+                vec![(Vendor::Intel.path(), vec![0; 100])],
+                "GenuineIntel.bin",
+            ),
+            (vec![("early_cpio", vec![b'1'])], "without microcode"),
+        ] {
+            fs::write(&made, archive(&files)).unwrap();
+            let error = format!("{:#}", early_archive(&made).unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
+        let mut whole = expected.clone();
+        whole.extend(zstd::encode_all(archive(&[good]).as_slice(), 3).unwrap());
+        fs::write(&made, whole).unwrap();
+        let error = format!("{:#}", early_archive(&made).unwrap_err());
+        assert!(error.contains("whole initramfs"), "{error}");
     }
 }

@@ -10,6 +10,7 @@ pub mod archive;
 pub mod build;
 pub mod compress;
 pub mod decompress;
+pub mod kernel_config;
 pub mod microcode;
 pub mod modules;
 pub mod options;
@@ -70,6 +71,9 @@ impl ImageCommand {
 fn report(summary: &Summary, json: bool, verbose: bool) -> Result<()> {
     if json {
         return view::print(&format!("{}\n", serde_json::to_string_pretty(summary)?));
+    }
+    for warning in &summary.warnings {
+        eprintln!("warning: {warning}");
     }
     let mut text = String::new();
     if verbose {

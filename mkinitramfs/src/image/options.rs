@@ -46,12 +46,18 @@ pub struct ImageCommand {
     /// sysfs to look at for --host-only (default: /sys)
     #[argh(option, arg_name = "dir")]
     pub sysfs: Option<PathBuf>,
-    /// CPU microcode, raw as its vendor ships it, put before the main archive
+    /// CPU microcode put before the main archive: raw as its vendor ships it, or a ready-made
+    /// early archive such as intel-ucode.img
     #[argh(option, arg_name = "file")]
     pub microcode: Option<PathBuf>,
-    /// zstd (default), gzip, xz, lz4 or none
-    #[argh(option, arg_name = "form", default = "Compression::Zstd")]
-    pub compress: Compression,
+    /// zstd (default, where the kernel unpacks it), gzip, xz, lz4 or none
+    #[argh(option, arg_name = "form")]
+    pub compress: Option<Compression>,
+
+    /// the kernel's configuration, which says what it unpacks (default: config beside the
+    /// modules, or /boot/config-VERSION)
+    #[argh(option, arg_name = "file")]
+    pub kernel_config: Option<PathBuf>,
     /// static program to put in as /init (default: the agent, built by xtask;
     /// of taoboot-image: /usr/lib/taoboot/init)
     #[argh(option, arg_name = "file")]

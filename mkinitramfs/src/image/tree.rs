@@ -129,7 +129,8 @@ impl Tree {
     pub fn to_newc(&self) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         for (index, (path, node)) in self.iter().enumerate() {
-            let ino = u32::try_from(index + 1).context("too many entries for a newc archive")?;
+            let ino = u32::try_from(index.saturating_add(1))
+                .context("too many entries for a newc archive")?;
             let entry = newc::Builder::new(path).ino(ino).uid(0).gid(0).mtime(0);
             let (entry, data): (_, &[u8]) = match node {
                 Node::Directory => (entry.mode(S_IFDIR | 0o755).nlink(2), &[]),

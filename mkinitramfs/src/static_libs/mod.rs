@@ -67,7 +67,7 @@ fn ensure_from(first_choice: usize) -> Result<PathBuf> {
     for candidates in SOURCES {
         chosen.push(sources::fetch(
             candidates
-                .get(first_choice.min(candidates.len() - 1)..)
+                .get(first_choice.min(candidates.len().saturating_sub(1))..)
                 .unwrap_or_default(),
             &downloads,
         )?);
@@ -89,7 +89,7 @@ fn combinations(first_choice: usize) -> Vec<Vec<&'static Source>> {
     let mut all: Vec<Vec<&Source>> = vec![Vec::new()];
     for candidates in SOURCES {
         let usable = candidates
-            .get(first_choice.min(candidates.len() - 1)..)
+            .get(first_choice.min(candidates.len().saturating_sub(1))..)
             .unwrap_or_default();
         all = all
             .iter()

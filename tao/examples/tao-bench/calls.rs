@@ -23,13 +23,13 @@ use crate::{
 };
 
 /// A hosted program that makes calls when it is told to.
-struct Hosted {
+pub struct Hosted {
     orders: PipeWriter,
     answers: BufReader<PipeReader>,
 }
 
 impl Hosted {
-    fn start(socket: &Path) -> anyhow::Result<Self> {
+    pub fn start(socket: &Path) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let (stdin, orders) = std::io::pipe()?;
         let (answers, stdout) = std::io::pipe()?;
@@ -56,7 +56,8 @@ impl Hosted {
         Ok(answer.trim_end().to_owned())
     }
 
-    fn turn(&mut self, call: &str) -> anyhow::Result<f64> {
+    /// What the program says of one turn of calls.
+    pub fn turn(&mut self, call: &str) -> anyhow::Result<f64> {
         Ok(self.ask(call)?.parse()?)
     }
 

@@ -25,6 +25,11 @@ pub const CALLERS: u32 = 64;
 /// How long sealing against rollback is measured in one turn: a call waits for the disk.
 const LONG_TURN: Duration = Duration::from_millis(200);
 
+/// How long, and how many calls at least, the worst of them is looked for.
+const LONG: Duration = Duration::from_secs(5);
+const FEWEST: usize = 500;
+const BETWEEN: Duration = Duration::from_millis(1);
+
 /// Some statement.
 pub fn statement() -> anyhow::Result<Form> {
     Ok(Form::Pred(Pred {
@@ -80,6 +85,7 @@ impl Calls {
             "attest" => turn(|| self.attest()),
             "rollback" => self.rollback(1),
             "rollback 64" => self.rollback(CALLERS),
+            "name p99" => self.worst(),
             "attestation" => return Ok(hex::encode(self.attest()?)),
             _ => {
                 let (ask, answer) = self.lengths(line)?;
@@ -87,6 +93,22 @@ impl Calls {
             }
         };
         Ok(microseconds?.to_string())
+    }
+
+    /// Microseconds within which 99 of a hundred calls are answered, one after the other.
+    fn worst(&self) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let mut each = Vec::new();
+        while started.elapsed() < LONG || each.len() < FEWEST {
+            let call = Instant::now();
+            self.host.tao_name()?;
+            each.push(call.elapsed().as_secs_f64() * 1e6);
+            // As a program that does something in between.
+            std::thread::sleep(BETWEEN);
+        }
+        each.sort_by(f64::total_cmp);
+        let place = each.len() * 99 / 100;
+        each.get(place).copied().context("no calls")
     }
 
     fn attest(&self) -> anyhow::Result<Vec<u8>> {

@@ -12,6 +12,7 @@ mod echo;
 mod guards;
 mod hosted;
 mod idle;
+mod meanwhile;
 mod pipes;
 mod rows;
 mod starting;
@@ -31,7 +32,10 @@ fn main() -> anyhow::Result<()> {
         ["hosted"] => return hosted::serve(),
         ["idle"] => return idle::wait(),
         // What is measured.
-        ["host", socket, state] => calls::measure(Path::new(socket), Path::new(state), &mut rows)?,
+        ["host", socket, state] => {
+            calls::measure(Path::new(socket), Path::new(state), &mut rows)?;
+            meanwhile::measure(Path::new(socket), &mut rows)?;
+        }
         ["programs", socket, program] => {
             starting::measure(Path::new(socket), Path::new(program), &mut rows)?;
             idle::measure(Path::new(socket), &mut rows)?;

@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
 
     fn skip(&mut self, length: usize) -> &'a str {
         let (skipped, rest) = self.rest.split_at_checked(length).unwrap_or_default();
-        self.line += skipped.matches('\n').count();
+        self.line = self.line.saturating_add(skipped.matches('\n').count());
         self.rest = rest;
         skipped
     }
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
             let trimmed = self
                 .rest
                 .trim_start_matches([' ', '\t', '\r', '\n', ',', ';']);
-            self.skip(self.rest.len() - trimmed.len());
+            self.skip(self.rest.len().saturating_sub(trimmed.len()));
             if !self.rest.starts_with('#') {
                 return;
             }
@@ -152,15 +152,15 @@ impl<'a> Reader<'a> {
             if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
                 return self.error("the name of a field");
             }
-            self.fields += 1;
+            self.fields = self.fields.saturating_add(1);
             if self.fields > MOST_FIELDS {
                 return Err(TextError::TooLarge);
             }
             let colon = self.take(':');
             let value = if self.take('<') {
-                Value::Message(self.message(Some('>'), depth + 1)?)
+                Value::Message(self.message(Some('>'), depth.saturating_add(1))?)
             } else if self.take('{') {
-                Value::Message(self.message(Some('}'), depth + 1)?)
+                Value::Message(self.message(Some('}'), depth.saturating_add(1))?)
             } else if !colon {
                 return self.error("':' or a message");
             } else if self.take('"') {
@@ -214,7 +214,7 @@ impl Message {
                 Value::Word(word) => writeln!(out, "{indent}{name}: {word}"),
                 Value::Message(message) => {
                     out.push_str(&format!("{indent}{name}: <\n"));
-                    message.print(out, depth + 1);
+                    message.print(out, depth.saturating_add(1));
                     writeln!(out, "{indent}>")
                 }
             };

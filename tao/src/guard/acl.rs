@@ -98,7 +98,8 @@ impl AclGuard {
                     .iter()
                     .zip(&query.args)
                     .take_while(|(one, other)| one == other);
-                same.count() + usize::from(pred.name == query.name)
+                same.count()
+                    .saturating_add(usize::from(pred.name == query.name))
             })
         };
         self.entries
@@ -139,6 +140,10 @@ impl Guard for AclGuard {
                 reason,
             }],
         })
+    }
+
+    fn allows_something(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError> {

@@ -95,6 +95,12 @@ pub trait Guard: Send + Sync {
     /// The answer to [`Guard::query`] and how it comes about.
     fn why(&self, query: &Pred) -> Result<Explanation, GuardError>;
 
+    /// Could any query be answered with yes? No only if that is known without a look at the
+    /// rules.
+    fn allows_something(&self) -> bool {
+        true
+    }
+
     /// Adds a rule, given as text.
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError>;
 

@@ -20,7 +20,8 @@ impl TrivialGuard {
         }
     }
 
-    const fn rule(self) -> &'static str {
+    /// The guard as one rule.
+    pub const fn rule(self) -> &'static str {
         match self {
             TrivialGuard::Liberal => "Allow All",
             TrivialGuard::Conservative => "Deny All",
@@ -55,6 +56,10 @@ impl Guard for TrivialGuard {
     }
 
     /// What is allowed already can be allowed again.
+    fn allows_something(&self) -> bool {
+        *self == TrivialGuard::Liberal
+    }
+
     fn add_rule(&mut self, _rule: &str) -> Result<(), GuardError> {
         match self {
             TrivialGuard::Liberal => Ok(()),

@@ -31,7 +31,9 @@ use nix::{
 use super::{
     administrator::Peer,
     connection::{Broken, Duplex, Read},
-    counter_calls, guard_calls,
+    counter_calls,
+    credentials::Credentials,
+    guard_calls,
     operations::{NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
@@ -47,24 +49,37 @@ struct State {
     duplex: Duplex,
     /// Received and not used yet.
     descriptors: VecDeque<OwnedFd>,
+    /// A program is being started for it: what it asks next waits for that.
+    starting: bool,
+}
+
+/// What a request came with.
+struct Came<'a> {
+    descriptors: &'a mut VecDeque<OwnedFd>,
+    starting: &'a mut bool,
 }
 
 /// An administrator's connection.
 pub(super) struct AdminConnection {
     peer: Peer,
+    /// The rights of who is there, or why they are not known.
+    caller: Result<Credentials, String>,
     state: Mutex<State>,
 }
 
 impl AdminConnection {
     pub(super) fn new(stream: UnixStream, peer: Peer) -> Self {
+        let caller = Credentials::of_peer(stream.as_fd()).map_err(|error| error.to_string());
         let state = State {
             stream: Some(stream),
             token: 0,
             duplex: Duplex::default(),
             descriptors: VecDeque::new(),
+            starting: false,
         };
         AdminConnection {
             peer,
+            caller,
             state: Mutex::new(state),
         }
     }
@@ -109,7 +124,19 @@ impl AdminConnection {
 
     /// Does what can be done now.
     pub(super) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
+        self.go_on(self.state(), host, token);
+    }
+
+    /// The answer to a start, after which the connection goes on.
+    fn started(self: &Arc<Self>, host: &Arc<Host>, answer: &[u8]) {
         let mut state = self.state();
+        state.starting = false;
+        state.duplex.out.extend_from_slice(answer);
+        let token = state.token;
+        self.go_on(state, host, token);
+    }
+
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>, host: &Arc<Host>, token: Token) {
         if let Err(broken) = self.step(&mut state, host, token) {
             if !matches!(broken, Broken::Closed) {
                 log::warn!("an administrator's connection ended: {broken}");
@@ -131,6 +158,7 @@ impl AdminConnection {
             stream: Some(stream),
             duplex,
             descriptors,
+            starting,
             ..
         } = state
         else {
@@ -141,8 +169,15 @@ impl AdminConnection {
             if !duplex.flush(&*stream)? {
                 return Ok(host.arm(stream.as_fd(), token, Interest::Write)?);
             }
+            if *starting {
+                return Ok(());
+            }
             let answered = duplex.answer_next(|header, body, out| {
-                self.answer(host, header, body, descriptors, out);
+                let came = Came {
+                    descriptors: &mut *descriptors,
+                    starting: &mut *starting,
+                };
+                self.answer(host, header, body, came, out);
             })?;
             if answered {
                 continue;
@@ -162,7 +197,7 @@ impl AdminConnection {
         host: &Arc<Host>,
         header: RequestHeader,
         body: &[u8],
-        descriptors: &mut VecDeque<OwnedFd>,
+        came: Came<'_>,
         out: &mut Vec<u8>,
     ) {
         if header.op.starts_with("Guard.") {
@@ -189,45 +224,47 @@ impl AdminConnection {
             Ok(request) => request,
             Err(error) => return rpc::write_error(out, header, error.to_string()),
         };
-        match self.administer(host, &header, &request, descriptors) {
+        match self.administer(host, &header, request, came) {
             Ok(Some(response)) => rpc::write_response(out, header, &response),
             Ok(None) => {}
             Err(error) => rpc::write_error(out, header, error),
         }
     }
 
-    /// The answer to one of the original's calls; none yet to a wait.
+    /// The answer to one of the original's calls; none yet to a wait and a start.
     fn administer(
         self: &Arc<Self>,
         host: &Arc<Host>,
         header: &RequestHeader,
-        request: &AdminRequest,
-        descriptors: &mut VecDeque<OwnedFd>,
+        request: AdminRequest,
+        came: Came<'_>,
     ) -> Result<Option<AdminResponse>, String> {
         let may = |operation| self.peer.require(host, operation);
         match header.op.strip_prefix("LinuxHost.") {
             Some("StartHostedProgram") => {
-                let stdio = take_stdio(request, descriptors)?;
+                let stdio = take_stdio(&request, came.descriptors)?;
                 may("Start")?;
-                start(host, &self.peer, request, stdio).map(Some)
+                self.start(host, header, request, stdio)?;
+                *came.starting = true;
+                Ok(None)
             }
             Some("ListHostedPrograms") => may("List").map(|()| Some(list(host))),
             Some("WaitHostedProgram") => {
                 may("Wait")?;
-                self.wait(host, header, request)
+                self.wait(host, header, &request)
             }
             Some("StopHostedProgram") => {
                 may("Stop")?;
-                signal(host, request, Signal::SIGTERM).map(Some)
+                signal(host, &request, Signal::SIGTERM).map(Some)
             }
             Some("KillHostedProgram") => {
                 may("Kill")?;
-                signal(host, request, Signal::SIGKILL).map(Some)
+                signal(host, &request, Signal::SIGKILL).map(Some)
             }
-            Some("Signal") => pass_signal(host, &self.peer, request).map(Some),
+            Some("Signal") => pass_signal(host, &self.peer, &request).map(Some),
             Some("Output") => {
                 may("List")?;
-                output(host, request).map(Some)
+                output(host, &request).map(Some)
             }
             Some("HostName") => Ok(Some(AdminResponse {
                 prin: Some(host.service.host_name().encode()),
@@ -240,6 +277,25 @@ impl AdminConnection {
             }
             _ => Err(rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE)),
         }
+    }
+
+    /// Has the program measured and started by other threads.
+    fn start(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        header: &RequestHeader,
+        request: AdminRequest,
+        stdio: [Option<OwnedFd>; 3],
+    ) -> Result<(), String> {
+        let caller = self.caller.clone()?;
+        let (connection, header) = (Arc::clone(self), header.clone());
+        let job = move |host: &Arc<Host>| {
+            let mut answer = Vec::new();
+            let started = start(host, &connection.peer, &caller, &request, stdio);
+            write(&mut answer, header, started);
+            connection.started(host, &answer);
+        };
+        host.measuring.submit(self.peer.uid.as_raw(), Box::new(job))
     }
 
     /// The answer, or none yet.

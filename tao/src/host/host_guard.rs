@@ -232,6 +232,22 @@ impl HostGuard {
         self.with(|guard| Ok(guard.rules()))
     }
 
+    /// Might any program run on the host? If not, why not: before one is measured. An
+    /// administrator whose guard has no rules yet is told what the program would be called, and
+    /// for that it is measured.
+    pub(super) fn may_execute_something(&self, administrator: bool) -> Result<(), String> {
+        let learns = administrator && self.source.path().is_some();
+        match self.with(|guard| Ok(guard.allows_something())) {
+            Ok(true) => Ok(()),
+            Ok(false) if learns => Ok(()),
+            Ok(false) if matches!(self.source, GuardSource::Conservative) => {
+                Err(TrivialGuard::Conservative.rule().to_owned())
+            }
+            Ok(false) => Err("the host's guard has no rules, and so allows nothing".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// May `principal` run on the host? If not, why not.
     pub(super) fn may_execute(&self, principal: &Prin) -> Result<(), String> {
         let ask = || -> Result<Explanation, HostGuardError> {

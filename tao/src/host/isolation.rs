@@ -5,6 +5,12 @@ use std::path::PathBuf;
 
 use super::limits::Limits;
 
+/// What is measured for one program at most, unless the policy says otherwise: larger than
+/// nearly all programs, and hashed in a second.
+pub const LARGEST: u64 = 256 << 20;
+/// The most that a policy may say: copies of it all lie in memory.
+pub const MOST_LARGEST: u64 = 1 << 30;
+
 /// One measure. Each is applied to a program before its first instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
@@ -153,6 +159,8 @@ pub struct ProgramPolicy {
     pub environment: Environment,
     /// The most that a program may use; who starts one may ask for less.
     pub limits: Limits,
+    /// The most bytes that are measured for one program, with its script, loader and libraries.
+    pub largest: u64,
     /// The files that programs may use; `None` for no rules but the files' permissions.
     pub files: Option<FileRules>,
     /// Who they run as.
@@ -173,6 +181,7 @@ impl Default for ProgramPolicy {
             scripts: Scripts::default(),
             environment: Environment::default(),
             limits: Limits::of_this_machine(),
+            largest: LARGEST,
             files: None,
             run_as: RunAs::default(),
             devices: Vec::new(),

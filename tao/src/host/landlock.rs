@@ -4,7 +4,6 @@
 #![allow(unsafe_code)]
 
 use std::{
-    ffi::CString,
     fs::File,
     io,
     os::{
@@ -100,12 +99,12 @@ pub(super) struct Domain {
 }
 
 impl Domain {
-    /// Prepares the domain. `measured` are files that may be executed whatever the rules say,
+    /// Prepares the domain. What is in `copies` may be executed whatever the rules say,
     /// `own` are folders that are the program's.
     pub(super) fn new(
         scopes: bool,
         files: Option<&FileRules>,
-        measured: &[(OwnedFd, CString)],
+        copies: Option<&OwnedFd>,
         own: &[BorrowedFd<'_>],
     ) -> io::Result<Self> {
         let scoped = match scopes {
@@ -135,9 +134,9 @@ impl Domain {
         for path in &files.write {
             domain.allow(path, !nodes)?;
         }
-        for (file, _) in measured {
-            let file = out_of_the_way(file.try_clone()?)?;
-            domain.rules.push((file, EXECUTE | READ_FILE));
+        if let Some(folder) = copies {
+            let folder = out_of_the_way(folder.try_clone()?)?;
+            domain.rules.push((folder, reading));
         }
         for folder in own {
             let folder = out_of_the_way(folder.try_clone_to_owned()?)?;

@@ -11,7 +11,11 @@ use std::{
 use nix::unistd::{Gid, Uid};
 
 use super::{
-    composition::Composition, execution::Execution, limits::Limits, numbers::out_of_the_way,
+    composition::{Composition, Loader},
+    credentials::Credentials,
+    execution::Execution,
+    limits::Limits,
+    numbers::{COPIES, out_of_the_way},
     own_folder::OwnFolder,
 };
 use crate::client;
@@ -37,6 +41,8 @@ pub struct Launch<'a> {
     pub gid: Gid,
     /// Its own folder, if it has one.
     pub own_folder: Option<OwnFolder>,
+    /// The rights of who asked, over the working directory.
+    pub caller: Option<&'a Credentials>,
     /// The most it may use.
     pub limits: Limits,
     /// The socket by which it reaches the host; a pair of pipes if there is none.
@@ -51,12 +57,16 @@ pub(super) fn execution<'a>(
 ) -> io::Result<Execution<'a>> {
     let mut arguments = vec![launch.path.to_owned()];
     if let Some(script) = &program.script {
-        // As the kernel would have it.
+        // As the kernel would have it, which gives a script that was opened by a descriptor by
+        // that too.
         arguments = vec![script.interpreter.path.clone()];
         arguments.extend(script.interpreter.argument.clone());
-        arguments.push(script.path.clone());
+        arguments.push(copy(&script.place));
     }
     arguments.extend_from_slice(launch.args);
+    if let Some(loader) = &program.loader {
+        arguments = loaded(loader, arguments);
+    }
     let (kind, spec) = match launch.socket {
         Some(socket) => {
             let path = socket.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
@@ -90,6 +100,33 @@ pub(super) fn execution<'a>(
         arguments,
         variables.map(|(name, value)| format!("{name}={value}")),
     )
+}
+
+/// The path by which the program itself, and it alone, reaches a copy: no folder in it can be
+/// renamed or mounted over by others, and none is a link of theirs.
+fn copy(place: &str) -> String {
+    format!("/proc/self/fd/{COPIES}/{place}")
+}
+
+/// The arguments with which the loader loads the program and its libraries from the copies:
+/// by a path of a file's own (DT_RPATH, DT_RUNPATH) it looks for nothing.
+fn loaded(loader: &Loader, arguments: Vec<String>) -> Vec<String> {
+    let mut words = vec![copy(&loader.program)];
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    option("--library-path", copy(loader.folder));
+    // The first, without a name, is the program.
+    let mut owners = vec![String::new()];
+    owners.extend(loader.libraries.iter().map(|place| copy(place)));
+    owners.push(String::new());
+    option("--inhibit-rpath", owners.join(":"));
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next().filter(|_| loader.tells_name);
+    if let Some(name) = name {
+        option("--argv0", name);
+    }
+    words.push(copy(&loader.program));
+    words.extend(arguments);
+    words
 }
 
 /// Standard input, output and error; /dev/null where there is none.

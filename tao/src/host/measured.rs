@@ -3,14 +3,11 @@
 
 use std::{
     ffi::CString,
-    fs::{File, OpenOptions},
+    fs::File,
     io,
     os::{
         fd::OwnedFd,
-        unix::{
-            ffi::OsStrExt as _,
-            fs::{FileExt, OpenOptionsExt},
-        },
+        unix::{ffi::OsStrExt as _, fs::FileExt},
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,13 +16,11 @@ use std::{
 use super::{
     copying::copy_and_hash,
     measured_lately::{self, FileState},
+    opening::{Opener, Refusal, Use},
+    priority::gently,
     sealed_memory::sealable_memory,
 };
 use crate::program::{elf, libraries::LibraryError, script::ScriptError};
-use nix::fcntl::OFlag;
-
-/// Largest program: its copy lives in memory.
-pub const MAX_PROGRAM: u64 = 1 << 30;
 
 /// ELF machine number of the programs this processor runs by itself.
 pub(super) const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
@@ -81,8 +76,58 @@ pub enum MeasureError {
     #[error("{path}: needs dynamic libraries; this host's policy starts static programs only", path = .0.display())]
     Dynamic(PathBuf),
     /// Too large.
-    #[error("{path}: larger than {MAX_PROGRAM} bytes", path = .0.display())]
-    TooLarge(PathBuf),
+    #[error("{path}: with all that is measured for this program more than {most} bytes, which is the most that this host's policy measures (tao host start --largest)", path = path.display())]
+    TooLarge {
+        /// The file with which it is too much.
+        path: PathBuf,
+        /// What the policy allows.
+        most: u64,
+    },
+}
+
+/// How much may still be measured for one program. A file counts by its length, whatever of it
+/// is on the disk: a file of nothing but holes takes as long to hash.
+#[derive(Debug)]
+pub(super) struct Budget {
+    most: u64,
+    left: u64,
+}
+
+impl Budget {
+    pub(super) fn new(most: u64) -> Self {
+        Budget { most, left: most }
+    }
+
+    fn too_large(&self, path: &Path) -> MeasureError {
+        MeasureError::TooLarge {
+            path: path.to_owned(),
+            most: self.most,
+        }
+    }
+
+    /// Before anything of the file is read: what of it may be.
+    pub(super) fn allow(&self, path: &Path, file: &File) -> Result<u64, MeasureError> {
+        let length = file.metadata().map_err(at(path))?.len();
+        match length <= self.left {
+            true => Ok(self.left),
+            false => Err(self.too_large(path)),
+        }
+    }
+
+    /// So much was there: the file may have grown.
+    pub(super) fn take(&mut self, path: &Path, length: u64) -> Result<(), MeasureError> {
+        let left = self.left.checked_sub(length);
+        self.left = left.ok_or_else(|| self.too_large(path))?;
+        Ok(())
+    }
+}
+
+/// The system's word on the file at this path.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> MeasureError {
+    move |source| MeasureError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// A program that can only run as it was measured.
@@ -92,70 +137,62 @@ pub struct MeasuredProgram {
     pub file: OwnedFd,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
+    /// How many they are.
+    pub length: u64,
     /// It asks for a dynamic linker, or is one: what runs is more than what was measured.
     pub dynamic: bool,
 }
 
-/// Opens a file that is to be measured. Not blocking: a FIFO must not hold the host up.
-pub(super) fn open(path: &Path) -> Result<File, MeasureError> {
-    let failed = |source: io::Error| MeasureError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let source = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(path)
-        .map_err(failed)?;
-    if !source.metadata().map_err(failed)?.is_file() {
-        return Err(MeasureError::NotRegular(path.to_owned()));
-    }
-    Ok(source)
+/// Opens a file that is to be measured, once: what is measured is read from this descriptor.
+pub(super) fn open(opener: &Opener, path: &Path, purpose: Use) -> Result<File, MeasureError> {
+    opener.open(path, purpose).map_err(|refusal| match refusal {
+        Refusal::Io(source) => at(path)(source),
+        Refusal::NotRegular => MeasureError::NotRegular(path.to_owned()),
+    })
 }
 
-/// Hashes, copies and seals the program at `path`, unless that was done lately.
-pub fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
-    let source = open(path)?;
-    let metadata = source.metadata().map_err(|source| MeasureError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+/// Hashes, copies and seals the program that was opened at `path`, unless that was done lately.
+pub(super) fn measure(
+    path: &Path,
+    source: &File,
+    budget: &mut Budget,
+) -> Result<Arc<MeasuredProgram>, MeasureError> {
+    let metadata = source.metadata().map_err(at(path))?;
+    let most = budget.allow(path, source)?;
     let state = FileState::of(&metadata);
     if let Some(program) = measured_lately::find(&state) {
+        budget.take(path, program.length)?;
         return Ok(program);
     }
-    let program = Arc::new(hashed_copy(path, &source)?);
-    measured_lately::keep(state, &source, &program);
+    let copy = gently(metadata.len(), || hashed_copy(path, source, most));
+    let program = Arc::new(copy?);
+    budget.take(path, program.length)?;
+    measured_lately::keep(state, source, &program);
     Ok(program)
 }
 
-fn hashed_copy(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureError> {
-    let failed = |source: io::Error| MeasureError::Io {
-        path: path.to_owned(),
-        source,
-    };
+fn hashed_copy(path: &Path, source: &File, most: u64) -> Result<MeasuredProgram, MeasureError> {
+    let failed = at(path);
     let mut start = [0; 20];
-    let count = source.read_at(&mut start, 0).map_err(failed)?;
+    let count = source.read_at(&mut start, 0).map_err(&failed)?;
     check_kind(path, start.get(..count).unwrap_or_default())?;
     // Nobody else can write to it: it has no name and is open in this process only. And it is
     // sealed now, so this process can't either.
-    let copy = sealable_memory(&called(path)).map_err(failed)?;
-    let (length, sha256) = copy_and_hash(source, MAX_PROGRAM, &copy).map_err(failed)?;
-    if length > MAX_PROGRAM {
-        return Err(MeasureError::TooLarge(path.to_owned()));
-    }
+    let copy = sealable_memory(&called(path)).map_err(&failed)?;
+    let (length, sha256) = copy_and_hash(source, most, &copy).map_err(&failed)?;
     // Of the copy: the file may have become another since the first look.
-    let count = copy.read_at(&mut start, 0).map_err(failed)?;
+    let count = copy.read_at(&mut start, 0).map_err(&failed)?;
     check_kind(path, start.get(..count).unwrap_or_default())?;
-    if copy.metadata().map_err(failed)?.len() != length {
+    if copy.metadata().map_err(&failed)?.len() != length {
         return Err(failed(io::Error::other("its copy has another length")));
     }
     // The linker itself does not ask for one. What can't be read is not known to be static.
     let linker = || elf::is_shared_object(&copy).unwrap_or(true);
-    let dynamic = asks_for_linker(&copy).map_err(failed)? || linker();
+    let dynamic = asks_for_linker(&copy).map_err(&failed)? || linker();
     Ok(MeasuredProgram {
         file: copy.into(),
         dynamic,
+        length,
         sha256,
     })
 }
@@ -228,6 +265,11 @@ mod tests {
 
     use super::*;
 
+    fn measure(path: &Path) -> Result<Arc<MeasuredProgram>, MeasureError> {
+        let source = open(&Opener::to_name(), path, Use::Execute)?;
+        super::measure(path, &source, &mut Budget::new(1 << 30))
+    }
+
     #[test]
     fn the_hash_is_that_of_the_file_and_the_copy_cannot_be_changed() {
         let path = std::env::current_exe().unwrap();
@@ -281,5 +323,22 @@ mod tests {
         let fifo = dir.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(measure(&fifo), Err(MeasureError::NotRegular(_))));
+    }
+
+    #[test]
+    fn a_file_counts_by_its_length_and_all_of_a_program_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        let sparse = File::create(&path).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        let source = File::open(&path).unwrap();
+        let mut budget = Budget::new(1 << 20);
+        let refused = super::measure(&path, &source, &mut budget);
+        assert!(matches!(refused, Err(MeasureError::TooLarge { .. })));
+        sparse.set_len(700 << 10).unwrap();
+        budget.allow(&path, &source).unwrap();
+        budget.take(&path, 700 << 10).unwrap();
+        assert!(budget.allow(&path, &source).is_err());
+        assert!(budget.take(&path, 700 << 10).is_err());
     }
 }

@@ -110,7 +110,15 @@ pub(super) fn keep(state: FileState, source: &File, program: &Arc<MeasuredProgra
 mod tests {
     use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-    use super::super::measured::measure;
+    use super::super::{
+        measured::{self, Budget, MeasureError, MeasuredProgram},
+        opening::{Opener, Use},
+    };
+
+    fn measure(path: &Path) -> Result<std::sync::Arc<MeasuredProgram>, MeasureError> {
+        let source = measured::open(&Opener::to_name(), path, Use::Execute)?;
+        measured::measure(path, &source, &mut Budget::new(1 << 20))
+    }
 
     fn program(path: &Path, last: u8) {
         let mut bytes = std::fs::read("/proc/self/exe").unwrap()[..4096].to_vec();

@@ -14,11 +14,15 @@ use nix::{
 
 use crate::descriptors::received;
 
-/// Numbers below this may be given to the child: 0 to 2, and the channel on 3 and 4.
-const FIRST_FREE: i32 = 5;
+/// Where a program that was measured with its script or libraries has the folder with their
+/// copies.
+pub(super) const COPIES: i32 = 5;
 
-/// Keeps 3 and 4 taken in this process for good, so that nothing that a start needs is there
-/// when the new process puts the channel there.
+/// Numbers below this may be given to the child: 0 to 2, the channel on 3 and 4, and [`COPIES`].
+const FIRST_FREE: i32 = COPIES + 1;
+
+/// Keeps 3 to 5 taken in this process for good, so that nothing that a start needs is there
+/// when the new process puts its own there.
 pub(super) fn reserve() -> io::Result<()> {
     static RESERVED: Mutex<Vec<File>> = Mutex::new(Vec::new());
     let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,9 +21,11 @@ use super::{
     administrator::Peer,
     caller::Caller,
     composition::compose,
+    credentials::Credentials,
     environment,
     launch::Launch,
     limits::Limits,
+    opening::Opener,
     output::Output,
     program_name::{Circumstances, program_name},
     program_socket::ProgramSocket,
@@ -61,6 +63,7 @@ pub(super) fn take_stdio(
 pub(super) fn start(
     host: &Host,
     peer: &Peer,
+    caller: &Credentials,
     request: &AdminRequest,
     mut stdio: [Option<OwnedFd>; 3],
 ) -> Result<AdminResponse, String> {
@@ -76,8 +79,8 @@ pub(super) fn start(
             dir.display()
         ));
     }
+    // What costs nothing to know, before any file is touched.
     let policy = &host.spawner.policy;
-    let composition = compose(&dir.join(path), policy).map_err(|error| error.to_string())?;
     host.spawner.allowed()?;
     environment::check(&request.environment, policy).map_err(|error| error.to_string())?;
     let limits = host.spawner.limits(&Limits {
@@ -85,6 +88,20 @@ pub(super) fn start(
         processes: request.processes,
         cpu: request.cpu,
     })?;
+    let host_name = host.service.host_name();
+    if let Err(why) = host.guard.may_execute_something(caller.is_own()) {
+        return Err(format!(
+            "Hosted program {path} denied authorization to execute on host {host_name}: {why}"
+        ));
+    }
+    let opener = Opener::of(caller).map_err(|error| {
+        format!(
+            "{path}: files can't be opened as user {}: {error}",
+            peer.uid
+        )
+    })?;
+    let composition =
+        compose(&dir.join(path), policy, &opener).map_err(|error| error.to_string())?;
     let circumstances = Circumstances {
         policy,
         lacking: host.spawner.lacking(),
@@ -92,7 +109,6 @@ pub(super) fn start(
         environment: &request.environment,
     };
     let subprin = program_name(&composition, &circumstances).map_err(|error| error.to_string())?;
-    let host_name = host.service.host_name();
     if let Err(why) = host.guard.may_execute(&host_name.extended(&subprin)) {
         log::warn!("{path} ({subprin}) was not started: {why}");
         return Err(format!(
@@ -105,11 +121,11 @@ pub(super) fn start(
         Some(true) => Some(kept(&mut stdio, user).map_err(|error| format!("{path}: {error}"))?),
         _ => None,
     };
-    let caller = Arc::new(Caller::new(subprin));
+    let program = Arc::new(Caller::new(subprin));
     let socket = match request.channel.as_deref() {
         None | Some("" | "pipe") => None,
         Some("unix") => {
-            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&caller), user.0);
+            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&program), user.0);
             Some(Arc::new(
                 socket.map_err(|error| format!("{path}: {error}"))?,
             ))
@@ -125,6 +141,7 @@ pub(super) fn start(
         uid: user.0,
         gid: user.1,
         own_folder,
+        caller: Some(caller),
         limits,
         socket: socket.as_deref().map(ProgramSocket::path),
     };
@@ -139,12 +156,12 @@ pub(super) fn start(
             Channel::Socket(socket)
         }
         (None, Some((requests, responses))) => {
-            let caller = Arc::clone(&caller);
-            Channel::Pipes(Arc::new(Session::new(caller, requests, responses)))
+            let program = Arc::clone(&program);
+            Channel::Pipes(Arc::new(Session::new(program, requests, responses)))
         }
         (None, None) => return Err(format!("{path}: it has no channel")),
     };
-    let program = Program::new(spawned.process, caller, channel, output, peer.uid);
+    let program = Program::new(spawned.process, program, channel, output, peer.uid);
     let program = Arc::new(program);
     let added = host.programs.insert(Arc::clone(&program));
     drop(starting);

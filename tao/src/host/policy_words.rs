@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::{
     hiding::MOST_DEVICES,
     isolation::{
-        Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
+        Environment, FileRules, Lacking, Libraries, MOST_LARGEST, Measure, ProgramPolicy, RunAs,
+        Scripts,
     },
     limits::{LimitError, Limits, parse_cpu, parse_memory},
     places::wrong_device,
@@ -33,6 +34,8 @@ pub struct PolicyWords {
     pub processes: Option<u64>,
     /// Such as `150%`.
     pub cpu: Option<String>,
+    /// The most that is measured for one program, such as `256M`.
+    pub largest: Option<String>,
     /// Files that may be read; with `write`, no others may be used.
     pub read: Vec<PathBuf>,
     /// Files that may be changed.
@@ -71,6 +74,9 @@ pub enum PolicyError {
     /// Too many.
     #[error("devices: {0} at most")]
     Devices(usize),
+    /// No size, or more than can be measured.
+    #[error("largest: {0:?}, expected bytes, or a number with K, M or G, from 64K to 1G")]
+    Largest(String),
     /// Not from the root.
     #[error("{key}: {path} is not an absolute path", path = path.display())]
     Relative {
@@ -160,6 +166,12 @@ impl PolicyWords {
         if policy.limits.processes == Some(0) {
             return Err(LimitError::NoProcess.into());
         }
+        if let Some(text) = self.largest.as_deref() {
+            let largest = parse_memory(text).ok();
+            policy.largest = largest
+                .filter(|bytes| *bytes <= MOST_LARGEST)
+                .ok_or_else(|| PolicyError::Largest(text.to_owned()))?;
+        }
         for (key, paths) in [("read", &self.read), ("write", &self.write)] {
             if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
                 let path = path.clone();
@@ -244,6 +256,7 @@ pub(super) fn words(policy: &ProgramPolicy) -> Vec<String> {
         format!("environment = {environment:?}"),
         format!("user = {user:?}"),
     ];
+    words.push(format!("largest = \"{}\"", policy.largest));
     let limits = policy.limits;
     words.extend(limits.memory.map(|bytes| format!("memory = \"{bytes}\"")));
     words.extend(limits.processes.map(|most| format!("processes = {most}")));
@@ -269,6 +282,7 @@ mod tests {
             isolation: Some("declare".to_owned()),
             libraries: Some("measure".to_owned()),
             memory: Some("1M".to_owned()),
+            largest: Some("64M".to_owned()),
             cpu: Some("150%".to_owned()),
             read: vec!["/usr".into()],
             user: Some("1000:100".to_owned()),
@@ -331,7 +345,11 @@ mod tests {
                 ..PolicyWords::default()
             },
             PolicyWords {
-                cpu: odd,
+                cpu: odd.clone(),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                largest: odd,
                 ..PolicyWords::default()
             },
             PolicyWords {

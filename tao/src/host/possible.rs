@@ -36,7 +36,7 @@ pub(super) fn possible(
         Measure::Processes => {
             taken.contains(&Measure::Namespaces) && own_processes(measures, init, places)
         }
-        Measure::Landlock => Domain::new(landlock::has_scopes(), None, &[], &[])
+        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None, &[])
             .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
         Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
         Measure::Limits => groups,

@@ -6,6 +6,7 @@ use super::{
     composition::{Composition, compose},
     isolation::{Environment, Lacking, Measure, ProgramPolicy},
     measured::MeasureError,
+    opening::Opener,
 };
 use crate::logic::{Head, LogicError, SubPrin, Term};
 
@@ -24,7 +25,7 @@ pub fn measured_name(path: &Path, policy: &ProgramPolicy) -> Result<SubPrin, Mea
         arguments: &[],
         environment: &[],
     };
-    let composition = compose(path, policy)?;
+    let composition = compose(path, policy, &Opener::to_name())?;
     program_name(&composition, &circumstances).map_err(|error| MeasureError::Io {
         path: path.to_owned(),
         source: std::io::Error::other(error),

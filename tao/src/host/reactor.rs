@@ -29,6 +29,7 @@ use super::{
     admin_socket::Listener,
     counters::CounterStore,
     host_guard::HostGuard,
+    measuring::{self, Measuring},
     output::Output,
     program_socket::ProgramSocket,
     programs::{Channel, Program, Programs},
@@ -83,6 +84,8 @@ pub(super) struct Host {
     /// Where sockets are.
     pub socket_dir: PathBuf,
     pub programs: Programs,
+    /// Who measures and starts programs.
+    pub measuring: Measuring,
     epoll: Epoll,
     sources: Mutex<HashMap<Token, Source>>,
     next: AtomicU64,
@@ -127,6 +130,7 @@ impl Host {
             spawner,
             socket_dir,
             programs: Programs::default(),
+            measuring: Measuring::default(),
             epoll,
             sources: Mutex::default(),
             next: AtomicU64::new(STOP + 1),
@@ -283,7 +287,7 @@ impl Host {
 pub(super) fn run(host: &Arc<Host>) -> Result<(), HostError> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut workers = Vec::new();
-    // Two at least: one may be copying a large program.
+    // Two at least: one may be proving what a guard says.
     for number in 1..processors.clamp(2, MOST_WORKERS) {
         let host = Arc::clone(host);
         let worker = std::thread::Builder::new()
@@ -294,7 +298,9 @@ pub(super) fn run(host: &Arc<Host>) -> Result<(), HostError> {
         workers.push(worker);
     }
     workers.push(host.counters.start()?);
+    measuring::start(host)?;
     host.work();
+    host.measuring.close();
     host.counters.close();
     for worker in workers {
         if worker.join().is_err() {

@@ -6,7 +6,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
+        unix::ffi::OsStrExt,
     },
     path::PathBuf,
     sync::OnceLock,
@@ -21,7 +21,7 @@ use nix::{
 
 use super::{
     abilities::{Abilities, lacks},
-    composition::{Composition, Pinned},
+    composition::Composition,
     hosted_process::HostedProcess,
     isolation::{Lacking, Measure, ProgramPolicy, RunAs},
     landlock::Domain,
@@ -194,12 +194,12 @@ impl Spawner {
         }
     }
 
-    /// Mounts of the copies that the program is to find in place of files.
-    fn mounts_of(&self, program: &Composition) -> io::Result<Vec<(OwnedFd, CString)>> {
-        if program.pinned.is_empty() {
-            return Ok(Vec::new());
+    /// A folder with the copies that the program is to find, if there are any.
+    fn copies_of(&self, program: &Composition) -> io::Result<Option<OwnedFd>> {
+        if program.copies.is_empty() {
+            return Ok(None);
         }
-        let refused = |why: String| {
+        let refused = |why: &str| {
             io::Error::other(format!(
                 "the program can't be started with measured copies of its {}: {why}",
                 match program.script {
@@ -208,30 +208,26 @@ impl Spawner {
                 }
             ))
         };
-        if !self.measures().contains(&Measure::Namespaces) {
-            let sentence = "this needs mounts of its own (namespaces), which this host can't give";
-            return Err(refused(sentence.to_owned()));
-        }
-        let store = self
-            .store
-            .get_or_init(|| Store::new().map_err(|error| error.to_string()));
-        let store = store.as_ref().map_err(|error| refused(error.clone()))?;
-        let mount = |file: &Pinned| -> io::Result<_> {
-            let mounted = out_of_the_way(store.mount(file.sha256, &file.bytes)?)?;
-            let path = file.path.clone().into_os_string().into_vec();
-            Ok((mounted, CString::new(path)?))
-        };
-        program.pinned.iter().map(mount).collect()
+        let store = self.store.get_or_init(|| {
+            Store::new().map_err(|error| {
+                format!("this host can't have a file system of its own for them: {error}")
+            })
+        });
+        let store = store.as_ref().map_err(|error| refused(error))?;
+        let folder = store
+            .folder_of(&program.copies)
+            .map_err(|error| refused(&error.to_string()))?;
+        Ok(Some(out_of_the_way(folder)?))
     }
 
     fn domain(
         &self,
         scopes: bool,
-        pinned: &[(OwnedFd, CString)],
+        copies: Option<&OwnedFd>,
         own: Option<&(OwnedFd, CString)>,
     ) -> io::Result<Domain> {
         let own: Vec<_> = own.iter().map(|(folder, _)| folder.as_fd()).collect();
-        let domain = Domain::new(scopes, self.policy.files.as_ref(), pinned, &own)?;
+        let domain = Domain::new(scopes, self.policy.files.as_ref(), copies, &own)?;
         match self.measures().contains(&Measure::Namespaces) {
             true => domain.with_devices(&self.policy.devices),
             false => Ok(domain),
@@ -259,12 +255,13 @@ impl Spawner {
         Ok(Some(self.sets.get_or_init(new)))
     }
 
-    /// Starts the program, with its channel on 3 and 4, if it is a pair of pipes, and nothing else open.
+    /// Starts the program, with its channel on 3 and 4, if it is a pair of pipes, its copies on 5,
+    /// if it has any, and nothing else open.
     pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
         let abilities = self.abilities();
-        let pinned = self.mounts_of(program)?;
+        let folder = self.copies_of(program)?;
         let (hosts, programs) = match launch.socket {
             None => {
                 let (hosts, programs) = channel()?;
@@ -272,7 +269,8 @@ impl Spawner {
             }
             Some(_) => (None, None),
         };
-        let executable = out_of_the_way(program.executable.file.try_clone()?)?;
+        let executable = program.executed().file.try_clone()?;
+        let executable = out_of_the_way(executable)?;
         let execution = execution(program, &launch, executable.as_fd())?;
         let own_folder = launch.own_folder.map(OwnFolder::into_parts).transpose()?;
         let sets = self.sets()?;
@@ -295,8 +293,9 @@ impl Spawner {
                 spared: self.spared,
                 measures: &abilities.measures,
                 set: set.as_ref(),
-                domain: self.domain(scopes, &pinned, own_folder.as_ref())?,
-                pinned,
+                domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
+                folder,
+                caller: launch.caller.filter(|caller| root && !caller.is_own()),
                 own_folder,
                 group: files,
                 dir: CString::new(launch.dir.as_os_str().as_bytes())?,

@@ -24,12 +24,14 @@ use super::{
     abilities::settings,
     capabilities,
     clone::{self, GroupFiles, InGroup},
+    credentials::Credentials,
     execution::Execution,
     hiding::{self, Hidden},
     isolation::Measure,
     landlock::Domain,
     loopback,
     mount_calls::{mount, put},
+    numbers::COPIES,
     places::Places,
     process_set::ProcessSet,
     users,
@@ -54,10 +56,12 @@ pub(super) struct Setup<'a> {
     pub measures: &'a Measures,
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
-    /// Mounts of measured files, and what they are put over.
-    pub pinned: Vec<(OwnedFd, CString)>,
     /// A mount of its own folder, and where it finds that.
     pub own_folder: Option<(OwnedFd, CString)>,
+    /// What becomes [`COPIES`]: the folder with measured copies.
+    pub folder: Option<OwnedFd>,
+    /// Whose working directory it is to be, if that is another's than the host's.
+    pub caller: Option<&'a Credentials>,
     /// The Landlock domain.
     pub domain: Domain,
     /// The group.
@@ -129,11 +133,10 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         Some(set) => set.enter()?,
         None => own_spaces(setup.measures)?,
     }
-    for (file, place) in setup.pinned.iter().chain(&setup.own_folder) {
-        put(file.as_raw_fd(), place)?;
+    if let Some((folder, place)) = &setup.own_folder {
+        put(folder.as_raw_fd(), place)?;
     }
-    // SAFETY: a string that ends with a zero.
-    Errno::result(unsafe { libc::chdir(setup.dir.as_ptr()) })?;
+    change_folder(&setup.dir, setup.caller)?;
     setsid()?;
     prctl::set_no_new_privs()?;
     in_group.join(setup.group.as_ref())?;
@@ -157,6 +160,10 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     }
     // They are needed until exec.
     close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;
+    if let Some(folder) = &setup.folder {
+        // SAFETY: integers only. This one stays open.
+        Errno::result(unsafe { libc::dup2(folder.as_raw_fd(), COPIES) })?;
+    }
     clone::default_signals()?;
     if setup.measures.wants(Measure::Landlock) {
         setup.domain.enter()?;
@@ -165,6 +172,20 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         seccomp(&setup.measures.filter)?;
     }
     Err(setup.execution.execute())
+}
+
+/// Into the working directory, if the caller may go there.
+fn change_folder(dir: &std::ffi::CStr, caller: Option<&Credentials>) -> io::Result<()> {
+    if let Some(caller) = caller {
+        caller.enter()?;
+    }
+    // SAFETY: a string that ends with a zero.
+    let changed = Errno::result(unsafe { libc::chdir(dir.as_ptr()) });
+    if caller.is_some() {
+        Credentials::leave()?;
+    }
+    changed?;
+    Ok(())
 }
 
 /// The host may be spared by the OOM killer; what it starts is not.

@@ -68,6 +68,10 @@ fn distinguished_name(names: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// `YYYYMMDDHHMMSSZ` of a day after 1970 (civil-from-days, proleptic Gregorian).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the days are clamped to four-digit years, and no step leaves an i64 by far"
+)]
 fn time(days: i64) -> Vec<u8> {
     let shifted = days.clamp(0, 2_932_896) + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -144,7 +148,7 @@ fn element(der: &[u8]) -> Option<Element<'_>> {
         (length, rest)
     };
     let (content, after) = rest.split_at_checked(length)?;
-    let whole = der.get(..der.len() - after.len())?;
+    let whole = der.get(..der.len().checked_sub(after.len())?)?;
     Some((tag, content, whole, after))
 }
 

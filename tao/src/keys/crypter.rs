@@ -12,12 +12,15 @@ use super::{RandomError, Secret, SecretBytes, random, wipe};
 
 const MAGIC: [u8; 4] = *b"TAO\x01";
 
+/// What sealing adds to the length.
+const OVERHEAD: usize = MAGIC.len() + NONCE + TAG;
+
 /// Why sealed bytes do not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// Not in our format.
-    #[error("sealed data: expected {expected} at least and the mark \"TAO\\x01\" in front, found {found} bytes that are something else", expected = MAGIC.len() + NONCE + TAG)]
+    #[error("sealed data: expected {expected} at least and the mark \"TAO\\x01\" in front, found {found} bytes that are something else", expected = OVERHEAD)]
     Format {
         /// Length of what was given.
         found: usize,
@@ -38,7 +41,7 @@ impl Crypter {
 
     /// Length of what sealing so many bytes gives.
     pub const fn sealed_length(length: usize) -> usize {
-        MAGIC.len() + NONCE + length + TAG
+        length.saturating_add(OVERHEAD)
     }
 
     /// Encrypts what `write` appends to the buffer, without copying it once more.

@@ -21,7 +21,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn error<T>(&self, reason: impl Into<String>) -> Result<T> {
-        let at = self.length - self.rest.len();
+        let at = self.length.saturating_sub(self.rest.len());
         Err(LogicError::Binary {
             at,
             reason: reason.into(),
@@ -42,7 +42,8 @@ impl<'a> Reader<'a> {
                 return self.error("a number with a superfluous byte");
             }
             self.rest = rest;
-            value |= bits << (7 * position);
+            // At most 63 places: `position` is at most 9.
+            value |= bits.wrapping_shl(position.saturating_mul(7));
             if byte & 0x80 == 0 {
                 return Ok(value);
             }

@@ -71,12 +71,14 @@ impl<'a> Lexer<'a> {
 
     fn skip_space(&mut self) {
         let rest = self.rest();
-        self.at += rest.len() - rest.trim_start().len();
+        self.at = self
+            .at
+            .saturating_add(rest.len().saturating_sub(rest.trim_start().len()));
     }
 
     fn take(&mut self, length: usize) -> &'a str {
         let (taken, _) = self.rest().split_at_checked(length).unwrap_or_default();
-        self.at += taken.len();
+        self.at = self.at.saturating_add(taken.len());
         taken
     }
 

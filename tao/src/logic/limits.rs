@@ -22,8 +22,8 @@ pub(super) struct Budget {
 impl Budget {
     /// Goes one level deeper; false when that is too deep or one element too many.
     pub(super) fn enter(&mut self) -> bool {
-        self.depth += 1;
-        self.elements += 1;
+        self.depth = self.depth.saturating_add(1);
+        self.elements = self.elements.saturating_add(1);
         self.depth <= MAX_DEPTH && self.elements <= MAX_ELEMENTS
     }
 

@@ -214,7 +214,7 @@ macro_rules! text {
                 if rest.trim_start().is_empty() {
                     return Ok(value);
                 }
-                let at = text.len() - rest.trim_start().len();
+                let at = text.len().saturating_sub(rest.trim_start().len());
                 let found = format!("{:?}", super::error::shortened(rest.trim_start()));
                 Err(LogicError::Syntax { expected: "the end", at, found })
             }

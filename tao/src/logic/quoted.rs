@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<(Vec<u8>, usize)> {
     }
     loop {
         match chars.next()? {
-            (at, '"') => return Some((value, at + 1)),
+            (at, '"') => return Some((value, at.saturating_add(1))),
             (_, '\n') => return None,
             (_, '\\') => escape(&mut chars, &mut value)?,
             (_, plain) => push(&mut value, plain),
@@ -111,7 +111,7 @@ fn is_printable(character: char) -> bool {
     let mut text = [0; 5];
     let [first, rest @ ..] = &mut text;
     *first = b'a';
-    let length = 1 + character.encode_utf8(rest).len();
+    let length = character.encode_utf8(rest).len().saturating_add(1);
     let text = text
         .get(..length)
         .and_then(|text| std::str::from_utf8(text).ok());

@@ -92,7 +92,7 @@ impl ReadAt for File {
         while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
             match self.read_at(rest, offset.saturating_add(read as u64)) {
                 Ok(0) | Err(_) => break,
-                Ok(count) => read += count,
+                Ok(count) => read = read.saturating_add(count),
             }
         }
         bytes.truncate(read);
@@ -148,7 +148,7 @@ fn segments<R: ReadAt + ?Sized>(file: &R) -> Result<Vec<Segment>, ElfError> {
         return Err(ElfError::Outside("the table of segments"));
     }
     let table = file
-        .read(offset, (count * SEGMENT) as usize)
+        .read(offset, count.saturating_mul(SEGMENT) as usize)
         .ok_or(ElfError::Outside("the table of segments"))?;
     let segment = |entry: &[u8]| Segment {
         kind: number(entry, 0, 4),
@@ -247,7 +247,7 @@ pub fn needs<R: ReadAt + ?Sized>(file: &R) -> Result<Needs, ElfError> {
             AUDIT | DEPENDENT_AUDIT => return Err(ElfError::Audit),
             _ => {}
         }
-        if needs.libraries.len() + needs.optional.len() > MOST_NEEDED {
+        if needs.libraries.len().saturating_add(needs.optional.len()) > MOST_NEEDED {
             return Err(ElfError::TooMany("libraries"));
         }
     }

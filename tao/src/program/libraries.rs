@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
 };
@@ -35,6 +36,7 @@ const USUAL: [&str; 6] = [
 ];
 /// Folders for better processors, within each folder.
 const LEVELS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
+const BETTER: &str = "glibc-hwcaps";
 
 /// Why a program's libraries are not known.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +77,19 @@ pub enum LibraryError {
         /// The folder as it is written there.
         folder: String,
     },
-    /// A path from wherever the program happens to be.
-    #[error("{path} needs {name}, which is not an absolute path", path = path.display())]
-    Relative {
+    /// By a path: the loader would walk it again after the file was measured.
+    #[error("{path} needs {name} by its path, where a program can't find the copy that was measured; link it by the library's name", path = path.display())]
+    ByPath {
         /// Who needs it.
         path: PathBuf,
         /// What it needs.
         name: String,
     },
+    /// Libraries for all programs.
+    #[error(
+        "/etc/ld.so.preload names libraries that the loader would load by their paths, after anything was measured; empty it, or do not measure libraries"
+    )]
+    Preloaded,
     /// More than anybody needs.
     #[error("the program needs more than {MOST} libraries")]
     TooMany,
@@ -92,8 +99,20 @@ pub enum LibraryError {
 pub trait Files {
     /// What the file at this path needs, or why that is not known.
     fn needs(&mut self, path: &Path) -> Result<Needs, LibraryError>;
-    /// Is there such a file?
-    fn exists(&self, path: &Path) -> bool;
+    /// Is there such a file? One that there is stays the same one from then on.
+    fn exists(&mut self, path: &Path) -> bool;
+}
+
+/// Where below a folder of the loader's the library of that name, found at that path, belongs:
+/// in the folder for a better processor, or in the folder itself.
+pub fn place_of(name: &str, path: &Path) -> PathBuf {
+    let mut above = path.ancestors().skip(1).map(Path::file_name);
+    let (level, better) = (above.next().flatten(), above.next().flatten());
+    let level = LEVELS.iter().find(|known| level == Some(OsStr::new(known)));
+    match level.filter(|_| better == Some(OsStr::new(BETTER))) {
+        Some(level) => Path::new(BETTER).join(level).join(name),
+        None => PathBuf::from(name),
+    }
 }
 
 /// A library by the name it is asked for, and the files that it may be.
@@ -109,13 +128,11 @@ struct Asked {
     inherited: Vec<PathBuf>,
 }
 
-/// Finds the libraries of a program at `path` that needs `needs`. `preloaded` are loaded
-/// into every program (/etc/ld.so.preload).
+/// Finds the libraries of a program at `path` that needs `needs`.
 pub fn resolve(
     path: &Path,
     needs: &Needs,
     cache: &Cache,
-    preloaded: &[String],
     files: &mut impl Files,
 ) -> Result<Libraries, LibraryError> {
     if let Some(loader) = &needs.interpreter {
@@ -127,13 +144,8 @@ pub fn resolve(
     let mut found = Libraries::new();
     let mut waiting = VecDeque::new();
     let mut seen = BTreeSet::new();
-    let also = preloaded.iter().cloned();
-    let program = Needs {
-        libraries: also.chain(needs.libraries.iter().cloned()).collect(),
-        ..needs.clone()
-    };
     // A program in memory is in no folder.
-    ask(path, &program, None, &[], &mut waiting)?;
+    ask(path, needs, None, &[], &mut waiting)?;
     while let Some(asked) = waiting.pop_front() {
         if found.contains_key(&asked.name) {
             continue;
@@ -215,29 +227,31 @@ fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf,
     Ok(PathBuf::from(text))
 }
 
+/// The files of that name in a folder of the loader's, and in its folders for better processors.
+fn inside(folder: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
+    let better = LEVELS.map(|level| folder.join(BETTER).join(level));
+    let all = better.into_iter().chain([folder.to_owned()]);
+    all.map(|folder| folder.join(name))
+        .filter(|file| files.exists(file))
+        .collect()
+}
+
 /// The files that a library may be: those of the first folder that has any, or of the cache.
-fn places(asked: &Asked, cache: &Cache, files: &impl Files) -> Result<Vec<PathBuf>, LibraryError> {
+fn places(
+    asked: &Asked,
+    cache: &Cache,
+    files: &mut impl Files,
+) -> Result<Vec<PathBuf>, LibraryError> {
     if asked.name.contains('/') {
-        let path = PathBuf::from(&asked.name);
-        if !path.is_absolute() {
-            return Err(LibraryError::Relative {
-                path: asked.by.clone(),
-                name: asked.name.clone(),
-            });
-        }
-        return Ok(Some(path)
-            .filter(|path| files.exists(path))
-            .into_iter()
-            .collect());
+        return Err(LibraryError::ByPath {
+            path: asked.by.clone(),
+            name: asked.name.clone(),
+        });
     }
-    let inside = |folder: &Path| -> Vec<PathBuf> {
-        let better = LEVELS.map(|level| folder.join("glibc-hwcaps").join(level));
-        let all = better.into_iter().chain([folder.to_owned()]);
-        all.map(|folder| folder.join(&asked.name))
-            .filter(|file| files.exists(file))
-            .collect()
-    };
-    let mut first = asked.folders.iter().map(|folder| inside(folder));
+    let mut first = asked
+        .folders
+        .iter()
+        .map(|folder| inside(folder, &asked.name, files));
     if let Some(places) = first.find(|places| !places.is_empty()) {
         return Ok(places);
     }
@@ -247,7 +261,9 @@ fn places(asked: &Asked, cache: &Cache, files: &impl Files) -> Result<Vec<PathBu
         return Ok(cached);
     }
     // Distributions differ in the order: whichever it is, it is measured.
-    let usual = USUAL.iter().flat_map(|folder| inside(Path::new(folder)));
+    let usual = USUAL
+        .iter()
+        .flat_map(|folder| inside(Path::new(folder), &asked.name, files));
     Ok(usual.collect())
 }
 
@@ -262,7 +278,7 @@ mod tests {
         fn needs(&mut self, path: &Path) -> Result<Needs, LibraryError> {
             Ok(self.0[path.to_str().unwrap()].clone())
         }
-        fn exists(&self, path: &Path) -> bool {
+        fn exists(&mut self, path: &Path) -> bool {
             self.0.contains_key(path.to_str().unwrap())
         }
     }
@@ -276,7 +292,7 @@ mod tests {
 
     fn resolved(program: &Needs, world: &mut World, entries: &[(&str, &str)]) -> String {
         let cache = Cache::parse(&cache(entries)).unwrap();
-        match resolve(Path::new("/bin/p"), program, &cache, &[], world) {
+        match resolve(Path::new("/bin/p"), program, &cache, world) {
             Err(error) => error.to_string(),
             Ok(found) => found
                 .values()
@@ -338,8 +354,23 @@ mod tests {
             let found = resolved(&program, &mut world, &entries);
             assert!(found.contains("can't be resolved"), "{found}");
         }
-        let found = resolved(&needs(&["./a"]), &mut world, &entries);
-        assert!(found.contains("not an absolute path"), "{found}");
+        for name in ["./a", "/l/a"] {
+            let found = resolved(&needs(&[name]), &mut world, &entries);
+            assert!(found.contains("by its path"), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_copy_belongs_where_the_loader_would_look_for_its_file() {
+        for (path, place) in [
+            ("/usr/lib/liba.so.1", "a"),
+            ("/l/glibc-hwcaps/x86-64-v3/a", "glibc-hwcaps/x86-64-v3/a"),
+            ("/l/glibc-hwcaps/other/a", "a"),
+            ("/l/x86-64-v3/a", "a"),
+            ("/", "a"),
+        ] {
+            assert_eq!(place_of("a", Path::new(path)), PathBuf::from(place));
+        }
     }
 
     #[test]

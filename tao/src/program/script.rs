@@ -49,7 +49,7 @@ pub fn interpreter(start: &[u8]) -> Result<Interpreter, ScriptError> {
         Some(end) => start.get(..end).unwrap_or_default(),
         None => start,
     };
-    if line.len() + 2 > LONGEST {
+    if line.len().saturating_add(2) > LONGEST {
         return Err(ScriptError::Long);
     }
     let line = std::str::from_utf8(line).map_err(|_| ScriptError::Text)?;

@@ -25,7 +25,9 @@ pub(crate) fn split(message: &[u8], number: u32) -> Option<(Option<&[u8]>, Vec<u
 
 /// Length of a field of so many bytes, with its number and length in front.
 pub(crate) fn length(number: u32, data: usize) -> usize {
-    encoding::key_len(number) + encoding::encoded_len_varint(data as u64) + data
+    encoding::key_len(number)
+        .saturating_add(encoding::encoded_len_varint(data as u64))
+        .saturating_add(data)
 }
 
 /// Appends what stands in front of a field of so many bytes.
@@ -36,7 +38,8 @@ pub(crate) fn begin(out: &mut Vec<u8>, number: u32, data: usize) {
 
 /// Length of a message with data and `rest`, whose own data field is empty.
 pub(crate) fn message_length(data: Option<usize>, rest: &impl Message) -> usize {
-    data.map_or(0, |data| length(DATA, data)) + rest.encoded_len()
+    data.map_or(0, |data| length(DATA, data))
+        .saturating_add(rest.encoded_len())
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Inbox {
         if self.start > 0 {
             let end = self.end;
             self.buffer.copy_within(self.start..end, 0);
-            self.end -= self.start;
+            self.end = self.end.saturating_sub(self.start);
             self.start = 0;
             self.used = 0;
             wipe(self.buffer.get_mut(self.end..end).unwrap_or_default());
@@ -80,7 +80,7 @@ impl Inbox {
         // Grow with what has arrived, not with what was promised.
         let missing = self.needed.saturating_sub(self.end);
         let wanted = missing.min(self.end.max(TRUST)).max(READ_AT_LEAST);
-        self.grow(self.end + wanted);
+        self.grow(self.end.saturating_add(wanted));
         self.buffer.get_mut(self.end..).unwrap_or_default()
     }
 
@@ -104,7 +104,7 @@ impl Inbox {
 
     /// Says how many bytes of [`Inbox::space`] were filled.
     pub fn filled(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.buffer.len());
+        self.end = self.end.saturating_add(count).min(self.buffer.len());
     }
 
     /// Bytes of memory held.
@@ -129,7 +129,7 @@ impl Inbox {
     /// The frame at `at`, if it has arrived; otherwise up to where it reaches.
     fn frame(&self, at: usize) -> Result<Result<Range<usize>, usize>, FrameError> {
         let received = self.received();
-        let start = at + LENGTH_BYTES;
+        let start = at.saturating_add(LENGTH_BYTES);
         let Some(length) = received
             .get(at..start)
             .and_then(|bytes| bytes.try_into().ok())
@@ -140,7 +140,7 @@ impl Inbox {
         if length > MAX_FRAME {
             return Err(FrameError::TooLong(length));
         }
-        let end = start + length;
+        let end = start.saturating_add(length);
         Ok(if received.len() >= end {
             Ok(start..end)
         } else {
@@ -175,11 +175,11 @@ impl Inbox {
             }
         };
         let base = self.start;
-        self.start += body.end;
+        self.start = self.start.saturating_add(body.end);
         self.needed = 0;
         Ok(Some(MessageRange {
-            header: base + header.start..base + header.end,
-            body: base + body.start..base + body.end,
+            header: moved(&header, base),
+            body: moved(&body, base),
         }))
     }
 
@@ -194,6 +194,11 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         wipe(&mut self.buffer);
     }
+}
+
+/// The range as it lies in a buffer that has `base` more bytes in front.
+fn moved(range: &Range<usize>, base: usize) -> Range<usize> {
+    base.saturating_add(range.start)..base.saturating_add(range.end)
 }
 
 #[cfg(test)]

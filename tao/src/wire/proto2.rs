@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
             5 => self.take(4)?,
             _ => return None,
         };
-        let whole = start.get(..start.len() - self.0.len())?;
+        let whole = start.get(..start.len().checked_sub(self.0.len())?)?;
         Some(Field {
             number,
             bytes,

@@ -30,7 +30,11 @@ fn frame(out: &mut Vec<u8>, message: &impl Message) {
 
 /// Appends a request.
 pub fn write_request(out: &mut Vec<u8>, op: &str, seq: u64, body: &impl Message) {
-    out.reserve(body.encoded_len() + op.len() + 32);
+    out.reserve(
+        body.encoded_len()
+            .saturating_add(op.len())
+            .saturating_add(32),
+    );
     frame(
         out,
         &RequestHeader {
@@ -43,7 +47,11 @@ pub fn write_request(out: &mut Vec<u8>, op: &str, seq: u64, body: &impl Message)
 
 /// Appends the response to a call that succeeded.
 pub fn write_response(out: &mut Vec<u8>, request: RequestHeader, body: &impl Message) {
-    out.reserve(body.encoded_len() + request.op.len() + 32);
+    out.reserve(
+        body.encoded_len()
+            .saturating_add(request.op.len())
+            .saturating_add(32),
+    );
     frame(
         out,
         &ResponseHeader {
@@ -64,7 +72,7 @@ pub fn write_tao_request(
     rest: &TaoRequest,
 ) {
     let length = data_field::message_length(data.map(<[u8]>::len), rest);
-    buffers::reserve(out, length + op.len() + 32);
+    buffers::reserve(out, length.saturating_add(op.len()).saturating_add(32));
     let op = op.to_owned();
     frame(out, &RequestHeader { op, seq });
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
@@ -85,7 +93,7 @@ pub fn write_tao_response<E>(
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
     let all = data_field::message_length(Some(length), rest);
-    buffers::reserve(out, all + request.op.len() + 32);
+    buffers::reserve(out, all.saturating_add(request.op.len()).saturating_add(32));
     let header = ResponseHeader {
         op: request.op,
         seq: request.seq,

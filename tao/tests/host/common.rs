@@ -2,7 +2,10 @@
 
 use std::{
     io::{Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::AsFd,
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -31,6 +34,13 @@ pub fn command(name: &str) -> PathBuf {
         "tao-conformance" => env!("CARGO_BIN_EXE_tao-conformance"),
         other => panic!("{other}"),
     })
+}
+
+/// A file with these bytes that everybody may execute.
+pub fn executable(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(path, mode).unwrap();
 }
 
 /// A running host.

@@ -58,7 +58,8 @@ fn refusal(host: &TestHost, words: &[&str]) -> String {
 }
 
 /// Compiles a library and a program that says what the library says, once it is told to go on.
-fn build(dir: &Path, says: &str) -> (PathBuf, PathBuf) {
+/// The program looks for the library in `looks_in`.
+pub fn build(dir: &Path, says: &str, looks_in: &Path) -> (PathBuf, PathBuf) {
     let source = |name: &str, text: String| {
         fs::write(dir.join(name), text).unwrap();
     };
@@ -91,7 +92,7 @@ fn build(dir: &Path, says: &str) -> (PathBuf, PathBuf) {
         &at(&program),
         &at(&dir.join("program.c")),
         &at(&library),
-        &format!("-Wl,-rpath,{}", dir.display()),
+        &format!("-Wl,-rpath,{}", looks_in.display()),
     ]);
     (library, program)
 }
@@ -151,9 +152,24 @@ fn loader_and_libraries_are_in_the_name_by_their_hashes() {
     for line in mapped {
         assert_ne!(line.split_whitespace().nth(4).unwrap(), inode, "{line}");
     }
-    // And can't be written, not even by root.
-    let script = format!("echo x >>{library}");
-    assert!(!host.run(&["run", "sh", "-c", &script]).status.success());
+    // And can't be written, not even by root, nor another be put in its place.
+    let folder = "/proc/self/fd/5/lib";
+    for script in [
+        format!("echo x >>{folder}/libc.so.6"),
+        format!("rm -f {folder}/libc.so.6"),
+        format!("echo x >{folder}/libother.so"),
+    ] {
+        let done = host.run(&["run", "sh", "-c", &script]);
+        assert!(!done.status.success(), "{script}");
+    }
+    let kept = format!("cat {folder}/libc.so.6 >/dev/null && ls /proc/self/fd/5");
+    let kept = host.run(&["run", "sh", "-c", &kept]);
+    assert_eq!(
+        text(&kept.stdout),
+        "lib\nprogram\n",
+        "{}",
+        text(&kept.stderr)
+    );
 }
 
 #[test]
@@ -163,8 +179,8 @@ fn another_library_is_another_program_and_a_library_that_is_overwritten_changes_
         return;
     }
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (library, program) = build(dir.path(), "one");
-    let (other_library, _) = build(other.path(), "two");
+    let (library, program) = build(dir.path(), "one", dir.path());
+    let (other_library, _) = build(other.path(), "two", other.path());
     let mut running = start(&host, &program);
     let name = only(&host);
     assert!(name.contains(&hash(&library)), "{name}");
@@ -192,6 +208,7 @@ fn a_script_is_named_by_its_interpreter_and_itself_and_runs_as_it_was_measured()
     let write = |word: &str| {
         let text = format!("#!/bin/sh -e\necho ready\nread line\necho {word} $0 $1\n");
         fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("one");
     let first = hash(&script);
@@ -212,7 +229,8 @@ fn a_script_is_named_by_its_interpreter_and_itself_and_runs_as_it_was_measured()
     write("two");
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
     let said = text(&child.wait_with_output().unwrap().stdout);
-    assert_eq!(said, format!("one {path} argument\n"));
+    // By a descriptor, as the kernel gives a script that was opened by one.
+    assert_eq!(said, "one /proc/self/fd/5/script/script argument\n");
 }
 
 #[test]
@@ -228,13 +246,14 @@ fn scripts_that_would_run_something_unmeasured_are_refused() {
         (format!("#!{path}").as_str(), "is a script itself"),
     ] {
         fs::write(&script, format!("{line}\necho\n")).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let said = refusal(&host, &[&path]);
         assert!(said.contains(words), "{line}: {said}");
     }
 }
 
 #[test]
-fn a_host_that_can_not_pin_files_refuses_to_measure_them() {
+fn copies_need_no_mounts_of_the_programs_own() {
     let policy = ProgramPolicy {
         libraries: Libraries::Measured,
         scripts: Scripts::Measured,
@@ -242,8 +261,34 @@ fn a_host_that_can_not_pin_files_refuses_to_measure_them() {
         ..ProgramPolicy::default()
     };
     let host = with(134, policy);
-    let said = refusal(&host, &["true"]);
-    assert!(said.contains("mounts of its own"), "{said}");
+    if !nix::unistd::geteuid().is_root() {
+        let said = refusal(&host, &["true"]);
+        assert!(said.contains("a file system of its own"), "{said}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (_, program) = build(dir.path(), "one", dir.path());
+    assert_eq!(finish(start(&host, &program)), "one\n");
+}
+
+#[test]
+fn a_program_with_measured_libraries_is_called_as_it_was_started_and_gets_its_arguments() {
+    let host = measuring(150);
+    if !can(&host, Measure::Namespaces) {
+        return;
+    }
+    let output = host.run(&[
+        "run",
+        "sh",
+        "-c",
+        "echo $0 $1 $2",
+        "zero",
+        "--argv0",
+        "two words",
+    ]);
+    assert_eq!(text(&output.stdout), "zero --argv0 two words\n");
+    let output = host.run(&["run", "/bin/sh", "-c", "echo $0"]);
+    assert_eq!(text(&output.stdout), "/bin/sh\n");
 }
 
 #[test]
@@ -260,7 +305,7 @@ fn what_is_not_measured_is_said_in_the_name_where_the_policy_says_so() {
 #[test]
 fn measured_libraries_are_found_under_rules_for_files() {
     let dir = tempfile::tempdir().unwrap();
-    let (_, program) = build(dir.path(), "one");
+    let (_, program) = build(dir.path(), "one", dir.path());
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let policy = ProgramPolicy {
         libraries: Libraries::Measured,

@@ -169,7 +169,7 @@ fn a_program_is_measured_before_it_runs_whatever_happens_to_its_file() {
     let mut bytes = std::fs::read(&copy).unwrap();
     bytes.push(1);
     std::fs::write(&copy, bytes).unwrap();
-    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o711)).unwrap();
     assert_ne!(host.report(&copy, &[])["name"], before);
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tao::host::{FileRules, Measure, ProgramPolicy};
 
 use super::{
-    common::{Setup, TestHost, command},
+    common::{Setup, TestHost, command, executable},
     isolation::{can, text},
 };
 
@@ -106,7 +106,7 @@ fn a_program_that_the_kernel_does_not_execute_is_an_error_and_leaves_nothing() {
     let mut elf = std::fs::read("/proc/self/exe").unwrap();
     elf.truncate(64);
     let path = host.path("header");
-    std::fs::write(&path, elf).unwrap();
+    executable(&path, &elf);
     for _ in 0..3 {
         let output = host.run(&["run", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(125));

@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use tao::logic::Prin;
 
-use super::common::{TestHost, command};
+use super::common::{TestHost, command, executable};
 
 #[test]
 fn a_program_is_named_by_its_bytes_and_gets_what_the_host_offers() {
@@ -49,14 +49,14 @@ fn sealed_data_opens_for_the_same_program_after_a_restart_and_for_no_changed_one
     let changed = first.path("changed");
     let mut bytes = std::fs::read(&program).unwrap();
     bytes.push(0);
-    std::fs::write(&changed, bytes).unwrap();
+    executable(&changed, &bytes);
     drop(first);
     let second = TestHost::start(2);
     let other = TestHost::start(3);
     let changed_program = second.path("changed");
     let mut bytes = std::fs::read(&program).unwrap();
     bytes.push(0);
-    std::fs::write(&changed_program, bytes).unwrap();
+    executable(&changed_program, &bytes);
     for policy in ["self", "few", "any"] {
         let unsealed = &second.report(&program, &[&blob(policy)])["unseal"];
         assert_eq!(unsealed["ours"], true, "{policy} {unsealed}");
@@ -177,13 +177,15 @@ fn a_program_gets_its_channel_and_nothing_else_of_the_host() {
 #[test]
 fn what_cannot_be_measured_is_refused_with_a_sentence() {
     let host = TestHost::start(8);
-    let script = host.path("script");
-    std::fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+    let (script, text) = (host.path("script"), host.path("text"));
+    executable(&text, b"text");
+    executable(&script, b"#!/bin/sh\nexit 0\n");
     for (program, words) in [
         (script.to_str().unwrap(), "a script"),
         ("/absent/program", "No such file"),
         ("/dev/null", "not a regular file"),
-        ("/etc/passwd", "not an ELF program"),
+        ("/etc/passwd", "no permission to execute"),
+        (text.to_str().unwrap(), "not an ELF program"),
     ] {
         let output = host.run(&["run", program]);
         assert_eq!(output.status.code(), Some(125));

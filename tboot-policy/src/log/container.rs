@@ -45,13 +45,18 @@ fn events(bytes: &[u8]) -> Result<EventLog, FormatError> {
     }
     if next < begin || next > size {
         let expected = format!("from {begin:#x} to the container's size {size:#x}");
-        return Err(value("next_event_offset", offset + 4, expected, next));
+        return Err(value(
+            "next_event_offset",
+            offset.saturating_add(4),
+            expected,
+            next,
+        ));
     }
     reader.take(
         "bytes before the first event",
-        (begin - HEADER_LEN) as usize,
+        begin.saturating_sub(HEADER_LEN) as usize,
     )?;
-    let mut part = reader.part("events", (next - begin) as usize)?;
+    let mut part = reader.part("events", next.saturating_sub(begin) as usize)?;
     let mut events = Vec::new();
     while !part.rest().is_empty() {
         events.push(stream::event(&mut part, Bank::Sha1)?);

@@ -82,6 +82,16 @@ pub enum HeapError {
     /// Not a heap.
     #[error("the TXT heap is damaged: {0}")]
     Damaged(#[from] FormatError),
+    /// A log that would reach over the end of the address space.
+    #[error(
+        "the TXT heap is damaged: the event log at {address:#x} has its first event {first:#x} bytes further, behind the last address"
+    )]
+    Address {
+        /// Where the log begins.
+        address: u64,
+        /// Its first event.
+        first: u32,
+    },
     /// No pointer to a log.
     #[error("the TXT heap has no event log: tboot did not launch, or the SINIT module keeps none")]
     NoLog,
@@ -130,7 +140,11 @@ pub fn read(memory: &impl Memory) -> Result<EventLog, HeapError> {
             } => {
                 let bank = BANKS.into_iter().find(|bank| bank_alg(*bank) == alg);
                 if let (Some(bank), true) = (bank, next > first) {
-                    let bytes = get(what, address + u64::from(first), (next - first) as usize)?;
+                    let bytes = get(
+                        what,
+                        behind(address, first)?,
+                        next.saturating_sub(first) as usize,
+                    )?;
                     logs.push(stream::parse_bank(&bytes, bank)?);
                 }
             }
@@ -140,7 +154,11 @@ pub fn read(memory: &impl Memory) -> Result<EventLog, HeapError> {
                 next,
             } => {
                 if next > first {
-                    let bytes = get(what, address + u64::from(first), (next - first) as usize)?;
+                    let bytes = get(
+                        what,
+                        behind(address, first)?,
+                        next.saturating_sub(first) as usize,
+                    )?;
                     logs.push(crypto_agile::parse(&bytes)?);
                 }
             }
@@ -168,6 +186,13 @@ enum Pointer {
     },
 }
 
+/// The address `first` bytes behind another; both come from the heap.
+fn behind(address: u64, first: u32) -> Result<u64, HeapError> {
+    address
+        .checked_add(first.into())
+        .ok_or(HeapError::Address { address, first })
+}
+
 fn u64_field(reader: &mut Reader<'_>, field: &'static str) -> Result<u64, FormatError> {
     Ok(u64::from_le_bytes(reader.array(field)?))
 }
@@ -179,12 +204,15 @@ fn checked_len(field: &'static str, offset: usize, len: u32) -> Result<usize, Fo
     Ok(len as usize)
 }
 
+/// Bytes of a part's own length field, which the length includes.
+const LENGTH_FIELD: u64 = 8;
+
 /// One of the heap's parts: its length (with the length field), then itself.
 fn part<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<Reader<'a>, FormatError> {
     let offset = reader.offset();
     let size = u64_field(reader, what)?;
-    let left = reader.rest().len() as u64 + 8;
-    if !(8..=left).contains(&size) {
+    let left = (reader.rest().len() as u64).saturating_add(LENGTH_FIELD);
+    if !(LENGTH_FIELD..=left).contains(&size) {
         return Err(value(
             what,
             offset,
@@ -193,7 +221,10 @@ fn part<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<Reader<'a>, F
         ));
     }
     // At most what is left, which is a usize.
-    reader.part(what, usize::try_from(size - 8).unwrap_or(0))
+    reader.part(
+        what,
+        usize::try_from(size.saturating_sub(LENGTH_FIELD)).unwrap_or(0),
+    )
 }
 
 /// The pointers to logs in OsSinitData.
@@ -266,11 +297,16 @@ fn legacy(element: &mut Reader<'_>, pointers: &mut Vec<Pointer>) -> Result<(), F
 /// Length of the buffer, first and next offset in it.
 fn range(element: &mut Reader<'_>) -> Result<(u32, u32), FormatError> {
     let size = element.u32("size")?;
-    checked_len("size", element.offset() - 4, size)?;
+    checked_len("size", element.offset().saturating_sub(4), size)?;
     let (first, next) = (element.u32("first offset")?, element.u32("next offset")?);
     if next < first || next > size {
         let expected = format!("from {first:#x} to {size:#x}");
-        return Err(value("next offset", element.offset() - 4, expected, next));
+        return Err(value(
+            "next offset",
+            element.offset().saturating_sub(4),
+            expected,
+            next,
+        ));
     }
     Ok((first, next))
 }

@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8]) -> Result<EventLog, LogError> {
     for (number, line) in text.lines().enumerate() {
         // A serial port's log may have anything in front of tboot's own words.
         let line = line.rsplit_once("TBOOT:").map_or(line, |(_, rest)| rest);
-        reading.line(number + 1, line.trim())?;
+        reading.line(number.saturating_add(1), line.trim())?;
     }
     reading.finish_event()?;
     reading.log()

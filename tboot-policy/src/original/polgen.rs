@@ -75,7 +75,7 @@ fn read(params: &Params) -> Result<Policy, String> {
     if len < bytes.len() {
         note(&format!(
             "{} bytes follow the policy in {path}: ignored",
-            bytes.len() - len
+            bytes.len().saturating_sub(len)
         ));
     }
     if params.verbose {

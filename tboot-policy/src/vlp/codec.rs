@@ -92,7 +92,7 @@ impl Policy {
     /// Reads a policy file: nothing may follow the policy.
     pub fn parse(bytes: &[u8]) -> Result<Self, VlpError> {
         let (policy, len) = Self::parse_prefix(bytes)?;
-        match bytes.len() - len {
+        match bytes.len().saturating_sub(len) {
             0 => Ok(policy),
             trailing => Err(VlpError::Trailing(trailing)),
         }
@@ -147,7 +147,10 @@ impl Policy {
                     found,
                 });
             }
-            len += ENTRY_LEN + found * self.alg.digest_len();
+            len = found
+                .saturating_mul(self.alg.digest_len())
+                .saturating_add(ENTRY_LEN)
+                .saturating_add(len);
         }
         if len > MAX_LEN {
             Err(VlpError::TooLong(len))
@@ -199,7 +202,7 @@ impl<'a> Reader<'a> {
             needed,
             left: rest.len(),
         })?;
-        self.at += needed;
+        self.at = self.at.saturating_add(needed);
         Ok(taken)
     }
 

@@ -95,7 +95,7 @@ impl Policy {
         let any = |object: Object| object == Object::AnyModule;
         let first_any = self.entries.iter().position(|entry| any(entry.object));
         if let Some(by) = first_any {
-            let behind = self.entries.iter().skip(by + 1);
+            let behind = self.entries.iter().skip(by.saturating_add(1));
             let objects: Vec<Object> = behind
                 .map(|entry| entry.object)
                 .filter(|object| matches!(object, Object::Module(_) | Object::AnyModule))

@@ -89,6 +89,7 @@ impl Machine {
             .env("grub_mkrelpath", self.path("bin/grub-mkrelpath"))
             .env("GRUB_TAOBOOT_SYSCONFDIR", self.path("etc"))
             .env("GRUB_TAOBOOT_BOOT", self.path("boot"))
+            .env("GRUB_TAOBOOT_MODULES", self.path("modules"))
             .env("LC_ALL", "C.UTF-8")
             .output()
             .unwrap();

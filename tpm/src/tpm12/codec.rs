@@ -120,7 +120,9 @@ impl<'a> Reader<'a> {
 
 /// A command with its header; refused when it would be longer than [`MAX_LEN`].
 pub(super) fn framed(tag: u16, ordinal: u32, body: &[&[u8]]) -> Result<Vec<u8>, Tpm12Error> {
-    let length = HEADER_LEN + body.iter().map(|part| part.len()).sum::<usize>();
+    let length = body
+        .iter()
+        .fold(HEADER_LEN, |length, part| length.saturating_add(part.len()));
     let claimed = u32::try_from(length)
         .ok()
         .filter(|_| length <= MAX_LEN)

@@ -19,12 +19,14 @@ impl Transport for Scripted {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         };
         let length = usize::from(first & 0x7f).min(rest.len());
-        self.next += 1 + length;
+        self.next = self.next.saturating_add(1).saturating_add(length);
         let answer = rest.get(..length).unwrap_or_default();
         if first & 0x80 == 0 {
             return Ok(answer.to_vec());
         }
-        let claimed = u32::from(first & 0x7f).min(u32::try_from(length).unwrap_or(0)) + 10;
+        let claimed = u32::from(first & 0x7f)
+            .min(u32::try_from(length).unwrap_or(0))
+            .saturating_add(10);
         let mut framed = vec![0, 0xc4];
         framed.extend(claimed.to_be_bytes());
         framed.extend([0; 4]);

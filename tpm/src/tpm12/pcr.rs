@@ -47,7 +47,7 @@ impl Tpm12 {
         // Its room is reserved: growing would leave copies behind that nobody wipes.
         let mut out = Zeroizing::new(Vec::with_capacity(length));
         while out.len() < length {
-            let wanted = (length - out.len()).min(256);
+            let wanted = length.saturating_sub(out.len()).min(256);
             let claimed = u32::try_from(wanted).unwrap_or(u32::MAX);
             let body = Zeroizing::new(self.run(GET_RANDOM, &[&claimed.to_be_bytes()])?);
             let mut reader = Reader::new(&body);

@@ -134,7 +134,7 @@ impl<S: Read + Write + Send> Transport for Stream<S> {
                 ))
             })?;
         let mut response = header.to_vec();
-        response.resize(HEADER_LEN + rest, 0);
+        response.resize(HEADER_LEN.saturating_add(rest), 0);
         if let Some(rest) = response.get_mut(HEADER_LEN..) {
             self.0.read_exact(rest)?;
         }

@@ -68,7 +68,7 @@ pub(super) fn parse(sealed: &Sealed) -> Result<(Private, Public), TpmError> {
         .and_then(|public| public.marshall())
         .unwrap_or_default();
     let (head, _policy, tail) = (area.get(..10), area.get(10..42), area.get(42..));
-    let same_shape = area.len() == ours.len() + 32
+    let same_shape = area.len().checked_sub(ours.len()) == Some(32)
         && head == ours.get(..10)
         && tail.is_some_and(|tail| tail.starts_with(&[0x00, 0x10, 0x00, 0x20]));
     if !same_shape {

@@ -29,7 +29,7 @@ fn integer(number: &[u8]) -> Option<Vec<u8>> {
     } else {
         &[]
     };
-    let length = u8::try_from(sign.len() + digits.len())
+    let length = u8::try_from(sign.len().saturating_add(digits.len()))
         .ok()
         .filter(|length| *length <= 33)?;
     Some([[0x02, length].as_slice(), sign, digits].concat())

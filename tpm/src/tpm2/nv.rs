@@ -59,7 +59,7 @@ impl Tpm2 {
             }
             match list.last() {
                 Some(last) if more && list.len() > before && list.len() < MAX_LISTED => {
-                    first = last + 1;
+                    first = last.saturating_add(1);
                 }
                 _ => return Ok(list),
             }
@@ -169,7 +169,8 @@ impl Tpm2 {
         let mut data = Vec::with_capacity(size);
         let mut read = || {
             while data.len() < size {
-                let length = u16::try_from(chunk.min(size - data.len())).unwrap_or(u16::MAX);
+                let length =
+                    u16::try_from(chunk.min(size.saturating_sub(data.len()))).unwrap_or(u16::MAX);
                 let offset = u16::try_from(data.len()).unwrap_or(u16::MAX);
                 let part = match auth {
                     NvAuth::Owner(password) => {

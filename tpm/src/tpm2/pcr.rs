@@ -159,7 +159,9 @@ impl Tpm2 {
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         while bytes.len() < length {
             // At most one digest of the largest bank comes back, whatever is asked for.
-            let left = (length - bytes.len()).min(Bank::Sha256.digest_len());
+            let left = length
+                .saturating_sub(bytes.len())
+                .min(Bank::Sha256.digest_len());
             let some = self.context.get_random(left).map_err(in_command(RANDOM))?;
             if some.is_empty() || some.len() > left {
                 return Err(TpmError::BadAnswer {

@@ -77,7 +77,7 @@ fn first_line(from: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
         match from.read(room) {
             Ok(0) => break,
-            Ok(count) => length += count,
+            Ok(count) => length = length.saturating_add(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error).context("can't read the owner's password"),
         }

@@ -14,7 +14,7 @@ pub fn parse(path: &str, text: &[u8], compat: bool) -> Result<PcrInfoShort, Stri
     let mut select = vec![0u8; 3];
     let mut values: Vec<(usize, Digest)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let wrong = |what: &str| format!("{path} line {}: {what}", index + 1);
+        let wrong = |what: &str| format!("{path} line {}: {what}", index.saturating_add(1));
         let (pcr, value) = line
             .split_once(':')
             .ok_or_else(|| wrong("expected PCR:HEX"))?;

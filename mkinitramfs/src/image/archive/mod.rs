@@ -139,11 +139,11 @@ pub fn read(image: &[u8]) -> Result<Vec<Part<'_>>, ArchiveError> {
             left = left.saturating_sub(u64::try_from(unpacked.data.len()).unwrap_or(u64::MAX));
             read_packed(at, packing, unpacked.data, &mut parts)?;
             // A packed form that takes no bytes would be met for ever.
-            at += unpacked.consumed.max(1);
+            at = at.saturating_add(unpacked.consumed.max(1));
         } else {
             return Err(unknown(image, at));
         }
-        met += 1;
+        met = met.saturating_add(1);
         if met > MAX_PARTS || parts.len() > MAX_PARTS {
             return Err(ArchiveError::TooMany);
         }
@@ -195,7 +195,7 @@ fn skip_zeros(bytes: &[u8], at: usize) -> usize {
         .iter()
         .take_while(|&&byte| byte == 0)
         .count();
-    at + zeros
+    at.saturating_add(zeros)
 }
 
 fn unknown(bytes: &[u8], offset: usize) -> ArchiveError {

@@ -136,7 +136,7 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
             "a name of {namesize} bytes; 1 to {MAX_NAME} are possible"
         )));
     }
-    let name = slice(bytes, at + HEADER, length).ok_or_else(|| {
+    let name = slice(bytes, at.saturating_add(HEADER), length).ok_or_else(|| {
         fail(format!(
             "the archive is cut off in a name of {length} bytes"
         ))
@@ -147,7 +147,7 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
     // dracut-cpio pads names with more NULs to align the content.
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
 
-    let begin = align(start, at + HEADER + length);
+    let begin = align(start, at.saturating_add(HEADER).saturating_add(length));
     let length = usize::try_from(size).unwrap_or(usize::MAX);
     let content = slice(bytes, begin, length).ok_or_else(|| {
         fail(format!(
@@ -167,6 +167,7 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
             )));
         }
     }
+    let end = begin.saturating_add(length);
     let entry = Entry {
         name: name.to_vec(),
         ino,
@@ -177,9 +178,9 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
         mtime,
         dev: (devmajor, devminor),
         rdev: (rmajor, rminor),
-        data: begin..begin + length,
+        data: begin..end,
     };
-    Ok((entry, align(start, begin + length).min(bytes.len())))
+    Ok((entry, align(start, end).min(bytes.len())))
 }
 
 fn is_regular(mode: u32) -> bool {
@@ -192,7 +193,8 @@ fn slice(bytes: &[u8], at: usize, length: usize) -> Option<&[u8]> {
 
 /// Rounds `at` up to a multiple of 4, counted from `start`.
 fn align(start: usize, at: usize) -> usize {
-    start + (at - start).next_multiple_of(4)
+    let padded = at.saturating_sub(start).checked_next_multiple_of(4);
+    start.saturating_add(padded.unwrap_or(usize::MAX))
 }
 
 /// Eight hexadecimal digits as a number; no sign, no spaces.

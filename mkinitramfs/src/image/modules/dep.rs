@@ -1,9 +1,7 @@
 //! `modules.dep`: where each module's file is and what must be loaded before it
 //! (modules.dep(5)).
 
-use std::collections::BTreeMap;
-
-use thiserror::Error;
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::name::module_name;
 
@@ -16,57 +14,98 @@ pub struct Module {
     pub needs: Vec<String>,
 }
 
-/// A line of `modules.dep` that makes no sense.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("line {line}: {reason}")]
-pub struct DepError {
+/// A line of `modules.dep` that was passed over: as long as nothing needs its module, the
+/// image is as good without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
     /// Line number, counted from 1.
     pub line: usize,
+    /// The path that the line is about, as far as it can be told.
+    pub path: String,
     /// What is wrong.
     pub reason: String,
 }
 
-/// Parses the text of `modules.dep`. The first of two lines for one name counts.
-///
-/// # Errors
-/// A line without a colon, or a path that leaves the folder.
-pub fn parse(text: &str) -> Result<BTreeMap<String, Module>, DepError> {
-    let mut modules = BTreeMap::new();
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Skipped { line, path, reason } = self;
+        write!(f, "line {line} ({path:?}) was passed over: {reason}")
+    }
+}
+
+/// What `modules.dep` says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Deps {
+    /// Modules by name. The first of two lines for one name counts.
+    pub modules: BTreeMap<String, Module>,
+    /// Lines that make no sense.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Parses the text of `modules.dep`. Absolute paths are taken where they lie below `folder`, the
+/// folder of modules.dep; some distributions' depmod writes them.
+pub fn parse(text: &str, folder: &Path) -> Deps {
+    let mut deps = Deps::default();
     for (index, line) in text.lines().enumerate() {
-        let fail = |reason: String| DepError {
-            line: index + 1,
-            reason,
-        };
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let (path, needs) = line
-            .split_once(':')
-            .ok_or_else(|| fail("no colon after the module's path".into()))?;
-        if path.starts_with('/') || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(fail(format!(
-                "{path:?} is not a path below this folder; run depmod again"
-            )));
+        match module(line, folder) {
+            Ok((name, module)) => {
+                deps.modules.entry(name).or_insert(module);
+            }
+            Err(reason) => deps.skipped.push(Skipped {
+                line: index.saturating_add(1),
+                path: shown(line),
+                reason,
+            }),
         }
-        if path.contains(char::is_whitespace) {
-            return Err(fail(format!("{path:?} holds white space")));
-        }
-        let name = module_name(path)
-            .ok_or_else(|| fail(format!("{path:?} is not the name of a .ko file")))?;
-        // depmod writes the module that must be loaded first last.
-        let mut needed = Vec::new();
-        for path in needs.split_whitespace().rev() {
-            needed.push(
-                module_name(path)
-                    .ok_or_else(|| fail(format!("{path:?} is not the name of a .ko file")))?,
-            );
-        }
-        modules.entry(name).or_insert(Module {
-            path: path.to_owned(),
-            needs: needed,
-        });
     }
-    Ok(modules)
+    deps
+}
+
+/// One line: a module's name, its file and what it needs.
+fn module(line: &str, folder: &Path) -> Result<(String, Module), String> {
+    let (path, needs) = line
+        .split_once(':')
+        .ok_or("it has no colon behind a module's path")?;
+    let path = below(path, folder).ok_or("that is not a path below this folder")?;
+    if path.contains(char::is_whitespace) {
+        return Err("the path contains white space".into());
+    }
+    let name_of = |path: &str| {
+        module_name(path).ok_or_else(|| {
+            format!("{path:?} is not a module file (.ko, or that with .gz, .xz, .zst or .lzma)")
+        })
+    };
+    // depmod writes the module that must be loaded first last.
+    let needs = needs.split_whitespace().rev().map(name_of);
+    let module = Module {
+        path: path.to_owned(),
+        needs: needs.collect::<Result<_, _>>()?,
+    };
+    Ok((name_of(path)?, module))
+}
+
+/// The path relative to the folder; `None` when it leaves it.
+fn below<'a>(path: &'a str, folder: &Path) -> Option<&'a str> {
+    let relative = match path.strip_prefix('/') {
+        None => path,
+        Some(_) => Path::new(path).strip_prefix(folder).ok()?.to_str()?,
+    };
+    let clean = |part: &str| !matches!(part, "" | "." | "..");
+    relative.split('/').all(clean).then_some(relative)
+}
+
+/// The beginning of a line, for a sentence about it.
+fn shown(line: &str) -> String {
+    const LONGEST: usize = 80;
+    line.split(':')
+        .next()
+        .unwrap_or(line)
+        .chars()
+        .take(LONGEST)
+        .collect()
 }
 
 #[cfg(test)]
@@ -77,46 +116,65 @@ mod tests {
 
     use super::*;
 
+    fn parse(text: &str) -> Deps {
+        super::parse(text, Path::new("/lib/modules/6.1"))
+    }
+
     #[test]
     fn needs_come_in_load_order() {
-        let modules = parse(
+        let deps = parse(
             "kernel/a-b.ko.xz: kernel/c.ko kernel/d.ko\nkernel/c.ko: kernel/d.ko\nkernel/d.ko:\n",
-        )
-        .unwrap();
-        let module = modules.get("a_b").unwrap();
+        );
+        let module = deps.modules.get("a_b").unwrap();
         assert_eq!(module.path, "kernel/a-b.ko.xz");
         assert_eq!(module.needs, ["d", "c"]);
     }
 
     #[test]
     fn two_dots_within_a_name_leave_no_folder() {
-        let modules = parse("kernel/a..ko:\n").unwrap();
-        assert_eq!(modules.get("a.").unwrap().path, "kernel/a..ko");
+        let deps = parse("kernel/a..ko:\n");
+        assert_eq!(deps.modules.get("a.").unwrap().path, "kernel/a..ko");
     }
 
     #[test]
-    fn paths_out_of_the_folder_are_refused_with_their_line() {
+    fn an_odd_line_is_passed_over_with_its_number_and_the_others_count() {
         for line in [
             "/etc/x.ko:",
+            "/lib/modules/6.1/../x.ko:",
+            "/lib/modules/6.10/x.ko:",
             "../x.ko:",
             "kernel//x.ko:",
             "kernel/x.ko",
             "kernel/x.txt:",
+            "kernel/a name.ko:",
+            "kernel/x.ko: kernel/y.ko.lz4",
         ] {
-            let error = parse(&format!("kernel/ok.ko:\n{line}\n")).unwrap_err();
-            assert_eq!(error.line, 2, "{line}");
+            let deps = parse(&format!("kernel/ok.ko:\n{line}\nkernel/z.ko:\n"));
+            assert_eq!(
+                deps.modules.keys().collect::<Vec<_>>(),
+                ["ok", "z"],
+                "{line}"
+            );
+            assert_eq!(deps.skipped.len(), 1, "{line}");
+            assert_eq!(deps.skipped[0].line, 2, "{line}");
         }
+    }
+
+    #[test]
+    fn absolute_paths_below_the_folder_are_taken() {
+        let deps = parse("/lib/modules/6.1/kernel/a.ko.lzma: /lib/modules/6.1/kernel/b.ko\n");
+        let module = deps.modules.get("a").unwrap();
+        assert_eq!(module.path, "kernel/a.ko.lzma");
+        assert_eq!(module.needs, ["b"]);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(text in "(?s).{0,400}|([a-z./:-]{0,20}(\\.ko)?:?[ \n]){0,20}") {
-            if let Ok(modules) = parse(&text) {
-                for module in modules.values() {
-                    prop_assert!(Path::new(&module.path)
-                        .components()
-                        .all(|part| matches!(part, Component::Normal(_))));
-                }
+        fn no_text_leads_out_of_the_folder(text in "(?s).{0,400}|([a-z./:-]{0,20}(\\.ko)?:?[ \n]){0,20}") {
+            for module in parse(&text).modules.values() {
+                prop_assert!(Path::new(&module.path)
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_))));
             }
         }
     }

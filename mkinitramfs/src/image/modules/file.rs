@@ -8,7 +8,7 @@ use object::LittleEndian;
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader, SectionHeader};
 
-use super::super::decompress::{Packing, decompress};
+use super::super::decompress::{Packing, decompress_all};
 
 /// Largest module, unpacked. The largest of real kernels have 10-20 MB.
 const MAX_MODULE: u64 = 512 << 20;
@@ -16,9 +16,9 @@ const MAX_MODULE: u64 = 512 << 20;
 /// The path a module gets in the image: packed ones are unpacked there.
 #[must_use]
 pub fn image_path(path: &str) -> &str {
-    path.strip_suffix(".gz")
-        .or_else(|| path.strip_suffix(".xz"))
-        .or_else(|| path.strip_suffix(".zst"))
+    [".gz", ".xz", ".zst", ".lzma"]
+        .into_iter()
+        .find_map(|suffix| path.strip_suffix(suffix))
         .unwrap_or(path)
 }
 
@@ -37,16 +37,19 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file whose name may end in .gz, .xz or .zst, unpacked.
+/// Reads a file whose name may end in .gz, .xz, .zst or .lzma, unpacked: all its members, frames
+/// or streams, one after another, as gunzip, unzstd and xz read them.
 ///
 /// # Errors
-/// The file is missing or damaged, or unpacks to more than `limit` bytes.
+/// The file is missing or damaged, unpacks to more than `limit` bytes, or something that is not
+/// of its kind follows.
 pub fn read_unpacked(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let packing = match path.extension().and_then(|suffix| suffix.to_str()) {
         Some("gz") => Packing::Gzip,
         Some("xz") => Packing::Xz,
         Some("zst") => Packing::Zstd,
+        Some("lzma") => Packing::Lzma,
         _ => return Ok(bytes),
     };
     if Packing::detect(&bytes) != Some(packing) {
@@ -56,9 +59,8 @@ pub fn read_unpacked(path: &Path, limit: u64) -> Result<Vec<u8>> {
             packing.name()
         );
     }
-    let unpacked = decompress(packing, &bytes, limit)
-        .with_context(|| format!("{} cannot be unpacked", path.display()))?;
-    Ok(unpacked.data)
+    decompress_all(packing, &bytes, limit)
+        .with_context(|| format!("{} cannot be unpacked", path.display()))
 }
 
 /// The firmware files that a module names, below /lib/firmware. Nothing for a file

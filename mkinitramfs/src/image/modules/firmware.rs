@@ -6,6 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::file::read_unpacked;
+use super::name::alias_matches;
+
+/// Most entries of one folder that a pattern is compared with.
+const MAX_LISTED: usize = 100_000;
 
 /// Largest firmware file, unpacked.
 const MAX_FIRMWARE: u64 = 256 << 20;
@@ -19,32 +23,89 @@ pub struct Firmware {
     pub missing: BTreeSet<String>,
 }
 
-/// Looks for `names` in `folder`, as they are or packed as .xz or .zst.
+/// Looks for `names` where the kernel does: below updates/VERSION, updates, VERSION and the folder
+/// itself (Documentation/driver-api/firmware/fw_search_path.rst), as they are or packed as .xz or
+/// .zst. A name with wildcards stands for every file that it matches.
 ///
 /// # Errors
 /// A file that is there cannot be read or unpacked.
-pub fn collect(folder: &Path, names: &BTreeSet<String>) -> Result<Firmware> {
+pub fn collect(folder: &Path, kernel: &str, names: &BTreeSet<String>) -> Result<Firmware> {
+    let updates = folder.join("updates");
+    let places = [
+        updates.join(kernel),
+        updates,
+        folder.join(kernel),
+        folder.to_owned(),
+    ];
     let mut firmware = Firmware::default();
     for name in names {
-        // The name comes out of a module file; keep it below the folder. Names
-        // with wildcards, which a few modules carry, stand for no single file.
+        // The name comes out of a module file; keep it below the folder.
         let clean = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        let path = ["", ".zst", ".xz"]
-            .into_iter()
-            .map(|suffix| folder.join(format!("{name}{suffix}")))
-            .find(|path| clean && path.is_file());
-        match path {
-            Some(path) => {
-                firmware
-                    .found
-                    .insert(name.clone(), read_unpacked(&path, MAX_FIRMWARE)?);
+        let wild = name.contains(['*', '?', '[']);
+        let files = match clean {
+            false => Vec::new(),
+            true if wild => places
+                .iter()
+                .flat_map(|place| matching(place, name))
+                .collect(),
+            true => vec![name.clone()],
+        };
+        let mut met = false;
+        for file in files {
+            if firmware.found.contains_key(&file) {
+                met = true;
+                continue;
             }
-            None => {
-                firmware.missing.insert(name.clone());
+            let path = places.iter().find_map(|place| {
+                [String::new(), ".zst".into(), ".xz".into()]
+                    .map(|suffix| place.join(format!("{file}{suffix}")))
+                    .into_iter()
+                    .find(|path| path.is_file())
+            });
+            if let Some(path) = path {
+                let data = read_unpacked(&path, MAX_FIRMWARE)?;
+                firmware.found.insert(file, data);
+                met = true;
             }
+        }
+        if !met {
+            firmware.missing.insert(name.clone());
         }
     }
     Ok(firmware)
+}
+
+/// The files below `place` that a pattern names, without the suffix of a packed one, sorted.
+fn matching(place: &Path, pattern: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::from([String::new()]);
+    for part in pattern.split('/') {
+        let mut next = BTreeSet::new();
+        for below in found {
+            // A folder that is not there has nothing that matches.
+            let entries = std::fs::read_dir(place.join(&below)).into_iter().flatten();
+            for entry in entries.flatten().take(MAX_LISTED) {
+                let Ok(file) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let bare = [".zst", ".xz"]
+                    .into_iter()
+                    .find_map(|suffix| file.strip_suffix(suffix))
+                    .unwrap_or(&file);
+                for name in [bare, &file] {
+                    if alias_matches(part, name) {
+                        next.insert(if below.is_empty() {
+                            name.to_owned()
+                        } else {
+                            format!("{below}/{name}")
+                        });
+                        break;
+                    }
+                }
+            }
+        }
+        found = next;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -68,11 +129,53 @@ mod tests {
         let names = ["a/plain.bin", "packed.bin", "none.bin", "../outside", ""];
         let firmware = collect(
             &folder,
+            "6.1",
             &names.iter().map(|name| (*name).to_owned()).collect(),
         )
         .unwrap();
         assert_eq!(firmware.found["a/plain.bin"], b"plain");
         assert_eq!(firmware.found["packed.bin"], b"packed");
         assert_eq!(firmware.missing.len(), 3);
+    }
+
+    #[test]
+    fn updates_come_first_and_patterns_name_every_match() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path();
+        for (path, text) in [
+            ("updates/6.1/a.bin", "newest"),
+            ("updates/a.bin", "new"),
+            ("a.bin", "old"),
+            ("6.1/b.bin", "of this kernel"),
+            ("gpu/one_x.bin", "1"),
+            ("gpu/two_x.bin", "2"),
+            ("gpu/two_y.bin", "no"),
+        ] {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let packed = zstd::encode_all(&b"3"[..], 3).unwrap();
+        fs::write(folder.join("gpu/three_x.bin.zst"), packed).unwrap();
+        let names = ["a.bin", "b.bin", "gpu/*_x.bin", "none/*.bin"];
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let firmware = collect(folder, "6.1", &names).unwrap();
+        let found: Vec<(&str, &[u8])> = firmware
+            .found
+            .iter()
+            .map(|(name, data)| (name.as_str(), data.as_slice()))
+            .collect();
+        let expected: [(&str, &[u8]); 5] = [
+            ("a.bin", b"newest"),
+            ("b.bin", b"of this kernel"),
+            ("gpu/one_x.bin", b"1"),
+            ("gpu/three_x.bin", b"3"),
+            ("gpu/two_x.bin", b"2"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(
+            firmware.missing.into_iter().collect::<Vec<_>>(),
+            ["none/*.bin"]
+        );
     }
 }

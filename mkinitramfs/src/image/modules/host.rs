@@ -48,7 +48,7 @@ fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
     };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            collect(&entry.path(), depth + 1, found);
+            collect(&entry.path(), depth.saturating_add(1), found);
         }
     }
 }

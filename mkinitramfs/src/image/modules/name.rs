@@ -12,7 +12,8 @@ pub fn normalize(name: &str) -> String {
 pub fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or(path);
     let (stem, suffix) = file.split_once(".ko")?;
-    (!stem.is_empty() && matches!(suffix, "" | ".gz" | ".xz" | ".zst")).then(|| normalize(stem))
+    (!stem.is_empty() && matches!(suffix, "" | ".gz" | ".xz" | ".zst" | ".lzma"))
+        .then(|| normalize(stem))
 }
 
 /// Whether `text` matches `pattern`, with `*`, `?` and `[a-f]` as in fnmatch(3)
@@ -24,30 +25,30 @@ pub fn module_name(path: &str) -> Option<String> {
 pub fn alias_matches(pattern: &str, text: &str) -> bool {
     let pattern = pattern.as_bytes();
     let text = text.as_bytes();
-    let (mut at, mut pos) = (0, 0);
+    let (mut at, mut pos) = (0_usize, 0_usize);
     // Where to go on when the text after the last star did not match.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         let matched = match (pattern.get(at), text.get(pos)) {
             (None, None) => return true,
             (Some(b'*'), _) => {
-                retry = Some((at + 1, pos));
-                at += 1;
+                retry = Some((at.saturating_add(1), pos));
+                at = at.saturating_add(1);
                 continue;
             }
             (Some(_), Some(&byte)) => match_one(pattern.get(at..).unwrap_or_default(), byte),
             _ => None,
         };
         if let Some(length) = matched {
-            at += length;
-            pos += 1;
+            at = at.saturating_add(length);
+            pos = pos.saturating_add(1);
             continue;
         }
         match retry {
             Some((after, from)) if from < text.len() => {
-                retry = Some((after, from + 1));
+                retry = Some((after, from.saturating_add(1)));
                 at = after;
-                pos = from + 1;
+                pos = from.saturating_add(1);
             }
             _ => return false,
         }
@@ -59,13 +60,14 @@ fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern.first()? {
         b'?' => Some(1),
         b'[' => {
-            let close = pattern.iter().skip(2).position(|&b| b == b']')? + 2;
+            let close = pattern.iter().skip(2).position(|&b| b == b']')?;
+            let close = close.saturating_add(2);
             let set = pattern.get(1..close)?;
             let (negated, set) = match set.split_first() {
                 Some((b'!' | b'^', rest)) => (true, rest),
                 _ => (false, set),
             };
-            (in_set(set, byte) != negated).then_some(close + 1)
+            (in_set(set, byte) != negated).then_some(close.saturating_add(1))
         }
         &wanted => (dash(wanted) == dash(byte)).then_some(1),
     }
@@ -97,7 +99,7 @@ fn dash(byte: u8) -> u8 {
 
 /// The names nearest to `wanted` among `names`, at most three, best first.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let limit = 1 + wanted.len() / 4;
+    let limit = (wanted.len() / 4).saturating_add(1);
     let mut found: Vec<(usize, &str)> = names
         .filter_map(|name| {
             if name.len() > wanted.len() && name.starts_with(wanted) {
@@ -116,11 +118,13 @@ fn edit_distance(one: &[u8], two: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=two.len()).collect();
     for (i, a) in one.iter().enumerate() {
         let mut diagonal = i;
-        let mut left = i + 1;
+        let mut left = i.saturating_add(1);
         let mut next = vec![left];
         for (b, &above) in two.iter().zip(row.iter().skip(1)) {
-            let cost = diagonal + usize::from(a != b);
-            left = cost.min(left + 1).min(above + 1);
+            let cost = diagonal.saturating_add(usize::from(a != b));
+            left = cost
+                .min(left.saturating_add(1))
+                .min(above.saturating_add(1));
             diagonal = above;
             next.push(left);
         }
@@ -139,6 +143,7 @@ mod tests {
     fn names_come_from_file_names() {
         assert_eq!(module_name("kernel/a/dm-crypt.ko"), Some("dm_crypt".into()));
         assert_eq!(module_name("x.ko.zst"), Some("x".into()));
+        assert_eq!(module_name("x.ko.lzma"), Some("x".into()));
         assert_eq!(module_name("x.ko.lz4"), None);
         assert_eq!(module_name(".ko"), None);
         assert_eq!(module_name("x.o"), None);

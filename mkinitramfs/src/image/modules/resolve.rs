@@ -97,8 +97,9 @@ impl<'tree> Resolver<'tree> {
         let folder = self.tree.folder.display();
         let module = self.tree.modules.get(name).ok_or_else(|| {
             anyhow!(
-                "{folder}/modules.dep: {} needs {name}, which has no line of its own; run depmod",
-                path.last().map_or("a module", String::as_str)
+                "{folder}/modules.dep: {} needs {name}, which has no line of its own; run depmod{}",
+                path.last().map_or("a module", String::as_str),
+                self.tree.skipped_hint(name)
             )
         })?;
         if path.len() >= MAX_DEPTH {
@@ -164,6 +165,11 @@ impl<'tree> Resolver<'tree> {
         if path.iter().any(|above| above == need) {
             return Ok(());
         }
+        // A line from before the module moved into the kernel, as libcrc32c did in 6.15.
+        if !self.tree.modules.contains_key(need) && self.tree.builtin.contains(need) {
+            self.builtin.insert(need.to_owned());
+            return Ok(());
+        }
         self.visit(need, path)?;
         let above = self.before.get(need).cloned().unwrap_or_default();
         for name in above.iter().map(String::as_str).chain([need]) {
@@ -183,7 +189,7 @@ mod tests {
 
     fn tree(deps: &str, softdeps: &str, aliases: &str, builtin: &str) -> ModuleTree {
         ModuleTree {
-            modules: dep::parse(deps).unwrap(),
+            modules: dep::parse(deps, std::path::Path::new("/m")).modules,
             softdeps: parse_softdeps(softdeps),
             aliases: parse_aliases(aliases).into(),
             builtin: parse_builtin(builtin),
@@ -230,6 +236,20 @@ mod tests {
         assert_eq!(resolver.add("ext4").unwrap(), Some(vec![]));
         assert_eq!(resolver.add("xfs").unwrap(), None);
         assert!(resolver.builtin().contains("ext4"));
+    }
+
+    #[test]
+    fn a_need_that_moved_into_the_kernel_is_no_gap() {
+        let tree = tree(
+            "k/xfs.ko: k/libcrc32c.ko\n",
+            "",
+            "",
+            "kernel/lib/libcrc32c.ko\n",
+        );
+        let mut resolver = Resolver::new(&tree);
+        resolver.add("xfs").unwrap();
+        assert!(resolver.modules()["xfs"].is_empty());
+        assert!(resolver.builtin().contains("libcrc32c"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::alias::{self, Alias, SoftDep};
 use super::alias_index::AliasIndex;
-use super::dep::{self, Module};
+use super::dep::{self, Module, Skipped};
 use super::name::{alias_matches, nearest, normalize};
 
 /// What a name stands for in one kernel.
@@ -31,6 +31,8 @@ pub struct ModuleTree {
     pub folder: PathBuf,
     /// Loadable modules by name.
     pub modules: BTreeMap<String, Module>,
+    /// Lines of modules.dep that make no sense.
+    pub skipped: Vec<Skipped>,
     /// Names of what is built in.
     pub builtin: BTreeSet<String>,
     /// Aliases of loadable modules.
@@ -45,8 +47,7 @@ impl ModuleTree {
     /// Reads the folder.
     ///
     /// # Errors
-    /// The folder, modules.dep or modules.builtin is missing or unreadable, or a
-    /// line of modules.dep makes no sense.
+    /// The folder, modules.dep, modules.alias or modules.builtin is missing or unreadable.
     pub fn read(folder: &Path, kernel: &str) -> Result<Self> {
         if !folder.is_dir() {
             return Err(anyhow!(
@@ -68,8 +69,9 @@ impl ModuleTree {
                 .ok_or_else(|| anyhow!("{} is missing: {remedy}", folder.join(name).display()))
         };
         let deps = required("modules.dep", &format!("run depmod {kernel}"))?;
-        let modules = dep::parse(&deps)
-            .with_context(|| format!("{} is damaged", folder.join("modules.dep").display()))?;
+        let deps = dep::parse(&deps, folder);
+        // Without it no device finds its driver, and the image would find no disk.
+        let aliases = required("modules.alias", &format!("run depmod {kernel}"))?;
         let mut builtin = alias::parse_builtin(&required(
             "modules.builtin",
             "it comes with the kernel's modules and says which are built in; install them again",
@@ -79,9 +81,10 @@ impl ModuleTree {
         builtin.extend(names);
         Ok(Self {
             folder: folder.to_path_buf(),
-            modules,
+            modules: deps.modules,
+            skipped: deps.skipped,
             builtin,
-            aliases: alias::parse_aliases(&text("modules.alias")?.unwrap_or_default()).into(),
+            aliases: alias::parse_aliases(&aliases).into(),
             builtin_aliases,
             softdeps: alias::parse_softdeps(&text("modules.softdep")?.unwrap_or_default()),
         })
@@ -133,6 +136,19 @@ impl ModuleTree {
             .collect()
     }
 
+    /// Says whether a line of modules.dep that was passed over may be the missing one.
+    #[must_use]
+    pub fn skipped_hint(&self, name: &str) -> String {
+        let about = |skipped: &&Skipped| normalize(&skipped.path).contains(&normalize(name));
+        match self.skipped.iter().find(about) {
+            Some(skipped) => format!(
+                "; of {}, {skipped}",
+                self.folder.join("modules.dep").display()
+            ),
+            None => String::new(),
+        }
+    }
+
     /// The error for a name that stands for nothing, with the nearest names.
     #[must_use]
     pub fn nowhere(&self, name: &str, why: &str) -> anyhow::Error {
@@ -146,8 +162,9 @@ impl ModuleTree {
         } else {
             format!("; the nearest names are {}", near.join(", "))
         };
+        let skipped = self.skipped_hint(name);
         anyhow!(
-            "{why}: {name} is neither a module nor built in, looked for in {}{hint}",
+            "{why}: {name} is neither a module nor built in, looked for in {}{hint}{skipped}",
             self.folder.display()
         )
     }

@@ -50,7 +50,11 @@ pub fn run(diff: &Diff) -> Result<()> {
     } else {
         print(&text(&report))?;
     }
-    let count = report.added.len() + report.removed.len() + report.changed.len();
+    let count = report
+        .added
+        .len()
+        .saturating_add(report.removed.len())
+        .saturating_add(report.changed.len());
     if count > 0 {
         bail!(
             "{} and {} differ in {count} entries",

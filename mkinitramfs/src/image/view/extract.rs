@@ -52,7 +52,7 @@ pub fn run(extract: &Extract) -> Result<()> {
     for (path, (entry, data)) in &items {
         let written = write(&root, path, entry, data)
             .with_context(|| format!("cannot write {} in {}", shown(path), folder.display()))?;
-        skipped += usize::from(!written);
+        skipped = skipped.saturating_add(usize::from(!written));
     }
     // Last, children first: a folder that its owner may not write in would stop
     // what comes into it.
@@ -70,7 +70,7 @@ pub fn run(extract: &Extract) -> Result<()> {
     print(&format!(
         "{}: {} entries{left}\n",
         folder.display(),
-        items.len() - skipped
+        items.len().saturating_sub(skipped)
     ))
 }
 
@@ -144,7 +144,7 @@ fn write(root: &OwnedFd, path: &[u8], entry: &Entry, data: &[u8]) -> Result<bool
     let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
         Some(slash) => (
             path.get(..slash).unwrap_or_default(),
-            path.get(slash + 1..).unwrap_or_default(),
+            path.get(slash.saturating_add(1)..).unwrap_or_default(),
         ),
         None => (&b""[..], path),
     };

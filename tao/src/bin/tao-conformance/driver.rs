@@ -2,7 +2,10 @@
 
 use std::{
     io::Read as _,
-    os::{fd::AsFd, unix::process::ExitStatusExt as _},
+    os::{
+        fd::{AsFd, AsRawFd as _},
+        unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::ExitStatus,
 };
@@ -33,6 +36,22 @@ pub struct Run {
 
 pub fn words(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// A file with this content and mode.
+fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(words)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(words)
+}
+
+/// What `test` says of a folder of its own.
+fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
+    let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(words)?;
+    let verdict = test(&dir);
+    // A folder that is left behind is no property of the host.
+    drop(std::fs::remove_dir_all(&dir));
+    verdict
 }
 
 impl Driver<'_> {
@@ -130,14 +149,7 @@ impl Driver<'_> {
         });
         report.check(
             "a changed byte in the binary is another program, for which nothing opens",
-            || {
-                let dir =
-                    std::env::temp_dir().join(format!("tao-conformance-{}", std::process::id()));
-                let verdict = self.changed(&dir);
-                // A folder that is left behind is no property of the host.
-                drop(std::fs::remove_dir_all(&dir));
-                verdict
-            },
+            || in_a_folder("changed", |dir| self.changed(dir)),
         );
         report.check(
             "a name that a program extended is not the next program's",
@@ -157,11 +169,10 @@ impl Driver<'_> {
     }
 
     fn changed(&self, dir: &Path) -> Verdict {
-        std::fs::create_dir_all(dir).map_err(words)?;
         let other = dir.join("program");
         let mut bytes = std::fs::read(&self.program).map_err(words)?;
         bytes.push(0);
-        std::fs::write(&other, bytes).map_err(words)?;
+        executable(&other, &bytes, 0o755)?;
         let blob = self.line(&["seal", "self"])?;
         let run = self.run_at(&other, &["unseal", &blob])?;
         expect(run.output.contains("not authorized"), run.output.trim_end())?;
@@ -222,12 +233,15 @@ impl Driver<'_> {
             refused(stopped, "no such hosted program")
         });
         report.check(
-            "a program gets its channel and no other descriptor of the host",
+            "a program gets its channel, its measured copies if it has any, and no other descriptor of the host",
             || {
                 let found = self.line(&["descriptors"])?;
-                expect(found == "0 1 2 3 4", found)
+                let copies = self.line(&["name"])?.contains(".Libraries(");
+                let expected = if copies { "0 1 2 3 4 5" } else { "0 1 2 3 4" };
+                expect(found == expected, found)
             },
         );
+        self.files(report);
         for (property, path) in [
             ("a file that is not there is not started", "/absent"),
             ("a folder is not started", "/"),
@@ -235,6 +249,45 @@ impl Driver<'_> {
         ] {
             report.note(property, refused(self.start(Path::new(path), &[]), ""));
         }
+    }
+}
+
+impl Driver<'_> {
+    /// What may be started depends on the file's permissions and on its size.
+    fn files(&self, report: &mut Report) {
+        report.check(
+            "a program that its caller has no permission to execute is not started",
+            || {
+                in_a_folder("mode", |dir| {
+                    let copy = dir.join("program");
+                    let bytes = std::fs::read(&self.program).map_err(words)?;
+                    executable(&copy, &bytes, 0o644)?;
+                    refused(self.start(&copy, &["name"]), "")
+                })
+            },
+        );
+        report.check(
+            "a program by a descriptor's path, which would be another process's, is not started",
+            || {
+                let file = std::fs::File::open(&self.program).map_err(words)?;
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                refused(self.start(Path::new(&path), &["name"]), "")
+            },
+        );
+        report.check(
+            "a file of nothing but holes counts by its length: one too large is refused",
+            || {
+                in_a_folder("size", |dir| {
+                    let path = dir.join("sparse");
+                    executable(&path, b"\x7fELF", 0o755)?;
+                    let file = std::fs::File::options().write(true).open(&path);
+                    let sized = file.and_then(|file| file.set_len(1 << 40));
+                    sized.map_err(words)?;
+                    refused(self.start(&path, &[]), "")?;
+                    self.line(&["name"]).map(drop)
+                })
+            },
+        );
     }
 }
 

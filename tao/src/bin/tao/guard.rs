@@ -108,7 +108,7 @@ pub fn steps(explanation: &Explanation) -> Vec<Value> {
 pub fn print(explanation: &Explanation) {
     println!("{}", if explanation.allowed { "yes" } else { "no" });
     for step in &explanation.steps {
-        let indent = "  ".repeat(step.depth + 1);
+        let indent = "  ".repeat(step.depth.saturating_add(1));
         println!("{indent}{}", step.statement);
         println!("{indent}  because: {}", step.reason);
     }

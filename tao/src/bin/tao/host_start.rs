@@ -86,6 +86,10 @@ pub struct Start {
     /// the most processor time of a program, in per cent of one processor (default: no limit)
     #[argh(option)]
     cpu: Option<String>,
+    /// the most that is measured for one program with its script, loader and libraries; what is
+    /// larger is not started (default: 256M; at most 1G)
+    #[argh(option)]
+    largest: Option<String>,
     /// a file or folder that programs may read and execute; may be given several times. With
     /// this or --write they may use no others (default: what the files' permissions allow)
     #[argh(option)]
@@ -133,6 +137,7 @@ impl Start {
             memory: self.memory.clone(),
             processes: self.processes,
             cpu: self.cpu.clone(),
+            largest: self.largest.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
             user: Some(user(&self.user)?),

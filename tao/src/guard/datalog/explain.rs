@@ -60,14 +60,14 @@ fn proof(guard: &DatalogGuard, solver: &Solver<'_>) -> Vec<Step> {
         for triple in &answer.derivation.built_in {
             if let Ok(name) = Ident::new(SUBPRIN) {
                 steps.push(Step {
-                    depth: depth + 1,
+                    depth: depth.saturating_add(1),
                     statement: solver.statement(&name, &triple.map(Some)),
                     reason: "built in".to_owned(),
                 });
             }
         }
         let support = answer.derivation.support.iter().rev();
-        open.extend(support.map(|(goal, answer)| (depth + 1, *goal, *answer)));
+        open.extend(support.map(|(goal, answer)| (depth.saturating_add(1), *goal, *answer)));
     }
     steps
 }

@@ -96,7 +96,7 @@ impl DatalogGuard {
         let number = self
             .entries
             .last_key_value()
-            .map_or(0, |(last, _)| last + 1);
+            .map_or(0, |(last, _)| last.saturating_add(1));
         let form = Arc::new(form);
         self.entries.insert(number, Arc::clone(&form));
         self.numbers.insert(form, number);
@@ -241,6 +241,10 @@ impl Guard for DatalogGuard {
 
     fn why(&self, query: &Pred) -> Result<Explanation, GuardError> {
         explain::why(self, query)
+    }
+
+    fn allows_something(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError> {

@@ -82,7 +82,7 @@ impl<'a> Solver<'a> {
     }
 
     fn spend(&mut self) -> Result<(), GuardError> {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         if self.steps > MOST_STEPS {
             return Err(GuardError::TooMuch(MOST_STEPS));
         }

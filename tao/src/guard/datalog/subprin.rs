@@ -29,7 +29,7 @@ fn splits(whole: &Prin) -> impl Iterator<Item = Triple> {
 pub(super) fn evaluate(known: &Known<'_>, longest: usize) -> Vec<Triple> {
     match (known.whole, known.outer, known.extension) {
         (whole, Some(Term::Prin(outer)), Some(Term::PrinTail(PrinTail(tail)))) => {
-            if whole.is_none() && outer.ext.0.len() + tail.0.len() > longest {
+            if whole.is_none() && outer.ext.0.len().saturating_add(tail.0.len()) > longest {
                 return Vec::new();
             }
             let built = Term::from(outer.extended(tail));
