@@ -4,6 +4,7 @@ use std::{
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    path::Path,
     sync::Arc,
 };
 
@@ -17,6 +18,9 @@ use super::{
     seccomp,
     spawn_child::Measures,
 };
+
+/// Who may use this device may use sockets of its family.
+const VSOCK: &str = "/dev/vsock";
 
 pub(super) fn lacks(lacking: &[Measure]) -> String {
     let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
@@ -49,7 +53,7 @@ impl Abilities {
         let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
         let mut measures = Measures {
             list: Vec::new(),
-            filter: seccomp::filter(),
+            filter: seccomp::filter(policy.devices.iter().any(|path| path == Path::new(VSOCK))),
             settings: settings().unwrap_or_default(),
             // What can be hidden is found for each program.
             hidden: Hidden::default(),

@@ -151,7 +151,7 @@ const CHECKS: [Check; 7] = [
 
 impl Check {
     /// The steps that decide; each way ends in an answer.
-    fn steps(&self) -> Vec<sock_filter> {
+    fn steps(&self, vsock: bool) -> Vec<sock_filter> {
         let mut steps = vec![step(LOAD, argument(self.argument), 0, 0)];
         let forbidden = match self.call {
             libc::SYS_clone => NAME_SPACES,
@@ -170,6 +170,10 @@ impl Check {
             steps.push(step(RETURN, *answer, 0, 0));
         }
         if self.call == libc::SYS_socket {
+            if vsock {
+                steps.push(step(EQUAL, libc::AF_VSOCK.unsigned_abs(), 0, 1));
+                steps.push(step(RETURN, PASS, 0, 0));
+            }
             // Of netlink only what asks for interfaces and routes: others (NETFILTER, for one)
             // talk to parts of the kernel that no program needs.
             steps.push(step(EQUAL, libc::AF_NETLINK.unsigned_abs(), 0, 3));
@@ -185,19 +189,20 @@ impl Check {
 /// From this number on, up to the next such, calls get this answer.
 type From = (u32, Verdict);
 
-/// The filter. It depends on nothing but this file and the list.
+/// The filter. It depends on nothing but this file and the list, and on whether programs may talk
+/// to virtual machines, or to what theirs runs on.
 ///
 /// The call's number is searched for, not compared with one after the other: when a process
 /// takes the filter the kernel runs it for each system call that there is (to remember which
 /// are always allowed), and that is a good part of a program's start.
-pub(super) fn filter() -> Vec<sock_filter> {
+pub(super) fn filter(vsock: bool) -> Vec<sock_filter> {
     let mut filter = vec![
         step(LOAD, ARCH, 0, 0),
         step(EQUAL, ARCHITECTURE, 1, 0),
         step(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0),
         step(LOAD, NUMBER, 0, 0),
     ];
-    filter.extend(search(&answers()));
+    filter.extend(search(&answers(), vsock));
     filter
 }
 
@@ -233,7 +238,7 @@ fn answers() -> Vec<From> {
 }
 
 /// A binary search, and behind it each answer once.
-fn search(answers: &[From]) -> Vec<sock_filter> {
+fn search(answers: &[From], vsock: bool) -> Vec<sock_filter> {
     let mut verdicts: Vec<Verdict> = answers.iter().map(|(_, answer)| *answer).collect();
     verdicts.sort_unstable();
     verdicts.dedup();
@@ -245,7 +250,8 @@ fn search(answers: &[From]) -> Vec<sock_filter> {
         match verdict {
             Verdict::Return(answer) => endings.push(step(RETURN, *answer, 0, 0)),
             Verdict::Check(check) => {
-                endings.extend(CHECKS.get(*check).map(Check::steps).unwrap_or_default());
+                let check = CHECKS.get(*check);
+                endings.extend(check.iter().flat_map(|check| check.steps(vsock)));
             }
         }
     }
