@@ -34,10 +34,10 @@ mod isolation;
 mod keysets;
 #[path = "host/killed.rs"]
 mod killed;
-#[path = "host/names.rs"]
-mod names;
 #[path = "host/meanwhile.rs"]
 mod meanwhile;
+#[path = "host/names.rs"]
+mod names;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/prepared.rs"]

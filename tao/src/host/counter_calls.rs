@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{
     admin::AdminConnection,
+    administrator::Peer,
     counter_table::{Owner, Target},
     counters::Change,
-    administrator::Peer,
     reactor::Host,
 };
 use crate::wire::{

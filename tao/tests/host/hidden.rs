@@ -250,7 +250,10 @@ fn a_host_says_what_it_lacks_when_it_starts() {
         let said = text(&outer.run(&["logs", pid]).stdout);
         said.contains("Tao host: ").then_some(said)
     });
-    assert!(said.contains("can't do ") && said.contains("users"), "{said}");
+    assert!(
+        said.contains("can't do ") && said.contains("users"),
+        "{said}"
+    );
     assert!(said.contains("no_new_privs"), "{said}");
 }
 
