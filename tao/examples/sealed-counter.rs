@@ -3,8 +3,9 @@
 //! counters are anchored: `tao host show`).
 //!
 //! ```text
-//! tao run --detach sealed-counter serve /var/lib/counter /run/counter.sock
-//! sealed-counter ask /run/counter.sock        # prints 1, then 2, ...
+//! mkdir -m 1777 /var/lib/counter /run/counter # hosted programs have users of their own
+//! tao run --detach sealed-counter serve /var/lib/counter/count /run/counter/sock
+//! sealed-counter ask /run/counter/sock        # prints 1, then 2, ...
 //! ```
 
 use std::{

@@ -36,6 +36,30 @@ impl PidFd {
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// The process that connected `stream`, whatever has its number by now (Linux 6.5). Before
+    /// that the process with `pid`, which the kernel gave as the other end's.
+    pub fn of_peer(stream: BorrowedFd<'_>, pid: i32) -> io::Result<Self> {
+        const PEER_PIDFD: i32 = 77;
+        let mut fd: RawFd = -1;
+        let mut length = size_of::<RawFd>() as libc::socklen_t;
+        // SAFETY: the kernel writes one integer, whose size is given.
+        let got = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                PEER_PIDFD,
+                (&raw mut fd).cast(),
+                &raw mut length,
+            )
+        };
+        match Errno::result(got) {
+            // SAFETY: the kernel just made this descriptor for the call above.
+            Ok(_) => Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) })),
+            Err(Errno::ENOPROTOOPT) => PidFd::open(pid),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Has the process ended?
     pub fn has_ended(&self) -> io::Result<bool> {
         let mut ended = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];

@@ -7,6 +7,14 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+/// A folder that programs may use, whoever they run as.
+fn open_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), all).unwrap();
+    dir
+}
+
 struct World {
     dir: tempfile::TempDir,
 }
@@ -27,7 +35,7 @@ fn json(output: &Output) -> serde_json::Value {
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = open_dir();
         std::fs::write(dir.path().join("pw"), "secret\n").unwrap();
         World { dir }
     }

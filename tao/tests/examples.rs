@@ -33,6 +33,14 @@ fn text(bytes: &[u8]) -> String {
         .to_owned()
 }
 
+/// A folder that programs may use, whoever they run as.
+fn open_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), all).unwrap();
+    dir
+}
+
 struct Host {
     dir: tempfile::TempDir,
     name: String,
@@ -41,7 +49,7 @@ struct Host {
 impl Host {
     fn start() -> Self {
         let mut host = Host {
-            dir: tempfile::tempdir().unwrap(),
+            dir: open_dir(),
             name: String::new(),
         };
         host.restart();

@@ -20,6 +20,8 @@ mod exchanged;
 mod exhausted;
 #[path = "host/guarded.rs"]
 mod guarded;
+#[path = "host/hidden.rs"]
+mod hidden;
 #[path = "host/host_process.rs"]
 mod host_process;
 #[path = "host/hostile.rs"]
@@ -42,9 +44,13 @@ mod own_processes;
 mod prepared;
 #[path = "host/programs.rs"]
 mod programs;
+#[path = "host/programs_as_administrators.rs"]
+mod programs_as_administrators;
 #[path = "host/rights.rs"]
 mod rights;
 #[path = "host/socket_channel.rs"]
 mod socket_channel;
+#[path = "host/system_calls.rs"]
+mod system_calls;
 #[path = "host/transcript.rs"]
 mod transcript;

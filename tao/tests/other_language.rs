@@ -6,15 +6,21 @@ use std::{
     process::{Command, Output},
 };
 
+/// A folder that programs may use, whoever they run as.
+fn open_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), all).unwrap();
+    dir
+}
+
 struct Host {
     dir: tempfile::TempDir,
 }
 
 impl Host {
     fn start() -> Self {
-        let host = Host {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let host = Host { dir: open_dir() };
         let state = host.path("state");
         let state = state.to_str().unwrap();
         let started = host.tao(&["host", "start", "--soft", "--background", "--state", state]);
@@ -94,7 +100,7 @@ fn a_program_in_c_gets_its_name_randomness_and_sealed_storage() {
 
 #[test]
 fn without_a_host_it_says_so() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = open_dir();
     let program = dir.path().join("hosted");
     compile(&program, &["-fsanitize=undefined", "-fno-sanitize-recover"]);
     let output = Command::new(&program).output().unwrap();

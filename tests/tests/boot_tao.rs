@@ -7,10 +7,10 @@ use serde_json::Value;
 use tests::disk::orders::shell;
 use tests::world::{CarriedOut, Plan, Userland, World};
 
-/// Starts the counting service and asks it.
-const COUNT: &str = "mkdir -p /var/lib/counter && \
-     tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock >/dev/null && \
-     sealed-counter ask /run/counter.sock";
+/// Starts the counting service, which has a user of its own, and asks it.
+const COUNT: &str = "mkdir -p -m 1777 /var/lib/counter /run/counter && \
+     tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter/sock >/dev/null && \
+     sealed-counter ask /run/counter/sock";
 
 fn stdout<'a>(boot: &'a CarriedOut, command: &str) -> &'a str {
     let result = &boot.probe["commands"][command];
@@ -26,7 +26,7 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     let first = world
         .carry_out(vec![
             shell("count", COUNT),
-            shell("more", "sealed-counter ask /run/counter.sock"),
+            shell("more", "sealed-counter ask /run/counter/sock"),
             shell("host", "tao host show --json"),
             shell("boot", "cat /run/tao/boot.json"),
             shell("report", "tao run /usr/bin/tao-report"),
@@ -67,7 +67,7 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     std::fs::copy(&old, &world.root).unwrap();
     let restored = world.carry_out(vec![shell(
             "count",
-            "pid=$(tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter.sock | cut -d' ' -f1); \
+            "mkdir -p -m 1777 /run/counter; pid=$(tao run --detach /usr/bin/sealed-counter serve /var/lib/counter/count /run/counter/sock | cut -d' ' -f1); \
              tao wait $pid; echo \"status $?\"; tao logs $pid; tao run /usr/bin/tao-report >/dev/null && echo goes on",
         )]).unwrap();
     let said = stdout(&restored, "count");

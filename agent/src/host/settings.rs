@@ -74,6 +74,11 @@ pub struct TaoConfig {
     pub read: Vec<PathBuf>,
     /// Files and folders that programs may also change.
     pub write: Vec<PathBuf>,
+    /// Who programs run as: `own`, `caller`, or the number of a user, or that and a group's
+    /// (`1000:100`).
+    pub user: Option<String>,
+    /// Devices that programs may use.
+    pub devices: Vec<PathBuf>,
 }
 
 /// Why the section is refused; a sentence for a person.
@@ -147,6 +152,8 @@ impl TaoConfig {
             largest: self.largest.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
+            user: self.user.clone(),
+            devices: self.devices.clone(),
         };
         Ok(words.policy()?)
     }

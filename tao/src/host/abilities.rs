@@ -4,17 +4,23 @@ use std::{
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    path::Path,
     sync::Arc,
 };
 
 use super::{
     cgroup::Groups,
+    hiding::Hidden,
     isolation::{Measure, ProgramPolicy},
     mounts,
+    places::Places,
     possible::possible,
     seccomp,
     spawn_child::Measures,
 };
+
+/// Who may use this device may use sockets of its family.
+const VSOCK: &str = "/dev/vsock";
 
 pub(super) fn lacks(lacking: &[Measure]) -> String {
     let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
@@ -36,7 +42,7 @@ pub(super) struct Abilities {
 
 impl Abilities {
     /// `init` is the first process of a set: see `program_init`.
-    pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd) -> Self {
+    pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd, places: &Places) -> Self {
         let groups = match policy.wants(Measure::Limits) {
             false => None,
             true => Groups::find()
@@ -47,12 +53,14 @@ impl Abilities {
         let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
         let mut measures = Measures {
             list: Vec::new(),
-            filter: seccomp::filter(),
+            filter: seccomp::filter(policy.devices.iter().any(|path| path == Path::new(VSOCK))),
             settings: settings().unwrap_or_default(),
+            // What can be hidden is found for each program.
+            hidden: Hidden::default(),
         };
         let mut lacking = Vec::new();
         for measure in policy.measures.iter().copied() {
-            if possible(measure, &measures, limits, init) {
+            if possible(measure, &measures, limits, init, places) {
                 measures.list.push(measure);
             } else {
                 lacking.push(measure);
@@ -60,6 +68,12 @@ impl Abilities {
         }
         if !lacking.is_empty() {
             log::warn!("{}", lacks(&lacking));
+            if lacking.contains(&Measure::Processes) {
+                log::warn!(
+                    "a process that has no_new_privs is taken for one of a hosted program, and \
+                     administers nothing"
+                );
+            }
         }
         Abilities {
             measures,

@@ -29,11 +29,12 @@ use nix::{
 };
 
 use super::{
+    administrator::Peer,
     connection::{Broken, Duplex, Read},
     counter_calls,
     credentials::Credentials,
     guard_calls,
-    operations::{NO_SUCH_PROGRAM, Peer, list, output, pass_signal, signal, start, take_stdio},
+    operations::{NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
 };
@@ -202,14 +203,14 @@ impl AdminConnection {
         if header.op.starts_with("Guard.") {
             let answer = proto2::read(body)
                 .map_err(|error| error.to_string())
-                .and_then(|request| guard_calls::guard(host, self.peer, &header.op, &request));
+                .and_then(|request| guard_calls::guard(host, &self.peer, &header.op, &request));
             return write(out, header, answer);
         }
         if header.op.starts_with("Counters.") {
             let answer = proto2::read(body)
                 .map_err(|error| error.to_string())
                 .and_then(|request| {
-                    counter_calls::counters(self, (host, self.peer), &header, &request)
+                    counter_calls::counters(self, (host, &self.peer), &header, &request)
                 });
             if let Some(answer) = answer.transpose() {
                 write(out, header, answer);
@@ -260,7 +261,7 @@ impl AdminConnection {
                 may("Kill")?;
                 signal(host, &request, Signal::SIGKILL).map(Some)
             }
-            Some("Signal") => pass_signal(host, self.peer, &request).map(Some),
+            Some("Signal") => pass_signal(host, &self.peer, &request).map(Some),
             Some("Output") => {
                 may("List")?;
                 output(host, &request).map(Some)
@@ -290,7 +291,7 @@ impl AdminConnection {
         let (connection, header) = (Arc::clone(self), header.clone());
         let job = move |host: &Arc<Host>| {
             let mut answer = Vec::new();
-            let started = start(host, connection.peer, &caller, &request, stdio);
+            let started = start(host, &connection.peer, &caller, &request, stdio);
             write(&mut answer, header, started);
             connection.started(host, &answer);
         };

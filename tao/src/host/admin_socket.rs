@@ -26,7 +26,7 @@ use nix::{
 use super::{
     HostError,
     admin::AdminConnection,
-    operations::Peer,
+    administrator::{self, Peer},
     reactor::{Host, Interest, Token},
 };
 
@@ -74,6 +74,11 @@ impl Listener {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn take(&self) -> nix::Result<OwnedFd> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let number = accept4(self.socket.as_raw_fd(), flags)?;
@@ -116,8 +121,20 @@ impl Listener {
     fn admit(&self, host: &Arc<Host>, stream: OwnedFd) {
         match getsockopt(&stream, PeerCredentials) {
             Ok(peer) => {
-                let (uid, gid) = (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid()));
-                let peer = Peer { uid, gid };
+                let hosted = match administrator::hosted(host, stream.as_fd(), peer.pid()) {
+                    Ok(hosted) => hosted,
+                    Err(error) => {
+                        let process = peer.pid();
+                        return log::warn!(
+                            "process {process} is turned away as an administrator: {error}"
+                        );
+                    }
+                };
+                let peer = Peer {
+                    uid: Uid::from_raw(peer.uid()),
+                    gid: Gid::from_raw(peer.gid()),
+                    hosted,
+                };
                 host.admit(Arc::new(AdminConnection::new(stream.into(), peer)));
             }
             Err(error) => log::warn!("an administrator without credentials: {error}"),

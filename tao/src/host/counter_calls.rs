@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{
     admin::AdminConnection,
+    administrator::Peer,
     counter_table::{Owner, Target},
     counters::Change,
-    operations::Peer,
     reactor::Host,
 };
 use crate::wire::{
@@ -19,7 +19,7 @@ use crate::wire::{
 /// The answer to a call about counters; none yet if something has to be stored first.
 pub(super) fn counters(
     connection: &Arc<AdminConnection>,
-    (host, peer): (&Arc<Host>, Peer),
+    (host, peer): (&Arc<Host>, &Peer),
     header: &RequestHeader,
     request: &CountersRequest,
 ) -> Result<Option<CountersResponse>, String> {

@@ -86,9 +86,9 @@ impl Credentials {
 
     /// Of this process, whose files the host's own user names.
     pub(super) fn is_own(&self) -> bool {
-        // What root may do does not depend on its groups.
-        let root = self.uid == 0 && geteuid().is_root();
-        root || (self.uid == geteuid().as_raw() && self.gid == getegid().as_raw())
+        // What root may do does not depend on its groups; and root may do all that a host of
+        // another user can do for it.
+        self.uid == 0 || (self.uid == geteuid().as_raw() && self.gid == getegid().as_raw())
     }
 
     /// This thread has these rights over files from now on, and no capabilities. Only system

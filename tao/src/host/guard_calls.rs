@@ -1,7 +1,8 @@
 //! What administrators ask of a host's guard and of the host itself; our own calls.
 
 use super::{
-    host_guard::HostGuardError, isolation::Measure, operations::Peer, policy_words, reactor::Host,
+    administrator::Peer, host_guard::HostGuardError, isolation::Measure, policy_words,
+    reactor::Host,
 };
 use crate::{
     guard::{Explanation, GuardError},
@@ -15,7 +16,7 @@ use crate::{
 /// Answers a call of the guard service.
 pub(super) fn guard(
     host: &Host,
-    peer: Peer,
+    peer: &Peer,
     op: &str,
     request: &GuardRequest,
 ) -> Result<GuardResponse, String> {

@@ -263,6 +263,24 @@ impl HostGuard {
         }
     }
 
+    /// Do the guard's rules let a hosted program, by its name, do an administrator's operation?
+    /// A guard without rules names nobody.
+    pub(super) fn names(&self, program: &Prin, operation: &str) -> bool {
+        if matches!(
+            self.source,
+            GuardSource::Liberal | GuardSource::Conservative
+        ) {
+            return false;
+        }
+        let ask = || -> Result<bool, HostGuardError> {
+            self.query(&authorized(program, operation, &[]).map_err(GuardError::from)?)
+        };
+        ask().unwrap_or_else(|error| {
+            log::warn!("{program} may not {operation}: {error}");
+            false
+        })
+    }
+
     /// May the user do an administrator's operation?
     pub(super) fn may_administer(&self, user: u32, operation: &str) -> bool {
         let ask = || -> Result<bool, HostGuardError> {

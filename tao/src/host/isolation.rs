@@ -16,7 +16,8 @@ pub const MOST_LARGEST: u64 = 1 << 30;
 pub enum Measure {
     /// No capability, not even for root's programs, and no way to get one.
     Capabilities,
-    /// Mounts, host name and System V IPC of its own; the kernel's settings read-only.
+    /// Mounts, host name and System V IPC of its own; the kernel's settings read-only; devices
+    /// and the state of hosts hidden.
     Namespaces,
     /// Processes of its own: it sees no others, and what it leaves behind ends with it.
     Processes,
@@ -31,11 +32,13 @@ pub enum Measure {
     Seccomp,
     /// Limits of memory, processes and processor time (cgroup v2).
     Limits,
+    /// A user of its own for each program, by its name: for a host that is root.
+    Users,
 }
 
 impl Measure {
     /// All measures.
-    pub const ALL: [Measure; 8] = [
+    pub const ALL: [Measure; 9] = [
         Measure::Capabilities,
         Measure::Namespaces,
         Measure::Processes,
@@ -44,6 +47,7 @@ impl Measure {
         Measure::Scopes,
         Measure::Seccomp,
         Measure::Limits,
+        Measure::Users,
     ];
 
     /// The measure's name for people and in names of programs.
@@ -57,6 +61,7 @@ impl Measure {
             Measure::Scopes => "scopes",
             Measure::Seccomp => "seccomp",
             Measure::Limits => "limits",
+            Measure::Users => "users",
         }
     }
 }
@@ -120,6 +125,23 @@ pub enum Environment {
     Unnamed,
 }
 
+/// Who programs run as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunAs {
+    /// A user of its own for each program ([`Measure::Users`]).
+    #[default]
+    Own,
+    /// Whoever has one started.
+    Caller,
+    /// This user, and this group.
+    User {
+        /// The user's number.
+        uid: u32,
+        /// The group's.
+        gid: u32,
+    },
+}
+
 /// How programs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramPolicy {
@@ -141,6 +163,10 @@ pub struct ProgramPolicy {
     pub largest: u64,
     /// The files that programs may use; `None` for no rules but the files' permissions.
     pub files: Option<FileRules>,
+    /// Who they run as.
+    pub run_as: RunAs,
+    /// Devices that they have besides those that hold nothing; the files' permissions count.
+    pub devices: Vec<PathBuf>,
 }
 
 impl Default for ProgramPolicy {
@@ -157,6 +183,8 @@ impl Default for ProgramPolicy {
             limits: Limits::of_this_machine(),
             largest: LARGEST,
             files: None,
+            run_as: RunAs::default(),
+            devices: Vec::new(),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{errno::Errno, libc};
@@ -94,14 +94,18 @@ pub(super) struct Domain {
     /// What may be done below /proc, which is another one for each program: 0 if there are
     /// no rules for files.
     own_proc: u64,
+    /// It has a /dev of its own.
+    own_devices: bool,
 }
 
 impl Domain {
-    /// Prepares the domain. What is in `copies` may be executed whatever the rules say.
+    /// Prepares the domain. What is in `copies` may be executed whatever the rules say,
+    /// `own` are folders that are the program's.
     pub(super) fn new(
         scopes: bool,
         files: Option<&FileRules>,
         copies: Option<&OwnedFd>,
+        own: &[BorrowedFd<'_>],
     ) -> io::Result<Self> {
         let scoped = match scopes {
             true => SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
@@ -113,6 +117,7 @@ impl Domain {
             handled: nodes,
             rules: Vec::new(),
             own_proc: 0,
+            own_devices: false,
         };
         let Some(files) = files else {
             return Ok(domain);
@@ -132,6 +137,10 @@ impl Domain {
         if let Some(folder) = copies {
             let folder = out_of_the_way(folder.try_clone()?)?;
             domain.rules.push((folder, reading));
+        }
+        for folder in own {
+            let folder = out_of_the_way(folder.try_clone_to_owned()?)?;
+            domain.rules.push((folder, domain.handled & !nodes));
         }
         Ok(domain)
     }
@@ -154,6 +163,17 @@ impl Domain {
         let file = out_of_the_way(file.into())?;
         self.rules.push((file, rights & self.handled));
         Ok(())
+    }
+
+    /// The program has a /dev of its own, with these devices of the machine besides.
+    pub(super) fn with_devices(mut self, devices: &[PathBuf]) -> io::Result<Self> {
+        self.own_devices = true;
+        if self.own_proc != 0 {
+            for device in devices.iter().filter(|path| path.exists()) {
+                self.allow(device, READ_FILE | WRITE_FILE | IOCTL_DEVICE)?;
+            }
+        }
+        Ok(self)
     }
 
     /// Enters the domain, for good. Only system calls: this runs in the new process (see `clone`).
@@ -189,6 +209,14 @@ impl Domain {
                 let proc = Errno::result(libc::open(c"/proc".as_ptr(), flags))?;
                 add(proc, self.own_proc)?;
                 libc::close(proc);
+                // Its own shared memory and terminals, where it has a /dev of its own.
+                if self.own_devices {
+                    for path in [c"/dev/shm", c"/dev/pts"] {
+                        let folder = Errno::result(libc::open(path.as_ptr(), flags))?;
+                        add(folder, self.handled & !(MAKE_CHAR | MAKE_BLOCK))?;
+                        libc::close(folder);
+                    }
+                }
             }
             let restricted = libc::syscall(libc::SYS_landlock_restrict_self, made, 0);
             let restricted = Errno::result(restricted);

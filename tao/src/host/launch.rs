@@ -16,6 +16,7 @@ use super::{
     execution::Execution,
     limits::Limits,
     numbers::{COPIES, out_of_the_way},
+    own_folder::OwnFolder,
 };
 use crate::client;
 
@@ -34,10 +35,12 @@ pub struct Launch<'a> {
     pub dir: &'a Path,
     /// Standard input, output, error; /dev/null where missing.
     pub stdio: [Option<OwnedFd>; 3],
-    /// Who asked.
+    /// Who it is to run as.
     pub uid: Uid,
-    /// The asking process's group.
+    /// The group.
     pub gid: Gid,
+    /// Its own folder, if it has one.
+    pub own_folder: Option<OwnFolder>,
     /// The rights of who asked, over the working directory.
     pub caller: Option<&'a Credentials>,
     /// The most it may use.
@@ -71,9 +74,17 @@ pub(super) fn execution<'a>(
         }
         None => ("pipe", "tao::RPC+tao::FDMessageChannel(3, 4)"),
     };
+    let home = match &launch.own_folder {
+        Some(folder) => folder
+            .place
+            .to_str()
+            .ok_or(io::ErrorKind::InvalidFilename)?,
+        None => "/",
+    };
     let fixed = [
         ("PATH", PATH),
         ("LANG", "C.UTF-8"),
+        ("HOME", home),
         (client::CHANNEL_TYPE_VARIABLE, kind),
         (client::SPEC_VARIABLE, spec),
     ];
@@ -81,7 +92,7 @@ pub(super) fn execution<'a>(
     let asked = launch.environment.iter();
     environment.extend(asked.filter_map(|variable| variable.split_once('=')));
     // The channel is the host's, whatever is asked for.
-    environment.extend(fixed.into_iter().skip(2));
+    environment.extend(fixed.into_iter().skip(3));
     let variables = environment.into_iter();
     // The kernel opens the program before it closes what is marked close-on-exec.
     Execution::new(

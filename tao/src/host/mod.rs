@@ -12,15 +12,18 @@
 //! * [`measured`] ([`copying`]), [`measured_lately`], [`composition`], [`program_name`]: what will
 //!   run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, which is made by [`clone`] and
-//!   moves into a [`process_set`] made ahead ([`spare`]), with its [`limits`], [`cgroup`],
+//!   moves into a [`process_set`] made ahead ([`spare`]) from which the machine's [`places`] are
+//!   hidden ([`hiding`]), as one of the host's [`users`] with an [`own_folder`], with its [`limits`], [`cgroup`],
 //!   [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
 //! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections. [`operations`]: what administrators
+//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections; [`administrator`]: whose one is. [`operations`]: what administrators
 //!   can have done. [`programs`]: who is running, [`output`]: what they write.
 
 mod abilities;
 mod admin;
 mod admin_socket;
+mod administrator;
+mod allowed_calls;
 mod caller;
 mod calls;
 mod capabilities;
@@ -41,6 +44,7 @@ mod ending;
 mod environment;
 mod execution;
 mod guard_calls;
+mod hiding;
 mod host_guard;
 mod hosted_process;
 mod identity;
@@ -49,14 +53,18 @@ mod keys;
 mod landlock;
 mod launch;
 pub mod limits;
+mod loopback;
 mod measured;
 mod measured_lately;
 mod measuring;
+mod mount_calls;
 mod mounts;
 mod numbers;
 mod opening;
 mod operations;
 mod output;
+mod own_folder;
+mod places;
 mod policy_words;
 mod possible;
 mod priority;
@@ -79,6 +87,7 @@ mod stacked;
 pub mod state_file;
 mod state_lock;
 mod store;
+mod users;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -87,15 +96,19 @@ use crate::{
     keys::{Hidden, Secret},
 };
 
+use abilities::Abilities;
 use counter_file::TableFile;
 use counters::CounterStore;
 use host_guard::HostGuard;
+use places::Places;
 
 pub use caller::Caller;
 pub use counter_file::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
-pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
+pub use isolation::{
+    Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
+};
 pub use keys::{HostKeys, public_key};
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
@@ -165,6 +178,14 @@ impl HostError {
     }
 }
 
+/// The measures of the policy that this machine, for this user, can't take; the log says them too.
+/// A host finds out by itself when it starts the first program, so that one which starts before
+/// the machine's init does not settle for less.
+pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
+    let init = program_init::program()?;
+    Ok(Abilities::find(policy, &init, &Places::default()).lacking)
+}
+
 /// Runs the host in this process until an administrator shuts it down. The calling thread
 /// becomes one of those that do the work.
 pub fn serve(config: HostConfig) -> Result<(), HostError> {
@@ -195,8 +216,14 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
     let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
-    let spawner =
-        spawn::Spawner::new(programs).map_err(HostError::system("prepare to start programs"))?;
+    let places = Places {
+        state: state_dir.clone(),
+        lock: lock.clone(),
+        socket: listener.path().to_owned(),
+        devices: programs.devices.clone(),
+    };
+    let spawner = spawn::Spawner::new(programs, places)
+        .map_err(HostError::system("prepare to start programs"))?;
     let table = TableFile::new(state_dir, lock.clone());
     let host = Arc::new(reactor::Host::new(reactor::Parts {
         counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),

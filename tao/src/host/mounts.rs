@@ -6,6 +6,10 @@ use std::{ffi::OsString, fs, io, os::unix::ffi::OsStringExt, path::PathBuf};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     pub point: PathBuf,
+    /// The folder of its file system that is seen there.
+    pub root: PathBuf,
+    /// The file system's device, as major:minor.
+    pub device: String,
     /// The file system's type.
     pub kind: String,
 }
@@ -16,12 +20,16 @@ pub(super) fn mounts() -> io::Result<Vec<Mount>> {
     Ok(mounts.lines().filter_map(mount).collect())
 }
 
-/// The mount point is the fifth field, the type the first behind the separator.
+/// Device, root and mount point are the third to fifth field, the type the first behind the separator.
 fn mount(line: &str) -> Option<Mount> {
     let (mount, filesystem) = line.split_once(" - ")?;
-    let point = mount.split(' ').nth(4)?;
+    let mut fields = mount.split(' ').skip(2);
+    let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
+    let path = |field| PathBuf::from(OsString::from_vec(unescaped(field)));
     Some(Mount {
-        point: PathBuf::from(OsString::from_vec(unescaped(point))),
+        point: path(point),
+        root: path(root),
+        device: device.to_owned(),
         kind: filesystem.split(' ').next()?.to_owned(),
     })
 }
@@ -54,9 +62,11 @@ mod tests {
 
     #[test]
     fn mounts_are_found_by_their_point_and_type() {
-        let line = r"41 31 0:38 / /sys/fs/two\040words rw shared:9 - cgroup2 cgroup2 rw";
+        let line = r"41 31 0:38 /a\040b /sys/fs/two\040words rw shared:9 - cgroup2 cgroup2 rw";
         let found = mount(line).unwrap();
         assert_eq!(found.point, PathBuf::from("/sys/fs/two words"));
+        assert_eq!(found.root, PathBuf::from("/a b"));
+        assert_eq!(found.device, "0:38");
         assert_eq!(found.kind, "cgroup2");
         assert_eq!(mount("- cgroup2"), None);
         assert_eq!(mount(""), None);

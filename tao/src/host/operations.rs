@@ -14,10 +14,11 @@ use crate::{
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::Signal,
-    unistd::{Gid, Uid, geteuid, pipe2},
+    unistd::{Gid, Uid, fchown, geteuid, pipe2},
 };
 
 use super::{
+    administrator::Peer,
     caller::Caller,
     composition::compose,
     credentials::Credentials,
@@ -35,28 +36,6 @@ use super::{
 
 /// What the original answers where no program fits.
 pub(super) const NO_SUCH_PROGRAM: &str = "no such hosted program";
-
-/// Who is at the other end, as the kernel knows it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub uid: Uid,
-    pub gid: Gid,
-}
-
-impl Peer {
-    /// Root and the host's own user administer the host; others do what the guard lets
-    /// `user(ID)` do.
-    pub(super) fn require(self, host: &Host, operation: &str) -> Result<(), String> {
-        let owner = self.uid.is_root() || self.uid == geteuid();
-        if owner || host.guard.may_administer(self.uid.as_raw(), operation) {
-            return Ok(());
-        }
-        Err(format!(
-            "the host's guard does not say Authorized(user({}), \"{operation}\")",
-            self.uid
-        ))
-    }
-}
 
 /// The descriptors that the request names by their place among those sent with it.
 pub(super) fn take_stdio(
@@ -83,7 +62,7 @@ pub(super) fn take_stdio(
 
 pub(super) fn start(
     host: &Host,
-    peer: Peer,
+    peer: &Peer,
     caller: &Credentials,
     request: &AdminRequest,
     mut stdio: [Option<OwnedFd>; 3],
@@ -136,15 +115,17 @@ pub(super) fn start(
             "Hosted program {subprin} denied authorization to execute on host {host_name}: {why}"
         ));
     }
+    let user = host.spawner.user_of(&subprin, (peer.uid, peer.gid))?;
+    let own_folder = host.spawner.own_folder(user)?;
     let output = match request.keep_output {
-        Some(true) => Some(kept(&mut stdio).map_err(|error| format!("{path}: {error}"))?),
+        Some(true) => Some(kept(&mut stdio, user).map_err(|error| format!("{path}: {error}"))?),
         _ => None,
     };
     let program = Arc::new(Caller::new(subprin));
     let socket = match request.channel.as_deref() {
         None | Some("" | "pipe") => None,
         Some("unix") => {
-            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&program), peer.uid);
+            let socket = ProgramSocket::bind(&host.socket_dir, Arc::clone(&program), user.0);
             Some(Arc::new(
                 socket.map_err(|error| format!("{path}: {error}"))?,
             ))
@@ -157,12 +138,14 @@ pub(super) fn start(
         environment: &request.environment,
         dir,
         stdio,
-        uid: peer.uid,
-        gid: peer.gid,
+        uid: user.0,
+        gid: user.1,
+        own_folder,
         caller: Some(caller),
         limits,
         socket: socket.as_deref().map(ProgramSocket::path),
     };
+    let starting = host.programs.starting();
     let spawned = host
         .spawner
         .spawn(&composition, launch)
@@ -180,7 +163,9 @@ pub(super) fn start(
     };
     let program = Program::new(spawned.process, program, channel, output, peer.uid);
     let program = Arc::new(program);
-    if !host.programs.insert(Arc::clone(&program)) {
+    let added = host.programs.insert(Arc::clone(&program));
+    drop(starting);
+    if !added {
         let sentence = "the host is shutting down".to_owned();
         return Err(abandon(host, &program, sentence));
     }
@@ -205,8 +190,12 @@ pub(super) fn start(
 }
 
 /// Standard output and error go to a pipe that the host reads.
-fn kept(stdio: &mut [Option<OwnedFd>; 3]) -> std::io::Result<Arc<Output>> {
+fn kept(stdio: &mut [Option<OwnedFd>; 3], (uid, gid): (Uid, Gid)) -> std::io::Result<Arc<Output>> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    if geteuid().is_root() {
+        // So that it can open it by name too: /dev/stdout.
+        fchown(&write, Some(uid), Some(gid))?;
+    }
     fcntl(read.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let [_, stdout, stderr] = stdio;
     *stdout = Some(write.try_clone()?);
@@ -261,12 +250,12 @@ pub(super) fn list(host: &Host) -> AdminResponse {
 /// programs.
 pub(super) fn pass_signal(
     host: &Host,
-    peer: Peer,
+    peer: &Peer,
     request: &AdminRequest,
 ) -> Result<AdminResponse, String> {
     let program = host.programs.find(request.pid.unwrap_or_default());
     let program = program.ok_or(NO_SUCH_PROGRAM)?;
-    if program.owner != peer.uid {
+    if !peer.is_owner(program.owner) {
         peer.require(host, "Stop")?;
     }
     let number = request.signal.unwrap_or_default();

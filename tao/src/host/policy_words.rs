@@ -4,10 +4,13 @@
 use std::path::PathBuf;
 
 use super::{
+    hiding::MOST_DEVICES,
     isolation::{
-        Environment, FileRules, Lacking, Libraries, MOST_LARGEST, Measure, ProgramPolicy, Scripts,
+        Environment, FileRules, Lacking, Libraries, MOST_LARGEST, Measure, ProgramPolicy, RunAs,
+        Scripts,
     },
     limits::{LimitError, Limits, parse_cpu, parse_memory},
+    places::wrong_device,
 };
 
 /// The words; `None` and empty lists are the default.
@@ -37,6 +40,10 @@ pub struct PolicyWords {
     pub read: Vec<PathBuf>,
     /// Files that may be changed.
     pub write: Vec<PathBuf>,
+    /// `own`, `caller`, or a user's number, or that and a group's: `1000:100`.
+    pub user: Option<String>,
+    /// Devices that programs may use, such as `/dev/kvm`.
+    pub devices: Vec<PathBuf>,
 }
 
 /// Why words are no policy; a sentence for a person.
@@ -56,6 +63,17 @@ pub enum PolicyError {
     /// A limit.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// No device.
+    #[error("devices: {path} {why}", path = path.display())]
+    Device {
+        /// The path.
+        path: PathBuf,
+        /// What it is instead.
+        why: &'static str,
+    },
+    /// Too many.
+    #[error("devices: {0} at most")]
+    Devices(usize),
     /// No size, or more than can be measured.
     #[error("largest: {0:?}, expected bytes, or a number with K, M or G, from 64K to 1G")]
     Largest(String),
@@ -84,9 +102,6 @@ impl PolicyWords {
                 expected,
             }
         };
-        if self.network == Some(false) {
-            policy.measures.push(Measure::Network);
-        }
         match self.isolation.as_deref() {
             None | Some("best") => {}
             Some("declare") => policy.lacking = Lacking::Declare,
@@ -100,6 +115,18 @@ impl PolicyWords {
                 ));
             }
         }
+        // Who is to have no network has none, whatever else is not taken.
+        if self.network == Some(false) {
+            policy.measures.push(Measure::Network);
+        }
+        policy.run_as = self.run_as()?;
+        if policy.run_as == RunAs::Own && !policy.wants(Measure::Users) {
+            policy.run_as = RunAs::Caller;
+        }
+        if policy.run_as != RunAs::Own {
+            policy.measures.retain(|measure| *measure != Measure::Users);
+        }
+        policy.devices = self.devices()?;
         policy.libraries = match self.libraries.as_deref() {
             None | Some("accept") => Libraries::Unmeasured,
             Some("measure") => Libraries::Measured,
@@ -159,6 +186,38 @@ impl PolicyWords {
         }
         Ok(policy)
     }
+
+    fn run_as(&self) -> Result<RunAs, PolicyError> {
+        let word = match self.user.as_deref() {
+            None | Some("own") => return Ok(RunAs::Own),
+            Some("caller") => return Ok(RunAs::Caller),
+            Some(word) => word,
+        };
+        let (uid, gid) = word.split_once(':').unwrap_or((word, word));
+        // The last number means that nothing is changed.
+        let number = |text: &str| text.parse().ok().filter(|number| *number != u32::MAX);
+        match (number(uid), number(gid)) {
+            (Some(uid), Some(gid)) => Ok(RunAs::User { uid, gid }),
+            _ => Err(PolicyError::Word {
+                key: "user",
+                found: word.to_owned(),
+                expected: "own, caller, or the number of a user, or that and a group's (1000:100)",
+            }),
+        }
+    }
+
+    fn devices(&self) -> Result<Vec<PathBuf>, PolicyError> {
+        for path in &self.devices {
+            if let Some(why) = wrong_device(path) {
+                let path = path.clone();
+                return Err(PolicyError::Device { path, why });
+            }
+        }
+        if self.devices.len() > MOST_DEVICES {
+            return Err(PolicyError::Devices(MOST_DEVICES));
+        }
+        Ok(self.devices.clone())
+    }
 }
 
 /// What a policy says besides the measures, in the words of the configuration.
@@ -177,11 +236,17 @@ pub(super) fn words(policy: &ProgramPolicy) -> Vec<String> {
         Environment::Named => "name",
         Environment::Unnamed => "accept",
     };
+    let taken = |measure: &Measure| *measure != Measure::Network;
     let lacking = match policy.lacking {
-        _ if policy.measures.is_empty() => "none",
+        _ if !policy.measures.iter().any(taken) => "none",
         Lacking::Accept => "best",
         Lacking::Declare => "declare",
         Lacking::Refuse => "strict",
+    };
+    let user = match policy.run_as {
+        RunAs::Own => "own".to_owned(),
+        RunAs::Caller => "caller".to_owned(),
+        RunAs::User { uid, gid } => format!("{uid}:{gid}"),
     };
     let mut words = vec![
         format!("isolation = {lacking:?}"),
@@ -189,12 +254,16 @@ pub(super) fn words(policy: &ProgramPolicy) -> Vec<String> {
         format!("libraries = {libraries:?}"),
         format!("scripts = {scripts:?}"),
         format!("environment = {environment:?}"),
+        format!("user = {user:?}"),
     ];
     words.push(format!("largest = \"{}\"", policy.largest));
     let limits = policy.limits;
     words.extend(limits.memory.map(|bytes| format!("memory = \"{bytes}\"")));
     words.extend(limits.processes.map(|most| format!("processes = {most}")));
     words.extend(limits.cpu.map(|share| format!("cpu = \"{share}%\"")));
+    if !policy.devices.is_empty() {
+        words.push(format!("devices = {:?}", policy.devices));
+    }
     if let Some(files) = &policy.files {
         for (key, paths) in [("read", &files.read), ("write", &files.write)] {
             words.push(format!("{key} = {paths:?}"));
@@ -216,6 +285,8 @@ mod tests {
             largest: Some("64M".to_owned()),
             cpu: Some("150%".to_owned()),
             read: vec!["/usr".into()],
+            user: Some("1000:100".to_owned()),
+            devices: vec!["/dev/kvm".into()],
             ..PolicyWords::default()
         };
         let said = words(&made.policy().unwrap());
@@ -226,9 +297,23 @@ mod tests {
             "memory = \"1048576\"",
             "cpu = \"150%\"",
             "read = [\"/usr\"]",
+            "user = \"1000:100\"",
+            "devices = [\"/dev/kvm\"]",
         ] {
             assert!(said.iter().any(|word| word == expected), "{said:?}");
         }
+    }
+
+    #[test]
+    fn who_is_to_have_no_network_has_none_without_other_measures_too() {
+        let words = PolicyWords {
+            isolation: Some("none".to_owned()),
+            network: Some(false),
+            ..PolicyWords::default()
+        };
+        let policy = words.policy().unwrap();
+        assert_eq!(policy.measures, [Measure::Network]);
+        assert!(super::words(&policy).contains(&"isolation = \"none\"".to_owned()));
     }
 
     #[test]
@@ -269,6 +354,14 @@ mod tests {
             },
             PolicyWords {
                 processes: Some(0),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                user: Some("odd:0".to_owned()),
+                ..PolicyWords::default()
+            },
+            PolicyWords {
+                devices: vec!["/etc/relative".into()],
                 ..PolicyWords::default()
             },
             PolicyWords {

@@ -8,12 +8,14 @@ use nix::{
     errno::Errno,
     libc::{self, c_int},
     sys::prctl,
+    unistd::geteuid,
 };
 
 use super::{
     clone,
     isolation::Measure,
     landlock::{self, Domain},
+    places::Places,
     process_set::ProcessSet,
     spawn_child::{Measures, take},
 };
@@ -26,23 +28,28 @@ pub(super) fn possible(
     measures: &Measures,
     groups: bool,
     init: &OwnedFd,
+    places: &Places,
 ) -> bool {
     let taken = &measures.list;
     match measure {
         // The new /proc must not appear anywhere else.
-        Measure::Processes => taken.contains(&Measure::Namespaces) && own_processes(measures, init),
-        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None)
+        Measure::Processes => {
+            taken.contains(&Measure::Namespaces) && own_processes(measures, init, places)
+        }
+        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None, &[])
             .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
         Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
         Measure::Limits => groups,
+        // Who becomes who they are already has become nobody else.
+        Measure::Users => geteuid().is_root() && tried(|| take(measure, measures).is_ok()),
         _ => tried(|| take(measure, measures).is_ok()),
     }
 }
 
 /// A set is made, and a process that does nothing is in it for a moment.
-fn own_processes(measures: &Measures, init: &OwnedFd) -> bool {
+fn own_processes(measures: &Measures, init: &OwnedFd, places: &Places) -> bool {
     let tried = || -> io::Result<bool> {
-        let set = ProcessSet::new(measures, init, false)?;
+        let set = ProcessSet::new(measures, places, init, false)?;
         let pid = set.inside(|| {
             clone::start(0, None, &|_| {
                 let done = set.enter().is_ok();

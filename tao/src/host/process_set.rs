@@ -22,6 +22,7 @@ use super::{
     capabilities, clone,
     hosted_process::ChildProcess,
     isolation::Measure,
+    places::Places,
     spawn_child::{self, Measures, become_user, close_range, own_proc},
 };
 use crate::process::{self, PidFd};
@@ -41,10 +42,15 @@ pub(super) struct ProcessSet {
 
 impl ProcessSet {
     /// Makes one. `program` is what its first process executes: see `program_init`.
-    pub(super) fn new(measures: &Measures, program: &OwnedFd, spared: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        measures: &Measures,
+        places: &Places,
+        program: &OwnedFd,
+        spared: bool,
+    ) -> io::Result<Self> {
         // First: what changes later is noticed.
         let mounts = File::open("/proc/self/mountinfo")?;
-        let measures = measures.with_present_settings()?;
+        let measures = measures.with_present_mounts(places)?;
         let mut spaces = 0;
         if measures.list.contains(&Measure::Namespaces) {
             spaces |= spawn_child::SPACES;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
     time::{Duration, Instant},
 };
 
@@ -156,6 +156,8 @@ pub(super) enum Wait {
 #[derive(Default)]
 pub(super) struct Programs {
     table: Mutex<Table>,
+    /// Read by who starts a program, until it is in the table.
+    starting: RwLock<()>,
     changed: Condvar,
 }
 
@@ -163,6 +165,11 @@ impl Programs {
     /// Each change of the table is complete before anything else can panic.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be kept from before a program is started until it has been added.
+    pub(super) fn starting(&self) -> RwLockReadGuard<'_, ()> {
+        self.starting.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a program; false if the host is shutting down.
@@ -211,6 +218,25 @@ impl Programs {
         let table = self.table();
         let running = table.running.get(&pid)?;
         Some(Arc::clone(&running.program))
+    }
+
+    /// The program that one of these processes is, or whose set's first process one is.
+    pub(super) fn of_processes(&self, processes: &[i32]) -> Option<Arc<Program>> {
+        let is_in = |program: &Program| {
+            let init = program.process.init.as_ref().map(|init| init.pid);
+            processes.contains(&program.pid) || init.is_some_and(|init| processes.contains(&init))
+        };
+        let find = || {
+            let table = self.table();
+            let mut running = table.running.values();
+            let found = running.find(|running| is_in(&running.program))?;
+            Some(Arc::clone(&found.program))
+        };
+        find().or_else(|| {
+            // It may run already and not be noted yet.
+            drop(self.starting.write());
+            find()
+        })
     }
 
     /// Those that run, by process id.

@@ -14,10 +14,11 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{cgroup::Groups, process_set::ProcessSet, spawn_child::Measures};
+use super::{cgroup::Groups, places::Places, process_set::ProcessSet, spawn_child::Measures};
 
 struct Maker {
     measures: Measures,
+    places: Places,
     program: OwnedFd,
     spared: bool,
     /// Makes groups ahead too.
@@ -27,7 +28,7 @@ struct Maker {
 
 impl Maker {
     fn make(&self) -> io::Result<ProcessSet> {
-        ProcessSet::new(&self.measures, &self.program, self.spared)
+        ProcessSet::new(&self.measures, &self.places, &self.program, self.spared)
     }
 
     /// It is a whole set or none.
@@ -91,12 +92,14 @@ impl Sets {
     /// `program` and `spared` are those of [`ProcessSet::new`].
     pub(super) fn new(
         measures: Measures,
+        places: Places,
         program: OwnedFd,
         spared: bool,
         groups: Option<Arc<Groups>>,
     ) -> Self {
         let maker = Arc::new(Maker {
             measures,
+            places,
             program,
             spared,
             groups,

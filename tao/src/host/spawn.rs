@@ -8,28 +8,33 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
+    path::PathBuf,
     sync::OnceLock,
 };
 
+use crate::logic::SubPrin;
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
-    unistd::{geteuid, pipe2},
+    unistd::{Gid, Uid, geteuid, pipe2},
 };
 
 use super::{
     abilities::{Abilities, lacks},
     composition::Composition,
     hosted_process::HostedProcess,
-    isolation::{Lacking, Measure, ProgramPolicy},
+    isolation::{Lacking, Measure, ProgramPolicy, RunAs},
     landlock::Domain,
     launch::{Launch, execution, stdio},
     limits::Limits,
     numbers::{out_of_the_way, reserve},
+    own_folder::OwnFolder,
+    places::Places,
     program_init,
     spare::Sets,
     spawn_child,
     store::Store,
+    users::Users,
 };
 
 /// Open files that a host should be able to have.
@@ -73,6 +78,9 @@ pub struct Spawner {
     spared: bool,
     /// How programs are started.
     pub policy: ProgramPolicy,
+    /// What is hidden from them.
+    places: Places,
+    users: Users,
     /// The first process of each program's own.
     init: OwnedFd,
     abilities: OnceLock<Abilities>,
@@ -83,7 +91,7 @@ pub struct Spawner {
 
 impl Spawner {
     /// Prepares the host's process.
-    pub fn new(policy: ProgramPolicy) -> io::Result<Self> {
+    pub(super) fn new(policy: ProgramPolicy, places: Places) -> io::Result<Self> {
         reserve()?;
         let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
         // Each program takes several descriptors. A host that the kernel's first process
@@ -98,6 +106,8 @@ impl Spawner {
             open_files,
             spared,
             policy,
+            users: Users::new(places.state.as_deref()),
+            places,
             init: out_of_the_way(program_init::program()?)?,
             abilities: OnceLock::new(),
             sets: OnceLock::new(),
@@ -107,7 +117,7 @@ impl Spawner {
 
     fn abilities(&self) -> &Abilities {
         self.abilities
-            .get_or_init(|| Abilities::find(&self.policy, &self.init))
+            .get_or_init(|| Abilities::find(&self.policy, &self.init, &self.places))
     }
 
     /// The measures that are taken.
@@ -137,6 +147,44 @@ impl Spawner {
         }
         let limits = self.policy.limits.lowered(asked);
         limits.map_err(|error| error.to_string())
+    }
+
+    /// Who a program of that name runs as, if `caller` has it started.
+    pub(super) fn user_of(
+        &self,
+        program: &SubPrin,
+        caller: (Uid, Gid),
+    ) -> Result<(Uid, Gid), String> {
+        match self.policy.run_as {
+            RunAs::Own if self.measures().contains(&Measure::Users) => self.users.of(program),
+            // Where there are no users for them they are the caller's, and `lacking` says so.
+            RunAs::Own | RunAs::Caller => Ok(caller),
+            RunAs::User { uid, gid } => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
+        }
+    }
+
+    /// The folder of a program that has a user of its own, where programs have their own mounts.
+    pub(super) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, String> {
+        let has = |measure| self.measures().contains(&measure);
+        let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
+        if !own || !has(Measure::Namespaces) {
+            return Ok(None);
+        }
+        let Some(state) = self.make_state()? else {
+            return Ok(None);
+        };
+        match OwnFolder::of(&state, user.0, user.1) {
+            Ok(folder) => Ok(Some(folder)),
+            // Then its user is one for this time only, too.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+            Err(error) => Err(format!("the program's own folder: {error}")),
+        }
+    }
+
+    fn make_state(&self) -> Result<Option<PathBuf>, String> {
+        self.places
+            .make_state()
+            .map_err(|error| format!("the host's state: {error}"))
     }
 
     /// What is left of a program that has ended goes with it.
@@ -172,6 +220,20 @@ impl Spawner {
         Ok(Some(out_of_the_way(folder)?))
     }
 
+    fn domain(
+        &self,
+        scopes: bool,
+        copies: Option<&OwnedFd>,
+        own: Option<&(OwnedFd, CString)>,
+    ) -> io::Result<Domain> {
+        let own: Vec<_> = own.iter().map(|(folder, _)| folder.as_fd()).collect();
+        let domain = Domain::new(scopes, self.policy.files.as_ref(), copies, &own)?;
+        match self.measures().contains(&Measure::Namespaces) {
+            true => domain.with_devices(&self.policy.devices),
+            false => Ok(domain),
+        }
+    }
+
     /// Where sets of processes come from, if programs have their own.
     fn sets(&self) -> io::Result<Option<&Sets>> {
         let Abilities {
@@ -181,7 +243,15 @@ impl Spawner {
             return Ok(None);
         }
         let init = self.init.try_clone()?;
-        let new = || Sets::new(measures.clone(), init, self.spared, groups.clone());
+        let new = || {
+            Sets::new(
+                measures.clone(),
+                self.places.clone(),
+                init,
+                self.spared,
+                groups.clone(),
+            )
+        };
         Ok(Some(self.sets.get_or_init(new)))
     }
 
@@ -202,6 +272,7 @@ impl Spawner {
         let executable = program.executed().file.try_clone()?;
         let executable = out_of_the_way(executable)?;
         let execution = execution(program, &launch, executable.as_fd())?;
+        let own_folder = launch.own_folder.map(OwnFolder::into_parts).transpose()?;
         let sets = self.sets()?;
         let set = sets.map(Sets::take).transpose()?;
         let (group, files) = match &abilities.groups {
@@ -222,9 +293,10 @@ impl Spawner {
                 spared: self.spared,
                 measures: &abilities.measures,
                 set: set.as_ref(),
-                domain: Domain::new(scopes, self.policy.files.as_ref(), folder.as_ref())?,
+                domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
                 folder,
                 caller: launch.caller.filter(|caller| root && !caller.is_own()),
+                own_folder,
                 group: files,
                 dir: CString::new(launch.dir.as_os_str().as_bytes())?,
                 execution,

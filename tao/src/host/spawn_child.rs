@@ -26,10 +26,15 @@ use super::{
     clone::{self, GroupFiles, InGroup},
     credentials::Credentials,
     execution::Execution,
+    hiding::{self, Hidden},
     isolation::Measure,
     landlock::Domain,
+    loopback,
+    mount_calls::{mount, put},
     numbers::COPIES,
+    places::Places,
     process_set::ProcessSet,
+    users,
 };
 
 /// Name spaces besides those of processes and network.
@@ -51,6 +56,8 @@ pub(super) struct Setup<'a> {
     pub measures: &'a Measures,
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
+    /// A mount of its own folder, and where it finds that.
+    pub own_folder: Option<(OwnedFd, CString)>,
     /// What becomes [`COPIES`]: the folder with measured copies.
     pub folder: Option<OwnedFd>,
     /// Whose working directory it is to be, if that is another's than the host's.
@@ -73,13 +80,16 @@ pub(super) struct Measures {
     pub filter: Vec<sock_filter>,
     /// Mounts with the kernel's settings, which programs may only read.
     pub settings: Vec<CString>,
+    /// What is hidden from programs.
+    pub hidden: Hidden,
 }
 
 impl Measures {
-    /// The same with the mounts that there are now.
-    pub(super) fn with_present_settings(&self) -> io::Result<Self> {
+    /// The same with the mounts, and what is to be hidden, that there are now.
+    pub(super) fn with_present_mounts(&self, places: &Places) -> io::Result<Self> {
         Ok(Measures {
             settings: settings()?,
+            hidden: places.hidden()?,
             ..self.clone()
         })
     }
@@ -122,6 +132,9 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     match setup.set {
         Some(set) => set.enter()?,
         None => own_spaces(setup.measures)?,
+    }
+    if let Some((folder, place)) = &setup.own_folder {
+        put(folder.as_raw_fd(), place)?;
     }
     change_folder(&setup.dir, setup.caller)?;
     setsid()?;
@@ -190,7 +203,11 @@ pub(super) fn own_spaces(measures: &Measures) -> io::Result<()> {
             take(measure, measures)?;
         }
     }
-    Ok(())
+    // The machine's, which is seen where programs have no processes of their own.
+    match measures.wants(Measure::Namespaces) {
+        true => hiding::hide_in_proc(),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn close_range(first: u32, flags: u32) -> io::Result<()> {
@@ -235,8 +252,9 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
         Measure::Network => {
             // SAFETY: integers only.
             Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
-            Ok(())
+            loopback::up()
         }
+        Measure::Users => become_user(users::FIRST, users::FIRST),
         Measure::Seccomp => seccomp(&measures.filter),
         // They need more than a call.
         Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
@@ -247,45 +265,23 @@ pub(super) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
 /// The kernel's settings and the control groups are files of root: a program of root could
 /// change them without any capability.
 fn namespaces(measures: &Measures) -> io::Result<()> {
-    // SAFETY: integers and constant strings.
-    unsafe {
-        Errno::result(libc::unshare(SPACES))?;
-        mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE)?;
-    }
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::unshare(SPACES) })?;
+    mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE, None)?;
     let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     for place in &measures.settings {
-        mount(None, place, None, again | careful)?;
+        mount(None, place, None, again | careful, None)?;
     }
-    Ok(())
+    hiding::hide(&measures.hidden)
 }
 
 /// /proc with this set of processes only, and the kernel's settings in it read-only.
 pub(super) fn own_proc() -> io::Result<()> {
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     let flags = careful | libc::MS_RDONLY;
-    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags)
-}
-
-fn mount(
-    source: Option<&std::ffi::CStr>,
-    target: &std::ffi::CStr,
-    kind: Option<&std::ffi::CStr>,
-    flags: libc::c_ulong,
-) -> io::Result<()> {
-    let pointer = |text: Option<&std::ffi::CStr>| text.map_or(std::ptr::null(), |t| t.as_ptr());
-    // SAFETY: strings that end with a zero, or none.
-    let mounted = unsafe {
-        libc::mount(
-            pointer(source),
-            target.as_ptr(),
-            pointer(kind),
-            flags,
-            std::ptr::null(),
-        )
-    };
-    Errno::result(mounted)?;
-    Ok(())
+    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags, None)?;
+    hiding::hide_in_proc()
 }
 
 fn seccomp(filter: &[sock_filter]) -> io::Result<()> {

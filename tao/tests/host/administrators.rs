@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::unistd::geteuid;
-use tao::host::GuardSource;
+use tao::host::{GuardSource, RunAs};
 
 use super::{
     common::{Setup, TestHost, command},
@@ -102,7 +102,8 @@ fn the_group_may_do_what_the_guard_lets_its_users_do_and_nothing_else() {
 }
 
 #[test]
-fn a_program_runs_as_who_asked_for_it_and_only_they_or_an_administrator_may_signal_it() {
+fn a_program_runs_as_who_asked_for_it_if_the_policy_says_so_and_only_they_or_an_administrator_may_signal_it()
+ {
     if !geteuid().is_root() {
         return;
     }
@@ -112,6 +113,7 @@ fn a_program_runs_as_who_asked_for_it_and_only_they_or_an_administrator_may_sign
     fs::copy(command("tao"), dir.join("tao")).unwrap();
     setup.guard = GuardSource::Local(dir.join("rules"));
     setup.admin_group = Some(STRANGER);
+    setup.programs.run_as = RunAs::Caller;
     let host = setup.start();
     let name = host.admin().host_name().unwrap();
     let add = |rule: &str| assert!(host.run(&["guard", "add", rule]).status.success());

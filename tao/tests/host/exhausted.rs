@@ -73,7 +73,22 @@ fn on_a_full_disk_counters_stand_still_and_all_else_goes_on() {
     let plain = program.seal(b"plain", SealPolicy::Own).unwrap();
     assert!(program.unseal(&plain).is_ok());
     assert!(host.program().tao_name().is_ok());
-    assert_eq!(run(&mut host.admin(), &["/bin/rm", fill]), 0);
+    if geteuid().is_root() {
+        // A program that was never started here gets no user, and is not started as another's.
+        let error = host.admin().start(&Start {
+            path: "/bin/true",
+            args: &[],
+            dir: "/",
+            environment: &[],
+            socket: false,
+            limits: Limits::default(),
+            stdio: None,
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the programs' users"), "{error}");
+    }
+    let remove = format!("rm {fill}");
+    assert_eq!(run(&mut host.admin(), &["/bin/sh", "-c", &remove]), 0);
     let second = seal(&program, "a").unwrap();
     assert!(program.rollback_protected_unseal(&second).is_ok());
     assert!(program.rollback_protected_unseal(&first).is_err());

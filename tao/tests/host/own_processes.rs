@@ -2,6 +2,8 @@
 //! find them.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -20,6 +22,16 @@ fn soon(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// What there is after a while.
+pub fn patiently<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    soon(what, || {
+        found = attempt();
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 fn exists(pid: i32) -> bool {
@@ -239,6 +251,10 @@ fn a_program_uses_the_files_of_the_policy_and_no_others() {
     for dir in [&open, &closed] {
         std::fs::create_dir(dir).unwrap();
         std::fs::write(dir.join("file"), "text").unwrap();
+        // What is refused is refused by the rules.
+        for (path, mode) in [(dir.clone(), 0o777), (dir.join("file"), 0o666)] {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
     }
     setup.programs = ProgramPolicy {
         files: Some(FileRules {

@@ -150,6 +150,7 @@ fn a_program_gets_its_channel_and_nothing_else_of_the_host() {
         [
             "CLOUDPROXY_TAO_HOST_CHANNEL_TYPE",
             "CLOUDPROXY_TAO_HOST_SPEC",
+            "HOME",
             "LANG",
             "PATH"
         ]

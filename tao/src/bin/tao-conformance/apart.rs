@@ -1,12 +1,22 @@
 //! What a host says that it does to keep programs apart, as its programs find it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+    sched::{CloneFlags, unshare},
+    sys::{
+        signal::{Signal, kill},
+        socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket},
+    },
+    unistd::{Pid, Uid},
 };
-use tao::client::Parent;
+use tao::{admin::Admin, client::Parent};
 
 use super::{
     driver::{Driver, words},
@@ -62,9 +72,71 @@ pub fn fact(question: &[&str]) -> anyhow::Result<String> {
             std::thread::sleep(Duration::from_millis(300));
             format!("still {}", Parent::from_env()?.tao_name()?)
         }
+        ["administer", socket] => {
+            let listed = Admin::connect(Path::new(socket)).and_then(|mut admin| admin.list());
+            match listed {
+                Ok(_) => "it lists programs".to_owned(),
+                Err(error) => format!("refused: {error}"),
+            }
+        }
+        ["devices"] => opened_devices().join(" "),
+        ["user"] => Uid::current().to_string(),
+        ["name space"] => match unshare(CloneFlags::CLONE_NEWUSER) {
+            Ok(()) => "made".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        ["netfilter"] => {
+            let protocol = SockProtocol::NetlinkNetFilter;
+            let family = AddressFamily::Netlink;
+            match socket(family, SockType::Raw, SockFlag::empty(), protocol) {
+                Ok(_) => "opened".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        }
         _ => anyhow::bail!("no such fact"),
     })
 }
+
+/// The machine's raw devices that this program can open: memory, ports, TPMs, disks.
+fn opened_devices() -> Vec<String> {
+    let mut paths: Vec<PathBuf> = [
+        "mem",
+        "kmem",
+        "port",
+        "tpm0",
+        "tpmrm0",
+        "kvm",
+        "fuse",
+        "net/tun",
+        "loop-control",
+        "vsock",
+        "mapper/control",
+        "kmsg",
+    ]
+    .map(|name| Path::new("/dev").join(name))
+    .to_vec();
+    paths.push("/proc/kcore".into());
+    for disk in fs::read_dir("/sys/class/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        paths.push(Path::new("/dev").join(disk.file_name()));
+    }
+    let mut start = [0; 1];
+    // What is covered can be opened, and has nothing in it.
+    let has_content = |path: &&PathBuf| {
+        fs::File::open(path).is_ok_and(|mut file| {
+            let node = file.metadata().is_ok_and(|found| found.rdev() != NULL);
+            node && (!path.starts_with("/proc") || file.read(&mut start).is_ok_and(|read| read > 0))
+        })
+    };
+    let opened = paths.iter().filter(has_content);
+    opened.map(|path| path.display().to_string()).collect()
+}
+
+/// /dev/null, which is put over what is to be hidden.
+const NULL: u64 = nix::sys::stat::makedev(1, 3);
 
 impl Driver<'_> {
     fn fact(&self, question: &[&str]) -> Result<String, String> {
@@ -106,6 +178,15 @@ impl Driver<'_> {
         expect(alive && found != "sent", found)
     }
 
+    fn filtered(&self) -> Verdict {
+        let found = self.fact(&["status", "Seccomp"])?;
+        expect(found == "2", found)?;
+        let found = self.fact(&["name space"])?;
+        expect(found.starts_with("EPERM"), found)?;
+        let found = self.fact(&["netfilter"])?;
+        expect(found != "opened", found)
+    }
+
     /// Each of the measures that the host says it takes.
     pub fn kept_apart(&self, report: &mut Report) {
         report.check("what a program leaves behind speaks for it no more", || {
@@ -115,6 +196,14 @@ impl Driver<'_> {
         report.check("a program can get no new privileges", || {
             let found = self.fact(&["status", "NoNewPrivs"])?;
             expect(found == "1", found)
+        });
+        report.check("a program is no administrator of its host", || {
+            let socket = self
+                .socket
+                .to_str()
+                .ok_or("the socket's path is not UTF-8")?;
+            let found = self.fact(&["administer", socket])?;
+            expect(found.starts_with("refused"), found)
         });
         for claim in self.claims() {
             let (property, verdict) = match claim.as_str() {
@@ -126,11 +215,21 @@ impl Driver<'_> {
                     })
                 }),
                 "namespaces" => (
-                    "a program has mounts, IPC and host name of its own",
+                    "a program has mounts, IPC and host name of its own, and none of the machine's devices",
                     ["mnt", "ipc", "uts"]
                         .into_iter()
-                        .try_for_each(|kind| self.own_space(kind)),
+                        .try_for_each(|kind| self.own_space(kind))
+                        .and_then(|()| {
+                            let found = self.fact(&["devices"])?;
+                            expect(found.is_empty(), found)
+                        }),
                 ),
+                "users" => ("a program has a user of its own", {
+                    self.fact(&["user"]).and_then(|found| {
+                        let ours = found == "0" || found == Uid::current().to_string();
+                        expect(!ours, found)
+                    })
+                }),
                 "processes" => ("a program sees no processes but its own and the first", {
                     self.own_space("pid").and_then(|()| {
                         let found = self.fact(&["processes"])?;
@@ -143,10 +242,10 @@ impl Driver<'_> {
                         expect(found == "lo" || found.is_empty(), found)
                     })
                 }),
-                "seccomp" => ("a program has a filter of system calls", {
-                    let found = self.fact(&["status", "Seccomp"]);
-                    found.and_then(|found| expect(found == "2", found))
-                }),
+                "seccomp" => (
+                    "a program has a filter of system calls, and makes no name space",
+                    self.filtered(),
+                ),
                 "scopes" => ("a program can not signal another one", self.signalled()),
                 "limits" => ("a program is in a control group of its own", {
                     self.fact(&["group"]).and_then(|first| {

@@ -23,7 +23,7 @@ use super::{
 };
 
 pub struct Driver<'a> {
-    socket: &'a Path,
+    pub socket: &'a Path,
     pub program: PathBuf,
 }
 

@@ -14,8 +14,8 @@ use tao::{
     client::Parent,
     domain::Domain,
     host::{
-        GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, serve,
-        state_file,
+        GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, lacking,
+        serve, state_file,
     },
     keys::{Hidden, Secret, random},
 };
@@ -97,6 +97,14 @@ pub struct Start {
     /// a file or folder that programs may also change
     #[argh(option)]
     write: Vec<PathBuf>,
+    /// who programs run as: own (a user of its own for each program, if the host is root),
+    /// caller (whoever has one started), or a user's name or number, or UID:GID (default: own)
+    #[argh(option, default = "\"own\".to_owned()")]
+    user: String,
+    /// a device of the machine that programs may use, such as /dev/kvm; may be given several
+    /// times (default: none but those that hold nothing)
+    #[argh(option)]
+    device: Vec<PathBuf>,
     /// start a process of its own and return as soon as the host answers
     #[argh(switch)]
     background: bool,
@@ -132,6 +140,8 @@ impl Start {
             largest: self.largest.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
+            user: Some(user(&self.user)?),
+            devices: self.device.clone(),
         };
         if self.static_only {
             words.libraries = Some("refuse".to_owned());
@@ -163,6 +173,17 @@ impl Start {
     }
 }
 
+/// A user's name becomes numbers, as the machine has them now.
+fn user(word: &str) -> anyhow::Result<String> {
+    let is_number = word.starts_with(|first: char| first.is_ascii_digit());
+    if is_number || ["own", "caller"].contains(&word) {
+        return Ok(word.to_owned());
+    }
+    let found = nix::unistd::User::from_name(word).with_context(|| format!("--user {word}"))?;
+    let found = found.with_context(|| format!("--user {word}: there is no such user"))?;
+    Ok(format!("{}:{}", found.uid, found.gid))
+}
+
 pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     let socket_dir = socket
         .parent()
@@ -184,6 +205,9 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         let (root, secret) = StackedRoot::new(Parent::from_env()?, &subprin, &command.state)?;
         (Box::new(root), secret)
     };
+    let programs = command.programs()?;
+    // What this machine can't do is said now and not when the first program is started.
+    lacking(&programs).context("what this machine can do to keep programs apart")?;
     serve(HostConfig {
         root,
         host_secret: Hidden::with(|| host_secret),
@@ -191,7 +215,7 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         admin_group: command.admin_group,
         state_dir: Some(command.state.clone()),
         guard,
-        programs: command.programs()?,
+        programs,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -220,6 +244,13 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Ok(mut admin) = Admin::connect(socket) {
+            let host = admin.describe()?;
+            if !host.lacking.is_empty() {
+                eprintln!(
+                    "tao: this machine can't do all to keep programs apart: it lacks {}",
+                    host.lacking.join(", ")
+                );
+            }
             println!("{}", admin.host_name()?);
             return Ok(ExitCode::SUCCESS);
         }

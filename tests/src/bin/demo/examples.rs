@@ -10,9 +10,10 @@ use super::facts::Examples;
 use super::tables::wrapped;
 use super::text::item;
 
-/// Starts the sealed counter and asks it.
-const COUNT: &str = "tao run --detach /usr/bin/sealed-counter serve /var/lib/sealed-count \
-    /run/counter.sock >/dev/null && sealed-counter ask /run/counter.sock";
+/// Starts the sealed counter, which has a user of its own, and asks it.
+const COUNT: &str = "mkdir -p -m 1777 /var/lib/counted /run/counted && \
+    tao run --detach /usr/bin/sealed-counter serve /var/lib/counted/count /run/counted/sock \
+    >/dev/null && sealed-counter ask /run/counted/sock";
 /// Starts the attested hello, and its client, which believes nobody but that program under the
 /// host's name: it verifies the chain up to the TPM's quote over the three PCRs.
 const HELLO: &str = "p=$(tao run --detach /usr/bin/attested-hello serve 127.0.0.1:7000) && \
