@@ -84,11 +84,10 @@ impl Credentials {
         })
     }
 
-    /// Of this process, whose files the host's own user names.
+    /// Whoever has at least this process's own rights: its user, or root, whose rights do not
+    /// depend on its groups.
     pub(super) fn is_own(&self) -> bool {
-        // What root may do does not depend on its groups.
-        let root = self.uid == 0 && geteuid().is_root();
-        root || (self.uid == geteuid().as_raw() && self.gid == getegid().as_raw())
+        self.uid == 0 || (self.uid == geteuid().as_raw() && self.gid == getegid().as_raw())
     }
 
     /// This thread has these rights over files from now on, and no capabilities. Only system
