@@ -84,10 +84,9 @@ impl Credentials {
         })
     }
 
-    /// Of this process, whose files the host's own user names.
+    /// Whoever has at least this process's own rights: its user, or root, whose rights do not
+    /// depend on its groups.
     pub(super) fn is_own(&self) -> bool {
-        // What root may do does not depend on its groups; and root may do all that a host of
-        // another user can do for it.
         self.uid == 0 || (self.uid == geteuid().as_raw() && self.gid == getegid().as_raw())
     }
 
