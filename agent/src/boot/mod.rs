@@ -120,7 +120,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         .done("records", &format!("{} sealed record(s)", records.len()));
 
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
-    // From here on the TPM's latch is closed, or there is no TPM.
+    // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
+    // opens and asks for nothing otherwise.
     let unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
 
     let swap = settings

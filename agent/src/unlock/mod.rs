@@ -4,7 +4,7 @@
 //! [`VolumeHeader::read`] and [`VolumeHeader::check`] look at an untrusted LUKS2 header,
 //! [`find_records`] takes the sealed records out of it, [`unseal`] asks the TPM for the
 //! [`BootSecret`], [`close_latch`] closes the TPM behind it, and only the [`Latched`] that
-//! it returns lets [`open_volume`] open anything. The other direction,
+//! it returns (or [`NoTpm`] gives) lets [`open_volume`] open anything. The other direction,
 //! what `taoboot` writes into a header, is in `enrolment`.
 
 mod binary_header;
@@ -21,8 +21,10 @@ mod keyslot_check;
 mod latch;
 mod memory_copy;
 mod metadata;
+mod no_tpm;
 mod open;
 pub(crate) mod pcr_map;
+mod physical_memory;
 mod record;
 mod secret;
 mod swap;
@@ -38,6 +40,7 @@ pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
+pub use no_tpm::{NoTpm, NoTpmError};
 pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
 pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
