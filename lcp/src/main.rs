@@ -1,5 +1,8 @@
 //! The `lcp` command, and the command lines of the original tools when called by their names.
 
+#[macro_use]
+extern crate printable;
+
 use std::{path::Path, process::ExitCode};
 
 mod command;

@@ -1,5 +1,8 @@
 //! `cargo xtask`: everything around the code, one module per verb.
 
+#[macro_use]
+extern crate printable;
+
 mod agent;
 mod bench;
 mod demo;

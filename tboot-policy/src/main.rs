@@ -1,5 +1,8 @@
 //! The `tboot-policy` command, and `tb_polgen`'s command line when called by that name.
 
+#[macro_use]
+extern crate printable;
+
 use std::{path::Path, process::ExitCode};
 
 mod command;

@@ -92,8 +92,9 @@ impl Report {
 
     /// Appends the report as one line to a device or file.
     pub fn write_line(&self, path: &Path, create: bool) -> std::io::Result<()> {
-        let mut line = serde_json::to_string(self).map_err(std::io::Error::other)?;
-        line.push('\n');
+        // JSON escapes C0 itself; the rest is written as JSON writes characters, too.
+        let line = serde_json::to_string(self).map_err(std::io::Error::other)?;
+        let line = format!("{}\n", printable::line(line));
         let mut file = OpenOptions::new()
             .write(true)
             .create(create)
@@ -116,7 +117,7 @@ mod tests {
     fn a_report_is_one_line_of_json() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut report = Report {
-            reason: Some("two\nlines".into()),
+            reason: Some("two\nlines \u{9b}2J \u{202e}".into()),
             ..Report::default()
         };
         report.set_times(
@@ -129,5 +130,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["phases"][0]["ms"], 1.5);
         assert_eq!(value["outcome"], "failed");
+        assert_eq!(value["reason"], "two\nlines \u{9b}2J \u{202e}");
+        assert!(text.trim_end().chars().all(printable::is_printable));
     }
 }

@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("lcp: {error:#}");
+            eprintln!("lcp: {}", printable::line(format_args!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,9 @@
 //! `taoboot-image`: the initramfs builder and viewer as an installed program. The same as
 //! `cargo xtask image`, with the places that a package installs to as defaults.
 
+#[macro_use]
+extern crate printable;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use mkinitramfs::image::ImageCommand;
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("taoboot-image: {error:#}");
+            eprintln!(
+                "taoboot-image: {}",
+                printable::line(format_args!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }

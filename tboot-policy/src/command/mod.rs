@@ -62,7 +62,10 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tboot-policy: {error:#}");
+            eprintln!(
+                "tboot-policy: {}",
+                printable::line(format_args!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }

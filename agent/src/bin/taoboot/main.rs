@@ -1,5 +1,8 @@
 //! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
 
+#[macro_use]
+extern crate printable;
+
 mod approve;
 mod booted;
 mod check_next_boot;
@@ -97,7 +100,7 @@ fn main() -> ExitCode {
         Verb::CheckNextBoot(check) => check.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("taoboot: {}", sentence(&error));
+        eprintln!("taoboot: {}", printable::line(sentence(&error)));
         ExitCode::from(EXIT_FAILURE)
     })
 }

@@ -139,7 +139,7 @@ impl Apply {
             if !self.json {
                 // A line a step, at once: whoever cuts the power knows how far it went.
                 let mut out = std::io::stdout().lock();
-                writeln!(out, "{line}")
+                writeln!(out, "{}", printable::line(&line))
                     .and_then(|()| out.flush())
                     .map_err(|error| NvError::Refused(format!("standard output: {error}")))?;
             }

@@ -77,16 +77,7 @@ pub fn path_in_root(name: &[u8]) -> &[u8] {
 /// or drive the terminal, come out escaped.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
-    }
-    out
+    printable::line(String::from_utf8_lossy(bytes)).to_string()
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no error.
