@@ -41,6 +41,7 @@ pub use latch::{LatchError, Latched, close_latch};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use no_tpm::{NoTpm, NoTpmError};
+pub(crate) use open::close_mapping;
 pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
 pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
