@@ -109,7 +109,10 @@ fn a_file_system_behind_our_marker_is_not_overwritten() {
         let disk = Disk::of_mkfs(maker);
         mark(disk.path()).unwrap();
         let result = disk.check();
-        assert!(matches!(result, Err(ContentError::Occupied(_))), "{maker}: {result:?}");
+        assert!(
+            matches!(result, Err(ContentError::Occupied(_))),
+            "{maker}: {result:?}"
+        );
     }
 }
 
@@ -119,7 +122,10 @@ const FDISK_4096: &str = "fdisk -b 4096 --wipe always --wipe-partitions always";
 fn partition_tables_are_never_overwritten() {
     for label in ["dos", "gpt", "sun", "sgi"] {
         let disk = Disk::empty();
-        disk.made_by("sfdisk -q", &format!("label: {label}\nstart=2048, size=40960\n"));
+        disk.made_by(
+            "sfdisk -q",
+            &format!("label: {label}\nstart=2048, size=40960\n"),
+        );
         assert!(disk.check().is_err(), "{label}");
     }
     for (command, label) in [("o\nn\np", "dos"), ("g\nn", "gpt")] {
@@ -150,7 +156,10 @@ fn luks_lvm_and_raid_members_are_never_overwritten() {
             "cryptsetup -q luksFormat --type {kind} --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file=-"
         );
         disk.made_by(&words, "secret");
-        assert!(matches!(disk.check(), Err(ContentError::Occupied(_))), "{kind}");
+        assert!(
+            matches!(disk.check(), Err(ContentError::Occupied(_))),
+            "{kind}"
+        );
     }
     let disk = Disk::empty();
     disk.write(b"LABELONE\x01\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0LVM2 001", 512);
@@ -230,6 +239,9 @@ fn what_is_empty_or_swap_or_ours_may_be_overwritten() {
     mark(disk.path()).unwrap();
     disk.check().unwrap();
     let mut signature = [0; 10];
-    disk.0.as_file().read_exact_at(&mut signature, 4086).unwrap();
+    disk.0
+        .as_file()
+        .read_exact_at(&mut signature, 4086)
+        .unwrap();
     assert_eq!(signature, [0; 10]);
 }

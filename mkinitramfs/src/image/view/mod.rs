@@ -85,7 +85,7 @@ pub fn shown(bytes: &[u8]) -> String {
 /// # Errors
 /// Standard output cannot be written.
 pub fn print(text: &str) -> Result<()> {
-    print_bytes(text.as_bytes())
+    print_bytes(printable::text(text).to_string().as_bytes())
 }
 
 /// As [`print`], for bytes.
