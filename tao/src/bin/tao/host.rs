@@ -1,7 +1,7 @@
 //! `tao list`, `tao name`, `tao stop`, `tao kill`, `tao host`.
 
 use std::{
-    io::Write as _,
+    io::{IsTerminal as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ExitCode, ExitStatus},
