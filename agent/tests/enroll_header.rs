@@ -334,7 +334,11 @@ fn no_text_of_a_header_reaches_the_terminal_as_controls() {
             let image = forged(|t| {
                 t["tokens"]["0"] = json!({"type": "x", "keyslots": ["0"], "words": "y"});
                 let (parent, name) = place.rsplit_once('/').unwrap();
-                let parent = if parent.is_empty() { Some(t) } else { t.pointer_mut(parent) };
+                let parent = if parent.is_empty() {
+                    Some(t)
+                } else {
+                    t.pointer_mut(parent)
+                };
                 match parent.unwrap() {
                     Value::Object(members) if rename => {
                         let value = members.remove(name).unwrap();
