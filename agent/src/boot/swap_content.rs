@@ -59,9 +59,12 @@ pub fn check(device: &Path) -> Result<(), ContentError> {
     }
 }
 
-/// Writes the marker where the next boot looks for it.
+/// Writes the marker where the next boot looks for it, unless it is there already.
 pub fn mark(device: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(device)?;
+    let file = OpenOptions::new().read(true).write(true).open(device)?;
+    if has_marker(&file)? {
+        return Ok(());
+    }
     file.write_all_at(&marker(), 0)?;
     file.sync_data()
 }
