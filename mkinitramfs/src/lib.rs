@@ -5,7 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[macro_use]
-extern crate printable;
+extern crate commands;
 
 pub mod dist;
 pub mod image;

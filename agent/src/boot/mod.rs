@@ -8,6 +8,7 @@ mod close;
 pub mod cmdline;
 pub mod device;
 pub mod discover;
+pub mod evidence;
 pub mod failure;
 pub mod glob;
 mod kernel_log;
@@ -117,7 +118,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
     // opens and asks for nothing otherwise.
     boot.avoid_s3();
-    let unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
+    let mut unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
+    let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 
     let swap = settings
         .swap
@@ -134,7 +136,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     loader
         .load_for(&format!("fs-{kind}"))
         .map_err(Failure::of("root"))?;
-    root::mount_root(&unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
+    root::mount_root(&recorded, &unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of("root"))?;
     boot.progress
         .done("root", &format!("root mounted ({kind})"));
@@ -142,7 +144,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of("pivot"))?;
     if let Some(secret) = &unlocked.secret {
-        match resident::fork_host(secret, &settings.host) {
+        match resident::fork_host(secret, recorded.event(), &settings.host) {
             Ok(child) => boot
                 .progress
                 .done("host", &format!("Tao host stays as process {child}")),

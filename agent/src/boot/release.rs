@@ -29,6 +29,8 @@ pub(super) struct Released {
     pub latched: Result<Latched, Failure>,
     /// Position of the record that was released.
     pub record: usize,
+    /// The TPM, for the boot event.
+    pub tpm: Option<Tpm2>,
 }
 
 /// One unseal, then the latch.
@@ -75,6 +77,7 @@ pub(super) fn release(
         secret,
         latched,
         record,
+        tpm: Some(tpm),
     }
 }
 
@@ -109,6 +112,7 @@ fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Relea
             .map(Latched::without_tpm)
             .map_err(Failure::of("latch")),
         record: 0,
+        tpm: None,
     }
 }
 

@@ -10,7 +10,9 @@ use crate::{
         device::DeviceSpec,
         root::RootOptions,
     },
-    config::{Config, ConfigError, OnFailure, SecretId, WithoutTpm, check_mapper_name},
+    config::{
+        Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
+    },
     host::{HostSettings, TaoConfigError},
 };
 
@@ -62,6 +64,8 @@ pub struct Settings {
     pub srk_name: Option<Name>,
     /// The pinned boot secret.
     pub secret_id: Option<SecretId>,
+    /// The only key that the Tao host may have.
+    pub host_key: Option<HostKey>,
     /// The device that holds the LUKS volume.
     pub volume: DeviceSpec,
     /// The mapping's name.
@@ -123,6 +127,7 @@ impl Settings {
             report: line.report,
             srk_name: config.srk_name,
             secret_id: config.secret_id,
+            host_key: config.host_key,
             volume,
             volume_name,
             swap: config.swap.map(|swap| swap.device),

@@ -11,7 +11,7 @@ use tpm::{Bank, PcrIndex, PcrSet, Tpm, TpmError};
 use super::no_tpm::NoTpm;
 
 /// What PCR 15 is extended with.
-const LATCH_EVENT: &[u8] = b"taoboot latch 1";
+const LATCH_EVENT: &[u8] = tao::attestation::LATCH_EVENT;
 
 /// Proof that no TPM releases the boot secret any more in this boot.
 ///

@@ -11,6 +11,7 @@ use std::{
 use agent::reseal::ResealService;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tao::keys::Hidden;
 use tpm::{Tpm2, swtpm::Swtpm};
 
 use crate::enroll_support::{Volume, digest, enroll_current, launched, piped, taoboot, unsealed};
@@ -63,8 +64,14 @@ impl Machine {
         let open = move || -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> {
             Ok(Box::new(Tpm2::open(&tcti)?))
         };
-        let service =
-            ResealService::bind(&self.socket, &self.boot, user, secret, Box::new(open)).unwrap();
+        let service = ResealService::bind(
+            &self.socket,
+            &self.boot,
+            user,
+            Hidden::with(|| secret),
+            Box::new(open),
+        )
+        .unwrap();
         thread::spawn(move || service.run());
     }
 

@@ -1,7 +1,7 @@
 //! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
 
 #[macro_use]
-extern crate printable;
+extern crate commands;
 
 mod approve;
 mod booted;
@@ -24,6 +24,7 @@ mod status_report;
 mod swap_device;
 mod time;
 mod verdict;
+mod why;
 mod wipe;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ enum Verb {
     Retire(retire::Retire),
     Booted(booted::Booted),
     CheckNextBoot(check_next_boot::CheckNextBoot),
+    Why(why::Why),
 }
 
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
@@ -98,11 +100,12 @@ fn main() -> ExitCode {
         Verb::Retire(retire) => retire.run(),
         Verb::Booted(booted) => booted.run(),
         Verb::CheckNextBoot(check) => check.run(),
+        Verb::Why(why) => why.run(),
     };
-    result.unwrap_or_else(|error| {
+    commands::output::finish(result.unwrap_or_else(|error| {
         eprintln!("taoboot: {}", printable::line(sentence(&error)));
         ExitCode::from(EXIT_FAILURE)
-    })
+    }))
 }
 
 /// An error and its causes as one sentence; a cause that the text before it quotes already

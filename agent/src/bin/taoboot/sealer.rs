@@ -42,6 +42,8 @@ pub enum Sealer {
     Key {
         volume: Box<Enrolment>,
         tpm: Box<Tpm2>,
+        /// Make a new host secret, as the administrator said.
+        new_host_secret: bool,
     },
 }
 
@@ -60,11 +62,17 @@ impl Sealer {
     }
 
     /// Opens the volume's key with a passphrase, and locks the volume.
-    pub fn key(device: &Path, passphrase: &Passphrase, tcti: &str) -> Result<Self> {
+    pub fn key(
+        device: &Path,
+        passphrase: &Passphrase,
+        tcti: &str,
+        new_host_secret: bool,
+    ) -> Result<Self> {
         let tpm = Tpm2::open(tcti)?;
         Ok(Sealer::Key {
             volume: Box::new(begin(device, passphrase)?),
             tpm: Box::new(tpm),
+            new_host_secret,
         })
     }
 
@@ -101,7 +109,11 @@ impl Sealer {
                     _ => bail!("the resident agent answered something else than a record"),
                 }
             }
-            Sealer::Key { volume, tpm } => {
+            Sealer::Key {
+                volume,
+                tpm,
+                new_host_secret,
+            } => {
                 // The swap partition is overwritten at each boot, so it is taken from a record
                 // that the volume's key proves genuine, and from no other.
                 let genuine = volume.authentic_record()?;
@@ -122,6 +134,7 @@ impl Sealer {
                     components,
                     created: wanted.created,
                     fresh_secret: false,
+                    fresh_host_secret: *new_host_secret,
                 };
                 Ok(volume.enroll(tpm.as_mut(), request)?.token)
             }

@@ -5,6 +5,7 @@
 extern crate printable;
 
 mod attestation;
+mod calls;
 mod domain;
 mod guard;
 mod host;
@@ -35,6 +36,10 @@ enum Command {
     Run(run::Run),
     List(host::List),
     Name(host::Name),
+    Seal(calls::Seal),
+    Unseal(calls::Unseal),
+    Attest(calls::Attest),
+    Random(calls::Random),
     Stop(host::Stop),
     Kill(host::Kill),
     Wait(host::Wait),
@@ -80,6 +85,10 @@ fn main() -> ExitCode {
         Command::Run(command) => run::run(&socket, &command),
         Command::List(command) => host::list(&socket, &command),
         Command::Name(command) => host::name(&command),
+        Command::Seal(command) => calls::seal(&command),
+        Command::Unseal(command) => calls::unseal(&command),
+        Command::Attest(command) => calls::attest(&command),
+        Command::Random(command) => calls::random(&command),
         Command::Stop(command) => host::stop(&socket, &command),
         Command::Kill(command) => host::kill(&socket, &command),
         Command::Wait(command) => host::wait(&socket, &command),
