@@ -10,9 +10,7 @@ use crate::{
         device::DeviceSpec,
         root::RootOptions,
     },
-    config::{
-        Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
-    },
+    config::{Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name},
     host::{HostSettings, TaoConfigError},
 };
 
