@@ -53,12 +53,37 @@ impl std::str::FromStr for OnFailure {
     }
 }
 
+/// What happens on a machine that has no TPM at all. One that cannot be reached is another matter:
+/// that always stops the boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutTpm {
+    /// Nothing is opened or asked for.
+    #[default]
+    Stop,
+    /// A passphrase is asked for, where nothing says that there is a TPM or was a launch.
+    Prompt,
+}
+
+impl std::str::FromStr for WithoutTpm {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "stop" => Ok(WithoutTpm::Stop),
+            "prompt" => Ok(WithoutTpm::Prompt),
+            _ => Err(format!("{text:?} is not stop or prompt")),
+        }
+    }
+}
+
 /// `/etc/taoboot.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The failure policy; `reboot` unless given.
     pub on_failure: OnFailure,
+    /// What a machine without a TPM does; `stop` unless given.
+    pub no_tpm: WithoutTpm,
     /// Seconds between the sentence that says why and the restart. 0 to 3600.
     pub failure_delay: Seconds<5>,
     /// Seconds to wait for a disk or the TPM to appear. 0 to 3600.

@@ -13,7 +13,10 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(&sentence),
         },
-        _ if std::process::id() == 1 => boot::run(arguments),
+        [_, after_panic @ ..] if std::process::id() == 1 => match boot::panic::run(after_panic) {
+            Some(never) => match never {},
+            None => boot::run(arguments),
+        },
         [_, "--check-config", file] => match check_config(Path::new(file)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(&sentence),
@@ -25,7 +28,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(sentence: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("taoboot: {sentence}");
+    eprintln!("taoboot: {}", printable::line(sentence));
     ExitCode::FAILURE
 }
 

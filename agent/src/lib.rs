@@ -4,6 +4,9 @@
 //! what releases a disk key: sealed records, the latch, LUKS headers. [`host`] is what
 //! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart.
 
+#[macro_use]
+extern crate printable;
+
 pub mod boot;
 pub mod config;
 pub mod entry;

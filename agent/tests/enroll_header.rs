@@ -298,3 +298,73 @@ fn collect(tree: &Value, at: String, places: &mut Vec<String>) {
     }
     places.push(at);
 }
+
+/// What a disk would say to draw a question of its own, or to forge a line of a report.
+const DRAWN: &str = "\u{1b}[2J\u{1b}[HPassphrase:\r\nforged line\u{7f}\u{9b}1A\u{202e}\u{200b}";
+
+/// Every place in the metadata: of each string, and of each name of a member.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    let nested: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), v)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(number, item)| (number.to_string(), item))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (name, value) in nested {
+        let place = format!("{at}/{name}");
+        places(value, &place, found);
+        found.push(place);
+    }
+}
+
+#[test]
+fn no_text_of_a_header_reaches_the_terminal_as_controls() {
+    let mut all = Vec::new();
+    drop(forged(|t| {
+        t["tokens"]["0"] = json!({"type": "x", "keyslots": ["0"], "words": "y"});
+        places(t, "", &mut all);
+    }));
+    assert!(all.len() > 30, "{all:?}");
+    let mut shown = 0;
+    for place in all {
+        for rename in [false, true] {
+            let image = forged(|t| {
+                t["tokens"]["0"] = json!({"type": "x", "keyslots": ["0"], "words": "y"});
+                let (parent, name) = place.rsplit_once('/').unwrap();
+                let parent = if parent.is_empty() {
+                    Some(t)
+                } else {
+                    t.pointer_mut(parent)
+                };
+                match parent.unwrap() {
+                    Value::Object(members) if rename => {
+                        let value = members.remove(name).unwrap();
+                        members.insert(DRAWN.into(), value);
+                    }
+                    Value::Array(items) => items[name.parse::<usize>().unwrap()] = DRAWN.into(),
+                    parent => parent[name] = DRAWN.into(),
+                }
+            });
+            let (_folder, path) = written(&image);
+            for more in [&[][..], &["--json"]] {
+                let nowhere = ["--tcti", "device:/nonexistent/tpmrm0"];
+                let output = taoboot_on("status", &path, &[&nowhere, more].concat());
+                for stream in [&output.stdout, &output.stderr] {
+                    let text = std::str::from_utf8(stream).unwrap();
+                    let safe = |c| printable::is_printable(c) || c == '\n' || c == '\t';
+                    assert!(text.chars().all(safe), "{place}: {text:?}");
+                    assert!(
+                        !text.lines().any(|line| line.starts_with("forged line")),
+                        "{place}: {text}"
+                    );
+                    shown += usize::from(text.contains("\\u001b"));
+                }
+            }
+        }
+    }
+    // The control: some of it is shown, escaped.
+    assert!(shown > 5, "{shown}");
+}

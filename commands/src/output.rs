@@ -26,7 +26,12 @@ static STATE: AtomicU8 = AtomicU8::new(OPEN);
 /// Prints to standard output.
 pub fn print(arguments: fmt::Arguments<'_>) {
     if STATE.load(Ordering::Relaxed) == OPEN {
-        note(io::stdout().lock().write_fmt(arguments));
+        // Text from outside must not steer the terminal.
+        note(write!(
+            io::stdout().lock(),
+            "{}",
+            printable::text(arguments)
+        ));
     }
 }
 
@@ -37,7 +42,11 @@ pub fn print_line(arguments: fmt::Arguments<'_>) {
 
 /// Prints to standard error. Where that fails there is nobody to tell.
 pub fn print_error(arguments: fmt::Arguments<'_>) {
-    drop(io::stderr().lock().write_fmt(arguments));
+    drop(write!(
+        io::stderr().lock(),
+        "{}",
+        printable::text(arguments)
+    ));
 }
 
 fn note(written: io::Result<()>) {

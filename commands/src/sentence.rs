@@ -16,7 +16,7 @@ pub fn sentence<'a>(chain: impl Iterator<Item = &'a (dyn Error + 'static)>) -> S
             sentence = format!("{sentence}: {cause}");
         }
     }
-    sentence
+    printable::line(sentence).to_string()
 }
 
 #[cfg(test)]

@@ -4,5 +4,8 @@
 // Numbers from outside are added with a check (CONTRIBUTING: parsers); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+#[macro_use]
+extern crate commands;
+
 pub mod dist;
 pub mod image;

@@ -63,7 +63,7 @@ fn the_newest_kernel_comes_first_and_sinit_and_policy_data_last() {
         [
             pair(
                 "/vmlinuz-6.1.0-10-amd64",
-                "root=/dev/sda1 ro a=1 quiet intel_iommu=on"
+                "root=/dev/sda1 ro mem_sleep_default=s2idle a=1 quiet intel_iommu=on"
             ),
             pair("/initrd-taoboot-6.1.0-10-amd64", ""),
             pair("/4th_gen_SINIT.bin", ""),
@@ -322,7 +322,7 @@ fn every_word_reaches_the_kernel_as_it_was_meant() {
     // The empty setting of ours leaves tboot's default.
     assert_eq!(
         kernel,
-        format!("\"root=LABEL=a b\" ro {expected} intel_iommu=on")
+        format!("\"root=LABEL=a b\" ro mem_sleep_default=s2idle {expected} intel_iommu=on")
     );
 }
 
@@ -338,7 +338,7 @@ fn a_quote_without_an_end_is_a_character() {
     let cmdline = text(&machine.first().modules[0].cmdline);
     assert_eq!(
         cmdline,
-        "root=/dev/sda1 ro it\\'s a=b isn\\'t c intel_iommu=on"
+        "root=/dev/sda1 ro mem_sleep_default=s2idle it\\'s a=b isn\\'t c intel_iommu=on"
     );
 }
 
@@ -357,7 +357,10 @@ fn the_settings_of_grub_tboot_count_where_ours_are_silent() {
     machine.write("etc/default/grub-tboot", &theirs);
     let entry = machine.first();
     assert_eq!(text(&entry.loader.cmdline), "logging=none");
-    assert_eq!(text(&entry.modules[0].cmdline), "root=/dev/sda1 ro theirs");
+    assert_eq!(
+        text(&entry.modules[0].cmdline),
+        "root=/dev/sda1 ro mem_sleep_default=s2idle theirs"
+    );
     let paths = |entry: &BootEntry| {
         entry
             .modules
@@ -377,7 +380,7 @@ fn the_settings_of_grub_tboot_count_where_ours_are_silent() {
     assert_eq!(text(&entry.loader.cmdline), "ours");
     assert_eq!(
         text(&entry.modules[0].cmdline),
-        "root=/dev/sda1 ro theirs noefi"
+        "root=/dev/sda1 ro mem_sleep_default=s2idle theirs noefi"
     );
     assert_eq!(
         paths(&entry)[1..],
@@ -417,6 +420,26 @@ fn recovery_boots_without_tboot_and_without_our_words() {
         let (config, _) = machine.mkconfig();
         assert!(!config.contains("recovery"));
     }
+}
+
+/// S3 may open the TPM's latch: an entry says s2idle, unless the administrator says otherwise, behind
+/// which the kernel takes the last word.
+#[test]
+fn a_measured_entry_suspends_to_idle_unless_the_administrator_says_otherwise() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    let words = |machine: &Machine| text(&machine.first().modules[0].cmdline).to_owned();
+    assert!(words(&machine).contains(" ro mem_sleep_default=s2idle "));
+    machine.write(
+        "etc/default/grub",
+        "GRUB_CMDLINE_LINUX=mem_sleep_default=deep\n",
+    );
+    let line = words(&machine);
+    assert!(line.find("=s2idle") < line.find("=deep"), "{line}");
+    machine.write("etc/default/grub", "");
+    machine.write("etc/default/grub-taoboot", "GRUB_TAOBOOT_MEM_SLEEP=\n");
+    assert!(!words(&machine).contains("mem_sleep"));
 }
 
 #[test]

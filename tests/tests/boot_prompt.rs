@@ -65,6 +65,7 @@ fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
     );
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
+    assert!(outcome.console.contains("the TPM's latch is closed"));
     // No echo: what was typed is nowhere on the console.
     assert!(!outcome.console.contains(PASSPHRASE));
     assert!(!outcome.console.contains("not the passphrase"));

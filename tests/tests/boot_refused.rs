@@ -106,3 +106,22 @@ fn the_policy_poweroff_switches_the_machine_off() {
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
 }
+
+/// What /init executes after a panic, with the arguments that the panic's hook gives it: the kernel
+/// passes on what stands behind `--`.
+#[test]
+fn a_defect_of_the_agent_carries_out_the_failure_policy() {
+    let world = small("defect");
+    for (policy, ending) in [("poweroff", Ending::PowerOff), ("reboot", Ending::Reset)] {
+        let words = format!("-- --after-panic {policy} 1 root boom");
+        let outcome = world.direct(None, &words).run().unwrap();
+        let shown = outcome
+            .console
+            .contains("defect of taoboot, please report it: boom");
+        assert!(shown, "{}", outcome.console_end());
+        assert_eq!(outcome.ending, ending, "{policy}");
+        assert!(outcome.reports_of("taoboot").is_empty());
+        outcome.keep();
+    }
+    std::fs::remove_dir_all(&world.directory).unwrap();
+}

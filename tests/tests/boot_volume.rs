@@ -12,6 +12,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use agent::unlock::{VolumeHeader, find_enrolled, test_passphrase};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use common::{assert_latched, assert_refused, assert_stopped, small};
 use serde_json::Value;
@@ -260,14 +261,36 @@ fn a_root_without_the_real_init_leaves_no_key_in_memory() {
     let memory = std::fs::read(&memory).unwrap();
     // The control: the dump is the machine's memory, and the search finds what is there.
     assert!(finds(&memory, b"init=/no/such/init"));
-    assert!(
-        !finds(&memory, &tests::world::VOLUME_KEY),
-        "the volume key is in memory"
-    );
-    assert!(
-        !finds(&memory, &tests::world::VOLUME_KEY[..32]),
-        "half of the volume key is in memory"
-    );
+    for (name, secret) in secrets_of(&world) {
+        assert!(!finds(&memory, &secret), "{name} is in memory");
+    }
+}
+
+/// What must not be left in memory, each with a name.
+fn secrets_of(world: &World) -> Vec<(&'static str, Vec<u8>)> {
+    let header = VolumeHeader::read(&world.root).unwrap();
+    let identity = header.check().unwrap();
+    let records = find_enrolled(&header);
+    let (_, record) = records.into_iter().next().expect("a record");
+    let record = record.unwrap();
+    let escrow = record.parts().escrow.as_ref().expect("an escrow");
+    let secret = escrow.open(&tests::world::VOLUME_KEY, &identity).unwrap();
+    let passphrase = secret.volume_passphrase(&identity);
+    // It is the one: it opens the keyslot.
+    test_passphrase(&header, &passphrase, None).unwrap();
+    vec![
+        ("the volume key", tests::world::VOLUME_KEY.to_vec()),
+        (
+            "half of the volume key",
+            tests::world::VOLUME_KEY[..32].to_vec(),
+        ),
+        ("the volume secret", secret.as_bytes().to_vec()),
+        (
+            "the first half of the volume secret",
+            secret.as_bytes()[..16].to_vec(),
+        ),
+        ("the passphrase", passphrase.to_vec()),
+    ]
 }
 
 fn finds(memory: &[u8], wanted: &[u8]) -> bool {

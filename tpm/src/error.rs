@@ -6,9 +6,17 @@ use crate::{Bank, PcrIndex, response_code::meaning, sealed::Name};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TpmError {
-    /// No TPM where one was expected.
+    /// There is no such device. That alone does not say that the machine has no TPM.
     #[error("no TPM at {tcti}: {reason}")]
     Absent {
+        /// What was opened, in TCTI notation (`device:/dev/tpmrm0`).
+        tcti: String,
+        /// The reason the library or the system gave.
+        reason: String,
+    },
+    /// Something is there, and it cannot be opened or does not answer.
+    #[error("the TPM at {tcti} cannot be reached: {reason}")]
+    Unreachable {
         /// What was opened, in TCTI notation (`device:/dev/tpmrm0`).
         tcti: String,
         /// The reason the library or the system gave.

@@ -211,5 +211,5 @@ fn a_tpm_that_is_not_there_is_named() {
     assert!(error.to_string().contains(device), "{error}");
     let gone = Machine::new().swtpm.tcti();
     let error = Tpm2::open(&gone).err().unwrap();
-    assert!(matches!(error, TpmError::Absent { .. }), "{error:?}");
+    assert!(matches!(error, TpmError::Unreachable { .. }), "{error:?}");
 }

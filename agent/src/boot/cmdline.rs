@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::{
     boot::device::{DeviceSpec, DeviceSpecError},
-    config::{OnFailure, Seconds},
+    config::{OnFailure, Seconds, WithoutTpm},
 };
 
 /// What the command line asks for; `None` where it is silent.
@@ -29,6 +29,8 @@ pub struct CommandLine {
     pub volume: Option<(DeviceSpec, Option<String>)>,
     /// `taoboot.on_failure=`
     pub on_failure: Option<OnFailure>,
+    /// `taoboot.no_tpm=`
+    pub no_tpm: Option<WithoutTpm>,
     /// `taoboot.failure_delay=`, seconds.
     pub failure_delay: Option<Seconds<5>>,
     /// `taoboot.device_timeout=`, seconds.
@@ -46,7 +48,7 @@ pub struct CommandLine {
 pub enum CommandLineError {
     /// A `taoboot.` word that does not exist.
     #[error(
-        "kernel command line: {0:?} is not a word of taoboot: taoboot.on_failure, \
+        "kernel command line: {0:?} is not a word of taoboot: taoboot.on_failure, taoboot.no_tpm, \
          taoboot.failure_delay, taoboot.device_timeout or taoboot.report"
     )]
     UnknownWord(String),
@@ -138,6 +140,7 @@ impl CommandLine {
                 self.ignored.push(word.into());
             }
             ("taoboot.on_failure", Some(value)) => self.on_failure = Some(parsed(word, value)?),
+            ("taoboot.no_tpm", Some(value)) => self.no_tpm = Some(parsed(word, value)?),
             ("taoboot.failure_delay", Some(value)) => {
                 self.failure_delay = Some(parsed(word, value)?)
             }
@@ -307,6 +310,7 @@ mod tests {
             "root=nonsense",
             "root=UUID=zz",
             "taoboot.on_failure=shell",
+            "taoboot.no_tpm=yes",
             "taoboot.failure_delay=soon",
             "taoboot.report=/etc/passwd",
             "taoboot.report=/dev/../etc/x",

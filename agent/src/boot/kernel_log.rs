@@ -29,7 +29,7 @@ impl Log for KernelLog {
             Level::Warn => 4,
             _ => 6,
         };
-        let text = record.args().to_string().replace('\n', " ");
+        let text = printable::line(record.args());
         if let Ok(mut kmsg) = OpenOptions::new().write(true).open("/dev/kmsg") {
             // Nobody is left to tell when the log itself fails.
             drop(kmsg.write_all(format!("<{level}>taoboot: {text}\n").as_bytes()));

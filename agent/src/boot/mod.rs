@@ -3,6 +3,8 @@
 //! [`column`] is the whole of it in one column. Every phase is a file of its own; what a
 //! failure does is decided in [`failure`] and nowhere else.
 
+mod blkid;
+mod close;
 pub mod cmdline;
 pub mod device;
 pub mod discover;
@@ -12,6 +14,7 @@ pub mod glob;
 mod kernel_log;
 pub mod modules;
 pub mod mounts;
+pub mod panic;
 pub mod partition;
 pub mod pivot;
 pub mod progress;
@@ -23,8 +26,10 @@ mod resident_syscalls;
 pub mod root;
 mod serve;
 pub mod settings;
+mod sleep_state;
 pub mod superblock;
 pub mod swap;
+pub mod swap_content;
 mod swap_syscall;
 mod tboot_page;
 mod udev_db;
@@ -44,6 +49,7 @@ use crate::{
         progress::Progress,
         report::Report,
         settings::Settings,
+        sleep_state::SleepState,
     },
     config::{Config, OnFailure},
     unlock::{OpenVolume, SwapSpec},
@@ -68,19 +74,7 @@ struct Boot {
 /// Boots the machine. `arguments` are those that the kernel gave to /init.
 pub fn run(arguments: Vec<OsString>) -> ! {
     let defaults = Config::default();
-    // With panic=abort the kernel would stop with nothing but "attempted to kill init".
-    std::panic::set_hook(Box::new(|panic| {
-        let mut progress = Progress::start();
-        progress.open_kernel_log();
-        progress.error(&format!(
-            "this is a defect of taoboot, please report it: {panic}"
-        ));
-        failure::carry_out(
-            OnFailure::Reboot,
-            std::time::Duration::from_secs(10),
-            &mut progress,
-        )
-    }));
+    panic::install_hook();
     let mut boot = Boot {
         progress: Progress::start(),
         report: Report::default(),
@@ -122,7 +116,9 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         .done("records", &format!("{} sealed record(s)", records.len()));
 
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
-    // From here on the TPM's latch is closed, or there is no TPM.
+    // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
+    // opens and asks for nothing otherwise.
+    boot.avoid_s3();
     let mut unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
     let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 
@@ -208,6 +204,7 @@ impl Boot {
             ));
         }
         self.settings = Some(settings.clone());
+        self.hold();
         Ok(settings)
     }
 
@@ -217,11 +214,27 @@ impl Boot {
         if let Some(delay) = line.failure_delay {
             self.failure_delay = std::time::Duration::from_secs(delay.get());
         }
+        self.hold();
     }
 
     fn warn(&mut self, text: String) {
         self.progress.warn(&text);
         self.report.warnings.push(text);
+    }
+
+    /// A suspend must not open the latch again. Without a launch there is nothing that it would
+    /// give away.
+    fn avoid_s3(&mut self) {
+        if self.report.launch != "measured" {
+            return;
+        }
+        match sleep_state::avoid_s3(Path::new(sleep_state::MEM_SLEEP)) {
+            Ok(SleepState::NothingToDo) => {}
+            Ok(SleepState::Switched(from)) => self.progress.note(&format!(
+                "suspend is to idle (s2idle) from now on, not {from}"
+            )),
+            Err(error) => self.warn(error.to_string()),
+        }
     }
 
     /// A machine without its swap still boots; it is said aloud.
@@ -287,7 +300,10 @@ impl Boot {
             "boot stopped in phase {}: {failure}",
             failure.phase
         ));
-        self.close_volumes();
+        // No open LUKS device survives a failed boot.
+        for warning in close::close(self.volume_name()) {
+            self.warn(warning);
+        }
         self.report.outcome = "failed";
         self.report.phase = Some(failure.phase);
         self.report.reason = Some(failure.reason.clone());
@@ -301,24 +317,19 @@ impl Boot {
         failure::carry_out(self.on_failure, self.failure_delay, &mut self.progress)
     }
 
-    /// No open LUKS device survives a failed boot.
-    fn close_volumes(&mut self) {
-        let root_mounted = nix::mount::umount2(mounts::SYSROOT, nix::mount::MntFlags::MNT_DETACH);
-        if let Err(error) = root_mounted
-            && error != nix::Error::EINVAL
-            && error != nix::Error::ENOENT
-        {
-            self.warn(format!("cannot unmount the root file system: {error}"));
-        }
-        if self.swap
-            && let Err(error) = swap::close()
-        {
-            self.warn(format!("cannot close swap: {error}"));
-        }
-        if let Some(volume) = self.root.take()
-            && let Err(error) = volume.close()
-        {
-            self.warn(format!("cannot close the volume: {error}"));
-        }
+    /// What a panic would have to know from now on.
+    fn hold(&self) {
+        panic::hold(|held| {
+            held.on_failure = self.on_failure;
+            held.delay = self.failure_delay;
+            held.volume = self.volume_name().map(str::to_owned);
+        });
+    }
+
+    /// The name of the volume's mapping, open or not.
+    fn volume_name(&self) -> Option<&str> {
+        self.settings
+            .as_ref()
+            .map(|settings| settings.volume_name.as_str())
     }
 }

@@ -50,6 +50,11 @@ impl Progress {
         self.log(6, &format!("{reached} +{total:.3}s"));
     }
 
+    /// Something that happened within a phase.
+    pub fn note(&mut self, text: &str) {
+        self.log(6, text);
+    }
+
     /// Something that a person should know and that stops nothing.
     pub fn warn(&mut self, text: &str) {
         self.log(4, text);
@@ -71,12 +76,32 @@ impl Progress {
     }
 
     fn log(&mut self, level: u8, text: &str) {
-        // One record a line: a line break in a message would start an unlabelled record.
-        let line = format!("<{level}>taoboot: {}\n", text.replace('\n', " "));
+        let line = record(level, text);
         match &mut self.kmsg {
             // Nobody is left to tell when the log itself fails.
             Some(kmsg) => drop(kmsg.write_all(line.as_bytes())),
             None => eprint!("{}", line.get(3..).unwrap_or(&line)),
         }
+    }
+}
+
+/// One record of the kernel log. A line break in it would start another, and the consoles show
+/// whatever is in it.
+fn record(level: u8, text: &str) -> String {
+    format!("<{level}>taoboot: {}\n", printable::line(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_without_controls() {
+        let text: String = ('\0'..='\u{a0}').collect();
+        let record = record(4, &text);
+        let (line, rest) = record.split_once('\n').unwrap();
+        assert_eq!(rest, "");
+        assert!(line.starts_with("<4>taoboot: \\u0000"));
+        assert!(line.chars().all(printable::is_printable), "{line:?}");
     }
 }

@@ -57,14 +57,14 @@ impl Prompt {
     /// Shows a line of text.
     pub fn say(&mut self, text: &str) -> Result<(), PromptError> {
         self.console
-            .write_all(format!("{text}\r\n").as_bytes())
+            .write_all(format!("{}\r\n", printable::line(text)).as_bytes())
             .map_err(PromptError::Console)
     }
 
     /// Asks and reads one line.
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
         self.console
-            .write_all(question.as_bytes())
+            .write_all(printable::line(question).to_string().as_bytes())
             .map_err(PromptError::Console)?;
         let mut line = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         loop {

@@ -1,5 +1,7 @@
 //! Asks the TPM for the boot secret, then closes its latch, whatever it answered.
 
+use std::{fs, path::Path};
+
 use tpm::{Bank, Tpm, Tpm2, TpmError};
 
 use crate::{
@@ -8,13 +10,18 @@ use crate::{
     },
     config::SecretId,
     unlock::{
-        BootSecret, LatchError, Latched, LaunchPcrs, LaunchPcrsError, Pinned, SealedRecord,
-        close_latch, deciding_pcrs, unseal_seen,
+        BootSecret, LatchError, Latched, LaunchPcrs, LaunchPcrsError, NoTpm, NoTpmError, Pinned,
+        SealedRecord, close_latch, deciding_pcrs, unseal_seen,
     },
 };
 
 /// The TPM with the kernel's resource manager, so that nobody's objects collide.
 pub(super) const TCTI: &str = "device:/dev/tpmrm0";
+
+/// The node that [`TCTI`] opens.
+const DEVICE: &str = "/dev/tpmrm0";
+/// Where the kernel lists TPMs.
+const SYSFS_TPM: &str = "/sys/class/tpm";
 
 /// The TPM's answer, and the proof that it will give no other.
 pub(super) struct Released {
@@ -41,28 +48,11 @@ pub(super) fn release(
         loader,
         settings.device_timeout,
         "the TPM (/dev/tpmrm0)",
-        |_| {
-            std::path::Path::new("/dev/tpmrm0").exists()
-                || std::path::Path::new("/dev/tpm0").exists()
-        },
+        |_| is_there(Path::new(DEVICE), Path::new(SYSFS_TPM)),
     );
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
-        Err(error) => {
-            let failure = Failure {
-                phase: "tpm",
-                reason: match waited {
-                    Err(_) => format!("{error}; is a TPM 2.0 switched on in the firmware set-up?"),
-                    Ok(()) => error.to_string(),
-                },
-            };
-            return Released {
-                secret: Err(failure),
-                latched: Latched::no_tpm(error).map_err(Failure::of("latch")),
-                record: 0,
-                tpm: None,
-            };
-        }
+        Err(error) => return without(&error, waited.is_err(), settings),
     };
     if let Some(name) = &settings.srk_name {
         tpm.pin_srk(name.clone());
@@ -93,6 +83,41 @@ pub(super) fn release(
         latched,
         record,
         tpm: Some(tpm),
+    }
+}
+
+/// Is the node there that will be opened, or a TPM 1.2, which has no such node? A TPM's other node
+/// appears earlier, and says nothing about this one.
+fn is_there(device: &Path, sysfs: &Path) -> bool {
+    let is_tpm12 = || {
+        fs::read_to_string(sysfs.join("tpm0/tpm_version_major"))
+            .is_ok_and(|version| version.trim() == "1")
+    };
+    device.exists() || is_tpm12()
+}
+
+/// No TPM could be opened: nothing is released, and only the proof that there is none opens
+/// anything.
+fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Released {
+    let proof = NoTpm::prove(settings.no_tpm, error);
+    let mut reason = error.to_string();
+    if waited_in_vain && matches!(proof, Ok(_) | Err(NoTpmError::NotAllowed)) {
+        reason.push_str("; is a TPM 2.0 switched on in the firmware set-up?");
+    }
+    if let Err(why) = &proof {
+        reason.push_str("; ");
+        reason.push_str(&why.to_string());
+    }
+    Released {
+        secret: Err(Failure {
+            phase: "tpm",
+            reason,
+        }),
+        latched: proof
+            .map(Latched::without_tpm)
+            .map_err(Failure::of("latch")),
+        record: 0,
+        tpm: None,
     }
 }
 
@@ -165,5 +190,24 @@ mod tests {
             assert_eq!(latched.is_ok(), !through_tboot, "{latched:?}");
             assert_eq!(is_closed(&swtpm), !through_tboot);
         }
+    }
+
+    #[test]
+    fn the_node_that_is_opened_is_the_one_that_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let ready = || is_there(&path("dev/tpmrm0"), &path("sys"));
+        fs::create_dir_all(path("dev")).unwrap();
+        fs::create_dir_all(path("sys/tpm0")).unwrap();
+        // The driver has made tpm0; the resource manager's node comes later.
+        fs::write(path("dev/tpm0"), "").unwrap();
+        fs::write(path("sys/tpm0/tpm_version_major"), "2\n").unwrap();
+        assert!(!ready());
+        fs::write(path("dev/tpmrm0"), "").unwrap();
+        assert!(ready());
+        // A TPM 1.2 never gets one.
+        fs::remove_file(path("dev/tpmrm0")).unwrap();
+        fs::write(path("sys/tpm0/tpm_version_major"), "1\n").unwrap();
+        assert!(ready());
     }
 }

@@ -1,6 +1,9 @@
 //! The boot's report for machines: one JSON line.
 
-use std::{collections::BTreeMap, fs::OpenOptions, io::Write, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap, fs::OpenOptions, io::Write, os::unix::fs::FileTypeExt, path::Path,
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -98,13 +101,18 @@ impl Report {
 
     /// Appends the report as one line to a device or file.
     pub fn write_line(&self, path: &Path, create: bool) -> std::io::Result<()> {
-        let mut line = serde_json::to_string(self).map_err(std::io::Error::other)?;
-        line.push('\n');
+        // JSON escapes C0 itself; the rest is written as JSON writes characters, too.
+        let line = serde_json::to_string(self).map_err(std::io::Error::other)?;
+        let line = format!("{}\n", printable::line(line));
         let mut file = OpenOptions::new()
             .write(true)
             .create(create)
             .truncate(create)
             .open(path)?;
+        // `taoboot.report=/dev/sda` would write over a disk.
+        if !create && !file.metadata()?.file_type().is_char_device() {
+            return Err(std::io::Error::other("it is not a character device"));
+        }
         file.write_all(line.as_bytes())?;
         // A serial line still sends when the machine is reset: wait for it. A file is no terminal.
         match nix::sys::termios::tcdrain(&file) {
@@ -122,7 +130,7 @@ mod tests {
     fn a_report_is_one_line_of_json() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut report = Report {
-            reason: Some("two\nlines".into()),
+            reason: Some("two\nlines \u{9b}2J \u{202e}".into()),
             ..Report::default()
         };
         report.set_times(
@@ -135,5 +143,22 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["phases"][0]["ms"], 1.5);
         assert_eq!(value["outcome"], "failed");
+        assert_eq!(value["reason"], "two\nlines \u{9b}2J \u{202e}");
+        assert!(text.trim_end().chars().all(printable::is_printable));
+    }
+
+    #[test]
+    fn a_report_to_a_device_writes_over_no_disk() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "somebody's data").unwrap();
+        let error = Report::default()
+            .write_line(file.path(), false)
+            .unwrap_err();
+        assert!(error.to_string().contains("character device"), "{error}");
+        let kept = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(kept, "somebody's data");
+        Report::default()
+            .write_line(Path::new("/dev/null"), false)
+            .unwrap();
     }
 }

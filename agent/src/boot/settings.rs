@@ -10,7 +10,7 @@ use crate::{
         device::DeviceSpec,
         root::RootOptions,
     },
-    config::{Config, ConfigError, HostKey, OnFailure, SecretId, check_mapper_name},
+    config::{Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name},
     host::{HostSettings, TaoConfigError},
 };
 
@@ -50,6 +50,8 @@ pub enum SettingsError {
 pub struct Settings {
     /// The failure policy.
     pub on_failure: OnFailure,
+    /// What a machine without a TPM does.
+    pub no_tpm: WithoutTpm,
     /// Wait before restart or power-off.
     pub failure_delay: Duration,
     /// Wait for devices.
@@ -113,6 +115,7 @@ impl Settings {
         check_mapper_name(&volume_name, "kernel command line")?;
         Ok(Settings {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
+            no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
             failure_delay: Duration::from_secs(
                 line.failure_delay.unwrap_or(config.failure_delay).get(),
             ),

@@ -13,7 +13,12 @@ use libcryptsetup_rs::{
 };
 use zeroize::Zeroizing;
 
-use crate::boot::{discover::BlockDevice, superblock, swap_syscall::swap_on};
+use crate::boot::{
+    discover::BlockDevice,
+    swap_content::{self, ContentError},
+    swap_syscall::{swap_off, swap_on},
+};
+use crate::unlock::close_mapping;
 
 /// Name of the mapping below /dev/mapper.
 pub const NAME: &str = "swap";
@@ -26,15 +31,16 @@ pub(super) fn mapping() -> PathBuf {
 /// Why there is no swap. None of these stops a boot.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
-    /// Something else lies there.
+    /// Something else lies there, or may lie there.
     #[error(
-        "{device} holds {found}, not swap: nothing was written; enrol the right swap device or wipe this one"
+        "no swap on {device}: {reason}; nothing was written: enrol the right swap device, or erase \
+         this one with wipefs --all and mkswap"
     )]
-    Occupied {
+    Refused {
         /// The device.
         device: String,
         /// What was found.
-        found: String,
+        reason: ContentError,
     },
     /// No random key, no mapping, no write.
     #[error("swap on {device}: {step}: {reason}")]
@@ -68,16 +74,13 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
             reason,
         }
     };
-    // Random data of an earlier boot is no known content; an unencrypted swap may be taken over.
-    // A file system, a LUKS header or a partition table is somebody's data.
-    if let Some(content) = superblock::read(&node).map_err(|e| failed("read")(e.to_string()))?
-        && content.kind != "swap"
-    {
-        return Err(SwapError::Occupied {
-            device: name,
-            found: content.kind.into(),
-        });
-    }
+    // A file system, a LUKS header or a partition table is somebody's data, and so is what nobody
+    // knows.
+    swap_content::check(&node).map_err(|reason| SwapError::Refused {
+        device: name.clone(),
+        reason,
+    })?;
+    swap_content::mark(&node).map_err(|e| failed("marker")(e.to_string()))?;
     let mut key = Zeroizing::new([0_u8; 64]);
     getrandom::fill(key.as_mut_slice()).map_err(|e| failed("random key")(e.to_string()))?;
     map(&node, key.as_slice()).map_err(|e| failed("dm-crypt mapping")(e.to_string()))?;
@@ -86,21 +89,26 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
     swap_on(&mapping).map_err(|e| failed("swapon")(e.to_string()))
 }
 
-/// Removes the mapping again; for a boot that fails later.
-pub fn close() -> Result<(), LibcryptErr> {
-    CryptInit::init_by_name_and_header(NAME, None)?
-        .activate_handle()
-        .deactivate(
-            NAME,
-            libcryptsetup_rs::consts::flags::CryptDeactivate::empty(),
-        )
+/// Turns swap off and removes the mapping; for a boot that fails later. The kernel forgets the key.
+pub fn close() -> Result<(), SwapError> {
+    let failed = |step: &'static str, reason: String| SwapError::Failed {
+        device: NAME.into(),
+        step,
+        reason,
+    };
+    // Not on yet, when the failure came in between.
+    match swap_off(&mapping()) {
+        Ok(()) | Err(nix::Error::EINVAL) => {}
+        Err(error) => return Err(failed("swapoff", error.to_string())),
+    }
+    close_mapping(NAME).map_err(|error| failed("close", error.to_string()))
 }
 
 fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
     let mut device = CryptInit::init(node)?;
     let parameters = CryptParamsPlain {
         hash: "plain".into(),
-        offset: 0,
+        offset: swap_content::MARKER_SIZE / 512,
         sector_size: 512,
         size: 0,
         skip: 0,

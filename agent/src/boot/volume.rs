@@ -97,7 +97,8 @@ pub(super) fn unlock(
     };
     let (volume, opened, proof, secret) = match opened {
         Ok(opened) => opened,
-        Err(failure) if settings.on_failure == OnFailure::Prompt => {
+        // Without a TPM a passphrase is the only way, and no_tpm = "prompt" has allowed it.
+        Err(failure) if settings.on_failure == OnFailure::Prompt || !latched.has_tpm() => {
             let (volume, proof) = open_with_passphrase(header, &latched, &failure, settings, boot)?;
             let opened = kind_of_passphrase(header, volume.keyslot());
             (volume, opened, proof, None)
@@ -158,6 +159,16 @@ fn open_with_secret(
     .map_err(Failure::of("open"))
 }
 
+/// What is true of the TPM while the question is asked.
+const fn standing(latched: &Latched) -> &'static str {
+    if latched.has_tpm() {
+        "the TPM's latch is closed. If you did not expect this question, do not answer it."
+    } else {
+        "there is no TPM, so nothing has vouched for the software that asks. If you did not expect \
+         this question, do not answer it."
+    }
+}
+
 /// The enrolment marked a recovery key's keyslot.
 fn kind_of_passphrase(header: &VolumeHeader, keyslot: u32) -> Opened {
     let marked = find_recovery_keys(header);
@@ -189,7 +200,7 @@ fn open_with_passphrase(
         .say(&format!("taoboot: {why}"))
         .map_err(Failure::of("prompt"))?;
     prompt
-        .say("taoboot: the TPM's latch is closed. If you did not expect this question, do not answer it.")
+        .say(&format!("taoboot: {}", standing(latched)))
         .map_err(Failure::of("prompt"))?;
     for attempt in 1..=TRIES {
         let question = format!(

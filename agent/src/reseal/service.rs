@@ -115,8 +115,8 @@ impl ResealService {
             Question::Which => return Reply::Holds(self.secret.id()),
             Question::Seal(request) => request,
         };
-        let label: String = printable(&request.label);
-        let files: Vec<String> = request.files.iter().map(|f| printable(&f.path)).collect();
+        let label = shown(&request.label);
+        let files: Vec<String> = request.files.iter().map(|f| shown(&f.path)).collect();
         let files = files.join(", ");
         match self.seal(*request) {
             Ok(token) => {
@@ -202,9 +202,7 @@ fn question(stream: &UnixStream) -> io::Result<Result<Question, String>> {
 }
 
 /// For the kernel log, where a control character could forge a line.
-fn printable(text: &str) -> String {
-    let short = text.chars().take(160);
-    short
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(160).collect();
+    printable::line(short).to_string()
 }

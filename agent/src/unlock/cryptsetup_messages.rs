@@ -24,12 +24,8 @@ extern "C" fn keep(level: c_int, message: *const c_char, _user: *mut c_void) {
     }
     // SAFETY: libcryptsetup passes a NUL-terminated buffer that is valid during the call.
     let message = unsafe { CStr::from_ptr(message) }.to_string_lossy();
-    let clean: String = message
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_KEPT)
-        .collect();
+    let clean: String = message.trim().chars().take(MAX_KEPT).collect();
+    let clean = printable::line(clean).to_string();
     LAST.with_borrow_mut(|last| *last = clean);
 }
 

@@ -90,8 +90,10 @@ pub(crate) fn bounds(what: &str, found: impl ToString, expected: &str) -> Header
     }
 }
 
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().take(64).collect()
+/// Text of the header for a message: short, and on its line.
+pub(crate) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(64).collect();
+    printable::line(short).to_string()
 }
 
 /// Checks everything that concerns the whole volume and gives its identity.
@@ -103,7 +105,7 @@ pub(crate) fn check(
     device_size: u64,
 ) -> Result<VolumeIdentity, HeaderCheckError> {
     if let Some(requirement) = metadata.config.requirements.mandatory.first() {
-        return Err(HeaderCheckError::Requirement(printable(requirement)));
+        return Err(HeaderCheckError::Requirement(shown(requirement)));
     }
     let segment = match (metadata.segments.len(), metadata.segments.get(&0)) {
         (1, Some(segment)) => segment,
@@ -191,9 +193,9 @@ fn check_segment(
         let flags: String = segment
             .flags
             .iter()
-            .map(|flag| format!(" {}", printable(flag)))
+            .map(|flag| format!(" {}", shown(flag)))
             .collect();
-        let kind = printable(&segment.kind);
+        let kind = shown(&segment.kind);
         return Err(HeaderCheckError::SegmentKind(format!(
             "{kind}{integrity}{flags}"
         )));
@@ -236,7 +238,7 @@ fn check_segment(
         }
         _ => Err(bounds(
             "the data segment's size",
-            printable(&segment.size),
+            shown(&segment.size),
             "\"dynamic\", or whole sectors within the device",
         )),
     }
@@ -255,7 +257,7 @@ pub(crate) fn check_cipher(
     }
     Err(HeaderCheckError::Cipher {
         place: place.into(),
-        cipher: printable(cipher),
+        cipher: shown(cipher),
         key_bytes,
     })
 }

@@ -5,9 +5,7 @@
 //! what is none of its business.
 
 use super::{
-    header_check::{
-        HASHES, HeaderCheckError, MAX_PBKDF2_ITERATIONS, bounds, check_cipher, printable,
-    },
+    header_check::{HASHES, HeaderCheckError, MAX_PBKDF2_ITERATIONS, bounds, check_cipher, shown},
     metadata::{Kdf, Keyslot, Luks2Keyslot, Metadata},
 };
 
@@ -67,9 +65,9 @@ fn check_splitter(place: &str, keyslot: &Luks2Keyslot) -> Result<(), HeaderCheck
             &format!("the splitter of {place}"),
             format!(
                 "{} with {} stripes and {}",
-                printable(&af.kind),
+                shown(&af.kind),
                 af.stripes,
-                printable(&af.hash)
+                shown(&af.hash)
             ),
             "luks1 with 4000 stripes and a SHA-1 or SHA-2 hash",
         ));
@@ -87,7 +85,7 @@ fn check_kdf(place: &str, kdf: &Kdf) -> Result<(), HeaderCheckError> {
             good.then_some(()).ok_or_else(|| {
                 bounds(
                     &format!("the key derivation of {place}"),
-                    format!("pbkdf2-{} with {iterations} iterations", printable(hash)),
+                    format!("pbkdf2-{} with {iterations} iterations", shown(hash)),
                     "a SHA-1 or SHA-2 hash and 1000 to 50000000 iterations",
                 )
             })

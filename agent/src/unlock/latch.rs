@@ -8,15 +8,17 @@
 
 use tpm::{Bank, PcrIndex, Tpm, TpmError};
 
+use super::no_tpm::NoTpm;
+
 /// What PCR 15 is extended with.
 const LATCH_EVENT: &[u8] = tao::attestation::LATCH_EVENT;
 
-/// Proof that the TPM no longer releases the boot secret in this boot.
+/// Proof that no TPM releases the boot secret any more in this boot.
 ///
-/// Only this module makes one; [`super::open_volume`] asks for it.
+/// Only [`close_latch`] and a [`NoTpm`] make one; [`super::open_volume`] asks for it.
 #[derive(Debug)]
 pub struct Latched {
-    _private: (),
+    has_tpm: bool,
 }
 
 /// Why the latch could not be closed. Nothing may be opened then.
@@ -31,22 +33,17 @@ pub enum LatchError {
          so no volume is opened: the TPM or the path to it is not to be trusted"
     )]
     StillOpen,
-    /// [`Latched::no_tpm`] was called with another error than "absent".
-    #[error("a TPM that answers with an error is no absent TPM: {0}")]
-    NotAbsent(TpmError),
 }
 
 impl Latched {
-    /// There is no TPM at all, so that nothing can be unsealed from one. `absent` must be
-    /// the [`TpmError::Absent`] that opening it gave.
-    ///
-    /// Call it only after the kernel had its chance to find a TPM: one that appears later
-    /// in the same boot would still have its latch open.
-    pub fn no_tpm(absent: TpmError) -> Result<Latched, LatchError> {
-        match absent {
-            TpmError::Absent { .. } => Ok(Latched { _private: () }),
-            other => Err(LatchError::NotAbsent(other)),
-        }
+    /// There is no TPM, so that nothing can be unsealed from one.
+    pub fn without_tpm(_proof: NoTpm) -> Latched {
+        Latched { has_tpm: false }
+    }
+
+    /// Is there a TPM, so that it is its latch that is closed?
+    pub const fn has_tpm(&self) -> bool {
+        self.has_tpm
     }
 }
 
@@ -56,7 +53,7 @@ impl Latched {
 pub fn close_latch(tpm: &mut dyn Tpm) -> Result<Latched, LatchError> {
     let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;
     match values.get(PcrIndex::LATCH) {
-        Some(value) if value.iter().any(|byte| *byte != 0) => Ok(Latched { _private: () }),
+        Some(value) if value.iter().any(|byte| *byte != 0) => Ok(Latched { has_tpm: true }),
         _ => Err(LatchError::StillOpen),
     }
 }

@@ -4,9 +4,9 @@
 //! [`VolumeHeader::read`] and [`VolumeHeader::check`] look at an untrusted LUKS2 header,
 //! [`find_records`] takes the sealed records out of it, [`unseal`] asks the TPM for the
 //! [`BootSecret`], [`close_latch`] closes the TPM behind it, and only the [`Latched`] that
-//! it returns lets [`open_volume`] open anything. With a passphrase instead of the secret
-//! [`open_proven_volume`] wants a proof that it is the enrolled volume. Before anything is mounted
-//! [`record_boot`] puts into PCR 15 what was opened and how. The other direction,
+//! it returns (or [`NoTpm`] gives) lets [`open_volume`] open anything. With a passphrase instead of
+//! the secret [`open_proven_volume`] wants a proof that it is the enrolled volume. Before anything is
+//! mounted [`record_boot`] puts into PCR 15 what was opened and how. The other direction,
 //! what `taoboot` writes into a header, is in `enrolment`.
 
 mod binary_header;
@@ -25,8 +25,10 @@ mod latch;
 mod launch_pcrs;
 mod memory_copy;
 mod metadata;
+mod no_tpm;
 mod open;
 pub(crate) mod pcr_map;
+mod physical_memory;
 mod proof;
 mod record;
 mod secret;
@@ -45,6 +47,8 @@ pub use latch::{LatchError, Latched, close_latch};
 pub use launch_pcrs::{LaunchPcrs, LaunchPcrsError};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
+pub use no_tpm::{NoTpm, NoTpmError};
+pub(crate) use open::close_mapping;
 pub use open::{
     OpenError, OpenOptions, OpenVolume, open_proven_volume, open_volume, proven_key,
     test_passphrase,

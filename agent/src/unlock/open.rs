@@ -252,13 +252,18 @@ impl OpenVolume {
 
     /// Removes the mapping; the kernel forgets the volume key.
     pub fn close(self) -> Result<(), OpenError> {
-        let device = self.path();
-        let (result, said) = cryptsetup_messages::collect(|| {
-            let mut crypt = CryptInit::init_by_name_and_header(&self.name, None)?;
-            crypt
-                .activate_handle()
-                .deactivate(&self.name, CryptDeactivate::empty())
-        });
-        result.map_err(|error| explain(&error, &said, &device, Some(&self.name), None))
+        close_mapping(&self.name)
     }
+}
+
+/// Removes a mapping by its name: for whoever has only that left.
+pub(crate) fn close_mapping(name: &str) -> Result<(), OpenError> {
+    let device = Path::new("/dev/mapper").join(name);
+    let (result, said) = cryptsetup_messages::collect(|| {
+        let mut crypt = CryptInit::init_by_name_and_header(name, None)?;
+        crypt
+            .activate_handle()
+            .deactivate(name, CryptDeactivate::empty())
+    });
+    result.map_err(|error| explain(&error, &said, &device, Some(name), None))
 }

@@ -143,7 +143,7 @@ impl VolumeSecret {
     }
 
     /// The bytes, for an escrow.
-    pub(super) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 

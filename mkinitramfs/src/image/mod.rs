@@ -73,7 +73,7 @@ fn report(summary: &Summary, json: bool, verbose: bool) -> Result<()> {
         return view::print(&format!("{}\n", serde_json::to_string_pretty(summary)?));
     }
     for warning in &summary.warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", printable::line(warning));
     }
     let mut text = String::new();
     if verbose {

@@ -150,6 +150,51 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         Purpose::Test,
         "writes the EFI partition without mounting it",
     ),
+    (
+        "xfsprogs",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "btrfs-progs",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "exfatprogs",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "f2fs-tools",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "ntfs-3g",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "jfsutils",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "reiserfsprogs",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "nilfs-tools",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
+    (
+        "bcache-tools",
+        Purpose::Test,
+        "makes a file system that must not become swap",
+    ),
     ("fdisk", Purpose::Test, "partitions disk images"),
     ("e2fsprogs", Purpose::Test, "makes ext4 images from folders"),
     ("util-linux", Purpose::Test, "mkswap, to compare with"),

@@ -1,6 +1,9 @@
 //! `tao-report [BLOB]`: a hosted program that tries what its host offers and prints one
 //! line of JSON. With BLOB (hex), also tries to unseal that.
 
+#[macro_use]
+extern crate printable;
+
 use std::{
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("tao-report: {error:#}");
+            eprintln!("tao-report: {}", printable::line(format_args!("{error:#}")));
             ExitCode::FAILURE
         }
     }

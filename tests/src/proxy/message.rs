@@ -41,6 +41,11 @@ pub fn code(message: &[u8]) -> u32 {
     message.get(6..).and_then(be32).unwrap_or_default()
 }
 
+/// The first handle of a command that has one; a PCR's handle is its number.
+pub fn handle(command: &[u8]) -> u32 {
+    command.get(HEADER..).and_then(be32).unwrap_or_default()
+}
+
 /// Is this the first command of Linux' TPM driver?
 pub fn is_linux_probe(command: &[u8]) -> bool {
     let field = |offset: usize| command.get(offset..).and_then(be32);
@@ -77,6 +82,7 @@ mod tests {
         let command = pcr_extend(&Extend::of_data(2, 17, b"x"));
         assert_eq!(be32(&command[2..]).unwrap() as usize, command.len());
         assert_eq!(code(&command), TPM2_PCR_EXTEND);
+        assert_eq!(handle(&command), 17);
     }
 
     #[test]

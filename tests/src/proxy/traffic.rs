@@ -44,8 +44,9 @@ impl Traffic {
     /// One command and its response.
     pub fn command(&mut self, locality: u8, command: &[u8], response: &[u8]) -> Result<()> {
         let line = format!(
-            "L{locality} command 0x{:08x} {} bytes, result 0x{:03x} {} bytes",
+            "L{locality} command 0x{:08x} on 0x{:08x} {} bytes, result 0x{:03x} {} bytes",
             message::code(command),
+            message::handle(command),
             command.len(),
             message::code(response),
             response.len()

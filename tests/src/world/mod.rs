@@ -8,7 +8,7 @@ mod ordered;
 mod parts;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -19,7 +19,7 @@ use crate::assets::{Assets, Kernel};
 use crate::boot_files::BootFiles;
 use crate::debian::overlay::Overlay;
 use crate::disk::Disk;
-use crate::disk::boot::{Firmware, boot_disk};
+use crate::disk::boot::{Firmware, boot_disk, boot_disk_with};
 use crate::disk::cache::copy;
 use crate::disk::swap::{SWAP_PARTUUID, make_swap_disk};
 use crate::launch::Launch;
@@ -329,8 +329,19 @@ impl World {
 
     /// The machine, seeing `launch`; more disks may be added.
     pub fn machine(&self, launch: Option<Launch>) -> Result<Machine> {
+        self.machine_of(&boot_disk(&self.files, self.firmware)?, launch)
+    }
+
+    /// The same with `lines` before GRUB's menu, which nobody measures.
+    pub fn machine_with_grub_lines(&self, lines: &str, launch: Option<Launch>) -> Result<Machine> {
+        let menu = self.files.grub_cfg(self.firmware == Firmware::Efi);
+        let disk = boot_disk_with(&self.files, self.firmware, &format!("{lines}{menu}"))?;
+        self.machine_of(&disk, launch)
+    }
+
+    fn machine_of(&self, boot_disk: &Path, launch: Option<Launch>) -> Result<Machine> {
         let boot = self.directory.join("boot.img");
-        copy(&boot_disk(&self.files, self.firmware)?, &boot)?;
+        copy(boot_disk, &boot)?;
         Ok(Machine::in_directory(&self.name, self.directory.clone())
             .firmware(self.firmware)
             .tpm(Tpm::new(&self.tpm, launch))

@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, OpenOptions},
+    io,
     path::Path,
     str::FromStr,
 };
@@ -27,17 +28,18 @@ impl Tpm2 {
     ///
     /// # Errors
     /// [`TpmError::BadParameter`] for another string, [`TpmError::Tpm12`] for the device of a
-    /// TPM 1.2, [`TpmError::Absent`] when nothing answers.
+    /// TPM 1.2, [`TpmError::Absent`] when there is no such device node, [`TpmError::Unreachable`] when
+    /// it cannot be opened for another reason or nothing answers.
     pub fn open(tcti: &str) -> Result<Self, TpmError> {
         let config = parse(tcti)?;
         if let Tcti::Device(path) = &config {
-            check_device(tcti, path, Path::new(SYSFS_TPM))?;
+            check_device(tcti, path, Path::new(SYSFS_TPM), open_once)?;
         }
-        let absent = |error: tss_esapi::Error| TpmError::Absent {
+        let silent = |error: tss_esapi::Error| TpmError::Unreachable {
             tcti: tcti.into(),
             reason: format!("it does not answer: {error}"),
         };
-        let context = Context::new(config.for_library().map_err(absent)?).map_err(absent)?;
+        let context = Context::new(config.for_library().map_err(silent)?).map_err(silent)?;
         Ok(Tpm2 {
             context,
             known_srk: None,
@@ -105,21 +107,40 @@ fn is_address(text: &str) -> bool {
 
 /// The device must exist, be openable and not be a TPM 1.2, which has no resource manager
 /// device and answers a TPM 2.0 command with an error that means nothing to a person.
-fn check_device(tcti: &str, path: &str, sysfs: &Path) -> Result<(), TpmError> {
+fn check_device(
+    tcti: &str,
+    path: &str,
+    sysfs: &Path,
+    open: impl FnOnce(&str) -> io::Result<()>,
+) -> Result<(), TpmError> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let chip = name.replacen("tpmrm", "tpm", 1);
     let version = fs::read_to_string(sysfs.join(&chip).join("tpm_version_major"));
     if version.is_ok_and(|version| version.trim() == "1") {
         return Err(TpmError::Tpm12 { tcti: tcti.into() });
     }
-    // Opened and closed: the library's own error says nothing about the cause.
-    match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(TpmError::Absent {
+    match open(path) {
+        Ok(()) => Ok(()),
+        // Only a missing node is an absent device. EIO, EBUSY, ENODEV and the like come from a
+        // device that is there: whoever took them for "no TPM" would go on with its latch open.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(TpmError::Absent {
+            tcti: tcti.into(),
+            reason: error.to_string(),
+        }),
+        Err(error) => Err(TpmError::Unreachable {
             tcti: tcti.into(),
             reason: error.to_string(),
         }),
     }
+}
+
+/// Opened and closed: the library's own error says nothing about the cause.
+fn open_once(path: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -162,11 +183,35 @@ mod tests {
         fs::create_dir(sysfs.path().join("tpm0")).unwrap();
         fs::write(sysfs.path().join("tpm0/tpm_version_major"), "1\n").unwrap();
         for path in ["/nonexistent/tpm0", "/nonexistent/tpmrm0"] {
-            let error = check_device("device:x", path, sysfs.path()).unwrap_err();
+            let error = check_device("device:x", path, sysfs.path(), open_once).unwrap_err();
             assert!(matches!(error, TpmError::Tpm12 { .. }), "{error}");
         }
         fs::write(sysfs.path().join("tpm0/tpm_version_major"), "2\n").unwrap();
-        let error = check_device("device:x", "/nonexistent/tpmrm0", sysfs.path()).unwrap_err();
+        let error =
+            check_device("device:x", "/nonexistent/tpmrm0", sysfs.path(), open_once).unwrap_err();
         assert!(matches!(error, TpmError::Absent { .. }), "{error}");
+    }
+
+    #[test]
+    fn only_a_missing_node_is_an_absent_tpm() {
+        let sysfs = tempfile::tempdir().unwrap();
+        // ENOENT, then EPERM, EIO, ENXIO, EACCES, EBUSY, ENODEV, EMFILE, ETIMEDOUT.
+        for (errno, absent) in [(2, true)]
+            .into_iter()
+            .chain([1, 5, 6, 13, 16, 19, 24, 110].map(|errno| (errno, false)))
+        {
+            let opener = |_: &str| Err(io::Error::from_raw_os_error(errno));
+            let error = check_device("device:x", "/dev/tpmrm0", sysfs.path(), opener).unwrap_err();
+            assert_eq!(
+                matches!(error, TpmError::Absent { .. }),
+                absent,
+                "errno {errno}: {error}"
+            );
+            assert_eq!(
+                matches!(error, TpmError::Unreachable { .. }),
+                !absent,
+                "errno {errno}: {error}"
+            );
+        }
     }
 }

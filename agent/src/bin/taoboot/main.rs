@@ -104,7 +104,7 @@ fn main() -> ExitCode {
         Verb::Why(why) => why.run(),
     };
     commands::output::finish(result.unwrap_or_else(|error| {
-        eprintln!("taoboot: {}", sentence(&error));
+        eprintln!("taoboot: {}", printable::line(sentence(&error)));
         ExitCode::from(EXIT_FAILURE)
     }))
 }

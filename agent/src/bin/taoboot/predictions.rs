@@ -268,7 +268,7 @@ fn components(prediction: &Value) -> BTreeMap<u8, String> {
 /// At most what a record takes, without control characters.
 pub fn short_text(text: &str) -> String {
     const MOST: usize = 120;
-    let clean = text.chars().filter(|c| !c.is_control());
+    let clean = text.chars().filter(|c| printable::is_printable(*c));
     if text.chars().count() <= MOST {
         return clean.collect();
     }

@@ -173,13 +173,8 @@ fn keyslots(header: &VolumeHeader, records: &[RecordReport]) -> Vec<KeyslotRepor
             .find(|(_, token)| token.keyslots.contains(&number))
         {
             Some((id, token)) => {
-                let kind: String = token
-                    .kind
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(40)
-                    .collect();
-                format!("token {id} ({kind})")
+                let kind: String = token.kind.chars().take(40).collect();
+                format!("token {id} ({})", printable::line(kind))
             }
             None => "passphrase".into(),
         }
@@ -195,7 +190,7 @@ fn keyslots(header: &VolumeHeader, records: &[RecordReport]) -> Vec<KeyslotRepor
                     Kdf::Argon2i { memory, .. } => format!("argon2i, {memory} KiB"),
                     Kdf::Argon2id { memory, .. } => format!("argon2id, {memory} KiB"),
                 },
-                Keyslot::Other(kind) => kind.chars().filter(|c| !c.is_control()).collect(),
+                Keyslot::Other(kind) => printable::line(kind).to_string(),
             },
             purpose: purpose(*number),
         })

@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent::{boot::superblock, unlock::SwapSpec};
+use agent::{boot::swap_content, unlock::SwapSpec};
 use anyhow::{Result, bail};
 
 const BY_PARTUUID: &str = "/dev/disk/by-partuuid";
 
 /// Turns a device node into a PARTUUID where one is known, and refuses a device that holds
-/// the volume itself, a file system or anything else known: at each boot it is overwritten.
+/// the volume itself, or anything else but swap: at each boot it is overwritten.
 pub fn resolve(spec: SwapSpec, volume: &Path) -> Result<SwapSpec> {
     let node = match &spec {
         SwapSpec::Device(path) => path.clone(),
@@ -24,13 +24,11 @@ pub fn resolve(spec: SwapSpec, volume: &Path) -> Result<SwapSpec> {
     if fs::canonicalize(volume).is_ok_and(|volume| volume == real) {
         bail!("{spec} is the volume itself: as swap it would be overwritten at each boot");
     }
-    match superblock::read(&real) {
-        Ok(Some(content)) if content.kind != "swap" => bail!(
-            "{spec} holds {} data: as swap it would be overwritten at each boot; if that is meant, erase it first with `wipefs --all {}`",
-            content.kind,
-            real.display()
-        ),
-        _ => {}
+    if let Err(reason) = swap_content::check(&real) {
+        let real = real.display();
+        bail!(
+            "{spec}: {reason}; as swap it would be overwritten at each boot; if that is meant, make it swap first with `mkswap --force {real}`"
+        );
     }
     Ok(part_uuid(&real).unwrap_or(spec))
 }

@@ -83,7 +83,7 @@ pub(super) fn blob(what: &str, text: &str) -> Result<Vec<u8>, RecordError> {
 
 /// Text that may be printed on a console: an escape sequence in a label is an attack.
 fn is_printable(text: &str) -> bool {
-    text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control)
+    text.chars().count() <= MAX_TEXT && text.chars().all(printable::is_printable)
 }
 
 pub(super) fn check_texts(
@@ -93,7 +93,9 @@ pub(super) fn check_texts(
     if is_printable(label) && components.values().all(|text| is_printable(text)) {
         return Ok(());
     }
-    Err(damaged("a label has control characters or is too long"))
+    Err(damaged(
+        "a label has characters that do not print or is too long",
+    ))
 }
 
 pub(super) fn components_json(components: &BTreeMap<PcrIndex, String>) -> BTreeMap<String, String> {

@@ -89,16 +89,7 @@ pub fn path_in_root(name: &[u8]) -> &[u8] {
 /// or drive the terminal, come out escaped.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
-    }
-    out
+    printable::line(String::from_utf8_lossy(bytes)).to_string()
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no error.
@@ -106,7 +97,7 @@ pub fn shown(bytes: &[u8]) -> String {
 /// # Errors
 /// Standard output cannot be written.
 pub fn print(text: &str) -> Result<()> {
-    print_bytes(text.as_bytes())
+    print_bytes(printable::text(text).to_string().as_bytes())
 }
 
 /// As [`print`], for bytes.

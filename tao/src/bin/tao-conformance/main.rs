@@ -4,6 +4,9 @@
 //!
 //! It starts itself as hosted programs of that host, with other arguments.
 
+#[macro_use]
+extern crate printable;
+
 mod apart;
 mod channel;
 mod driver;

@@ -1,7 +1,7 @@
 //! `tao list`, `tao name`, `tao stop`, `tao kill`, `tao host`.
 
 use std::{
-    io::Write as _,
+    io::{IsTerminal as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{ExitCode, ExitStatus},
@@ -239,9 +239,14 @@ pub struct Logs {
 
 pub fn logs(socket: &Path, command: &Logs) -> anyhow::Result<ExitCode> {
     let output = Admin::connect(socket)?.output(command.pid)?;
-    std::io::stdout()
-        .write_all(&output)
-        .context("standard output")?;
+    // A program's output is its own; a person's terminal is not the program's.
+    if std::io::stdout().is_terminal() {
+        print!("{}", String::from_utf8_lossy(&output));
+    } else {
+        std::io::stdout()
+            .write_all(&output)
+            .context("standard output")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

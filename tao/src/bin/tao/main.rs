@@ -1,6 +1,9 @@
 //! `tao`: run programs under the machine's Tao host, look at the host, at attestations and
 //! at statements.
 
+#[macro_use]
+extern crate printable;
+
 mod attestation;
 mod calls;
 mod domain;
@@ -98,7 +101,7 @@ fn main() -> ExitCode {
         Command::Logic(command) => logic::logic(&command),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("tao: {}", sentence(&error));
+        eprintln!("tao: {}", printable::line(sentence(&error)));
         ExitCode::from(failure)
     })
 }

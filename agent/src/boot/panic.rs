@@ -1,0 +1,155 @@
+//! What a defect of the agent does: the same as any failure of the boot.
+//!
+//! A panic may come while libcryptsetup is at work or memory is being handed out, so its hook does
+//! nothing but execute this same program again, with what it has to know as arguments. The new one
+//! holds no lock, closes the volumes, and carries out the failure policy. (With panic=abort and no
+//! hook the kernel would stop with nothing but "attempted to kill init".)
+
+use std::{
+    os::unix::process::CommandExt,
+    process::Command,
+    sync::{Mutex, PoisonError, TryLockError},
+    time::Duration,
+};
+
+use super::{close, failure, progress::Progress};
+use crate::config::OnFailure;
+
+/// The first argument of the program that is executed after a panic.
+pub const WORD: &str = "--after-panic";
+const NONE: &str = "-";
+/// A message longer than this is cut: it has to fit into arguments and a kernel log record.
+const LONGEST: usize = 800;
+
+/// What a failure has to let go of, and what it does then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The failure policy.
+    pub on_failure: OnFailure,
+    /// How long the sentence stays.
+    pub delay: Duration,
+    /// Name of the volume's mapping, open or not.
+    pub volume: Option<String>,
+}
+
+static HELD: Mutex<Held> = Mutex::new(Held {
+    on_failure: OnFailure::Reboot,
+    delay: Duration::from_secs(10),
+    volume: None,
+});
+
+/// Changes what a panic would find.
+pub(super) fn hold(change: impl FnOnce(&mut Held)) {
+    change(&mut HELD.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// From now on a panic ends as a failure of the boot.
+pub(super) fn install_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let held = match HELD.try_lock() {
+            Ok(held) => held.clone(),
+            Err(TryLockError::Poisoned(held)) => held.into_inner().clone(),
+            // It panicked while it was changed: then the strictest there is.
+            Err(TryLockError::WouldBlock) => Held {
+                on_failure: OnFailure::Poweroff,
+                delay: Duration::from_secs(10),
+                volume: None,
+            },
+        };
+        let message = panic.to_string();
+        let error = Command::new("/proc/self/exe")
+            .args(held.words(&message))
+            .exec();
+        after(&held, &format!("{message}; /proc/self/exe: {error}"))
+    }));
+}
+
+/// What the program does that was executed after a panic; `None` for other arguments.
+pub fn run(words: &[&str]) -> Option<std::convert::Infallible> {
+    let (held, message) = Held::parse(words)?;
+    after(&held, message)
+}
+
+fn after(held: &Held, message: &str) -> ! {
+    // A second panic must not start it all again.
+    std::panic::set_hook(Box::new(|_| {
+        failure::carry_out(
+            OnFailure::Reboot,
+            Duration::from_secs(10),
+            &mut Progress::start(),
+        )
+    }));
+    let mut progress = Progress::start();
+    progress.open_kernel_log();
+    progress.error(&format!(
+        "this is a defect of taoboot, please report it: {message}"
+    ));
+    for warning in close::close(held.volume.as_deref()) {
+        progress.warn(&warning);
+    }
+    failure::carry_out(held.on_failure, held.delay, &mut progress)
+}
+
+impl Held {
+    fn words(&self, message: &str) -> Vec<String> {
+        let message: String = message
+            .chars()
+            .filter(|character| *character != '\0')
+            .take(LONGEST)
+            .collect();
+        vec![
+            WORD.into(),
+            self.on_failure.word().into(),
+            self.delay.as_secs().to_string(),
+            self.volume.clone().unwrap_or_else(|| NONE.into()),
+            message,
+        ]
+    }
+
+    fn parse<'a>(words: &[&'a str]) -> Option<(Self, &'a str)> {
+        let [WORD, on_failure, delay, volume, message] = words else {
+            return None;
+        };
+        let held = Held {
+            on_failure: on_failure.parse().ok()?,
+            delay: Duration::from_secs(delay.parse().ok()?),
+            volume: (*volume != NONE).then(|| (*volume).to_owned()),
+        };
+        Some((held, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_arrives_after_the_exec() {
+        for on_failure in [OnFailure::Reboot, OnFailure::Poweroff, OnFailure::Prompt] {
+            for volume in [None, Some("root".to_owned())] {
+                let held = Held {
+                    on_failure,
+                    delay: Duration::from_secs(7),
+                    volume,
+                };
+                let words = held.words("panicked at x.rs:\nno\0nsense");
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let (arrived, message) = Held::parse(&words).unwrap();
+                assert_eq!(arrived, held);
+                assert_eq!(message, "panicked at x.rs:\nnonsense");
+            }
+        }
+        assert!(Held::parse(&["--check-config", "x"]).is_none());
+    }
+
+    #[test]
+    fn the_words_of_the_boot_decide_what_a_panic_does() {
+        hold(|held| {
+            held.on_failure = OnFailure::Poweroff;
+            held.volume = Some("root".into());
+        });
+        let held = HELD.lock().unwrap().clone();
+        assert_eq!(held.on_failure, OnFailure::Poweroff);
+        assert_eq!(held.words("x")[3], "root");
+    }
+}
