@@ -5,10 +5,16 @@ mod booted;
 mod check_next_boot;
 mod enroll;
 mod enroll_output;
+mod genuine;
+mod journal;
+mod known;
+mod menu;
+mod packages;
 mod passphrase;
 mod pcr_source;
 mod policy_key;
 mod predictions;
+mod proof;
 mod prune;
 mod reseal;
 mod retire;
@@ -20,6 +26,7 @@ mod status;
 mod status_report;
 mod swap_device;
 mod time;
+mod trust;
 mod verdict;
 mod wipe;
 
@@ -56,6 +63,7 @@ enum Verb {
     Retire(retire::Retire),
     Booted(booted::Booted),
     CheckNextBoot(check_next_boot::CheckNextBoot),
+    Trust(trust::Trust),
 }
 
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
@@ -95,6 +103,7 @@ fn main() -> ExitCode {
         Verb::Retire(retire) => retire.run(),
         Verb::Booted(booted) => booted.run(),
         Verb::CheckNextBoot(check) => check.run(),
+        Verb::Trust(trust) => trust.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("taoboot: {}", sentence(&error));

@@ -7,17 +7,21 @@ use std::{
 
 use agent::unlock::{
     SealedRecord, TokenId, VolumeHeader,
-    enrolment::{WipeRequest, wipe},
+    enrolment::{EnrolmentError, WipeRequest, wipe},
     find_records,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
 use serde_json::json;
 use tpm::{CounterLimit, Tpm2};
 
 use crate::{
-    passphrase,
-    predictions::{Entry, Source, select, short_text},
+    genuine,
+    journal::Journal,
+    known::Known,
+    menu::Menu,
+    passphrase::{self, Passphrase},
+    predictions::{Entry, Source, select},
     prune, rollback, root_volume,
     sealer::{Sealer, Wanted},
     time,
@@ -27,9 +31,10 @@ use crate::{
 const EXIT_SOME_WILL_ASK: u8 = 1;
 
 /// Seal the boot secret for the launches that GRUB's menu offers, before they happen. Records
-/// of other launches stay. The resident agent does it without a passphrase; where there is
-/// none, a passphrase or the recovery key does. Exit code 0: every entry that boots tboot has a
-/// record, 1: some have none, 2: it failed.
+/// of other launches stay. Only files that are known on the encrypted root are sealed for
+/// (`taoboot trust`). The resident agent does it without a passphrase; where there is none, a
+/// passphrase or the recovery key does. Exit code 0: every entry that boots tboot has a record,
+/// 1: some have none, 2: it failed.
 #[derive(FromArgs)]
 #[argh(
     subcommand,
@@ -50,9 +55,13 @@ pub struct Reseal {
     /// tboot's policy in the TPM (default /etc/taoboot/vlp.pol, or the built-in one)
     #[argh(option, arg_name = "file")]
     policy: Option<PathBuf>,
-    /// grub.cfg (default /boot/grub/grub.cfg)
+    /// grub.cfg, which must not be the one in /boot (default: the menu that the kernel hook kept,
+    /// or one that is generated now)
     #[argh(option, arg_name = "file")]
     grub_config: Option<PathBuf>,
+    /// where the root file system is mounted (default /)
+    #[argh(option, arg_name = "folder")]
+    root: Option<PathBuf>,
     /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
     #[argh(option, arg_name = "path=file")]
     replace: Vec<String>,
@@ -63,6 +72,16 @@ pub struct Reseal {
     /// newest N
     #[argh(option, arg_name = "n")]
     keep: Option<usize>,
+    /// pass over entries with unknown files, unless they load a file of --replace (kernel hook)
+    #[argh(switch)]
+    skip_unknown: bool,
+    /// note which records are made, for --take-back (kernel hook)
+    #[argh(switch)]
+    pending: bool,
+    /// remove the records that a run with --pending made before it failed and that the menu in
+    /// /boot does not need; nothing else is done (kernel hook)
+    #[argh(switch)]
+    take_back: bool,
     /// let the approvals end when the TPM's rollback counter is raised (`taoboot retire`); the
     /// counter is made if there is none
     #[argh(switch)]
@@ -91,10 +110,12 @@ pub struct Reseal {
 struct Outcome {
     entry: String,
     id: Option<String>,
-    /// `present`, `sealed` or `failed`.
+    /// `present`, `sealed`, `unknown` (a file is) or `failed`.
     result: &'static str,
     record: Option<TokenId>,
     why: String,
+    /// It loads nothing that is about to be put into place.
+    may_be_passed_over: bool,
 }
 
 impl Reseal {
@@ -103,38 +124,48 @@ impl Reseal {
             bail!("give only one of --passphrase-file and --recovery-key");
         }
         let device = root_volume::named_or_root(self.volume.as_deref())?;
+        if self.take_back {
+            return self.take_back(&device);
+        }
         let header = VolumeHeader::read(&device)?;
         header.check()?;
-        let entries = self.source().entries()?;
-        let wanted = select(&entries, &self.entry)?;
+        let menu = match self.predictions {
+            Some(_) => None,
+            None => Some(Menu::to_seal(self.root(), self.grub_config.as_deref())?),
+        };
+        let entries = self.source(menu.as_ref()).entries()?;
+        drop(menu);
+        let mut wanted = select(&entries, &self.entry)?;
         ensure!(
             !wanted.is_empty(),
             "20_linux_taoboot has made no entry of GRUB's menu: run update-grub with it installed, or name another entry with --entry"
         );
+        // Where the header has not room for all, those come first that are booted first.
+        wanted.sort_by_key(|entry| (!entry.default, !loads_replaced(entry)));
         let counter = self.counter_limit(&usable(&header))?;
-        let tpm = TpmState::ask(&self.tcti);
-        let mut sealer = None;
+        let mut run = Run {
+            options: &self,
+            device: &device,
+            entries: &entries,
+            tpm: TpmState::ask(&self.tcti),
+            counter,
+            known: Known::read(self.root())?,
+            journal: Journal::read(self.root())?,
+            passphrase: self.passphrase(&device)?,
+            sealer: None,
+        };
         let mut outcomes = Vec::new();
         for entry in wanted {
-            let header = VolumeHeader::read(&device)?;
-            let outcome = match present(entry, &usable(&header), &tpm, counter) {
-                Some(outcome) => outcome,
-                None => {
-                    let sealer = match &mut sealer {
-                        Some(sealer) => sealer,
-                        none => none.insert(self.sealer(&device)?),
-                    };
-                    seal(entry, sealer, &header, counter)
-                }
-            };
+            let outcome = run.seal(entry)?;
             if !self.json {
                 outcome.print();
             }
             outcomes.push(outcome);
         }
-        drop(sealer);
+        run.known.save()?;
+        run.sealer = None;
         let pruned = match self.keep {
-            Some(keep) => self.prune(&device, &entries, keep)?,
+            Some(keep) => run.prune(keep)?,
             None => Vec::new(),
         };
         if self.json {
@@ -144,7 +175,10 @@ impl Reseal {
                 json!({ "volume": device, "entries": list, "pruned": pruned })
             );
         }
-        let all_open = outcomes.iter().all(|outcome| outcome.record.is_some());
+        let all_open = outcomes.iter().all(|outcome| {
+            let passed_over = outcome.result == "unknown" && outcome.may_be_passed_over;
+            outcome.record.is_some() || (self.skip_unknown && passed_over)
+        });
         Ok(if all_open {
             ExitCode::SUCCESS
         } else {
@@ -152,22 +186,56 @@ impl Reseal {
         })
     }
 
-    fn source(&self) -> Source {
+    fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or_else(|| Path::new("/"))
+    }
+
+    fn source(&self, menu: Option<&Menu>) -> Source {
         Source {
+            root: self.root.clone(),
             predictions: self.predictions.clone(),
             platform: self.platform.clone(),
             policy: self.policy.clone(),
-            grub_config: self.grub_config.clone(),
+            grub_config: menu.map(|menu| menu.path.clone()),
             replace: self.replace.clone(),
         }
     }
 
-    fn sealer(&self, device: &Path) -> Result<Sealer> {
+    fn passphrase(&self, device: &Path) -> Result<Option<Passphrase>> {
         if self.passphrase_file.is_none() && !self.recovery_key {
-            return Sealer::resident(device, &self.socket);
+            return Ok(None);
         }
-        let passphrase = passphrase::existing(self.passphrase_file.as_deref(), device)?;
-        Sealer::key(device, &passphrase, &self.tcti)
+        passphrase::existing(self.passphrase_file.as_deref(), device).map(Some)
+    }
+
+    /// After a run that failed or was killed: what it sealed for and nothing in /boot boots.
+    fn take_back(&self, device: &Path) -> Result<ExitCode> {
+        let mut journal = Journal::read(self.root())?;
+        if journal.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let header = VolumeHeader::read(device)?;
+        header.check()?;
+        // What is in /boot decides here only about what is kept.
+        let present = Source {
+            replace: Vec::new(),
+            ..self.source(None)
+        };
+        let entries = present.entries()?;
+        let own = entries.iter().filter(|entry| entry.tboot);
+        let needed = prune::needed(own, &self.tcti)
+            .context("the records of the run before are kept for now")?;
+        let unneeded = prune::stale(&header, &usable(&header), &needed, 0);
+        let mut made = journal.records(&usable(&header));
+        made.retain(|token| unneeded.contains(token));
+        made.sort_unstable();
+        made.dedup();
+        if !made.is_empty() {
+            wipe(device, WipeRequest::Records(made.clone()), false)?;
+            println!("taken back: {}", numbers(&made));
+        }
+        journal.clear()?;
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Once a volume's approvals have limits, new ones have them, too.
@@ -179,26 +247,138 @@ impl Reseal {
         let password = passphrase::owner(self.owner_password_file.as_deref())?;
         rollback::present_limit(&mut Tpm2::open(&self.tcti)?, &password).map(Some)
     }
+}
 
-    fn prune(&self, device: &Path, entries: &[Entry], keep: usize) -> Result<Vec<TokenId>> {
-        let header = VolumeHeader::read(device)?;
-        let stale = match prune::stale(&header, entries, &self.tcti, keep) {
-            Ok(stale) => stale,
+/// One run.
+struct Run<'r> {
+    options: &'r Reseal,
+    device: &'r Path,
+    entries: &'r [Entry],
+    tpm: TpmState,
+    counter: Option<CounterLimit>,
+    known: Known,
+    journal: Journal,
+    passphrase: Option<Passphrase>,
+    sealer: Option<Sealer>,
+}
+
+impl Run<'_> {
+    fn seal(&mut self, entry: &Entry) -> Result<Outcome> {
+        let header = VolumeHeader::read(self.device)?;
+        let genuine = self.genuine(&header)?;
+        if let Some(outcome) = present(entry, &genuine, &self.tpm, self.counter) {
+            return Ok(outcome);
+        }
+        let objections = self.known.objections(entry);
+        if !objections.is_empty() {
+            return Ok(Outcome::none(entry, "unknown", objections.join("; ")));
+        }
+        let values = match &entry.predicted {
+            Ok(values) => values.clone(),
+            Err(why) => return Ok(Outcome::none(entry, "failed", why.clone())),
+        };
+        if self.options.pending {
+            self.journal.note(&values, time::now())?;
+        }
+        let counter = self.counter;
+        let wanted = || Wanted::of(entry, &values, counter);
+        let mut sealed = self.sealer()?.seal(&header, wanted());
+        if sealed.as_ref().is_err_and(is_full) {
+            // The volume's lock is free for a moment.
+            self.sealer = None;
+            let removed = self.prune(0)?;
+            if removed.is_empty() {
+                let why = self.no_room(&genuine);
+                return Ok(Outcome::none(entry, "failed", why));
+            }
+            let header = VolumeHeader::read(self.device)?;
+            sealed = self.sealer()?.seal(&header, wanted());
+        }
+        Ok(match sealed {
+            Ok(record) => Outcome {
+                record: Some(record),
+                ..Outcome::none(entry, "sealed", String::new())
+            },
+            Err(error) => Outcome::none(entry, "failed", crate::sentence(&error)),
+        })
+    }
+
+    fn sealer(&mut self) -> Result<&mut Sealer> {
+        let made = match self.sealer.take() {
+            Some(sealer) => sealer,
+            None => match &self.passphrase {
+                None => Sealer::resident(self.device, &self.options.socket)?,
+                Some(passphrase) => Sealer::key(self.device, passphrase, &self.options.tcti)?,
+            },
+        };
+        Ok(self.sealer.insert(made))
+    }
+
+    fn genuine(&mut self, header: &VolumeHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
+        let socket = &self.options.socket;
+        let key = match self.passphrase {
+            Some(_) => Some(&*self.sealer()?),
+            None => None,
+        };
+        Ok(genuine::records(header, socket, key))
+    }
+
+    /// Removes the records that neither the menu, be it the one in /boot or the one to come, nor
+    /// the running launch needs.
+    fn prune(&mut self, keep: usize) -> Result<Vec<TokenId>> {
+        let header = VolumeHeader::read(self.device)?;
+        let genuine = self.genuine(&header)?;
+        self.sealer = None;
+        let present = match self.options.predictions {
+            Some(_) => Vec::new(),
+            None => Source {
+                replace: Vec::new(),
+                ..self.options.source(None)
+            }
+            .entries()?,
+        };
+        let all = self.entries.iter().chain(&present);
+        let needed = match prune::needed(all, &self.options.tcti) {
+            Ok(needed) => needed,
             Err(error) => {
                 eprintln!("taoboot: no record is removed: {error:#}");
                 return Ok(Vec::new());
             }
         };
+        let stale = prune::stale(&header, &genuine, &needed, keep);
         if stale.is_empty() {
             return Ok(stale);
         }
-        wipe(device, WipeRequest::Records(stale.clone()), false)?;
-        if !self.json {
-            let list: Vec<String> = stale.iter().map(ToString::to_string).collect();
-            println!("removed records that nothing needs: {}", list.join(", "));
+        wipe(self.device, WipeRequest::Records(stale.clone()), false)?;
+        if !self.options.json {
+            println!("removed records that nothing needs: {}", numbers(&stale));
         }
         Ok(stale)
     }
+
+    fn no_room(&self, records: &[(TokenId, SealedRecord)]) -> String {
+        let launches = self.entries.iter().filter(|entry| entry.tboot).count();
+        format!(
+            "the LUKS2 header has room for {} records and all are needed, the menu has {launches} launches: remove kernels or a tboot that you do not boot; a volume formatted with --luks2-metadata-size has more room",
+            records.len()
+        )
+    }
+}
+
+fn is_full(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<EnrolmentError>(),
+        Some(EnrolmentError::HeaderFull(_))
+    )
+}
+
+fn loads_replaced(entry: &Entry) -> bool {
+    entry.files.iter().any(|file| file.read_from.is_some())
+}
+
+fn numbers(tokens: &[TokenId]) -> String {
+    let list: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+    list.join(", ")
 }
 
 /// The usable records.
@@ -216,19 +396,12 @@ fn present(
     tpm: &TpmState,
     counter: Option<CounterLimit>,
 ) -> Option<Outcome> {
-    let outcome = |result, record, why| Outcome {
-        entry: entry.name.clone(),
-        id: entry.id.clone(),
-        result,
-        record,
-        why,
-    };
     if let Err(why) = &entry.predicted {
-        return Some(outcome("failed", None, why.clone()));
+        return Some(Outcome::none(entry, "failed", why.clone()));
     }
     if entry.halts {
         let why = "tboot would halt: its policy does not allow these files";
-        return Some(outcome("failed", None, why.into()));
+        return Some(Outcome::none(entry, "failed", why.into()));
     }
     // A record without limit does not do where limits are asked for.
     let limited: Vec<_> = records
@@ -236,44 +409,26 @@ fn present(
         .filter(|(_, record)| counter.is_none() || record.counter().is_some())
         .cloned()
         .collect();
-    let verdict = Verdict::of(entry, &limited, tpm);
-    verdict
-        .record
-        .map(|record| outcome("present", Some(record), String::new()))
-}
-
-fn seal(
-    entry: &Entry,
-    sealer: &mut Sealer,
-    header: &VolumeHeader,
-    counter: Option<CounterLimit>,
-) -> Outcome {
-    let outcome = |result, record, why| Outcome {
-        entry: entry.name.clone(),
-        id: entry.id.clone(),
-        result,
-        record,
-        why,
-    };
-    let values = match &entry.predicted {
-        Ok(values) => values.clone(),
-        Err(why) => return outcome("failed", None, why.clone()),
-    };
-    let wanted = Wanted {
-        values,
-        counter,
-        label: short_text(&entry.title),
-        components: entry.components.clone(),
-        files: entry.files.clone(),
-        created: time::now(),
-    };
-    match sealer.seal(header, wanted) {
-        Ok(record) => outcome("sealed", Some(record), String::new()),
-        Err(error) => outcome("failed", None, crate::sentence(&error)),
-    }
+    let record = Verdict::of(entry, &limited, tpm).record?;
+    Some(Outcome {
+        record: Some(record),
+        ..Outcome::none(entry, "present", String::new())
+    })
 }
 
 impl Outcome {
+    /// Without a record.
+    fn none(entry: &Entry, result: &'static str, why: String) -> Self {
+        Outcome {
+            entry: entry.name.clone(),
+            id: entry.id.clone(),
+            result,
+            record: None,
+            why,
+            may_be_passed_over: !loads_replaced(entry),
+        }
+    }
+
     fn print(&self) {
         match (self.result, self.record) {
             ("present", Some(record)) => println!("{}: record {record} is for it", self.entry),
