@@ -16,7 +16,7 @@ use serde_json::json;
 use tpm::{CounterLimit, Tpm2};
 
 use crate::{
-    genuine,
+    genuine::Genuine,
     journal::Journal,
     known::Known,
     menu::Menu,
@@ -59,6 +59,9 @@ pub struct Reseal {
     /// or one that is generated now)
     #[argh(option, arg_name = "file")]
     grub_config: Option<PathBuf>,
+    /// the menu that GRUB reads, whose records stay (default /boot/grub/grub.cfg)
+    #[argh(option, arg_name = "file")]
+    boot_menu: Option<PathBuf>,
     /// where the root file system is mounted (default /)
     #[argh(option, arg_name = "folder")]
     root: Option<PathBuf>,
@@ -123,10 +126,10 @@ impl Reseal {
         if self.passphrase_file.is_some() && self.recovery_key {
             bail!("give only one of --passphrase-file and --recovery-key");
         }
-        let device = root_volume::named_or_root(self.volume.as_deref())?;
         if self.take_back {
-            return self.take_back(&device);
+            return self.take_back();
         }
+        let device = root_volume::named_or_root(self.volume.as_deref())?;
         let header = VolumeHeader::read(&device)?;
         header.check()?;
         let menu = match self.predictions {
@@ -149,6 +152,7 @@ impl Reseal {
             entries: &entries,
             tpm: TpmState::ask(&self.tcti),
             counter,
+            genuine: Genuine::default(),
             known: Known::read(self.root())?,
             journal: Journal::read(self.root())?,
             passphrase: self.passphrase(&device)?,
@@ -201,6 +205,15 @@ impl Reseal {
         }
     }
 
+    /// What is in /boot now: it decides only about which records stay.
+    fn in_place(&self) -> Source {
+        Source {
+            grub_config: self.boot_menu.clone(),
+            replace: Vec::new(),
+            ..self.source(None)
+        }
+    }
+
     fn passphrase(&self, device: &Path) -> Result<Option<Passphrase>> {
         if self.passphrase_file.is_none() && !self.recovery_key {
             return Ok(None);
@@ -209,21 +222,18 @@ impl Reseal {
     }
 
     /// After a run that failed or was killed: what it sealed for and nothing in /boot boots.
-    fn take_back(&self, device: &Path) -> Result<ExitCode> {
+    fn take_back(&self) -> Result<ExitCode> {
         let mut journal = Journal::read(self.root())?;
         if journal.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
-        let header = VolumeHeader::read(device)?;
+        let device = root_volume::named_or_root(self.volume.as_deref())?;
+        let header = VolumeHeader::read(&device)?;
         header.check()?;
-        // What is in /boot decides here only about what is kept.
-        let present = Source {
-            replace: Vec::new(),
-            ..self.source(None)
-        };
-        let entries = present.entries()?;
-        let own = entries.iter().filter(|entry| entry.tboot);
-        let needed = prune::needed(own, &self.tcti)
+        let needed = self
+            .in_place()
+            .entries()
+            .and_then(|entries| prune::needed(&entries, &self.tcti))
             .context("the records of the run before are kept for now")?;
         let unneeded = prune::stale(&header, &usable(&header), &needed, 0);
         let mut made = journal.records(&usable(&header));
@@ -231,7 +241,7 @@ impl Reseal {
         made.sort_unstable();
         made.dedup();
         if !made.is_empty() {
-            wipe(device, WipeRequest::Records(made.clone()), false)?;
+            wipe(&device, WipeRequest::Records(made.clone()), false)?;
             println!("taken back: {}", numbers(&made));
         }
         journal.clear()?;
@@ -256,6 +266,7 @@ struct Run<'r> {
     entries: &'r [Entry],
     tpm: TpmState,
     counter: Option<CounterLimit>,
+    genuine: Genuine,
     known: Known,
     journal: Journal,
     passphrase: Option<Passphrase>,
@@ -315,12 +326,11 @@ impl Run<'_> {
     }
 
     fn genuine(&mut self, header: &VolumeHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
-        let socket = &self.options.socket;
-        let key = match self.passphrase {
-            Some(_) => Some(&*self.sealer()?),
-            None => None,
-        };
-        Ok(genuine::records(header, socket, key))
+        if self.passphrase.is_some() {
+            self.sealer()?;
+        }
+        let key = self.passphrase.as_ref().and(self.sealer.as_ref());
+        Ok(self.genuine.records(header, &self.options.socket, key))
     }
 
     /// Removes the records that neither the menu, be it the one in /boot or the one to come, nor
@@ -330,15 +340,13 @@ impl Run<'_> {
         let genuine = self.genuine(&header)?;
         self.sealer = None;
         let present = match self.options.predictions {
-            Some(_) => Vec::new(),
-            None => Source {
-                replace: Vec::new(),
-                ..self.options.source(None)
-            }
-            .entries()?,
+            Some(_) => Ok(Vec::new()),
+            None => self.options.in_place().entries(),
         };
-        let all = self.entries.iter().chain(&present);
-        let needed = match prune::needed(all, &self.options.tcti) {
+        let needed = present.and_then(|present| {
+            prune::needed(self.entries.iter().chain(&present), &self.options.tcti)
+        });
+        let needed = match needed {
             Ok(needed) => needed,
             Err(error) => {
                 eprintln!("taoboot: no record is removed: {error:#}");
