@@ -139,6 +139,22 @@ impl Known {
         ))
     }
 
+    /// Why a file as it lies there is not known.
+    pub fn objection_to(&mut self, path: &Path) -> Result<Option<String>> {
+        let text = path.to_str().context("the path is no text")?;
+        if is_link(text) {
+            return Ok(Some(format!("{text} is a symbolic link")));
+        }
+        let (_, sha256) = digests(path).with_context(|| text.to_owned())?;
+        Ok(self.objection(&LoadedFile {
+            path: text.to_owned(),
+            read_from: None,
+            sha256,
+            role: String::new(),
+            cmdline: None,
+        }))
+    }
+
     /// Keeps what was found.
     pub fn save(&mut self) -> Result<()> {
         if self.found.is_empty() {

@@ -9,7 +9,10 @@ use agent::reseal::{BootFiles, KnownFile, Origin, below};
 use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
 
-use crate::known::{digests, update};
+use crate::known::{Known, digests, update};
+
+/// Another one than that of a run that failed.
+const EXIT_UNKNOWN: u8 = 3;
 
 /// Name a file in /boot with its digest, so that launches with it may be sealed for. Images that
 /// the kernel hook builds and files that packages install are known by themselves; tboot, SINIT
@@ -32,6 +35,9 @@ pub struct Trust {
     /// look which built images have been put into place (kernel hook)
     #[argh(switch)]
     settle: bool,
+    /// say whether the file is known as it lies there; exit code 3: it is not
+    #[argh(switch)]
+    check: bool,
     /// the file is not to be known any more
     #[argh(switch)]
     forget: bool,
@@ -52,20 +58,38 @@ pub struct Trust {
 impl Trust {
     pub fn run(self) -> Result<ExitCode> {
         match (&self.file, &self.sha256, &self.built) {
-            (Some(file), Some(digest), None) if !self.other_verbs() => self.name(file, digest)?,
-            (Some(file), None, Some(image)) if !self.other_verbs() => self.built(file, image)?,
-            (Some(file), None, None) if self.forget && !self.settle && !self.list => {
-                self.forget(file)?;
-            }
-            (None, None, None) if self.settle && !self.forget && !self.list => self.settle()?,
-            (None, None, None) if self.list && !self.forget && !self.settle => self.print()?,
-            _ => bail!("say FILE --sha256 DIGEST, FILE --forget or --list"),
+            (Some(file), Some(digest), None) if self.given() == 0 => self.name(file, digest)?,
+            (Some(file), None, Some(image)) if self.given() == 0 => self.built(file, image)?,
+            (Some(file), None, None) if self.only(self.forget) => self.forget(file)?,
+            (Some(file), None, None) if self.only(self.check) => return self.check(file),
+            (None, None, None) if self.only(self.settle) => self.settle()?,
+            (None, None, None) if self.only(self.list) => self.print()?,
+            _ => bail!("say FILE --sha256 DIGEST, FILE --check, FILE --forget or --list"),
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    const fn other_verbs(&self) -> bool {
-        self.forget || self.settle || self.list
+    fn given(&self) -> usize {
+        let verbs = [self.forget, self.settle, self.list, self.check];
+        verbs.into_iter().filter(|given| *given).count()
+    }
+
+    fn only(&self, verb: bool) -> bool {
+        verb && self.given() == 1
+    }
+
+    fn check(&self, file: &Path) -> Result<ExitCode> {
+        self.key(file)?;
+        let mut known = Known::read(&self.root)?;
+        let objection = known.objection_to(file)?;
+        known.save()?;
+        match objection {
+            Some(sentence) => {
+                eprintln!("taoboot: {sentence}");
+                Ok(ExitCode::from(EXIT_UNKNOWN))
+            }
+            None => Ok(ExitCode::SUCCESS),
+        }
     }
 
     /// The path as the list has it: it names one file, whatever links there are.
