@@ -123,6 +123,25 @@ fn a_second_tboot_gets_no_record_until_it_is_named() {
     assert_eq!(m.records(), 2 * records);
 }
 
+/// As distributions without dpkg have it.
+#[test]
+fn a_kernel_that_is_a_copy_of_the_one_on_the_encrypted_root_is_known() {
+    let Some(m) = machine() else { return };
+    m.machine.plant_kernel(NEW);
+    let run = m.run(&["add", NEW], true);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let modules = m.machine.path(&format!("lib/modules/{NEW}"));
+    fs::create_dir_all(&modules).unwrap();
+    let kernel = m.machine.path(&format!("boot/vmlinuz-{NEW}"));
+    fs::copy(&kernel, modules.join("vmlinuz")).unwrap();
+    succeeded(&m.run(&["add", NEW], true));
+    assert!(m.opens(&launch(&m, NEW)));
+    // An update of it, and the old one put back.
+    fs::write(modules.join("vmlinuz"), "kernel 2").unwrap();
+    let run = m.run(&["refresh"], true);
+    assert!(run.stderr.contains("is not known"), "{run:?}");
+}
+
 /// The headers of a SINIT module.
 fn sinit(mark: u8) -> Vec<u8> {
     let mut acm = vec![0u8; 1024];

@@ -36,6 +36,11 @@ pub enum Origin {
         /// The package manager's own digest, with which the file agreed.
         md5: String,
     },
+    /// The same bytes as a file on the encrypted root.
+    Copy {
+        /// That file.
+        of: String,
+    },
     /// Named by the administrator, with its digest.
     Administrator,
 }

@@ -70,7 +70,7 @@ fn a_new_secret_is_made_only_when_asked_for() {
         .iter()
         .map(|(_, record)| record.as_ref().unwrap().secret_id().to_owned())
         .collect();
-    assert_eq!(ids, [id.clone()]);
+    assert_eq!(ids, [id.as_str()]);
     assert!(machine.opens());
     let fresh = [&enroll[..], &["--new-secret"]].concat();
     let output = crate::enroll_support::taoboot("enroll", &machine.volume, &fresh);

@@ -79,6 +79,8 @@ impl Known {
         {
             match &known.origin {
                 Origin::Built | Origin::Administrator => return None,
+                // Looked at again below.
+                Origin::Copy { .. } => {}
                 // An old version of a package that was put back is not known any more.
                 Origin::Package { name, version, md5 } => {
                     if self.packages.of(&path).iter().any(|now| now.md5 == *md5) {
@@ -89,6 +91,16 @@ impl Known {
                     ));
                 }
             }
+        }
+        if let Some(of) = self.original(&path, &file.sha256) {
+            let known = KnownFile {
+                sha256: file.sha256.clone(),
+                origin: Origin::Copy { of },
+                coming: false,
+            };
+            self.list.set(&path, known.clone());
+            self.found.push((path, known));
+            return None;
         }
         let packages = self.packages.of(&path);
         if file.read_from.is_none() && !packages.is_empty() {
@@ -137,6 +149,16 @@ impl Known {
         Some(format!(
             "{path} is not known: {why}; or name it with the digest that its maker gives: taoboot trust {path} --sha256 DIGEST"
         ))
+    }
+
+    /// Distributions that install a kernel as /lib/modules/VERSION/vmlinuz copy it to /boot: that
+    /// file, where the digest is its own.
+    fn original(&self, path: &str, sha256: &str) -> Option<String> {
+        let version = path.strip_prefix("/boot/vmlinuz-")?;
+        let plain = !version.is_empty() && !version.starts_with('.') && !version.contains('/');
+        let of = format!("lib/modules/{version}/vmlinuz");
+        let (_, found) = digests(&self.root.join(&of)).ok().filter(|_| plain)?;
+        (found == sha256).then(|| format!("/{of}"))
     }
 
     /// Why a file as it lies there is not known.

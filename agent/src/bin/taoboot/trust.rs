@@ -192,6 +192,7 @@ impl Trust {
             let by = match &known.origin {
                 Origin::Built => "built here".to_owned(),
                 Origin::Package { name, version, .. } => format!("package {name} {version}"),
+                Origin::Copy { of } => format!("copy of {of}"),
                 Origin::Administrator => "administrator".to_owned(),
             };
             let coming = if known.coming {
