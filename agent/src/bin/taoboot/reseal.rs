@@ -1,5 +1,7 @@
 //! `taoboot reseal`.
 
+mod run;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -7,7 +9,7 @@ use std::{
 
 use agent::unlock::{
     SealedRecord, TokenId, VolumeHeader,
-    enrolment::{EnrolmentError, WipeRequest, wipe},
+    enrolment::{WipeRequest, wipe},
     find_records,
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,10 +25,9 @@ use crate::{
     passphrase::{self, Passphrase},
     predictions::{Entry, Source, select},
     prune, rollback, root_volume,
-    sealer::{Sealer, Wanted},
-    time,
-    verdict::{TpmState, Verdict},
+    verdict::TpmState,
 };
+use run::{Outcome, Run};
 
 const EXIT_SOME_WILL_ASK: u8 = 1;
 
@@ -107,18 +108,6 @@ pub struct Reseal {
     /// print the result as JSON
     #[argh(switch)]
     json: bool,
-}
-
-/// What was done for one entry.
-struct Outcome {
-    entry: String,
-    id: Option<String>,
-    /// `present`, `sealed`, `unknown` (a file is) or `failed`.
-    result: &'static str,
-    record: Option<TokenId>,
-    why: String,
-    /// It loads nothing that is about to be put into place.
-    may_be_passed_over: bool,
 }
 
 impl Reseal {
@@ -259,125 +248,12 @@ impl Reseal {
     }
 }
 
-/// One run.
-struct Run<'r> {
-    options: &'r Reseal,
-    device: &'r Path,
-    entries: &'r [Entry],
-    tpm: TpmState,
-    counter: Option<CounterLimit>,
-    genuine: Genuine,
-    known: Known,
-    journal: Journal,
-    passphrase: Option<Passphrase>,
-    sealer: Option<Sealer>,
-}
-
-impl Run<'_> {
-    fn seal(&mut self, entry: &Entry) -> Result<Outcome> {
-        let header = VolumeHeader::read(self.device)?;
-        let genuine = self.genuine(&header)?;
-        if let Some(outcome) = present(entry, &genuine, &self.tpm, self.counter) {
-            return Ok(outcome);
-        }
-        let objections = self.known.objections(entry);
-        if !objections.is_empty() {
-            return Ok(Outcome::none(entry, "unknown", objections.join("; ")));
-        }
-        let values = match &entry.predicted {
-            Ok(values) => values.clone(),
-            Err(why) => return Ok(Outcome::none(entry, "failed", why.clone())),
-        };
-        if self.options.pending {
-            self.journal.note(&values, time::now())?;
-        }
-        let counter = self.counter;
-        let wanted = || Wanted::of(entry, &values, counter);
-        let mut sealed = self.sealer()?.seal(&header, wanted());
-        if sealed.as_ref().is_err_and(is_full) {
-            // The volume's lock is free for a moment.
-            self.sealer = None;
-            let removed = self.prune(0)?;
-            if removed.is_empty() {
-                let why = self.no_room(&genuine);
-                return Ok(Outcome::none(entry, "failed", why));
-            }
-            let header = VolumeHeader::read(self.device)?;
-            sealed = self.sealer()?.seal(&header, wanted());
-        }
-        Ok(match sealed {
-            Ok(record) => Outcome {
-                record: Some(record),
-                ..Outcome::none(entry, "sealed", String::new())
-            },
-            Err(error) => Outcome::none(entry, "failed", crate::sentence(&error)),
-        })
-    }
-
-    fn sealer(&mut self) -> Result<&mut Sealer> {
-        let made = match self.sealer.take() {
-            Some(sealer) => sealer,
-            None => match &self.passphrase {
-                None => Sealer::resident(self.device, &self.options.socket)?,
-                Some(passphrase) => Sealer::key(self.device, passphrase, &self.options.tcti)?,
-            },
-        };
-        Ok(self.sealer.insert(made))
-    }
-
-    fn genuine(&mut self, header: &VolumeHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
-        if self.passphrase.is_some() {
-            self.sealer()?;
-        }
-        let key = self.passphrase.as_ref().and(self.sealer.as_ref());
-        Ok(self.genuine.records(header, &self.options.socket, key))
-    }
-
-    /// Removes the records that neither the menu, be it the one in /boot or the one to come, nor
-    /// the running launch needs.
-    fn prune(&mut self, keep: usize) -> Result<Vec<TokenId>> {
-        let header = VolumeHeader::read(self.device)?;
-        let genuine = self.genuine(&header)?;
-        self.sealer = None;
-        let present = match self.options.predictions {
-            Some(_) => Ok(Vec::new()),
-            None => self.options.in_place().entries(),
-        };
-        let needed = present.and_then(|present| {
-            prune::needed(self.entries.iter().chain(&present), &self.options.tcti)
-        });
-        let needed = match needed {
-            Ok(needed) => needed,
-            Err(error) => {
-                eprintln!("taoboot: no record is removed: {error:#}");
-                return Ok(Vec::new());
-            }
-        };
-        let stale = prune::stale(&header, &genuine, &needed, keep);
-        if stale.is_empty() {
-            return Ok(stale);
-        }
-        wipe(self.device, WipeRequest::Records(stale.clone()), false)?;
-        if !self.options.json {
-            println!("removed records that nothing needs: {}", numbers(&stale));
-        }
-        Ok(stale)
-    }
-
-    fn no_room(&self, records: &[(TokenId, SealedRecord)]) -> String {
-        let launches = self.entries.iter().filter(|entry| entry.tboot).count();
-        format!(
-            "the LUKS2 header has room for {} records and all are needed, the menu has {launches} launches: remove kernels or a tboot that you do not boot; a volume formatted with --luks2-metadata-size has more room",
-            records.len()
-        )
-    }
-}
-
-fn is_full(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref::<EnrolmentError>(),
-        Some(EnrolmentError::HeaderFull(_))
-    )
+/// The usable records.
+pub fn usable(header: &VolumeHeader) -> Vec<(TokenId, SealedRecord)> {
+    let records = find_records(header).into_iter();
+    records
+        .filter_map(|(token, record)| Some((token, record.ok()?)))
+        .collect()
 }
 
 fn loads_replaced(entry: &Entry) -> bool {
@@ -387,71 +263,4 @@ fn loads_replaced(entry: &Entry) -> bool {
 fn numbers(tokens: &[TokenId]) -> String {
     let list: Vec<String> = tokens.iter().map(ToString::to_string).collect();
     list.join(", ")
-}
-
-/// The usable records.
-pub fn usable(header: &VolumeHeader) -> Vec<(TokenId, SealedRecord)> {
-    let records = find_records(header).into_iter();
-    records
-        .filter_map(|(token, record)| Some((token, record.ok()?)))
-        .collect()
-}
-
-/// Nothing to do, or nothing that can be done.
-fn present(
-    entry: &Entry,
-    records: &[(TokenId, SealedRecord)],
-    tpm: &TpmState,
-    counter: Option<CounterLimit>,
-) -> Option<Outcome> {
-    if let Err(why) = &entry.predicted {
-        return Some(Outcome::none(entry, "failed", why.clone()));
-    }
-    if entry.halts {
-        let why = "tboot would halt: its policy does not allow these files";
-        return Some(Outcome::none(entry, "failed", why.into()));
-    }
-    // A record without limit does not do where limits are asked for.
-    let limited: Vec<_> = records
-        .iter()
-        .filter(|(_, record)| counter.is_none() || record.counter().is_some())
-        .cloned()
-        .collect();
-    let record = Verdict::of(entry, &limited, tpm).record?;
-    Some(Outcome {
-        record: Some(record),
-        ..Outcome::none(entry, "present", String::new())
-    })
-}
-
-impl Outcome {
-    /// Without a record.
-    fn none(entry: &Entry, result: &'static str, why: String) -> Self {
-        Outcome {
-            entry: entry.name.clone(),
-            id: entry.id.clone(),
-            result,
-            record: None,
-            why,
-            may_be_passed_over: !loads_replaced(entry),
-        }
-    }
-
-    fn print(&self) {
-        match (self.result, self.record) {
-            ("present", Some(record)) => println!("{}: record {record} is for it", self.entry),
-            (_, Some(record)) => println!("{}: sealed, record {record}", self.entry),
-            _ => eprintln!("{}: WILL ASK for a passphrase: {}", self.entry, self.why),
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "entry": self.entry,
-            "id": self.id,
-            "result": self.result,
-            "record": self.record,
-            "why": self.why,
-        })
-    }
 }
