@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_grub_decompresses_is_hashed_as_tboot_sees_it() {
         // `printf kernel | gzip -n`.
-        let packed = hex::decode("1f8b0800000000000003cb4e2dca4bcd01006bb4c6f206000000").unwrap();
+        let packed = hex::decode("1f8b0800000000000003cb4e2dca4bcd0100ab9ad25d06000000").unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &packed).unwrap();
         let (digest, read) = content(open(file.path()).unwrap(), false).unwrap();
