@@ -68,6 +68,9 @@ pub struct Config {
     /// The only boot secret that may open the volume, as `taoboot status` names it: a volume
     /// that somebody else enrolled for this same launch on this TPM is refused.
     pub secret_id: Option<SecretId>,
+    /// The only key that the Tao host may have, as the boot event of PCR 15 names it: a record
+    /// that somebody with the volume's key made, with a host secret of his own, is refused.
+    pub host_key: Option<HostKey>,
     /// The encrypted volume that holds the root file system.
     pub volume: Option<VolumeConfig>,
     /// The swap device, where the sealed record does not name it.
@@ -124,6 +127,33 @@ impl TryFrom<String> for SecretId {
                 "{text:?} is no secret_id: 32 hex digits, as `taoboot status` shows them"
             ))
         }
+    }
+}
+
+/// SHA-256 of the Tao host's key: 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostKey([u8; 32]);
+
+impl HostKey {
+    /// The digest.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HostKey {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digest = hex::decode(&text)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .filter(|digest: &[u8; 32]| hex::encode(digest) == text);
+        digest.map(HostKey).ok_or_else(|| {
+            format!(
+                "{text:?} is no host_key: 64 small hex digits, as boot_event in /run/tao/boot.json has them"
+            )
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 mod enroll_support;
 
 use agent::unlock::{
-    BootSecret, RecordError, TokenId, UnsealError, close_latch, find_records, test_passphrase,
+    RecordError, TokenId, UnsealError, VolumeSecret, close_latch, find_records, test_passphrase,
 };
 use base64::Engine as _;
 use enroll_support::*;
@@ -17,7 +17,9 @@ fn an_enrolled_launch_opens_the_volume_and_another_one_does_not() {
     enroll_current(&volume, &swtpm);
 
     let (secret, record) = unsealed(&volume, &swtpm).unwrap();
-    let passphrase = secret.volume_passphrase(&volume.header().check().unwrap());
+    let passphrase = secret
+        .volume()
+        .volume_passphrase(&volume.header().check().unwrap());
     assert_eq!(
         test_passphrase(&volume.header(), &passphrase, Some(record.keyslot())).unwrap(),
         1
@@ -107,8 +109,8 @@ fn two_launches_with_secrets_of_their_own_live_side_by_side_and_are_wiped_apart(
     let identity = volume.header().check().unwrap();
     let output = taoboot("wipe", &volume, &["--record", "0"]);
     assert!(output.status.success(), "{output:?}");
-    assert!(!volume.opens_with(&first.volume_passphrase(&identity)));
-    assert!(volume.opens_with(&second.volume_passphrase(&identity)));
+    assert!(!volume.opens_with(&first.volume().volume_passphrase(&identity)));
+    assert!(volume.opens_with(&second.volume().volume_passphrase(&identity)));
     assert_eq!(find_records(&volume.header()).len(), 1);
     let status = taoboot("status", &volume, &["--tcti", &swtpm.tcti()]);
     assert_eq!(
@@ -277,7 +279,8 @@ fn the_recovery_key_opens_the_volume_with_the_real_cryptsetup() {
     assert!(volume.opens_with(key.trim_end().as_bytes()));
     // The file exists: the key cannot be handed out, so none is made.
     let before = volume.header().metadata().keyslots.len();
-    let again = taoboot("enroll", &volume, &arguments);
+    let again = [&arguments[..], &["--new-host-secret"]].concat();
+    let again = taoboot("enroll", &volume, &again);
     assert!(refusal(&again).contains("recovery key"));
     assert_eq!(
         volume.header().metadata().keyslots.len(),
@@ -291,6 +294,6 @@ fn a_secret_of_another_record_does_not_authenticate() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "initramfs");
     enroll_current(&volume, &swtpm);
-    let other = BootSecret::generate().unwrap();
+    let other = VolumeSecret::generate().unwrap();
     assert_eq!(volume.record().verify_mac(&other), Err(RecordError::Forged));
 }

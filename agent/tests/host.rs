@@ -9,5 +9,7 @@ mod common;
 mod interrupt;
 #[path = "host/killed.rs"]
 mod killed;
+#[path = "host/memory.rs"]
+mod memory;
 #[path = "host/tpm2.rs"]
 mod tpm2;

@@ -9,7 +9,7 @@
 )]
 
 use tao::{
-    attestation::{AttestationMessage, verify, verify_quote},
+    attestation::{AttestationMessage, BootEvent, verify, verify_quote},
     domain::text::Message,
     guard::{AclGuard, DatalogGuard, Guard},
     keys::{Keyset, Secret, Signer, Verifier, certificate},
@@ -17,6 +17,7 @@ use tao::{
     program::{elf, ld_cache::Cache, script},
     wire::{
         Inbox,
+        counter_messages::{CountersRequest, CountersResponse},
         guard_messages::{GuardRequest, GuardResponse, HostDescription},
         key_messages::{CryptoKey, CryptoKeyset, EncryptedData, PbeData},
         messages::{
@@ -89,6 +90,8 @@ pub fn messages(bytes: &[u8]) {
     message::<AdminRequest>(bytes);
     message::<AdminResponse>(bytes);
     message::<GuardRequest>(bytes);
+    message::<CountersRequest>(bytes);
+    message::<CountersResponse>(bytes);
     message::<GuardResponse>(bytes);
     message::<HostDescription>(bytes);
     message::<AttestationMessage>(bytes);
@@ -144,8 +147,14 @@ pub fn form_bytes(bytes: &[u8]) {
     drop(PrinTail::decode(bytes));
 }
 
-/// Attestations, and TPM quotes.
+/// Attestations, TPM quotes, and boot events.
 pub fn attestation(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(event) = text.parse::<BootEvent>()
+    {
+        assert_eq!(event.to_string(), text, "one spelling");
+        assert!(event.register(32).is_ok() && event.host_key_name().is_ok());
+    }
     if let Ok(verified) = verify(bytes, 0) {
         assert!(verified.speaker.is_within(&verified.root) || verified.length > 1);
     }
@@ -160,7 +169,8 @@ pub fn attestation(bytes: &[u8]) {
                 speaker,
                 &message.serialized_statement,
                 &quote,
-                &signature
+                &signature,
+                message.boot_event.as_deref()
             )
             .is_err()
         );
@@ -223,6 +233,7 @@ pub fn program(bytes: &[u8]) {
     };
     match kind {
         b'e' => {
+            drop(elf::is_shared_object(file));
             if let Ok(needs) = elf::needs(file) {
                 let names = needs.libraries.iter().chain(&needs.optional);
                 for name in names {

@@ -10,14 +10,16 @@
 
 use std::io;
 
+use commands::FileKind;
 use tboot_policy::{
     grub::{
-        BootFolder, Menu, Places, Variables,
+        BootFolder, Menu, Places, Readings, Variables, bls,
         boot_folder::{MAX_ENVIRONMENT, parse_environment},
     },
     log::{self, EventLog, heap, replay::compare},
     pcr_text,
     predict::Baseline,
+    txt::{ErrorCode, LaunchLog},
     vlp::Policy,
 };
 
@@ -25,14 +27,17 @@ use tboot_policy::{
 pub type Body = fn(&[u8]);
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 13] = [
     ("policy_vlp", vlp),
     ("policy_log_container", log_container),
     ("policy_log_stream", log_stream),
     ("policy_log_agile", log_agile),
     ("policy_log_text", log_text),
+    ("policy_launch_log", launch_log),
+    ("policy_file_kind", file_kind),
     ("policy_grub", grub),
     ("policy_grubenv", grubenv),
+    ("policy_bls", bls),
     ("policy_pcr_text", pcr_text),
     ("policy_heap", txt_heap),
     ("policy_record", record),
@@ -92,6 +97,31 @@ pub fn log_text(bytes: &[u8]) {
     }
 }
 
+/// Whatever a text holds, nothing of it drives a terminal, and what is kept is bounded.
+pub fn launch_log(bytes: &[u8]) {
+    let Ok(log) = LaunchLog::parse(bytes) else {
+        return;
+    };
+    assert!(log.sinit.len() <= 256 && log.notes.len() <= 256);
+    let texts = log.sinit.iter().map(|module| &module.name);
+    for text in texts.chain(log.notes.iter().map(|note| &note.text)) {
+        assert!(!text.contains(char::is_control));
+    }
+    for register in log.registers.iter() {
+        assert!(!register.to_string().is_empty());
+    }
+    serde_json::to_string(&log).unwrap();
+}
+
+/// Any bytes are of some kind, and each kind has its words.
+pub fn file_kind(bytes: &[u8]) {
+    let kind = FileKind::of(bytes);
+    assert!(!kind.to_string().contains(char::is_control));
+    assert_eq!(kind == FileKind::Empty, bytes.is_empty());
+    let error = u32::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 4]));
+    assert!(!ErrorCode::from(error).to_string().is_empty());
+}
+
 /// A block that is read says nothing that isn't in it.
 pub fn grubenv(bytes: &[u8]) {
     let Ok(variables) = parse_environment(bytes) else {
@@ -102,12 +132,36 @@ pub fn grubenv(bytes: &[u8]) {
     assert!(variables.iter().map(len).sum::<usize>() <= bytes.len());
 }
 
+/// An entry says nothing that isn't in its file. The two orders of names, the first line's and the
+/// second's, are the same from both sides.
+pub fn bls(bytes: &[u8]) {
+    if let Ok(Some(entry)) = bls::parse("id", bytes) {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(text.contains(&entry.title) && text.contains(&entry.linux));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    if let (Some(a), Some(b)) = (lines.next(), lines.next()) {
+        use tboot_policy::grub::version::{file_order, package_order};
+        assert_eq!(file_order(a, b), file_order(b, a).reverse());
+        assert_eq!(package_order(a, b), package_order(b, a).reverse());
+    }
+}
+
 /// Every entry of a menu is followed; no file is there.
 pub fn grub(bytes: &[u8]) {
     let folder = BootFolder::read("/nonexistent".as_ref()).unwrap();
-    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder)) {
+    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder.clone())) {
         // What only some machines have is nowhere the default.
-        assert!(menu.default_entry().is_none_or(|entry| !entry.conditional));
+        assert!(!menu.default_entry().is_ok_and(|entry| entry.conditional));
+    }
+    if let Ok(readings) = Readings::new(bytes, Variables::default(), Ok(folder)) {
+        for entry in readings.menu().entries().iter().take(8) {
+            // What grub.cfg says by itself has no need of another reading.
+            if let Ok(followed) = readings.boot(entry) {
+                assert_eq!(followed.environment.is_none(), entry.boot().is_ok());
+            }
+        }
     }
     let Ok(menu) = Menu::parse(bytes, Variables::default()) else {
         return;

@@ -1,5 +1,8 @@
 //! The `lcp` command, and the command lines of the original tools when called by their names.
 
+#[macro_use]
+extern crate commands;
+
 use std::{path::Path, process::ExitCode};
 
 mod command;
@@ -13,7 +16,7 @@ fn main() -> ExitCode {
         .and_then(|name| name.to_str())
         .unwrap_or("lcp");
     if let Some(tool) = original::Tool::named(name) {
-        return original::run(tool, name, arguments.collect());
+        return commands::output::finish(original::run(tool, name, arguments.collect()));
     }
-    command::run()
+    commands::output::finish(command::run())
 }

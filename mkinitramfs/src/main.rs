@@ -1,5 +1,8 @@
 //! `cargo xtask`: everything around the code, one module per verb.
 
+#[macro_use]
+extern crate commands;
+
 mod agent;
 mod bench;
 mod demo;
@@ -40,7 +43,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let xtask: Xtask = argh::from_env();
+    let xtask: Xtask = commands::from_env();
     let done = match xtask.verb {
         Verb::Setup(verb) => verb.run(),
         Verb::StaticLibs(verb) => verb.run(),
@@ -52,13 +55,13 @@ fn main() -> ExitCode {
         Verb::Test(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
     };
-    match done {
+    commands::output::finish(match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {error:#}");
+            eprintln!("xtask: {}", commands::sentence(error.chain()));
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 /// The builder takes the agent as a file; where none is named it is built first.

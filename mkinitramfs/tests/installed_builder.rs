@@ -52,3 +52,54 @@ fn without_a_config_the_administrators_is_taken() {
     assert!(sentence.starts_with("taoboot-image: "), "{sentence}");
     assert!(!output.exists());
 }
+
+#[test]
+fn a_file_of_another_kind_is_called_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, bytes, words) in [
+        ("text", b"hello\n".as_slice(), "looks like a text"),
+        ("elf", b"\x7fELF\x02\x01", "looks like an ELF file"),
+        ("zip", b"PK\x03\x04", "looks like a ZIP archive"),
+        ("empty", b"", "looks like an empty file"),
+    ] {
+        fs::write(path(name), bytes).unwrap();
+        let sentence = refusal(installed().arg("ls").arg(path(name)));
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    let sentence = refusal(installed().arg("ls").arg(folder.path()));
+    assert!(sentence.contains("is a folder"), "{sentence}");
+}
+
+/// A reader that has gone (`| head`) is no error, under either name.
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let fixture = Fixture::new();
+    fixture.build(&[]);
+    let image = fixture.path("image.img");
+    fs::write(&image, fixture.build(&[])).unwrap();
+    let xtask = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("image");
+        command
+    };
+    for (mut command, verb) in [
+        (installed(), "ls"),
+        (xtask(), "ls"),
+        (installed(), "--help"),
+        (xtask(), "--help"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command
+            .arg(verb)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped());
+        if verb == "ls" {
+            command.arg(&image);
+        }
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
+        assert!(output.stderr.is_empty(), "{verb}: {output:?}");
+    }
+}

@@ -15,8 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use tao::{
+    anchored::{self, Medium, Refused, Settled},
     client::{CallError, Parent, SealPolicy},
     host::state_file,
 };
@@ -25,77 +26,95 @@ use tao::{
 const LABEL: &str = "sealed counter";
 /// How long a caller waits for the service to begin.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Two counts, sealed.
+/// A count, sealed.
 const LARGEST: u64 = 64 * 1024;
 
-struct Counter {
+/// The file with the count, and the host's counter, which tells whether it is the newest.
+struct Store {
     host: &'static Parent,
     file: PathBuf,
-    /// What is sealed, and where the host's counter stands when it counts.
-    value: u64,
-    at: i64,
-    sealed: Vec<u8>,
 }
 
-/// Where the host's counter stands; 0 before it was made.
-fn counted(host: &Parent) -> anyhow::Result<i64> {
-    match host.counter(LABEL) {
-        Err(CallError::Refused(why)) if why == "No such counter" => Ok(0),
-        other => Ok(other?),
+impl Store {
+    /// The date of what is in the file, and the count.
+    fn read(&self) -> anyhow::Result<Option<(u64, u64)>> {
+        let file = || self.file.display().to_string();
+        let Some(sealed) = state_file::read(&self.file, LARGEST).with_context(file)? else {
+            return Ok(None);
+        };
+        let (plain, _) = self.host.unseal(&sealed).with_context(file)?;
+        let (date, value) = plain.split_first_chunk().context("not a count")?;
+        let value = value.try_into().context("not a count")?;
+        Ok(Some((u64::from_be_bytes(*date), u64::from_be_bytes(value))))
     }
 }
 
-/// The counts in the file: what was sealed last, and what was sealed before it.
-fn read(file: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
-    let read = state_file::read(file, LARGEST).with_context(|| file.display().to_string())?;
-    let text = String::from_utf8(read.unwrap_or_default())?;
-    Ok(text.lines().map(hex::decode).collect::<Result<_, _>>()?)
+impl Medium for Store {
+    type Contents = u64;
+    type Error = anyhow::Error;
+
+    /// It begins at 0.
+    fn value(&mut self) -> anyhow::Result<Option<u64>> {
+        match self.host.counter(LABEL) {
+            Err(CallError::Refused(why)) if why == "No such counter" => Ok(Some(0)),
+            other => Ok(Some(u64::try_from(other?)?)),
+        }
+    }
+
+    fn create(&mut self) -> anyhow::Result<u64> {
+        self.increment()
+    }
+
+    fn increment(&mut self) -> anyhow::Result<u64> {
+        // In one step; InitCounter would not tell whether it was ours.
+        self.host
+            .rollback_protected_seal(LABEL, b"", SealPolicy::Own)?;
+        Ok(u64::try_from(self.host.counter(LABEL)?)?)
+    }
+
+    fn write(&mut self, date: u64, value: &u64) -> anyhow::Result<()> {
+        let plain = [date.to_be_bytes(), value.to_be_bytes()].concat();
+        let sealed = self.host.seal(&plain, SealPolicy::Own)?;
+        state_file::replace(&self.file, &sealed).with_context(|| self.file.display().to_string())
+    }
+}
+
+struct Counter {
+    store: Store,
+    value: u64,
+    settled: Settled,
 }
 
 impl Counter {
     /// The count so far. Without a file it is 0, but only if the host has never counted: to
     /// delete the file, or to put an old one back, does not set the count back.
     fn open(host: &'static Parent, file: &Path) -> anyhow::Result<Self> {
-        let at = counted(host)?;
-        let mut counter = Counter {
-            host,
-            file: file.to_owned(),
-            value: 0,
-            at,
-            sealed: Vec::new(),
-        };
-        for sealed in read(file)? {
-            let (plain, _) = host.unseal(&sealed)?;
-            let (found, value) = plain.split_first_chunk().context("not a count")?;
-            if i64::from_be_bytes(*found) == at {
-                counter.value = u64::from_be_bytes(value.try_into().context("not a count")?);
-                counter.sealed = sealed;
-                return Ok(counter);
-            }
-        }
-        ensure!(
-            at == 0,
-            "{}: no count for where the host's counter stands, {at}; put the newest copy back",
-            file.display()
-        );
-        Ok(counter)
+        let file = file.to_owned();
+        let mut store = Store { host, file };
+        let found = store.read()?;
+        let value = found.map(|(_, value)| value).unwrap_or_default();
+        let settled = anchored::open(&mut store, found.map(|(date, _)| date), &value);
+        let settled = settled.map_err(|refused| store.sentence(&refused))?;
+        Ok(Counter {
+            store,
+            value,
+            settled,
+        })
     }
 
     /// One more. When this returns the new count is on the disk, and no older one counts.
-    ///
-    /// The new count is stored beside the old one before the host's counter goes up: whenever
-    /// the power fails, the one that counts is there. (After a RollbackProtectedSeal whose
-    /// answer is lost, neither would be.)
     fn next(&mut self) -> anyhow::Result<u64> {
-        let (at, value) = (self.at + 1, self.value + 1);
-        let plain = [at.to_be_bytes(), value.to_be_bytes()].concat();
-        let sealed = self.host.seal(&plain, SealPolicy::Own)?;
-        let text = format!("{}\n{}\n", hex::encode(&sealed), hex::encode(&self.sealed));
-        state_file::replace(&self.file, text.trim_end().as_bytes())
-            .with_context(|| self.file.display().to_string())?;
-        self.host.init_counter(LABEL, at)?;
-        (self.at, self.value, self.sealed) = (at, value, sealed);
+        let value = self.value + 1;
+        let settled = anchored::change(&mut self.store, self.settled, &value);
+        self.settled = settled.map_err(|refused| self.store.sentence(&refused))?;
+        self.value = value;
         Ok(value)
+    }
+}
+
+impl Store {
+    fn sentence(&self, refused: &Refused<anyhow::Error>) -> anyhow::Error {
+        anyhow!("{}: {refused:#}", self.file.display())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     logic::{LogicError, Prin, SubPrin},
     wire::{
         FrameError, Inbox,
+        counter_messages::{CountersOf, CountersRequest, CountersResponse},
         guard_messages::{GuardRequest, GuardResponse, HostDescription},
         messages::{AdminRequest, AdminResponse, ResponseHeader},
         proto2::{self, Proto2, ProtoError},
@@ -284,6 +285,31 @@ impl Admin {
     pub fn describe(&mut self) -> Result<HostDescription, AdminError> {
         self.send(&admin("Describe"), &AdminRequest::default(), &[])?;
         self.receive()
+    }
+
+    fn counters_call(
+        &mut self,
+        op: &str,
+        program: Option<&[u8]>,
+    ) -> Result<CountersResponse, AdminError> {
+        let request = CountersRequest {
+            program: program.map(<[u8]>::to_vec),
+        };
+        self.send(&format!("{}.{op}", rpc::COUNTERS_SERVICE), &request, &[])?;
+        self.receive()
+    }
+
+    /// How many counters programs have.
+    pub fn counters(&mut self) -> Result<Vec<CountersOf>, AdminError> {
+        Ok(self.counters_call("List", None)?.programs)
+    }
+
+    /// Deletes all counters of a program, by the hash that [`Admin::counters`] gives. What it has sealed
+    /// against rollback opens no more. Gives how many there were.
+    pub fn delete_counters(&mut self, program: &[u8]) -> Result<u64, AdminError> {
+        self.counters_call("Delete", Some(program))?
+            .deleted
+            .ok_or(AdminError::Incomplete("it does not say how many"))
     }
 
     fn guard(&mut self, op: &str, text: Option<&str>) -> Result<GuardResponse, AdminError> {

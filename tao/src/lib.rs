@@ -1,9 +1,13 @@
 //! What a hosted program links: the names of principals and what they say ([`logic`]),
 //! attestations ([`attestation`]), keys ([`keys`]), guards ([`guard`]), the messages between a program and its
 //! host ([`wire`]), the calls a program makes ([`client`]) and those an administrator
-//! makes ([`admin`]); and the host that answers them ([`host`]).
+//! makes ([`admin`]); and the host that answers them ([`host`]). [`anchored`]: how a file is changed so
+//! that old copies of it are worthless.
 
 pub mod admin;
+pub mod anchored;
+#[cfg(test)]
+mod anchored_tests;
 pub mod attestation;
 pub mod client;
 pub mod descriptors;

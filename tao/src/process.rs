@@ -9,6 +9,7 @@ use std::{
 use nix::{
     errno::Errno,
     libc,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{SigHandler, Signal, signal},
     unistd::Pid,
 };
@@ -33,6 +34,12 @@ impl PidFd {
         let fd = RawFd::try_from(Errno::result(result)?).map_err(io::Error::other)?;
         // SAFETY: the kernel just made this descriptor for the call above.
         Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Has the process ended?
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let mut ended = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        Ok(poll(&mut ended, PollTimeout::ZERO)? > 0)
     }
 
     /// Sends a signal; an error if the process has ended and been waited for.
@@ -83,6 +90,12 @@ pub fn kill(child: i32, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(Pid::from_raw(child), signal)?)
 }
 
+impl From<OwnedFd> for PidFd {
+    fn from(process: OwnedFd) -> Self {
+        PidFd(process)
+    }
+}
+
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -98,8 +111,10 @@ mod tests {
     fn a_signal_reaches_the_process_and_none_after_it_has_gone() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = PidFd::open(child.id() as i32).unwrap();
+        assert!(!process.has_ended().unwrap());
         process.signal(Signal::SIGKILL).unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(process.signal(Signal::SIGKILL).is_err());
+        assert!(process.has_ended().unwrap());
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -265,4 +266,75 @@ fn a_stacked_host_rests_on_the_host_that_started_it() {
     assert!(world.tao_at(&inner, &["host", "shutdown"]).status.success());
     assert_eq!(world.tao(&["wait", &pid]).status.code(), Some(0));
     assert!(world.good(&["logs", &pid]).contains("Tao host: "));
+}
+
+#[test]
+fn a_hosted_shell_script_seals_unseals_attests_and_draws_random_bytes() {
+    let world = World::new();
+    let tao = env!("CARGO_BIN_EXE_tao");
+    let script = world.path("script");
+    let text_of = format!(
+        "#!/bin/sh\nset -e\nsealed=$(printf 'a secret' | {tao} seal | base64 -w0)\n\
+         case $(printf %s \"$sealed\" | base64 -d) in *secret*) exit 6 ;; esac\n\
+         printf %s \"$sealed\" | base64 -d | {tao} unseal\necho\n\
+         {tao} attest 'Ready(\"yes\")'\n{tao} random 8\n\
+         if printf x | {tao} unseal 2>&1; then exit 7; fi\n"
+    );
+    std::fs::write(&script, text_of).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = script.to_str().unwrap();
+    world.start(&["--scripts", "measure", "--libraries", "measure"]);
+    let shown = json(&world.tao(&["host", "show", "--json"]));
+    if !shown["isolation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|found| found == "namespaces")
+    {
+        return; // Scripts need them, and this machine has none.
+    }
+    let said = world.good(&["run", script]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "a secret");
+    assert_eq!(lines[2].len(), 16, "{said}");
+    let attestation = world.path("attestation");
+    std::fs::write(&attestation, lines[1]).unwrap();
+    let shown = world.good(&["attestation", "show", attestation.to_str().unwrap()]);
+    assert!(
+        shown.contains("says Ready(\"yes\")") && shown.contains(".Script(["),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_rule_is_signed_for_no_file_that_a_host_would_not_start() {
+    let world = World::new();
+    let (domain, password) = (world.path("domain"), world.path("pw"));
+    let (domain, password) = (domain.to_str().unwrap(), password.to_str().unwrap());
+    world.good(&["domain", "init", "--password-file", password, domain]);
+    for (content, words) in [
+        ("#!/bin/sh\nexit 0\n", "--scripts measure"),
+        ("text\n", "neither an ELF program nor a script"),
+        ("", "neither an ELF program nor a script"),
+    ] {
+        let file = world.path("file");
+        std::fs::write(&file, content).unwrap();
+        let file = file.to_str().unwrap();
+        let refused = world.tao(&[
+            "domain",
+            "add-program",
+            "--password-file",
+            password,
+            domain,
+            file,
+        ]);
+        assert_eq!(refused.status.code(), Some(1));
+        let sentence = text(&refused.stderr);
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    assert!(
+        !world
+            .good(&["domain", "show", domain])
+            .contains("TrustedProgramHash(ext")
+    );
 }

@@ -4,10 +4,14 @@
 
 #[path = "host/administrators.rs"]
 mod administrators;
+#[path = "host/apart_from_others.rs"]
+mod apart_from_others;
 #[path = "host/common.rs"]
 mod common;
 #[path = "host/composed.rs"]
 mod composed;
+#[path = "host/counter_room.rs"]
+mod counter_room;
 #[path = "host/counters.rs"]
 mod counters;
 #[path = "host/exhausted.rs"]
@@ -26,6 +30,8 @@ mod isolation;
 mod keysets;
 #[path = "host/killed.rs"]
 mod killed;
+#[path = "host/names.rs"]
+mod names;
 #[path = "host/own_processes.rs"]
 mod own_processes;
 #[path = "host/prepared.rs"]

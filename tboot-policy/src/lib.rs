@@ -11,6 +11,7 @@
 //! * [`launch`]: the events of a launch and the PCR values that they give.
 //! * [`log`]: event logs in every form, and their replay.
 //! * [`pcr_text`]: PCR values as other programs write them.
+//! * [`txt`]: why a launch was measured, or was not.
 //! * [`predict`]: the PCRs of a launch that has not happened yet.
 
 pub mod acm;
@@ -22,5 +23,6 @@ pub mod pcr_text;
 pub mod platform;
 pub mod predict;
 pub mod tboot;
+pub mod txt;
 pub mod verify;
 pub mod vlp;

@@ -1,5 +1,8 @@
 //! The `tboot-policy` command, and `tb_polgen`'s command line when called by that name.
 
+#[macro_use]
+extern crate commands;
+
 use std::{path::Path, process::ExitCode};
 
 mod command;
@@ -13,7 +16,7 @@ fn main() -> ExitCode {
         .and_then(|name| name.to_str())
         .unwrap_or("tboot-policy");
     if name == original::NAME {
-        return original::run(arguments.collect());
+        return commands::output::finish(original::run(arguments.collect()));
     }
-    command::run()
+    commands::output::finish(command::run())
 }

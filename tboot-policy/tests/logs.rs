@@ -333,5 +333,5 @@ fn the_command_shows_and_replays() {
     );
     let (code, _, stderr) = run(&["log", "show", "pcrs"]);
     assert_eq!(code, 1);
-    assert!(stderr.contains("no event log"), "{stderr}");
+    assert!(stderr.contains("not like an event log"), "{stderr}");
 }

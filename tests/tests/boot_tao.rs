@@ -28,6 +28,8 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
             shell("count", COUNT),
             shell("more", "sealed-counter ask /run/counter.sock"),
             shell("host", "tao host show --json"),
+            shell("boot", "cat /run/tao/boot.json"),
+            shell("report", "tao run /usr/bin/tao-report"),
             conformance,
         ])
         .unwrap();
@@ -36,6 +38,18 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     let host: Value = serde_json::from_str(stdout(&first, "host")).unwrap();
     assert!(host["name"].as_str().unwrap().starts_with("tpm2(["));
     assert!(host["anchor"].is_string(), "{host:#}");
+    // PCR 15 tells how this boot went, the same in the report, in the host and to a verifier.
+    let boot: Value = serde_json::from_str(stdout(&first, "boot")).unwrap();
+    assert_eq!(boot["boot_event"], host["boot_event"]);
+    let event = host["boot_event"].as_str().unwrap();
+    let id = world.enrolled["secret_id"].as_str().unwrap();
+    let opened = format!("taoboot boot 1 opened=tpm volume=secret:{id} host-key=");
+    assert!(event.starts_with(&opened), "{event}");
+    let report: Value = serde_json::from_str(stdout(&first, "report")).unwrap();
+    assert_eq!(
+        report["attestation"]["verdict"]["verified"], true,
+        "{report:#}"
+    );
     let lines = first.probe["commands"]["conformance"]["stdout"]
         .as_str()
         .unwrap();

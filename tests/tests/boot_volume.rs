@@ -152,7 +152,7 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     world
         .rebuild_image(&format!("secret_id = \"{id}\""))
         .unwrap();
-    world.enroll_files(&[]).unwrap();
+    world.enroll_files(&["--new-host-secret"]).unwrap();
     assert_eq!(world.enrolled["secret_id"], id, "the same secret again");
     // The attacker's volume: another content would do as well, the UUID is the same.
     let owners = world.directory.join("owners.img");
@@ -171,6 +171,68 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     let outcome = machine.run().unwrap();
     let report = outcome.report_of("taoboot").unwrap();
     assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+}
+
+/// Root has the volume's key, so the volume's secret, and seals it with a host secret of his own:
+/// nothing else is needed to seal to known PCR values.
+#[test]
+fn a_record_with_another_host_secret_is_refused_where_the_host_s_key_is_pinned() {
+    let mut world = small("foreign-host");
+    let boot = |world: &World| {
+        let machine = world.direct(Some(world.launch.clone()), "");
+        machine.run().unwrap()
+    };
+    let outcome = boot(&world);
+    let report = outcome.report_of("taoboot").unwrap();
+    let event = report["boot_event"].as_str().unwrap();
+    let key = event.split_once("host-key=").unwrap().1.to_owned();
+    assert_eq!(key.len(), 64, "{event}");
+    // The owner's image with the pin, for which root makes the record.
+    let pin = format!("host_key = \"{key}\"");
+    world.rebuild_image(&pin).unwrap();
+    world.enroll_files(&["--new-host-secret"]).unwrap();
+    let outcome = boot(&world);
+    let report = assert_stopped(&outcome, "evidence", &["would have the key", &key]);
+    assert_latched(&outcome, report);
+    assert!(report.get("boot_event").is_none(), "{report:#}");
+}
+
+/// Whoever puts a disk of his own in knows a passphrase of it, and the prompt does not ask who he
+/// is: the volume itself must prove that it is the enrolled one.
+#[test]
+fn a_foreign_volume_is_not_opened_by_its_passphrase_where_the_secret_is_pinned() {
+    let mut world = small("foreign-volume");
+    let pristine = tests::world::small_volume().unwrap();
+    let id = world.enrolled["secret_id"].as_str().unwrap().to_owned();
+    world
+        .rebuild_image(&format!("secret_id = \"{id}\""))
+        .unwrap();
+    let typed = |world: &World| {
+        let words = "taoboot.on_failure=prompt taoboot.failure_delay=1";
+        let mut running = world.direct(None, words).start().unwrap();
+        let patience = std::time::Duration::from_secs(120);
+        running.console.wait_for("(1 of 3): ", patience).unwrap();
+        running.console.type_line(PASSPHRASE).unwrap();
+        running.wait().unwrap()
+    };
+    let owners = world.directory.join("owners.img");
+    std::fs::rename(&world.root, &owners).unwrap();
+    std::fs::copy(&pristine, &world.root).unwrap();
+    let mut outcome = typed(&world);
+    assert_eq!(outcome.ending, Ending::Reset);
+    // The first report is that of the question.
+    assert_eq!(outcome.reports.remove(0)["action"], "prompt");
+    let report = assert_stopped(&outcome, "open", &["nothing proves", &id, "not opened"]);
+    assert_latched(&outcome, report);
+    assert!(report.get("boot_event").is_none(), "{report:#}");
+    // The control: the owner's volume opens with the same image and passphrase, and PCR 15 says so.
+    std::fs::rename(&owners, &world.root).unwrap();
+    let outcome = typed(&world);
+    let reports = outcome.reports_of("taoboot");
+    let booted = reports.last().unwrap();
+    assert_eq!(booted["outcome"], "booted", "{booted:#}");
+    let event = format!("taoboot boot 1 opened=passphrase volume=secret:{id} host-key=none");
+    assert_eq!(booted["boot_event"], event.as_str());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod cmdline;
 pub mod device;
 pub mod discover;
+pub mod evidence;
 pub mod failure;
 pub mod glob;
 mod kernel_log;
@@ -121,7 +122,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
     // From here on the TPM's latch is closed, or there is no TPM.
-    let unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
+    let mut unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
+    let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 
     let swap = settings
         .swap
@@ -138,7 +140,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     loader
         .load_for(&format!("fs-{kind}"))
         .map_err(Failure::of("root"))?;
-    root::mount_root(&unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
+    root::mount_root(&recorded, &unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of("root"))?;
     boot.progress
         .done("root", &format!("root mounted ({kind})"));
@@ -146,7 +148,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of("pivot"))?;
     if let Some(secret) = &unlocked.secret {
-        match resident::fork_host(secret, &settings.host) {
+        match resident::fork_host(secret, recorded.event(), &settings.host) {
             Ok(child) => boot
                 .progress
                 .done("host", &format!("Tao host stays as process {child}")),

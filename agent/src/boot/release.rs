@@ -21,6 +21,8 @@ pub(super) struct Released {
     pub latched: Result<Latched, Failure>,
     /// Position of the record that was released.
     pub record: usize,
+    /// The TPM, for the boot event.
+    pub tpm: Option<Tpm2>,
 }
 
 /// One unseal, then the latch.
@@ -55,6 +57,7 @@ pub(super) fn release(
                 secret: Err(failure),
                 latched: Latched::no_tpm(error).map_err(Failure::of("latch")),
                 record: 0,
+                tpm: None,
             };
         }
     };
@@ -83,6 +86,7 @@ pub(super) fn release(
         secret,
         latched,
         record,
+        tpm: Some(tpm),
     }
 }
 

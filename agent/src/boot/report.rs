@@ -33,7 +33,11 @@ pub struct Report {
     pub pcrs: BTreeMap<u8, String>,
     /// Is PCR 15 extended, so that the TPM releases no key until the next reset?
     pub latched: bool,
-    /// How root was opened: `tpm`, `passphrase`, or not at all.
+    /// What PCR 15 was extended with after the latch: how root was opened, which volume it is,
+    /// which key the Tao host has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_event: Option<String>,
+    /// How root was opened: `tpm`, `recovery-key`, `passphrase`, or not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlocked_by: Option<&'static str>,
     /// The volume's UUID.
@@ -68,6 +72,7 @@ impl Default for Report {
             launch: "unknown",
             pcrs: BTreeMap::new(),
             latched: false,
+            boot_event: None,
             unlocked_by: None,
             volume: None,
             swap: None,

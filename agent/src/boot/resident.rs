@@ -20,6 +20,7 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
     unistd::{ForkResult, Pid, fexecve, pipe, setsid},
 };
+use tao::{attestation::BootEvent, keys::Hidden};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -56,9 +57,15 @@ fn step<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Reside
 }
 
 /// Forks the Tao host. The parent goes on to become the real init.
-pub fn fork_host(secret: &BootSecret, settings: &HostSettings) -> Result<Pid, ResidentError> {
+pub fn fork_host(
+    secret: &BootSecret,
+    event: &BootEvent,
+    settings: &HostSettings,
+) -> Result<Pid, ResidentError> {
     let settings = settings.to_bytes().map_err(std::io::Error::from);
     let settings = settings.map_err(step("write the host's settings"))?;
+    // The event is one line.
+    let settings = [format!("{event}\n").as_bytes(), &settings].concat();
     let (read, write) = pipe().map_err(step("pipe"))?;
     // All of it has to fit: nobody reads yet.
     let size = i32::try_from(BootSecret::LEN + settings.len()).unwrap_or(i32::MAX);
@@ -68,7 +75,7 @@ pub fn fork_host(secret: &BootSecret, settings: &HostSettings) -> Result<Pid, Re
     }
     let mut write = File::from(write);
     write
-        .write_all(secret.as_bytes())
+        .write_all(secret.to_bytes().as_slice())
         .and_then(|()| write.write_all(&settings))
         .map_err(step("hand over the boot secret"))?;
     drop(write);
@@ -130,23 +137,29 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// What the executed copy does first: take the secret, lock memory, lose what it must not have.
-pub fn take_secret() -> Result<(BootSecret, HostSettings), ResidentError> {
-    let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), ResidentError> {
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
     let mut pipe = File::from(fd);
-    pipe.read_exact(secret.as_mut_slice())
-        .map_err(step("read the boot secret"))?;
+    let secret = Hidden::new(|| {
+        let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+        pipe.read_exact(secret.as_mut_slice())?;
+        BootSecret::from_bytes(secret.as_slice()).map_err(std::io::Error::other)
+    })
+    .map_err(step("read the boot secret"))?;
     let mut settings = Vec::new();
     pipe.take(MAX_SETTINGS)
         .read_to_end(&mut settings)
         .map_err(step("read the host's settings"))?;
-    let settings = HostSettings::from_bytes(&settings).map_err(std::io::Error::from);
+    let line = settings.iter().position(|byte| *byte == b'\n');
+    let (event, settings) = settings.split_at(line.unwrap_or_default());
+    let event = std::str::from_utf8(event)
+        .map_err(std::io::Error::other)
+        .and_then(|event| event.parse().map_err(std::io::Error::other))
+        .map_err(step("read the boot event"))?;
+    let settings = HostSettings::from_bytes(settings).map_err(std::io::Error::from);
     let settings = settings.map_err(step("read the host's settings"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
-    let secret = BootSecret::from_bytes(secret.as_slice())
-        .map_err(std::io::Error::other)
-        .map_err(step("read the boot secret"))?;
-    Ok((secret, settings))
+    Ok((secret, event, settings))
 }
 
 /// Makes the process hard to look into, to swap out and to kill for want of memory.

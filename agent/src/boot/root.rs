@@ -9,6 +9,7 @@ use nix::{
 
 use crate::boot::{
     device::DeviceSpec,
+    evidence::Recorded,
     mounts::SYSROOT,
     superblock::{self, Content},
 };
@@ -109,8 +110,13 @@ pub fn recognise(
     }
 }
 
-/// Mounts the opened volume on [`SYSROOT`].
-pub fn mount_root(mapping: &Path, kind: &str, options: &RootOptions) -> Result<(), RootError> {
+/// Mounts the opened volume on [`SYSROOT`]: after PCR 15 tells which one it is.
+pub fn mount_root(
+    _recorded: &Recorded,
+    mapping: &Path,
+    kind: &str,
+    options: &RootOptions,
+) -> Result<(), RootError> {
     let (flags, data) = split_options(
         options.flags.as_deref().unwrap_or_default(),
         options.read_only,

@@ -3,6 +3,7 @@
 
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
 
+use tao::keys::Hidden;
 use tpm::{Bank, PcrSet, Tpm, Tpm2};
 
 use crate::{
@@ -28,18 +29,19 @@ pub fn serve() -> Result<(), String> {
 }
 
 fn attempt() -> Result<(), String> {
-    let (secret, settings) = resident::take_secret().map_err(|error| error.to_string())?;
+    let (secret, event, settings) = resident::take_secret().map_err(|error| error.to_string())?;
     resident::detach_from_console().map_err(|error| error.to_string())?;
     kernel_log::install();
     resident::harden().map_err(|error| error.to_string())?;
     let tpm = Tpm2::open(release::TCTI).map_err(|error| error.to_string())?;
-    let host_secret = secret.host_secret();
+    let host_secret = Hidden::with(|| secret.host().to_bytes());
     serve_reseal(secret);
     host::serve(HostConfig {
         root: Root::Tpm2 {
             tpm: Box::new(tpm),
             bank: Bank::Sha256,
             pcrs: PcrSet::LAUNCH,
+            event,
         },
         host_secret,
         socket_dir: PathBuf::from(SOCKETS),
@@ -49,7 +51,7 @@ fn attempt() -> Result<(), String> {
 }
 
 /// Without it the machine is as good, but a new kernel needs a passphrase: it is said aloud.
-fn serve_reseal(secret: BootSecret) {
+fn serve_reseal(secret: Hidden<BootSecret>) {
     let open_tpm =
         || -> Result<Box<dyn Tpm>, tpm::TpmError> { Ok(Box::new(Tpm2::open(release::TCTI)?)) };
     let bound = make_socket_folder()

@@ -10,7 +10,7 @@ use crate::{
         device::DeviceSpec,
         root::RootOptions,
     },
-    config::{Config, ConfigError, OnFailure, SecretId, check_mapper_name},
+    config::{Config, ConfigError, HostKey, OnFailure, SecretId, check_mapper_name},
     host::{HostSettings, TaoConfigError},
 };
 
@@ -60,6 +60,8 @@ pub struct Settings {
     pub srk_name: Option<Name>,
     /// The pinned boot secret.
     pub secret_id: Option<SecretId>,
+    /// The only key that the Tao host may have.
+    pub host_key: Option<HostKey>,
     /// The device that holds the LUKS volume.
     pub volume: DeviceSpec,
     /// The mapping's name.
@@ -120,6 +122,7 @@ impl Settings {
             report: line.report,
             srk_name: config.srk_name,
             secret_id: config.secret_id,
+            host_key: config.host_key,
             volume,
             volume_name,
             swap: config.swap.map(|swap| swap.device),

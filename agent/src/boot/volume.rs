@@ -1,17 +1,22 @@
 //! The encrypted volume: its header, its records, and how it is opened: with the boot
-//! secret, or with a passphrase where the failure policy is `prompt`.
+//! secret, or with a passphrase where the failure policy is `prompt`, if the volume proves that
+//! it is the enrolled one.
 
 use std::path::PathBuf;
+
+use tao::attestation::{BootVolume, Opened};
+use tpm::Tpm2;
 
 use crate::{
     boot::{
         Boot, discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
         release::Released, report::Report, settings::Settings,
     },
-    config::OnFailure,
+    config::{OnFailure, SecretId},
     unlock::{
-        BootSecret, HeaderError, Latched, OpenOptions, OpenVolume, SealedRecord, SwapSpec,
-        VolumeHeader, find_records, open_volume,
+        BootSecret, HeaderError, Latched, OpenError, OpenOptions, OpenVolume, SealedRecord,
+        SwapSpec, VolumeHeader, enrolment::find_recovery_keys, find_records, open_proven_volume,
+        open_volume,
     },
 };
 
@@ -26,6 +31,12 @@ pub(super) struct Unlocked {
     pub swap: Option<SwapSpec>,
     /// Only a boot that the TPM approved has one, and so gets a Tao host.
     pub secret: Option<BootSecret>,
+    /// What opened the volume.
+    pub opened: Opened,
+    /// Which volume it is.
+    pub volume: BootVolume,
+    /// The TPM, for the boot event; `None` where there is none.
+    pub tpm: Option<Tpm2>,
 }
 
 /// Reads the header once into memory and checks that copy.
@@ -74,18 +85,22 @@ pub(super) fn unlock(
     let record = records.get(released.record);
     let opened = match (released.secret, record) {
         (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
-            .map(|volume| (volume, "tpm", Some(secret))),
+            .map(|volume| {
+                let proof = BootVolume::Secret(secret.volume().id_bytes());
+                (volume, Opened::Tpm, proof, Some(secret))
+            }),
         (Err(failure), _) => Err(failure),
         (Ok(_), None) => Err(Failure {
             phase: "unseal",
             reason: "the released record is not in the header".into(),
         }),
     };
-    let (volume, by, secret) = match opened {
+    let (volume, opened, proof, secret) = match opened {
         Ok(opened) => opened,
         Err(failure) if settings.on_failure == OnFailure::Prompt => {
-            let volume = open_with_passphrase(header, &latched, &failure, settings, boot)?;
-            (volume, "passphrase", None)
+            let (volume, proof) = open_with_passphrase(header, &latched, &failure, settings, boot)?;
+            let opened = kind_of_passphrase(header, volume.keyslot());
+            (volume, opened, proof, None)
         }
         Err(failure) => return Err(failure),
     };
@@ -96,11 +111,18 @@ pub(super) fn unlock(
             .filter(|_| secret.is_some())
             .and_then(|record| record.swap().cloned()),
         secret,
+        opened,
+        volume: proof,
+        tpm: released.tpm,
     };
-    boot.report.unlocked_by = Some(by);
+    boot.report.unlocked_by = Some(opened.word());
     boot.progress.done(
         "open",
-        &format!("root opened (by {by}, keyslot {})", volume.keyslot()),
+        &format!(
+            "root opened (by {}, keyslot {})",
+            opened.word(),
+            volume.keyslot()
+        ),
     );
     boot.root = Some(volume);
     Ok(unlocked)
@@ -123,17 +145,27 @@ fn open_with_secret(
             reason,
         });
     }
-    let passphrase = secret.volume_passphrase(&identity);
+    let passphrase = secret.volume().volume_passphrase(&identity);
     let options = OpenOptions::default();
     open_volume(
         latched,
         header,
         &settings.volume_name,
         &passphrase,
-        Some(record.keyslot()),
+        record.keyslot(),
         options,
     )
     .map_err(Failure::of("open"))
+}
+
+/// The enrolment marked a recovery key's keyslot.
+fn kind_of_passphrase(header: &VolumeHeader, keyslot: u32) -> Opened {
+    let marked = find_recovery_keys(header);
+    if marked.iter().any(|(_, slots)| slots.contains(&keyslot)) {
+        Opened::RecoveryKey
+    } else {
+        Opened::Passphrase
+    }
 }
 
 fn open_with_passphrase(
@@ -142,7 +174,7 @@ fn open_with_passphrase(
     why: &Failure,
     settings: &Settings,
     boot: &mut Boot,
-) -> Result<OpenVolume, Failure> {
+) -> Result<(OpenVolume, BootVolume), Failure> {
     boot.progress
         .error(&format!("the disk is not unlocked by itself: {why}"));
     boot.report.phase = Some(why.phase);
@@ -165,16 +197,18 @@ fn open_with_passphrase(
             header.uuid()
         );
         let passphrase = prompt.ask(&question).map_err(Failure::of("prompt"))?;
-        let opened = open_volume(
+        let opened = open_proven_volume(
             latched,
             header,
             &settings.volume_name,
             &passphrase,
-            None,
+            settings.secret_id.as_ref().map(SecretId::as_str),
             OpenOptions::default(),
         );
         match opened {
-            Ok(volume) => return Ok(volume),
+            Ok(opened) => return Ok(opened),
+            // No passphrase makes another volume the enrolled one.
+            Err(error @ OpenError::NotEnrolled { .. }) => return Err(Failure::of("open")(error)),
             Err(error) => prompt
                 .say(&format!("taoboot: {error}"))
                 .map_err(Failure::of("prompt"))?,

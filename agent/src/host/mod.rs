@@ -7,7 +7,12 @@ mod settings;
 
 use std::path::PathBuf;
 
-use tao::{host::SoftRoot, keys::Secret};
+use sha2::{Digest, Sha256};
+use tao::{
+    attestation::BootEvent,
+    host::SoftRoot,
+    keys::{Hidden, Secret},
+};
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
@@ -28,6 +33,8 @@ pub enum Root {
         bank: Bank,
         /// PCRs in the name: normally 17, 18 and 19.
         pcrs: PcrSet,
+        /// What PCR 15 was extended with after the latch: it names the host's key.
+        event: BootEvent,
     },
     /// Nothing but the host's own key, and the name says so: `key([...])`. For development.
     Soft,
@@ -38,7 +45,7 @@ pub struct HostConfig {
     /// Root of its authority.
     pub root: Root,
     /// Its keys are derived from this: 32 secret bytes, the same at each boot.
-    pub host_secret: Secret,
+    pub host_secret: Hidden<Secret>,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
     /// What may be started, how, and who may administer it.
@@ -57,11 +64,23 @@ pub enum ServeError {
     Host(#[from] HostError),
 }
 
+/// SHA-256 of the key (DER SubjectPublicKeyInfo) that a host with this secret and these settings
+/// signs with, for the boot event.
+pub fn key_digest(host_secret: &Secret, settings: &HostSettings) -> Result<[u8; 32], ServeError> {
+    let key = tao::host::public_key(host_secret, &settings.guard()?)?;
+    Ok(Sha256::digest(key).into())
+}
+
 /// Runs the host in this process until an administrator shuts it down.
 pub fn serve(config: HostConfig) -> Result<(), ServeError> {
     let settings = &config.settings;
     let root: Box<dyn tao::host::Root> = match config.root {
-        Root::Tpm2 { tpm, bank, pcrs } => Box::new(QuotedRoot::new(tpm, bank, pcrs)),
+        Root::Tpm2 {
+            tpm,
+            bank,
+            pcrs,
+            event,
+        } => Box::new(QuotedRoot::new(tpm, bank, pcrs, event)),
         Root::Soft => Box::new(SoftRoot),
     };
     tao::host::serve(tao::host::HostConfig {

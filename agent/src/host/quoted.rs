@@ -1,13 +1,14 @@
 //! A TPM 2.0 as the root of a host: its attestation key and the PCRs of the launch are the
-//! host's name, and a quote lets the host's own key speak for that name.
+//! host's name, and a quote lets the host's own key speak for that name: the key that PCR 15
+//! names.
 
 use sha2::{Digest, Sha256};
 use tao::{
-    attestation,
+    attestation::{self, BootEvent},
     host::{Anchor, Root, RootError},
     logic::{Form, Prin, Says, SubPrin},
 };
-use tpm::{Bank, PcrSet, Tpm, Tpm2, TpmError};
+use tpm::{Bank, PcrIndex, PcrSet, Tpm, Tpm2, TpmError};
 
 /// NV index of the counter that makes an old copy of the host's counters worthless: in the
 /// range that is the owner's.
@@ -18,17 +19,20 @@ pub struct QuotedRoot {
     tpm: Box<Tpm2>,
     bank: Bank,
     pcrs: PcrSet,
+    /// What PCR 15 was extended with after the latch.
+    event: BootEvent,
     /// DER SubjectPublicKeyInfo of the attestation key, once it is known.
     spki: Vec<u8>,
 }
 
 impl QuotedRoot {
-    /// A root over these registers of one bank.
-    pub fn new(tpm: Box<Tpm2>, bank: Bank, pcrs: PcrSet) -> Self {
+    /// A root over these registers of one bank, and over PCR 15 with this event.
+    pub fn new(tpm: Box<Tpm2>, bank: Bank, pcrs: PcrSet, event: BootEvent) -> Self {
         QuotedRoot {
             tpm,
             bank,
             pcrs,
+            event,
             spki: Vec::new(),
         }
     }
@@ -45,15 +49,23 @@ impl Root for QuotedRoot {
 
     fn delegate(&mut self, statement: &Says) -> Result<Option<Vec<u8>>, RootError> {
         let statement = Form::Says(statement.clone()).encode();
+        // The name has the registers of the launch only, as in the original; PCR 15 is quoted
+        // besides, so that the quote is for the host's key and for no other.
+        let quoted = self.pcrs.with(PcrIndex::LATCH);
         let quote = self
             .tpm
-            .quote(&Sha256::digest(&statement), self.bank, self.pcrs)?;
+            .quote(&Sha256::digest(&statement), self.bank, quoted)?;
         Ok(Some(attestation::quoted(
             statement,
             self.spki.clone(),
             quote.attest,
             quote.signature,
+            self.event.to_string(),
         )))
+    }
+
+    fn boot_event(&self) -> Option<String> {
+        Some(self.event.to_string())
     }
 
     fn anchor(&mut self) -> Option<&mut dyn Anchor> {

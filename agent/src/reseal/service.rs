@@ -12,6 +12,7 @@ use std::{
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
+use tao::keys::Hidden;
 use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrSet, PcrValues, Tpm};
 
 use super::{
@@ -38,7 +39,7 @@ type OpenTpm = Box<dyn Fn() -> Result<Box<dyn Tpm>, tpm::TpmError> + Send>;
 /// What holds the secret and makes records of it.
 pub struct ResealService {
     listener: UnixListener,
-    secret: BootSecret,
+    secret: Hidden<BootSecret>,
     tpm: OpenTpm,
     boot: PathBuf,
     root: PathBuf,
@@ -55,7 +56,7 @@ impl ResealService {
         socket: &Path,
         boot: &Path,
         served_user: u32,
-        secret: BootSecret,
+        secret: Hidden<BootSecret>,
         tpm: OpenTpm,
     ) -> Result<Self, ServiceError> {
         let failed = |source| ServiceError {
@@ -143,7 +144,7 @@ impl ResealService {
 
     fn is_genuine(&self, token: &Value) -> bool {
         EnrolledRecord::from_token(token)
-            .is_ok_and(|record| record.verify_mac(&self.secret).is_ok())
+            .is_ok_and(|record| record.verify_mac(self.secret.volume()).is_ok())
     }
 
     /// Reads the files, and computes the registers of their launch.
@@ -171,7 +172,7 @@ impl ResealService {
     fn seal(&self, request: SealRequest) -> Result<Value, String> {
         let pattern =
             EnrolledRecord::from_token(&request.pattern).map_err(|error| error.to_string())?;
-        pattern.verify_mac(&self.secret).map_err(|_| {
+        pattern.verify_mac(self.secret.volume()).map_err(|_| {
             "the record given as a pattern is not one of the secret that opened this machine"
                 .to_owned()
         })?;
@@ -199,7 +200,7 @@ impl ResealService {
             .ok_or("a component's key is no PCR number")?;
         let mut tpm = (self.tpm)().map_err(|error| error.to_string())?;
         let sealed = tpm
-            .seal(self.secret.as_bytes(), &policy)
+            .seal(self.secret.to_bytes().as_slice(), &policy)
             .map_err(|error| error.to_string())?;
         let old = pattern.parts();
         if sealed.parent != old.sealed.parent {
@@ -219,7 +220,7 @@ impl ResealService {
             components,
             escrow: old.escrow.clone(),
         };
-        EnrolledRecord::new(parts, &self.secret)
+        EnrolledRecord::new(parts, self.secret.volume())
             .and_then(|record| record.to_token())
             .map_err(|error| error.to_string())
     }

@@ -1,9 +1,9 @@
-//! The boot secret under the volume's key.
+//! The volume secret under the volume's key.
 //!
-//! Whoever knows a passphrase of the volume can so seal the *same* secret again, after a
-//! firmware update or to a new TPM: keyslots stay, and the Tao host keeps the keys with which
-//! hosted programs sealed their data. Nothing is given away: the volume's key opens
-//! the volume that the secret is for.
+//! Whoever knows a passphrase of the volume can so seal the *same* volume secret again, after a
+//! firmware update or to a new TPM: keyslots stay. Nothing is given away: the volume's key opens
+//! the volume that the secret is for. The host secret is in no escrow: root reads the volume's key
+//! (`dmsetup table --showkeys`) and must not get the Tao host's keys by it.
 
 use std::fmt;
 
@@ -18,15 +18,15 @@ use zeroize::Zeroizing;
 use super::{
     identity::VolumeIdentity,
     record::RecordError,
-    secret::{BootSecret, SecretError},
+    secret::{SecretError, VolumeSecret},
 };
 
 const SALT: &[u8] = b"taoboot escrow v1";
 const NONCE: usize = 12;
 const TAG: usize = 16;
-const LEN: usize = NONCE + BootSecret::LEN + TAG;
+const LEN: usize = NONCE + VolumeSecret::LEN + TAG;
 
-/// An encrypted boot secret: nonce, ciphertext and tag of AES-256-GCM.
+/// An encrypted volume secret: nonce, ciphertext and tag of AES-256-GCM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Escrow([u8; LEN]);
 
@@ -42,7 +42,7 @@ impl Escrow {
     /// # Errors
     /// When the kernel gives no random bytes.
     pub fn seal(
-        secret: &BootSecret,
+        secret: &VolumeSecret,
         volume_key: &[u8],
         volume: &VolumeIdentity,
     ) -> Result<Self, SecretError> {
@@ -58,13 +58,11 @@ impl Escrow {
             .ok()
             .and_then(|text| <[u8; LEN]>::try_from([nonce.as_slice(), &text].concat()).ok());
         // AES-GCM refuses only texts of 64 GiB and more; this one has 32 bytes.
-        sealed
-            .map(Escrow)
-            .ok_or(SecretError::WrongLength { found: 0 })
+        sealed.map(Escrow).ok_or(SecretError::NotEncrypted)
     }
 
     /// The secret again; `None` for another volume or another key, or when it was changed.
-    pub fn open(&self, volume_key: &[u8], volume: &VolumeIdentity) -> Option<BootSecret> {
+    pub fn open(&self, volume_key: &[u8], volume: &VolumeIdentity) -> Option<VolumeSecret> {
         let (nonce, text) = self.0.split_at_checked(NONCE)?;
         let nonce = <[u8; NONCE]>::try_from(nonce).ok()?;
         let context = volume.canonical();
@@ -74,7 +72,8 @@ impl Escrow {
         };
         let secret = cipher(volume_key).decrypt(&Nonce::from(nonce), payload);
         let secret = Zeroizing::new(secret.ok()?);
-        BootSecret::from_bytes(&secret).ok()
+        let bytes = Zeroizing::new(<[u8; VolumeSecret::LEN]>::try_from(secret.as_slice()).ok()?);
+        Some(VolumeSecret::from_array(*bytes))
     }
 
     /// The stored bytes.
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn only_the_volume_s_key_and_only_for_that_volume_opens_the_secret() {
-        let secret = BootSecret::generate().unwrap();
+        let secret = VolumeSecret::generate().unwrap();
         let escrow = Escrow::seal(&secret, &[1; 64], &volume("a")).unwrap();
         let opened = escrow.open(&[1; 64], &volume("a")).unwrap();
         assert_eq!(opened.as_bytes(), secret.as_bytes());

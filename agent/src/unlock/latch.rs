@@ -9,7 +9,7 @@
 use tpm::{Bank, PcrIndex, PcrSet, Tpm, TpmError};
 
 /// What PCR 15 is extended with.
-const LATCH_EVENT: &[u8] = b"taoboot latch 1";
+const LATCH_EVENT: &[u8] = tao::attestation::LATCH_EVENT;
 
 /// Proof that the TPM no longer releases the boot secret in this boot.
 ///

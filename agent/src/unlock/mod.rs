@@ -4,10 +4,13 @@
 //! [`VolumeHeader::read`] and [`VolumeHeader::check`] look at an untrusted LUKS2 header,
 //! [`find_records`] takes the sealed records out of it, [`unseal`] asks the TPM for the
 //! [`BootSecret`], [`close_latch`] closes the TPM behind it, and only the [`Latched`] that
-//! it returns lets [`open_volume`] open anything. The other direction,
+//! it returns lets [`open_volume`] open anything. With a passphrase instead of the secret
+//! [`open_proven_volume`] wants a proof that it is the enrolled volume. Before anything is mounted
+//! [`record_boot`] puts into PCR 15 what was opened and how. The other direction,
 //! what `taoboot` writes into a header, is in `enrolment`.
 
 mod binary_header;
+mod boot_record;
 mod cryptsetup_messages;
 pub mod enrolment;
 mod escrow;
@@ -23,12 +26,14 @@ mod memory_copy;
 mod metadata;
 mod open;
 pub(crate) mod pcr_map;
+mod proof;
 mod record;
 mod secret;
 mod swap;
 mod unseal;
 
 pub use binary_header::BinaryHeaderError;
+pub use boot_record::{BootRecordError, record_boot};
 pub use escrow::Escrow;
 pub use explain::{PcrDifference, default_component, explain, is_no_launch};
 pub use find_records::{TokenId, find_enrolled, find_records};
@@ -38,12 +43,16 @@ pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
 pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
-pub use open::{OpenError, OpenOptions, OpenVolume, open_volume, test_passphrase};
+pub use open::{
+    OpenError, OpenOptions, OpenVolume, open_proven_volume, open_volume, proven_key,
+    test_passphrase,
+};
+pub use proof::{ProofError, prove_volume};
 pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
     TOKEN_TYPE,
 };
-pub use secret::{BootSecret, SecretError};
+pub use secret::{BootSecret, HostSecret, SecretError, VolumeSecret};
 pub use swap::{SwapSpec, SwapSpecError};
 pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal};
 

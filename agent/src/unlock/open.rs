@@ -10,12 +10,15 @@ use libcryptsetup_rs::{
     },
 };
 use nix::errno::Errno;
+use tao::attestation::BootVolume;
+use zeroize::Zeroizing;
 
 use super::{
     cryptsetup_messages,
     header::VolumeHeader,
     latch::Latched,
     memory_copy::{MemoryCopy, MemoryCopyError},
+    proof::{ProofError, prove_volume},
 };
 
 /// How a volume is opened.
@@ -52,6 +55,14 @@ pub enum OpenError {
     /// The device is used by something else.
     #[error("{device}: is in use by something else (mounted, or part of another mapping)", device = .0.display())]
     Busy(PathBuf),
+    /// It is not the enrolled volume.
+    #[error("{device}: {source}", device = .device.display())]
+    NotEnrolled {
+        /// The device.
+        device: PathBuf,
+        /// Why not.
+        source: ProofError,
+    },
     /// Another failure of libcryptsetup or the kernel.
     #[error("{device}: could not be opened: {reason}", device = .device.display())]
     Failed {
@@ -69,7 +80,8 @@ pub struct OpenVolume {
     keyslot: u32,
 }
 
-/// Opens the volume as `/dev/mapper/NAME`, trying one keyslot or all that may be used.
+/// Opens the volume as `/dev/mapper/NAME` with the passphrase of one keyslot, which follows from
+/// the boot secret. The passphrase of a person is for [`open_proven_volume`].
 ///
 /// The volume key goes to dm-crypt in the mapping's table, not into a kernel keyring; flags
 /// stored in the header have no effect. Needs /proc, /dev/mapper/control and dm-crypt.
@@ -78,14 +90,75 @@ pub fn open_volume(
     header: &VolumeHeader,
     name: &str,
     passphrase: &[u8],
-    keyslot: Option<u32>,
+    keyslot: u32,
     options: OpenOptions,
 ) -> Result<OpenVolume, OpenError> {
-    let keyslot = activate(header, Some(name), passphrase, keyslot, options)?;
+    let keyslot = activate(header, Some(name), passphrase, Some(keyslot), options)?;
     Ok(OpenVolume {
         name: name.to_owned(),
         keyslot,
     })
+}
+
+/// Opens the volume with any passphrase, after its key has proved which volume it is: where
+/// `pinned` is the id of a secret, another volume is not opened at all.
+pub fn open_proven_volume(
+    _latched: &Latched,
+    header: &VolumeHeader,
+    name: &str,
+    passphrase: &[u8],
+    pinned: Option<&str>,
+    options: OpenOptions,
+) -> Result<(OpenVolume, BootVolume), OpenError> {
+    let (volume_key, keyslot, proof) = proven_key(header, passphrase, pinned)?;
+    let copy = MemoryCopy::new(header, Some(keyslot))?;
+    let flags = flags(options);
+    let (result, said) = cryptsetup_messages::collect(|| {
+        let mut crypt = load(&copy, header.device())?;
+        crypt.context_handle().volume_key_keyring(false)?;
+        crypt
+            .activate_handle()
+            .activate_by_volume_key(Some(name), Some(&volume_key), flags)
+    });
+    result.map_err(|error| explain(&error, &said, header.device(), Some(name), Some(keyslot)))?;
+    let name = name.to_owned();
+    Ok((OpenVolume { name, keyslot }, proof))
+}
+
+/// The volume key, the keyslot that the passphrase opens, and which volume it is. Maps nothing.
+pub fn proven_key(
+    header: &VolumeHeader,
+    passphrase: &[u8],
+    pinned: Option<&str>,
+) -> Result<(Zeroizing<Vec<u8>>, u32, BootVolume), OpenError> {
+    let identity = header.check().map_err(MemoryCopyError::Header)?;
+    let copy = MemoryCopy::new(header, None)?;
+    let mut key = Zeroizing::new(vec![0; identity.key_bytes as usize]);
+    let (result, said) = cryptsetup_messages::collect(|| {
+        load(&copy, header.device())?
+            .volume_key_handle()
+            .get(None, &mut key, Some(passphrase))
+    });
+    let failed = |reason: String| OpenError::Failed {
+        device: header.device().to_owned(),
+        reason,
+    };
+    let (keyslot, length) =
+        result.map_err(|error| explain(&error, &said, header.device(), None, None))?;
+    if length != key.len() {
+        return Err(failed(format!(
+            "its key has {length} bytes instead of {}",
+            key.len()
+        )));
+    }
+    let keyslot =
+        u32::try_from(keyslot).map_err(|_| failed("libcryptsetup names no keyslot".into()))?;
+    let proof =
+        prove_volume(header, &identity, &key, pinned).map_err(|source| OpenError::NotEnrolled {
+            device: header.device().to_owned(),
+            source,
+        })?;
+    Ok((key, keyslot, proof))
 }
 
 /// Does the passphrase open the volume? Gives the keyslot; maps nothing, needs no device-mapper.
@@ -105,14 +178,7 @@ fn activate(
     options: OpenOptions,
 ) -> Result<u32, OpenError> {
     let copy = MemoryCopy::new(header, keyslot)?;
-    let mut flags = CryptActivate::IGNORE_PERSISTENT;
-    flags.set(CryptActivate::ALLOW_DISCARDS, options.allow_discards);
-    flags.set(CryptActivate::READONLY, options.read_only);
-    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
-    flags.set(
-        CryptActivate::NO_WRITE_WORKQUEUE,
-        options.no_write_workqueue,
-    );
+    let flags = flags(options);
     let (result, said) = cryptsetup_messages::collect(|| {
         let mut crypt = load(&copy, header.device())?;
         crypt.context_handle().volume_key_keyring(false)?;
@@ -121,6 +187,18 @@ fn activate(
             .activate_by_passphrase(name, keyslot, passphrase, flags)
     });
     result.map_err(|error| explain(&error, &said, header.device(), name, keyslot))
+}
+
+fn flags(options: OpenOptions) -> CryptActivate {
+    let mut flags = CryptActivate::IGNORE_PERSISTENT;
+    flags.set(CryptActivate::ALLOW_DISCARDS, options.allow_discards);
+    flags.set(CryptActivate::READONLY, options.read_only);
+    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
+    flags.set(
+        CryptActivate::NO_WRITE_WORKQUEUE,
+        options.no_write_workqueue,
+    );
+    flags
 }
 
 fn load(copy: &MemoryCopy, device: &Path) -> Result<CryptDevice, LibcryptErr> {

@@ -1,7 +1,10 @@
 //! The boot secret, and the keys derived from it.
 //!
-//! One random 32-byte secret is sealed to the TPM; everything else is HKDF-SHA256
-//! (RFC 5869) of it under distinct, versioned info strings. A new use gets a new string.
+//! One object of 64 bytes is sealed to the TPM: the **volume secret** and the **host secret**, 32
+//! random bytes each and independent. The volume's passphrase follows from the first by
+//! HKDF-SHA256 (RFC 5869) under distinct, versioned info strings; a new use gets a new string. The
+//! Tao host's keys come from the second, which is nowhere but in the TPM's blob: who has the
+//! volume's key can have the volume secret (it is in [`super::Escrow`]), and nothing of the host.
 
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
@@ -12,7 +15,6 @@ use super::identity::VolumeIdentity;
 const SALT: &[u8] = b"taoboot boot secret v1";
 const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
 const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
-const INFO_HOST: &[u8] = b"taoboot tao host secret v1";
 const INFO_SWAP: &[u8] = b"taoboot swap key v1";
 const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 
@@ -23,39 +25,125 @@ pub enum SecretError {
     #[error("the kernel's random number generator gave nothing: {0}")]
     NoRandomness(getrandom::Error),
     /// Not [`BootSecret::LEN`] bytes.
-    #[error("a boot secret has {expected} bytes, this has {found}", expected = BootSecret::LEN)]
+    #[error(
+        "a boot secret has {expected} bytes, this has {found}; one of 32 bytes is of an earlier form: enroll again with `taoboot enroll --new-secret`",
+        expected = BootSecret::LEN
+    )]
     WrongLength {
         /// Bytes found.
         found: usize,
     },
+    /// A volume secret that could not be put under the volume's key.
+    #[error("the volume secret could not be encrypted")]
+    NotEncrypted,
 }
 
-/// The 32 random bytes that the TPM releases for an approved launch.
+/// What the TPM releases for an approved launch.
 ///
 /// Wiped when dropped; deliberately neither `Debug`, `Clone` nor `PartialEq`.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct BootSecret([u8; BootSecret::LEN]);
+pub struct BootSecret {
+    volume: VolumeSecret,
+    host: HostSecret,
+}
 
 impl BootSecret {
-    /// Length of a boot secret in bytes.
+    /// Length of what is sealed, in bytes.
+    pub const LEN: usize = VolumeSecret::LEN + HostSecret::LEN;
+
+    /// Two secrets that are sealed together.
+    pub const fn new(volume: VolumeSecret, host: HostSecret) -> Self {
+        BootSecret { volume, host }
+    }
+
+    /// What a TPM released.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
+        let wrong = || SecretError::WrongLength { found: bytes.len() };
+        let (volume, host) = bytes
+            .split_at_checked(VolumeSecret::LEN)
+            .ok_or_else(wrong)?;
+        Ok(BootSecret {
+            volume: VolumeSecret(volume.try_into().map_err(|_| wrong())?),
+            host: HostSecret(host.try_into().map_err(|_| wrong())?),
+        })
+    }
+
+    /// The bytes, to be sealed.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; Self::LEN]> {
+        let mut bytes = Zeroizing::new([0; Self::LEN]);
+        let both = self.volume.0.iter().chain(&self.host.0);
+        bytes
+            .iter_mut()
+            .zip(both)
+            .for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// What the volume's passphrase comes from.
+    pub const fn volume(&self) -> &VolumeSecret {
+        &self.volume
+    }
+
+    /// What the Tao host's keys come from.
+    pub const fn host(&self) -> &HostSecret {
+        &self.host
+    }
+
+    /// The public name of the volume secret.
+    pub fn id(&self) -> String {
+        self.volume.id()
+    }
+}
+
+/// The 32 random bytes from which the Tao host derives its keys. Wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct HostSecret([u8; HostSecret::LEN]);
+
+impl HostSecret {
+    /// Length of a host secret in bytes.
     pub const LEN: usize = 32;
 
     /// A fresh secret from the kernel's generator (getrandom(2), blocks until seeded).
     pub fn generate() -> Result<Self, SecretError> {
-        let mut secret = BootSecret([0; Self::LEN]);
+        let mut secret = HostSecret([0; Self::LEN]);
         getrandom::fill(&mut secret.0).map_err(SecretError::NoRandomness)?;
         Ok(secret)
     }
 
-    /// The secret that a TPM released.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
-        let bytes = <[u8; Self::LEN]>::try_from(bytes)
-            .map_err(|_| SecretError::WrongLength { found: bytes.len() })?;
-        Ok(BootSecret(bytes))
+    /// The same secret once more, to be sealed for another launch.
+    pub fn copy(&self) -> Self {
+        HostSecret(self.0)
     }
 
-    /// The bytes, to be sealed.
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+    /// The bytes, for the host.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; Self::LEN]> {
+        Zeroizing::new(self.0)
+    }
+}
+
+/// The 32 random bytes from which the volume's passphrase and the records' authentication come.
+/// Wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct VolumeSecret([u8; VolumeSecret::LEN]);
+
+impl VolumeSecret {
+    /// Length of a volume secret in bytes.
+    pub const LEN: usize = 32;
+
+    /// A fresh secret from the kernel's generator (getrandom(2), blocks until seeded).
+    pub fn generate() -> Result<Self, SecretError> {
+        let mut secret = VolumeSecret([0; Self::LEN]);
+        getrandom::fill(&mut secret.0).map_err(SecretError::NoRandomness)?;
+        Ok(secret)
+    }
+
+    /// The secret that an escrow held.
+    pub(super) const fn from_array(bytes: [u8; Self::LEN]) -> Self {
+        VolumeSecret(bytes)
+    }
+
+    /// The bytes, for an escrow.
+    pub(super) const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
@@ -83,11 +171,6 @@ impl BootSecret {
         self.derive(INFO_RECORD_MAC, b"")
     }
 
-    /// The secret from which the Tao host derives its keys.
-    pub fn host_secret(&self) -> Zeroizing<[u8; 32]> {
-        self.derive(INFO_HOST, b"")
-    }
-
     /// The passphrase of a resumable LUKS swap, or the key of a named plain one.
     /// `purpose` keeps several apart: the swap volume's UUID or PARTUUID.
     pub fn swap_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
@@ -97,8 +180,17 @@ impl BootSecret {
     /// A public name of the secret, 32 hex digits: tells records of the same secret from
     /// others, and can be pinned in a measured configuration. Says nothing about the secret.
     pub fn id(&self) -> String {
-        let id = self.derive(INFO_ID, b"");
-        hex::encode(id.get(..16).unwrap_or_default())
+        hex::encode(self.id_bytes())
+    }
+
+    /// The same as bytes.
+    pub fn id_bytes(&self) -> [u8; 16] {
+        let derived = self.derive(INFO_ID, b"");
+        let mut id = [0; 16];
+        id.iter_mut()
+            .zip(derived.iter())
+            .for_each(|(to, from)| *to = *from);
+        id
     }
 
     /// HKDF-SHA256 with `info = use || 0x00 || SHA-256(context)`: the context has a fixed
@@ -133,12 +225,15 @@ mod tests {
         }
     }
 
+    fn secret(byte: u8) -> VolumeSecret {
+        VolumeSecret([byte; 32])
+    }
+
     #[test]
     fn each_use_has_its_own_key() {
-        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
+        let secret = secret(7);
         let keys = [
             hex::encode(secret.record_mac_key()),
-            hex::encode(secret.host_secret()),
             hex::encode(secret.swap_key("")),
             hex::encode(secret.swap_key("a")),
             String::from_utf8(secret.volume_passphrase(&identity()).to_vec()).unwrap(),
@@ -151,20 +246,42 @@ mod tests {
     #[test]
     fn derivations_do_not_change_between_versions() {
         // RFC 5869 computed independently with Python's hmac module.
-        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
-        assert_eq!(hex::encode(secret.host_secret()), VECTOR_HOST);
         assert_eq!(
-            secret.volume_passphrase(&identity()).as_slice(),
+            secret(7).volume_passphrase(&identity()).as_slice(),
             VECTOR_VOLUME.as_bytes()
         );
+        assert_eq!(secret(7).id(), VECTOR_ID);
     }
 
-    const VECTOR_HOST: &str = "0a9c99bf0bdbbf5fc07ca2834c79dc1ff03444d765222457002b26c2f95bb477";
     const VECTOR_VOLUME: &str = "a420a91c7c4b403fd57034f62f4fe6425056b1c6e1b14c69ce59e5826e5dd7da";
+    const VECTOR_ID: &str = "cfb8c9b07458be9f8b05423204143ddb";
+
+    #[test]
+    fn what_is_sealed_is_the_volume_secret_then_the_host_secret() {
+        let bytes: Vec<u8> = (0..64).collect();
+        let boot = BootSecret::from_bytes(&bytes).unwrap();
+        assert_eq!(boot.volume().as_bytes(), &bytes[..32]);
+        assert_eq!(boot.host().to_bytes()[..], bytes[32..]);
+        assert_eq!(boot.to_bytes()[..], bytes);
+        assert_eq!(boot.id(), boot.volume().id());
+    }
+
+    #[test]
+    fn the_two_secrets_have_nothing_to_do_with_each_other() {
+        let boot =
+            |volume, host| BootSecret::new(VolumeSecret([volume; 32]), HostSecret([host; 32]));
+        assert_eq!(boot(1, 2).host().to_bytes(), boot(3, 2).host().to_bytes());
+        assert_eq!(boot(1, 2).id(), boot(1, 4).id());
+        let (one, other) = (
+            VolumeSecret::generate().unwrap(),
+            HostSecret::generate().unwrap(),
+        );
+        assert_ne!(one.0, other.0);
+    }
 
     #[test]
     fn any_change_of_the_data_segment_changes_the_passphrase() {
-        let secret = BootSecret::from_bytes(&[7; 32]).unwrap();
+        let secret = secret(7);
         let original = secret.volume_passphrase(&identity());
         let changes: [fn(&mut VolumeIdentity); 7] = [
             |v| v.uuid.push('0'),
@@ -184,7 +301,11 @@ mod tests {
 
     #[test]
     fn a_secret_of_another_length_is_refused() {
-        assert!(BootSecret::from_bytes(&[0; 31]).is_err());
-        assert!(BootSecret::from_bytes(&[0; 33]).is_err());
+        for length in [0, 31, 32, 33, 63, 65, 128] {
+            assert!(BootSecret::from_bytes(&vec![0; length]).is_err());
+        }
+        // The form before the host's secret was sealed by itself.
+        let old = BootSecret::from_bytes(&[0; 32]).map(drop).unwrap_err();
+        assert!(old.to_string().contains("enroll again"), "{old}");
     }
 }

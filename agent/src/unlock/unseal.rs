@@ -14,7 +14,7 @@ use super::{
 pub struct Pinned<'a> {
     /// The only storage root key it may be sealed under.
     pub srk: Option<&'a Name>,
-    /// The only secret it may be, by [`BootSecret::id`].
+    /// The only volume secret it may be, by [`BootSecret::id`].
     pub secret_id: Option<&'a str>,
 }
 
@@ -166,6 +166,8 @@ fn unseal_one(
             found: secret.id(),
         });
     }
-    record.verify_mac(&secret).map_err(UnsealError::Record)?;
+    record
+        .verify_mac(secret.volume())
+        .map_err(UnsealError::Record)?;
     Ok(secret)
 }

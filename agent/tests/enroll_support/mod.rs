@@ -32,6 +32,12 @@ impl Volume {
         Self::formatted(&["--type", "luks2", "--pbkdf", "pbkdf2"])
     }
 
+    /// Another volume that says it is this one.
+    pub fn in_place_of(volume: &Volume) -> Self {
+        let uuid = volume.header().uuid().to_string();
+        Self::formatted(&["--type", "luks2", "--pbkdf", "pbkdf2", "--uuid", &uuid])
+    }
+
     pub fn luks1() -> Self {
         Self::formatted(&["--type", "luks1"])
     }
@@ -145,6 +151,18 @@ pub fn enroll_current(volume: &Volume, swtpm: &Swtpm) {
         "enroll",
         volume,
         &["--current", "--tcti", &swtpm.tcti(), "--no-recovery-key"],
+    );
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The same where there is a record already, whose host secret nobody here knows.
+pub fn enroll_again(volume: &Volume, swtpm: &Swtpm) {
+    let tcti = swtpm.tcti();
+    let words = ["--current", "--tcti", &tcti, "--no-recovery-key"];
+    let output = taoboot(
+        "enroll",
+        volume,
+        &[&words[..], &["--new-host-secret"]].concat(),
     );
     assert!(output.status.success(), "{output:?}");
 }

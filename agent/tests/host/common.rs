@@ -14,7 +14,7 @@ use tao::{
     admin::{Admin, Start},
     client::Parent,
     host::limits::Limits,
-    keys::Secret,
+    keys::{Hidden, Secret},
 };
 
 /// The folder that the commands of the tao package are built into.
@@ -50,7 +50,7 @@ impl TestHost {
         let dir = tempfile::tempdir().unwrap();
         let config = HostConfig {
             root,
-            host_secret: Secret::new([secret; 32]),
+            host_secret: Hidden::with(|| Secret::new([secret; 32])),
             socket_dir: dir.path().to_owned(),
             settings: HostSettings::default(),
         };

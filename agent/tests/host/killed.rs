@@ -12,14 +12,14 @@ use tao::{
     admin::Admin,
     client::{Parent, SealPolicy},
     host::{GuardSource, HostConfig, ProgramPolicy},
-    keys::Secret,
+    keys::{Hidden, Secret},
 };
 use tpm::{Bank, PcrSet, Tpm2, swtpm::Swtpm};
 
 use super::{
     common::program,
     interrupt::{MOST_STEPS, Steps, interrupted},
-    tpm2::launched,
+    tpm2::{booted, event, launched},
 };
 
 const TCTI: &str = "TAOBOOT_TEST_TCTI";
@@ -32,8 +32,13 @@ fn serves() {
     let (tcti, folder) = (std::env::var(TCTI).unwrap(), std::env::var(FOLDER).unwrap());
     let tpm = Box::new(Tpm2::open(&tcti).unwrap());
     let config = HostConfig {
-        root: Box::new(QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH)),
-        host_secret: Secret::new([43; 32]),
+        root: Box::new(QuotedRoot::new(
+            tpm,
+            Bank::Sha256,
+            PcrSet::LAUNCH,
+            event(43),
+        )),
+        host_secret: Hidden::with(|| Secret::new([43; 32])),
         state_dir: Some(Path::new(&folder).join("state")),
         socket_dir: folder.into(),
         admin_group: None,
@@ -94,6 +99,7 @@ fn seal(program: &Parent, data: &[u8]) -> Result<Vec<u8>, tao::client::CallError
 #[test]
 fn killed_at_any_write_a_host_with_an_anchor_goes_on_from_before_or_after_it() {
     let swtpm = launched(2);
+    booted(&swtpm, &event(43));
     let folder = tempfile::tempdir().unwrap();
     let mut host = Host::start(&swtpm, folder.path());
     let name = program(&host.socket).tao_name().unwrap();

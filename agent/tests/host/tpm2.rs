@@ -1,7 +1,16 @@
 //! A host whose name and key rest on a TPM after a launch: a real swtpm.
 
-use agent::host::Root;
-use tao::logic::Prin;
+use agent::{
+    host::{HostSettings, QuotedRoot, Root, key_digest},
+    unlock::{close_latch, record_boot},
+};
+use sha2::{Digest as _, Sha256};
+use tao::{
+    attestation::{self, AttestationError, BootEvent, BootVolume, Opened, QuoteError},
+    host::Root as _,
+    keys::{Hidden, Secret, SignatureFormat, Signer},
+    logic::{Form, Prin, Says, Speaksfor, SubPrin},
+};
 use tpm::{
     Bank, PcrIndex, PcrSet, Tpm, Tpm2,
     swtpm::{Extend, Swtpm},
@@ -21,12 +30,30 @@ pub fn launched(kernel: u8) -> Swtpm {
     swtpm
 }
 
-pub fn root(swtpm: &Swtpm) -> Root {
+/// What /init says of a boot whose host has this secret.
+pub fn event(secret: u8) -> BootEvent {
+    let key = key_digest(&Secret::new([secret; 32]), &HostSettings::default());
+    BootEvent {
+        opened: Opened::Tpm,
+        volume: BootVolume::Secret([7; 16]),
+        host_key: Some(key.unwrap()),
+    }
+}
+
+/// What /init does after the unsealing, once a boot: the latch, then the event.
+pub fn booted(swtpm: &Swtpm, event: &BootEvent) {
+    let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+    close_latch(&mut tpm).unwrap();
+    record_boot(&mut tpm, event).unwrap();
+}
+
+pub fn root(swtpm: &Swtpm, secret: u8) -> Root {
     let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
     Root::Tpm2 {
         tpm: Box::new(tpm),
         bank: Bank::Sha256,
         pcrs: PcrSet::LAUNCH,
+        event: event(secret),
     }
 }
 
@@ -40,7 +67,8 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     let hex: Vec<String> = [17, 18, 19]
         .map(|number| hex::encode(values.get(PcrIndex::try_from(number).unwrap()).unwrap()))
         .to_vec();
-    let host = TestHost::with(root(&swtpm), 40);
+    booted(&swtpm, &event(40));
+    let host = TestHost::with(root(&swtpm, 40), 40);
     let report = host.report(&command("tao-report"), &[]);
     let verdict = &report["attestation"]["verdict"];
     assert_eq!(verdict["verified"], true, "{report}");
@@ -62,23 +90,127 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
         "{}",
         String::from_utf8_lossy(&verified.stdout)
     );
+    let verified = String::from_utf8(verified.stdout).unwrap();
+    assert!(verified.contains(&event(40).to_string()), "{verified}");
+    let shown = host.run(&["host", "show", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["boot_event"], event(40).to_string());
+    // What is demanded of the boot.
+    let file = file.to_str().unwrap();
+    let demanded = |words: &[&str]| {
+        let mut all = vec!["attestation", "verify"];
+        all.extend(words);
+        all.push(file);
+        host.run(&all).status.code()
+    };
+    let key = hex::encode(event(40).host_key.unwrap());
+    let (good, bad) = ("07".repeat(16), "08".repeat(16));
+    let good = ["--opened", "tpm", "--volume", &good, "--host-key", &key];
+    assert_eq!(demanded(&good), Some(0));
+    for words in [
+        ["--opened", "recovery-key"],
+        ["--volume", &bad],
+        ["--host-key", &bad],
+    ] {
+        assert_eq!(demanded(&words), Some(1), "{words:?}");
+    }
     let years_later = "99000000000000000000";
     let late = &years_later[..19];
-    let expired = host.run(&[
-        "attestation",
-        "verify",
-        "--at",
-        late,
-        file.to_str().unwrap(),
-    ]);
+    let expired = host.run(&["attestation", "verify", "--at", late, file]);
     assert_eq!(expired.status.code(), Some(1));
+}
+
+/// Root, or a member of the group tss, makes a quote as the host does, over a delegation to a key
+/// of his own, and signs with that key as the host.
+#[test]
+fn who_can_open_the_tpm_cannot_quote_for_a_key_of_his_own() {
+    let swtpm = launched(2);
+    booted(&swtpm, &event(44));
+    let own = Signer::new(Secret::new([66; 32])).unwrap();
+    let attempt = |event: BootEvent| {
+        let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
+        let mut root = QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH, event);
+        let guard: SubPrin = ".TrivialGuard(\"Liberal\")".parse().unwrap();
+        let host = root.host_name(own.name(), &guard).unwrap();
+        let delegation = Form::Speaksfor(Speaksfor {
+            delegate: own.name().clone().into(),
+            delegator: host.clone().into(),
+        });
+        let says = |message: Form| Says {
+            speaker: host.clone().into(),
+            time: None,
+            expiration: None,
+            message: message.into(),
+        };
+        // The TPM makes the quote for whoever asks.
+        let quote = root.delegate(&says(delegation.clone())).unwrap();
+        let format = SignatureFormat::Strong;
+        let attestation = attestation::attest(&own, format, says(delegation), quote).unwrap();
+        attestation::verify(&attestation, 0).unwrap_err()
+    };
+    // With the event as it is, which names the host's key.
+    let refused = attempt(event(44));
+    assert!(
+        matches!(refused, AttestationError::QuotedForAnother { .. }),
+        "{refused}"
+    );
+    // With an event of his own making.
+    let own_key = Some(Sha256::digest(own.spki()).into());
+    let forged = BootEvent {
+        host_key: own_key,
+        ..event(44)
+    };
+    let values = AttestationError::Quote(QuoteError::Values);
+    assert_eq!(attempt(forged.clone()), values);
+    // He can extend the register, but not take back what is in it.
+    let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+    tpm.pcr_event(PcrIndex::LATCH, forged.to_string().as_bytes())
+        .unwrap();
+    assert_eq!(attempt(forged), values);
+    assert_eq!(attempt(event(44)), values);
+}
+
+#[test]
+fn a_boot_event_that_does_not_arrive_stops_the_boot() {
+    let swtpm = launched(2);
+    let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+    // Without the latch before it, and with something else before it.
+    for _ in 0..2 {
+        let refused = record_boot(&mut tpm, &event(45)).unwrap_err().to_string();
+        assert!(refused.contains("nothing is mounted"), "{refused}");
+        assert!(refused.contains("PCR 15"), "{refused}");
+        close_latch(&mut tpm).unwrap();
+    }
+    // A boot that a person opened, in which nobody is to be proved anything.
+    let none = BootEvent {
+        host_key: None,
+        opened: Opened::Passphrase,
+        ..event(45)
+    };
+    record_boot(&mut tpm, &none).unwrap();
+}
+
+#[test]
+fn a_host_with_another_key_than_the_boot_event_s_does_not_start() {
+    let swtpm = launched(2);
+    booted(&swtpm, &event(46));
+    let folder = tempfile::tempdir().unwrap();
+    let config = agent::host::HostConfig {
+        root: root(&swtpm, 46),
+        host_secret: Hidden::with(|| Secret::new([47; 32])),
+        socket_dir: folder.path().to_owned(),
+        settings: HostSettings::default(),
+    };
+    let refused = agent::host::serve(config).unwrap_err().to_string();
+    assert!(refused.contains("PCR 15 says"), "{refused}");
 }
 
 #[test]
 fn another_kernel_is_another_name() {
     let name = |kernel| {
         let swtpm = launched(kernel);
-        let host = TestHost::with(root(&swtpm), 41);
+        booted(&swtpm, &event(41));
+        let host = TestHost::with(root(&swtpm, 41), 41);
         host.admin().host_name().unwrap()
     };
     assert_ne!(name(2), name(4));
@@ -92,14 +224,18 @@ fn counters_are_anchored_in_the_tpm() {
     };
     // Through the host's own interfaces: what a hosted program would do by its channel.
     let swtpm = launched(2);
+    booted(&swtpm, &event(42));
     let dir = tempfile::tempdir().unwrap();
     let start = || {
-        let Root::Tpm2 { tpm, bank, pcrs } = root(&swtpm) else {
-            unreachable!();
-        };
+        let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
         let config = tao::host::HostConfig {
-            root: Box::new(agent::host::QuotedRoot::new(tpm, bank, pcrs)),
-            host_secret: tao::keys::Secret::new([42; 32]),
+            root: Box::new(QuotedRoot::new(
+                tpm,
+                Bank::Sha256,
+                PcrSet::LAUNCH,
+                event(42),
+            )),
+            host_secret: Hidden::with(|| Secret::new([42; 32])),
             socket_dir: dir.path().to_owned(),
             admin_group: None,
             state_dir: Some(dir.path().join("state")),

@@ -12,6 +12,7 @@ use agent::reseal::{BOOT_FILES, BootFiles, KnownFile, Origin, ResealService};
 use lcp::{hash::HashAlg, mlehash::Mle};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tao::keys::Hidden;
 use tpm::{
     Tpm2,
     swtpm::{Extend, Swtpm},
@@ -94,8 +95,14 @@ impl Machine {
         let open = move || -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> {
             Ok(Box::new(Tpm2::open(&tcti)?))
         };
-        let service =
-            ResealService::bind(&self.socket, &self.boot, user, secret, Box::new(open)).unwrap();
+        let service = ResealService::bind(
+            &self.socket,
+            &self.boot,
+            user,
+            Hidden::with(|| secret),
+            Box::new(open),
+        )
+        .unwrap();
         let service = service.with_root(&self.root);
         thread::spawn(move || service.run());
     }

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     os::unix::net::UnixStream,
+    process::Stdio,
 };
 
 use agent::reseal::{LaunchEvent, Measure, MeasuredFile, Question, Reply, SealRequest, ask};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{KERNEL_WORDS, Machine, TBOOT_WORDS, extends, pcrs, plain, said},
-    enroll_support::refusal,
+    enroll_support::{command, refusal, taoboot},
 };
 
 #[test]
@@ -53,6 +54,23 @@ fn an_entry_of_another_script_is_sealed_to_only_when_it_is_named() {
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }
 
+/// Whoever writes to /boot writes grubenv, too.
+#[test]
+fn an_entry_that_takes_words_from_grubenv_is_sealed_to_only_when_it_is_named() {
+    let machine = Machine::up();
+    let mut entry = machine.entry("1", "new", true);
+    entry["environment"] = json!("line 7: $kernelopts depends on GRUB's environment block");
+    let menu = json!([entry]);
+    let sentence = refusal(&machine.reseal(&menu, &[]));
+    assert!(
+        sentence.contains("line 7: $kernelopts") && sentence.contains("--entry"),
+        "{sentence}"
+    );
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+    let output = machine.reseal(&menu, &["--entry", "1"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn resealing_twice_adds_nothing() {
     let machine = Machine::up();
@@ -67,12 +85,14 @@ fn resealing_twice_adds_nothing() {
 }
 
 #[test]
-fn the_new_record_has_the_words_of_the_prediction() {
+fn the_new_record_has_the_words_of_the_prediction_and_both_secrets() {
     let mut machine = Machine::up();
+    let (before, _) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
     let menu = json!([machine.entry("1", "new", true)]);
     assert!(machine.reseal(&menu, &[]).status.success());
     machine.reboot("new");
-    let (_, record) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
+    let (after, record) = crate::enroll_support::unsealed(&machine.volume, &machine.swtpm).unwrap();
+    assert_eq!(before.to_bytes(), after.to_bytes());
     assert_eq!(record.label(), "Linux new");
     let words: Vec<_> = record.components().values().collect();
     assert_eq!(words, ["/boot/vmlinuz"]);
@@ -492,4 +512,68 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     assert!(text.contains("no record is removed"), "{text}");
     assert!(text.contains("the file is missing"), "{text}");
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+/// `taoboot reseal | head`: what is printed is nobody's business any more, what is sealed is.
+#[test]
+fn a_closed_pipe_stops_no_sealing() {
+    let machine = Machine::up();
+    let menu = json!([
+        machine.entry("1", "new", true),
+        machine.entry("2", "newer", false)
+    ]);
+    let file = machine.boot.join("closed.json");
+    fs::write(&file, menu.to_string()).unwrap();
+    let tcti = machine.swtpm.tcti();
+    let words = [
+        "--predictions",
+        file.to_str().unwrap(),
+        "--tcti",
+        &tcti,
+        "--socket",
+        machine.socket.to_str().unwrap(),
+        "--root",
+        machine.root.to_str().unwrap(),
+    ];
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = command("reseal", &machine.volume.image, &words)
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+#[test]
+fn files_of_another_kind_are_called_what_they_are() {
+    let machine = Machine::up();
+    let tcti = machine.swtpm.tcti();
+    for (bytes, words) in [
+        (b"\x7fELF\x02\x01\xff\xfe".as_slice(), "an ELF file"),
+        (b"", "an empty file"),
+    ] {
+        let file = machine.boot.join("other");
+        fs::write(&file, bytes).unwrap();
+        let file = file.to_str().unwrap();
+        for words_of in [
+            ["check-next-boot", "--predictions", file],
+            ["status", "--expect", file],
+        ] {
+            let [verb, option, file] = words_of;
+            let more = match verb {
+                "status" => vec![option, file],
+                _ => vec![option, file, "--tcti", &tcti],
+            };
+            let sentence = refusal(&taoboot(verb, &machine.volume, &more));
+            assert!(
+                sentence.contains("looks like") && sentence.contains(words),
+                "{verb}: {sentence}"
+            );
+        }
+    }
 }

@@ -261,6 +261,7 @@ fn a_signed_launch_keeps_the_secret_of_the_volume() {
         "--tcti",
         &tcti,
         "--no-recovery-key",
+        "--new-host-secret",
     ];
     assert!(taoboot("enroll", &machine.volume, &words).status.success());
     let mut machine = machine;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     acm::{Acm, Check, Platform, SignatureError, SignatureInfo},
     hash::{Digest, HashAlg},
@@ -50,8 +51,8 @@ impl AcmCommand {
             || platform.fms.is_some()
             || platform.platform_id.is_some()
             || platform.public_key.is_some();
-        let acm = Acm::parse(&file::read(&self.file)?)
-            .with_context(|| self.file.display().to_string())?;
+        let bytes = file::read(&self.file)?;
+        let acm = file::parsed(&self.file, &bytes, Wanted::Sinit, Acm::parse(&bytes))?;
         let signature = acm.signature();
         let checks = if asked {
             acm.matches(&platform)

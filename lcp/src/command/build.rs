@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     hash::HashAlg,
     sign::Scheme,
@@ -40,7 +41,8 @@ pub struct Build {
 impl Build {
     pub fn run(self) -> Result<ExitCode> {
         let shown = || self.spec.display().to_string();
-        let spec = Spec::parse(&file::read_text(&self.spec)?).with_context(shown)?;
+        let spec =
+            Spec::parse(&file::read_text(&self.spec, Wanted::Settings)?).with_context(shown)?;
         let folder = self.spec.parent().unwrap_or(Path::new("")).to_owned();
         let read = |path: &str| {
             let path = folder.join(path);
@@ -51,7 +53,7 @@ impl Build {
             let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
             file::read_at_most(&path, limit)
                 .map(Some)
-                .map_err(|error| format!("{error:#}"))
+                .map_err(|error| commands::sentence(error.chain()))
         };
         match spec::build(&spec, &read).with_context(shown)? {
             Outcome::Pending(lists) => self.pending(&lists),

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     element::{
         Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, Mle2, Pconf2,
@@ -102,8 +103,8 @@ impl ElementCommand {
             }
             Command::Show(show) => {
                 let bytes = file::read(&show.file)?;
-                let element =
-                    Element::parse(&bytes).with_context(|| show.file.display().to_string())?;
+                let element = Element::parse(&bytes);
+                let element = file::parsed(&show.file, &bytes, Wanted::PolicyPart, element)?;
                 describe::print(&describe::element(&element), show.json);
             }
         }
@@ -173,7 +174,7 @@ impl Create {
             hashes.extend(parsed);
         }
         for path in &self.hashes {
-            let parsed = hash_text::parse(&file::read_text(path)?, alg);
+            let parsed = hash_text::parse(&file::read_text(path, Wanted::Settings)?, alg);
             hashes.extend(parsed.map_err(|error| anyhow!("{}: {error}", path.display()))?);
         }
         if hashes.is_empty() {

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use commands::{FileKind, Wanted, mismatch};
 
 /// Longest file of a policy, element, list, key or signature, in bytes.
 pub const MAX_LEN: u64 = 1 << 20;
@@ -20,18 +21,46 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
+    let found = file.metadata();
+    if found
+        .with_context(|| format!("can't read {shown}"))?
+        .is_dir()
+    {
+        bail!("{shown} is a folder, expected is a file");
+    }
     let mut bytes = Vec::new();
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     read.with_context(|| format!("can't read {shown}"))?;
     if bytes.len() as u64 > limit {
-        bail!("{shown} has more than {limit} bytes: it is no such file");
+        bail!(
+            "{shown} has more than {limit} bytes: it is no such file, it looks like {}",
+            FileKind::of(&bytes)
+        );
     }
     Ok(bytes)
 }
 
 /// Reads a text file.
-pub fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))
+pub fn read_text(path: &Path, wanted: Wanted) -> Result<String> {
+    // Not copied: it may be a private key, which the caller wipes.
+    String::from_utf8(read(path)?).or_else(|error| {
+        let why = error.utf8_error();
+        parsed(path, error.as_bytes(), wanted, Err(why))
+    })
+}
+
+/// What a parser made of a file. Where it refuses, and the file looks like one of another kind, the
+/// sentence says so, and what to give instead.
+pub fn parsed<T, E: Into<Error>>(
+    path: &Path,
+    bytes: &[u8],
+    wanted: Wanted,
+    result: Result<T, E>,
+) -> Result<T> {
+    result.map_err(|error| match mismatch(path, bytes, wanted) {
+        Some(sentence) => anyhow!(sentence),
+        None => error.into().context(path.display().to_string()),
+    })
 }
 
 /// Replaces a file as a whole: a kill at any moment leaves the old one or the new one. What is no

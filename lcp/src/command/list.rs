@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     element::Element,
     hash::HashAlg,
@@ -159,11 +160,18 @@ struct Verify {
 
 /// Reads a list file.
 pub fn read(path: &Path) -> Result<PolicyList> {
-    PolicyList::parse(&file::read(path)?).with_context(|| path.display().to_string())
+    let bytes = file::read(path)?;
+    file::parsed(path, &bytes, Wanted::PolicyPart, PolicyList::parse(&bytes))
 }
 
 fn read_public(path: &Path) -> Result<PublicKey> {
-    PublicKey::from_pem(&file::read_text(path)?).with_context(|| path.display().to_string())
+    let text = file::read_text(path, Wanted::Key)?;
+    file::parsed(
+        path,
+        text.as_bytes(),
+        Wanted::Key,
+        PublicKey::from_pem(&text),
+    )
 }
 
 impl ListCommand {
@@ -190,8 +198,8 @@ impl Create {
     fn run(self) -> Result<ExitCode> {
         let mut elements = Vec::new();
         for path in &self.elements {
-            let element = Element::parse(&file::read(path)?);
-            let element = element.with_context(|| path.display().to_string())?;
+            let bytes = file::read(path)?;
+            let element = file::parsed(path, &bytes, Wanted::PolicyPart, Element::parse(&bytes))?;
             let legacy = element.body.number() < 0x10;
             if legacy != (self.version == ListVersion::V1_0) {
                 let (name, version) = (element.body.name(), self.version);
@@ -217,8 +225,9 @@ impl Create {
 impl Sign {
     fn run(self) -> Result<ExitCode> {
         let list = read(&self.file)?;
-        let pem = Zeroizing::new(file::read_text(&self.key)?);
-        let key = PrivateKey::from_pem(&pem).with_context(|| self.key.display().to_string())?;
+        let pem = Zeroizing::new(file::read_text(&self.key, Wanted::Key)?);
+        let key = PrivateKey::from_pem(&pem);
+        let key = file::parsed(&self.key, pem.as_bytes(), Wanted::Key, key)?;
         if let Some(public) = &self.public
             && read_public(public)? != key.public()
         {

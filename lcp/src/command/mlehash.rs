@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{hash::HashAlg, mlehash::Mle};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ impl MleHash {
     pub fn run(self) -> Result<ExitCode> {
         let bytes = file::read_at_most(&self.file, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
         let shown = || self.file.display().to_string();
-        let mle = Mle::parse(&bytes).with_context(shown)?;
+        let mle = file::parsed(&self.file, &bytes, Wanted::Tboot, Mle::parse(&bytes))?;
         let algs = if self.alg.is_empty() {
             vec![HashAlg::Sha256]
         } else {

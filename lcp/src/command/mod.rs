@@ -42,7 +42,7 @@ enum Command {
 
 /// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
 pub fn run() -> ExitCode {
-    let lcp: Lcp = argh::from_env();
+    let lcp: Lcp = commands::from_env();
     let result = match lcp.command {
         Command::MleHash(command) => command.run(),
         Command::Element(command) => command.run(),
@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("lcp: {error:#}");
+            eprintln!("lcp: {}", commands::sentence(error.chain()));
             ExitCode::FAILURE
         }
     }

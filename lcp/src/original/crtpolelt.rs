@@ -236,7 +236,7 @@ impl Request {
                 let most = MAX_HASHES.saturating_add(usize::from(kind == Kind::Sbios));
                 // An empty file of hashes is none to the originals, not an error.
                 let text = crate::command::file::read(std::path::Path::new(path))
-                    .map_err(|error| format!("{error:#}"))?;
+                    .map_err(|error| commands::sentence(error.chain()))?;
                 let left = most.saturating_sub(self.hashes.len());
                 let hashes = hash_file::parse(path, &text, self.alg, left, self.compat)?;
                 self.hashes.extend(hashes);

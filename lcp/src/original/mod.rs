@@ -122,7 +122,7 @@ pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
 /// Reads a file; an empty one is refused, as the originals do.
 fn read(path: &str) -> Result<Vec<u8>, String> {
     let bytes = crate::command::file::read(std::path::Path::new(path))
-        .map_err(|error| format!("{error:#}"))?;
+        .map_err(|error| commands::sentence(error.chain()))?;
     if bytes.is_empty() {
         return Err(format!("{path} is empty"));
     }
@@ -132,7 +132,7 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 /// Replaces a file.
 fn write(path: &str, bytes: &[u8]) -> Outcome {
     crate::command::file::replace(std::path::Path::new(path), bytes)
-        .map_err(|error| format!("{error:#}"))
+        .map_err(|error| commands::sentence(error.chain()))
 }
 
 /// A note about a difference to the original.

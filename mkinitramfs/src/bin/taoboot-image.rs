@@ -1,6 +1,9 @@
 //! `taoboot-image`: the initramfs builder and viewer as an installed program. The same as
 //! `cargo xtask image`, with the places that a package installs to as defaults.
 
+#[macro_use]
+extern crate commands;
+
 use std::{path::PathBuf, process::ExitCode};
 
 use mkinitramfs::image::ImageCommand;
@@ -11,18 +14,18 @@ const AGENT: &str = "/usr/lib/taoboot/init";
 const CONFIG: &str = "/etc/taoboot/image.toml";
 
 fn main() -> ExitCode {
-    let mut command: ImageCommand = argh::from_env();
+    let mut command: ImageCommand = commands::from_env();
     if command.needs_agent() {
         command.set_agent(PathBuf::from(AGENT));
     }
     if command.needs_config() {
         command.set_config(PathBuf::from(CONFIG));
     }
-    match command.run() {
+    commands::output::finish(match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("taoboot-image: {error:#}");
+            eprintln!("taoboot-image: {}", commands::sentence(error.chain()));
             ExitCode::FAILURE
         }
-    }
+    })
 }

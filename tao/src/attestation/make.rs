@@ -50,12 +50,13 @@ pub fn attest(
 
 /// The attestation of a TPM 2.0: its quote with SHA-256 of `serialized_statement` as
 /// qualifying data. `attest` is the TPMS_ATTEST, `signature` the DER ECDSA signature and
-/// `spki` the public attestation key.
+/// `spki` the public attestation key; `boot_event` is the text that PCR 15 was extended with.
 pub fn quoted(
     serialized_statement: Vec<u8>,
     spki: Vec<u8>,
     attest: Vec<u8>,
     signature: Vec<u8>,
+    boot_event: String,
 ) -> Vec<u8> {
     let message = AttestationMessage {
         serialized_statement,
@@ -63,6 +64,7 @@ pub fn quoted(
         signer_key: spki,
         signature,
         tpm2_quote_structure: Some(attest),
+        boot_event: Some(boot_event),
         ..AttestationMessage::default()
     };
     message.encode_to_vec()

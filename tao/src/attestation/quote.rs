@@ -3,9 +3,14 @@
 //! A TPM signs, with a key that signs nothing else from outside, a TPMS_ATTEST: the mark
 //! "made inside a TPM", the kind of statement, the caller's data and a digest over PCRs.
 //! All of that is checked: the original compared only the last 20 bytes of an RSA result.
+//! Besides the registers in the speaker's name the quote is over PCR 15, which says what the
+//! boot was and which key its host has: see [`BootEvent`].
+
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::boot_event::{BOOT_PCR, BootEvent, BootEventError};
 use crate::{
     keys::{KeyError, Verifier},
     logic::{Prin, PrinExt, Term},
@@ -40,11 +45,21 @@ pub enum QuoteError {
     )]
     Speaker(String),
     /// Other registers, or another bank.
-    #[error("the quote is over other PCRs than the speaker names: {0}")]
+    #[error("the quote is over other PCRs than the speaker names and PCR 15: {0}")]
     Selection(String),
     /// The registers had other values.
-    #[error("the quoted PCR values are not the ones in the speaker's name")]
+    #[error(
+        "the quoted PCR values are not those in the speaker's name with, in PCR 15, the latch and the boot event"
+    )]
     Values,
+    /// Nothing says what is in PCR 15.
+    #[error(
+        "the quote comes without the boot event: without it anybody who can use the TPM could have made the quote"
+    )]
+    NoBootEvent,
+    /// What says it is malformed, or not for this bank.
+    #[error(transparent)]
+    BootEvent(#[from] BootEventError),
     /// The signature is not the attestation key's.
     #[error("the quote's signature is invalid: {0}")]
     Signature(#[from] KeyError),
@@ -122,11 +137,27 @@ fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     })
 }
 
-/// The registers that a name says, and their values one after the other.
+/// The registers that a name says, and their values.
 struct NamedPcrs {
     bank: u16,
-    select: [u8; 3],
-    values: Vec<u8>,
+    values: BTreeMap<u8, Vec<u8>>,
+}
+
+impl NamedPcrs {
+    fn select(&self) -> [u8; 3] {
+        let mut select = [0; 3];
+        for number in self.values.keys() {
+            if let Some(byte) = select.get_mut(usize::from(number / 8)) {
+                *byte |= 1 << (number % 8);
+            }
+        }
+        select
+    }
+
+    /// The values one after the other, in the order in which the TPM hashes them.
+    fn concatenated(&self) -> Vec<u8> {
+        self.values.values().flatten().copied().collect()
+    }
 }
 
 fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
@@ -145,8 +176,7 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
     }
     let mut named = NamedPcrs {
         bank: 0,
-        select: [0; 3],
-        values: Vec::new(),
+        values: BTreeMap::new(),
     };
     let mut previous = None;
     let values: Vec<&str> = values.split(',').collect();
@@ -161,6 +191,11 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
             return Err(bad("the numbers are not ascending from 0 to 23"));
         }
         previous = Some(number);
+        if number == BOOT_PCR {
+            return Err(bad(
+                "PCR 15 is not named: the boot event says what is in it",
+            ));
+        }
         let value = hex::decode(value).map_err(|_| bad("a value is not hex"))?;
         let bank = match value.len() {
             20 => 0x0004,
@@ -172,45 +207,50 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
             return Err(bad("the values are of different lengths"));
         }
         named.bank = bank;
-        if let Some(byte) = named.select.get_mut(usize::from(number / 8)) {
-            *byte |= 1 << (number % 8);
-        }
-        named.values.extend_from_slice(&value);
+        named.values.insert(number, value);
     }
     Ok(named)
 }
 
-/// Checks that the attestation key signed a quote over the PCRs that `speaker` names,
-/// for exactly this statement. `signature` is DER.
+/// Checks that the attestation key signed a quote over the PCRs that `speaker` names and over
+/// PCR 15 with the latch and `boot_event`, for exactly this statement. `signature` is DER.
+///
+/// That the statement lets no other key speak than that of the event, the caller checks.
 pub fn verify_quote(
     key: &Verifier,
     speaker: &Prin,
     statement: &[u8],
     attest: &[u8],
     signature: &[u8],
-) -> Result<(), QuoteError> {
+    boot_event: Option<&str>,
+) -> Result<BootEvent, QuoteError> {
     key.verify_digest(&Sha256::digest(attest).into(), signature)?;
     let quote = parse(attest)?;
     if quote.extra_data != Sha256::digest(statement).as_slice() {
         return Err(QuoteError::ExtraData);
     }
-    let named = named_pcrs(speaker)?;
+    let mut named = named_pcrs(speaker)?;
+    let event: BootEvent = boot_event.ok_or(QuoteError::NoBootEvent)?.parse()?;
+    let digest_len = named.values.values().map(Vec::len).max();
+    let register = event.register(digest_len.unwrap_or_default())?;
+    named.values.insert(BOOT_PCR, register);
+    let select = named.select();
     let (low, high) = quote
         .select
-        .split_at_checked(named.select.len())
+        .split_at_checked(select.len())
         .unwrap_or_default();
-    if quote.bank != named.bank || low != named.select || high.iter().any(|byte| *byte != 0) {
+    if quote.bank != named.bank || low != select || high.iter().any(|byte| *byte != 0) {
         return Err(QuoteError::Selection(format!(
             "bank {:#06x}, bitmap {} instead of bank {:#06x}, bitmap {}",
             quote.bank,
             hex::encode(quote.select),
             named.bank,
-            hex::encode(named.select)
+            hex::encode(select)
         )));
     }
     // The digest's algorithm is that of the signing scheme: SHA-256.
-    if quote.pcr_digest != Sha256::digest(&named.values).as_slice() {
+    if quote.pcr_digest != Sha256::digest(named.concatenated()).as_slice() {
         return Err(QuoteError::Values);
     }
-    Ok(())
+    Ok(event)
 }

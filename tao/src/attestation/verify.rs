@@ -1,5 +1,7 @@
 //! Checking attestations.
 
+use prost::Message as _;
+
 use crate::{
     keys::{KeyError, SignatureFormat, Verifier},
     logic::{Form, LogicError, Prin, Says, Term},
@@ -9,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{QuoteError, make::context, verify_quote};
+use super::{BootEvent, QuoteError, make::context, verify_quote};
 
 /// Most attestations in a chain: a statement and what lets its signer speak.
 pub const MAX_CHAIN: usize = 16;
@@ -24,6 +26,9 @@ pub enum AttestationError {
     /// Not an Attestation message.
     #[error("not an attestation: {0}")]
     Message(#[from] ProtoError),
+    /// Fields that nobody knows, twice, or in another order: none of it is signed.
+    #[error("not an attestation as hosts write them: it has other fields, or in another order")]
+    NotCanonical,
     /// The statement can't be read.
     #[error("the attestation's statement is malformed: {0}")]
     Statement(#[from] LogicError),
@@ -42,6 +47,16 @@ pub enum AttestationError {
     /// The TPM's quote is wrong.
     #[error("the attestation's TPM quote is invalid: {0}")]
     Quote(#[from] QuoteError),
+    /// The quote is over a statement that the boot event's key has nothing to do with.
+    #[error(
+        "the TPM's quote is good, but PCR 15 says that the Tao host of that boot signs with {host_key}, and the quoted statement lets another speak: {statement}"
+    )]
+    QuotedForAnother {
+        /// In the boot event.
+        host_key: String,
+        /// What was quoted.
+        statement: String,
+    },
     /// The signer may not speak for the speaker.
     #[error(
         "the signer {signer} does not evidently speak for {speaker}, and there is no delegation"
@@ -100,6 +115,8 @@ pub struct Verified {
     /// The principal that all of it rests on: a key or a TPM. Whether it is to be trusted
     /// is for the caller to say.
     pub root: Prin,
+    /// Where it rests on a TPM: what the boot says of itself in PCR 15.
+    pub boot: Option<BootEvent>,
     /// How many attestations the chain has.
     pub length: usize,
 }
@@ -110,10 +127,14 @@ struct Link {
     speaker: Prin,
     statement: Says,
     delegation: Option<Vec<u8>>,
+    boot: Option<BootEvent>,
 }
 
 fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
     let message: AttestationMessage = proto2::read(bytes)?;
+    if message.encode_to_vec() != bytes {
+        return Err(AttestationError::NotCanonical);
+    }
     let statement = match Form::decode(&message.serialized_statement)? {
         Form::Says(says) => says,
         other => return Err(AttestationError::NotSays(other.to_string())),
@@ -122,31 +143,51 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
         return Err(AttestationError::Speaker(statement.speaker.to_string()));
     };
     let key = || Verifier::from_spki(&message.signer_key).map_err(AttestationError::Signature);
-    match message.signer_type.as_str() {
+    let boot = match message.signer_type.as_str() {
         "key" => key()?
             .verify_formats(
                 &FORMATS.map(|format| (format, context(format))),
                 &message.serialized_statement,
                 &message.signature,
             )
-            .map(drop)
+            .map(|_| None)
             .map_err(AttestationError::Signature)?,
-        "tpm2" => verify_quote(
+        "tpm2" => Some(verify_quote(
             &key()?,
             &speaker,
             &message.serialized_statement,
             message.tpm2_quote_structure.as_deref().unwrap_or_default(),
             &message.signature,
-        )?,
+            message.boot_event.as_deref(),
+        )?),
         other => return Err(AttestationError::SignerKind(other.to_owned())),
-    }
+    };
     let signer = Prin::of_public_key(&message.signer_type, &message.signer_key)?;
-    Ok(Link {
+    let link = Link {
         signer,
         speaker,
         statement,
         delegation: message.serialized_delegation,
-    })
+        boot,
+    };
+    check_quoted(&link)?;
+    Ok(link)
+}
+
+/// The TPM quotes whatever it is given, for everybody who can open it. What makes a quote the
+/// host's is that PCR 15 names the host's key: it lets this key speak, and proves nothing else.
+fn check_quoted(link: &Link) -> Result<(), AttestationError> {
+    let Some(boot) = &link.boot else {
+        return Ok(());
+    };
+    let host_key = boot.host_key_name()?;
+    match (&host_key, delegation(link)) {
+        (Some(host_key), Ok((delegate, _))) if delegate == *host_key => Ok(()),
+        _ => Err(AttestationError::QuotedForAnother {
+            host_key: host_key.map_or_else(|| "no key".to_owned(), |key| key.to_string()),
+            statement: Form::Says(link.statement.clone()).to_string(),
+        }),
+    }
 }
 
 /// `delegate speaksfor delegator`, said by the delegator itself.
@@ -168,7 +209,9 @@ fn delegation(link: &Link) -> Result<(Prin, Prin), AttestationError> {
 /// Verifies a serialized attestation at the time `now`, in nanoseconds since 1970.
 ///
 /// Every signature of the chain is checked. Each signer must be the speaker of what it
-/// signed, or an outer part of the speaker's name, or be let by the next delegation.
+/// signed, or an outer part of the speaker's name, or be let by the next delegation. What a program
+/// is, only its host says: a program does not speak for a name that goes on describing it
+/// ([`Prin::is_spoken_for_by`]).
 pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError> {
     let first = link(attestation)?;
     let mut statement = first.statement.clone();
@@ -176,7 +219,7 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
     let mut speaker = current.speaker.clone();
     for length in 1..=MAX_CHAIN {
         let Some(next) = current.delegation.as_deref() else {
-            if !speaker.is_within(&current.signer) {
+            if !speaker.is_spoken_for_by(&current.signer) {
                 return Err(AttestationError::NoDelegation {
                     signer: current.signer.to_string(),
                     speaker: speaker.to_string(),
@@ -190,12 +233,13 @@ pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError
                 speaker,
                 statement,
                 root: current.signer,
+                boot: current.boot,
                 length,
             });
         };
         let next = link(next)?;
         let (delegate, delegator) = delegation(&next)?;
-        if !delegate.is_within(&current.signer) || !speaker.is_within(&delegator) {
+        if !delegate.is_spoken_for_by(&current.signer) || !speaker.is_spoken_for_by(&delegator) {
             return Err(AttestationError::IrrelevantDelegation {
                 delegate: delegate.to_string(),
                 delegator: delegator.to_string(),

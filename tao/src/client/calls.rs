@@ -145,6 +145,18 @@ impl Parent {
             .map(drop)
     }
 
+    /// Deletes this program's counter `label`: what was sealed against rollback under it opens no
+    /// more, and there is room for another counter. Hosts of the original do not know this call.
+    pub fn delete_counter(&self, label: &str) -> Result<(), CallError> {
+        let request = TaoRequest {
+            label: Some(label.to_owned()),
+            ..TaoRequest::default()
+        };
+        self.connection
+            .call("Tao.DeleteCounter", None, &request)
+            .map(drop)
+    }
+
     /// The value of this program's counter `label`.
     pub fn counter(&self, label: &str) -> Result<i64, CallError> {
         let request = TaoRequest {

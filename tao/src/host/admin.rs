@@ -30,7 +30,7 @@ use nix::{
 
 use super::{
     connection::{Broken, Duplex, Read},
-    guard_calls,
+    counter_calls, guard_calls,
     operations::{NO_SUCH_PROGRAM, Peer, list, output, pass_signal, signal, start, take_stdio},
     programs::{Wait, Waiter},
     reactor::{Host, Interest, Token},
@@ -169,6 +169,17 @@ impl AdminConnection {
                 .map_err(|error| error.to_string())
                 .and_then(|request| guard_calls::guard(host, self.peer, &header.op, &request));
             return write(out, header, answer);
+        }
+        if header.op.starts_with("Counters.") {
+            let answer = proto2::read(body)
+                .map_err(|error| error.to_string())
+                .and_then(|request| {
+                    counter_calls::counters(self, (host, self.peer), &header, &request)
+                });
+            if let Some(answer) = answer.transpose() {
+                write(out, header, answer);
+            }
+            return;
         }
         if header.op == "LinuxHost.Describe" {
             return rpc::write_response(out, header, &guard_calls::describe(host));

@@ -1,13 +1,16 @@
 //! Who is calling: a hosted program, under the name it has now.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use super::counter_table::{self, Id, Owner};
 use crate::logic::SubPrin;
 
 /// Longest name below the host's, in its binary form.
 const MAX_NAME: usize = 16 * 1024;
 /// Most extensions of a name.
 const MOST_EXTENSIONS: usize = 64;
+/// What of a long name is kept where counters are listed.
+const LISTED: usize = 256;
 
 /// A program's part of its name.
 #[derive(Debug)]
@@ -15,12 +18,22 @@ pub(super) struct Called {
     pub subprin: SubPrin,
     /// Its binary form, which sealing needs each time.
     pub bytes: Vec<u8>,
+    id: OnceLock<Id>,
 }
 
 impl Called {
     fn new(subprin: SubPrin) -> Arc<Self> {
         let bytes = subprin.encode();
-        Arc::new(Called { subprin, bytes })
+        Arc::new(Called {
+            subprin,
+            bytes,
+            id: OnceLock::new(),
+        })
+    }
+
+    /// Under which its counters are kept.
+    pub fn id(&self) -> Id {
+        *self.id.get_or_init(|| counter_table::id(&self.bytes))
     }
 }
 
@@ -31,6 +44,7 @@ pub struct Caller {
     started_as: SubPrin,
     /// The same, and whatever the program has added to it since.
     now: RwLock<Arc<Called>>,
+    owner: OnceLock<Owner>,
 }
 
 impl Caller {
@@ -39,6 +53,7 @@ impl Caller {
         Caller {
             now: RwLock::new(Called::new(subprin.clone())),
             started_as: subprin,
+            owner: OnceLock::new(),
         }
     }
 
@@ -57,6 +72,20 @@ impl Caller {
         // The name is replaced as a whole, so a panic elsewhere leaves a whole name.
         let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&now)
+    }
+
+    /// Whom its counters count against: the program that was started, under all its names.
+    pub(super) fn owner(&self) -> &Owner {
+        self.owner.get_or_init(|| {
+            let mut name = self.started_as.to_string();
+            if name.len() > LISTED {
+                let ends = name.char_indices().map(|(at, _)| at);
+                name.truncate(ends.take_while(|at| *at <= LISTED).last().unwrap_or(0));
+                name.push('…');
+            }
+            let id = counter_table::id(&self.started_as.encode());
+            Owner { id, name }
+        })
     }
 
     /// Was the program started under that name, or has it that name now?

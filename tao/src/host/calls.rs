@@ -1,11 +1,11 @@
 //! What each call of the Tao does.
 
 use super::{
-    caller::Caller,
-    counters::{Stored, Target},
+    caller::{Called, Caller},
+    counter_table::{self, Stored, Target},
     identity::{VALIDITY, now},
     sealing::{self, MAX_DATA, Sealing, Unsealed},
-    service::{Call, Finish, Outcome, TaoService, data},
+    service::{Call, CounterChange, Finish, Outcome, TaoService, data},
 };
 use crate::{
     keys::{SignatureFormat, random},
@@ -86,7 +86,7 @@ impl TaoService {
         let label = call.request.label.unwrap_or_default();
         let value = self
             .counters
-            .get(&(caller.now().bytes.clone(), label))
+            .get(&(caller.now().id(), label))
             .map_err(|error| error.to_string())?;
         let counter = Some(value.ok_or("No such counter")?.value);
         Ok(TaoResponse {
@@ -107,7 +107,7 @@ impl TaoService {
             };
             let current = self
                 .counters
-                .get(&(counter.program.clone(), counter.label.clone()))
+                .get(&(counter_table::id(&counter.program), counter.label.clone()))
                 .map_err(|error| error.to_string())?;
             let sealed_at = Stored {
                 era: counter.era,
@@ -127,7 +127,7 @@ impl TaoService {
             None => name,
             Some(bytes) => {
                 let issuer = Prin::decode(bytes).map_err(|error| format!("issuer: {error}"))?;
-                if !issuer.is_within(&name) {
+                if !issuer.is_spoken_for_by(&name) {
                     return Err("invalid issuer in statement".to_owned());
                 }
                 issuer
@@ -159,6 +159,12 @@ impl TaoService {
 
 pub(super) fn extend(caller: &Caller, data: &[u8]) -> Result<Outcome, String> {
     let more = SubPrin::decode(data).map_err(|error| format!("extension: {error}"))?;
+    if let Some(head) = more.host_written() {
+        return Err(format!(
+            "extension: .{} is written by a host only: it says what a program is",
+            head.name()
+        ));
+    }
     caller.extend(&more)?;
     Ok(TaoResponse::default().into())
 }
@@ -184,8 +190,23 @@ pub(super) fn init_counter(caller: &Caller, request: TaoRequest) -> Result<Outco
         return Ok(TaoResponse::default().into());
     }
     let to = Target::AtLeast(request.counter.unwrap_or_default());
-    let program = caller.now().bytes.clone();
-    Ok(Outcome::Later(program, label, to, Finish::Init))
+    let change = counter_change(&caller.now(), caller, label, to);
+    Ok(Outcome::Later(change, Finish::Told))
+}
+
+/// Ours: room for another one.
+pub(super) fn delete_counter(caller: &Caller, request: TaoRequest) -> Result<Outcome, String> {
+    let label = request.label.unwrap_or_default();
+    let change = counter_change(&caller.now(), caller, label, Target::Deleted);
+    Ok(Outcome::Later(change, Finish::Told))
+}
+
+fn counter_change(now: &Called, caller: &Caller, label: String, to: Target) -> CounterChange {
+    CounterChange {
+        key: (now.id(), label),
+        owner: caller.owner().clone(),
+        to,
+    }
 }
 
 pub(super) fn rollback_seal(caller: &Caller, call: Call<'_>) -> Result<Outcome, String> {
@@ -193,10 +214,12 @@ pub(super) fn rollback_seal(caller: &Caller, call: Call<'_>) -> Result<Outcome, 
     let policy = call.request.policy.unwrap_or_default();
     // Before a counter is spent on it.
     sealing::check(&policy, call.data)?;
+    let now = caller.now();
     let finish = Finish::Seal {
+        program: now.bytes.clone(),
         policy,
         data: call.data.to_vec().into(),
     };
-    let program = caller.now().bytes.clone();
-    Ok(Outcome::Later(program, label, Target::Next, finish))
+    let change = counter_change(&now, caller, label, Target::Next);
+    Ok(Outcome::Later(change, finish))
 }

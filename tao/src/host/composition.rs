@@ -209,6 +209,9 @@ fn measure_libraries(path: &Path, program: &MeasuredProgram) -> Result<Measured,
             source,
         })
     })?;
+    if needs.interpreter.is_none() {
+        return Err(MeasureError::Loader(path.to_owned()));
+    }
     let mut disk = Disk::default();
     // The loader decides by these files: it finds them as they were read here.
     let cache = match Path::new(CACHE).exists() {

@@ -1,273 +1,340 @@
-//! The counters of hosted programs, as they are kept on disk: sealed by the host, replaced
-//! atomically, and dated by the anchor so that an old copy is recognised.
+//! The counters of hosted programs, and who may have how many of them.
 //!
-//! With an anchor (a counter in the TPM, say) at value n, n even, the table is dated n. To
-//! write, the anchor goes to n+1, the table dated n+2 is written, the anchor goes to n+2,
-//! and only then is anybody told. If the power fails in between, the anchor is odd: then the
-//! table before and the table after are both good, nobody having been told, and one
-//! more write settles it. An older table never is.
+//! A counter belongs to a program's name as it is now, and to a label. It counts against what
+//! the host started, whatever that program has added to its name: a program that extends its
+//! name gets other counters, not more. Names are kept as their SHA-256: a name may be long, and the
+//! table is written as a whole for each change.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 
-use super::{Identity, RootError, state_file};
-use crate::keys::{Crypter, OpenError, RandomError, random};
+use super::counter_file::CounterError;
+use crate::keys::{RandomError, random};
 
+/// Longest label.
+const MAX_LABEL: usize = 1024;
+/// Most counters of one program, those of its extensions included.
+const MOST_PER_PROGRAM: usize = 1024;
+/// Most bytes that one program's counters take in the table.
+pub(super) const MOST_BYTES_PER_PROGRAM: usize = 128 << 10;
 /// Most counters of a host.
-pub(super) const MOST_COUNTERS: usize = 1 << 16;
-const NAME: &str = "counters";
-/// Largest file: names and labels of all counters are bounded far below.
-const MAX_FILE: u64 = 256 << 20;
+const MOST_COUNTERS: usize = 1 << 16;
+/// Most bytes of a table that takes new counters; it is read far beyond.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+/// What a counter or a program takes besides its text.
+const OVERHEAD: usize = 64;
 
-/// Why the counters can't be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CounterError {
-    /// The file can't be read or written.
-    #[error("the host's counters can't be stored or read: {path}: {source}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file was changed, or is another host's.
-    #[error("the host's counters do not open ({path}): {source}", path = path.display())]
-    Sealed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
-    /// The file is an old copy.
-    #[error("the host's counters were rolled back: {path} is dated {found}, but the counter {anchor} stands at {expected}. Restore the newest copy; nothing sealed against rollback opens until then", path = path.display())]
-    RolledBack {
-        /// The file.
-        path: PathBuf,
-        /// The anchor in words.
-        anchor: String,
-        /// Date of the file.
-        found: u64,
-        /// The anchor's value.
-        expected: u64,
-    },
-    /// The anchor was deleted.
-    #[error("the host's counters were anchored, but the counter {anchor} is gone; nothing sealed against rollback opens. To begin anew, delete {path}", path = path.display())]
-    Gone {
-        /// The file.
-        path: PathBuf,
-        /// The anchor in words.
-        anchor: String,
-    },
-    /// The anchor failed.
-    #[error("the counter outside the disk: {0}")]
-    Anchor(RootError),
-    /// The table could not be sealed.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// Not a table.
-    #[error("the host's counters are malformed: {0}")]
-    Malformed(#[from] prost::DecodeError),
+/// SHA-256 of the binary form of a name below the host's.
+pub(super) type Id = [u8; 32];
+
+pub(super) fn id(name: &[u8]) -> Id {
+    Sha256::digest(name).into()
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    /// Binary form of the program's name below the host's.
-    #[prost(bytes = "vec", required, tag = "1")]
-    program: Vec<u8>,
-    #[prost(string, required, tag = "2")]
-    label: String,
-    #[prost(int64, required, tag = "3")]
-    counter: i64,
+/// Which counter: whose, and its label.
+pub(super) type Key = (Id, String);
+
+/// The program that a counter counts against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub id: Id,
+    /// For people; cut if it is long.
+    pub name: String,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Table {
-    #[prost(uint64, required, tag = "1")]
-    date: u64,
-    #[prost(message, repeated, tag = "2")]
-    entries: Vec<Entry>,
-    #[prost(fixed64, required, tag = "3")]
-    era: u64,
+/// A counter's value. `era` is a random number that each counter gets when it is made: what was
+/// sealed under a counter that was deleted does not open under its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub era: u64,
+    pub value: i64,
 }
 
-/// Which counter: the program's name in binary form, and its label.
-pub(super) type Key = (Vec<u8>, String);
+/// What a counter is to become.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    /// At least this.
+    AtLeast(i64),
+    /// One more.
+    Next,
+    /// It is deleted.
+    Deleted,
+    /// All counters of the owner are deleted, whatever the key.
+    AllDeleted,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    owner: Id,
+    stored: Stored,
+}
+
+/// What one program has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub name: String,
+    pub counters: usize,
+    pub bytes: usize,
+}
 
 /// All counters of a host.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Counters {
-    /// A random number that a table gets when it is made: what was sealed under a table that
-    /// somebody deleted does not open under the next one.
-    pub era: u64,
-    pub values: BTreeMap<Key, i64>,
+    values: BTreeMap<Key, Counter>,
+    owners: BTreeMap<Id, Use>,
+    bytes: usize,
+}
+
+fn era() -> Result<u64, RandomError> {
+    let mut era = [0; 8];
+    random(&mut era)?;
+    Ok(u64::from_be_bytes(era))
 }
 
 impl Counters {
-    fn new() -> Result<Self, RandomError> {
-        let mut era = [0; 8];
-        random(&mut era)?;
-        Ok(Counters {
-            era: u64::from_be_bytes(era),
-            values: BTreeMap::new(),
-        })
-    }
-}
-
-/// Where the table is kept.
-pub(super) struct TableFile {
-    /// `None`: in memory only, until the host ends.
-    dir: Option<PathBuf>,
-}
-
-impl TableFile {
-    pub(super) fn new(dir: Option<PathBuf>) -> Self {
-        TableFile { dir }
+    pub(super) fn get(&self, key: &Key) -> Option<Stored> {
+        self.values.get(key).map(|counter| counter.stored)
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        self.dir.as_ref().map(|dir| dir.join(NAME))
+    /// What each program has.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&Id, &Use)> {
+        self.owners.iter()
     }
 
-    /// Reads the table; the first time there is none.
-    pub(super) fn load(&self, identity: &Identity) -> Result<Counters, CounterError> {
-        let Some(path) = self.path() else {
-            return Ok(Counters::new()?);
-        };
-        let table = read(&path, &identity.keys.table)?;
-        let anchor = identity.with_anchor(|anchor| match anchor {
-            None => Ok(None),
-            Some(anchor) => Ok(Some((anchor.value()?, anchor.describe()))),
-        });
-        let anchor = anchor.map_err(CounterError::Anchor)?;
-        let (date, counters) = match table {
-            Some(table) => (table.date, counters(table)),
-            None => (0, Counters::new()?),
-        };
-        let Some((value, anchor)) = anchor else {
-            return Ok(counters);
-        };
-        let Some(value) = value else {
-            // The first write creates it. A table that was anchored had one.
-            if date == 0 {
-                return Ok(counters);
+    /// Makes a change. Gives the counter's value after it (before it, if it was deleted), and
+    /// whether anything is different.
+    pub(super) fn apply(
+        &mut self,
+        key: &Key,
+        owner: &Owner,
+        to: Target,
+    ) -> Result<(Stored, bool), String> {
+        let current = self.get(key);
+        let next = |value: i64| value.checked_add(1).ok_or("the counter is at its end");
+        let value = match (to, current) {
+            (Target::AtLeast(value), Some(current)) => current.value.max(value),
+            (Target::AtLeast(value), None) => value,
+            (Target::Next, Some(current)) => next(current.value)?,
+            (Target::Next, None) => 1,
+            (Target::Deleted, Some(current)) => {
+                self.remove(key);
+                return Ok((current, true));
             }
-            return Err(CounterError::Gone { path, anchor });
+            (Target::Deleted, None) => return Err("No such counter".to_owned()),
+            (Target::AllDeleted, _) => return self.remove_all(&owner.id),
         };
-        let settled = value.is_multiple_of(2);
-        if settled && date == value {
-            return Ok(counters);
+        let Some(current) = current else {
+            self.room_for(&key.1, owner)?;
+            let era = era().map_err(|error| error.to_string())?;
+            let stored = Stored { era, value };
+            self.insert(key.clone(), owner, stored);
+            return Ok((stored, true));
+        };
+        let stored = Stored { value, ..current };
+        if let Some(counter) = self.values.get_mut(key) {
+            counter.stored = stored;
         }
-        if !settled && (date + 1 == value || date == value + 1) {
-            // The power failed in the middle of a write.
-            self.write(identity, &path, &counters, value + 1)?;
-            increment(identity)?;
-            return Ok(counters);
-        }
-        Err(CounterError::RolledBack {
-            path,
-            anchor,
-            found: date,
-            expected: value,
-        })
+        Ok((stored, stored != current))
     }
 
-    /// Replaces the table. When this returns the new one is the only one that counts.
-    pub(super) fn store(
-        &self,
-        identity: &Identity,
-        counters: &Counters,
-    ) -> Result<(), CounterError> {
-        let Some(path) = self.path() else {
-            return Ok(());
+    /// May this program have one more?
+    fn room_for(&self, label: &str, owner: &Owner) -> Result<(), String> {
+        if label.len() > MAX_LABEL {
+            return Err(format!("a label of more than {MAX_LABEL} bytes"));
+        }
+        let cost = label.len() + OVERHEAD;
+        let (counters, bytes, begin) = match self.owners.get(&owner.id) {
+            Some(has) => (has.counters, has.bytes, 0),
+            None => (0, 0, owner.name.len() + OVERHEAD),
         };
-        let date = identity.with_anchor(|anchor| match anchor {
-            None => Ok(None),
-            Some(anchor) => {
-                let mut value = match anchor.value()? {
-                    Some(value) => value,
-                    None => anchor.create()?,
-                };
-                // Even between writes, odd during one.
-                while value.is_multiple_of(2) {
-                    value = anchor.increment()?;
-                }
-                Ok(Some(value + 1))
+        if counters >= MOST_PER_PROGRAM || bytes + cost > MOST_BYTES_PER_PROGRAM {
+            return Err(format!(
+                "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {MOST_PER_PROGRAM} in {MOST_BYTES_PER_PROGRAM} bytes are possible. Delete some (DeleteCounter)"
+            ));
+        }
+        if self.values.len() >= MOST_COUNTERS || self.bytes + begin + cost > MOST_BYTES {
+            return Err(format!(
+                "no more counters: the host's table of {} is full. An administrator can delete those of programs that are no longer used (tao host counters)",
+                self.values.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, key: Key, owner: &Owner, stored: Stored) {
+        let begin = owner.name.len() + OVERHEAD;
+        let bytes = &mut self.bytes;
+        let has = self.owners.entry(owner.id).or_insert_with(|| {
+            *bytes += begin;
+            Use {
+                name: owner.name.clone(),
+                counters: 0,
+                bytes: 0,
             }
         });
-        let date = date.map_err(CounterError::Anchor)?;
-        self.write(identity, &path, counters, date.unwrap_or_default())?;
-        match date {
-            Some(_) => increment(identity),
-            None => Ok(()),
+        let cost = key.1.len() + OVERHEAD;
+        let owner = owner.id;
+        // One that a damaged table had twice counts once.
+        if self.values.insert(key, Counter { owner, stored }).is_none() {
+            has.counters += 1;
+            has.bytes += cost;
+            *bytes += cost;
         }
     }
 
-    fn write(
-        &self,
-        identity: &Identity,
-        path: &Path,
-        counters: &Counters,
-        date: u64,
-    ) -> Result<(), CounterError> {
-        let entries = counters
-            .values
-            .iter()
-            .map(|((program, label), counter)| Entry {
-                program: program.clone(),
+    fn remove(&mut self, key: &Key) {
+        let Some(counter) = self.values.remove(key) else {
+            return;
+        };
+        let cost = key.1.len() + OVERHEAD;
+        self.bytes = self.bytes.saturating_sub(cost);
+        if let Some(has) = self.owners.get_mut(&counter.owner) {
+            has.counters = has.counters.saturating_sub(1);
+            has.bytes = has.bytes.saturating_sub(cost);
+            if has.counters == 0 {
+                let begin = has.name.len() + OVERHEAD;
+                self.bytes = self.bytes.saturating_sub(begin);
+                self.owners.remove(&counter.owner);
+            }
+        }
+    }
+
+    fn remove_all(&mut self, owner: &Id) -> Result<(Stored, bool), String> {
+        let of_owner =
+            |(key, counter): (&Key, &Counter)| (counter.owner == *owner).then(|| key.clone());
+        let keys: Vec<Key> = self.values.iter().filter_map(of_owner).collect();
+        if keys.is_empty() {
+            return Err("no counters of such a program".to_owned());
+        }
+        for key in &keys {
+            self.remove(key);
+        }
+        let value = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        Ok((Stored { era: 0, value }, true))
+    }
+
+    /// The table as it is written, with its date.
+    pub(super) fn to_table(&self, date: u64) -> Table {
+        let mut programs: BTreeMap<(Id, Id), Vec<CounterEntry>> = BTreeMap::new();
+        for ((program, label), Counter { owner, stored }) in &self.values {
+            let entry = CounterEntry {
                 label: label.clone(),
-                counter: *counter,
-            })
-            .collect();
-        let table = Table {
+                value: stored.value,
+                era: stored.era,
+            };
+            programs.entry((*owner, *program)).or_default().push(entry);
+        }
+        let mut owners: Vec<OwnerEntry> = Vec::with_capacity(self.owners.len());
+        for ((owner, program), counters) in programs {
+            if owners.last().is_none_or(|last| last.id != owner) {
+                let has = self.owners.get(&owner);
+                owners.push(OwnerEntry {
+                    id: owner.to_vec(),
+                    name: has.map(|has| has.name.clone()).unwrap_or_default(),
+                    programs: Vec::new(),
+                });
+            }
+            let id = (program != owner).then(|| program.to_vec());
+            if let Some(last) = owners.last_mut() {
+                last.programs.push(ProgramEntry { id, counters });
+            }
+        }
+        Table {
             date,
-            entries,
-            era: counters.era,
-        };
-        let sealed = identity
-            .keys
-            .table
-            .seal_with(table.encoded_len(), |out| table.encode_raw(out))?;
-        state_file::replace(path, &sealed).map_err(|source| CounterError::File {
-            path: path.to_owned(),
-            source,
-        })
+            former: Vec::new(),
+            era: None,
+            owners,
+        }
+    }
+
+    /// Reads a table; its date, and what is in it.
+    pub(super) fn from_table(table: Table) -> Result<(u64, Self), CounterError> {
+        let mut counters = Counters::default();
+        // As it was written before: one era for all, and each name its own owner.
+        for FormerEntry {
+            program,
+            label,
+            value,
+        } in table.former
+        {
+            let id = id(&program);
+            let owner = Owner {
+                id,
+                name: format!("[{}]", hex::encode(id)),
+            };
+            let era = table.era.ok_or(CounterError::Contents("no era"))?;
+            counters.insert((id, label), &owner, Stored { era, value });
+        }
+        let wrong = |_| CounterError::Contents("a name's hash is not one of 32 bytes");
+        for OwnerEntry { id, name, programs } in table.owners {
+            let id = Id::try_from(id).map_err(wrong)?;
+            let owner = Owner { id, name };
+            for ProgramEntry {
+                id: program,
+                counters: list,
+            } in programs
+            {
+                let program = program.map_or(Ok(id), Id::try_from).map_err(wrong)?;
+                for CounterEntry { label, value, era } in list {
+                    counters.insert((program, label), &owner, Stored { era, value });
+                }
+            }
+        }
+        Ok((table.date, counters))
     }
 }
 
-fn counters(table: Table) -> Counters {
-    let key = |entry: Entry| ((entry.program, entry.label), entry.counter);
-    Counters {
-        era: table.era,
-        values: table.entries.into_iter().map(key).collect(),
-    }
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CounterEntry {
+    #[prost(string, required, tag = "1")]
+    pub label: String,
+    #[prost(int64, required, tag = "2")]
+    pub value: i64,
+    #[prost(fixed64, required, tag = "3")]
+    pub era: u64,
 }
 
-fn increment(identity: &Identity) -> Result<(), CounterError> {
-    identity
-        .with_anchor(|anchor| anchor.map_or(Ok(0), |anchor| anchor.increment()))
-        .map(drop)
-        .map_err(CounterError::Anchor)
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ProgramEntry {
+    /// None: the name that its owner was started under.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub id: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "2")]
+    pub counters: Vec<CounterEntry>,
 }
 
-fn read(path: &Path, crypter: &Crypter) -> Result<Option<Table>, CounterError> {
-    let sealed = state_file::read(path, MAX_FILE).map_err(|source| CounterError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let Some(sealed) = sealed else {
-        return Ok(None);
-    };
-    let plain = crypter
-        .open(&sealed)
-        .map_err(|source| CounterError::Sealed {
-            path: path.to_owned(),
-            source,
-        })?;
-    Ok(Some(Table::decode(plain.as_slice())?))
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OwnerEntry {
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(string, required, tag = "2")]
+    pub name: String,
+    #[prost(message, repeated, tag = "3")]
+    pub programs: Vec<ProgramEntry>,
+}
+
+/// An entry as it was written before programs had quotas.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FormerEntry {
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub program: Vec<u8>,
+    #[prost(string, required, tag = "2")]
+    pub label: String,
+    #[prost(int64, required, tag = "3")]
+    pub value: i64,
+}
+
+/// The table as it is sealed.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Table {
+    #[prost(uint64, required, tag = "1")]
+    pub date: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub former: Vec<FormerEntry>,
+    #[prost(fixed64, optional, tag = "3")]
+    pub era: Option<u64>,
+    #[prost(message, repeated, tag = "4")]
+    pub owners: Vec<OwnerEntry>,
 }

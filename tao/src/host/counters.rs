@@ -12,38 +12,21 @@ use std::{
 
 use super::{
     HostError, Identity,
-    counter_table::{CounterError, Counters, Key, MOST_COUNTERS, TableFile},
+    counter_file::{CounterError, Loaded, TableFile},
+    counter_table::{Counters, Id, Key, Owner, Stored, Target, Use},
 };
 
-/// Longest label.
-const MAX_LABEL: usize = 1024;
-/// Most counters of one program: none can take them all.
-const MOST_PER_PROGRAM: usize = 1024;
 /// Stack of the thread that writes.
 const STACK: usize = 256 * 1024;
-
-/// A counter's value, and the table it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub era: u64,
-    pub value: i64,
-}
 
 /// A change of one counter.
 pub(super) struct Change {
     pub key: Key,
+    /// Whom it counts against.
+    pub owner: Owner,
     pub to: Target,
     /// Told the counter's new value once it is stored, or why it is not.
     pub then: Box<dyn FnOnce(Result<Stored, String>) + Send>,
-}
-
-/// What a counter is to become.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Target {
-    /// At least this.
-    AtLeast(i64),
-    /// One more.
-    Next,
 }
 
 #[derive(Default)]
@@ -58,7 +41,7 @@ pub(super) struct CounterStore {
     file: TableFile,
     /// The table as it is stored; `None` before it is first needed, and after a failed
     /// write, when only the file can tell what it says.
-    table: Mutex<Option<Counters>>,
+    table: Mutex<Option<Loaded>>,
     queue: Mutex<Queue>,
     more: Condvar,
 }
@@ -97,12 +80,14 @@ impl CounterStore {
 
     /// A counter's value.
     pub(super) fn get(&self, key: &Key) -> Result<Option<Stored>, CounterError> {
-        self.with_table(|table| {
-            let stored = |value: &i64| Stored {
-                era: table.era,
-                value: *value,
-            };
-            table.values.get(key).map(stored)
+        self.with_table(|counters| counters.get(key))
+    }
+
+    /// What each program has.
+    pub(super) fn uses(&self) -> Result<Vec<(Id, Use)>, CounterError> {
+        self.with_table(|counters| {
+            let all = counters.uses();
+            all.map(|(id, has)| (*id, has.clone())).collect()
         })
     }
 
@@ -113,7 +98,7 @@ impl CounterStore {
             Some(loaded) => loaded,
             None => self.file.load(&self.identity)?,
         };
-        let result = read(&loaded);
+        let result = read(&loaded.counters);
         *table = Some(loaded);
         Ok(result)
     }
@@ -149,30 +134,35 @@ impl CounterStore {
 
     /// Makes all changes with one write, then tells everybody.
     fn commit(&self, batch: Vec<Change>) {
-        let mut next = match self.with_table(Counters::clone) {
-            Ok(table) => table,
-            Err(error) => return refuse(batch, &error.to_string()),
+        // Held during the write: nobody may read a table that is being replaced.
+        let mut table = lock(&self.table);
+        // If it can't be written only the file can tell what it says: it is read again.
+        let loaded = match table.take() {
+            Some(loaded) => Ok(loaded),
+            None => self.file.load(&self.identity),
+        };
+        let mut loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                drop(table);
+                return refuse(batch, &error.to_string());
+            }
         };
         let mut outcomes = Vec::new();
         let mut changed = false;
         for change in batch {
-            let outcome = apply(&mut next, &change);
+            let outcome = loaded.counters.apply(&change.key, &change.owner, change.to);
             changed |= matches!(outcome, Ok((_, true)));
-            let era = next.era;
-            outcomes.push((change, outcome.map(|(value, _)| Stored { era, value })));
+            outcomes.push((change, outcome.map(|(stored, _)| stored)));
         }
-        if changed {
-            // Held during the write: nobody may read a table that is being replaced.
-            let mut table = lock(&self.table);
-            *table = None;
-            if let Err(error) = self.file.store(&self.identity, &next) {
-                drop(table);
-                log::error!("{error}");
-                let changes = outcomes.into_iter().map(|(change, _)| change).collect();
-                return refuse(changes, &error.to_string());
-            }
-            *table = Some(next);
+        if changed && let Err(error) = self.file.store(&self.identity, &mut loaded) {
+            drop(table);
+            log::error!("{error}");
+            let changes = outcomes.into_iter().map(|(change, _)| change).collect();
+            return refuse(changes, &error.to_string());
         }
+        *table = Some(loaded);
+        drop(table);
         for (change, outcome) in outcomes {
             (change.then)(outcome);
         }
@@ -183,35 +173,4 @@ fn refuse(changes: Vec<Change>, error: &str) {
     for change in changes {
         (change.then)(Err(error.to_owned()));
     }
-}
-
-/// The counter's new value, and whether that is a change.
-fn apply(table: &mut Counters, change: &Change) -> Result<(i64, bool), String> {
-    let (program, label) = &change.key;
-    if label.len() > MAX_LABEL {
-        return Err(format!("a label of more than {MAX_LABEL} bytes"));
-    }
-    let current = table.values.get(&change.key).copied();
-    let value = match (change.to, current) {
-        (Target::AtLeast(value), Some(current)) => current.max(value),
-        (Target::AtLeast(value), None) => value,
-        (Target::Next, current) => current
-            .unwrap_or_default()
-            .checked_add(1)
-            .ok_or("the counter is at its end")?,
-    };
-    if current.is_none() {
-        let first = (program.clone(), String::new());
-        let own = table
-            .values
-            .range(first..)
-            .take_while(|((other, _), _)| other == program);
-        if table.values.len() >= MOST_COUNTERS || own.count() >= MOST_PER_PROGRAM {
-            return Err(format!(
-                "no more counters: at most {MOST_PER_PROGRAM} a program and {MOST_COUNTERS} a host"
-            ));
-        }
-    }
-    table.values.insert(change.key.clone(), value);
-    Ok((value, current != Some(value)))
 }

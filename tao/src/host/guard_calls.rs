@@ -102,5 +102,6 @@ pub(super) fn describe(host: &Host) -> HostDescription {
         isolation: names(host.spawner.measures()),
         lacking: names(host.spawner.lacking()),
         policy: policy_words::words(&host.spawner.policy),
+        boot_event: host.identity.boot_event(),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{Anchor, HostKeys, Root, RootError};
 use crate::{
     attestation::{self, AttestError, AttestationError},
-    keys::{DeriveError, KeyError, SignatureFormat, Signer},
+    keys::{DeriveError, Hidden, KeyError, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 
@@ -52,7 +52,7 @@ struct Delegating {
 /// The host's name and keys.
 pub struct Identity {
     name: Prin,
-    pub(super) keys: HostKeys,
+    pub(super) keys: Hidden<HostKeys>,
     delegating: Mutex<Delegating>,
 }
 
@@ -69,7 +69,7 @@ impl Identity {
     /// host's name.
     pub fn new(
         mut root: Box<dyn Root>,
-        keys: HostKeys,
+        keys: Hidden<HostKeys>,
         guard: &SubPrin,
     ) -> Result<Self, IdentityError> {
         let name = root
@@ -98,6 +98,11 @@ impl Identity {
         self.delegating
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the boot says of itself, where a TPM holds it.
+    pub(super) fn boot_event(&self) -> Option<String> {
+        self.delegating().root.boot_event()
     }
 
     /// Does something with the counter outside the disk's reach, or with `None`.

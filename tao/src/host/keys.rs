@@ -1,6 +1,6 @@
 //! The keys of a host.
 
-use super::IdentityError;
+use super::{GuardSource, HostError, IdentityError};
 use crate::{
     keys::{Crypter, Deriver, Secret, Signer},
     logic::SubPrin,
@@ -18,12 +18,19 @@ pub struct HostKeys {
     pub(super) table: Crypter,
 }
 
+/// DER SubjectPublicKeyInfo of the key with which a host of this secret and this guard signs:
+/// known before there is such a host.
+pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, HostError> {
+    let keys = HostKeys::derive(host_secret, &guard.subprincipal()?)?;
+    Ok(keys.signer.spki().to_vec())
+}
+
 impl HostKeys {
     /// Keys from 32 secret bytes, the same each time. They are bound to the guard: the same
     /// machine under another guard can't open what was sealed under this one.
-    pub fn derive(host_secret: Secret, guard: &SubPrin) -> Result<Self, IdentityError> {
+    pub fn derive(host_secret: &Secret, guard: &SubPrin) -> Result<Self, IdentityError> {
         let guard = guard.encode();
-        let deriver = Deriver::new(host_secret);
+        let deriver = Deriver::new(host_secret.clone());
         let secret = |purpose: &str| deriver.secret(&[purpose.as_bytes(), &guard].concat());
         Ok(HostKeys {
             signer: Signer::new(secret("taoboot host signing key")?)?,

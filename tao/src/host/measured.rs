@@ -21,7 +21,7 @@ use super::{
     measured_lately::{self, FileState},
     sealed_memory::sealable_memory,
 };
-use crate::program::{libraries::LibraryError, script::ScriptError};
+use crate::program::{elf, libraries::LibraryError, script::ScriptError};
 use nix::fcntl::OFlag;
 
 /// Largest program: its copy lives in memory.
@@ -74,6 +74,9 @@ pub enum MeasureError {
     /// Not a program for this machine.
     #[error("{path}: not an ELF program for this processor", path = .0.display())]
     NotElf(PathBuf),
+    /// Loads what it is told to.
+    #[error("{path}: the loader of dynamic programs: what it will load is not measured. Start the program itself", path = .0.display())]
+    Loader(PathBuf),
     /// Needs dynamic libraries.
     #[error("{path}: needs dynamic libraries; this host's policy starts static programs only", path = .0.display())]
     Dynamic(PathBuf),
@@ -89,7 +92,7 @@ pub struct MeasuredProgram {
     pub file: OwnedFd,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
-    /// It asks for a dynamic linker: what runs is more than what was measured.
+    /// It asks for a dynamic linker, or is one: what runs is more than what was measured.
     pub dynamic: bool,
 }
 
@@ -147,7 +150,9 @@ fn hashed_copy(path: &Path, source: &File) -> Result<MeasuredProgram, MeasureErr
     if copy.metadata().map_err(failed)?.len() != length {
         return Err(failed(io::Error::other("its copy has another length")));
     }
-    let dynamic = asks_for_linker(&copy).map_err(failed)?;
+    // The linker itself does not ask for one. What can't be read is not known to be static.
+    let linker = || elf::is_shared_object(&copy).unwrap_or(true);
+    let dynamic = asks_for_linker(&copy).map_err(failed)? || linker();
     Ok(MeasuredProgram {
         file: copy.into(),
         dynamic,

@@ -8,7 +8,7 @@
 //! * [`root`]: what the host rests on. [`identity`]: its name and keys.
 //! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
 //! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
-//!   [`counters`] (which a [`counter_table`] keeps).
+//!   [`counters`] (a [`counter_table`] in a [`counter_file`], whose changes are [`crate::anchored`]).
 //! * [`measured`] ([`copying`]), [`measured_lately`], [`composition`], [`program_name`]: what will
 //!   run, and what it is called.
 //! * [`spawn`], [`isolation`]: from there to a running program, which is made by [`clone`] and
@@ -30,7 +30,11 @@ mod clone;
 mod composition;
 mod connection;
 mod copying;
+mod counter_calls;
+mod counter_file;
 mod counter_table;
+#[cfg(test)]
+mod counter_table_tests;
 mod counters;
 mod ending;
 mod environment;
@@ -69,28 +73,33 @@ mod spawn;
 mod spawn_child;
 mod stacked;
 pub mod state_file;
+mod state_lock;
 mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{guard::GuardError, keys::Secret};
+use crate::{
+    guard::GuardError,
+    keys::{Hidden, Secret},
+};
 
-use counter_table::TableFile;
+use counter_file::TableFile;
 use counters::CounterStore;
 use host_guard::HostGuard;
 
 pub use caller::Caller;
-pub use counter_table::CounterError;
+pub use counter_file::CounterError;
 pub use host_guard::{GuardSource, HostGuardError, RulesFile};
 pub use identity::{Identity, IdentityError};
 pub use isolation::{Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
-pub use keys::HostKeys;
+pub use keys::{HostKeys, public_key};
 pub use measured::MeasureError;
 pub use policy_words::{PolicyError, PolicyWords};
 pub use program_name::measured_name;
 pub use root::{Anchor, Root, RootError, SoftRoot};
 pub use service::TaoService;
 pub use stacked::{StackedError, StackedRoot};
+pub use state_lock::StateLock;
 
 /// What a host needs.
 pub struct HostConfig {
@@ -98,7 +107,7 @@ pub struct HostConfig {
     pub root: Box<dyn Root>,
     /// Its keys are derived from this, and from the guard's name: 32 secret bytes, the same
     /// at each boot.
-    pub host_secret: Secret,
+    pub host_secret: Hidden<Secret>,
     /// Where the socket `admin.sock` is made: normally /run/tao.
     pub socket_dir: PathBuf,
     /// Group that may use the socket as well, if the guard lets it: none normally.
@@ -122,6 +131,9 @@ pub enum HostError {
     /// No guard.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// Another host has the state folder.
+    #[error(transparent)]
+    State(std::io::Error),
     /// The administrators' socket.
     #[error("the Tao host's socket {path}: {source}", path = path.display())]
     Socket {
@@ -161,17 +173,27 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         guard,
         programs,
     } = config;
+    // Its memory holds the keys: no process of the same user may look into it.
+    nix::sys::prctl::set_dumpable(false).map_err(HostError::system("become undumpable"))?;
+    let lock = StateLock::new(state_dir.as_deref());
+    lock.take().map_err(HostError::State)?;
     let guard = HostGuard::new(guard)?;
-    let keys = HostKeys::derive(host_secret, guard.subprincipal())?;
+    let keys = Hidden::new(|| HostKeys::derive(&host_secret, guard.subprincipal()))?;
+    drop(host_secret);
     let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
     log::info!("Tao host: {}", identity.name());
+    if !identity.keys.is_secret() {
+        log::info!(
+            "the Tao host's keys are in usual memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
+        );
+    }
     if identity.with_anchor(|anchor| anchor.is_none()) {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
     let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
     let spawner =
         spawn::Spawner::new(programs).map_err(HostError::system("prepare to start programs"))?;
-    let table = TableFile::new(state_dir);
+    let table = TableFile::new(state_dir, lock.clone());
     let host = Arc::new(reactor::Host::new(reactor::Parts {
         counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),
         identity,
@@ -180,5 +202,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         socket_dir,
     })?);
     host.listen(listener)?;
-    reactor::run(&host)
+    let ended = reactor::run(&host);
+    lock.release();
+    ended
 }

@@ -7,7 +7,7 @@ use super::{
     isolation::{Environment, Lacking, Measure, ProgramPolicy},
     measured::MeasureError,
 };
-use crate::logic::{LogicError, SubPrin, Term};
+use crate::logic::{Head, LogicError, SubPrin, Term};
 
 /// The name that a host with this policy gives the program at `path`, without what depends on
 /// the machine or on how it is started (arguments, environment, what is lacking).
@@ -49,36 +49,36 @@ pub(super) fn program_name(
     let text = |text: &str| Term::Str(text.into());
     let hash = |sha256: &[u8; 32]| Term::Bytes(sha256.to_vec().into());
     let texts = |list: &[String]| list.iter().map(|item| text(item)).collect::<Vec<_>>();
-    let mut parts = vec![("Program", vec![hash(&composition.executable.sha256)])];
+    let mut parts = vec![(Head::Program, vec![hash(&composition.executable.sha256)])];
     if let Some(script) = &composition.script {
         let argument = script.interpreter.argument.as_deref();
         let terms = [hash(&script.sha256)].into_iter();
-        parts.push(("Script", terms.chain(argument.map(text)).collect()));
+        parts.push((Head::Script, terms.chain(argument.map(text)).collect()));
     }
     if let Some(libraries) = composition.libraries.as_ref().filter(|all| !all.is_empty()) {
         let each = libraries.iter().flat_map(|(name, hashes)| {
             let hashes = hashes.iter().map(hash);
             [text(name)].into_iter().chain(hashes)
         });
-        parts.push(("Libraries", each.collect()));
+        parts.push((Head::Libraries, each.collect()));
     }
     if policy.name_arguments {
-        parts.push(("Args", texts(circumstances.arguments)));
+        parts.push((Head::Args, texts(circumstances.arguments)));
     }
     if policy.environment == Environment::Named {
         let mut environment = circumstances.environment.to_vec();
         environment.sort_unstable();
-        parts.push(("Env", texts(&environment)));
+        parts.push((Head::Env, texts(&environment)));
     }
     let lacking = circumstances.lacking.iter().map(|measure| measure.name());
     let unmeasured = composition.libraries.is_none().then_some("libraries");
     let lacking: Vec<_> = lacking.chain(unmeasured).map(text).collect();
     if policy.lacking == Lacking::Declare && !lacking.is_empty() {
-        parts.push(("Lacking", lacking));
+        parts.push((Head::Lacking, lacking));
     }
     let mut name = SubPrin::default();
-    for (extension, terms) in parts {
-        name = name.extended(&SubPrin::single(extension, terms)?);
+    for (head, terms) in parts {
+        name = name.extended(&SubPrin::single(head.name(), terms)?);
     }
     Ok(name)
 }

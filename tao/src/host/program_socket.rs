@@ -16,7 +16,8 @@ use nix::{
     errno::Errno,
     sys::socket::{
         AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen,
-        socket, sockopt::PeerCredentials,
+        socket,
+        sockopt::{PeerCredentials, PeerPidfd},
     },
     unistd::{Uid, geteuid},
 };
@@ -27,7 +28,7 @@ use super::{
     reactor::{Host, Interest, Token},
     session::Session,
 };
-use crate::{descriptors::received, keys::random};
+use crate::{descriptors::received, keys::random, process::PidFd};
 
 /// Connections of a program at one time.
 const MOST: usize = 16;
@@ -179,7 +180,11 @@ impl ProgramSocket {
 
     fn admit(&self, host: &Arc<Host>, stream: OwnedFd) -> io::Result<()> {
         let peer = getsockopt(&stream, PeerCredentials)?;
-        if !self.admits(Uid::from_raw(peer.uid()), peer.pid()) {
+        let process = peer_process(&stream, peer.pid())?;
+        // What the number says is true only if the process still has it afterwards: it may have
+        // connected, ended, and left its number to one of the program's.
+        let admitted = self.admits(Uid::from_raw(peer.uid()), peer.pid());
+        if !admitted || process.has_ended()? {
             let sentence = format!("process {} is not the program", peer.pid());
             return Err(io::Error::other(sentence));
         }
@@ -195,6 +200,16 @@ impl ProgramSocket {
         state.sessions.push(Arc::downgrade(&session));
         drop(state);
         host.join(&session)
+    }
+}
+
+/// The process that connected. Before Linux 6.5 only its number is known, and this is the process
+/// that has it now.
+fn peer_process(stream: &OwnedFd, pid: i32) -> io::Result<PidFd> {
+    match getsockopt(stream, PeerPidfd) {
+        Ok(process) => Ok(process.into()),
+        Err(Errno::ENOPROTOOPT) => PidFd::open(pid),
+        Err(error) => Err(error.into()),
     }
 }
 

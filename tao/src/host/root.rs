@@ -18,6 +18,11 @@ pub trait Root: Send {
 
     /// A counter outside the disk's reach, if there is one.
     fn anchor(&mut self) -> Option<&mut dyn Anchor>;
+
+    /// What the boot says of itself, where a TPM holds it.
+    fn boot_event(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A counter that only goes up, whatever is done to the disk: it makes an old copy of the
@@ -32,7 +37,8 @@ pub trait Anchor {
     /// Creates it. It may start anywhere.
     fn create(&mut self) -> Result<u64, RootError>;
 
-    /// Adds one and gives the new value.
+    /// Adds one, whatever others do at the same time, and gives the new value (a higher one if
+    /// others have added too).
     fn increment(&mut self) -> Result<u64, RootError>;
 }
 

@@ -8,8 +8,9 @@ use prost::Message;
 
 use super::{
     caller::Caller,
-    calls::{extend, init_counter, random_bytes, rollback_seal},
-    counters::{CounterStore, Stored, Target},
+    calls::{delete_counter, extend, init_counter, random_bytes, rollback_seal},
+    counter_table::{Key, Owner, Stored, Target},
+    counters::CounterStore,
     identity::Identity,
     sealing::{CounterValue, Sealing},
 };
@@ -32,16 +33,28 @@ pub struct TaoService {
 /// A call whose answer waits for a counter to be stored.
 pub(super) struct Deferred {
     header: RequestHeader,
-    /// The counter and what it is to become.
-    pub key: (Vec<u8>, String),
-    pub to: Target,
+    pub change: CounterChange,
     finish: Finish,
+}
+
+/// Which counter, whom it counts against, and what it is to become.
+#[derive(Clone)]
+pub(super) struct CounterChange {
+    pub key: Key,
+    pub owner: Owner,
+    pub to: Target,
 }
 
 /// What is left to do once the counter is stored.
 pub(super) enum Finish {
-    Init,
-    Seal { policy: String, data: SecretBytes },
+    /// To say so.
+    Told,
+    /// To seal data for the program with that binary form of its part of its name.
+    Seal {
+        program: Vec<u8>,
+        policy: String,
+        data: SecretBytes,
+    },
 }
 
 /// A call: what is asked, and its data where they were received.
@@ -59,9 +72,8 @@ pub(super) enum Outcome {
     Now(TaoResponse),
     /// The answer has been appended to the others.
     Written,
-    /// The binary form of the program's part of its name, the counter's label, what it is to
-    /// become, and what follows.
-    Later(Vec<u8>, String, Target, Finish),
+    /// What is to be stored, and what follows.
+    Later(CounterChange, Finish),
 }
 
 impl From<TaoResponse> for Outcome {
@@ -104,10 +116,9 @@ impl TaoService {
                 None
             }
             Ok(Outcome::Written) => None,
-            Ok(Outcome::Later(program, label, to, finish)) => Some(Deferred {
+            Ok(Outcome::Later(change, finish)) => Some(Deferred {
                 header,
-                key: (program, label),
-                to,
+                change,
                 finish,
             }),
             Err(error) => {
@@ -122,20 +133,23 @@ impl TaoService {
     pub(super) fn finish(&self, deferred: Deferred, stored: Result<Stored, String>) -> Vec<u8> {
         let Deferred {
             header,
-            key: (program, label),
+            change,
             finish,
-            ..
         } = deferred;
         let mut out = Vec::new();
         let done = stored.and_then(|stored| match finish {
-            Finish::Init => {
+            Finish::Told => {
                 rpc::write_response(&mut out, header.clone(), &TaoResponse::default());
                 Ok(())
             }
-            Finish::Seal { policy, data } => {
+            Finish::Seal {
+                program,
+                policy,
+                data,
+            } => {
                 let counter = CounterValue {
                     program: program.clone(),
-                    label,
+                    label: change.key.1,
                     value: stored.value,
                     era: stored.era,
                 };
@@ -185,6 +199,7 @@ impl TaoService {
             "Attest" => Self::attest,
             "InitCounter" => |_, caller, call| init_counter(caller, call.request),
             "GetCounter" => Self::get_counter,
+            "DeleteCounter" => |_, caller, call| delete_counter(caller, call.request),
             "RollbackProtectedSeal" => |_, caller, call| rollback_seal(caller, call),
             "RollbackProtectedUnseal" => Self::rollback_unseal,
             _ => return Err(unknown()),

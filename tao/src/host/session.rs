@@ -153,8 +153,9 @@ impl Session {
     fn defer(self: &Arc<Self>, host: &Arc<Host>, call: Deferred) {
         let (session, answering) = (Arc::downgrade(self), Arc::clone(host));
         host.counters.change(Change {
-            key: call.key.clone(),
-            to: call.to,
+            key: call.change.key.clone(),
+            owner: call.change.owner.clone(),
+            to: call.change.to,
             then: Box::new(move |stored| {
                 let answer = answering.service.finish(call, stored);
                 // A program that has gone needs no answer.

@@ -1,9 +1,9 @@
 //! Files of the host that survive a kill at any moment: there is the old one or the new one.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt as _},
     path::Path,
 };
 
@@ -33,8 +33,24 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// An empty file that a host writes to, for its owner's eyes only: it names programs and their
+/// arguments.
+pub fn log(path: &Path) -> io::Result<File> {
+    make_folder(path.parent().unwrap_or(Path::new("/")))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path)?;
+    // One that was there already.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
 /// Each folder that is made outlives a power cut before anything is put into it.
-fn make_folder(dir: &Path) -> io::Result<()> {
+pub(super) fn make_folder(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -71,7 +87,21 @@ pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_log_is_its_owners_only_also_if_it_was_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("host.log");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        log(&path).unwrap().write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(log(&link).is_err());
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_is_its_owners_only() {

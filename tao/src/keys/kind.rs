@@ -33,6 +33,11 @@ pub enum SignatureFormat {
 /// The mark in front of what the strong format signs.
 const STRONG_MARK: &[u8] = b"taoboot signature 3";
 
+/// What signers call their keys in headers.
+pub(super) const SIGNER_NAME: &str = "taoboot_signer";
+/// The same and the original's.
+const SIGNER_NAMES: [&str; 2] = [SIGNER_NAME, "Anonymous_signer"];
+
 impl KeyKind {
     /// All kinds.
     pub const ALL: [KeyKind; 4] = [
@@ -82,6 +87,26 @@ impl SignatureFormat {
         [SignatureFormat::Original, SignatureFormat::Strong]
             .into_iter()
             .find(|format| format.version() == version)
+    }
+
+    /// Is this the header that signers write? That of the original's format is not signed: each of
+    /// its fields but the key's type is the same in all of them.
+    pub(super) fn writes(self, header: &CryptoHeader) -> bool {
+        let constant = CryptoHeader {
+            version: self.version(),
+            key_name: header.key_name.clone(),
+            key_epoch: Some(1),
+            key_type: header.key_type.clone(),
+            key_purpose: Some("signing".to_owned()),
+            key_status: Some("active".to_owned()),
+        };
+        match self {
+            SignatureFormat::Original => {
+                let name = header.key_name.as_deref();
+                *header == constant && name.is_some_and(|name| SIGNER_NAMES.contains(&name))
+            }
+            SignatureFormat::Strong => true,
+        }
     }
 
     /// What is signed, before it is hashed.

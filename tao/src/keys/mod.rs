@@ -8,6 +8,7 @@ pub mod certificate;
 mod crypter;
 mod ctr_hmac;
 mod deriver;
+mod hidden;
 pub mod keyset;
 mod kind;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod verifier;
 pub use crypter::{Crypter, OpenError};
 pub use ctr_hmac::{CtrHmac, CtrHmacSuite};
 pub use deriver::{DeriveError, Deriver};
+pub use hidden::Hidden;
 pub use keyset::{Keyset, KeysetError};
 pub use kind::{KeyKind, SignatureFormat};
 pub use password::PasswordError;

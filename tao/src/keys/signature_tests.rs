@@ -80,8 +80,10 @@ fn every_kind_signs_in_both_formats_and_neither_passes_for_the_other() {
             // The strong format signs the header as well.
             let mut renamed: SignedData = proto2::read(&signed).unwrap();
             renamed.header.key_name = Some("another".to_owned());
-            let accepted = verify(format, b"data", &renamed.encode_to_vec()).is_ok();
-            assert_eq!(accepted, format == SignatureFormat::Original);
+            assert!(verify(format, b"data", &renamed.encode_to_vec()).is_err());
+            // What nobody reads is not there either.
+            let more = [signed.as_slice(), b"\x1a\x01x"].concat();
+            assert_eq!(verify(format, b"data", &more), Err(KeyError::NotCanonical));
         }
     }
     assert!(Signer::generate(KeyKind::P521).is_err());

@@ -8,7 +8,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use prost::Message;
 use zeroize::Zeroizing;
 
-use super::{Deriver, KeyKind, Secret, SignatureFormat, Verifier, random};
+use super::{Deriver, KeyKind, Secret, SignatureFormat, Verifier, kind::SIGNER_NAME, random};
 use crate::{
     logic::{LogicError, Prin},
     wire::{
@@ -43,6 +43,9 @@ pub enum KeyError {
         /// The key's type.
         key: &'static str,
     },
+    /// Another envelope around a signature than the one that signers make.
+    #[error("the signature's envelope is not of the form in which signers write it")]
+    NotCanonical,
     /// The signature does not belong to these data, this context and this key.
     #[error("the signature is not this key's signature over these data")]
     Signature,
@@ -191,7 +194,7 @@ impl Signer {
     ) -> Result<Vec<u8>, KeyError> {
         let header = CryptoHeader {
             version: format.version(),
-            key_name: Some("taoboot_signer".to_owned()),
+            key_name: Some(SIGNER_NAME.to_owned()),
             key_epoch: Some(1),
             key_type: Some(self.kind().public_name().to_owned()),
             key_purpose: Some("signing".to_owned()),

@@ -2,6 +2,7 @@
 
 use ed25519_dalek::Verifier as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use prost::Message as _;
 use spki::{DecodePublicKey, EncodePublicKey};
 
 use super::{KeyError, KeyKind, SignatureFormat};
@@ -79,9 +80,9 @@ impl Verifier {
         &self,
         formats: &[(SignatureFormat, &str)],
         data: &[u8],
-        signed: &[u8],
+        bytes: &[u8],
     ) -> Result<SignatureFormat, KeyError> {
-        let signed: SignedData = proto2::read(signed)?;
+        let signed: SignedData = proto2::read(bytes)?;
         let version = signed.header.version;
         let found = signed.header.key_type.as_deref().unwrap_or_default();
         let known = SignatureFormat::from_version(version)
@@ -93,6 +94,10 @@ impl Verifier {
                 key: self.kind().public_name(),
             });
         };
+        // Of each statement there is one form: what nobody signed can't be changed either.
+        if signed.encode_to_vec() != bytes || !format.writes(&signed.header) {
+            return Err(KeyError::NotCanonical);
+        }
         let message = format.message(&signed.header, context, data);
         let valid = match self {
             Verifier::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signed.signature)

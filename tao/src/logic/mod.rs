@@ -11,6 +11,7 @@ mod ast;
 mod decode;
 mod encode;
 mod error;
+mod head;
 mod identifier;
 mod lexer;
 pub mod limits;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use ast::{Form, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, Str, SubPrin, Term};
 pub use error::LogicError;
+pub use head::Head;
 pub use identifier::{Ident, Keyword};
 pub use parse::Text;
 pub use print::{Printed, Style};

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Ident, Keyword, LogicError, Prin, PrinExt, SubPrin, Term};
+use super::{Head, Ident, Keyword, LogicError, Prin, PrinExt, SubPrin, Term};
 
 impl Prin {
     /// The principal of a kind named by the SHA-256 of a public key
@@ -53,7 +53,10 @@ impl SubPrin {
 
     /// `.Program([sha256 of the binary])`, a hosted program.
     pub fn program(sha256: &[u8; 32]) -> Result<SubPrin, LogicError> {
-        SubPrin::single("Program", vec![Term::Bytes(sha256.to_vec().into())])
+        SubPrin::single(
+            Head::Program.name(),
+            vec![Term::Bytes(sha256.to_vec().into())],
+        )
     }
 
     /// `.PCRs("17,18", "hex,hex")`: the registers in the order given, with their values.
@@ -70,7 +73,7 @@ impl SubPrin {
             digests.push_str(&hex::encode(value));
         }
         let text = |string: String| Term::Str(string.as_str().into());
-        SubPrin::single("PCRs", vec![text(numbers), text(digests)])
+        SubPrin::single(Head::Pcrs.name(), vec![text(numbers), text(digests)])
     }
 
     /// The same extensions followed by more.

@@ -1,6 +1,6 @@
 //! Text to statements: the levels of the grammar that are forms.
 //!
-//! `Form := (forall|exists) Var : Form | Or [implies Form]`, `Or := And (or And)*`,
+//! `Form := (forall|exists) Var (, Var)* : Form | Or [implies Form]`, `Or := And (or And)*`,
 //! `And := High (and High)*`, `High := not High | ( Form ) | true | false | Pred | Term op`.
 
 use super::{
@@ -94,8 +94,15 @@ impl Parser<'_> {
 
     fn quantified(&mut self, universal: bool) -> Result<Form> {
         let variable = self.ident("a variable")?;
-        self.expect(&Token::Punct(b':'), "':'")?;
-        let body = Box::new(self.form()?);
+        // Several variables at once, as people write rules, are so many quantifiers.
+        let body = if self.lexer.peek()? == Token::Punct(b',') {
+            self.lexer.next()?;
+            self.nested(|parser| parser.quantified(universal))?
+        } else {
+            self.expect(&Token::Punct(b':'), "':' or ','")?;
+            self.form()?
+        };
+        let body = Box::new(body);
         Ok(if universal {
             Form::Forall(variable, body)
         } else {

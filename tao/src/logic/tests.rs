@@ -285,6 +285,21 @@ fn what_follows_a_value_is_refused_by_parse_and_given_back_by_parse_prefix() {
 }
 
 #[test]
+fn several_variables_of_one_quantifier_are_so_many_quantifiers() {
+    let short: Form = "forall P, E: P(P, E) implies Q(P)".parse().unwrap();
+    let long: Form = "forall P: forall E: P(P, E) implies Q(P)".parse().unwrap();
+    assert_eq!(short, long);
+    let short: Form = "exists X , Y:true".parse().unwrap();
+    assert_eq!(short.to_string(), "exists X: exists Y: true");
+    for wrong in ["forall P,: true", "forall , P: true", "forall P, E true"] {
+        assert!(wrong.parse::<Form>().is_err(), "{wrong}");
+    }
+    // As deep as quantifiers may be, and no deeper.
+    let many = vec!["X"; 100_000].join(", ");
+    assert!(format!("forall {many}: true").parse::<Form>().is_err());
+}
+
+#[test]
 fn a_name_within_another_gives_back_what_was_appended() {
     let host: Prin = "tpm2([01]).PCRs(\"17\", \"00\")".parse().unwrap();
     let tail: SubPrin = ".Program([02]).Ext(1)".parse().unwrap();

@@ -25,6 +25,11 @@ const NEEDED: u64 = 1;
 const STRINGS: u64 = 5;
 const RPATH: u64 = 15;
 const RUNPATH: u64 = 29;
+const FLAGS_1: u64 = 0x6fff_fffb;
+/// DF_1_PIE: a program that may lie anywhere.
+const PIE: u64 = 0x0800_0000;
+/// ET_DYN.
+const SHARED: u64 = 3;
 const DEPENDENT_AUDIT: u64 = 0x6fff_fefb;
 const AUDIT: u64 = 0x6fff_fefc;
 const AUXILIARY: u64 = 0x7fff_fffd;
@@ -176,6 +181,43 @@ fn text<R: ReadAt + ?Sized>(
     String::from_utf8(text.to_vec()).map_err(|_| ElfError::Text(what))
 }
 
+/// Is it a shared object that is no program? With no loader of its own (PT_INTERP) it is the loader
+/// itself, which loads whatever it is told to.
+pub fn is_shared_object<R: ReadAt + ?Sized>(file: &R) -> Result<bool, ElfError> {
+    let header = file.read(0, HEADER as usize).ok_or(ElfError::Kind)?;
+    if number(&header, 16, 2) != SHARED {
+        return Ok(false);
+    }
+    let segments = segments(file)?;
+    let flags = dynamic_entries(file, &segments)?
+        .into_iter()
+        .find(|(tag, _)| *tag == FLAGS_1);
+    Ok(flags.is_none_or(|(_, flags)| flags & PIE == 0))
+}
+
+/// The dynamic section, as the loader finds it: by its address.
+fn dynamic_entries<R: ReadAt + ?Sized>(
+    file: &R,
+    segments: &[Segment],
+) -> Result<Vec<(u64, u64)>, ElfError> {
+    let Some(dynamic) = segments.iter().find(|segment| segment.kind == DYNAMIC) else {
+        return Ok(Vec::new());
+    };
+    let at = place(segments, dynamic.address).ok_or(ElfError::Outside("the dynamic section"))?;
+    let count = dynamic.size / ENTRY;
+    if count > MOST_ENTRIES {
+        return Err(ElfError::TooMany("dynamic entries"));
+    }
+    let table = file
+        .read(at, count.saturating_mul(ENTRY) as usize)
+        .ok_or(ElfError::Outside("the dynamic section"))?;
+    Ok(table
+        .chunks_exact(ENTRY as usize)
+        .map(|entry| (number(entry, 0, 8), number(entry, 8, 8)))
+        .take_while(|(tag, _)| *tag != 0)
+        .collect())
+}
+
 /// Reads what a file asks for.
 pub fn needs<R: ReadAt + ?Sized>(file: &R) -> Result<Needs, ElfError> {
     let segments = segments(file)?;
@@ -185,23 +227,7 @@ pub fn needs<R: ReadAt + ?Sized>(file: &R) -> Result<Needs, ElfError> {
         let size = usize::try_from(segment.size).unwrap_or(LONGEST);
         needs.interpreter = Some(text(file, segment.offset, size, "the loader's path")?);
     }
-    let Some(dynamic) = of_kind(DYNAMIC) else {
-        return Ok(needs);
-    };
-    // As the loader finds it: by its address.
-    let at = place(&segments, dynamic.address).ok_or(ElfError::Outside("the dynamic section"))?;
-    let count = dynamic.size / ENTRY;
-    if count > MOST_ENTRIES {
-        return Err(ElfError::TooMany("dynamic entries"));
-    }
-    let table = file
-        .read(at, count.saturating_mul(ENTRY) as usize)
-        .ok_or(ElfError::Outside("the dynamic section"))?;
-    let entries: Vec<(u64, u64)> = table
-        .chunks_exact(ENTRY as usize)
-        .map(|entry| (number(entry, 0, 8), number(entry, 8, 8)))
-        .take_while(|(tag, _)| *tag != 0)
-        .collect();
+    let entries = dynamic_entries(file, &segments)?;
     let strings = entries.iter().rev().find(|(tag, _)| *tag == STRINGS);
     let strings = strings.and_then(|(_, address)| place(&segments, *address));
     let string = |offset: u64| {
@@ -238,6 +264,17 @@ mod tests {
         let needs = needs(&file).unwrap();
         assert!(needs.interpreter.unwrap().contains("ld-linux"));
         assert!(needs.libraries.iter().any(|name| name == "libc.so.6"));
+    }
+
+    #[test]
+    fn the_loader_is_no_program_and_programs_are() {
+        let program = File::open("/proc/self/exe").unwrap();
+        assert_eq!(is_shared_object(&program), Ok(false));
+        let loader = needs(&program).unwrap().interpreter.unwrap();
+        let loader = File::open(loader).unwrap();
+        assert_eq!(needs(&loader).unwrap().interpreter, None);
+        assert_eq!(is_shared_object(&loader), Ok(true));
+        assert!(is_shared_object(&b"text"[..]).is_err());
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub struct HostDescription {
     /// How programs are started: words of the policy, as `libraries = "measure"`.
     #[prost(string, repeated, tag = "6")]
     pub policy: Vec<String>,
+    /// What the boot says of itself, where a TPM holds it.
+    #[prost(string, optional, tag = "12")]
+    pub boot_event: Option<String>,
 }
 
 impl Proto2 for HostDescription {

@@ -214,6 +214,9 @@ pub struct AttestationMessage {
     /// X.509 certificate of the root's key.
     #[prost(bytes = "vec", optional, tag = "8")]
     pub root_endorsement: Option<Vec<u8>>,
+    /// taoboot's, with a TPM 2.0: the boot event, which is in the quoted PCR 15.
+    #[prost(string, optional, tag = "9")]
+    pub boot_event: Option<String>,
 }
 
 impl Proto2 for AttestationMessage {

@@ -2,6 +2,7 @@
 //! is spoken in them, and the messages of the calls (protocol buffers, version 2).
 
 pub(crate) mod buffers;
+pub mod counter_messages;
 pub(crate) mod data_field;
 mod frame;
 pub mod guard_messages;

@@ -14,6 +14,8 @@ pub const TAO_SERVICE: &str = "Tao";
 /// The service administrators call.
 pub const ADMIN_SERVICE: &str = "LinuxHost";
 /// The service by which administrators ask and change a host's guard.
+pub const COUNTERS_SERVICE: &str = "Counters";
+/// The service for administrators of the host's guard.
 pub const GUARD_SERVICE: &str = "Guard";
 
 /// The policy by which our own programs ask for an attestation in the strong format.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tao::{
     admin::{Admin, HostedProgram, Start},
     host::{GuardSource, HostConfig, ProgramPolicy, Root, SoftRoot, limits::Limits, serve},
-    keys::Secret,
+    keys::{Hidden, Secret},
     wire::{
         Inbox,
         messages::{ResponseHeader, TaoResponse},
@@ -65,7 +65,7 @@ impl Setup {
     pub fn start(self) -> TestHost {
         let config = HostConfig {
             root: self.root,
-            host_secret: Secret::new([self.secret; 32]),
+            host_secret: Hidden::with(|| Secret::new([self.secret; 32])),
             socket_dir: self.dir.path().to_owned(),
             admin_group: self.admin_group,
             state_dir: Some(self.dir.path().join("state")),

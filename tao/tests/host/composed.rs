@@ -297,3 +297,24 @@ fn the_environment_is_refused_named_or_free_as_the_policy_says() {
     assert_eq!(text(&output.stdout), "one two\n");
     assert!(!name(&host, &["--env", "A=1", "true"]).contains("Env"));
 }
+
+/// The loader of dynamic programs has no loader, and is not static for that.
+#[test]
+fn the_loader_as_a_program_is_what_its_policy_says_of_dynamic_ones() {
+    let loader = "/lib64/ld-linux-x86-64.so.2";
+    if !std::path::Path::new(loader).exists() {
+        println!("not on this machine");
+        return;
+    }
+    for (libraries, words) in [
+        (Libraries::Refused, "static programs only"),
+        (Libraries::Measured, "what it will load is not measured"),
+    ] {
+        let mut setup = Setup::new(99);
+        setup.programs.libraries = libraries;
+        let host = setup.start();
+        let said = host.run(&["run", loader, "/bin/true"]);
+        let said = String::from_utf8(said.stderr).unwrap();
+        assert!(said.contains(words), "{said}");
+    }
+}

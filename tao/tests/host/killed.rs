@@ -1,6 +1,9 @@
 //! A host that is killed (SIGKILL) at each system call of the thread that writes its state.
 
-use tao::client::{CallError, Parent, SealPolicy};
+use tao::{
+    anchored::{self, Medium, Refused},
+    client::{CallError, Parent, SealPolicy},
+};
 
 use super::{
     host_process::{HostProcess, Place},
@@ -68,38 +71,81 @@ fn killed_at_any_system_call_of_a_write_the_host_goes_on_from_before_or_after_it
     }
 }
 
-/// Seals so that a program that loses its answer loses nothing: docs/tao-wire.md.
+/// What a program keeps as docs/tao-wire.md says, and the counter that anchors it.
+struct Kept<'a> {
+    program: &'a Parent,
+    /// Every copy there ever was, newest last.
+    copies: &'a mut Vec<(u64, String)>,
+}
+
+impl Medium for Kept<'_> {
+    type Contents = String;
+    type Error = CallError;
+
+    fn value(&mut self) -> Result<Option<u64>, CallError> {
+        let value = self.program.counter("b").unwrap_or_default();
+        Ok(Some(u64::try_from(value).unwrap()))
+    }
+
+    fn create(&mut self) -> Result<u64, CallError> {
+        self.increment()
+    }
+
+    fn increment(&mut self) -> Result<u64, CallError> {
+        self.program
+            .rollback_protected_seal("b", b"", SealPolicy::Own)?;
+        Ok(u64::try_from(self.program.counter("b")?).unwrap())
+    }
+
+    fn write(&mut self, date: u64, contents: &String) -> Result<(), CallError> {
+        self.copies.push((date, contents.clone()));
+        Ok(())
+    }
+}
+
 #[test]
-fn what_is_sealed_before_its_counter_is_raised_is_never_lost() {
+fn what_a_program_keeps_by_the_recipe_is_never_lost_and_never_taken_back() {
     let place = Place::new();
-    // What the program has on its disk: each with the counter's value at which it counts.
-    let mut stored: Vec<(i64, Vec<u8>)> = Vec::new();
+    let mut copies: Vec<(u64, String)> = Vec::new();
+    let mut told = String::new();
     for step in 1..MOST_STEPS {
         let mut host = HostProcess::start(&place);
         let program = host.program();
-        let next = program.counter("b").unwrap_or_default() + 1;
-        let text = format!("{next} in step {step}");
-        stored.push((
-            next,
-            program.seal(text.as_bytes(), SealPolicy::Own).unwrap(),
-        ));
-        let raised = interrupted(&mut host, step, || program.init_counter("b", next));
+        let newest = copies.last().cloned();
+        let contents = newest.clone().map(|(_, text)| text).unwrap_or_default();
+        let mut kept = Kept {
+            program: &program,
+            copies: &mut copies,
+        };
+        // The newest copy opens whatever happened.
+        let settled = anchored::open(&mut kept, newest.map(|(date, _)| date), &contents).unwrap();
+        assert!(contents.starts_with(&told), "{told}, then {contents}");
+        told = contents;
+        let next = format!("{told}{step} ");
+        let changed = interrupted(&mut host, step, || {
+            match anchored::change(&mut kept, settled, &next) {
+                Ok(_) => Ok(()),
+                Err(Refused::Medium(error)) => Err(error),
+                Err(other) => panic!("{other}"),
+            }
+        });
+        if changed.is_err() {
+            continue;
+        }
+        // Whatever copy is put back: it is the newest, or it does not open.
         drop(host);
-
         let host = HostProcess::start(&place);
         let program = host.program();
-        let value = program.counter("b").unwrap_or_default();
-        assert!(value == next || raised.is_err() && value == next - 1);
-        // The newest one that counts; before the first was counted there is none.
-        if let Some((_, sealed)) = stored.iter().rev().find(|(at, _)| *at == value) {
-            let (data, _) = program.unseal(sealed).unwrap();
-            assert!(data.starts_with(format!("{value} ").as_bytes()));
-        } else {
-            assert_eq!(value, 0, "step {step}: nothing counts any more");
+        for (date, text) in copies.clone() {
+            let mut kept = Kept {
+                program: &program,
+                copies: &mut copies,
+            };
+            let opened = anchored::open(&mut kept, Some(date), &text);
+            assert_eq!(opened.is_ok(), text == next, "{date} {text}");
         }
-        if raised.is_ok() {
-            return;
-        }
+        assert!(step > 10, "the thread that writes was not watched");
+        return;
     }
     panic!("the change never came to its end");
 }

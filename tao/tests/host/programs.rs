@@ -263,7 +263,7 @@ fn a_second_host_does_not_take_the_socket_of_a_running_one() {
     let host = TestHost::start(13);
     let error = tao::host::serve(tao::host::HostConfig {
         root: Box::new(tao::host::SoftRoot),
-        host_secret: tao::keys::Secret::new([1; 32]),
+        host_secret: tao::keys::Hidden::with(|| tao::keys::Secret::new([1; 32])),
         socket_dir: host.socket().parent().unwrap().to_owned(),
         admin_group: None,
         state_dir: None,

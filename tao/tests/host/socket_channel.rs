@@ -2,16 +2,35 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
-    path::PathBuf,
+    io::{IoSlice, IoSliceMut, Read as _, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::{fs::PermissionsExt as _, net::UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use tao::host::Measure;
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        socket::{
+            ControlMessage, ControlMessageOwned, MsgFlags, getsockopt, recvmsg, sendmsg,
+            sockopt::PeerPidfd,
+        },
+    },
+    unistd::Pid,
+};
+use tao::{
+    admin::Start,
+    descriptors::received,
+    host::{Measure, limits::Limits},
+};
 
 use super::{
     common::{TestHost, command},
+    host_process::{HostProcess, Place},
     isolation::{can, text},
 };
 
@@ -69,6 +88,126 @@ fn nobody_but_the_program_speaks_over_its_socket() {
         assert!(Instant::now() < deadline, "the socket is left");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A stranger connects and ends; then one of the program's own processes gets its number. Until
+/// the host looks, the number says that the program has connected.
+#[test]
+fn a_number_that_the_program_has_only_now_is_not_the_one_that_connected() {
+    const NEXT: &str = "/proc/sys/kernel/ns_last_pid";
+    let place = Place::new();
+    let host = HostProcess::start(&place);
+    let recent = host.admin().describe().unwrap().isolation;
+    let processes = recent.iter().any(|measure| measure == "processes");
+    if !processes || !knows_peer_processes() || fs::write(NEXT, "300").is_err() {
+        println!("not on this machine, or not by this user");
+        return;
+    }
+    let go = place.path("go");
+    let script =
+        "n=0; while :; do while [ ! -e \"$0$n\" ]; do :; done; sleep 60 & n=$((n+1)); done";
+    let mut admin = host.admin();
+    let program = admin
+        .start(&Start {
+            path: "/bin/sh",
+            args: &[
+                "-c".to_owned(),
+                script.to_owned(),
+                go.to_str().unwrap().to_owned(),
+            ],
+            dir: "/",
+            environment: &[],
+            socket: true,
+            limits: Limits::default(),
+            stdio: None,
+        })
+        .unwrap();
+    let socket = fs::read_dir(place.path("programs"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let socket = socket.unwrap().path();
+    let pid = Pid::from_raw(host.pid());
+    let mut forged = 0;
+    for attempt in 0..400 {
+        kill(pid, Signal::SIGSTOP).unwrap();
+        // It connects, leaves the connection to us, and is gone.
+        let (number, stream) = connect_and_end(&socket);
+        fs::write(NEXT, (number - 1).to_string()).unwrap();
+        fs::write(place.path(&format!("go{attempt}")), "").unwrap();
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let reused = loop {
+            match fs::read_to_string(format!("/proc/{number}/comm")) {
+                Ok(name) if name == "sleep\n" || name == "sh\n" => break true,
+                _ if Instant::now() > deadline => break false,
+                _ => std::thread::yield_now(),
+            }
+        };
+        kill(pid, Signal::SIGCONT).unwrap();
+        if !reused {
+            continue;
+        }
+        forged += 1;
+        let mut stream = UnixStream::from(stream);
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(GET_NAME).ok();
+        let mut answer = [0; 64];
+        match stream.read(&mut answer) {
+            Ok(0) => {}
+            Ok(count) => panic!("a stranger was answered: {:?}", &answer[..count]),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        if forged == 3 {
+            break;
+        }
+    }
+    admin.kill(&program.subprin).unwrap();
+    assert!(forged > 0, "no number was used again");
+}
+
+/// Does the kernel say which process has connected (Linux 6.5)?
+fn knows_peer_processes() -> bool {
+    let (one, _other) = UnixStream::pair().unwrap();
+    getsockopt(&one, PeerPidfd).is_ok()
+}
+
+const CONNECT_TO: &str = "TAO_TEST_CONNECT_TO";
+
+/// The process of [`connect_and_end`] runs this.
+#[test]
+#[ignore = "no test: the process that the test above lets connect"]
+fn connects() {
+    let stream = UnixStream::connect(std::env::var(CONNECT_TO).unwrap()).unwrap();
+    let numbers = [stream.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let sent = sendmsg::<()>(0, &[IoSlice::new(b"x")], &rights, MsgFlags::empty(), None);
+    assert_eq!(sent.unwrap(), 1);
+}
+
+/// A process that connects and ends: the number it had, and the connection.
+fn connect_and_end(socket: &Path) -> (u32, OwnedFd) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "socket_channel::connects"])
+        .env(CONNECT_TO, socket)
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut control = nix::cmsg_space!([i32; 1]);
+    let mut byte = [0];
+    let mut slices = [IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(ours.as_raw_fd(), &mut slices, Some(&mut control), flags).unwrap();
+    let stream = message.cmsgs().unwrap().find_map(|control| match control {
+        ControlMessageOwned::ScmRights(numbers) => received(numbers).pop(),
+        _ => None,
+    });
+    let number = child.id();
+    assert!(child.wait().unwrap().success());
+    (number, stream.unwrap())
 }
 
 #[test]

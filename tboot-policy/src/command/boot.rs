@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Result, bail};
+use commands::Wanted;
 use tboot_policy::{
-    grub::{self, BootFiles, BootFolder, Menu, Places, Variables},
+    grub::{self, BootFiles, BootFolder, Places, Readings, Variables},
     module::{MAX_MODULE_LEN, Module},
 };
 
@@ -59,46 +60,63 @@ impl EntryOptions {
         Ok(replaced)
     }
 
-    /// The menu.
-    pub fn menu(&self) -> Result<Menu> {
-        self.read_menu(Variables::default())
+    /// The folder of GRUB's files. Fedora and SUSE call it grub2.
+    fn grub_folder(&self) -> PathBuf {
+        let beside = self.config.as_ref().and_then(|config| config.parent());
+        if let Some(folder) = beside.filter(|folder| folder.join("grubenv").exists()) {
+            return folder.to_owned();
+        }
+        let boot = self.folders().boot;
+        let folders = ["grub", "grub2"].map(|name| boot.join(name));
+        let used = |folder: &&PathBuf| {
+            ["grub.cfg", "grubenv"]
+                .iter()
+                .any(|name| folder.join(name).exists())
+        };
+        let found = folders.iter().find(used).cloned();
+        found.unwrap_or_else(|| boot.join("grub"))
     }
 
-    /// The menu as it is when GRUB boots with the environment block of BOOT/grub.
-    pub fn booting_menu(&self) -> Result<Menu> {
-        let folder = BootFolder::read(&self.folders().boot.join("grub"));
-        self.read_menu(Variables::default().booting(folder.map_err(Error::msg)?))
-    }
-
-    fn read_menu(&self, mut variables: Variables) -> Result<Menu> {
+    /// The menu, by itself and with the environment block in GRUB's folder.
+    pub fn menu(&self) -> Result<Readings> {
+        let folder = self.grub_folder();
         let config = match &self.config {
             Some(config) => config.clone(),
-            None => self.folders().boot.join("grub/grub.cfg"),
+            None => folder.join("grub.cfg"),
         };
         let script = file::read_at_most(&config, grub::MAX_LEN as u64)?;
+        let mut variables = Variables::default().with_bls(self.folders().bls());
+        // Another root is another machine's.
+        if let (None, Some(platform)) = (&self.root, grub::firmware::platform("/sys".as_ref())) {
+            variables.preset("grub_platform", platform);
+        }
         for text in &self.set {
             let (name, value) = text
                 .split_once('=')
                 .with_context(|| format!("--set {text}: expected NAME=VALUE"))?;
             variables.preset(name, value);
         }
-        Menu::parse(&script, variables).with_context(|| config.display().to_string())
+        let readings = Readings::new(&script, variables, BootFolder::read(&folder));
+        file::parsed(&config, &script, Wanted::GrubConfig, readings)
     }
 
     /// The files that an entry boots.
     pub fn files(&self, entry: &str) -> Result<BootFiles> {
-        let menu = self.menu()?;
-        let found = menu.find(entry)?;
-        let boot = found.boot()?;
-        Ok(BootFiles::read(&boot, &self.places()?)?)
+        let readings = self.menu()?;
+        let followed = readings.boot(readings.menu().find(entry)?)?;
+        if let Some(environment) = &followed.environment {
+            eprintln!("tboot-policy: warning: {environment}");
+        }
+        Ok(BootFiles::read(&followed.boot, &self.places()?)?)
     }
 
     /// Prints the entries with their places.
     pub fn list(&self) -> Result<()> {
-        for entry in self.menu()?.entries() {
+        let readings = self.menu()?;
+        for entry in readings.menu().entries() {
             let place = entry.place().unwrap_or_else(|| "-".to_owned());
-            let what = match entry.boot() {
-                Ok(boot) => format!("tboot and {} modules", boot.modules.len()),
+            let what = match readings.boot(entry) {
+                Ok(followed) => format!("tboot and {} modules", followed.boot.modules.len()),
                 Err(error) => error.to_string(),
             };
             println!("{place:8} {} ({what})", entry.title());

@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 use tboot_policy::{
-    grub::{BootFiles, MenuEntry, entry::EntryError, files::BootFile},
+    grub::{BootFiles, MenuEntry, Readings, entry::EntryError, files::BootFile},
     predict::{Baseline, Launching, Prediction, predict},
     tboot::Tboots,
     vlp::Policy,
@@ -23,6 +23,8 @@ struct Outlook {
     files: Vec<BootFile>,
     prediction: Option<Prediction>,
     error: Option<String>,
+    /// Set where GRUB's environment block has a say in what is measured.
+    environment: Option<String>,
 }
 
 /// Prints a prediction for each entry. One that can't be predicted is no failure of the others.
@@ -32,17 +34,17 @@ pub fn run(
     vlp: Option<&Policy>,
     as_list: bool,
 ) -> Result<ExitCode> {
-    let menu = options.menu()?;
-    let default = default_entry(options);
+    let readings = options.menu()?;
+    let default = default_entry(&readings);
     let mut list = Vec::new();
     let mut tboots = Tboots::default();
     let mut replaced = options.replaced()?;
-    for entry in menu.entries() {
-        let outlook = Outlook::of(entry, options, baseline, vlp, &mut tboots)?;
+    for entry in readings.menu().entries() {
+        let outlook = Outlook::of(entry, &readings, options, baseline, vlp, &mut tboots)?;
         for file in &outlook.files {
             replaced.remove(&file.found.path);
         }
-        let is_default = default.as_ref() == Some(&identity(entry));
+        let is_default = default.is_some_and(|default| std::ptr::eq(default, entry));
         if as_list {
             list.push(outlook.json(entry, is_default));
         } else if outlook.tboot {
@@ -64,29 +66,18 @@ fn warn(sentence: &str) {
     eprintln!("tboot-policy: warning: {sentence}");
 }
 
-/// The entry that boots when nobody chooses one. The menu is read a second time for it: what stands
-/// in grubenv is for choosing an entry only, what an entry loads stays as grub.cfg alone says it.
-fn default_entry(options: &EntryOptions) -> Option<Identity> {
-    match options.booting_menu() {
-        Ok(booting) => booting.default_entry().map(identity),
-        Err(error) => {
-            warn(&format!("can't tell which entry is the default: {error:#}"));
-            None
-        }
-    }
-}
-
-/// What is the same of an entry in both readings: its line, title and id.
-type Identity = (usize, String, Option<String>);
-
-fn identity(entry: &MenuEntry) -> Identity {
-    let id = entry.id().map(str::to_owned);
-    (entry.line, entry.title().to_owned(), id)
+/// The entry that boots when nobody chooses one.
+fn default_entry(readings: &Readings) -> Option<&MenuEntry> {
+    let found = readings.default_entry();
+    found
+        .inspect_err(|why| warn(&format!("can't tell which entry is the default: {why}")))
+        .ok()
 }
 
 impl Outlook {
     fn of(
         entry: &MenuEntry,
+        readings: &Readings,
         options: &EntryOptions,
         baseline: &Baseline,
         vlp: Option<&Policy>,
@@ -97,8 +88,9 @@ impl Outlook {
             files: Vec::new(),
             prediction: None,
             error: None,
+            environment: None,
         };
-        let boot = match entry.boot() {
+        let followed = match readings.boot(entry) {
             Err(EntryError::NoTboot { .. }) => {
                 outlook.tboot = false;
                 return Ok(outlook);
@@ -107,9 +99,10 @@ impl Outlook {
                 outlook.error = Some(error.to_string());
                 return Ok(outlook);
             }
-            Ok(boot) => boot,
+            Ok(followed) => followed,
         };
-        let mut files = match BootFiles::read_knowing(&boot, &options.places()?, tboots) {
+        outlook.environment = followed.environment;
+        let mut files = match BootFiles::read_knowing(&followed.boot, &options.places()?, tboots) {
             Err(error) => {
                 outlook.error = Some(error.to_string());
                 return Ok(outlook);
@@ -119,7 +112,10 @@ impl Outlook {
         outlook.files = std::mem::take(&mut files.files);
         match predict(baseline, &Launching::of(files, vlp.cloned())) {
             Ok(prediction) => outlook.prediction = Some(prediction),
-            Err(error) => outlook.error = Some(format!("{:#}", anyhow::Error::new(error))),
+            Err(error) => {
+                let chain = anyhow::Error::new(error);
+                outlook.error = Some(commands::sentence(chain.chain()));
+            }
         }
         Ok(outlook)
     }
@@ -132,6 +128,9 @@ impl Outlook {
         );
         if let Some(prediction) = &self.prediction {
             print_values(prediction);
+        }
+        if let Some(environment) = &self.environment {
+            println!("  {environment}");
         }
         if let Some(error) = &self.error {
             println!("  can't be predicted: {error}");
@@ -152,6 +151,9 @@ impl Outlook {
         }
         if let Some(error) = &self.error {
             put("error", json!(error));
+        }
+        if let Some(environment) = &self.environment {
+            put("environment", json!(environment));
         }
         put("files", self.files.iter().map(file).collect());
         Value::Object(object)

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use serde_json::{Value, json};
 use tboot_policy::{
     log::{
@@ -23,7 +24,7 @@ use super::file;
 /// The kernel's folder of the TPM.
 const KERNEL_TPM: &str = "/sys/class/tpm/tpm0";
 /// Physical memory.
-const MEMORY: &str = "/dev/mem";
+pub const MEMORY: &str = "/dev/mem";
 
 /// Show an event log, or replay it against PCRs.
 #[derive(FromArgs)]
@@ -88,7 +89,7 @@ pub fn load(files: &[PathBuf]) -> Result<EventLog> {
         let parsed = if bytes.first() == Some(&b'{') {
             from_json(&bytes).with_context(shown)?
         } else {
-            EventLog::parse(&bytes).with_context(shown)?
+            file::parsed(path, &bytes, Wanted::EventLog, EventLog::parse(&bytes))?
         };
         logs.push(parsed);
     }
@@ -114,8 +115,8 @@ pub fn pcrs(file: Option<&PathBuf>, live: bool) -> Result<Vec<PcrValues>> {
     match (file, live) {
         (Some(_), true) => bail!("give either --pcrs or --live"),
         (Some(path), false) => {
-            let text = file::read_text(path)?;
-            pcr_text::parse(&text).with_context(|| path.display().to_string())
+            let text = file::read_text(path, Wanted::Pcrs)?;
+            file::parsed(path, text.as_bytes(), Wanted::Pcrs, pcr_text::parse(&text))
         }
         (None, true) => Ok(pcr_text::from_kernel(Path::new(KERNEL_TPM))?),
         (None, false) => Ok(Vec::new()),
@@ -152,7 +153,8 @@ impl Show {
     }
 }
 
-fn line(place: usize, event: &LogEvent) -> String {
+/// An event as one line.
+pub fn line(place: usize, event: &LogEvent) -> String {
     let pcr = match event.is_extended() {
         true => format!("PCR {}", event.pcr),
         false => "not extended".to_owned(),

@@ -9,6 +9,7 @@ mod every_entry;
 #[path = "../../../lcp/src/command/file.rs"]
 pub mod file;
 mod from_grub;
+mod launch_log;
 mod links;
 mod log;
 mod predict;
@@ -37,6 +38,7 @@ enum Command {
     FromGrub(from_grub::FromGrub),
     Verify(verify::Verify),
     Log(log::Log),
+    LaunchLog(launch_log::Command),
     Record(record::Record),
     Predict(predict::Predict),
     Links(links::Links),
@@ -44,7 +46,7 @@ enum Command {
 
 /// Parses the command line and runs it: 0 done, 1 refused or failed, as argh says for wrong usage.
 pub fn run() -> ExitCode {
-    let parsed: TbootPolicy = argh::from_env();
+    let parsed: TbootPolicy = commands::from_env();
     let result = match parsed.command {
         Command::Create(command) => command.run(),
         Command::Add(command) => command.run(),
@@ -55,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::FromGrub(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Log(command) => command.run(),
+        Command::LaunchLog(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Links(command) => command.run(),
@@ -62,7 +65,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tboot-policy: {error:#}");
+            eprintln!("tboot-policy: {}", commands::sentence(error.chain()));
             ExitCode::FAILURE
         }
     }

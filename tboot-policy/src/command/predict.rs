@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use serde_json::{Map, Value, json};
 use tboot_policy::{
     predict::{Family, Launching, Prediction, predict},
@@ -151,8 +152,9 @@ impl Predict {
         let vlp = self.vlp()?;
         let lcp = match &self.lcp_policy {
             Some(path) => {
-                let policy = lcp::policy::Policy::parse(&file::read(path)?);
-                Some(policy.with_context(|| path.display().to_string())?)
+                let bytes = file::read(path)?;
+                let policy = lcp::policy::Policy::parse(&bytes);
+                Some(file::parsed(path, &bytes, Wanted::LaunchPolicy, policy)?)
             }
             None => None,
         };
@@ -184,7 +186,7 @@ impl Predict {
 
 fn read_tboot(path: &Path) -> Result<Tboot> {
     let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
-    Tboot::parse(&bytes).with_context(|| path.display().to_string())
+    file::parsed(path, &bytes, Wanted::Tboot, Tboot::parse(&bytes))
 }
 
 /// The first digits of a digest: enough to see what is the same.

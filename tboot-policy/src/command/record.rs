@@ -5,8 +5,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use argh::FromArgs;
+use commands::Wanted;
 use tboot_policy::{
     acm::Role,
     module::MAX_MODULE_LEN,
@@ -78,12 +79,12 @@ pub fn named_files(sinit: &[PathBuf], lcp_data: Option<&PathBuf>) -> Result<Vec<
 
 /// Reads a record; that of a simulated platform as well.
 pub fn read(path: &Path) -> Result<Baseline> {
-    let text = file::read_text(path)?;
-    let shown = || path.display().to_string();
+    let text = file::read_text(path, Wanted::Record)?;
     if let Ok(platform) = serde_json::from_str::<PlatformRecord>(&text) {
         return Ok(Baseline::from_platform(&platform));
     }
-    serde_json::from_str(&text).with_context(shown)
+    let record = serde_json::from_str(&text);
+    file::parsed(path, text.as_bytes(), Wanted::Record, record)
 }
 
 /// A log checked against PCRs, this machine's where none are given.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use serde_json::{Value, json};
 use tboot_policy::{
     tboot::Tboot,
@@ -79,7 +80,8 @@ impl Verify {
                 let tboot = match &self.tboot {
                     Some(path) => {
                         let bytes = file::read_at_most(path, limit).context("--tboot")?;
-                        Some(Tboot::parse(&bytes).with_context(|| path.display().to_string())?)
+                        let tboot = Tboot::parse(&bytes);
+                        Some(file::parsed(path, &bytes, Wanted::Tboot, tboot)?)
                     }
                     None => None,
                 };

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::hash::{Digest, HashAlg};
 use serde_json::{Value, json};
 use tboot_policy::{
@@ -129,7 +130,8 @@ fn object(text: &str) -> Result<Object, String> {
 pub fn read_policy(path: &Path) -> Result<Policy> {
     let bytes = file::read(path)?;
     let shown = || path.display().to_string();
-    let (policy, len) = Policy::parse_prefix(&bytes).with_context(shown)?;
+    let policy = Policy::parse_prefix(&bytes);
+    let (policy, len) = file::parsed(path, &bytes, Wanted::VerifiedPolicy, policy)?;
     let rest = bytes.get(len..).unwrap_or_default();
     // An NV index is longer than its policy and filled up with 00 or ff.
     let filler = rest.iter().all(|byte| *byte == 0) || rest.iter().all(|byte| *byte == 0xff);
@@ -298,8 +300,9 @@ pub fn policy_json(policy: &Policy) -> Value {
 
 impl Unwrap {
     pub fn run(self) -> Result<ExitCode> {
-        let shown = || self.element.display().to_string();
-        let policy = Policy::from_element(&file::read(&self.element)?).with_context(shown)?;
+        let bytes = file::read(&self.element)?;
+        let policy = Policy::from_element(&bytes);
+        let policy = file::parsed(&self.element, &bytes, Wanted::PolicyPart, policy)?;
         file::replace(&self.policy, &policy.to_bytes())?;
         warn(&policy);
         Ok(ExitCode::SUCCESS)

@@ -20,15 +20,28 @@ const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 pub const MAX_ENVIRONMENT: usize = 64 << 10;
 /// Where scripts see the folder, as `$prefix` and `$config_directory`.
 const PREFIX: &str = "/boot/grub";
-/// Variables that grub-mkconfig's script asks for and only the environment block sets: elsewhere
-/// they are empty.
-const EMPTY_UNLESS_SAVED: [&str; 6] = [
+/// Variables that the scripts of distributions ask for and only the environment block sets:
+/// elsewhere they are empty.
+const EMPTY_UNLESS_SAVED: [&str; 19] = [
     "default",
     "next_entry",
     "saved_entry",
     "prev_saved_entry",
     "prev_entry",
     "initrdfail",
+    "recordfail",
+    "kernelopts",
+    "default_kernelopts",
+    "early_initrd",
+    "blsdir",
+    "tuned_params",
+    "tuned_initrd",
+    "boot_success",
+    "boot_indeterminate",
+    "menu_auto_hide",
+    "menu_hide_ok",
+    "menu_show_once",
+    "fastboot",
 ];
 
 /// An environment block that GRUB doesn't read either.

@@ -6,6 +6,25 @@
 
 use super::menu::Key;
 
+/// Why the entry that boots by itself can't be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDefault {
+    /// There is no entry at all, or GRUB comes to an empty submenu.
+    #[error("the menu, or the submenu that GRUB chooses, has no entry")]
+    Empty,
+    /// The variable is set where the machine decides, or by another script.
+    #[error("the value of $default depends on what only the booting machine knows")]
+    Unknown,
+    /// Entries may stand in the menu that the file doesn't show.
+    #[error("{0}")]
+    Unlisted(String),
+    /// The machine decides whether the entry is there.
+    #[error(
+        "{0:?} may be another entry: which entries stand in the menu depends on what only the booting machine knows"
+    )]
+    Conditional(String),
+}
+
 /// One level of the menu: what is in it, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Level {
@@ -13,6 +32,8 @@ pub(super) struct Level {
     /// The value of `default` where the level has been read; `None`: only the machine knows. In a
     /// submenu `None` is the rule, as GRUB then goes on with what stands behind the `>`.
     pub default: Option<Vec<u8>>,
+    /// Why there may be entries that the file doesn't show: one of them may have any name.
+    pub unlisted: Option<String>,
 }
 
 /// An entry or submenu.
@@ -31,49 +52,59 @@ pub(super) enum Leads {
     Submenu(usize),
 }
 
-/// The default entry among the levels, of which the first is the whole menu. `None` where it can't
-/// be told, or a submenu is empty.
-pub(super) fn find(levels: &[Level]) -> Option<usize> {
-    let mut level = levels.first()?;
-    let mut wanted = level.default.clone()?;
+/// The default entry among the levels, of which the first is the whole menu.
+pub(super) fn find(levels: &[Level]) -> Result<usize, NoDefault> {
+    let mut level = levels.first().ok_or(NoDefault::Empty)?;
+    let mut wanted = match &level.default {
+        Some(default) => default.clone(),
+        None => return Err(level.unlisted().unwrap_or(NoDefault::Unknown)),
+    };
     // Submenus are never deeper than there are levels.
     for _ in levels {
+        if let Some(why) = level.unlisted() {
+            return Err(why);
+        }
         let (name, behind) = split(&wanted);
         let slot = level.slot(&name)?;
         if slot.conditional {
-            return None;
+            return Err(NoDefault::Conditional(slot.key.title.clone()));
         }
         match slot.leads {
-            Leads::Entry(entry) => return Some(entry),
+            Leads::Entry(entry) => return Ok(entry),
             Leads::Submenu(inner) => {
-                level = levels.get(inner)?;
+                level = levels.get(inner).ok_or(NoDefault::Empty)?;
                 wanted = level.default.clone().unwrap_or(behind);
             }
         }
     }
-    None
+    Err(NoDefault::Empty)
 }
 
 impl Level {
-    fn slot(&self, name: &[u8]) -> Option<&Slot> {
+    fn unlisted(&self) -> Option<NoDefault> {
+        self.unlisted.clone().map(NoDefault::Unlisted)
+    }
+
+    fn slot(&self, name: &[u8]) -> Result<&Slot, NoDefault> {
         let named = |slot: &&Slot| {
             let is = |text: &str| text.as_bytes() == name;
             is(&slot.key.title) || slot.key.id.as_deref().is_some_and(is)
         };
         let number = match number(name) {
             Number::None => match self.slots.iter().find(named) {
-                Some(slot) => return Some(slot),
+                Some(slot) => return Ok(slot),
                 None => 0,
             },
             Number::TooLarge => 0,
             Number::Is(number) => number,
         };
-        let counts = |slot: &&Slot| slot.key.index.is_some();
+        let counts = |slot: &Slot| slot.key.index.is_some();
+        let uncertain = || NoDefault::Conditional(String::from_utf8_lossy(name).into_owned());
         match self.slots.get(number) {
-            Some(slot) => Some(slot).filter(counts),
+            Some(slot) if counts(slot) => Ok(slot),
             // Beyond the end is the first, if the end is certain.
-            None if self.slots.iter().all(|slot| counts(&slot)) => self.slots.first(),
-            None => None,
+            None if self.slots.iter().all(counts) => self.slots.first().ok_or(NoDefault::Empty),
+            _ => Err(uncertain()),
         }
     }
 }
@@ -149,7 +180,8 @@ mod tests {
         }
         let variables = Variables::default().booting(BootFolder::read(folder.path()).unwrap());
         let menu = Menu::parse(script.as_bytes(), variables).unwrap();
-        menu.default_entry().map(|entry| entry.title().to_owned())
+        let found = menu.default_entry().ok();
+        found.map(|entry| entry.title().to_owned())
     }
 
     #[test]

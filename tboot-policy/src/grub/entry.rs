@@ -4,7 +4,7 @@ use super::{
     cmdline::loader_cmdline,
     lex::Word,
     menu::MenuEntry,
-    script::{Statement, literal},
+    script::{MenuKind, Statement, literal},
     variables::{Unknown, Variables},
     walk::Visitor,
 };
@@ -128,6 +128,28 @@ impl MenuEntry {
     }
 }
 
+/// Commands that run another script or menu, which may do anything and add entries that the file
+/// does not show.
+pub(super) fn adds_entries(command: &str) -> bool {
+    const COMMANDS: [&str; 14] = [
+        "source",
+        ".",
+        "eval",
+        "configfile",
+        "normal",
+        "blscfg",
+        "bls_import",
+        "uki",
+        "extract_entries_source",
+        "extract_entries_configfile",
+        "legacy_source",
+        "legacy_configfile",
+        "syslinux_source",
+        "syslinux_configfile",
+    ];
+    COMMANDS.contains(&command)
+}
+
 #[derive(Default)]
 struct Loading {
     loader: Option<Loaded>,
@@ -170,7 +192,7 @@ impl Visitor for Loading {
                     .any(|name| name == "xzio" || name == "lzopio");
                 return Ok(());
             }
-            "source" | "." | "configfile" | "normal" | "blscfg" | "extract_entries_source" => {
+            _ if adds_entries(&command) => {
                 return Err(EntryError::Elsewhere { line, command });
             }
             _ => return Ok(()),
@@ -198,9 +220,10 @@ impl Visitor for Loading {
     fn menu(
         &mut self,
         line: usize,
-        _submenu: bool,
+        _kind: MenuKind,
         _words: &[Word],
         _body: &[Statement],
+        _variables: &Variables,
         _certain: bool,
     ) -> Result<(), EntryError> {
         let command = "menuentry".to_owned();

@@ -1,11 +1,14 @@
 //! The entries of GRUB's menu, and how they are named.
 
 use super::{
-    default::{self, Leads, Level, Slot},
+    bls::BlsEntry,
+    default::{self, Leads, Level, NoDefault, Slot},
+    entry::adds_entries,
     error::ScriptError,
     lex::{Piece, Word},
-    script::{Statement, literal, parse},
-    variables::{Unknown, Variables},
+    script::{MenuKind, Statement, literal, parse},
+    title::Titled,
+    variables::Variables,
     walk::{Visitor, Walk},
 };
 
@@ -50,7 +53,8 @@ pub enum MenuError {
 /// How an entry is named at one level of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its place, from 0; `None` behind entries that only some machines have.
+    /// Its place, from 0; `None` for a hidden entry, and behind entries that only some machines
+    /// have or that are not known.
     pub index: Option<usize>,
     /// Its title.
     pub title: String,
@@ -128,23 +132,33 @@ impl Menu {
             return Err(MenuError::TooLarge);
         }
         let mut collected = Collected {
-            items: Vec::new(),
             countable: true,
+            ..Collected::default()
         };
-        let before = walk.variables.clone();
         walk.visit(statements, true, &mut collected)?;
         let this = self.levels.len();
         self.levels.push(Level {
             default: walk.variables.value("default").map(<[u8]>::to_vec),
+            unlisted: collected.unlisted,
             ..Level::default()
         });
         for item in collected.items {
             let mut path = above.to_vec();
-            let key = item.key(&before);
+            let Titled {
+                title,
+                id,
+                arguments,
+            } = item.titled;
+            let key = Key {
+                index: item.index,
+                title,
+                id,
+            };
             path.push(key.clone());
             let conditional = conditional || item.conditional;
-            let leads = if item.submenu {
-                Leads::Submenu(self.level(&item.body, walk.in_submenu(), &path, conditional)?)
+            let leads = if item.kind == MenuKind::Submenu {
+                let inner = walk.in_submenu(arguments);
+                Leads::Submenu(self.level(&item.body, inner, &path, conditional)?)
             } else {
                 if self.entries.len() == MAX_ENTRIES {
                     return Err(MenuError::TooLarge);
@@ -154,10 +168,13 @@ impl Menu {
                     line: item.line,
                     conditional,
                     body: item.body,
-                    walk: walk.clone(),
+                    walk: walk.in_entry(arguments),
                 });
                 Leads::Entry(self.entries.len() - 1)
             };
+            if item.kind == MenuKind::Hidden {
+                continue;
+            }
             if let Some(level) = self.levels.get_mut(this) {
                 level.slots.push(Slot {
                     key,
@@ -169,10 +186,14 @@ impl Menu {
         Ok(this)
     }
 
-    /// The entry that GRUB boots when nobody chooses one; `None` where only the booting machine
-    /// knows. The menu must have been read with [`Variables::booting`].
-    pub fn default_entry(&self) -> Option<&MenuEntry> {
-        self.entries.get(default::find(&self.levels)?)
+    /// The entry that GRUB boots when nobody chooses one. The menu must have been read with
+    /// [`Variables::booting`].
+    ///
+    /// # Errors
+    /// Why that can't be told.
+    pub fn default_entry(&self) -> Result<&MenuEntry, NoDefault> {
+        let found = self.entries.get(default::find(&self.levels)?);
+        found.ok_or(NoDefault::Empty)
     }
 
     /// The entries in order.
@@ -246,40 +267,85 @@ fn list(entries: &[&MenuEntry]) -> String {
 struct Item {
     index: Option<usize>,
     line: usize,
-    submenu: bool,
+    kind: MenuKind,
     conditional: bool,
-    words: Vec<Word>,
+    titled: Titled,
     body: Vec<Statement>,
 }
 
-impl Item {
-    fn key(&self, variables: &Variables) -> Key {
-        let text = |word: &Word| -> String {
-            match variables.expand(word) {
-                Ok(arguments) => String::from_utf8_lossy(&arguments.join(&b' ')).into_owned(),
-                Err(Unknown(name)) => format!("${name}"),
+#[derive(Default)]
+struct Collected {
+    items: Vec<Item>,
+    countable: bool,
+    /// How many have a place.
+    shown: usize,
+    unlisted: Option<String>,
+}
+
+impl Collected {
+    fn add(
+        &mut self,
+        line: usize,
+        kind: MenuKind,
+        titled: Titled,
+        body: Vec<Statement>,
+        certain: bool,
+    ) {
+        let mut index = None;
+        if kind != MenuKind::Hidden {
+            self.countable &= certain;
+            index = self.countable.then_some(self.shown);
+            self.shown += 1;
+        }
+        self.items.push(Item {
+            index,
+            line,
+            kind,
+            conditional: !certain,
+            titled,
+            body,
+        });
+    }
+
+    /// What comes from here on may have another place, and any name may be another entry's.
+    fn unlisted(&mut self, why: String) {
+        self.countable = false;
+        self.unlisted.get_or_insert(why);
+    }
+
+    /// The entries that `blscfg` adds.
+    fn bls(&mut self, line: usize, arguments: &[Word], variables: &Variables, certain: bool) {
+        if !arguments.is_empty() {
+            let why =
+                format!("line {line}: blscfg is told which entries to show, which is not followed");
+            return self.unlisted(why);
+        }
+        let Some(place) = &variables.bls else {
+            return self.unlisted(format!("line {line}: blscfg adds entries of other files"));
+        };
+        match place.read(variables.value("blsdir")) {
+            Ok(found) => {
+                self.countable &= found.ordered;
+                for entry in found.entries {
+                    let (titled, body) = bls_item(line, &entry);
+                    self.add(line, MenuKind::Entry, titled, body, certain);
+                }
             }
-        };
-        // $menuentry_id_option is "--id" on every GRUB that knows ids.
-        let marks_id = |word: &Word| {
-            literal(word).as_deref() == Some("--id")
-                || matches!(word.as_slice(), [Piece::Variable { name, .. }] if name == "menuentry_id_option")
-        };
-        let mut pairs = self.words.iter().zip(self.words.iter().skip(1));
-        let id = pairs
-            .find(|(word, _)| marks_id(word))
-            .map(|(_, id)| text(id));
-        Key {
-            index: self.index,
-            title: self.words.first().map(text).unwrap_or_default(),
-            id,
+            Err(why) => self.unlisted(format!("line {line}: {why}")),
         }
     }
 }
 
-struct Collected {
-    items: Vec<Item>,
-    countable: bool,
+/// A BLS entry as GRUB makes one of it: it loads a Linux, never tboot.
+fn bls_item(line: usize, entry: &BlsEntry) -> (Titled, Vec<Statement>) {
+    let word = |text: &str| vec![Piece::Text(text.as_bytes().to_vec())];
+    let words = vec![word("linux"), word(&entry.linux)];
+    let titled = Titled {
+        title: entry.title.clone(),
+        id: Some(entry.id.clone()),
+        ..Titled::default()
+    };
+    (titled, vec![Statement::Command { line, words }])
 }
 
 impl Visitor for Collected {
@@ -291,32 +357,35 @@ impl Visitor for Collected {
 
     fn command(
         &mut self,
-        _line: usize,
-        _words: &[Word],
-        _variables: &Variables,
-        _certain: bool,
+        line: usize,
+        words: &[Word],
+        variables: &Variables,
+        certain: bool,
     ) -> Result<(), Self::Error> {
+        let Some((first, arguments)) = words.split_first() else {
+            return Ok(());
+        };
+        match literal(first).as_deref() {
+            Some("blscfg" | "bls_import") => self.bls(line, arguments, variables, certain),
+            Some(command) if adds_entries(command) => self.unlisted(format!(
+                "line {line}: {command} runs another script or menu, whose entries are not known"
+            )),
+            _ => {}
+        }
         Ok(())
     }
 
     fn menu(
         &mut self,
         line: usize,
-        submenu: bool,
+        kind: MenuKind,
         words: &[Word],
         body: &[Statement],
+        variables: &Variables,
         certain: bool,
     ) -> Result<(), Self::Error> {
-        self.countable &= certain;
-        let index = self.countable.then_some(self.items.len());
-        self.items.push(Item {
-            index,
-            line,
-            submenu,
-            conditional: !certain,
-            words: words.to_vec(),
-            body: body.to_vec(),
-        });
+        let titled = Titled::of(words, variables);
+        self.add(line, kind, titled, body.to_vec(), certain);
         Ok(())
     }
 }
@@ -366,6 +435,19 @@ mod tests {
             error.contains("0: \"Debian\"") && error.contains("\"Last\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn hidden_entries_have_no_place() {
+        let script = b"hiddenentry 'Text' --hotkey 't' { set t=1 }\nmenuentry 'A' { x }\nmenuentry 'B' --id b { x }\nset default=1\n";
+        let menu = Menu::parse(script, Variables::default()).unwrap();
+        assert_eq!(menu.default_entry().unwrap().title(), "B");
+        assert_eq!(menu.find("1").unwrap().id(), Some("b"));
+        assert_eq!(menu.entries().len(), 3);
+        // GRUB does not find it by its name either.
+        let script = [script.as_slice(), b"set default=Text\n"].concat();
+        let menu = Menu::parse(&script, Variables::default()).unwrap();
+        assert_eq!(menu.default_entry().unwrap().title(), "A");
     }
 
     #[test]

@@ -14,29 +14,40 @@
 //! * [`entry`]: the commands of one entry.
 //! * [`default`]: which entry boots when nobody chooses one.
 //! * [`boot_folder`]: what GRUB reads beside grub.cfg.
+//! * [`bls`]: entries outside of grub.cfg, in the order of [`version`].
+//! * [`firmware`]: what is known of this machine.
+//! * [`readings`]: the menu with and without what lies beside grub.cfg.
 //! * [`cmdline`]: the text that the loaded module sees.
 //! * [`places`]: GRUB's paths as files.
 //! * [`files`]: what tboot does with them.
 
+pub mod bls;
 pub mod boot_folder;
 pub mod cmdline;
 pub mod default;
 pub mod entry;
 mod error;
 pub mod files;
+pub mod firmware;
 mod lex;
 pub mod menu;
 pub mod places;
+pub mod readings;
 pub mod script;
+mod title;
 pub mod variables;
+pub mod version;
 pub mod walk;
 
+pub use bls::BlsPlace;
 pub use boot_folder::BootFolder;
+pub use default::NoDefault;
 pub use entry::{BootEntry, Loaded};
 pub use error::ScriptError;
 pub use files::{BootFiles, FileError};
 pub use menu::{Menu, MenuEntry, MenuError};
 pub use places::Places;
+pub use readings::{Followed, Readings};
 pub use variables::Variables;
 
 /// Longest grub.cfg that is read, in bytes.

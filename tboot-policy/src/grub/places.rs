@@ -107,6 +107,14 @@ impl Places {
         }
     }
 
+    /// Where GRUB's `blscfg` looks for entries.
+    pub fn bls(&self) -> super::BlsPlace {
+        super::BlsPlace {
+            boot: self.boot.clone(),
+            root: (!self.boot_has_its_own_file_system()).then(|| self.root.clone()),
+        }
+    }
+
     fn boot_has_its_own_file_system(&self) -> bool {
         let device = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
         match (device(&self.boot), device(&self.root)) {

@@ -25,12 +25,12 @@ pub enum Statement {
         /// What follows `else`.
         otherwise: Vec<Statement>,
     },
-    /// `menuentry` or `submenu`.
+    /// `menuentry`, `submenu` or `hiddenentry`.
     Menu {
         /// The line, from 1.
         line: usize,
-        /// Is it a submenu?
-        submenu: bool,
+        /// Which of them.
+        kind: MenuKind,
         /// The words behind the command.
         words: Vec<Word>,
         /// What is in the braces.
@@ -52,6 +52,18 @@ pub enum Statement {
         /// What it does.
         body: Vec<Statement>,
     },
+}
+
+/// The commands with a block behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MenuKind {
+    /// `menuentry`.
+    Entry,
+    /// `submenu`.
+    Submenu,
+    /// `hiddenentry` (SUSE): booted by its hotkey only. It has no place in the menu, and is never
+    /// the default. Other GRUBs have no such command and go on.
+    Hidden,
 }
 
 /// Reads a whole script.
@@ -186,14 +198,18 @@ impl Parser<'_> {
                 let body = self.block()?;
                 Ok(Statement::Function { name, body })
             }
-            Some(word @ ("menuentry" | "submenu")) => {
-                let submenu = word == "submenu";
+            Some(word @ ("menuentry" | "submenu" | "hiddenentry")) => {
+                let kind = match word {
+                    "submenu" => MenuKind::Submenu,
+                    "hiddenentry" => MenuKind::Hidden,
+                    _ => MenuKind::Entry,
+                };
                 self.bump();
                 let words = self.words();
                 let body = self.block()?;
                 Ok(Statement::Menu {
                     line,
-                    submenu,
+                    kind,
                     words,
                     body,
                 })
@@ -302,7 +318,7 @@ mod tests {
         };
         assert_eq!((branches.len(), otherwise.len()), (2, 1));
         let Statement::Menu {
-            submenu: true,
+            kind: MenuKind::Submenu,
             body,
             ..
         } = &statements[4]
@@ -310,7 +326,7 @@ mod tests {
             panic!("{statements:?}");
         };
         let Statement::Menu {
-            submenu: false,
+            kind: MenuKind::Entry,
             body,
             line: 16,
             ..

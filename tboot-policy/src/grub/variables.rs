@@ -1,8 +1,12 @@
 //! GRUB's variables, as far as the script itself sets them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
+    bls::BlsPlace,
     boot_folder::BootFolder,
     lex::{Piece, Word},
     script::Statement,
@@ -13,9 +17,54 @@ use super::{
 pub struct Variables {
     pub(super) values: BTreeMap<String, Vec<u8>>,
     pub(super) exported: BTreeSet<String>,
-    pub(super) preset: BTreeSet<String>,
+    /// What the administrator says a variable is, wherever the script leaves that open.
+    pub(super) preset: BTreeMap<String, Vec<u8>>,
     /// What GRUB finds beside grub.cfg, where it is known.
     pub(super) folder: Option<BootFolder>,
+    /// Where the entries of `blscfg` are, where that is known.
+    pub(super) bls: Option<BlsPlace>,
+    /// `$1`, `$2`, ...: of the entry or function that runs.
+    pub(super) arguments: Option<Arguments>,
+}
+
+/// The arguments of a menu entry, of a submenu or of a function: `$1` is the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    known: Vec<Vec<u8>>,
+    /// Do more follow that only the booting machine knows?
+    more: bool,
+}
+
+impl Arguments {
+    /// Adds one, if those before are known.
+    pub(super) fn push(&mut self, argument: Vec<u8>) {
+        if !self.more {
+            self.known.push(argument);
+        }
+    }
+
+    /// From here on they are unknown.
+    pub(super) fn push_unknown(&mut self) {
+        self.more = true;
+    }
+
+    pub(super) fn shift(&mut self) {
+        if !self.known.is_empty() {
+            self.known.remove(0);
+        }
+    }
+
+    /// `$1` and so on, and `$#`; `None`: it is unknown.
+    fn value(&self, name: &str) -> Option<Vec<u8>> {
+        if name == "#" && !self.more {
+            return Some(self.known.len().to_string().into_bytes());
+        }
+        let place = name.parse::<usize>().ok()?.checked_sub(1)?;
+        match self.known.get(place) {
+            Some(value) => Some(value.clone()),
+            None => (!self.more).then(Vec::new),
+        }
+    }
 }
 
 /// A variable whose value only the booting machine knows.
@@ -27,15 +76,54 @@ impl Variables {
     pub fn preset(&mut self, name: &str, value: &str) {
         self.set(name, value.as_bytes().to_vec());
         self.exported.insert(name.to_owned());
-        self.preset.insert(name.to_owned());
+        self.preset
+            .insert(name.to_owned(), value.as_bytes().to_vec());
     }
 
     pub(super) fn set(&mut self, name: &str, value: Vec<u8>) {
         self.values.insert(name.to_owned(), value);
     }
 
+    /// From here on only the booting machine knows it; or the administrator, who has said it.
+    pub(super) fn forget(&mut self, name: &str) {
+        match self.preset.get(name) {
+            Some(value) => self.set(name, value.clone()),
+            None => drop(self.values.remove(name)),
+        }
+    }
+
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
         self.values.get(name).map(Vec::as_slice)
+    }
+
+    /// `blscfg` finds its entries there.
+    #[must_use]
+    pub fn with_bls(mut self, place: BlsPlace) -> Self {
+        self.bls = Some(place);
+        self
+    }
+
+    /// The arguments that words become, for whatever is called with them.
+    pub(super) fn arguments_of(&self, words: &[Word]) -> Arguments {
+        let mut arguments = Arguments::default();
+        for word in words {
+            match self.expand(word) {
+                Ok(expanded) => expanded.into_iter().for_each(|text| arguments.push(text)),
+                Err(Unknown(_)) => arguments.push_unknown(),
+            }
+        }
+        arguments
+    }
+
+    /// A variable's value, or an argument's.
+    fn known(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match name.as_bytes().first() {
+            Some(b'0'..=b'9' | b'#') => {
+                let arguments = self.arguments.as_ref()?;
+                arguments.value(name).map(Cow::Owned)
+            }
+            _ => self.value(name).map(Cow::Borrowed),
+        }
     }
 
     /// What a submenu sees: exported variables only.
@@ -67,12 +155,12 @@ impl Variables {
                 }
                 Piece::Text(text) => open.get_or_insert_default().extend_from_slice(text),
                 Piece::Variable { name, quoted } => {
-                    let value = self.values.get(name).ok_or_else(|| Unknown(name.clone()))?;
+                    let value = self.known(name).ok_or_else(|| Unknown(name.clone()))?;
                     if *quoted {
-                        open.get_or_insert_default().extend_from_slice(value);
+                        open.get_or_insert_default().extend_from_slice(&value);
                         continue;
                     }
-                    for byte in value {
+                    for byte in value.as_ref() {
                         if byte.is_ascii_whitespace() {
                             arguments.extend(open.take());
                         } else {

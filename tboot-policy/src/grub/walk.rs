@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     lex::{Piece, Word},
-    script::{Statement, literal},
-    variables::Variables,
+    script::{MenuKind, Statement, literal},
+    variables::{Arguments, Variables},
 };
 
 /// What a walk meets.
@@ -26,9 +26,10 @@ pub trait Visitor {
     fn menu(
         &mut self,
         line: usize,
-        submenu: bool,
+        kind: MenuKind,
         words: &[Word],
         body: &[Statement],
+        variables: &Variables,
         certain: bool,
     ) -> Result<(), Self::Error>;
 
@@ -62,15 +63,25 @@ impl Walk {
         }
     }
 
-    /// The walk through what is in a submenu.
+    /// The walk through what is in a submenu with these arguments.
     #[must_use]
-    pub fn in_submenu(&self) -> Self {
+    pub fn in_submenu(&self, arguments: Arguments) -> Self {
+        let mut variables = self.variables.in_submenu();
+        variables.arguments = Some(arguments);
         Walk {
-            variables: self.variables.in_submenu(),
+            variables,
             functions: self.functions.clone(),
             calls: 0,
             steps: MAX_STEPS,
         }
+    }
+
+    /// The walk through an entry with these arguments.
+    #[must_use]
+    pub fn in_entry(&self, arguments: Arguments) -> Self {
+        let mut inner = self.clone();
+        inner.variables.arguments = Some(arguments);
+        inner
     }
 
     /// Visits statements. Both sides of a condition that can't be decided are visited as uncertain,
@@ -88,13 +99,13 @@ impl Walk {
                 }
                 Statement::Menu {
                     line,
-                    submenu,
+                    kind,
                     words,
                     body,
-                } => visitor.menu(*line, *submenu, words, body, certain)?,
+                } => visitor.menu(*line, *kind, words, body, &self.variables, certain)?,
                 Statement::Loop { variable, body, .. } => {
                     if let Some(variable) = variable {
-                        self.variables.values.remove(variable);
+                        self.variables.forget(variable);
                     }
                     self.visit(body, false, visitor)?;
                 }
@@ -158,7 +169,7 @@ impl Walk {
                 for name in rest.iter().filter_map(literal) {
                     match certain {
                         true => self.variables.set(&name, Vec::new()),
-                        false => drop(self.variables.values.remove(&name)),
+                        false => self.variables.forget(&name),
                     }
                 }
             }
@@ -169,11 +180,19 @@ impl Walk {
             Some("load_env") if self.variables.folder.is_some() && rest.is_empty() => {
                 self.load_environment(certain);
             }
-            Some(command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios")) => {
-                self.forget_what_it_sets(command, rest);
+            Some(
+                command @ ("load_env" | "read" | "regexp" | "probe" | "search" | "smbios"
+                | "increment" | "decrement"),
+            ) => self.forget_what_it_sets(command, rest),
+            Some("setparams") => {
+                self.variables.arguments = certain.then(|| self.variables.arguments_of(rest));
             }
+            Some("shift") => match &mut self.variables.arguments {
+                Some(arguments) if certain && rest.is_empty() => arguments.shift(),
+                arguments => *arguments = None,
+            },
             // Another script may set anything.
-            Some("source" | ".") => {
+            Some("source" | "." | "eval") => {
                 self.forget_what_it_sets("load_env", &[]);
                 visitor.command(line, words, &self.variables, certain)?;
             }
@@ -182,9 +201,12 @@ impl Walk {
                     return Err(visitor.too_long(line));
                 }
                 let body = self.functions.get(called).cloned().unwrap_or_default();
+                let inner = self.variables.arguments_of(rest);
+                let outer = self.variables.arguments.replace(inner);
                 self.calls += 1;
                 let visited = self.visit(&body, certain, visitor);
                 self.calls -= 1;
+                self.variables.arguments = outer;
                 visited?;
             }
             _ if assigned_name(first).is_some() => self.assign(first, certain),
@@ -203,12 +225,12 @@ impl Walk {
             None => Vec::new(),
         };
         for (name, value) in saved {
-            if self.variables.preset.contains(&name) {
+            if self.variables.preset.contains_key(&name) {
                 continue;
             }
             match certain {
                 true => self.variables.set(&name, value),
-                false => drop(self.variables.values.remove(&name)),
+                false => self.variables.forget(&name),
             }
         }
     }
@@ -217,7 +239,7 @@ impl Walk {
     fn forget_what_it_sets(&mut self, command: &str, arguments: &[Word]) {
         let texts: Vec<String> = arguments.iter().filter_map(literal).collect();
         let names: Vec<&str> = match command {
-            "load_env" | "read" => texts
+            "load_env" | "read" | "increment" | "decrement" => texts
                 .iter()
                 .map(String::as_str)
                 .filter(|text| !text.starts_with('-'))
@@ -234,7 +256,9 @@ impl Walk {
         // What is preset is meant to be what these commands find.
         let Variables { values, preset, .. } = &mut self.variables;
         let all = command == "load_env" && names.is_empty();
-        values.retain(|name, _| preset.contains(name) || !(all || names.contains(&name.as_str())));
+        values.retain(|name, _| {
+            preset.contains_key(name) || !(all || names.contains(&name.as_str()))
+        });
     }
 
     /// `name=value`.
@@ -247,7 +271,7 @@ impl Walk {
         let value = value.and_then(|text| text.get(name.len() + 1..));
         match (certain, value) {
             (true, Some(value)) => self.variables.set(&name, value.to_vec()),
-            _ => drop(self.variables.values.remove(&name)),
+            _ => self.variables.forget(&name),
         }
     }
 }
@@ -301,9 +325,10 @@ mod tests {
         fn menu(
             &mut self,
             _: usize,
-            _: bool,
+            _: MenuKind,
             _: &[Word],
             _: &[Statement],
+            _: &Variables,
             _: bool,
         ) -> Result<(), String> {
             Ok(())
@@ -343,6 +368,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_preset_counts_where_the_script_leaves_it_open() {
+        let mut variables = Variables::default();
+        variables.preset("opts", "given");
+        let mut echo = Echo(Vec::new());
+        let script = b"if [ $x ]; then set opts=; else set opts='a b'; fi\necho $opts\n\
+            set opts=certain\necho $opts\nif [ $x ]; then unset opts; fi\necho $opts";
+        let statements = parse(script).unwrap();
+        let mut walk = Walk::new(variables);
+        walk.visit(&statements, true, &mut echo).unwrap();
+        assert_eq!(echo.0, ["given", "certain", "given"]);
+    }
+
+    #[test]
     fn what_a_loop_sets_is_unknown() {
         assert_eq!(
             echoes("set i=a\nfor i in b; do x; done\necho $i").unwrap_err(),
@@ -358,6 +396,21 @@ mod tests {
     fn functions_run_where_they_are_called() {
         let script = "function f { echo in; }\necho before\nf\n";
         assert_eq!(echoes(script).unwrap(), ["before", "in"]);
+    }
+
+    #[test]
+    fn functions_have_arguments_of_their_own() {
+        let script =
+            "function f { echo $1 \"$2\" $3 $#; shift; echo $1; }\nset x='a b'\nf $x 'c d'\n";
+        assert_eq!(echoes(script).unwrap(), ["a|b|c|d|3", "b"]);
+        assert_eq!(
+            echoes("setparams x 'y z'\necho \"$2\" $9 e").unwrap(),
+            ["y z|e"]
+        );
+        // Unknown arguments, and those of no entry and no function.
+        assert_eq!(echoes("function f { echo $1; }\nf $x").unwrap_err(), "1");
+        assert_eq!(echoes("echo $1").unwrap_err(), "1");
+        assert_eq!(echoes("function f { echo $0; }\nf a").unwrap_err(), "0");
     }
 
     #[test]
@@ -382,6 +435,8 @@ mod tests {
             "probe --set=a -u x",
             "regexp -s 1:a x y",
             "search --set a",
+            "increment a",
+            "eval 'set a=c'",
         ] {
             let script = format!("set a=b\n{command}\necho $a");
             assert_eq!(echoes(&script).unwrap_err(), "a", "{command}");

@@ -14,6 +14,10 @@ use crate::{
 /// The begin of the event that says at which locality the firmware started the TPM.
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
 
+/// The firmware was measured by the hardware (H-CRTM), before the TPM was started: PCR 0 then begins
+/// at 4, the locality of that measurement (TPM 2.0 Library, Part 1, "H-CRTM").
+const EV_EFI_HCRTM_EVENT: u32 = 0x8000_0010;
+
 /// What a log says of one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
@@ -103,10 +107,20 @@ fn events_of(log: &EventLog, bank: Bank, pcr: u8) -> Vec<(usize, &LogEvent, &[u8
 /// What a register holds before the first event.
 fn start(log: &EventLog, bank: Bank, pcr: u8) -> Vec<u8> {
     let mut value = vec![0; bank.digest_len()];
-    let locality = log.events.iter().find_map(|event| {
-        (event.event_type == EV_NO_ACTION && event.pcr == 0)
+    let first = log.events.iter().filter(|event| event.pcr == 0);
+    let locality = first.clone().find_map(|event| {
+        (event.event_type == EV_NO_ACTION)
             .then(|| event.data.strip_prefix(STARTUP_LOCALITY)?.first().copied())?
     });
+    let locality = match locality {
+        None if first
+            .clone()
+            .any(|event| event.event_type == EV_EFI_HCRTM_EVENT) =>
+        {
+            Some(4)
+        }
+        locality => locality,
+    };
     if let (0, Some(locality), Some(last)) = (pcr, locality, value.last_mut()) {
         *last = locality;
     }
@@ -226,4 +240,47 @@ fn agreement(log: &EventLog, bank: Bank, pcr: u8, expected: &[u8]) -> Agreement 
         }
     }
     Agreement::Differs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Format;
+
+    fn event(pcr: u32, event_type: u32, data: &[u8]) -> LogEvent {
+        LogEvent {
+            pcr,
+            event_type,
+            digests: [(Bank::Sha256, vec![7; 32])].into(),
+            data: data.to_vec(),
+        }
+    }
+
+    fn value_of(events: Vec<LogEvent>, pcr: u8) -> Vec<u8> {
+        let format = Format::CryptoAgile;
+        value(
+            &EventLog { format, events },
+            Bank::Sha256,
+            pcr,
+            Reading::Extended,
+        )
+    }
+
+    #[test]
+    fn pcr_0_begins_where_the_firmware_was_measured_from() {
+        let from = |first: u8| {
+            let mut begin = vec![0; 32];
+            *begin.last_mut().unwrap() = first;
+            let alg = bank_alg(Bank::Sha256);
+            alg.digest_parts(&[&begin, &[7; 32]]).as_bytes().to_vec()
+        };
+        let hcrtm = event(0, EV_EFI_HCRTM_EVENT, b"HCRTM");
+        assert_eq!(value_of(vec![hcrtm.clone()], 0), from(4));
+        assert_eq!(value_of(vec![event(0, 8, b"x")], 0), from(0));
+        let three = event(0, EV_NO_ACTION, b"StartupLocality\0\x03");
+        assert_eq!(value_of(vec![three.clone(), event(0, 8, b"x")], 0), from(3));
+        // What the log says itself counts; other registers begin at zero.
+        assert_eq!(value_of(vec![three, hcrtm.clone()], 0), from(3));
+        assert_eq!(value_of(vec![hcrtm, event(1, 8, b"x")], 1), from(0));
+    }
 }

@@ -67,7 +67,7 @@ pub fn run(words: &[String], compat: bool) -> Outcome {
 /// does, but not silently.
 fn read(params: &Params) -> Result<Policy, String> {
     let path = &params.policy;
-    let bytes = file::read(Path::new(path)).map_err(|error| format!("{error:#}"))?;
+    let bytes = file::read(Path::new(path)).map_err(|error| commands::sentence(error.chain()))?;
     if bytes.is_empty() {
         return Err(format!("{path} is empty"));
     }
@@ -98,7 +98,7 @@ fn write(params: &Params, policy: &Policy) -> Outcome {
         print!("{}", show::listing(policy));
     }
     file::replace(Path::new(&params.policy), &policy.to_bytes())
-        .map_err(|error| format!("{error:#}"))
+        .map_err(|error| commands::sentence(error.chain()))
 }
 
 fn create(params: &Params, compat: bool) -> Outcome {
@@ -175,7 +175,7 @@ fn applies_to(policy: &Policy, object: Object) -> Option<usize> {
 fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest, String> {
     let path = Path::new(&params.image);
     let bytes = file::read_at_most(path, MAX_MODULE_LEN as u64);
-    let bytes = bytes.map_err(|error| format!("{error:#}"))?;
+    let bytes = bytes.map_err(|error| commands::sentence(error.chain()))?;
     let module = Module::new(params.image.clone(), params.cmdline.clone(), bytes);
     let hash = module.hash(alg).map_err(|error| error.to_string())?;
     if params.verbose {
@@ -223,7 +223,8 @@ fn unwrap(params: &Params, compat: bool) -> Outcome {
     if params.verbose {
         println!("reading existing elt file {}...", params.elt);
     }
-    let bytes = file::read(Path::new(&params.elt)).map_err(|error| format!("{error:#}"))?;
+    let bytes =
+        file::read(Path::new(&params.elt)).map_err(|error| commands::sentence(error.chain()))?;
     let policy = if compat {
         return unwrap_unchecked(params, &bytes);
     } else {
@@ -234,7 +235,7 @@ fn unwrap(params: &Params, compat: bool) -> Outcome {
         print!("{}", show::listing(&policy));
     }
     file::replace(Path::new(&params.policy), &policy.to_bytes())
-        .map_err(|error| format!("{error:#}"))
+        .map_err(|error| commands::sentence(error.chain()))
 }
 
 /// The original's way: only elements of type 3, whosever they are and whatever they hold.
@@ -261,5 +262,5 @@ fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Outcome {
         Path::new(&params.policy),
         data.get(..len).unwrap_or_default(),
     )
-    .map_err(|error| format!("{error:#}"))
+    .map_err(|error| commands::sentence(error.chain()))
 }

@@ -83,7 +83,8 @@ impl Sealed {
         let file = self.machine.path("passphrase");
         let mut all = arguments.to_vec();
         if passphrase {
-            all.extend(["--", "--passphrase-file", file.to_str().unwrap()]);
+            let file = file.to_str().unwrap();
+            all.extend(["--", "--passphrase-file", file, "--new-host-secret"]);
         }
         self.machine.finish(self.command(&all))
     }

@@ -48,6 +48,11 @@ pub struct Enroll {
     /// what hosted programs sealed is lost to them
     #[argh(switch)]
     new_secret: bool,
+    /// approve the launch with a new secret for the Tao host, although the volume is enrolled: in
+    /// that launch the host has other keys, and what hosted programs sealed is lost to them
+    /// (`taoboot reseal` on the running machine keeps it)
+    #[argh(switch)]
+    new_host_secret: bool,
     /// partition that becomes swap under a fresh random key at each boot, PARTUUID=... or
     /// /dev/...; WHAT IS ON IT IS LOST
     #[argh(option, arg_name = "partition")]
@@ -89,6 +94,11 @@ enum Source {
 
 impl Enroll {
     pub fn run(self) -> Result<ExitCode> {
+        if self.new_secret && self.new_host_secret {
+            bail!(
+                "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
+            );
+        }
         let recovery = self.recovery_key_wish()?;
         let swap = self
             .swap
@@ -111,6 +121,7 @@ impl Enroll {
             components,
             created: time::now(),
             fresh_secret: self.new_secret,
+            fresh_host_secret: self.new_host_secret,
         };
         let existing = passphrase::existing(self.passphrase_file.as_deref(), &self.volume)?;
         let mut enrolment = sealer::begin(&self.volume, &existing)?;

@@ -1,5 +1,8 @@
 //! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
 
+#[macro_use]
+extern crate commands;
+
 mod approve;
 mod booted;
 mod check_next_boot;
@@ -28,6 +31,7 @@ mod swap_device;
 mod time;
 mod trust;
 mod verdict;
+mod why;
 mod wipe;
 
 use std::process::ExitCode;
@@ -64,6 +68,7 @@ enum Verb {
     Booted(booted::Booted),
     CheckNextBoot(check_next_boot::CheckNextBoot),
     Trust(trust::Trust),
+    Why(why::Why),
 }
 
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
@@ -104,11 +109,12 @@ fn main() -> ExitCode {
         Verb::Booted(booted) => booted.run(),
         Verb::CheckNextBoot(check) => check.run(),
         Verb::Trust(trust) => trust.run(),
+        Verb::Why(why) => why.run(),
     };
-    result.unwrap_or_else(|error| {
+    commands::output::finish(result.unwrap_or_else(|error| {
         eprintln!("taoboot: {}", sentence(&error));
         ExitCode::from(EXIT_FAILURE)
-    })
+    }))
 }
 
 /// An error and its causes as one sentence; a cause that the text before it quotes already

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use agent::unlock::{expected_pcrs, is_no_launch};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use commands::{Wanted, mismatch};
 use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm};
 
 /// The set asked for; the latch is none of its business.
@@ -17,15 +18,23 @@ pub fn without_latch(pcrs: PcrSet) -> Result<PcrSet> {
 
 /// All values in a file.
 pub fn read_file(file: &Path) -> Result<PcrValues> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     File::open(file)
         .and_then(|opened| {
             opened
                 .take(expected_pcrs::MAX_LEN as u64 + 1)
-                .read_to_string(&mut text)
+                .read_to_end(&mut bytes)
         })
         .with_context(|| format!("cannot read {}", file.display()))?;
-    expected_pcrs::parse(&text).with_context(|| file.display().to_string())
+    let other = || mismatch(file, &bytes, Wanted::Pcrs).map(anyhow::Error::msg);
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(_) => return Err(other().unwrap_or_else(|| anyhow!("{} is no text", file.display()))),
+    };
+    let parsed = expected_pcrs::parse(text);
+    parsed.map_err(|error| {
+        other().unwrap_or_else(|| anyhow::Error::new(error).context(file.display().to_string()))
+    })
 }
 
 /// The values of `pcrs` in a file.

@@ -11,6 +11,7 @@ use std::{
 
 use agent::unlock::expected_pcrs;
 use anyhow::{Context as _, Result, bail, ensure};
+use commands::{FileKind, Wanted, mismatch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tpm::PcrValues;
@@ -46,6 +47,8 @@ pub struct Entry {
     pub default: bool,
     /// Without it nothing is measured.
     pub tboot: bool,
+    /// Set where GRUB's environment block has a say in what is measured.
+    pub environment: Option<String>,
     /// PCR 17, 18, 19; or why they can't be told.
     pub predicted: Result<PcrValues, String>,
     /// tboot would halt under its policy.
@@ -94,6 +97,7 @@ struct EntryJson {
     tboot: bool,
     prediction: Option<Value>,
     error: Option<String>,
+    environment: Option<String>,
     #[serde(default)]
     files: Vec<LoadedFile>,
 }
@@ -140,8 +144,14 @@ impl Source {
             }
             None => (self.predict()?, "tboot-policy predict".to_owned()),
         };
-        let entries: Vec<EntryJson> = serde_json::from_str(&text).with_context(|| {
-            format!("{origin}: not the list that `tboot-policy predict --all --json` prints")
+        let entries: Result<Vec<EntryJson>, _> = serde_json::from_str(&text);
+        let entries = entries.map_err(|error| {
+            match mismatch(origin.as_ref(), text.as_bytes(), Wanted::Predictions) {
+                Some(sentence) => anyhow::anyhow!(sentence),
+                None => anyhow::Error::new(error).context(format!(
+                    "{origin}: not the list that `tboot-policy predict --all --json` prints"
+                )),
+            }
         })?;
         entries
             .into_iter()
@@ -209,13 +219,16 @@ pub fn beside_myself(name: &str) -> PathBuf {
 }
 
 fn bounded(from: impl Read) -> Result<String> {
-    let mut text = String::new();
-    from.take(MAX_LEN + 1).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    from.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
     ensure!(
-        text.len() as u64 <= MAX_LEN,
+        bytes.len() as u64 <= MAX_LEN,
         "predictions have at most {MAX_LEN} bytes"
     );
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let kind = FileKind::of(error.as_bytes());
+        anyhow::anyhow!("it looks like {kind}, not like a list of predictions, which is JSON")
+    })
 }
 
 fn entry(json: EntryJson) -> Result<Entry> {
@@ -251,6 +264,7 @@ fn entry(json: EntryJson) -> Result<Entry> {
         id: json.id,
         default: json.default,
         tboot: json.tboot,
+        environment: json.environment,
         predicted: values,
         halts: halts.unwrap_or(false),
         extends: json.prediction.as_ref().map(extends).unwrap_or_default(),
@@ -319,7 +333,18 @@ pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Ent
             let id = entry.id.as_deref().unwrap_or_default();
             entry.tboot && id.starts_with(OWN_ID)
         });
-        return Ok(own.collect());
+        let own: Vec<&Entry> = own.collect();
+        // Nothing authenticates grubenv, so that it may not choose what is sealed to.
+        let changed = own
+            .iter()
+            .find_map(|entry| Some((entry, entry.environment.as_ref()?)));
+        if let Some((entry, environment)) = changed {
+            bail!(
+                "{}: {environment}; 20_linux_taoboot writes no such entry, so that grub.cfg was changed: run update-grub, or name the entries that are meant with --entry",
+                entry.name
+            );
+        }
+        return Ok(own);
     }
     wanted
         .iter()

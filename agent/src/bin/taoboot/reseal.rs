@@ -99,6 +99,11 @@ pub struct Reseal {
     /// do it with the recovery key or another passphrase, which is asked for
     #[argh(switch)]
     recovery_key: bool,
+    /// with a passphrase: make a new secret for the Tao host, which only the TPM and the resident
+    /// agent know. In these launches the host has other keys, and what hosted programs sealed is
+    /// lost to them
+    #[argh(switch)]
+    new_host_secret: bool,
     /// the resident agent's socket (default /run/tao/reseal.sock)
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
     socket: PathBuf,
@@ -117,6 +122,11 @@ impl Reseal {
         }
         if self.take_back {
             return self.take_back();
+        }
+        if self.new_host_secret && self.passphrase_file.is_none() && !self.recovery_key {
+            bail!(
+                "--new-host-secret goes with --recovery-key or --passphrase-file: the resident agent keeps the host's secret"
+            );
         }
         let device = root_volume::named_or_root(self.volume.as_deref())?;
         let header = VolumeHeader::read(&device)?;

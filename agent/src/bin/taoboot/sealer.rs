@@ -63,6 +63,8 @@ pub enum Sealer {
     Key {
         volume: Box<Enrolment>,
         tpm: Box<Tpm2>,
+        /// Make a new host secret, as the administrator said.
+        new_host_secret: bool,
     },
 }
 
@@ -81,11 +83,17 @@ impl Sealer {
     }
 
     /// Opens the volume's key with a passphrase, and locks the volume.
-    pub fn key(device: &Path, passphrase: &Passphrase, tcti: &str) -> Result<Self> {
+    pub fn key(
+        device: &Path,
+        passphrase: &Passphrase,
+        tcti: &str,
+        new_host_secret: bool,
+    ) -> Result<Self> {
         let tpm = Tpm2::open(tcti)?;
         Ok(Sealer::Key {
             volume: Box::new(begin(device, passphrase)?),
             tpm: Box::new(tpm),
+            new_host_secret,
         })
     }
 
@@ -108,7 +116,11 @@ impl Sealer {
                 let token = ask_for(header, wanted, secret_id, socket)?;
                 Ok(volume.add(&token)?)
             }
-            Sealer::Key { volume, tpm } => {
+            Sealer::Key {
+                volume,
+                tpm,
+                new_host_secret,
+            } => {
                 // The swap partition is overwritten at each boot, so it is taken from a record
                 // that the volume's key proves genuine, and from no other.
                 let genuine = volume.authentic_record()?;
@@ -129,6 +141,7 @@ impl Sealer {
                     components,
                     created: wanted.created,
                     fresh_secret: false,
+                    fresh_host_secret: *new_host_secret,
                 };
                 Ok(volume.enroll(tpm.as_mut(), request)?.token)
             }

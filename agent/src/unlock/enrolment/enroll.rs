@@ -1,5 +1,6 @@
 //! Enrols a launch, or the key that signs launches: the boot secret, its keyslot, its sealed
-//! record. With a secret that is there already only the record is new.
+//! record. With a volume secret that is there already only the host secret and the record are
+//! new.
 
 use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
 
@@ -20,7 +21,7 @@ use crate::unlock::{
     identity::VolumeIdentity,
     open::test_passphrase,
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
-    secret::{BootSecret, SecretError},
+    secret::{BootSecret, HostSecret, SecretError, VolumeSecret},
     swap::SwapSpec,
 };
 
@@ -54,12 +55,15 @@ pub struct EnrollRequest {
     pub created: u64,
     /// A new secret even if the volume has one: the Tao host then gets other keys.
     pub fresh_secret: bool,
+    /// The volume's secret with a new host secret, which nobody here knows: the Tao host then
+    /// gets other keys.
+    pub fresh_host_secret: bool,
 }
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolled {
-    /// The secret's public name, [`BootSecret::id`]; a recovery key has none.
+    /// The volume secret's public name, [`VolumeSecret::id`]; a recovery key has none.
     pub secret_id: Option<String>,
     /// The token.
     pub token: TokenId,
@@ -75,6 +79,8 @@ pub struct Enrolment {
     editor: Editor,
     volume_key: Zeroizing<Vec<u8>>,
     leftovers: Vec<Leftover>,
+    /// Made once, so that all launches enrolled in one go have the same host.
+    host_secret: Option<HostSecret>,
     _lock: VolumeLock,
 }
 
@@ -104,6 +110,7 @@ impl Enrolment {
             editor,
             volume_key,
             leftovers,
+            host_secret: None,
             _lock: lock,
         })
     }
@@ -118,7 +125,9 @@ impl Enrolment {
         &self.volume
     }
 
-    /// Seals the volume's boot secret, or a fresh one, and enrols the record.
+    /// Seals the volume's secret, or a fresh one, with a fresh host secret, and enrols the record.
+    /// Where the volume has a secret already, its launches have a host secret, which only the
+    /// TPM and the resident agent know: then the caller must have asked for another one.
     pub fn enroll(
         &mut self,
         tpm: &mut dyn Tpm,
@@ -136,11 +145,16 @@ impl Enrolment {
             self.known_secret()?
         };
         let (secret, keyslot) = match known {
+            Some(_) if !request.fresh_host_secret => {
+                return Err(EnrolmentError::HostSecretUnknown(self.device.clone()));
+            }
             Some((record, secret)) => (secret, Some(record.parts().keyslot)),
-            None => (BootSecret::generate()?, None),
+            None => (VolumeSecret::generate()?, None),
         };
-        let sealed = tpm.seal(secret.as_bytes(), &policy)?;
-        let escrow = Escrow::seal(&secret, &self.volume_key, &self.volume)?;
+        let boot_secret = BootSecret::new(secret, self.fresh_host_secret()?);
+        let secret = boot_secret.volume();
+        let sealed = tpm.seal(boot_secret.to_bytes().as_slice(), &policy)?;
+        let escrow = Escrow::seal(secret, &self.volume_key, &self.volume)?;
         let volume = self.volume.clone();
         let parts = |keyslot| RecordParts {
             keyslot,
@@ -156,8 +170,8 @@ impl Enrolment {
         let passphrase = secret.volume_passphrase(&self.volume);
         let enrolled = if let Some(keyslot) = keyslot {
             // An equal record is replaced: the header has room for some eight.
-            let equal = self.equal_record(&policy, &secret)?;
-            let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
+            let equal = self.equal_record(&policy, secret)?;
+            let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
             let token = match equal {
                 Some(old) => {
                     self.editor.replace_token(old, &token)?;
@@ -174,7 +188,7 @@ impl Enrolment {
             let pending =
                 self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
             let keyslot = pending.keyslot;
-            let token = EnrolledRecord::new(parts(keyslot), &secret)?.to_token()?;
+            let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
             let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
             Enrolled {
                 secret_id: Some(secret.id()),
@@ -184,6 +198,14 @@ impl Enrolment {
         };
         self.verify(&enrolled, &passphrase)?;
         Ok(enrolled)
+    }
+
+    fn fresh_host_secret(&mut self) -> Result<HostSecret, SecretError> {
+        let secret = match self.host_secret.take() {
+            Some(secret) => secret,
+            None => HostSecret::generate()?,
+        };
+        Ok(self.host_secret.insert(secret).copy())
     }
 
     /// The newest record of which the volume's key proves that it is genuine.
@@ -201,7 +223,7 @@ impl Enrolment {
     fn equal_record(
         &self,
         policy: &AuthPolicy,
-        secret: &BootSecret,
+        secret: &VolumeSecret,
     ) -> Result<Option<TokenId>, EnrolmentError> {
         let header = VolumeHeader::read(&self.device)?;
         let equal = find_enrolled(&header).into_iter().find(|(_, record)| {
@@ -213,7 +235,7 @@ impl Enrolment {
     }
 
     /// That record and its secret: the escrow opens, and the keyslot is still the secret's.
-    fn known_secret(&self) -> Result<Option<(EnrolledRecord, BootSecret)>, EnrolmentError> {
+    fn known_secret(&self) -> Result<Option<(EnrolledRecord, VolumeSecret)>, EnrolmentError> {
         let header = VolumeHeader::read(&self.device)?;
         let mut records: Vec<EnrolledRecord> = find_enrolled(&header)
             .into_iter()

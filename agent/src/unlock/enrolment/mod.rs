@@ -59,6 +59,11 @@ pub enum EnrolmentError {
     /// No boot secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// A second record would have another host secret than the first.
+    #[error(
+        "{device}: is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; say --new-host-secret to make another one, with which hosted programs lose what they sealed and the host's key is a new one to those who verify its attestations", device = .0.display()
+    )]
+    HostSecretUnknown(PathBuf),
     /// The record cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),

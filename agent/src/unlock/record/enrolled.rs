@@ -1,5 +1,5 @@
 //! The record itself: the sealed boot secret with what belongs to it, authenticated with a key
-//! that comes from the secret.
+//! that comes from the volume secret.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,9 @@ use super::{
     form::{check_launch, check_texts, damaged},
     token,
 };
-use crate::unlock::{escrow::Escrow, identity::VolumeIdentity, secret::BootSecret, swap::SwapSpec};
+use crate::unlock::{
+    escrow::Escrow, identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec,
+};
 
 /// Type of the LUKS2 token.
 pub const TOKEN_TYPE: &str = "taoboot";
@@ -37,7 +39,7 @@ pub struct RecordParts {
     pub created: u64,
     /// Words for what is measured into a register.
     pub components: BTreeMap<PcrIndex, String>,
-    /// The boot secret under the volume's key: with a passphrase the same secret can be sealed
+    /// The volume secret under the volume's key: with a passphrase the same secret can be sealed
     /// again.
     pub escrow: Option<Escrow>,
 }
@@ -52,7 +54,7 @@ pub struct EnrolledRecord {
 
 impl EnrolledRecord {
     /// Makes and authenticates a new record.
-    pub fn new(parts: RecordParts, secret: &BootSecret) -> Result<Self, RecordError> {
+    pub fn new(parts: RecordParts, secret: &VolumeSecret) -> Result<Self, RecordError> {
         check(&parts)?;
         let mut record = EnrolledRecord {
             parts,
@@ -80,7 +82,7 @@ impl EnrolledRecord {
     }
 
     /// Is the record the one that was enrolled together with this secret?
-    pub fn verify_mac(&self, secret: &BootSecret) -> Result<(), RecordError> {
+    pub fn verify_mac(&self, secret: &VolumeSecret) -> Result<(), RecordError> {
         let mac = self.authenticator(secret)?;
         mac.verify_slice(&self.mac).map_err(|_| RecordError::Forged)
     }
@@ -90,12 +92,12 @@ impl EnrolledRecord {
         &self.parts
     }
 
-    /// The public name of the sealed secret, [`BootSecret::id`].
+    /// The public name of the sealed secret, [`VolumeSecret::id`].
     pub fn secret_id(&self) -> &str {
         &self.secret_id
     }
 
-    fn authenticator(&self, secret: &BootSecret) -> Result<Hmac<Sha256>, RecordError> {
+    fn authenticator(&self, secret: &VolumeSecret) -> Result<Hmac<Sha256>, RecordError> {
         let text = token::authenticated_text(self)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.record_mac_key().as_slice())
             .map_err(|error| damaged(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tpm::{Approval, AuthPolicy, CounterLimit, PcrIndex, PcrValues, PolicySigner, Sealed};
 
 use super::{ApprovedLaunch, EnrolledRecord, RecordError};
-use crate::unlock::{identity::VolumeIdentity, secret::BootSecret, swap::SwapSpec};
+use crate::unlock::{identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec};
 
 /// A launch, with the record that is sealed to it or to the key that signed it.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl SealedRecord {
     }
 
     /// Is the record the one that was enrolled together with this secret?
-    pub fn verify_mac(&self, secret: &BootSecret) -> Result<(), RecordError> {
+    pub fn verify_mac(&self, secret: &VolumeSecret) -> Result<(), RecordError> {
         self.record.verify_mac(secret)
     }
 
@@ -118,7 +118,7 @@ impl SealedRecord {
         }
     }
 
-    /// The public name of the sealed secret, [`BootSecret::id`].
+    /// The public name of the sealed secret, [`VolumeSecret::id`].
     pub fn secret_id(&self) -> &str {
         self.record.secret_id()
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use commands::Wanted;
 use lcp::{
     hash::HashAlg,
     nv::{IndexSet, Wish},
@@ -29,7 +30,7 @@ struct Built {
 /// The wish of an nv.json; the policy is the file beside it, and must be the one that was built.
 pub fn wish(path: &Path, family: Family, set: IndexSet) -> Result<Wish> {
     let shown = || path.display().to_string();
-    let text = file::read_text(path)?;
+    let text = file::read_text(path, Wanted::Settings)?;
     let built: Built = serde_json::from_str(&text).with_context(shown)?;
     if built.tpm != open::name(family) {
         bail!(

@@ -1,14 +1,13 @@
 //! `lcp nv plan` and `lcp nv apply`.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use lcp::nv::{self, Applied, IndexSet, NvError, NvStorage, Wish};
+use lcp::nv::{self, Applied, IndexSet, NvStorage, Wish};
 use serde_json::json;
 
 use super::{
@@ -138,10 +137,8 @@ impl Apply {
             let line = words(applied);
             if !self.json {
                 // A line a step, at once: whoever cuts the power knows how far it went.
-                let mut out = std::io::stdout().lock();
-                writeln!(out, "{line}")
-                    .and_then(|()| out.flush())
-                    .map_err(|error| NvError::Refused(format!("standard output: {error}")))?;
+                println!("{line}");
+                commands::output::flush();
             }
             done.push(line);
             Ok(())

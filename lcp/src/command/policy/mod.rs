@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     check::{self, Report, Severity, Target},
     hash::{Digest, HashAlg},
@@ -202,7 +203,7 @@ impl Show {
         let mut values = Vec::new();
         for path in &self.files {
             let bytes = file::read(path)?;
-            let value = any_file(&bytes).with_context(|| path.display().to_string())?;
+            let value = file::parsed(path, &bytes, Wanted::LaunchPolicy, any_file(&bytes))?;
             values.push(value);
         }
         match (values.as_slice(), self.json) {
@@ -234,7 +235,8 @@ fn any_file(bytes: &[u8]) -> Result<Value> {
 
 /// Reads a policy file.
 fn read(path: &Path) -> Result<Policy> {
-    Policy::parse(&file::read(path)?).with_context(|| path.display().to_string())
+    let bytes = file::read(path)?;
+    file::parsed(path, &bytes, Wanted::LaunchPolicy, Policy::parse(&bytes))
 }
 
 /// Prints what was found; refuses what SINIT refuses, and without `force` what is hardly meant so.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::Wanted;
 use lcp::{
     acm::Acm,
     check::{self, Report, Target},
@@ -53,10 +54,13 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<ExitCode> {
-        let shown = |path: &PathBuf| path.display().to_string();
         let policy = super::read(&self.policy)?;
         let data = match &self.data {
-            Some(path) => Some(PolicyData::parse(&file::read(path)?).with_context(|| shown(path))?),
+            Some(path) => {
+                let bytes = file::read(path)?;
+                let data = PolicyData::parse(&bytes);
+                Some(file::parsed(path, &bytes, Wanted::PolicyData, data)?)
+            }
             None => None,
         };
         let mut target = Target {
@@ -65,7 +69,8 @@ impl Verify {
             ..Target::default()
         };
         if let Some(path) = &self.sinit {
-            let acm = Acm::parse(&file::read(path)?).with_context(|| shown(path))?;
+            let bytes = file::read(path)?;
+            let acm = file::parsed(path, &bytes, Wanted::Sinit, Acm::parse(&bytes))?;
             target.add_sinit(&acm);
         }
         if self.sinit_version.is_some() {
@@ -97,7 +102,7 @@ impl Verify {
         }
         if let Some(path) = &self.tboot {
             let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
-            let mle = Mle::parse(&bytes).with_context(|| path.display().to_string())?;
+            let mle = file::parsed(path, &bytes, Wanted::Tboot, Mle::parse(&bytes))?;
             for alg in HashAlg::ALL {
                 hashes.push(mle.hash(alg, self.cmdline.as_bytes())?);
             }

@@ -126,7 +126,7 @@ fn setting<'a>(
             "--password-file" => {
                 let path = Path::new(argument()?);
                 let password = crate::command::nv::password_from(path)
-                    .map_err(|error| Failure::parameter(format!("{error:#}")))?;
+                    .map_err(|error| Failure::parameter(commands::sentence(error.chain())))?;
                 setting.password = Some(Secret::from_password(&password));
             }
             _ => left.push(word.clone()),

@@ -58,7 +58,7 @@ pub fn run(words: &[String], compat: bool) -> Outcome {
     };
     let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
     let bytes = crate::command::file::read_at_most(std::path::Path::new(path), limit)
-        .map_err(|error| format!("{error:#}"))?;
+        .map_err(|error| commands::sentence(error.chain()))?;
     let mle = Mle::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
     let cmdline = cmdline.unwrap_or_default();
     let hash = if compat {

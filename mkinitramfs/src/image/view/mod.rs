@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
+use commands::{Wanted, mismatch};
 
 use super::archive::{self, Part};
 
@@ -35,6 +36,12 @@ const BLOCK: u32 = 0o060_000;
 /// It is missing, no regular file, or too large.
 pub fn load(path: &Path) -> Result<Vec<u8>> {
     let found = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if found.is_dir() {
+        bail!(
+            "{} is a folder, expected is an image: give the initrd that GRUB loads",
+            path.display()
+        );
+    }
     if !found.is_file() {
         bail!("{} is no regular file, so it is no image", path.display());
     }
@@ -52,7 +59,12 @@ pub fn load(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It is no image, or damaged; the sentence names `path` and the place.
 pub fn parts<'image>(path: &Path, image: &'image [u8]) -> Result<Vec<Part<'image>>> {
-    archive::read(image).with_context(|| format!("{} cannot be read as an image", path.display()))
+    archive::read(image).map_err(|error| match mismatch(path, image, Wanted::Image) {
+        Some(sentence) => anyhow!(sentence),
+        None => {
+            Error::from(error).context(format!("{} cannot be read as an image", path.display()))
+        }
+    })
 }
 
 /// An entry's path as the kernel takes it: without leading "./" and "/". The root

@@ -254,6 +254,7 @@ pub fn run(report: &mut Report) -> Result<(), CallError> {
     storage::sealing(host, report);
     attesting(host, report);
     storage::counters(host, report);
+    storage::deleting(host, report);
     together(host, report);
     storage::extending(host, report);
     Ok(())

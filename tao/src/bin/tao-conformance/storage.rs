@@ -1,7 +1,10 @@
 //! What a hosted program can keep: sealed data, counters, and what becomes of them when its
 //! name grows.
 
-use tao::client::{CallError, Parent, SealPolicy};
+use tao::{
+    client::{CallError, Parent, SealPolicy},
+    logic::Head,
+};
 
 use super::{
     inside::{POLICIES, now, statement, subprin, words},
@@ -115,10 +118,73 @@ pub fn counters(host: &Parent, report: &mut Report) {
             .map(drop)
             .map_err(words)
     });
+    report.check("a program deletes the counters that it has made", || {
+        host.delete_counter(&label).map_err(words)?;
+        host.delete_counter(&format!("{label} other"))
+            .map_err(words)
+    });
+}
+
+pub fn deleting(host: &Parent, report: &mut Report) {
+    let label = format!("conformance, deleted {}", now());
+    let seal = || {
+        host.rollback_protected_seal(&label, b"data", SealPolicy::Own)
+            .map_err(words)
+    };
+    let old = seal();
+    report.check("a counter that was deleted is none", || {
+        host.delete_counter(&label).map_err(words)?;
+        refused(host.counter(&label), "No such counter")?;
+        refused(host.delete_counter(&label), "No such counter")
+    });
+    report.check(
+        "what was sealed under a deleted counter does not open under the next of its label",
+        || {
+            let new = seal()?;
+            refused(host.rollback_protected_unseal(&old.clone()?), "bad counter")?;
+            host.rollback_protected_unseal(&new).map_err(words)?;
+            host.delete_counter(&label).map_err(words)
+        },
+    );
+}
+
+/// What only the host says of a program.
+fn describing(host: &Parent, report: &mut Report) {
+    for head in Head::ALL {
+        let name = head.name();
+        report.check(&format!("a program adds no .{name} to its name"), || {
+            let before = host.tao_name().map_err(words)?;
+            for extension in [format!(".{name}([00])"), format!(".Level(1).{name}()")] {
+                refused(
+                    host.extend_tao_name(&subprin(&extension)?),
+                    "by a host only",
+                )?;
+            }
+            let after = host.tao_name().map_err(words)?;
+            expect(after == before, after)
+        });
+    }
+    report.check(
+        "a program does not speak for what it would be called as another",
+        || {
+            let name = host.tao_name().map_err(words)?;
+            for head in Head::ALL {
+                if head.describes_what_is_before() {
+                    let other = name.extended(&subprin(&format!(".{}([00])", head.name()))?);
+                    refused(
+                        host.attest(Some(&other), None, None, &statement()?),
+                        "invalid issuer",
+                    )?;
+                }
+            }
+            Ok(())
+        },
+    );
 }
 
 /// Last, because there is no way back.
 pub fn extending(host: &Parent, report: &mut Report) {
+    describing(host, report);
     let sealed = POLICIES.map(|policy| (policy, host.seal(b"before", policy)));
     let secret = host.shared_secret(32, SealPolicy::Own);
     let before = host.tao_name();

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use argh::FromArgs;
 use serde_json::{Value, json};
 use tao::{
-    attestation::{AttestationMessage, MAX_CHAIN, verify},
+    attestation::{AttestationMessage, BootEvent, MAX_CHAIN, Opened, Verified, verify},
     logic::{Form, Prin},
     wire::{MAX_FRAME, proto2},
 };
@@ -50,12 +50,54 @@ struct Verify {
     /// verify as of this time, in nanoseconds since 1970 (default: now)
     #[argh(option)]
     at: Option<i64>,
+    /// the boot's volume must have been opened so: tpm, recovery-key or passphrase
+    #[argh(option, arg_name = "how")]
+    opened: Option<Opened>,
+    /// it must be the volume with this secret_id, as `taoboot status` shows it
+    #[argh(option, arg_name = "id")]
+    volume: Option<String>,
+    /// the Tao host's key must be this one: SHA-256 of it, in hex
+    #[argh(option, arg_name = "digest")]
+    host_key: Option<String>,
     /// print JSON
     #[argh(switch)]
     json: bool,
     /// the attestation, as bytes or in hex; - for standard input
     #[argh(positional)]
     file: String,
+}
+
+impl Verify {
+    /// What was demanded of the boot and is not so.
+    fn unmet(&self, verified: &Verified) -> Option<String> {
+        let wanted = [
+            ("opened", self.opened.map(|opened| opened.word().to_owned())),
+            (
+                "volume",
+                self.volume.as_deref().map(|id| format!("secret:{id}")),
+            ),
+            ("host-key", self.host_key.clone()),
+        ];
+        let found = |field: &str| {
+            let boot = verified.boot.as_ref()?;
+            Some(match field {
+                "opened" => boot.opened.word().to_owned(),
+                "volume" => boot.volume.to_string(),
+                _ => boot.host_key.map(hex::encode)?,
+            })
+        };
+        wanted.into_iter().find_map(|(field, wanted)| {
+            let (wanted, found) = (wanted?, found(field));
+            let said = match &found {
+                Some(found) if *found == wanted => return None,
+                Some(found) => format!("says {field}={found}"),
+                None => "does not rest on a TPM's boot event".to_owned(),
+            };
+            Some(format!(
+                "the signatures are good, but the attestation {said}, and {field}={wanted} was demanded"
+            ))
+        })
+    }
 }
 
 pub fn attestation(command: &Attestation) -> anyhow::Result<ExitCode> {
@@ -127,6 +169,7 @@ fn show(command: &Show) -> anyhow::Result<ExitCode> {
                     "statement": statement(message),
                     "signer": signer(message),
                     "quote": message.tpm2_quote_structure.as_ref().map(hex::encode),
+                    "boot_event": message.boot_event,
                     "endorsements": message.serialized_endorsements.len(),
                 })
             })
@@ -144,6 +187,9 @@ fn show(command: &Show) -> anyhow::Result<ExitCode> {
             if let Some(quote) = &message.tpm2_quote_structure {
                 println!("  by a TPM quote of {} bytes", quote.len());
             }
+            if let Some(event) = &message.boot_event {
+                println!("  boot event: {}", event.escape_debug());
+            }
         }
         println!("not verified: see tao attestation verify");
     }
@@ -159,7 +205,11 @@ fn now() -> i64 {
 
 fn verified(command: &Verify) -> anyhow::Result<ExitCode> {
     let bytes = read(&command.file)?;
-    let verdict = verify(&bytes, command.at.unwrap_or_else(now));
+    let verdict = verify(&bytes, command.at.unwrap_or_else(now)).map_err(|error| error.to_string());
+    let verdict = verdict.and_then(|verified| match command.unmet(&verified) {
+        None => Ok(verified),
+        Some(unmet) => Err(unmet),
+    });
     let (line, code) = match &verdict {
         Ok(verified) => {
             let says = Form::Says(verified.statement.clone()).to_string();
@@ -171,15 +221,18 @@ fn verified(command: &Verify) -> anyhow::Result<ExitCode> {
                     "statement": says,
                     "root": root,
                     "chain": verified.length,
+                    "boot_event": verified.boot.as_ref().map(BootEvent::to_string),
                 })
                 .to_string()
             } else {
-                format!("verified: {says}\n  resting on {root}")
+                let boot = verified.boot.as_ref();
+                let boot = boot.map_or_else(String::new, |boot| format!("\n  boot event: {boot}"));
+                format!("verified: {says}\n  resting on {root}{boot}")
             };
             (line, ExitCode::SUCCESS)
         }
         Err(error) if command.json => (
-            json!({"verified": false, "reason": error.to_string()}).to_string(),
+            json!({"verified": false, "reason": error}).to_string(),
             ExitCode::FAILURE,
         ),
         Err(error) => (format!("refused: {error}"), ExitCode::FAILURE),

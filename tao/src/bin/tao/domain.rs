@@ -186,6 +186,24 @@ fn show(command: &Show) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Is it a file that a host would start? A signed rule for any other would only look like one.
+fn startable(program: &Path, scripts: &str) -> anyhow::Result<()> {
+    let mut start = Vec::new();
+    let file = std::fs::File::open(program).with_context(|| program.display().to_string())?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 4), &mut start)
+        .with_context(|| program.display().to_string())?;
+    let program = program.display();
+    if start.starts_with(b"#!") {
+        anyhow::ensure!(
+            scripts == "measure",
+            "{program} is a script, and a host with --scripts {scripts} starts none: use --scripts measure here and for the host"
+        );
+    } else if start != b"\x7fELF" {
+        bail!("{program} is neither an ELF program nor a script (#!): no host would start it");
+    }
+    Ok(())
+}
+
 /// What the host will call the program. Without libraries and interpreter any file will do:
 /// it may be for another machine.
 fn name(program: &Path, command: &AddProgram) -> anyhow::Result<SubPrin> {
@@ -209,6 +227,7 @@ fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
     };
     let mut programs = Vec::new();
     for program in &command.programs {
+        startable(program, &command.scripts)?;
         programs.push(name(program, command)?);
     }
     change(

@@ -109,6 +109,7 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         let shown = json!({
             "name": name,
             "anchor": anchor,
+            "boot_event": host.boot_event,
             "programs": host.programs,
             "isolation": host.isolation,
             "lacking": host.lacking,
@@ -123,6 +124,9 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         Some(anchor) => println!("counters: anchored in {anchor}"),
         None => println!("counters: no anchor; a restored disk is not noticed"),
     }
+    if let Some(event) = &host.boot_event {
+        println!("boot event: {event}");
+    }
     for (title, list) in [
         ("isolation", host.isolation),
         ("lacking", host.lacking),
@@ -131,6 +135,80 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         if !list.is_empty() {
             println!("{title}: {}", list.join(", "));
         }
+    }
+    Ok(())
+}
+
+/// List or delete what programs count with, so that nothing old can be shown to them.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "counters")]
+struct Counters {
+    #[argh(subcommand)]
+    command: CountersCommand,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum CountersCommand {
+    List(CountersList),
+    Delete(CountersDelete),
+}
+
+/// Print how many counters each program has, under all its names.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "list")]
+struct CountersList {
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+/// Delete all counters of a program: what it has sealed against rollback opens no more.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "delete")]
+struct CountersDelete {
+    /// the program's hash, as tao host counters list prints it
+    #[argh(positional)]
+    program: String,
+}
+
+fn counters(socket: &Path, command: &Counters) -> anyhow::Result<()> {
+    match &command.command {
+        CountersCommand::List(command) => list_counters(socket, command.json),
+        CountersCommand::Delete(CountersDelete { program }) => {
+            let id = hex::decode(program).with_context(|| {
+                format!("{program}: not a hash as `tao host counters list` prints it")
+            })?;
+            let deleted = Admin::connect(socket)?.delete_counters(&id)?;
+            println!("counters deleted: {deleted}");
+            Ok(())
+        }
+    }
+}
+
+fn list_counters(socket: &Path, as_json: bool) -> anyhow::Result<()> {
+    let all = Admin::connect(socket)?.counters()?;
+    if as_json {
+        let list: Vec<_> = all
+            .iter()
+            .map(|of| {
+                json!({
+                    "program": hex::encode(&of.program),
+                    "name": of.name,
+                    "counters": of.counters,
+                    "bytes": of.bytes,
+                })
+            })
+            .collect();
+        println!("{}", json!(list));
+        return Ok(());
+    }
+    for of in all {
+        let hash = hex::encode(&of.program);
+        println!(
+            "{hash} {:>5} {:>7} bytes  {}",
+            of.counters, of.bytes, of.name
+        );
     }
     Ok(())
 }
@@ -187,6 +265,7 @@ impl Host {
 enum HostCommand {
     Start(Box<super::host_start::Start>),
     Show(Show),
+    Counters(Counters),
     Shutdown(Shutdown),
 }
 
@@ -208,6 +287,7 @@ pub fn host(socket: &Path, command: &Host) -> anyhow::Result<ExitCode> {
     match &command.command {
         HostCommand::Start(command) => return super::host_start::start(socket, command),
         HostCommand::Show(command) => show(socket, command.json)?,
+        HostCommand::Counters(command) => counters(socket, command)?,
         HostCommand::Shutdown(_) => Admin::connect(socket)?.shutdown()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use tao::{
         GuardSource, HostConfig, PolicyWords, ProgramPolicy, Root, SoftRoot, StackedRoot, serve,
         state_file,
     },
-    keys::{Secret, random},
+    keys::{Hidden, Secret, random},
 };
 
 use super::stderr_log;
@@ -181,7 +181,7 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     };
     serve(HostConfig {
         root,
-        host_secret,
+        host_secret: Hidden::with(|| host_secret),
         socket_dir: socket_dir.to_owned(),
         admin_group: command.admin_group,
         state_dir: Some(command.state.clone()),
@@ -201,9 +201,8 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
     if Admin::connect(socket).is_ok() {
         bail!("another Tao host listens at {}", socket.display());
     }
-    std::fs::create_dir_all(&command.state).with_context(|| command.state.display().to_string())?;
     let log_path = command.state.join("host.log");
-    let log = std::fs::File::create(&log_path).with_context(|| log_path.display().to_string())?;
+    let log = state_file::log(&log_path).with_context(|| log_path.display().to_string())?;
     let arguments = std::env::args_os().skip(1);
     let mut child = Command::new(std::env::current_exe().context("this program's own path")?)
         .args(arguments.filter(|argument| argument != "--background"))

@@ -2,6 +2,7 @@
 //! at statements.
 
 mod attestation;
+mod calls;
 mod domain;
 mod guard;
 mod host;
@@ -32,6 +33,10 @@ enum Command {
     Run(run::Run),
     List(host::List),
     Name(host::Name),
+    Seal(calls::Seal),
+    Unseal(calls::Unseal),
+    Attest(calls::Attest),
+    Random(calls::Random),
     Stop(host::Stop),
     Kill(host::Kill),
     Wait(host::Wait),
@@ -77,6 +82,10 @@ fn main() -> ExitCode {
         Command::Run(command) => run::run(&socket, &command),
         Command::List(command) => host::list(&socket, &command),
         Command::Name(command) => host::name(&command),
+        Command::Seal(command) => calls::seal(&command),
+        Command::Unseal(command) => calls::unseal(&command),
+        Command::Attest(command) => calls::attest(&command),
+        Command::Random(command) => calls::random(&command),
         Command::Stop(command) => host::stop(&socket, &command),
         Command::Kill(command) => host::kill(&socket, &command),
         Command::Wait(command) => host::wait(&socket, &command),

@@ -95,7 +95,12 @@ impl Run<'_> {
             Some(sealer) => sealer,
             None => match &self.passphrase {
                 None => Sealer::resident(self.device, &self.options.socket)?,
-                Some(passphrase) => Sealer::key(self.device, passphrase, &self.options.tcti)?,
+                Some(passphrase) => Sealer::key(
+                    self.device,
+                    passphrase,
+                    &self.options.tcti,
+                    self.options.new_host_secret,
+                )?,
             },
         };
         Ok(self.sealer.insert(made))

@@ -1,0 +1,90 @@
+//! What the boot says of itself, in PCR 15, before anything is mounted: how the volume was
+//! opened, which volume it is, which key the Tao host has.
+
+use tao::attestation::BootEvent;
+
+use crate::{
+    boot::{Boot, failure::Failure, settings::Settings, volume::Unlocked},
+    config::HostKey,
+    host,
+    unlock::record_boot,
+};
+
+/// Proof that PCR 15 tells what was opened, or that there is no TPM that could. Only [`record`]
+/// makes one; mounting root asks for it.
+pub struct Recorded {
+    event: BootEvent,
+}
+
+impl Recorded {
+    /// What was extended.
+    pub const fn event(&self) -> &BootEvent {
+        &self.event
+    }
+}
+
+/// Whoever has the volume's key can make a record of the genuine volume secret with a host secret
+/// that he knows. The measured configuration can say which key the host must have.
+fn check_pinned(pinned: Option<&HostKey>, found: &[u8; 32]) -> Result<(), String> {
+    match pinned {
+        Some(pinned) if pinned.digest() != found => Err(format!(
+            "the Tao host would have the key {}, the measured configuration pins {}: nothing is mounted. If a new host secret was made with --new-host-secret, build the image with the new host_key",
+            hex::encode(found),
+            hex::encode(pinned.digest())
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Extends PCR 15 for the second time.
+pub(super) fn record(
+    unlocked: &mut Unlocked,
+    settings: &Settings,
+    boot: &mut Boot,
+) -> Result<Recorded, Failure> {
+    let host_key = match &unlocked.secret {
+        Some(secret) => {
+            let found = host::key_digest(&secret.host().to_bytes(), &settings.host)
+                .map_err(Failure::of("evidence"))?;
+            check_pinned(settings.host_key.as_ref(), &found).map_err(Failure::of("evidence"))?;
+            Some(found)
+        }
+        None => None,
+    };
+    let event = BootEvent {
+        opened: unlocked.opened,
+        volume: unlocked.volume,
+        host_key,
+    };
+    // The resident process opens the TPM anew.
+    if let Some(mut tpm) = unlocked.tpm.take() {
+        record_boot(&mut tpm, &event).map_err(Failure::of("evidence"))?;
+        boot.report.boot_event = Some(event.to_string());
+        boot.progress
+            .done("evidence", &format!("PCR 15 extended: {event}"));
+    }
+    Ok(Recorded { event })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_pinned_key_is_taken_and_any_where_none_is_pinned() {
+        let pinned = HostKey::try_from("ab".repeat(32)).unwrap();
+        assert!(check_pinned(None, &[1; 32]).is_ok());
+        assert!(check_pinned(Some(&pinned), &[0xab; 32]).is_ok());
+        let refused = check_pinned(Some(&pinned), &[1; 32]).unwrap_err();
+        assert!(refused.contains("nothing is mounted"), "{refused}");
+        for text in [
+            "",
+            "ab",
+            &"AB".repeat(32),
+            &"ab".repeat(33),
+            &"zz".repeat(32),
+        ] {
+            assert!(HostKey::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

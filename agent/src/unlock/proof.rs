@@ -1,0 +1,69 @@
+//! The proof that an opened volume is the enrolled one, by the volume's own key.
+//!
+//! A passphrase proves nothing: whoever puts another disk in knows a passphrase of it. The
+//! escrow of a record opens under the volume's key only, and what it holds, the secret that the
+//! record was made with, has a public id that the measured configuration can pin.
+
+use sha2::{Digest, Sha256};
+use tao::attestation::BootVolume;
+
+use super::{find_records::find_enrolled, header::VolumeHeader, identity::VolumeIdentity};
+
+/// Why a volume is not opened although the passphrase is right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// None of its records is genuine.
+    #[error(
+        "the passphrase is right, but nothing proves that this is the enrolled volume: the measured configuration pins the secret {pinned}, and no record of this volume opens under its key; it is not opened. If it is your volume, restore its LUKS header, or boot other media and enroll it again"
+    )]
+    Nothing {
+        /// In the configuration.
+        pinned: String,
+    },
+    /// It is another volume.
+    #[error(
+        "the passphrase is right, but this is another volume: its secret is {found}, the measured configuration pins {pinned}; it is not opened"
+    )]
+    Other {
+        /// In the configuration.
+        pinned: String,
+        /// Of the volume.
+        found: String,
+    },
+}
+
+/// Which volume has this key. Where an id is pinned, no other volume is accepted.
+pub fn prove_volume(
+    header: &VolumeHeader,
+    identity: &VolumeIdentity,
+    volume_key: &[u8],
+    pinned: Option<&str>,
+) -> Result<BootVolume, ProofError> {
+    let ids: Vec<[u8; 16]> = find_enrolled(header)
+        .into_iter()
+        .filter_map(|(_, record)| {
+            let record = record.ok()?;
+            let escrow = record.parts().escrow.as_ref()?;
+            let secret = escrow.open(volume_key, identity)?;
+            record.verify_mac(&secret).ok()?;
+            Some(secret.id_bytes())
+        })
+        .collect();
+    let Some(pinned) = pinned else {
+        let unproven = || BootVolume::Unproven(Sha256::digest(identity.canonical()).into());
+        return Ok(ids
+            .first()
+            .map_or_else(unproven, |id| BootVolume::Secret(*id)));
+    };
+    match (ids.iter().find(|id| hex::encode(id) == pinned), ids.first()) {
+        (Some(id), _) => Ok(BootVolume::Secret(*id)),
+        (None, Some(other)) => Err(ProofError::Other {
+            pinned: pinned.to_owned(),
+            found: hex::encode(other),
+        }),
+        (None, None) => Err(ProofError::Nothing {
+            pinned: pinned.to_owned(),
+        }),
+    }
+}

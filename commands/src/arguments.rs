@@ -1,0 +1,33 @@
+//! The command line, as `argh::from_env` reads it; its help may go to a reader that has gone.
+
+use std::{env, path::Path, process::exit};
+
+use argh::{EarlyExit, TopLevelCommand};
+
+/// Reads the command line. Ends the process after `--help` (0) and a wrong command line (1).
+pub fn from_env<T: TopLevelCommand>() -> T {
+    let words: Result<Vec<String>, _> = env::args_os().map(|word| word.into_string()).collect();
+    let words = words.unwrap_or_else(|word| {
+        crate::eprintln!("{} is no UTF-8 text", word.display());
+        exit(1)
+    });
+    let (command, rest) = match words.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", words.as_slice()),
+    };
+    let name = Path::new(command)
+        .file_name()
+        .and_then(|name| name.to_str());
+    let name = name.unwrap_or(command);
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    T::from_args(&[name], &rest).unwrap_or_else(|early: EarlyExit| match early.status {
+        Ok(()) => {
+            crate::println!("{}", early.output);
+            exit(0)
+        }
+        Err(()) => {
+            crate::eprintln!("{}\nRun {name} --help for more information.", early.output);
+            exit(1)
+        }
+    })
+}

@@ -1,0 +1,18 @@
+//! What every command has in common, in one place.
+//!
+//! * [`arguments`]: the command line.
+//! * [`output`]: `println!` and its like, which outlive a reader that has gone (`| head`).
+//! * [`sentence`]: an error as one sentence.
+//! * [`file_kind`]: what a file looks like.
+//! * [`mismatch`]: the sentence for a file of another kind than the one that is asked for.
+
+pub mod arguments;
+pub mod file_kind;
+pub mod mismatch;
+pub mod output;
+pub mod sentence;
+
+pub use arguments::from_env;
+pub use file_kind::FileKind;
+pub use mismatch::{Wanted, mismatch};
+pub use sentence::sentence;

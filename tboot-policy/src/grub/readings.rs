@@ -1,0 +1,124 @@
+//! A grub.cfg read in two ways: by itself, and as GRUB reads it with the environment block beside it.
+//!
+//! What an entry measures is taken from the first reading, wherever that says it. The environment
+//! block is outside of grub.cfg, programs rewrite it on their own, and nothing authenticates it: an
+//! entry that can be followed only with it is followed, and marked.
+
+use super::{
+    boot_folder::BootFolder,
+    entry::{BootEntry, EntryError},
+    menu::{Menu, MenuEntry, MenuError},
+    variables::Variables,
+};
+
+/// Both readings.
+#[derive(Clone, Debug)]
+pub struct Readings {
+    plain: Menu,
+    booting: Result<Menu, String>,
+}
+
+/// What an entry boots, and where that is said.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The files and command lines.
+    pub boot: BootEntry,
+    /// Set where the environment block has a say in them: a sentence for the administrator.
+    pub environment: Option<String>,
+}
+
+/// What is the same of an entry in both readings: its line, title and id.
+fn identity(entry: &MenuEntry) -> (usize, &str, Option<&str>) {
+    (entry.line, entry.title(), entry.id())
+}
+
+impl Readings {
+    /// Reads a grub.cfg. `folder`: what lies beside it, or why that can't be read.
+    ///
+    /// # Errors
+    /// GRUB can't read the script either.
+    pub fn new(
+        script: &[u8],
+        variables: Variables,
+        folder: Result<BootFolder, String>,
+    ) -> Result<Self, MenuError> {
+        Ok(Readings {
+            plain: Menu::parse(script, variables.clone())?,
+            booting: folder.and_then(|folder| {
+                let menu = Menu::parse(script, variables.booting(folder));
+                menu.map_err(|error| error.to_string())
+            }),
+        })
+    }
+
+    /// The menu.
+    pub fn menu(&self) -> &Menu {
+        &self.plain
+    }
+
+    /// The entry of [`menu`](Self::menu) that boots when nobody chooses one.
+    ///
+    /// # Errors
+    /// One sentence: why that can't be told.
+    pub fn default_entry(&self) -> Result<&MenuEntry, String> {
+        let booting = self.booting.as_ref().map_err(Clone::clone)?;
+        let default = booting.default_entry().map_err(|why| why.to_string())?;
+        let mut same = self.same(&self.plain, default);
+        match (same.next(), same.next()) {
+            (Some(entry), None) => Ok(entry),
+            _ => Err(format!(
+                "{:?} is there only with the environment block",
+                default.title()
+            )),
+        }
+    }
+
+    fn same<'a>(
+        &self,
+        menu: &'a Menu,
+        entry: &MenuEntry,
+    ) -> impl Iterator<Item = &'a MenuEntry> + use<'a> {
+        let (line, title, id) = identity(entry);
+        let (title, id) = (title.to_owned(), id.map(str::to_owned));
+        let entries = menu.entries().iter();
+        entries.filter(move |other| identity(other) == (line, title.as_str(), id.as_deref()))
+    }
+
+    /// Follows an entry of [`menu`](Self::menu).
+    ///
+    /// # Errors
+    /// It loads no tboot, or what it measures is known to the booting machine only.
+    pub fn boot(&self, entry: &MenuEntry) -> Result<Followed, EntryError> {
+        let error = match entry.boot() {
+            Ok(boot) => {
+                let environment = None;
+                return Ok(Followed { boot, environment });
+            }
+            Err(error) => error,
+        };
+        let what = match &error {
+            EntryError::Variable { line, name } => format!("line {line}: ${name}"),
+            EntryError::Conditional { line, command } => {
+                format!("line {line}: whether {command} runs")
+            }
+            _ => return Err(error),
+        };
+        let Ok(booting) = &self.booting else {
+            return Err(error);
+        };
+        let mut same = self.same(booting, entry);
+        let (Some(found), None) = (same.next(), same.next()) else {
+            return Err(error);
+        };
+        match found.boot() {
+            Ok(boot) => Ok(Followed {
+                boot,
+                environment: Some(format!(
+                    "{what} depends on GRUB's environment block (grubenv), which is taken as it is now: another one gives other PCRs"
+                )),
+            }),
+            Err(EntryError::NoTboot { title }) => Err(EntryError::NoTboot { title }),
+            Err(_) => Err(error),
+        }
+    }
+}
