@@ -24,9 +24,29 @@ fn verdicts(answer: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The administrator names what the harness has put into /boot: no package installed it, and the
+/// image was built elsewhere. The digests come from the harness.
+fn trust(machine: &Installed, first: &MenuEntry) -> String {
+    let content = machine.boot.content().unwrap();
+    let files = content.files_of(first).unwrap();
+    let digest = |file: &std::path::Path| {
+        use sha2::Digest as _;
+        hex::encode(sha2::Sha256::digest(std::fs::read(file).unwrap()))
+    };
+    let version = &machine.old.version;
+    let commands = [
+        ("tboot.gz".to_owned(), files.tboot.as_deref().unwrap()),
+        (format!("vmlinuz-{version}"), &*files.kernel),
+        (format!("initrd-taoboot-{version}"), &*files.initramfs),
+    ]
+    .map(|(name, file)| format!("taoboot trust /boot/{name} --sha256 {}", digest(file)));
+    commands.join(" && ")
+}
+
 /// Installs the package as apt would, and writes down every write to the disks meanwhile.
 fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
     let commands = vec![
+        shell("trust", &trust(machine, first), 60),
         // initramfs-tools is what such a machine has no use for.
         shell(
             "install",
@@ -46,7 +66,12 @@ fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
     );
     let check = stdout_json(&boot, "check");
     assert_eq!(verdicts(&check), ["unlock", "unlock"], "{check:#}");
-    assert!(stdout(&boot, "log").contains("had the boot secret sealed"));
+    // What was sealed for is in the kernel log: files, digests and registers.
+    let log = stdout(&boot, "log");
+    let kernel = format!("/boot/vmlinuz-{} SHA-256 ", machine.new.version);
+    for words in ["had the boot secret sealed", "PCR 17 ", "PCR 19 ", &kernel] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
     recorded
 }
 

@@ -31,23 +31,23 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
         .find(&format!("'taoboot-tboot-{}'", KERNELS[1]))
         .unwrap();
     assert!(first < second);
-    let new_menu = "/boot/grub/grub.cfg.taoboot-new";
     let image = format!("/boot/initrd-taoboot-{NEW}");
     let entries: String = [KERNELS[0], KERNELS[1], NEW]
         .iter()
         .map(|v| format!(" --entry taoboot-tboot-{v}"))
         .collect();
+    let settings = "--platform /var/lib/taoboot/platform.json --boot-menu /boot/grub/grub.cfg";
+    let seal = format!("reseal --pending --skip-unknown {settings} --grub-config /var/lib/taoboot");
     assert_eq!(
-        m.calls(),
+        m.all_calls(),
         [
-            format!(
-                "reseal --platform /state/platform.json --grub-config {new_menu} \
-                 --replace {image}={image}.taoboot-new{entries}"
-            ),
-            format!(
-                "reseal --platform /state/platform.json --grub-config /boot/grub/grub.cfg{entries} --keep 0"
-            ),
-            "check-next-boot --platform /state/platform.json --grub-config /boot/grub/grub.cfg"
+            "trust --settle".to_owned(),
+            format!("reseal --take-back {settings}"),
+            format!("trust {image} --built /var/lib/taoboot/work/image"),
+            format!("{seal}/work/grub.cfg --replace {image}={image}.taoboot-new{entries}"),
+            "trust --settle".to_owned(),
+            format!("{seal}/grub.cfg{entries} --keep 0"),
+            "check-next-boot --platform /var/lib/taoboot/platform.json --grub-config /boot/grub/grub.cfg"
                 .into(),
         ]
     );
@@ -98,12 +98,12 @@ fn what_is_between_the_renames_is_sealed_to_as_well() {
     m.assert_every_entry_unlocks("after refresh");
     let calls = m.calls();
     assert!(
-        calls[0].contains("--grub-config /boot/grub/grub.cfg --replace"),
+        calls[0].contains("--grub-config /var/lib/taoboot/grub.cfg --replace"),
         "{calls:?}"
     );
     assert!(calls[1].contains("--keep"), "{calls:?}");
     assert!(
-        calls[2].contains("--grub-config /boot/grub/grub.cfg.taoboot-new --entry"),
+        calls[2].contains("--grub-config /var/lib/taoboot/work/grub.cfg --entry"),
         "{calls:?}"
     );
     for version in KERNELS {
@@ -233,7 +233,7 @@ fn where_taoboot_is_not_set_up_a_word_is_said_and_nothing_done() {
 #[test]
 fn without_a_recorded_launch_image_and_entry_are_made_and_nothing_is_sealed() {
     let Some(m) = HookMachine::new() else { return };
-    fs::remove_file(m.path("state/platform.json")).unwrap();
+    fs::remove_file(m.path("var/lib/taoboot/platform.json")).unwrap();
     m.forget_calls();
     m.install_kernel(NEW);
     let run = m.run(&["add", NEW]);
@@ -279,7 +279,7 @@ fn options_behind_two_dashes_go_to_reseal() {
     let calls = m.calls();
     assert_eq!(calls.len(), 2, "{calls:?}");
     assert!(
-        calls[0].starts_with("reseal --volume /dev/a b --platform")
+        calls[0].starts_with("reseal --volume /dev/a b --pending")
             && calls[0].ends_with("--passphrase-file /p")
     );
     assert!(calls[1].starts_with("check-next-boot --volume /dev/a b --platform"));

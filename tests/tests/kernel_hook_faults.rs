@@ -100,6 +100,8 @@ fn every_fault(arguments: &[&str], change: impl Fn(&HookMachine)) {
     }
     change(&m);
     let before = m.boot_files();
+    let kept_menu = m.path(hook_machine::STATE).join("grub.cfg");
+    let kept_before = fs::read(&kept_menu).unwrap();
     let sealed_before = seals(&m);
     let (whole, steps) = run(&m, arguments, 0, Fault::Fail);
     assert_eq!(whole.code, Some(0), "{whole:?}");
@@ -112,6 +114,7 @@ fn every_fault(arguments: &[&str], change: impl Fn(&HookMachine)) {
         let last = (at == steps.len()).then_some(Fault::KillAfter);
         for fault in [Fault::Fail, Fault::KillBefore].into_iter().chain(last) {
             m.restore(&before);
+            fs::write(&kept_menu, &kept_before).unwrap();
             // What was sealed to by other runs doesn't count.
             for folder in seals(&m).difference(&sealed_before) {
                 fs::remove_dir_all(folder).unwrap();

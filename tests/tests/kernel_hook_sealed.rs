@@ -8,119 +8,19 @@
 )]
 
 mod hook_machine;
+#[path = "hook_machine/sealed.rs"]
+mod sealed;
 
-use std::fs::{self, File};
+use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use hook_machine::{HookMachine, KERNELS, Run};
-use serde_json::{Value, json};
+use hook_machine::{KERNELS, Run};
+use sealed::Sealed;
 use tests::assets::Assets;
 use tests::programs;
-use tests::swtpm::HostTpm;
 
 const NEW: &str = "6.1.0-11-amd64";
-const PASSPHRASE: &str = "correct horse battery staple";
-
-/// The real one, told where this machine's files are: it predicts for / itself.
-const TAOBOOT: &str = r#"#!/bin/sh
-verb=$1
-if [ "$verb" = status ]; then exec "$TEST_TAOBOOT" "$@"; fi
-shift
-replace=
-for word; do
-    shift
-    case $wants in
-        platform) platform=$word; wants=; continue ;;
-        config) config=$word; wants=; continue ;;
-        replace) replace="$replace --replace $word"; wants=; continue ;;
-    esac
-    case $word in
-        --platform) wants=platform ;;
-        --grub-config) wants=config ;;
-        --replace) wants=replace ;;
-        *) set -- "$@" "$word" ;;
-    esac
-done
-tboot-policy predict --all --json --platform "$platform" --root "$TEST_ROOT" --config "$config" $replace \
-    | "$TEST_TAOBOOT" "$verb" --predictions - --tcti "$TEST_TCTI" "$@"
-"#;
-
-struct Sealed {
-    /// Ends before the folder goes that its state is in.
-    tpm: HostTpm,
-    machine: HookMachine,
-}
-
-impl Sealed {
-    /// A machine whose volume is enrolled for the first entry of its menu, and for that only.
-    fn new() -> Option<Self> {
-        let machine = HookMachine::new()?;
-        fs::create_dir(machine.path("tpm")).unwrap();
-        let this = Sealed {
-            tpm: HostTpm::start(&machine.path("tpm")).unwrap(),
-            machine,
-        };
-        let m = &this.machine;
-        m.program("bin/taoboot", TAOBOOT);
-        m.machine.write("passphrase", PASSPHRASE);
-        let image = m.path("volume");
-        File::create(&image).unwrap().set_len(20 << 20).unwrap();
-        let made = Command::new("cryptsetup")
-            .args(["luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2"])
-            .args(["--pbkdf-force-iterations", "1000", "--key-file"])
-            .arg(m.path("passphrase"))
-            .arg(&image)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        m.machine.write(
-            "etc/default/taoboot",
-            &format!("TAOBOOT_VOLUME={}\nTAOBOOT_KEEP=0\n", image.display()),
-        );
-        let first = &m.launches()[&format!("taoboot-tboot-{}", KERNELS[1])];
-        m.machine
-            .write("expected", &json!({ "sha256": first }).to_string());
-        let enrolled = Command::new(programs::path("taoboot").unwrap())
-            .args(["enroll", "--no-recovery-key", "--volume"])
-            .arg(&image)
-            .arg("--expect")
-            .arg(m.path("expected"))
-            .arg("--passphrase-file")
-            .arg(m.path("passphrase"))
-            .args(["--tcti", &this.tpm.tcti()])
-            .output()
-            .unwrap();
-        assert!(enrolled.status.success(), "{enrolled:?}");
-        Some(this)
-    }
-
-    fn run(&self, arguments: &[&str], passphrase: bool) -> Run {
-        let file = self.machine.path("passphrase");
-        let mut all = arguments.to_vec();
-        if passphrase {
-            let file = file.to_str().unwrap();
-            all.extend(["--", "--passphrase-file", file, "--new-host-secret"]);
-        }
-        let mut command = self.machine.command(&all);
-        command
-            .env("TEST_TAOBOOT", programs::path("taoboot").unwrap())
-            .env("TEST_TCTI", self.tpm.tcti());
-        self.machine.finish(command)
-    }
-
-    /// Number of records in the volume's header.
-    fn records(&self) -> usize {
-        let output = Command::new("cryptsetup")
-            .args(["luksDump", "--dump-json-metadata"])
-            .arg(self.machine.path("volume"))
-            .output()
-            .unwrap();
-        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-        metadata["tokens"].as_object().unwrap().len()
-    }
-}
-
 #[test]
 fn every_entry_unlocks_after_each_run_and_old_records_go() {
     let Some(m) = Sealed::new() else { return };
@@ -211,6 +111,8 @@ fn the_work_for_one_kernel_is_done_in_seconds() {
     let boot = |name: &str| m.machine.path(&format!("boot/{name}-{version}"));
     fs::copy(&assets.kernel.vmlinuz, boot("vmlinuz")).unwrap();
     fs::copy(&assets.kernel.config, boot("config")).unwrap();
+    m.machine
+        .package("linux-image", &format!("boot/vmlinuz-{version}"));
     fs::remove_file(m.machine.path("bin/taoboot-image")).unwrap();
     m.machine
         .machine

@@ -1,12 +1,14 @@
-//! Are the files of a predicted launch really there?
+//! The files of a launch, read by the resident agent itself: each once, and what it computes of
+//! a file it computes of the bytes that it read.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
+use lcp::{gunzip, mlehash::Mle};
 use nix::libc;
 use sha2::{Digest, Sha256};
 
@@ -14,23 +16,52 @@ use super::protocol::MeasuredFile;
 
 /// tboot, kernel, initramfs and some modules.
 const MAX_FILES: usize = 64;
+/// Most that GRUB could load below 4 GiB.
+const MAX_FILE: u64 = 2 << 30;
+/// Longest file that is decompressed, in bytes; it is held in locked memory meanwhile.
+const MAX_PACKED: u64 = 256 << 20;
+const MAX_UNPACKED: usize = 512 << 20;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Checks that each file lies below `boot`, itself and not through a link, and has the content
-/// that was predicted.
+/// What was read.
+pub(super) struct ReadFile {
+    /// SHA-256 of the content as tboot hashes it: GRUB decompresses gzip.
+    pub content: [u8; 32],
+    /// Of a file that is measured as tboot.
+    pub mle: Option<Mle>,
+    /// A SINIT module or policy data, which tboot does not measure.
+    pub taken_away: bool,
+}
+
+/// Reads each file. It must lie below `boot`, itself and not through a link, have the content
+/// that was predicted, and be known to have that content.
 ///
 /// # Errors
 /// One sentence that names the file.
-pub(super) fn check(files: &[MeasuredFile], boot: &Path) -> Result<(), String> {
+pub(super) fn read(
+    files: &[MeasuredFile],
+    boot: &Path,
+    knows: &dyn Fn(&str, &str) -> bool,
+    is_tboot: impl Fn(usize) -> bool,
+) -> Result<Vec<ReadFile>, String> {
     if files.is_empty() || files.len() > MAX_FILES {
         return Err(format!(
             "a launch has 1 to {MAX_FILES} files, the request names {}",
             files.len()
         ));
     }
-    files.iter().try_for_each(|file| check_one(file, boot))
+    let numbered = files.iter().enumerate();
+    numbered
+        .map(|(number, file)| read_one(file, boot, knows, is_tboot(number)))
+        .collect()
 }
 
-fn check_one(file: &MeasuredFile, boot: &Path) -> Result<(), String> {
+fn read_one(
+    file: &MeasuredFile,
+    boot: &Path,
+    knows: &dyn Fn(&str, &str) -> bool,
+    is_tboot: bool,
+) -> Result<ReadFile, String> {
     let shown: String = file.path.chars().take(200).collect();
     let path = Path::new(&file.path);
     let real = fs::canonicalize(path).map_err(|error| format!("{shown:?}: {error}"))?;
@@ -40,27 +71,80 @@ fn check_one(file: &MeasuredFile, boot: &Path) -> Result<(), String> {
             boot.display()
         ));
     }
-    let digest = digest(path).map_err(|error| format!("{shown:?}: {error}"))?;
-    if digest.eq_ignore_ascii_case(&file.sha256) {
-        return Ok(());
+    let (digest, read) = open(path)
+        .and_then(|file| content(file, is_tboot))
+        .map_err(|error| format!("{shown:?}: {error}"))?;
+    if !digest.eq_ignore_ascii_case(&file.sha256) {
+        let expected: String = file.sha256.chars().take(64).collect();
+        return Err(format!(
+            "{shown:?} was changed after the launch was predicted: its SHA-256 is {digest}, predicted was {expected:?}; predict again"
+        ));
     }
-    let expected: String = file.sha256.chars().take(64).collect();
+    let stands_at = file.stands_at.as_ref().unwrap_or(&file.path);
+    if knows(stands_at, &digest) {
+        return Ok(read);
+    }
     Err(format!(
-        "{shown:?} was changed after the launch was predicted: its SHA-256 is {digest}, predicted was {expected:?}; predict again"
+        "{shown:?} (SHA-256 {digest}) is not known on the encrypted root: neither built here nor installed by a package nor named with `taoboot trust`"
     ))
 }
 
-fn digest(path: &Path) -> io::Result<String> {
-    let mut file = OpenOptions::new()
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("is no regular file"));
     }
-    let mut hash = Hasher(Sha256::new());
-    io::copy(&mut file, &mut hash)?;
-    Ok(hex::encode(hash.0.finalize()))
+    if metadata.len() > MAX_FILE {
+        return Err(io::Error::other("is too large for GRUB"));
+    }
+    Ok(file)
+}
+
+/// The digest of the file as it lies there, and what else is computed of the same bytes.
+fn content(mut file: File, is_tboot: bool) -> io::Result<(String, ReadFile)> {
+    let mut begin = Vec::new();
+    (&mut file).take(32).read_to_end(&mut begin)?;
+    if !is_tboot && !begin.starts_with(&GZIP_MAGIC) {
+        // An initramfs of tens of MiB is not held.
+        let mut hash = Hasher(Sha256::new_with_prefix(&begin));
+        io::copy(&mut file.take(MAX_FILE), &mut hash)?;
+        let digest: [u8; 32] = hash.0.finalize().into();
+        let read = ReadFile {
+            content: digest,
+            mle: None,
+            taken_away: taken_away(&begin),
+        };
+        return Ok((hex::encode(digest), read));
+    }
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(MAX_PACKED + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_PACKED {
+        return Err(io::Error::other("is too large to be decompressed here"));
+    }
+    let digest = hex::encode(Sha256::digest(&bytes));
+    let unpacked = gunzip::gunzip(&bytes, MAX_UNPACKED).map_err(io::Error::other)?;
+    let mle = if is_tboot {
+        Some(Mle::parse(&unpacked).map_err(io::Error::other)?)
+    } else {
+        None
+    };
+    let read = ReadFile {
+        content: Sha256::digest(&unpacked).into(),
+        mle,
+        taken_away: taken_away(&unpacked),
+    };
+    Ok((digest, read))
+}
+
+/// Does it begin as what tboot takes away: a chipset module of Intel's, or policy data?
+fn taken_away(begin: &[u8]) -> bool {
+    let module = begin.starts_with(&[2, 0]) && begin.get(16..20) == Some(&[0x86, 0x80, 0, 0]);
+    module || begin.starts_with(b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0")
 }
 
 struct Hasher(Sha256);
@@ -80,35 +164,64 @@ impl io::Write for Hasher {
 mod tests {
     use super::*;
 
+    use crate::reseal::boot_files::{BootFiles, KnownFile, Origin};
+
     fn named(path: &Path, content: &[u8]) -> MeasuredFile {
         MeasuredFile {
             path: path.to_str().unwrap().into(),
             sha256: hex::encode(Sha256::digest(content)),
+            stands_at: None,
         }
     }
 
     #[test]
-    fn only_a_file_below_boot_with_the_predicted_content_passes() {
+    fn only_a_known_file_below_boot_with_the_predicted_content_passes() {
         let root = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(root.path()).unwrap();
         let boot = root.join("boot");
         fs::create_dir_all(boot.join("grub")).unwrap();
-        fs::write(boot.join("vmlinuz"), b"kernel").unwrap();
+        for name in ["vmlinuz", "planted"] {
+            fs::write(boot.join(name), b"kernel").unwrap();
+        }
         fs::write(root.join("outside"), b"kernel").unwrap();
         std::os::unix::fs::symlink(root.join("outside"), boot.join("link")).unwrap();
-        let check = |file| check(&[file], &boot);
-        assert_eq!(check(named(&boot.join("vmlinuz"), b"kernel")), Ok(()));
-        for (path, words) in [
-            (boot.join("vmlinuz"), "was changed"),
-            (root.join("outside"), "not a file in"),
-            (boot.join("link"), "not a file in"),
-            (boot.join("grub/../vmlinuz"), "not a file in"),
-            (boot.join("grub"), "no regular file"),
-            (boot.join("nothing"), "No such file"),
+        let mut known = BootFiles::default();
+        let kernel = named(&boot.join("vmlinuz"), b"kernel");
+        let digest = KnownFile {
+            sha256: kernel.sha256.clone(),
+            origin: Origin::Built,
+            coming: false,
+        };
+        known.set(&kernel.path, digest);
+        let knows = |path: &str, digest: &str| known.knows(path, digest);
+        let check = |file| read(&[file], &boot, &knows, |_| false).map(|read| read[0].content);
+        assert_eq!(check(kernel.clone()), Ok(Sha256::digest(b"kernel").into()));
+        for (path, content, words) in [
+            (boot.join("vmlinuz"), "other", "was changed"),
+            (boot.join("planted"), "kernel", "is not known"),
+            (root.join("outside"), "kernel", "not a file in"),
+            (boot.join("link"), "kernel", "not a file in"),
+            (boot.join("grub/../vmlinuz"), "kernel", "not a file in"),
+            (boot.join("grub"), "kernel", "no regular file"),
+            (boot.join("nothing"), "kernel", "No such file"),
         ] {
-            let error = check(named(&path, b"other")).unwrap_err();
+            let error = check(named(&path, content.as_bytes())).unwrap_err();
             assert!(error.contains(words), "{path:?}: {error}");
         }
-        assert!(super::check(&[], &boot).is_err());
+        let tboot = |_| true;
+        let error = read(&[kernel], &boot, &knows, tboot).err().unwrap();
+        assert!(error.contains("tboot"), "{error}");
+        assert!(read(&[], &boot, &knows, tboot).is_err());
+    }
+
+    #[test]
+    fn what_grub_decompresses_is_hashed_as_tboot_sees_it() {
+        // `printf kernel | gzip -n`.
+        let packed = hex::decode("1f8b0800000000000003cb4e2dca4bcd0100ab9ad25d06000000").unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &packed).unwrap();
+        let (digest, read) = content(open(file.path()).unwrap(), false).unwrap();
+        assert_eq!(digest, hex::encode(Sha256::digest(&packed)));
+        assert_eq!(read.content[..], Sha256::digest(b"kernel")[..]);
     }
 }

@@ -1,20 +1,24 @@
 //! Sealing the boot secret for the next launch without a passphrase: the resident agent has
 //! the secret, and `taoboot reseal` asks it for a record.
 //!
-//! The secret never leaves the resident process. What it seals to is what the asking root user
-//! says, so whoever is root on the running machine decides what may boot next; that is so with
-//! every disk whose key is in the kernel. What the service adds is that it happens on purpose
-//! and leaves a trace: only root is served, only for files that lie in /boot with the content
-//! that was predicted, only with a record of this very secret as the pattern, and every
-//! request is in the kernel log.
+//! The secret never leaves the resident process. Whoever is root on the running machine decides
+//! what may boot next; that is so with every disk whose key is in the kernel. What the service
+//! adds is that it happens on purpose and leaves a trace: only root is served, only for files in
+//! /boot whose content is known on the encrypted root, only for PCR values that follow from
+//! these files, only with a record of this very secret as the pattern; and files, digests and
+//! PCR values of every request are in the kernel log.
 
+mod boot_files;
 mod client;
 mod files;
+mod launch;
 mod protocol;
 mod service;
 
+pub use boot_files::{BOOT_FILES, BootFiles, BootFilesError, KnownFile, Origin, below};
 pub use client::{ResealError, ask};
-pub use protocol::{MAX_MESSAGE, MeasuredFile, Question, Reply, SealRequest};
+pub use launch::replay;
+pub use protocol::{LaunchEvent, MAX_MESSAGE, Measure, MeasuredFile, Question, Reply, SealRequest};
 pub use service::{ResealService, ServiceError};
 
 /// The socket of the resident agent.

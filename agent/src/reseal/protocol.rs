@@ -17,6 +17,8 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 pub enum Question {
     /// Which secret is held: its public name.
     Which,
+    /// Is this token a record of the secret that is held, as it was made?
+    Genuine(Box<Value>),
     /// A record for another launch.
     Seal(Box<SealRequest>),
 }
@@ -40,6 +42,52 @@ pub struct SealRequest {
     pub created: u64,
     /// The files whose launch was predicted.
     pub files: Vec<MeasuredFile>,
+    /// Every extend of the launch, in its order.
+    pub events: Vec<LaunchEvent>,
+}
+
+/// One extend of PCR 17, 18 or 19.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchEvent {
+    /// The register.
+    pub pcr: u8,
+    /// What is extended.
+    pub measured: Measure,
+}
+
+/// What an extend measures. Files are counted from 0 as they stand in the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Measure {
+    /// tboot with its command line, as SINIT hashes it.
+    Tboot {
+        /// The file.
+        file: usize,
+        /// As GRUB passes it.
+        cmdline: String,
+    },
+    /// A module with its command line, as tboot hashes it.
+    Module {
+        /// The file.
+        file: usize,
+        /// As GRUB passes it.
+        cmdline: String,
+    },
+    /// What only the platform knows.
+    Platform {
+        /// The event's name.
+        name: String,
+        /// The digest, hex.
+        sha256: String,
+    },
+    /// The same where it is the register's value already; only the first event can be that.
+    Initial {
+        /// The event's name.
+        name: String,
+        /// The value, hex.
+        sha256: String,
+    },
 }
 
 /// A file of a launch.
@@ -50,6 +98,9 @@ pub struct MeasuredFile {
     pub path: String,
     /// SHA-256 of the file as it lies on the disk, hex.
     pub sha256: String,
+    /// The path at which it will stand when GRUB loads it, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_at: Option<String>,
 }
 
 /// What the resident agent replies.
@@ -58,6 +109,8 @@ pub struct MeasuredFile {
 pub enum Reply {
     /// [`crate::unlock::BootSecret::id`] of the secret that is held.
     Holds(String),
+    /// Whether it is.
+    Genuine(bool),
     /// The record's token.
     Record(Value),
     /// Why not, in one sentence.

@@ -13,11 +13,12 @@ use std::{
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
 use tao::keys::Hidden;
-use tpm::{AuthPolicy, CounterLimit, PcrIndex, Tpm};
+use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrSet, PcrValues, Tpm};
 
 use super::{
-    files,
-    protocol::{MAX_MESSAGE, Question, Reply, SealRequest},
+    boot_files::{BootFiles, below},
+    files, launch,
+    protocol::{MAX_MESSAGE, Measure, Question, Reply, SealRequest},
 };
 use crate::unlock::{
     ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, ROLLBACK_COUNTER, RecordParts,
@@ -43,6 +44,7 @@ pub struct ResealService {
     secret: Hidden<BootSecret>,
     tpm: OpenTpm,
     boot: PathBuf,
+    root: PathBuf,
     served_user: u32,
 }
 
@@ -71,8 +73,16 @@ impl ResealService {
             secret,
             tpm,
             boot: boot.into(),
+            root: "/".into(),
             served_user,
         })
+    }
+
+    /// Another root than /, for tests: there is the list of known files.
+    #[must_use]
+    pub fn with_root(mut self, root: &Path) -> Self {
+        self.root = root.into();
+        self
     }
 
     /// Serves until the process ends.
@@ -113,25 +123,52 @@ impl ResealService {
     fn answer(&self, question: Question, pid: i32) -> Reply {
         let request = match question {
             Question::Which => return Reply::Holds(self.secret.id()),
+            Question::Genuine(token) => return Reply::Genuine(self.is_genuine(&token)),
             Question::Seal(request) => request,
         };
-        let label = shown(&request.label);
-        let files: Vec<String> = request.files.iter().map(|f| shown(&f.path)).collect();
-        let files = files.join(", ");
-        match self.seal(*request) {
+        let lines = log_lines(&request);
+        let sealed = self.seal(*request);
+        for line in lines {
+            log::warn!("reseal: asked by process {pid} (root): {line}");
+        }
+        match sealed {
             Ok(token) => {
-                log::warn!(
-                    "reseal: process {pid} (root) had the boot secret sealed for {label:?}: {files}"
-                );
+                log::warn!("reseal: process {pid} (root) had the boot secret sealed for it");
                 Reply::Record(token)
             }
             Err(sentence) => {
-                log::warn!(
-                    "reseal: refused to process {pid} (root) for {label:?}: {files}: {sentence}"
-                );
+                let short = shown(&sentence, 400);
+                log::warn!("reseal: refused to process {pid} (root): {short}");
                 Reply::Refused(sentence)
             }
         }
+    }
+
+    fn is_genuine(&self, token: &Value) -> bool {
+        EnrolledRecord::from_token(token)
+            .is_ok_and(|record| record.verify_mac(self.secret.volume()).is_ok())
+    }
+
+    /// Reads the files, and computes the registers of their launch.
+    fn check_launch(
+        &self,
+        request: &SealRequest,
+        approved: Option<&PcrValues>,
+    ) -> Result<(), String> {
+        let known = BootFiles::of(&self.root).map_err(|error| error.to_string())?;
+        let is_tboot = |number: usize| {
+            let mut events = request.events.iter();
+            events.any(|e| matches!(&e.measured, Measure::Tboot { file, .. } if *file == number))
+        };
+        let knows = |path: &str, digest: &str| known.knows(&below(&self.root, path), digest);
+        let read = files::read(&request.files, &self.boot, &knows, is_tboot)?;
+        launch::check(
+            &request.events,
+            &request.files,
+            &read,
+            &request.pcrs,
+            approved,
+        )
     }
 
     fn seal(&self, request: SealRequest) -> Result<Value, String> {
@@ -141,7 +178,14 @@ impl ResealService {
             "the record given as a pattern is not one of the secret that opened this machine"
                 .to_owned()
         })?;
-        files::check(&request.files, &self.boot)?;
+        let approved = match &pattern.parts().policy {
+            AuthPolicy::Launch(launch) => Some(launch.pcrs().values()),
+            AuthPolicy::Signed(_) => None,
+        };
+        // First, since its sentence says more than that some register differs.
+        LaunchPcrs::check(&request.pcrs).map_err(|error| error.to_string())?;
+        self.check_launch(&request, approved)?;
+        check_others(&request.pcrs, approved)?;
         let counter = request.limit.map(|limit| CounterLimit {
             index: ROLLBACK_COUNTER,
             limit,
@@ -187,6 +231,62 @@ impl ResealService {
     }
 }
 
+/// What the prediction says nothing of (firmware) stays as it is approved now.
+fn check_others(pcrs: &PcrValues, approved: Option<&PcrValues>) -> Result<(), String> {
+    for (pcr, value) in pcrs
+        .iter()
+        .filter(|(pcr, _)| !PcrSet::LAUNCH.contains(*pcr))
+    {
+        if approved.and_then(|approved| approved.get(pcr)) != Some(value) {
+            return Err(format!(
+                "PCR {pcr} is no register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Files, digests and registers of a request; the kernel takes lines of less than 1 KiB.
+fn log_lines(request: &SealRequest) -> Vec<String> {
+    let registers: Vec<String> = request
+        .pcrs
+        .iter()
+        .map(|(pcr, value)| format!("PCR {pcr} {}", hex::encode(value)))
+        .collect();
+    let mut lines = vec![format!("{:?}", shown(&request.label, 160))];
+    lines.extend(registers.chunks(4).map(|some| some.join(", ")));
+    // As many as are looked at; what has more is refused.
+    lines.extend(request.files.iter().take(64).map(|file| {
+        let stands_at = file.stands_at.as_ref().unwrap_or(&file.path);
+        format!(
+            "{} SHA-256 {}",
+            shown(stands_at, 200),
+            shown(&file.sha256, 64)
+        )
+    }));
+    let said: Vec<String> = request
+        .events
+        .iter()
+        .filter_map(|event| match &event.measured {
+            Measure::Platform { name, sha256 } | Measure::Initial { name, sha256 } => {
+                Some(format!(
+                    "PCR {} {} {}",
+                    event.pcr,
+                    shown(name, 40),
+                    shown(sha256, 64)
+                ))
+            }
+            Measure::Tboot { .. } | Measure::Module { .. } => None,
+        })
+        .take(64)
+        .collect();
+    let said = said
+        .chunks(5)
+        .map(|some| format!("as root says: {}", some.join(", ")));
+    lines.extend(said);
+    lines
+}
+
 /// The outer error is the connection's, the inner one a sentence for the client.
 fn question(stream: &UnixStream) -> io::Result<Result<Question, String>> {
     let mut line = Vec::new();
@@ -202,7 +302,7 @@ fn question(stream: &UnixStream) -> io::Result<Result<Question, String>> {
 }
 
 /// For the kernel log, where a control character could forge a line.
-fn shown(text: &str) -> String {
-    let short: String = text.chars().take(160).collect();
+fn shown(text: &str, most: usize) -> String {
+    let short: String = text.chars().take(most).collect();
     printable::line(short).to_string()
 }

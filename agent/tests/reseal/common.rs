@@ -8,17 +8,27 @@ use std::{
     thread,
 };
 
-use agent::reseal::ResealService;
+use agent::reseal::{BOOT_FILES, BootFiles, KnownFile, Origin, ResealService};
+use lcp::{hash::HashAlg, mlehash::Mle};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tao::keys::Hidden;
-use tpm::{Tpm2, swtpm::Swtpm};
+use tpm::{
+    Tpm2,
+    swtpm::{Extend, Swtpm},
+};
 
-use crate::enroll_support::{Volume, digest, enroll_current, launched, piped, taoboot, unsealed};
+use crate::enroll_support::{Volume, digest, enroll_current, piped, taoboot, unsealed};
+
+/// A real tboot image in small.
+pub const TBOOT: &[u8] = include_bytes!("../../../lcp/tests/vectors/mlehash/one-seg.elf.gz");
+pub const TBOOT_WORDS: &str = "logging=memory";
+pub const KERNEL_WORDS: &str = "root=/dev/mapper/root ro";
 
 pub struct Machine {
     pub volume: Volume,
     pub swtpm: Swtpm,
+    pub root: PathBuf,
     pub boot: PathBuf,
     pub socket: PathBuf,
 }
@@ -34,7 +44,8 @@ impl Machine {
     /// Enrolled, but nothing resident.
     pub fn enrolled(options: &[&str]) -> Self {
         let volume = Volume::new();
-        let swtpm = launched("old", "initramfs");
+        let swtpm = Swtpm::start().unwrap();
+        launch(&swtpm, "old");
         if options.is_empty() {
             enroll_current(&volume, &swtpm);
         } else {
@@ -47,14 +58,34 @@ impl Machine {
         let folder = fs::canonicalize(volume.folder.path()).unwrap();
         let boot = folder.join("boot");
         fs::create_dir(&boot).unwrap();
-        fs::write(boot.join("vmlinuz"), b"kernel").unwrap();
+        fs::create_dir_all(folder.join("var/lib/taoboot")).unwrap();
         let socket = folder.join("reseal.sock");
-        Machine {
+        let machine = Machine {
             volume,
             swtpm,
+            root: folder,
             boot,
             socket,
-        }
+        };
+        machine.known("tboot.gz", TBOOT);
+        machine.known("image", b"initramfs");
+        machine
+    }
+
+    /// A file in /boot that the administrator has named.
+    pub fn known(&self, name: &str, content: &[u8]) {
+        fs::write(self.boot.join(name), content).unwrap();
+        let list = self.root.join(BOOT_FILES);
+        let mut known = BootFiles::read(&list).unwrap();
+        known.set(
+            &format!("/boot/{name}"),
+            KnownFile {
+                sha256: hex::encode(Sha256::digest(content)),
+                origin: Origin::Administrator,
+                coming: false,
+            },
+        );
+        known.write(&list).unwrap();
     }
 
     /// What the boot does: unseal, keep the secret, serve.
@@ -72,13 +103,14 @@ impl Machine {
             Box::new(open),
         )
         .unwrap();
+        let service = service.with_root(&self.root);
         thread::spawn(move || service.run());
     }
 
     /// The next boot, with another kernel.
     pub fn reboot(&mut self, kernel: &str) {
         self.swtpm.reboot().unwrap();
-        crate::enroll_support::launch(&self.swtpm, kernel, "initramfs");
+        launch(&self.swtpm, kernel);
     }
 
     pub fn opens(&self) -> bool {
@@ -100,7 +132,8 @@ impl Machine {
     }
 
     pub fn reseal(&self, predictions: &Value, more: &[&str]) -> Output {
-        let mut words = vec!["--socket", self.socket.to_str().unwrap()];
+        let root = self.root.to_str().unwrap();
+        let mut words = vec!["--socket", self.socket.to_str().unwrap(), "--root", root];
         words.extend(more);
         self.run("reseal", predictions, &words)
     }
@@ -109,8 +142,33 @@ impl Machine {
         self.volume.header().metadata().keyslots.len()
     }
 
-    /// As `tboot-policy predict --all --json` prints it.
+    /// As `tboot-policy predict --all --json` prints it, for files that are all known.
     pub fn entry(&self, place: &str, kernel: &str, default: bool) -> Value {
+        self.known(&format!("vmlinuz-{kernel}"), kernel.as_bytes());
+        self.entry_as_it_lies_there(place, kernel, default)
+    }
+
+    /// The same for a kernel that is not known.
+    pub fn entry_as_it_lies_there(&self, place: &str, kernel: &str, default: bool) -> Value {
+        let vmlinuz = self.boot.join(format!("vmlinuz-{kernel}"));
+        let file = |path: &Path, content: &[u8], role: &str, words: &str| {
+            let mut file = self.file(path, content);
+            file["role"] = json!(role);
+            file["cmdline"] = json!(words);
+            file
+        };
+        let events: Vec<Value> = extends(kernel)
+            .into_iter()
+            .map(|(pcr, name, digest)| {
+                let file = (pcr == 18 && name == "module 0").then(|| "/boot/vmlinuz".to_owned());
+                json!({
+                    "pcr": pcr,
+                    "name": name,
+                    "file": file,
+                    "new": { "digests": { "sha256": hex::encode(digest) } },
+                })
+            })
+            .collect();
         json!({
             "entry": format!("{place}: Linux {kernel}"),
             "title": format!("Linux {kernel}"),
@@ -120,10 +178,14 @@ impl Machine {
             "tboot": true,
             "prediction": {
                 "pcrs": { "sha256": pcrs(kernel), "sha1": { "17": "00" } },
-                "events": [{ "pcr": 18, "file": "/boot/vmlinuz", "name": "event" }],
+                "events": events,
                 "halts": false,
             },
-            "files": [self.file(&self.boot.join("vmlinuz"), b"kernel")],
+            "files": [
+                file(&self.boot.join("tboot.gz"), TBOOT, "tboot", TBOOT_WORDS),
+                file(&vmlinuz, kernel.as_bytes(), "kernel", KERNEL_WORDS),
+                file(&self.boot.join("image"), b"initramfs", "initramfs", ""),
+            ],
         })
     }
 
@@ -132,15 +194,49 @@ impl Machine {
     }
 }
 
-/// PCR 17, 18, 19 of [`crate::enroll_support::launch`], computed here.
+/// Every extend of the launch of a kernel whose file holds its name.
+pub fn extends(kernel: &str) -> Vec<(u8, &'static str, [u8; 32])> {
+    let mle = Mle::parse(TBOOT).unwrap();
+    let mle = mle.hash(HashAlg::Sha256, TBOOT_WORDS.as_bytes()).unwrap();
+    let module = |words: &str, content: &str| -> [u8; 32] {
+        Sha256::digest([digest(words), digest(content)].concat()).into()
+    };
+    let kernel = module(KERNEL_WORDS, kernel);
+    vec![
+        (17, "HASH_START", digest("sinit")),
+        (17, "MLE_HASH", mle.as_bytes().try_into().unwrap()),
+        (18, "SINIT_PUBKEY_HASH", digest("key")),
+        (17, "tboot policy", digest("policy")),
+        (18, "tboot policy", digest("policy")),
+        (17, "module 0", kernel),
+        (18, "module 0", kernel),
+        (19, "module 1", module("", "initramfs")),
+    ]
+}
+
+fn launch(swtpm: &Swtpm, kernel: &str) {
+    let extends: Vec<Extend> = extends(kernel)[1..]
+        .iter()
+        .map(|(pcr, _, digest)| Extend {
+            locality: 2,
+            pcr: *pcr,
+            digest: *digest,
+        })
+        .collect();
+    swtpm.launch(b"sinit", &extends).unwrap();
+}
+
+/// PCR 17, 18, 19 of such a launch, computed here.
 pub fn pcrs(kernel: &str) -> Value {
-    let extend = |value: &[u8], digest: &[u8]| Sha256::digest([value, digest].concat()).to_vec();
-    let start = extend(&[0; 32], &Sha256::digest(b"sinit"));
-    json!({
-        "17": hex::encode(extend(&start, &digest("policy"))),
-        "18": hex::encode(extend(&[0; 32], &digest(kernel))),
-        "19": hex::encode(extend(&[0; 32], &digest("initramfs"))),
-    })
+    let value = |wanted: u8| {
+        let of_it = extends(kernel)
+            .into_iter()
+            .filter(|(pcr, _, _)| *pcr == wanted);
+        hex::encode(of_it.fold([0; 32], |value, (_, _, digest)| {
+            Sha256::digest([value, digest].concat()).into()
+        }))
+    };
+    json!({ "17": value(17), "18": value(18), "19": value(19) })
 }
 
 /// A command of `taoboot` without a volume.

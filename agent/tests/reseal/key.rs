@@ -102,19 +102,23 @@ fn a_new_secret_is_made_only_when_asked_for() {
     let tcti = machine.swtpm.tcti();
     let enroll = ["--current", "--tcti", &tcti, "--no-recovery-key"];
     let host = [&enroll[..], &[NEW_HOST]].concat();
-    let output = crate::enroll_support::taoboot("enroll", &machine.volume, &host);
-    assert!(output.status.success(), "{output:?}");
+    // The same launch four times is one record: the newest replaces the one that was there.
+    for _ in 0..3 {
+        let output = crate::enroll_support::taoboot("enroll", &machine.volume, &host);
+        assert!(output.status.success(), "{output:?}");
+    }
     let records = agent::unlock::find_records(&machine.volume.header());
     let ids: Vec<_> = records
         .iter()
         .map(|(_, record)| record.as_ref().unwrap().secret_id().to_owned())
         .collect();
-    assert_eq!(ids, [id.clone(), id.clone()]);
+    assert_eq!(ids, [id.as_str()]);
+    assert!(machine.opens());
     let fresh = [&enroll[..], &["--new-secret"]].concat();
     let output = crate::enroll_support::taoboot("enroll", &machine.volume, &fresh);
     assert!(output.status.success(), "{output:?}");
     let records = agent::unlock::find_records(&machine.volume.header());
-    assert_ne!(records[2].1.as_ref().unwrap().secret_id(), id);
+    assert_ne!(records[1].1.as_ref().unwrap().secret_id(), id);
 }
 
 #[test]
@@ -137,4 +141,28 @@ fn wiping_one_of_two_records_leaves_the_keyslot_they_share() {
     wipe(&["--all"]);
     assert!(!machine.opens());
     assert_eq!(machine.keyslots(), 1);
+}
+
+#[test]
+fn a_forged_record_for_the_launch_does_not_keep_it_from_getting_one() {
+    let mut machine = Machine::enrolled(&[]);
+    let id = machine.secret_id();
+    let menu = json!([machine.entry("1", "new", true)]);
+    assert!(
+        machine
+            .reseal(&menu, &["--recovery-key", NEW_HOST])
+            .status
+            .success()
+    );
+    // It says that it is for the new launch, and its secret was never sealed.
+    let mut forged = machine.volume.token(agent::unlock::TokenId(1));
+    forged["label"] = json!("changed");
+    machine
+        .volume
+        .replace_token(agent::unlock::TokenId(1), &forged);
+    let output = machine.reseal(&menu, &["--recovery-key", NEW_HOST]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(said(&output).contains("sealed, record 2"), "{output:?}");
+    machine.reboot("new");
+    assert_eq!(machine.secret_id(), id);
 }

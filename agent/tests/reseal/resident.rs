@@ -7,13 +7,12 @@ use std::{
     process::Stdio,
 };
 
-use agent::reseal::{MeasuredFile, Question, Reply, SealRequest, ask};
+use agent::reseal::{LaunchEvent, Measure, MeasuredFile, Question, Reply, SealRequest, ask};
 use agent::unlock::expected_pcrs;
 use serde_json::{Value, json};
-use sha2::Digest as _;
 
 use crate::{
-    common::{Machine, pcrs, said},
+    common::{KERNEL_WORDS, Machine, TBOOT_WORDS, extends, pcrs, plain, said},
     enroll_support::{command, refusal, taoboot},
 };
 
@@ -99,25 +98,258 @@ fn the_new_record_has_the_words_of_the_prediction_and_both_secrets() {
     assert_eq!(words, ["/boot/vmlinuz"]);
 }
 
-#[test]
-fn files_that_are_not_the_predicted_ones_in_boot_are_refused() {
-    let machine = Machine::up();
-    let outside = machine.volume.folder.path().join("outside");
-    fs::write(&outside, b"kernel").unwrap();
-    let outside = fs::canonicalize(outside).unwrap();
-    let vmlinuz = machine.boot.join("vmlinuz");
-    for (files, words) in [
-        (json!([machine.file(&outside, b"kernel")]), "not a file in"),
-        (json!([machine.file(&vmlinuz, b"other")]), "was changed"),
-        (json!([]), "1 to 64 files"),
-    ] {
-        let mut entry = machine.entry("1", "new", true);
-        entry["files"] = files;
-        let output = machine.reseal(&json!([entry]), &[]);
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(said(&output).contains(words), "{output:?}");
+/// Everything that a request for a launch has.
+fn request(machine: &Machine, kernel: &str) -> SealRequest {
+    let entry = machine.entry("1", kernel, true);
+    let files: Vec<MeasuredFile> = entry["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| MeasuredFile {
+            path: file["path"].as_str().unwrap().into(),
+            sha256: file["sha256"].as_str().unwrap().into(),
+            stands_at: None,
+        })
+        .collect();
+    let events = extends(kernel)
+        .into_iter()
+        .map(|(pcr, name, digest)| LaunchEvent {
+            pcr,
+            measured: match name {
+                "MLE_HASH" => Measure::Tboot {
+                    file: 0,
+                    cmdline: TBOOT_WORDS.into(),
+                },
+                "module 0" => Measure::Module {
+                    file: 1,
+                    cmdline: KERNEL_WORDS.into(),
+                },
+                "module 1" => Measure::Module {
+                    file: 2,
+                    cmdline: String::new(),
+                },
+                other => Measure::Platform {
+                    name: other.into(),
+                    sha256: hex::encode(digest),
+                },
+            },
+        });
+    let text = json!({ "sha256": pcrs(kernel) }).to_string();
+    SealRequest {
+        pattern: machine.volume.record().record().to_token().unwrap(),
+        pcrs: expected_pcrs::parse(&text).unwrap(),
+        limit: None,
+        label: String::new(),
+        components: Default::default(),
+        created: 0,
+        files,
+        events: events.collect(),
     }
-    assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+}
+
+#[test]
+fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
+    let machine = Machine::up();
+    let good = request(&machine, "new");
+    let reply = ask(&machine.socket, &Question::Seal(Box::new(good.clone()))).unwrap();
+    assert!(matches!(reply, Reply::Record(_)));
+    let refused = |change: &dyn Fn(&mut SealRequest), words: &str| {
+        let mut request = good.clone();
+        change(&mut request);
+        let error = ask(&machine.socket, &Question::Seal(Box::new(request)));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    };
+    // The values of another kernel; what an evil one would have.
+    let other = json!({ "sha256": pcrs("evil") }).to_string();
+    refused(
+        &|r| r.pcrs = expected_pcrs::parse(&other).unwrap(),
+        "PCR 17 does not follow from the files",
+    );
+    // Its digest as something that only the platform knows.
+    let evil = extends("evil")[5].2;
+    refused(
+        &|r| {
+            for event in &mut r.events {
+                if matches!(&event.measured, Measure::Module { file: 1, .. }) {
+                    event.measured = Measure::Platform {
+                        name: "HASH_START".into(),
+                        sha256: hex::encode(evil),
+                    };
+                }
+            }
+            r.pcrs = expected_pcrs::parse(&other).unwrap();
+        },
+        "no tboot or no kernel",
+    );
+    refused(
+        &|r| {
+            r.events[7].measured = Measure::Platform {
+                name: "initramfs".into(),
+                sha256: "00".repeat(32),
+            }
+        },
+        "only files are measured into PCR 19",
+    );
+    // Another command line; a file that nothing measures; nothing at all.
+    refused(
+        &|r| {
+            r.events[6].measured = Measure::Module {
+                file: 1,
+                cmdline: format!("{KERNEL_WORDS} rd.break"),
+            }
+        },
+        "PCR 18 does not follow",
+    );
+    refused(&|r| drop(r.events.pop()), "is loaded and not measured");
+    refused(&|r| r.events.clear(), "1 to 64 events");
+    refused(
+        &|r| {
+            r.events[1].measured = Measure::Tboot {
+                file: 1,
+                cmdline: String::new(),
+            }
+        },
+        "not a tboot image",
+    );
+    refused(
+        &|r| {
+            r.events[1].measured = Measure::Tboot {
+                file: 9,
+                cmdline: String::new(),
+            }
+        },
+        "does not name",
+    );
+    refused(
+        &|r| {
+            let value = vec![1; 32];
+            r.pcrs.insert(14.try_into().unwrap(), value).unwrap();
+        },
+        "PCR 14 is no register of a launch",
+    );
+}
+
+#[test]
+fn files_that_are_not_the_known_ones_in_boot_are_refused_by_the_resident_agent_itself() {
+    let machine = Machine::up();
+    let good = request(&machine, "new");
+    let vmlinuz = machine.boot.join("vmlinuz-new");
+    let refused = |change: &dyn Fn(&mut SealRequest), words: &str| {
+        let mut request = good.clone();
+        change(&mut request);
+        let error = ask(&machine.socket, &Question::Seal(Box::new(request)));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    };
+    let outside = machine.root.join("outside");
+    fs::write(&outside, b"new").unwrap();
+    let outside = outside.to_str().unwrap();
+    refused(&|r| r.files[1].path = outside.into(), "not a file in");
+    refused(&|r| r.files[1].sha256 = "00".repeat(32), "was changed");
+    refused(&|r| r.files.clear(), "1 to 64 files");
+    // The same content at a path where it is not known.
+    let planted = machine.boot.join("planted");
+    fs::write(&planted, b"new").unwrap();
+    let planted = planted.to_str().unwrap();
+    refused(&|r| r.files[1].path = planted.into(), "is not known");
+    // A new image lies beside the place where it will stand.
+    let mut beside = good.clone();
+    beside.files[1].path = planted.into();
+    beside.files[1].stands_at = Some(vmlinuz.to_str().unwrap().into());
+    let reply = ask(&machine.socket, &Question::Seal(Box::new(beside))).unwrap();
+    assert!(matches!(reply, Reply::Record(_)));
+    // A link to the known content, and a known file that was exchanged together with the request.
+    fs::rename(&vmlinuz, machine.root.join("moved")).unwrap();
+    std::os::unix::fs::symlink(machine.root.join("moved"), &vmlinuz).unwrap();
+    refused(&|_| (), "not a file in");
+    fs::remove_file(&vmlinuz).unwrap();
+    fs::write(&vmlinuz, b"evil").unwrap();
+    use sha2::{Digest, Sha256};
+    refused(
+        &|r| r.files[1].sha256 = hex::encode(Sha256::digest(b"evil")),
+        "is not known",
+    );
+}
+
+#[test]
+fn an_entry_with_an_unknown_file_gets_no_record_and_the_others_do() {
+    let machine = Machine::up();
+    fs::write(machine.boot.join("vmlinuz-planted"), "planted").unwrap();
+    let menu = json!([
+        machine.entry("0", "new", true),
+        machine.entry_as_it_lies_there("1", "planted", false)
+    ]);
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains("0: Linux new: sealed"), "{text}");
+    assert!(
+        text.contains("/boot/vmlinuz-planted is not known"),
+        "{text}"
+    );
+    assert!(
+        text.contains("taoboot trust /boot/vmlinuz-planted"),
+        "{text}"
+    );
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 2);
+    let output = machine.reseal(&menu, &["--skip-unknown"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // Named with the digest of another file, and with its own.
+    let path = machine.boot.join("vmlinuz-planted");
+    let (path, root) = (path.to_str().unwrap(), machine.root.to_str().unwrap());
+    let trust = |digest: &str| plain(&["trust", path, "--sha256", digest, "--root", root]);
+    let refused = trust(&"00".repeat(32));
+    assert!(refusal(&refused).contains("another file"), "{refused:?}");
+    let digest = menu[1]["files"][1]["sha256"].as_str().unwrap();
+    assert!(trust(digest).status.success());
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+}
+
+#[test]
+fn a_forged_newest_record_is_no_pattern_and_blocks_nothing() {
+    let mut machine = Machine::up();
+    let id = machine.secret_id();
+    let menu = json!([machine.entry("1", "new", true)]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    let mut forged = machine.volume.token(agent::unlock::TokenId(1));
+    forged["label"] = json!("changed");
+    forged["created"] = json!(4_000_000_000u64);
+    machine
+        .volume
+        .replace_token(agent::unlock::TokenId(1), &forged);
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(said(&output).contains("sealed, record 2"), "{output:?}");
+    machine.reboot("new");
+    assert_eq!(machine.secret_id(), id);
+}
+
+#[test]
+fn what_a_failed_run_sealed_for_is_taken_back() {
+    let mut machine = Machine::up();
+    let menu = json!([machine.entry("1", "new", true)]);
+    assert!(machine.reseal(&menu, &["--pending"]).status.success());
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 2);
+    // The menu that stayed in place has the old kernel only.
+    let stayed = json!([machine.entry("1", "old", true)]);
+    for _ in 0..2 {
+        let output = machine.reseal(&stayed, &["--take-back"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+    }
+    assert!(machine.opens());
+    machine.reboot("new");
+    assert!(!machine.opens());
+    machine.reboot("old");
+    // What was put into place before the run was killed is kept, and so is what others made.
+    assert!(machine.reseal(&menu, &["--pending"]).status.success());
+    let other = json!([machine.entry("1", "other", true)]);
+    assert!(machine.reseal(&other, &[]).status.success());
+    assert!(machine.reseal(&menu, &["--take-back"]).status.success());
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }
 
 #[test]
@@ -142,18 +374,9 @@ fn without_a_resident_agent_the_way_out_is_named() {
 fn a_record_of_another_secret_is_no_pattern() {
     let machine = Machine::up();
     let other = Machine::enrolled(&[]);
-    let text = json!({ "sha256": pcrs("new") }).to_string();
     let question = Question::Seal(Box::new(SealRequest {
         pattern: other.volume.record().record().to_token().unwrap(),
-        pcrs: expected_pcrs::parse(&text).unwrap(),
-        limit: None,
-        label: String::new(),
-        components: Default::default(),
-        created: 0,
-        files: vec![MeasuredFile {
-            path: machine.boot.join("vmlinuz").to_str().unwrap().into(),
-            sha256: "00".repeat(32),
-        }],
+        ..request(&machine, "new")
     }));
     let error = ask(&machine.socket, &question).unwrap_err().to_string();
     assert!(error.contains("not one of the secret"), "{error}");
@@ -178,7 +401,7 @@ fn a_launch_that_is_none_is_not_sealed_for() {
     entry["prediction"]["pcrs"]["sha256"]["18"] = json!("ff".repeat(32));
     let output = machine.reseal(&json!([entry]), &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("without a measured launch"));
+    assert!(said(&output).contains("do not lead to its predicted PCR values"));
 }
 
 #[test]
@@ -193,18 +416,9 @@ fn a_launch_that_left_the_bank_alone_is_not_sealed_for() {
     assert_ne!(output.status.code(), Some(0), "{output:?}");
     // The resident agent does not rely on its client.
     let text = json!({ "sha256": entry["prediction"]["pcrs"]["sha256"] }).to_string();
-    let question = Question::Seal(Box::new(SealRequest {
-        pattern: machine.volume.record().record().to_token().unwrap(),
-        pcrs: expected_pcrs::parse(&text).unwrap(),
-        limit: None,
-        label: String::new(),
-        components: Default::default(),
-        created: 0,
-        files: vec![MeasuredFile {
-            path: machine.boot.join("vmlinuz").to_str().unwrap().into(),
-            sha256: hex::encode(sha2::Sha256::digest(b"kernel")),
-        }],
-    }));
+    let mut request = request(&machine, "new");
+    request.pcrs = expected_pcrs::parse(&text).unwrap();
+    let question = Question::Seal(Box::new(request));
     let error = ask(&machine.socket, &question).unwrap_err().to_string();
     assert!(error.contains("nothing into PCR 19"), "{error}");
 }
@@ -266,24 +480,36 @@ fn stale_records_are_pruned_but_never_the_running_or_a_bootable_one() {
 }
 
 #[test]
-fn a_full_header_is_named_with_the_way_out_and_pruning_makes_room() {
+fn a_full_header_is_pruned_before_sealing_and_what_fits_is_said() {
     let machine = Machine::up();
-    let full = (0..32).find_map(|number| {
+    // Far more than fit, of which the menu has one at a time: each gets its record.
+    for number in 0..12 {
         let menu = json!([machine.entry("1", &format!("kernel {number}"), true)]);
         let output = machine.reseal(&menu, &[]);
-        (!output.status.success()).then_some((menu, output))
-    });
-    let (menu, output) = full.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    // Two tboots with six kernels: the default entry comes first, and what fits is said.
+    let mut menu: Vec<Value> = (0..12)
+        .map(|n| machine.entry("1", &format!("other {n}"), n == 11))
+        .collect();
+    let output = machine.reseal(&json!(menu), &["--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = said(&output);
-    assert!(text.contains("no room for another record"), "{text}");
-    assert!(text.contains("--keep 0"), "{text}");
-    // The old ones go, and then it fits.
-    assert_eq!(
-        machine.reseal(&menu, &["--keep", "0"]).status.code(),
-        Some(1)
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = answer["entries"].as_array().unwrap();
+    let with_record = entries.iter().filter(|e| !e["record"].is_null()).count();
+    assert_eq!(entries[0]["id"], "taoboot-other 11");
+    assert_eq!(entries[0]["result"], "sealed");
+    assert!(with_record >= 5, "{answer}");
+    let why = entries.last().unwrap()["why"].as_str().unwrap();
+    // One is the running launch's.
+    let said = format!(
+        "has room for {} records and all are needed",
+        with_record + 1
     );
-    assert!(machine.reseal(&menu, &[]).status.success());
+    assert!(why.contains(&said) && why.contains("12 launches"), "{why}");
+    // A smaller menu fits.
+    menu.truncate(3);
+    assert!(machine.reseal(&json!(menu), &[]).status.success());
     assert!(
         machine.opens(),
         "the running launch's record is never pruned"
@@ -325,6 +551,8 @@ fn a_closed_pipe_stops_no_sealing() {
         &tcti,
         "--socket",
         machine.socket.to_str().unwrap(),
+        "--root",
+        machine.root.to_str().unwrap(),
     ];
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -183,7 +183,9 @@ fn an_approval_that_was_changed_is_refused_and_if_stored_anyway_opens_nothing() 
     let (mut machine, keys) = enrolled_with_key();
     let file = sign(&machine, &keys, "new", &[]);
     let mut list: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    list[0]["pcrs"]["18"] = pcrs("evil")["18"].clone();
+    for pcr in ["17", "18"] {
+        list[0]["pcrs"][pcr] = pcrs("evil")[pcr].clone();
+    }
     fs::write(&file, list.to_string()).unwrap();
     let refused = refusal(&approve(&machine, &file));
     assert!(refused.contains("signature"), "{refused}");

@@ -7,7 +7,8 @@ use tpm::Tpm2;
 use crate::common::{Machine, said};
 
 fn check(machine: &Machine, menu: &Value) -> (Option<i32>, Value) {
-    let output = machine.run("check-next-boot", menu, &["--json"]);
+    let root = machine.root.to_str().unwrap();
+    let output = machine.run("check-next-boot", menu, &["--json", "--root", root]);
     let answer = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
     (output.status.code(), answer)
@@ -227,4 +228,23 @@ fn predictions_that_are_none_are_refused_in_a_sentence() {
         let sentence = crate::enroll_support::refusal(&output);
         assert!(sentence.len() > 20, "{sentence}");
     }
+}
+
+#[test]
+fn files_that_are_not_the_known_ones_are_named_and_are_a_reason() {
+    let machine = Machine::up();
+    let menu = json!([
+        machine.entry("0", "old", true),
+        machine.entry_as_it_lies_there("1", "planted", false)
+    ]);
+    let (code, answer) = check(&machine, &menu);
+    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(answer["entries"][0]["unknown_files"], json!([]));
+    let unknown = answer["entries"][1]["unknown_files"][0].as_str().unwrap();
+    assert!(
+        unknown.contains("/boot/vmlinuz-planted is not known"),
+        "{answer}"
+    );
+    let why = answer["entries"][1]["why"].as_str().unwrap();
+    assert!(why.contains("vmlinuz-planted is not known"), "{why}");
 }

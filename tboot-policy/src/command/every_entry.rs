@@ -191,5 +191,10 @@ fn file(file: &BootFile) -> Value {
     }
     put("sha256", json!(hex::encode(file.sha256.as_bytes())));
     put("role", json!(file.role));
+    // A command line that is no text is left out: it would be another one in JSON.
+    let cmdline = file.cmdline.as_deref().map(str::from_utf8);
+    if let Some(Ok(cmdline)) = cmdline {
+        put("cmdline", json!(cmdline));
+    }
     Value::Object(object)
 }

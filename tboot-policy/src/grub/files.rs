@@ -154,6 +154,8 @@ pub struct BootFile {
     pub role: FileRole,
     /// SHA-256 of its bytes, compressed as they are.
     pub sha256: Digest,
+    /// The command line that is measured with it; `None` for what tboot takes away.
+    pub cmdline: Option<Vec<u8>>,
 }
 
 /// The files of a boot, read.
@@ -210,6 +212,7 @@ impl BootFiles {
                 found,
                 role: FileRole::Tboot,
                 sha256: tboot.sha256().clone(),
+                cmdline: Some(entry.loader.cmdline.clone()),
             }],
             tboot,
             tboot_cmdline: entry.loader.cmdline.clone(),
@@ -279,6 +282,10 @@ impl BootFiles {
             }
         };
         self.files.push(BootFile {
+            cmdline: match role {
+                FileRole::Sinit | FileRole::PolicyData => None,
+                _ => Some(cmdline.to_vec()),
+            },
             found,
             role,
             sha256,
@@ -296,6 +303,7 @@ impl BootFiles {
             found,
             role,
             sha256,
+            cmdline: Some(cmdline.to_vec()),
         });
     }
 

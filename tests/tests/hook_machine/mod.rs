@@ -1,4 +1,4 @@
-//! A machine's /etc, /boot and /var/lib/taoboot in a folder, for the kernel hook: the real script,
+//! A machine's /etc, /boot, /var/lib/taoboot and /var/lib/dpkg in a folder, for the kernel hook: the real script,
 //! the real `grub-mkconfig` and the real predictor. A recording program stands in for `taoboot`: to
 //! seal, for it, is to keep what `tboot-policy` predicts for the menu and files it is given.
 #![allow(
@@ -25,6 +25,8 @@ use tboot_policy::platform::{Measured, PlatformRecord};
 
 pub use machine::Machine;
 
+/// Where the hook and `taoboot` keep what they know.
+pub const STATE: &str = "var/lib/taoboot";
 pub const KERNELS: [&str; 2] = ["6.1.0-9-amd64", "6.1.0-10-amd64"];
 
 /// The machine with what the hook needs.
@@ -61,7 +63,13 @@ impl HookMachine {
         let machine = Machine::new()?;
         let this = HookMachine { machine };
         let m = &this.machine;
-        for folder in ["etc/taoboot", "boot/grub", "state", "sealed"] {
+        for folder in [
+            "etc/taoboot",
+            "boot/grub",
+            STATE,
+            "var/lib/dpkg/info",
+            "sealed",
+        ] {
             fs::create_dir_all(m.path(folder)).unwrap();
         }
         let tboot = source("../lcp/tests/vectors/mlehash/one-seg.elf.gz");
@@ -72,7 +80,7 @@ impl HookMachine {
             ..PlatformRecord::simulated()
         };
         m.write(
-            "state/platform.json",
+            &format!("{STATE}/platform.json"),
             &serde_json::to_string(&platform).unwrap(),
         );
         m.write("etc/taoboot/image.toml", "one\n");
@@ -88,7 +96,12 @@ impl HookMachine {
                 &format!("boot/vmlinuz-{version}"),
                 &format!("kernel {version}"),
             );
+            this.package(
+                &format!("linux-image-{version}"),
+                &format!("boot/vmlinuz-{version}"),
+            );
         }
+        this.package("tboot", "boot/tboot.gz");
         let run = this.run(&["refresh"]);
         assert_eq!(run.code, Some(0), "{run:?}");
         Some(this)
@@ -98,10 +111,38 @@ impl HookMachine {
         self.machine.path(name)
     }
 
-    /// A kernel that was just installed, without an image.
+    /// A kernel that was just installed by its package, without an image.
     pub fn install_kernel(&self, version: &str) {
+        self.plant_kernel(version);
+        self.package(
+            &format!("linux-image-{version}"),
+            &format!("boot/vmlinuz-{version}"),
+        );
+    }
+
+    /// The same kernel, written to /boot by whoever had the disk in hands.
+    pub fn plant_kernel(&self, version: &str) {
         self.machine.kernel(version, "CONFIG_INTEL_TXT=y\n", false);
         fs::create_dir_all(self.path(&format!("modules/{version}"))).unwrap();
+    }
+
+    /// dpkg's record of a package that has installed a file as it is now.
+    pub fn package(&self, name: &str, file: &str) {
+        let md5 = Command::new("md5sum")
+            .arg(self.path(file))
+            .output()
+            .unwrap();
+        let md5 = machine::text(&md5.stdout)[..32].to_owned();
+        self.machine.write(
+            &format!("var/lib/dpkg/info/{name}.md5sums"),
+            &format!("{md5}  {file}\n"),
+        );
+        let status = self.path("var/lib/dpkg/status");
+        let mut all = fs::read_to_string(&status).unwrap_or_default();
+        all.push_str(&format!(
+            "Package: {name}\nStatus: install ok installed\nVersion: 1\n\n"
+        ));
+        fs::write(status, all).unwrap();
     }
 
     /// Runs the hook's script.
@@ -128,7 +169,7 @@ impl HookMachine {
             .env("PATH", path)
             .env("TAOBOOT_SYSCONFDIR", m.path("etc"))
             .env("TAOBOOT_BOOT", m.path("boot"))
-            .env("TAOBOOT_STATE", m.path("state"))
+            .env("TAOBOOT_STATE", m.path(STATE))
             .env("TAOBOOT_MODULES", m.path("modules"))
             .env("TEST_ROOT", m.folder.path())
             .env("EUID", "0")
@@ -185,7 +226,7 @@ impl HookMachine {
     pub fn launches(&self) -> BTreeMap<String, Value> {
         let output = Command::new(programs().join("tboot-policy"))
             .args(["predict", "--all", "--json", "--platform"])
-            .arg(self.path("state/platform.json"))
+            .arg(self.path(STATE).join("platform.json"))
             .arg("--root")
             .arg(self.machine.folder.path())
             .output()
@@ -241,8 +282,15 @@ impl HookMachine {
         }
     }
 
-    /// The calls of `taoboot` so far.
+    /// The calls of `taoboot` so far that seal or judge.
     pub fn calls(&self) -> Vec<String> {
+        let mut calls = self.all_calls();
+        calls.retain(|call| !call.starts_with("trust") && !call.contains("--take-back"));
+        calls
+    }
+
+    /// All of them.
+    pub fn all_calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let root = self.machine.folder.path().display().to_string();
         text.lines().map(|line| line.replace(&root, "")).collect()
@@ -290,6 +338,8 @@ replace=
 while [ $# -gt 0 ]; do
     case $1 in
         --platform) platform=$2; shift ;;
+        --boot-menu) shift ;;
+        --take-back) verb=nothing ;;
         --grub-config) config=$2; shift ;;
         --replace) replace="$replace --replace $2"; shift ;;
         --entry) entries="$entries $2"; shift ;;
@@ -305,6 +355,7 @@ case $verb in
         mv "$here/part" "$here/list"
         ;;
     check-next-boot) echo "verdict" ;;
+    trust | nothing) ;;
     *) exit 2 ;;
 esac
 "#;

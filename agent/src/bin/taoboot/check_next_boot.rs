@@ -8,6 +8,8 @@ use argh::FromArgs;
 use serde_json::json;
 
 use crate::{
+    known::Known,
+    menu,
     predictions::Source,
     reseal::usable,
     root_volume,
@@ -43,6 +45,9 @@ pub struct CheckNextBoot {
     /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
     #[argh(option, arg_name = "path=file")]
     replace: Vec<String>,
+    /// where the root file system is mounted (default /)
+    #[argh(option, arg_name = "folder")]
+    root: Option<PathBuf>,
     /// the TPM (default device:/dev/tpmrm0)
     #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
     tcti: String,
@@ -54,7 +59,9 @@ pub struct CheckNextBoot {
 impl CheckNextBoot {
     pub fn run(self) -> Result<ExitCode> {
         let volume = root_volume::named_or_root(self.volume.as_deref())?;
+        let root = self.root.clone().unwrap_or_else(|| "/".into());
         let source = Source {
+            root: self.root,
             predictions: self.predictions,
             platform: self.platform,
             policy: self.policy,
@@ -69,9 +76,22 @@ impl CheckNextBoot {
         if let Some(silent) = &tpm.silent {
             eprintln!("taoboot: only the records are judged, the TPM could not be asked: {silent}");
         }
+        if source.reads_boot() && !menu::is_kept(&root) {
+            eprintln!(
+                "taoboot: the menu in /boot is not the one that was generated last: run /usr/lib/taoboot/kernel refresh if you did not change it"
+            );
+        }
+        let mut known = Known::read(&root)?;
         let verdicts: Vec<Verdict> = entries
             .iter()
-            .map(|entry| Verdict::of(entry, &records, &tpm))
+            .map(|entry| {
+                let verdict = Verdict::of(entry, &records, &tpm);
+                if entry.tboot && !entry.files.is_empty() {
+                    verdict.with_unknown(known.objections(entry))
+                } else {
+                    verdict
+                }
+            })
             .collect();
         if self.json {
             let printed = json!({ "volume": volume, "entries": verdicts });

@@ -8,11 +8,17 @@ mod booted;
 mod check_next_boot;
 mod enroll;
 mod enroll_output;
+mod genuine;
+mod journal;
+mod known;
+mod menu;
+mod packages;
 mod passphrase;
 mod pcr_source;
 mod pinned_srk;
 mod policy_key;
 mod predictions;
+mod proof;
 mod prune;
 mod reseal;
 mod retire;
@@ -24,6 +30,7 @@ mod status;
 mod status_report;
 mod swap_device;
 mod time;
+mod trust;
 mod verdict;
 mod why;
 mod wipe;
@@ -61,6 +68,7 @@ enum Verb {
     Retire(retire::Retire),
     Booted(booted::Booted),
     CheckNextBoot(check_next_boot::CheckNextBoot),
+    Trust(trust::Trust),
     Why(why::Why),
 }
 
@@ -101,6 +109,7 @@ fn main() -> ExitCode {
         Verb::Retire(retire) => retire.run(),
         Verb::Booted(booted) => booted.run(),
         Verb::CheckNextBoot(check) => check.run(),
+        Verb::Trust(trust) => trust.run(),
         Verb::Why(why) => why.run(),
     };
     commands::output::finish(result.unwrap_or_else(|error| {

@@ -9,10 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use agent::{
-    reseal::MeasuredFile,
-    unlock::{LaunchPcrs, expected_pcrs},
-};
+use agent::unlock::{LaunchPcrs, expected_pcrs};
 use anyhow::{Context as _, Result, bail, ensure};
 use commands::{FileKind, Wanted, mismatch};
 use serde::Deserialize;
@@ -26,8 +23,10 @@ pub const PLATFORM: &str = "/var/lib/taoboot/platform.json";
 const POLICY: &str = "/etc/taoboot/vlp.pol";
 
 /// Where predictions come from: a file, or a run of tboot-policy with these options.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Source {
+    /// Where the root file system is mounted, if not at /.
+    pub root: Option<PathBuf>,
     pub predictions: Option<PathBuf>,
     pub platform: Option<PathBuf>,
     pub policy: Option<PathBuf>,
@@ -53,9 +52,35 @@ pub struct Entry {
     pub predicted: Result<LaunchPcrs, String>,
     /// tboot would halt under its policy.
     pub halts: bool,
-    pub files: Vec<MeasuredFile>,
+    pub files: Vec<LoadedFile>,
+    /// The extends of the launch.
+    pub extends: Vec<Extend>,
     /// Which files are measured into a register, in words.
     pub components: BTreeMap<u8, String>,
+}
+
+/// A file that an entry loads.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoadedFile {
+    /// Where it will be when GRUB loads it.
+    pub path: String,
+    /// Where it is now, if that is another path.
+    pub read_from: Option<String>,
+    /// Of the bytes that the prediction was made of.
+    pub sha256: String,
+    /// tboot, kernel, initramfs, module; or what tboot takes away: sinit, policy-data.
+    #[serde(default)]
+    pub role: String,
+    /// What is measured with it; `None`: nothing, or what is no text.
+    pub cmdline: Option<String>,
+}
+
+/// One extend of a predicted launch.
+#[derive(Clone, Debug)]
+pub struct Extend {
+    pub pcr: u8,
+    pub name: String,
+    pub sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -73,14 +98,7 @@ struct EntryJson {
     error: Option<String>,
     environment: Option<String>,
     #[serde(default)]
-    files: Vec<FileJson>,
-}
-
-#[derive(Deserialize)]
-struct FileJson {
-    path: String,
-    read_from: Option<String>,
-    sha256: String,
+    files: Vec<LoadedFile>,
 }
 
 const fn yes() -> bool {
@@ -93,8 +111,20 @@ impl Source {
         self.predictions.is_some() || self.platform_path().exists()
     }
 
+    /// Is the menu in /boot what is predicted?
+    pub fn reads_boot(&self) -> bool {
+        let boot = self.root().join("boot");
+        let named = self.grub_config.as_ref();
+        self.predictions.is_none() && named.is_none_or(|menu| menu.starts_with(boot))
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or_else(|| Path::new("/"))
+    }
+
     fn platform_path(&self) -> PathBuf {
-        self.platform.clone().unwrap_or_else(|| PLATFORM.into())
+        let default = || self.root().join(PLATFORM.trim_start_matches('/'));
+        self.platform.clone().unwrap_or_else(default)
     }
 
     /// The entries, in the menu's order.
@@ -142,9 +172,14 @@ impl Source {
         words.push(platform.into());
         let policy = match &self.policy {
             Some(policy) => Some(policy.clone()),
-            None => Some(PathBuf::from(POLICY)).filter(|policy| policy.exists()),
+            None => Some(self.root().join(POLICY.trim_start_matches('/')))
+                .filter(|policy| policy.exists()),
         };
-        for (option, file) in [("--policy", &policy), ("--config", &self.grub_config)] {
+        for (option, file) in [
+            ("--root", &self.root),
+            ("--policy", &policy),
+            ("--config", &self.grub_config),
+        ] {
             if let Some(file) = file {
                 words.extend([option.into(), file.into()]);
             }
@@ -232,15 +267,26 @@ fn entry(json: EntryJson) -> Result<Entry> {
         environment: json.environment,
         predicted: values,
         halts: halts.unwrap_or(false),
-        files: json
-            .files
-            .into_iter()
-            .map(|file| MeasuredFile {
-                path: file.read_from.unwrap_or(file.path),
-                sha256: file.sha256,
-            })
-            .collect(),
+        extends: json.prediction.as_ref().map(extends).unwrap_or_default(),
+        files: json.files,
     })
+}
+
+/// What the launch extends in the SHA-256 bank.
+fn extends(prediction: &Value) -> Vec<Extend> {
+    let events = prediction.get("events").and_then(Value::as_array);
+    let extend = |event: &Value| {
+        let pcr = event.get("pcr").and_then(Value::as_u64)?;
+        let digest = event
+            .pointer("/new/digests/sha256")
+            .and_then(Value::as_str)?;
+        Some(Extend {
+            pcr: u8::try_from(pcr).ok()?,
+            name: event.get("name").and_then(Value::as_str)?.to_owned(),
+            sha256: digest.to_owned(),
+        })
+    };
+    events.into_iter().flatten().filter_map(extend).collect()
 }
 
 /// From the events of a prediction: the names of the files, shortened to what a record takes.

@@ -1,25 +1,22 @@
 //! Which records nothing needs any more.
 
-use agent::unlock::{LaunchPcrs, TokenId, VolumeHeader};
+use agent::unlock::{LaunchPcrs, SealedRecord, TokenId, VolumeHeader};
 use anyhow::{Result, bail};
 use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
 use crate::{predictions::Entry, reseal::usable, verdict::fits};
 
-/// All but the newest `keep` of the records that are neither for an entry of the menu nor for
-/// the running launch.
+/// The launches that must keep their records: the running one and those of the menu.
 ///
 /// # Errors
 /// When an entry or the running launch can't be told: then any record may be the one that
 /// opens the machine.
-pub fn stale(
-    header: &VolumeHeader,
-    entries: &[Entry],
+pub fn needed<'e>(
+    entries: impl IntoIterator<Item = &'e Entry>,
     tcti: &str,
-    keep: usize,
-) -> Result<Vec<TokenId>> {
+) -> Result<Vec<LaunchPcrs>> {
     let mut needed: Vec<LaunchPcrs> = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.tboot) {
+    for entry in entries.into_iter().filter(|entry| entry.tboot) {
         match &entry.predicted {
             Ok(values) => needed.push(values.clone()),
             Err(why) => bail!("{} can't be predicted: {why}", entry.name),
@@ -30,17 +27,38 @@ pub fn stale(
     if let Ok(running) = LaunchPcrs::new(running) {
         needed.push(running);
     }
+    Ok(needed)
+}
+
+/// All but the newest `keep` of the records that are for none of the `needed` launches, or not
+/// among the `genuine` ones.
+pub fn stale(
+    header: &VolumeHeader,
+    genuine: &[(TokenId, SealedRecord)],
+    needed: &[LaunchPcrs],
+    keep: usize,
+) -> Vec<TokenId> {
+    let is_genuine = |token: TokenId| genuine.iter().any(|(known, _)| *known == token);
     let mut unneeded: Vec<_> = usable(header)
         .into_iter()
-        .filter(|(_, record)| !needed.iter().any(|values| fits(record, values)))
+        .filter(|(token, record)| {
+            !is_genuine(*token) || !needed.iter().any(|values| fits(record, values))
+        })
         .collect();
-    unneeded.sort_by_key(|(_, record)| std::cmp::Reverse(record.created()));
+    unneeded
+        .sort_by_key(|(token, record)| (!is_genuine(*token), std::cmp::Reverse(record.created())));
     let mut stale: Vec<TokenId> = unneeded
         .into_iter()
         .skip(keep)
         .map(|(token, _)| token)
         .collect();
+    // A token that a record for another launch shares (a policy key's) is listed for each.
+    stale.retain(|token| {
+        !genuine.iter().any(|(known, record)| {
+            known == token && needed.iter().any(|values| fits(record, values))
+        })
+    });
     stale.sort_unstable();
     stale.dedup();
-    Ok(stale)
+    stale
 }

@@ -1,5 +1,7 @@
 //! `taoboot reseal`.
 
+mod run;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,26 +12,30 @@ use agent::unlock::{
     enrolment::{WipeRequest, wipe},
     find_records,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
 use serde_json::json;
 use tpm::{CounterLimit, Tpm2};
 
 use crate::{
-    passphrase,
-    predictions::{Entry, Source, select, short_text},
+    genuine::Genuine,
+    journal::Journal,
+    known::Known,
+    menu::Menu,
+    passphrase::{self, Passphrase},
+    predictions::{Entry, Source, select},
     prune, rollback, root_volume,
-    sealer::{Sealer, Wanted},
-    time,
-    verdict::{TpmState, Verdict},
+    verdict::TpmState,
 };
+use run::{Outcome, Run};
 
 const EXIT_SOME_WILL_ASK: u8 = 1;
 
 /// Seal the boot secret for the launches that GRUB's menu offers, before they happen. Records
-/// of other launches stay. The resident agent does it without a passphrase; where there is
-/// none, a passphrase or the recovery key does. Exit code 0: every entry that boots tboot has a
-/// record, 1: some have none, 2: it failed.
+/// of other launches stay. Only files that are known on the encrypted root are sealed for
+/// (`taoboot trust`). The resident agent does it without a passphrase; where there is none, a
+/// passphrase or the recovery key does. Exit code 0: every entry that boots tboot has a record,
+/// 1: some have none, 2: it failed.
 #[derive(FromArgs)]
 #[argh(
     subcommand,
@@ -50,9 +56,16 @@ pub struct Reseal {
     /// tboot's policy in the TPM (default /etc/taoboot/vlp.pol, or the built-in one)
     #[argh(option, arg_name = "file")]
     policy: Option<PathBuf>,
-    /// grub.cfg (default /boot/grub/grub.cfg)
+    /// grub.cfg, which must not be the one in /boot (default: the menu that the kernel hook kept,
+    /// or one that is generated now)
     #[argh(option, arg_name = "file")]
     grub_config: Option<PathBuf>,
+    /// the menu that GRUB reads, whose records stay (default /boot/grub/grub.cfg)
+    #[argh(option, arg_name = "file")]
+    boot_menu: Option<PathBuf>,
+    /// where the root file system is mounted (default /)
+    #[argh(option, arg_name = "folder")]
+    root: Option<PathBuf>,
     /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
     #[argh(option, arg_name = "path=file")]
     replace: Vec<String>,
@@ -63,6 +76,16 @@ pub struct Reseal {
     /// newest N
     #[argh(option, arg_name = "n")]
     keep: Option<usize>,
+    /// pass over entries with unknown files, unless they load a file of --replace (kernel hook)
+    #[argh(switch)]
+    skip_unknown: bool,
+    /// note which records are made, for --take-back (kernel hook)
+    #[argh(switch)]
+    pending: bool,
+    /// remove the records that a run with --pending made before it failed and that the menu in
+    /// /boot does not need; nothing else is done (kernel hook)
+    #[argh(switch)]
+    take_back: bool,
     /// let the approvals end when the TPM's rollback counter is raised (`taoboot retire`); the
     /// counter is made if there is none
     #[argh(switch)]
@@ -92,20 +115,13 @@ pub struct Reseal {
     json: bool,
 }
 
-/// What was done for one entry.
-struct Outcome {
-    entry: String,
-    id: Option<String>,
-    /// `present`, `sealed` or `failed`.
-    result: &'static str,
-    record: Option<TokenId>,
-    why: String,
-}
-
 impl Reseal {
     pub fn run(self) -> Result<ExitCode> {
         if self.passphrase_file.is_some() && self.recovery_key {
             bail!("give only one of --passphrase-file and --recovery-key");
+        }
+        if self.take_back {
+            return self.take_back();
         }
         if self.new_host_secret && self.passphrase_file.is_none() && !self.recovery_key {
             bail!(
@@ -115,36 +131,44 @@ impl Reseal {
         let device = root_volume::named_or_root(self.volume.as_deref())?;
         let header = VolumeHeader::read(&device)?;
         header.check()?;
-        let entries = self.source().entries()?;
-        let wanted = select(&entries, &self.entry)?;
+        let menu = match self.predictions {
+            Some(_) => None,
+            None => Some(Menu::to_seal(self.root(), self.grub_config.as_deref())?),
+        };
+        let entries = self.source(menu.as_ref()).entries()?;
+        drop(menu);
+        let mut wanted = select(&entries, &self.entry)?;
         ensure!(
             !wanted.is_empty(),
             "20_linux_taoboot has made no entry of GRUB's menu: run update-grub with it installed, or name another entry with --entry"
         );
+        // Where the header has not room for all, those come first that are booted first.
+        wanted.sort_by_key(|entry| (!entry.default, !loads_replaced(entry)));
         let counter = self.counter_limit(&usable(&header))?;
-        let tpm = TpmState::ask(&self.tcti);
-        let mut sealer = None;
+        let mut run = Run {
+            options: &self,
+            device: &device,
+            entries: &entries,
+            tpm: TpmState::ask(&self.tcti),
+            counter,
+            genuine: Genuine::default(),
+            known: Known::read(self.root())?,
+            journal: Journal::read(self.root())?,
+            passphrase: self.passphrase(&device)?,
+            sealer: None,
+        };
         let mut outcomes = Vec::new();
         for entry in wanted {
-            let header = VolumeHeader::read(&device)?;
-            let outcome = match present(entry, &usable(&header), &tpm, counter) {
-                Some(outcome) => outcome,
-                None => {
-                    let sealer = match &mut sealer {
-                        Some(sealer) => sealer,
-                        none => none.insert(self.sealer(&device)?),
-                    };
-                    seal(entry, sealer, &header, counter)
-                }
-            };
+            let outcome = run.seal(entry)?;
             if !self.json {
                 outcome.print();
             }
             outcomes.push(outcome);
         }
-        drop(sealer);
+        run.known.save()?;
+        run.sealer = None;
         let pruned = match self.keep {
-            Some(keep) => self.prune(&device, &entries, keep)?,
+            Some(keep) => run.prune(keep)?,
             None => Vec::new(),
         };
         if self.json {
@@ -154,7 +178,10 @@ impl Reseal {
                 json!({ "volume": device, "entries": list, "pruned": pruned })
             );
         }
-        let all_open = outcomes.iter().all(|outcome| outcome.record.is_some());
+        let all_open = outcomes.iter().all(|outcome| {
+            let passed_over = outcome.result == "unknown" && outcome.may_be_passed_over;
+            outcome.record.is_some() || (self.skip_unknown && passed_over)
+        });
         Ok(if all_open {
             ExitCode::SUCCESS
         } else {
@@ -162,22 +189,62 @@ impl Reseal {
         })
     }
 
-    fn source(&self) -> Source {
+    fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or_else(|| Path::new("/"))
+    }
+
+    fn source(&self, menu: Option<&Menu>) -> Source {
         Source {
+            root: self.root.clone(),
             predictions: self.predictions.clone(),
             platform: self.platform.clone(),
             policy: self.policy.clone(),
-            grub_config: self.grub_config.clone(),
+            grub_config: menu.map(|menu| menu.path.clone()),
             replace: self.replace.clone(),
         }
     }
 
-    fn sealer(&self, device: &Path) -> Result<Sealer> {
-        if self.passphrase_file.is_none() && !self.recovery_key {
-            return Sealer::resident(device, &self.socket);
+    /// What is in /boot now: it decides only about which records stay.
+    fn in_place(&self) -> Source {
+        Source {
+            grub_config: self.boot_menu.clone(),
+            replace: Vec::new(),
+            ..self.source(None)
         }
-        let passphrase = passphrase::existing(self.passphrase_file.as_deref(), device)?;
-        Sealer::key(device, &passphrase, &self.tcti, self.new_host_secret)
+    }
+
+    fn passphrase(&self, device: &Path) -> Result<Option<Passphrase>> {
+        if self.passphrase_file.is_none() && !self.recovery_key {
+            return Ok(None);
+        }
+        passphrase::existing(self.passphrase_file.as_deref(), device).map(Some)
+    }
+
+    /// After a run that failed or was killed: what it sealed for and nothing in /boot boots.
+    fn take_back(&self) -> Result<ExitCode> {
+        let mut journal = Journal::read(self.root())?;
+        if journal.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let device = root_volume::named_or_root(self.volume.as_deref())?;
+        let header = VolumeHeader::read(&device)?;
+        header.check()?;
+        let needed = self
+            .in_place()
+            .entries()
+            .and_then(|entries| prune::needed(&entries, &self.tcti))
+            .context("the records of the run before are kept for now")?;
+        let unneeded = prune::stale(&header, &usable(&header), &needed, 0);
+        let mut made = journal.records(&usable(&header));
+        made.retain(|token| unneeded.contains(token));
+        made.sort_unstable();
+        made.dedup();
+        if !made.is_empty() {
+            wipe(&device, WipeRequest::Records(made.clone()), false)?;
+            println!("taken back: {}", numbers(&made));
+        }
+        journal.clear()?;
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Once a volume's approvals have limits, new ones have them, too.
@@ -189,26 +256,6 @@ impl Reseal {
         let password = passphrase::owner(self.owner_password_file.as_deref())?;
         rollback::present_limit(&mut Tpm2::open(&self.tcti)?, &password).map(Some)
     }
-
-    fn prune(&self, device: &Path, entries: &[Entry], keep: usize) -> Result<Vec<TokenId>> {
-        let header = VolumeHeader::read(device)?;
-        let stale = match prune::stale(&header, entries, &self.tcti, keep) {
-            Ok(stale) => stale,
-            Err(error) => {
-                eprintln!("taoboot: no record is removed: {error:#}");
-                return Ok(Vec::new());
-            }
-        };
-        if stale.is_empty() {
-            return Ok(stale);
-        }
-        wipe(device, WipeRequest::Records(stale.clone()), false)?;
-        if !self.json {
-            let list: Vec<String> = stale.iter().map(ToString::to_string).collect();
-            println!("removed records that nothing needs: {}", list.join(", "));
-        }
-        Ok(stale)
-    }
 }
 
 /// The usable records.
@@ -219,86 +266,11 @@ pub fn usable(header: &VolumeHeader) -> Vec<(TokenId, SealedRecord)> {
         .collect()
 }
 
-/// Nothing to do, or nothing that can be done.
-fn present(
-    entry: &Entry,
-    records: &[(TokenId, SealedRecord)],
-    tpm: &TpmState,
-    counter: Option<CounterLimit>,
-) -> Option<Outcome> {
-    let outcome = |result, record, why| Outcome {
-        entry: entry.name.clone(),
-        id: entry.id.clone(),
-        result,
-        record,
-        why,
-    };
-    if let Err(why) = &entry.predicted {
-        return Some(outcome("failed", None, why.clone()));
-    }
-    if entry.halts {
-        let why = "tboot would halt: its policy does not allow these files";
-        return Some(outcome("failed", None, why.into()));
-    }
-    // A record without limit does not do where limits are asked for.
-    let limited: Vec<_> = records
-        .iter()
-        .filter(|(_, record)| counter.is_none() || record.counter().is_some())
-        .cloned()
-        .collect();
-    let verdict = Verdict::of(entry, &limited, tpm);
-    verdict
-        .record
-        .map(|record| outcome("present", Some(record), String::new()))
+fn loads_replaced(entry: &Entry) -> bool {
+    entry.files.iter().any(|file| file.read_from.is_some())
 }
 
-fn seal(
-    entry: &Entry,
-    sealer: &mut Sealer,
-    header: &VolumeHeader,
-    counter: Option<CounterLimit>,
-) -> Outcome {
-    let outcome = |result, record, why| Outcome {
-        entry: entry.name.clone(),
-        id: entry.id.clone(),
-        result,
-        record,
-        why,
-    };
-    let values = match &entry.predicted {
-        Ok(values) => values.clone(),
-        Err(why) => return outcome("failed", None, why.clone()),
-    };
-    let wanted = Wanted {
-        values,
-        counter,
-        label: short_text(&entry.title),
-        components: entry.components.clone(),
-        files: entry.files.clone(),
-        created: time::now(),
-    };
-    match sealer.seal(header, wanted) {
-        Ok(record) => outcome("sealed", Some(record), String::new()),
-        Err(error) => outcome("failed", None, crate::sentence(&error)),
-    }
-}
-
-impl Outcome {
-    fn print(&self) {
-        match (self.result, self.record) {
-            ("present", Some(record)) => println!("{}: record {record} is for it", self.entry),
-            (_, Some(record)) => println!("{}: sealed, record {record}", self.entry),
-            _ => eprintln!("{}: WILL ASK for a passphrase: {}", self.entry, self.why),
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "entry": self.entry,
-            "id": self.id,
-            "result": self.result,
-            "record": self.record,
-            "why": self.why,
-        })
-    }
+fn numbers(tokens: &[TokenId]) -> String {
+    let list: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+    list.join(", ")
 }

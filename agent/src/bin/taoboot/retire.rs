@@ -15,12 +15,14 @@ use serde_json::json;
 use tpm::{CounterLimit, PcrValues, Tpm2};
 
 use crate::{
-    booted, passphrase,
-    predictions::{Entry, Source, select, short_text},
+    booted,
+    known::Known,
+    menu::Menu,
+    passphrase,
+    predictions::{Entry, Source, select},
     reseal::usable,
     root_volume,
     sealer::{Sealer, Wanted},
-    time,
     verdict::fits,
 };
 
@@ -47,6 +49,9 @@ pub struct Retire {
     /// what `tboot-policy predict --all --json` printed (default: run it, if entries are kept)
     #[argh(option, arg_name = "file")]
     predictions: Option<PathBuf>,
+    /// where the root file system is mounted (default /)
+    #[argh(option, arg_name = "folder", default = "PathBuf::from(\"/\")")]
+    root: PathBuf,
     /// file with the password of the TPM's owner, if it has one
     #[argh(option, arg_name = "file")]
     owner_password_file: Option<PathBuf>,
@@ -86,7 +91,7 @@ impl Retire {
                 .any(|(_, record)| fits(record, &running)),
             "the volume has no record of the running launch, so the TPM did not unlock it: run `taoboot reseal`, boot again"
         );
-        let kept = seal_kept(&device, &self.socket, &entries, next)?;
+        let kept = seal_kept(&device, &self.socket, &self.root, &entries, next)?;
         let password = passphrase::owner(self.owner_password_file.as_deref())?;
         let raised = tpm.rollback_counter_raise(ROLLBACK_COUNTER, password.without_newline())?;
         let dead: Vec<TokenId> = usable(&VolumeHeader::read(&device)?)
@@ -126,11 +131,18 @@ impl Retire {
         if self.keep_menu && !self.entry.is_empty() {
             bail!("give only one of --entry and --keep-menu");
         }
+        let menu = match self.predictions {
+            Some(_) => None,
+            None => Some(Menu::to_seal(&self.root, None)?),
+        };
         let source = Source {
+            root: Some(self.root.clone()),
             predictions: self.predictions.clone(),
+            grub_config: menu.as_ref().map(|menu| menu.path.clone()),
             ..Source::default()
         };
         let entries = source.entries()?;
+        drop(menu);
         let mut names: Vec<String> = Vec::new();
         if self.keep_menu || !self.entry.is_empty() {
             let wanted = select(&entries, &self.entry)?;
@@ -153,10 +165,12 @@ impl Retire {
 fn seal_kept(
     device: &Path,
     socket: &Path,
+    root: &Path,
     entries: &[Entry],
     next: CounterLimit,
 ) -> Result<Vec<TokenId>> {
     let mut sealer = Sealer::resident(device, socket)?;
+    let mut known = Known::read(root)?;
     let mut kept = Vec::new();
     for entry in entries {
         let values = match &entry.predicted {
@@ -168,16 +182,13 @@ fn seal_kept(
             kept.push(token);
             continue;
         }
-        let wanted = Wanted {
-            values: values.clone(),
-            counter: Some(next),
-            label: short_text(&entry.title),
-            components: entry.components.clone(),
-            files: entry.files.clone(),
-            created: time::now(),
-        };
-        kept.push(sealer.seal(&header, wanted)?);
+        let objections = known.objections(entry);
+        if !objections.is_empty() {
+            bail!("{} can't be kept: {}", entry.name, objections.join("; "));
+        }
+        kept.push(sealer.seal(&header, Wanted::of(entry, values, Some(next)))?);
     }
+    known.save()?;
     kept.sort_unstable();
     kept.dedup();
     Ok(kept)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent::{
-    reseal::{self, MeasuredFile, Question, Reply, SealRequest},
+    reseal::{self, LaunchEvent, MeasuredFile, Question, Reply, ResealError, SealRequest},
     unlock::{
         EnrolledRecord, LaunchPcrs, SealedRecord, TokenId, VolumeHeader,
         enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
@@ -17,7 +17,11 @@ use agent::{
 use anyhow::{Context as _, Result, bail};
 use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrValues, Tpm2};
 
-use crate::passphrase::Passphrase;
+use crate::{
+    passphrase::Passphrase,
+    predictions::{Entry, short_text},
+    proof, time,
+};
 
 /// The record that is wanted.
 pub struct Wanted {
@@ -27,7 +31,24 @@ pub struct Wanted {
     pub label: String,
     pub components: BTreeMap<u8, String>,
     pub files: Vec<MeasuredFile>,
+    /// Every extend, for the resident agent; or why they can't be listed.
+    pub events: Result<Vec<LaunchEvent>>,
     pub created: u64,
+}
+
+impl Wanted {
+    /// A record for an entry of the menu with these values.
+    pub fn of(entry: &Entry, values: &LaunchPcrs, counter: Option<CounterLimit>) -> Self {
+        Wanted {
+            values: values.clone(),
+            counter,
+            label: short_text(&entry.title),
+            components: entry.components.clone(),
+            files: proof::files(entry),
+            events: proof::events(entry),
+            created: time::now(),
+        }
+    }
 }
 
 /// Makes and stores records; the volume is locked as long as this value exists.
@@ -76,6 +97,14 @@ impl Sealer {
         })
     }
 
+    /// Is the record one of the volume's secret? `None` where only the resident agent can tell.
+    pub fn proves(&self, record: &SealedRecord) -> Option<bool> {
+        match self {
+            Sealer::Resident { .. } => None,
+            Sealer::Key { volume, .. } => volume.proves(record.record()),
+        }
+    }
+
     /// Seals for a launch and stores the record. `header` is as it was read last.
     pub fn seal(&mut self, header: &VolumeHeader, wanted: Wanted) -> Result<TokenId> {
         match self {
@@ -84,30 +113,8 @@ impl Sealer {
                 secret_id,
                 socket,
             } => {
-                let usable: Vec<SealedRecord> = find_records(header)
-                    .into_iter()
-                    .filter_map(|(_, record)| record.ok())
-                    .collect();
-                let pattern = newest(&usable, |record| record.secret_id() == secret_id).context(
-                    "the volume has no record of the secret that opened this machine: use --recovery-key or --passphrase-file",
-                )?;
-                let question = Question::Seal(Box::new(SealRequest {
-                    pattern: pattern.record().to_token()?,
-                    pcrs: completed(Some(pattern.expected()), &wanted.values)?,
-                    limit: wanted.counter.map(|counter| counter.limit),
-                    label: wanted.label,
-                    components: wanted
-                        .components
-                        .into_iter()
-                        .map(|(pcr, text)| (pcr.to_string(), text))
-                        .collect(),
-                    created: wanted.created,
-                    files: wanted.files,
-                }));
-                match reseal::ask(socket, &question)? {
-                    Reply::Record(token) => Ok(volume.add(&token)?),
-                    _ => bail!("the resident agent answered something else than a record"),
-                }
+                let token = ask_for(header, wanted, secret_id, socket)?;
+                Ok(volume.add(&token)?)
             }
             Sealer::Key {
                 volume,
@@ -145,6 +152,56 @@ impl Sealer {
     }
 }
 
+/// The record, sealed by the resident agent after a pattern. What stands in the header anybody
+/// may have written: a newer record that is forged does not keep the others from being one.
+fn ask_for(
+    header: &VolumeHeader,
+    wanted: Wanted,
+    secret_id: &str,
+    socket: &Path,
+) -> Result<serde_json::Value> {
+    let mut patterns: Vec<SealedRecord> = find_records(header)
+        .into_iter()
+        .filter_map(|(_, record)| record.ok())
+        .filter(|record| record.secret_id() == secret_id)
+        .collect();
+    patterns.sort_by_key(|record| std::cmp::Reverse(record.created()));
+    let mut genuine = None;
+    for record in patterns {
+        let token = record.record().to_token()?;
+        match reseal::ask(socket, &Question::Genuine(Box::new(token.clone()))) {
+            Ok(Reply::Genuine(false)) | Err(ResealError::Refused(_)) => {}
+            Ok(Reply::Genuine(true)) => {
+                genuine = Some((record, token));
+                break;
+            }
+            Ok(_) => bail!("the resident agent answered something else than yes or no"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (pattern, token) = genuine.context(
+        "the volume has no record of the secret that opened this machine: use --recovery-key or --passphrase-file",
+    )?;
+    let question = Question::Seal(Box::new(SealRequest {
+        pattern: token,
+        pcrs: completed(Some(pattern.expected()), &wanted.values)?,
+        limit: wanted.counter.map(|counter| counter.limit),
+        label: wanted.label,
+        components: wanted
+            .components
+            .into_iter()
+            .map(|(pcr, text)| (pcr.to_string(), text))
+            .collect(),
+        created: wanted.created,
+        files: wanted.files,
+        events: wanted.events?,
+    }));
+    match reseal::ask(socket, &question)? {
+        Reply::Record(token) => Ok(token),
+        _ => bail!("the resident agent answered something else than a record"),
+    }
+}
+
 /// Locks the volume with a passphrase; a key file may really end with a newline.
 pub fn begin(device: &Path, passphrase: &Passphrase) -> Result<Enrolment, EnrolmentError> {
     match Enrolment::begin(device, passphrase.without_newline()) {
@@ -153,14 +210,6 @@ pub fn begin(device: &Path, passphrase: &Passphrase) -> Result<Enrolment, Enrolm
         }
         other => other,
     }
-}
-
-fn newest(
-    records: &[SealedRecord],
-    wanted: impl Fn(&SealedRecord) -> bool,
-) -> Option<&SealedRecord> {
-    let wanted = records.iter().filter(|record| wanted(record));
-    wanted.max_by_key(|record| record.created())
 }
 
 /// The registers that the present records name: with their predicted value, or, where the

@@ -70,6 +70,9 @@ pub struct Verdict {
     pub record: Option<TokenId>,
     /// Why not, or what is worth knowing.
     pub why: String,
+    /// Files that are not known on the encrypted root, one sentence each: no new record is made
+    /// for the entry.
+    pub unknown_files: Vec<String>,
 }
 
 impl Verdict {
@@ -82,7 +85,18 @@ impl Verdict {
             verdict,
             record,
             why,
+            unknown_files: Vec::new(),
         }
+    }
+
+    /// The same with what is to be said of the files; where it asks, they are a reason.
+    pub fn with_unknown(mut self, sentences: Vec<String>) -> Self {
+        if self.verdict == "ask" && !sentences.is_empty() {
+            let files = sentences.join("; ");
+            self.why = format!("{}; {files}", self.why);
+        }
+        self.unknown_files = sentences;
+        self
     }
 }
 
@@ -154,9 +168,14 @@ impl fmt::Display for Verdict {
             ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
             _ => writeln!(f, "can't be told")?,
         }
-        if self.why.is_empty() {
-            return Ok(());
+        if !self.why.is_empty() {
+            writeln!(f, "      {}", self.why)?;
         }
-        writeln!(f, "      {}", self.why)
+        if self.verdict != "ask" {
+            for sentence in &self.unknown_files {
+                writeln!(f, "      {sentence}")?;
+            }
+        }
+        Ok(())
     }
 }

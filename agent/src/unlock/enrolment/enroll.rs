@@ -156,10 +156,11 @@ impl Enrolment {
         let secret = boot_secret.volume();
         let sealed = tpm.seal(boot_secret.to_bytes().as_slice(), &policy)?;
         let escrow = Escrow::seal(secret, &self.volume_key, &self.volume)?;
+        let volume = self.volume.clone();
         let parts = |keyslot| RecordParts {
             keyslot,
-            volume: self.volume.clone(),
-            policy,
+            volume,
+            policy: policy.clone(),
             sealed,
             label: request.label,
             swap: request.swap,
@@ -169,8 +170,16 @@ impl Enrolment {
         };
         let passphrase = secret.volume_passphrase(&self.volume);
         let enrolled = if let Some(keyslot) = keyslot {
+            // An equal record is replaced: the header has room for some eight.
+            let equal = self.equal_record(&policy, secret)?;
             let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
-            let token = self.editor.add_token(&token)?;
+            let token = match equal {
+                Some(old) => {
+                    self.editor.replace_token(old, &token)?;
+                    old
+                }
+                None => self.editor.add_token(&token)?,
+            };
             Enrolled {
                 secret_id: Some(secret.id()),
                 token,
@@ -203,6 +212,27 @@ impl Enrolment {
     /// The newest record of which the volume's key proves that it is genuine.
     pub fn authentic_record(&self) -> Result<Option<EnrolledRecord>, EnrolmentError> {
         Ok(self.known_secret()?.map(|(record, _)| record))
+    }
+
+    /// Is a record one of the volume's secret, as it was made? `None` where no secret is known.
+    pub fn proves(&self, record: &EnrolledRecord) -> Option<bool> {
+        let (_, secret) = self.known_secret().ok()??;
+        Some(record.verify_mac(&secret).is_ok())
+    }
+
+    /// The token of a record for the same launch, with the same limit, of the same secret.
+    fn equal_record(
+        &self,
+        policy: &AuthPolicy,
+        secret: &VolumeSecret,
+    ) -> Result<Option<TokenId>, EnrolmentError> {
+        let header = VolumeHeader::read(&self.device)?;
+        let equal = find_enrolled(&header).into_iter().find(|(_, record)| {
+            record.as_ref().is_ok_and(|record| {
+                record.parts().policy == *policy && record.verify_mac(secret).is_ok()
+            })
+        });
+        Ok(equal.map(|(token, _)| token))
     }
 
     /// That record and its secret: the escrow opens, and the keyslot is still the secret's.

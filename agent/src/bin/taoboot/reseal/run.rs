@@ -1,0 +1,221 @@
+//! One run of `taoboot reseal`: entry by entry.
+
+use std::path::Path;
+
+use agent::unlock::{
+    SealedRecord, TokenId, VolumeHeader,
+    enrolment::{EnrolmentError, WipeRequest, wipe},
+};
+use anyhow::Result;
+use serde_json::json;
+use tpm::CounterLimit;
+
+use super::{Reseal, loads_replaced, numbers};
+use crate::{
+    genuine::Genuine,
+    journal::Journal,
+    known::Known,
+    passphrase::Passphrase,
+    predictions::Entry,
+    prune,
+    sealer::{Sealer, Wanted},
+    time,
+    verdict::{TpmState, Verdict},
+};
+
+/// What was done for one entry.
+pub(super) struct Outcome {
+    pub entry: String,
+    pub id: Option<String>,
+    /// `present`, `sealed`, `unknown` (a file is) or `failed`.
+    pub result: &'static str,
+    pub record: Option<TokenId>,
+    pub why: String,
+    /// It loads nothing that is about to be put into place.
+    pub may_be_passed_over: bool,
+}
+
+/// One run.
+pub(super) struct Run<'r> {
+    pub options: &'r Reseal,
+    pub device: &'r Path,
+    pub entries: &'r [Entry],
+    pub tpm: TpmState,
+    pub counter: Option<CounterLimit>,
+    pub genuine: Genuine,
+    pub known: Known,
+    pub journal: Journal,
+    pub passphrase: Option<Passphrase>,
+    pub sealer: Option<Sealer>,
+}
+
+impl Run<'_> {
+    pub fn seal(&mut self, entry: &Entry) -> Result<Outcome> {
+        let header = VolumeHeader::read(self.device)?;
+        let genuine = self.genuine(&header)?;
+        if let Some(outcome) = present(entry, &genuine, &self.tpm, self.counter) {
+            return Ok(outcome);
+        }
+        let objections = self.known.objections(entry);
+        if !objections.is_empty() {
+            return Ok(Outcome::none(entry, "unknown", objections.join("; ")));
+        }
+        let values = match &entry.predicted {
+            Ok(values) => values.clone(),
+            Err(why) => return Ok(Outcome::none(entry, "failed", why.clone())),
+        };
+        if self.options.pending {
+            self.journal.note(&values, time::now())?;
+        }
+        let counter = self.counter;
+        let wanted = || Wanted::of(entry, &values, counter);
+        let mut sealed = self.sealer()?.seal(&header, wanted());
+        if sealed.as_ref().is_err_and(is_full) {
+            // The volume's lock is free for a moment.
+            self.sealer = None;
+            let removed = self.prune(0)?;
+            if removed.is_empty() {
+                let why = self.no_room(&genuine);
+                return Ok(Outcome::none(entry, "failed", why));
+            }
+            let header = VolumeHeader::read(self.device)?;
+            sealed = self.sealer()?.seal(&header, wanted());
+        }
+        Ok(match sealed {
+            Ok(record) => Outcome {
+                record: Some(record),
+                ..Outcome::none(entry, "sealed", String::new())
+            },
+            Err(error) => Outcome::none(entry, "failed", crate::sentence(&error)),
+        })
+    }
+
+    fn sealer(&mut self) -> Result<&mut Sealer> {
+        let made = match self.sealer.take() {
+            Some(sealer) => sealer,
+            None => match &self.passphrase {
+                None => Sealer::resident(self.device, &self.options.socket)?,
+                Some(passphrase) => Sealer::key(
+                    self.device,
+                    passphrase,
+                    &self.options.tcti,
+                    self.options.new_host_secret,
+                )?,
+            },
+        };
+        Ok(self.sealer.insert(made))
+    }
+
+    fn genuine(&mut self, header: &VolumeHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
+        if self.passphrase.is_some() {
+            self.sealer()?;
+        }
+        let key = self.passphrase.as_ref().and(self.sealer.as_ref());
+        Ok(self.genuine.records(header, &self.options.socket, key))
+    }
+
+    /// Removes the records that neither the menu, be it the one in /boot or the one to come, nor
+    /// the running launch needs.
+    pub fn prune(&mut self, keep: usize) -> Result<Vec<TokenId>> {
+        let header = VolumeHeader::read(self.device)?;
+        let genuine = self.genuine(&header)?;
+        self.sealer = None;
+        let present = match self.options.predictions {
+            Some(_) => Ok(Vec::new()),
+            None => self.options.in_place().entries(),
+        };
+        let needed = present.and_then(|present| {
+            prune::needed(self.entries.iter().chain(&present), &self.options.tcti)
+        });
+        let needed = match needed {
+            Ok(needed) => needed,
+            Err(error) => {
+                eprintln!("taoboot: no record is removed: {error:#}");
+                return Ok(Vec::new());
+            }
+        };
+        let stale = prune::stale(&header, &genuine, &needed, keep);
+        if stale.is_empty() {
+            return Ok(stale);
+        }
+        wipe(self.device, WipeRequest::Records(stale.clone()), false)?;
+        if !self.options.json {
+            println!("removed records that nothing needs: {}", numbers(&stale));
+        }
+        Ok(stale)
+    }
+
+    fn no_room(&self, records: &[(TokenId, SealedRecord)]) -> String {
+        let launches = self.entries.iter().filter(|entry| entry.tboot).count();
+        format!(
+            "the LUKS2 header has room for {} records and all are needed, the menu has {launches} launches: remove kernels or a tboot that you do not boot; a volume formatted with --luks2-metadata-size has more room",
+            records.len()
+        )
+    }
+}
+
+fn is_full(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<EnrolmentError>(),
+        Some(EnrolmentError::HeaderFull(_))
+    )
+}
+
+/// Nothing to do, or nothing that can be done.
+fn present(
+    entry: &Entry,
+    records: &[(TokenId, SealedRecord)],
+    tpm: &TpmState,
+    counter: Option<CounterLimit>,
+) -> Option<Outcome> {
+    if let Err(why) = &entry.predicted {
+        return Some(Outcome::none(entry, "failed", why.clone()));
+    }
+    if entry.halts {
+        let why = "tboot would halt: its policy does not allow these files";
+        return Some(Outcome::none(entry, "failed", why.into()));
+    }
+    // A record without limit does not do where limits are asked for.
+    let limited: Vec<_> = records
+        .iter()
+        .filter(|(_, record)| counter.is_none() || record.counter().is_some())
+        .cloned()
+        .collect();
+    let record = Verdict::of(entry, &limited, tpm).record?;
+    Some(Outcome {
+        record: Some(record),
+        ..Outcome::none(entry, "present", String::new())
+    })
+}
+
+impl Outcome {
+    /// Without a record.
+    fn none(entry: &Entry, result: &'static str, why: String) -> Self {
+        Outcome {
+            entry: entry.name.clone(),
+            id: entry.id.clone(),
+            result,
+            record: None,
+            why,
+            may_be_passed_over: !loads_replaced(entry),
+        }
+    }
+
+    pub fn print(&self) {
+        match (self.result, self.record) {
+            ("present", Some(record)) => println!("{}: record {record} is for it", self.entry),
+            (_, Some(record)) => println!("{}: sealed, record {record}", self.entry),
+            _ => eprintln!("{}: WILL ASK for a passphrase: {}", self.entry, self.why),
+        }
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        json!({
+            "entry": self.entry,
+            "id": self.id,
+            "result": self.result,
+            "record": self.record,
+            "why": self.why,
+        })
+    }
+}

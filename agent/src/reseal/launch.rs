@@ -1,0 +1,184 @@
+//! Do the PCR values of a request follow from the files that it names?
+//!
+//! The request lists every extend of the launch, and the resident agent computes the registers
+//! from it. What tboot, kernel and initramfs put in, it derives from the files that it has read
+//! itself. What only the platform knows (SINIT, firmware, policies) it takes as it is said, and
+//! writes into the kernel log.
+
+use lcp::hash::HashAlg;
+use sha2::{Digest as _, Sha256};
+use tpm::{PcrIndex, PcrValues};
+
+use super::{
+    files::ReadFile,
+    protocol::{LaunchEvent, Measure, MeasuredFile},
+};
+
+/// SINIT's events and those of tboot, whose list holds 32.
+const MAX_EVENTS: usize = 64;
+/// Longest command line that tboot hashes.
+const MAX_CMDLINE: usize = 1023;
+const FIRST: u8 = 17;
+const LAST: u8 = 19;
+/// SINIT extends 17 and 18; 19 holds modules only.
+const LAST_OF_PLATFORM: u8 = 18;
+
+/// PCR 17 to 19 of these extends: register, digest, and whether the digest is the register's
+/// first value instead of something to be extended.
+#[must_use]
+pub fn replay<'e>(events: impl Iterator<Item = (u8, &'e [u8], bool)>) -> [(u8, Vec<u8>); 3] {
+    let mut registers = [17, 18, 19].map(|pcr| (pcr, vec![0; 32]));
+    for (pcr, digest, initial) in events {
+        for (_, value) in registers.iter_mut().filter(|(number, _)| *number == pcr) {
+            *value = if initial {
+                digest.to_vec()
+            } else {
+                Sha256::new()
+                    .chain_update(&value)
+                    .chain_update(digest)
+                    .finalize()
+                    .to_vec()
+            };
+        }
+    }
+    registers
+}
+
+/// Checks form and outcome: the events lead to `pcrs`, with the digests of these files. Only a
+/// register that the present records (`approved`) do not name may be left out: the owner chose so.
+///
+/// # Errors
+/// One sentence that names the register or the file.
+pub(super) fn check(
+    events: &[LaunchEvent],
+    named: &[MeasuredFile],
+    read: &[ReadFile],
+    pcrs: &PcrValues,
+    approved: Option<&PcrValues>,
+) -> Result<(), String> {
+    if events.is_empty() || events.len() > MAX_EVENTS {
+        return Err(format!(
+            "a launch has 1 to {MAX_EVENTS} events, the request lists {}: taoboot reseal and the resident agent must be of the same version",
+            events.len()
+        ));
+    }
+    let mut digests = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        digests.push(digest(place, event, read)?);
+    }
+    check_measured(events, named, read)?;
+    let extends = events.iter().zip(&digests).map(|(event, digest)| {
+        let initial = matches!(event.measured, Measure::Initial { .. });
+        (event.pcr, digest.as_slice(), initial)
+    });
+    for (pcr, value) in replay(extends) {
+        let index = PcrIndex::try_from(pcr).map_err(|error| error.to_string())?;
+        let asked = pcrs.get(index);
+        let chosen = approved.is_some_and(|approved| approved.get(index).is_none());
+        if asked.is_none() && chosen {
+            continue;
+        }
+        if asked != Some(value.as_slice()) {
+            return Err(format!(
+                "PCR {pcr} does not follow from the files: their launch gives {}, asked for is {}; predict again",
+                hex::encode(value),
+                asked.map_or("nothing".into(), hex::encode)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8>, String> {
+    if !(FIRST..=LAST).contains(&event.pcr) {
+        return Err(format!(
+            "event {place} extends PCR {}, which is none of a launch",
+            event.pcr
+        ));
+    }
+    let file = |number: usize| {
+        read.get(number).ok_or_else(|| {
+            format!("event {place} measures file {number}, which the request does not name")
+        })
+    };
+    match &event.measured {
+        Measure::Tboot {
+            file: number,
+            cmdline,
+        } => {
+            let mle = file(*number)?.mle.as_ref();
+            let mle =
+                mle.ok_or_else(|| format!("event {place} measures tboot, and that file is none"))?;
+            let hash = mle.hash(HashAlg::Sha256, cmdline.as_bytes());
+            Ok(hash
+                .map_err(|error| format!("tboot: {error}"))?
+                .as_bytes()
+                .to_vec())
+        }
+        Measure::Module {
+            file: number,
+            cmdline,
+        } => {
+            if cmdline.len() > MAX_CMDLINE || cmdline.contains('\0') {
+                return Err(format!("event {place}: tboot takes no such command line"));
+            }
+            let content = file(*number)?.content;
+            let cmdline = Sha256::digest(cmdline.as_bytes());
+            Ok(Sha256::new()
+                .chain_update(cmdline)
+                .chain_update(content)
+                .finalize()
+                .to_vec())
+        }
+        Measure::Platform { sha256, .. } | Measure::Initial { sha256, .. } => {
+            let first = place == 0 && event.pcr == FIRST;
+            if matches!(event.measured, Measure::Initial { .. }) && !first {
+                return Err(format!(
+                    "event {place} sets a register, which only the first one does"
+                ));
+            }
+            if event.pcr > LAST_OF_PLATFORM {
+                return Err(format!(
+                    "event {place}: only files are measured into PCR {}",
+                    event.pcr
+                ));
+            }
+            match hex::decode(sha256) {
+                Ok(digest) if digest.len() == 32 => Ok(digest),
+                _ => Err(format!("event {place} has no SHA-256 digest")),
+            }
+        }
+    }
+}
+
+/// tboot and module 0 are in PCR 17 whatever the policies say; and a file that stands in the
+/// request is measured, unless tboot takes it away before it measures.
+fn check_measured(
+    events: &[LaunchEvent],
+    named: &[MeasuredFile],
+    read: &[ReadFile],
+) -> Result<(), String> {
+    let in_first = |wanted: fn(&Measure) -> bool| {
+        events
+            .iter()
+            .any(|event| event.pcr == FIRST && wanted(&event.measured))
+    };
+    if !in_first(|m| matches!(m, Measure::Tboot { .. }))
+        || !in_first(|m| matches!(m, Measure::Module { .. }))
+    {
+        return Err("the launch measures no tboot or no kernel into PCR 17".into());
+    }
+    for (number, (file, read)) in named.iter().zip(read).enumerate() {
+        let measured = events.iter().any(|event| match &event.measured {
+            Measure::Tboot { file, .. } | Measure::Module { file, .. } => *file == number,
+            Measure::Platform { .. } | Measure::Initial { .. } => false,
+        });
+        if !measured && !read.taken_away {
+            return Err(format!(
+                "{:?} is loaded and not measured: the launch would be the same with any other file in its place",
+                file.path.chars().take(200).collect::<String>()
+            ));
+        }
+    }
+    Ok(())
+}
