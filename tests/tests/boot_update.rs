@@ -196,6 +196,7 @@ fn the_generated_menu_boots_and_unlocks_with_uefi_firmware_too() {
     let machine = Installed::make("update-uefi", Firmware::Efi).unwrap();
     let first = machine.menu().unwrap().remove(0);
     let commands = vec![
+        shell("trust", &trust(&machine, &first), 60),
         shell("refresh", "/usr/lib/taoboot/kernel refresh 2>&1", 200),
         shell("check", "taoboot check-next-boot --json", 60),
     ];
