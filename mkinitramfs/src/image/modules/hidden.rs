@@ -10,6 +10,16 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     // ecb.ko dm-crypt fails with "Error allocating crypto tfm (-ENOENT)".
     ("xts", &["ecb", "crypto-aes"], "xts(ecb(aes))"),
     (
+        "adiantum",
+        &[
+            "crypto-xchacha12",
+            "crypto-xchacha20",
+            "crypto-nhpoly1305",
+            "crypto-aes",
+        ],
+        "adiantum(xchacha12,aes,nhpoly1305)",
+    ),
+    (
         "essiv",
         &["cbc", "crypto-aes", "crypto-sha256"],
         "essiv(cbc(aes),sha256)",

@@ -157,7 +157,7 @@ impl Run<'_> {
 fn is_full(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref::<EnrolmentError>(),
-        Some(EnrolmentError::HeaderFull(_))
+        Some(EnrolmentError::HeaderFull(_) | EnrolmentError::TokensFull(_))
     )
 }
 
