@@ -41,12 +41,12 @@ fn refused(volume: &Volume, swtpm: &Swtpm, more: &[&str]) -> String {
 fn a_keyslots_area_without_room_is_told_before_anything_is_written() {
     let swtpm = launched("kernel", "initramfs");
     // One keyslot of 512 bits has 258048 bytes.
-    let volume = formatted(&["--key-size", "512", "--luks2-keyslots-size", "512k"]);
+    let volume = formatted(&["--key-size", "512", "--luks2-keyslots-size", "504k"]);
     enroll_current(&volume, &swtpm);
-    let volume = formatted(&["--key-size", "512", "--luks2-keyslots-size", "508k"]);
+    let volume = formatted(&["--key-size", "512", "--luks2-keyslots-size", "500k"]);
     let sentence = refused(&volume, &swtpm, &["--no-recovery-key"]);
     for words in [
-        "520192 bytes",
+        "512000 bytes",
         "258048 bytes",
         "luksKillSlot",
         "--luks2-keyslots-size",

@@ -91,6 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn adiantum_brings_its_three_parts() {
+        let parts = hidden_dependencies("adiantum");
+        for part in ["crypto-xchacha12", "crypto-nhpoly1305", "crypto-aes"] {
+            assert!(parts.contains(&part), "{part}");
+        }
+    }
+
+    #[test]
     fn every_name_is_normalised_and_listed_once() {
         let mut seen = std::collections::BTreeSet::new();
         for (name, _, why) in HIDDEN {
