@@ -401,7 +401,10 @@ fn a_launch_that_is_none_is_not_sealed_for() {
     entry["prediction"]["pcrs"]["sha256"]["18"] = json!("fe".repeat(32));
     let output = machine.reseal(&json!([entry]), &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("do not lead to its predicted PCR values"), "{output:?}");
+    assert!(
+        said(&output).contains("do not lead to its predicted PCR values"),
+        "{output:?}"
+    );
 }
 
 #[test]
