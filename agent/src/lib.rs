@@ -2,7 +2,8 @@
 //!
 //! [`boot`] is the boot, one phase a file, in the order of [`boot::run`]. [`unlock`] is
 //! what releases a disk key: sealed records, the latch, LUKS headers. [`host`] is what
-//! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart.
+//! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart. [`forecast`] says
+//! before a boot what it will do.
 
 #[macro_use]
 extern crate printable;
@@ -10,6 +11,7 @@ extern crate printable;
 pub mod boot;
 pub mod config;
 pub mod entry;
+pub mod forecast;
 pub mod host;
 pub mod reseal;
 pub mod unlock;

@@ -6,8 +6,8 @@ mod enroll_support;
 use std::{fs, sync::OnceLock};
 
 use agent::unlock::{
-    BinaryHeaderError, HeaderCheckError, HeaderError, MemoryCopy, VolumeHeader, find_records,
-    test_passphrase,
+    BinaryHeaderError, HeaderCheckError, HeaderError, MemoryCopy, OpenError, VolumeHeader,
+    find_records, test_passphrase,
 };
 use enroll_support::*;
 use proptest::prelude::*;
@@ -108,6 +108,67 @@ fn null_and_weak_ciphers_are_refused_wherever_they_stand() {
         assert!(
             matches!(refusal_of(&keyslot), HeaderCheckError::Cipher { .. }),
             "{cipher}"
+        );
+    }
+}
+
+/// The kernel and cryptsetup hold them safe; an image may lack their modules, which is said.
+#[test]
+fn listed_ciphers_are_accepted_and_their_module_is_named() {
+    let in_kernel = fs::read_to_string("/proc/crypto").unwrap();
+    for (cipher, key_bytes, module) in [
+        ("serpent-xts-plain64", 64, "serpent_generic"),
+        ("twofish-xts-plain64", 32, "twofish_generic"),
+        ("camellia-xts-plain64", 64, "camellia_generic"),
+        ("xchacha12,aes-adiantum-plain64", 32, "adiantum"),
+        ("xchacha20,aes-adiantum-plain64", 32, "adiantum"),
+    ] {
+        let set = |t: &mut Value, key_bytes: u32| {
+            t["segments"]["0"]["encryption"] = cipher.into();
+            t["keyslots"]["0"]["key_size"] = key_bytes.into();
+            t["keyslots"]["0"]["area"]["encryption"] = cipher.into();
+            t["keyslots"]["0"]["area"]["key_size"] = key_bytes.into();
+        };
+        let (_folder, path) = written(&forged(|t| set(t, key_bytes)));
+        let header = VolumeHeader::read(&path).unwrap();
+        assert_eq!(header.check().unwrap().cipher, cipher);
+        assert_eq!(header.image_modules(), [module]);
+        MemoryCopy::new(&header, Some(0)).unwrap();
+        let error = test_passphrase(&header, PASSPHRASE.as_bytes(), Some(0)).unwrap_err();
+        match &error {
+            // The key material was encrypted with AES.
+            OpenError::WrongPassphrase { .. } => {
+                let base = module.trim_end_matches("_generic");
+                assert!(in_kernel.contains(base), "{cipher}");
+            }
+            _ => assert!(
+                error.to_string().contains(&format!("--module {module}")),
+                "{error}"
+            ),
+        }
+        // Half the key of AES-XTS is a key of AES; of these no other length is taken.
+        let other = forged(|t| set(t, 48));
+        assert!(matches!(
+            refusal_of(&other),
+            HeaderCheckError::Cipher { .. }
+        ));
+    }
+    assert!(Volume::new().header().image_modules().is_empty());
+}
+
+#[test]
+fn a_refused_cipher_is_refused_with_its_reason() {
+    for (cipher, why) in [
+        ("aes-cbc-essiv:sha256", "single bits"),
+        ("aes-xts-plain", "2 TiB"),
+        ("capi:xts(aes)-plain64", "can stand for anything"),
+        ("cipher_null-ecb", "no encryption"),
+    ] {
+        let image = forged(|t| t["segments"]["0"]["encryption"] = cipher.into());
+        let sentence = refusal_of(&image).to_string();
+        assert!(
+            sentence.contains(why) && sentence.contains("accepted are aes-xts-plain64, serpent"),
+            "{sentence}"
         );
     }
 }

@@ -189,7 +189,7 @@ impl CommandLine {
 
 /// Splits as the kernel does (lib/cmdline.c, next_arg): at white space outside double quotes;
 /// quotes around a word or a value are dropped.
-fn split_words(text: &str) -> Vec<String> {
+pub fn split_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quoted = false;

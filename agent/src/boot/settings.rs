@@ -105,14 +105,7 @@ pub fn read_config() -> Result<Config, SettingsError> {
 impl Settings {
     /// Merges the two; the command line wins.
     pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
-        let (volume, volume_name) = match (line.volume, config.volume, &line.root) {
-            (Some((device, name)), _, _) => (device, name.unwrap_or_else(|| "root".into())),
-            (None, Some(volume), _) => (volume.device, volume.name),
-            // root= as people write it for an unencrypted disk: the partition that holds the volume.
-            (None, None, Some(root)) if !is_mapping(root) => (root.clone(), "root".into()),
-            _ => return Err(SettingsError::NoVolume),
-        };
-        check_mapper_name(&volume_name, "kernel command line")?;
+        let (volume, volume_name) = volume_of(&line, &config)?;
         Ok(Settings {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
             no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
@@ -141,6 +134,26 @@ impl Settings {
             ignored: line.ignored,
         })
     }
+}
+
+/// The device that holds the LUKS volume, and its mapping's name: `rd.luks.name=`, else that of
+/// the configuration, else `root`.
+pub fn volume_of(
+    line: &CommandLine,
+    config: &Config,
+) -> Result<(DeviceSpec, String), SettingsError> {
+    let (volume, name) = match (&line.volume, &config.volume, &line.root) {
+        (Some((device, name)), _, _) => (
+            device.clone(),
+            name.clone().unwrap_or_else(|| "root".into()),
+        ),
+        (None, Some(volume), _) => (volume.device.clone(), volume.name.clone()),
+        // root= as people write it for an unencrypted disk: the partition that holds the volume.
+        (None, None, Some(root)) if !is_mapping(root) => (root.clone(), "root".into()),
+        _ => return Err(SettingsError::NoVolume),
+    };
+    check_mapper_name(&name, "kernel command line")?;
+    Ok((volume, name))
 }
 
 fn is_mapping(spec: &DeviceSpec) -> bool {

@@ -15,10 +15,11 @@ use serde_json::Value;
 
 use super::{
     binary_header::{self, BINARY_LEN, BinaryHeader, BinaryHeaderError, COPY_SIZES, Copy},
+    cipher,
     header_check::{self, HeaderCheckError},
     identity::VolumeIdentity,
     keyslot_check,
-    metadata::Metadata,
+    metadata::{Keyslot, Metadata},
 };
 
 /// Why a device has no usable LUKS2 header.
@@ -151,6 +152,35 @@ impl VolumeHeader {
         numbers
             .filter(|number| self.check_keyslot(*number).is_ok())
             .collect()
+    }
+
+    /// Keyslots that are usable, but only when they are named (`cryptsetup config --priority
+    /// ignore`): no passphrase of a person is tried on them.
+    pub fn ignored_keyslots(&self) -> Vec<u32> {
+        let mut usable = self.usable_keyslots();
+        usable.retain(|number| {
+            matches!(
+                self.metadata.keyslots.get(number),
+                Some(Keyslot::Luks2(keyslot)) if keyslot.priority == Some(0)
+            )
+        });
+        usable
+    }
+
+    /// What an image must be built with (`taoboot-image --module`) to open this volume, beside that
+    /// which every image has.
+    pub fn image_modules(&self) -> Vec<&'static str> {
+        let segments = self.metadata.segments.values();
+        let segments = segments.map(|segment| segment.encryption.as_str());
+        let keyslots = self.metadata.keyslots.values();
+        let areas = keyslots.filter_map(|keyslot| match keyslot {
+            Keyslot::Luks2(keyslot) => Some(keyslot.area.encryption.as_str()),
+            Keyslot::Other(_) => None,
+        });
+        let mut modules: Vec<_> = segments.chain(areas).filter_map(cipher::module).collect();
+        modules.sort_unstable();
+        modules.dedup();
+        modules
     }
 
     /// Reads one keyslot's area from the device.

@@ -11,12 +11,11 @@
 //! * offsets that point elsewhere: areas inside the keyslots area, segment behind it.
 
 use super::{
+    cipher,
     identity::VolumeIdentity,
     metadata::{Keyslot, Metadata, Segment, parse_decimal, slot_number},
 };
 
-/// Ciphers accepted for data and keyslot areas, with the key lengths in bytes they may have.
-const CIPHERS: [(&str, [u32; 2]); 1] = [("aes-xts-plain64", [64, 32])];
 pub(crate) const HASHES: [&str; 4] = ["sha256", "sha512", "sha384", "sha1"];
 /// Several times what `cryptsetup` chooses on a fast machine (2 s: about 10 million).
 pub(crate) const MAX_PBKDF2_ITERATIONS: u32 = 50_000_000;
@@ -47,7 +46,8 @@ pub enum HeaderCheckError {
     SegmentKind(String),
     /// A cipher that is not on the list.
     #[error(
-        "{place} is encrypted with {cipher:?} and a key of {key_bytes} bytes; only aes-xts-plain64 with 64 or 32 bytes is accepted"
+        "{place} is encrypted with {cipher:?} and a key of {key_bytes} bytes, which is refused: {why}; accepted are {accepted} (`cryptsetup reencrypt` changes the cipher)",
+        accepted = cipher::accepted()
     )]
     Cipher {
         /// Data segment or keyslot.
@@ -56,6 +56,8 @@ pub enum HeaderCheckError {
         cipher: String,
         /// Key length found.
         key_bytes: u32,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// A number out of its bounds.
     #[error("{what} is {found}, expected is {expected}")]
@@ -249,15 +251,13 @@ pub(crate) fn check_cipher(
     cipher: &str,
     key_bytes: u32,
 ) -> Result<(), HeaderCheckError> {
-    let accepted = CIPHERS
-        .iter()
-        .any(|(name, lengths)| *name == cipher && lengths.contains(&key_bytes));
-    if accepted {
-        return Ok(());
+    match cipher::objection(cipher, key_bytes) {
+        None => Ok(()),
+        Some(why) => Err(HeaderCheckError::Cipher {
+            place: place.into(),
+            cipher: shown(cipher),
+            key_bytes,
+            why,
+        }),
     }
-    Err(HeaderCheckError::Cipher {
-        place: place.into(),
-        cipher: shown(cipher),
-        key_bytes,
-    })
 }

@@ -11,6 +11,7 @@
 
 mod binary_header;
 mod boot_record;
+mod cipher;
 mod cryptsetup_messages;
 pub mod enrolment;
 mod escrow;

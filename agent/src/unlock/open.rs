@@ -14,7 +14,7 @@ use tao::attestation::BootVolume;
 use zeroize::Zeroizing;
 
 use super::{
-    cryptsetup_messages,
+    cipher, cryptsetup_messages,
     header::VolumeHeader,
     latch::Latched,
     memory_copy::{MemoryCopy, MemoryCopyError},
@@ -48,6 +48,14 @@ pub enum OpenError {
         device: PathBuf,
         /// Which keyslot was tried.
         keyslot: String,
+    },
+    /// A passphrase is tried only on keyslots that are not marked.
+    #[error("{device}: all keyslots ({keyslots}) are marked to be ignored unless one is named, so that no passphrase is tried: `cryptsetup config --priority normal --key-slot NUMBER {device}` takes the mark away", device = .device.display())]
+    AllIgnored {
+        /// The device.
+        device: PathBuf,
+        /// Their numbers.
+        keyslots: String,
     },
     /// The mapping exists.
     #[error("/dev/mapper/{0} exists already")]
@@ -120,7 +128,7 @@ pub fn open_proven_volume(
             .activate_handle()
             .activate_by_volume_key(Some(name), Some(&volume_key), flags)
     });
-    result.map_err(|error| explain(&error, &said, header.device(), Some(name), Some(keyslot)))?;
+    result.map_err(|error| failure(&error, &said, header, Some(name), Some(keyslot)))?;
     let name = name.to_owned();
     Ok((OpenVolume { name, keyslot }, proof))
 }
@@ -132,6 +140,7 @@ pub fn proven_key(
     pinned: Option<&str>,
 ) -> Result<(Zeroizing<Vec<u8>>, u32, BootVolume), OpenError> {
     let identity = header.check().map_err(MemoryCopyError::Header)?;
+    refuse_ignored(header)?;
     let copy = MemoryCopy::new(header, None)?;
     let mut key = Zeroizing::new(vec![0; identity.key_bytes as usize]);
     let (result, said) = cryptsetup_messages::collect(|| {
@@ -143,8 +152,7 @@ pub fn proven_key(
         device: header.device().to_owned(),
         reason,
     };
-    let (keyslot, length) =
-        result.map_err(|error| explain(&error, &said, header.device(), None, None))?;
+    let (keyslot, length) = result.map_err(|error| failure(&error, &said, header, None, None))?;
     if length != key.len() {
         return Err(failed(format!(
             "its key has {length} bytes instead of {}",
@@ -177,6 +185,9 @@ fn activate(
     keyslot: Option<u32>,
     options: OpenOptions,
 ) -> Result<u32, OpenError> {
+    if keyslot.is_none() {
+        refuse_ignored(header)?;
+    }
     let copy = MemoryCopy::new(header, keyslot)?;
     let flags = flags(options);
     let (result, said) = cryptsetup_messages::collect(|| {
@@ -186,7 +197,25 @@ fn activate(
             .activate_handle()
             .activate_by_passphrase(name, keyslot, passphrase, flags)
     });
-    result.map_err(|error| explain(&error, &said, header.device(), name, keyslot))
+    result.map_err(|error| failure(&error, &said, header, name, keyslot))
+}
+
+/// libcryptsetup passes over keyslots that are marked to be ignored, and so does this, the prompt of
+/// /init included: the mark is the owner's wish. The TPM's keyslot is named by its record.
+pub(crate) fn refuse_ignored(header: &VolumeHeader) -> Result<(), OpenError> {
+    let ignored = header.ignored_keyslots();
+    if ignored.is_empty() || ignored.len() < header.usable_keyslots().len() {
+        return Ok(());
+    }
+    Err(OpenError::AllIgnored {
+        device: header.device().to_owned(),
+        keyslots: listed(&ignored),
+    })
+}
+
+fn listed(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(", ")
 }
 
 fn flags(options: OpenOptions) -> CryptActivate {
@@ -207,6 +236,36 @@ fn load(copy: &MemoryCopy, device: &Path) -> Result<CryptDevice, LibcryptErr> {
         .context_handle()
         .load::<()>(Some(EncryptionFormat::Luks2), None)?;
     Ok(crypt)
+}
+
+/// What went wrong with this volume.
+fn failure(
+    error: &LibcryptErr,
+    said: &str,
+    header: &VolumeHeader,
+    name: Option<&str>,
+    keyslot: Option<u32>,
+) -> OpenError {
+    let ignored = header.ignored_keyslots();
+    match explain(error, said, header.device(), name, keyslot) {
+        OpenError::WrongPassphrase { device, .. } if keyslot.is_none() && !ignored.is_empty() => {
+            OpenError::WrongPassphrase {
+                device,
+                keyslot: format!(
+                    "any keyslot (but for {}, marked to be ignored: `cryptsetup config --priority normal` takes that away)",
+                    listed(&ignored)
+                ),
+            }
+        }
+        OpenError::Failed { device, mut reason } => {
+            for module in header.image_modules() {
+                reason.push_str("; ");
+                reason.push_str(&cipher::hint(module));
+            }
+            OpenError::Failed { device, reason }
+        }
+        error => error,
+    }
 }
 
 fn explain(

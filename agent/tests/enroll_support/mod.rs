@@ -42,7 +42,7 @@ impl Volume {
         Self::formatted(&["--type", "luks1"])
     }
 
-    fn formatted(kind: &[&str]) -> Self {
+    pub fn formatted(kind: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let image = folder.path().join("disk.img");
         fs::File::create(&image).unwrap().set_len(20 << 20).unwrap();

@@ -398,10 +398,13 @@ fn a_record_of_another_secret_is_no_pattern() {
 fn a_launch_that_is_none_is_not_sealed_for() {
     let machine = Machine::up();
     let mut entry = machine.entry("1", "new", true);
-    entry["prediction"]["pcrs"]["sha256"]["18"] = json!("ff".repeat(32));
+    entry["prediction"]["pcrs"]["sha256"]["18"] = json!("fe".repeat(32));
     let output = machine.reseal(&json!([entry]), &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("do not lead to its predicted PCR values"));
+    assert!(
+        said(&output).contains("do not lead to its predicted PCR values"),
+        "{output:?}"
+    );
 }
 
 #[test]

@@ -248,3 +248,65 @@ fn files_that_are_not_the_known_ones_are_named_and_are_a_reason() {
     let why = answer["entries"][1]["why"].as_str().unwrap();
     assert!(why.contains("vmlinuz-planted is not known"), "{why}");
 }
+
+/// The reader of /init judges the very command line; systemd's tables are read with it.
+#[test]
+fn a_boot_that_init_or_systemd_stops_is_told() {
+    let machine = Machine::enrolled(&[]);
+    let uuid = machine.volume.header().uuid().to_string();
+    let with_words = |words: &str| {
+        let mut entry = machine.entry("0", "old", true);
+        entry["files"][1]["cmdline"] = json!(words);
+        json!([entry])
+    };
+    let good = format!("/vmlinuz root=/dev/mapper/root ro rd.luks.uuid={uuid}");
+    let etc = machine.root.join("etc");
+    std::fs::create_dir_all(etc.join("taoboot")).unwrap();
+    std::fs::write(etc.join("taoboot/image.toml"), "failure_delay = 1\n").unwrap();
+    let (code, answer) = check(&machine, &with_words(&good));
+    assert_eq!(code, Some(0), "{answer}");
+    for (more, words) in [
+        (" taoboot.on_failur=prompt", "is not a word of taoboot"),
+        (
+            " rd.luks.uuid=1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11",
+            "more than one rd.luks.uuid",
+        ),
+        (" root=/dev/mapper/sda3_crypt", "rd.luks.name="),
+    ] {
+        let (code, answer) = check(&machine, &with_words(&format!("{good}{more}")));
+        assert_eq!(code, Some(3), "{answer}");
+        assert_eq!(answer["entries"][0]["verdict"], "stop");
+        let why = answer["entries"][0]["why"].as_str().unwrap();
+        assert!(why.contains(words), "{why}");
+        assert_eq!(
+            answer["entries"][0]["boot"]["stops"][0]
+                .as_str()
+                .map(|s| why.contains(s)),
+            Some(true)
+        );
+    }
+    std::fs::write(etc.join("crypttab"), format!("disk UUID={uuid} none\n")).unwrap();
+    let (code, answer) = check(&machine, &with_words(&good));
+    assert_eq!(code, Some(1), "{answer}");
+    let root = machine.root.to_str().unwrap();
+    let output = machine.run("check-next-boot", &with_words(&good), &["--root", root]);
+    let text = said(&output);
+    assert!(
+        text.contains("WILL ASK") && text.contains(&format!("rd.luks.name={uuid}=disk")),
+        "{text}"
+    );
+    // The name that crypttab has, as the sentence says.
+    let renamed = format!("root=/dev/mapper/disk ro rd.luks.name={uuid}=disk");
+    assert_eq!(check(&machine, &with_words(&renamed)).0, Some(0));
+    // What the image is told counts as well; what can't be read is said.
+    let config = format!("[volume]\ndevice = \"UUID={uuid}\"\nname = \"disk\"\n");
+    std::fs::write(etc.join("taoboot/image.toml"), config).unwrap();
+    let (code, answer) = check(&machine, &with_words("root=/dev/mapper/disk ro"));
+    assert_eq!(code, Some(0), "{answer}");
+    std::fs::write(etc.join("taoboot/image.toml"), "on_failur = 1\n").unwrap();
+    assert_eq!(check(&machine, &with_words(&renamed)).0, Some(3));
+    std::fs::remove_file(etc.join("crypttab")).unwrap();
+    std::fs::create_dir(etc.join("crypttab")).unwrap();
+    let output = machine.run("check-next-boot", &with_words(&good), &["--root", root]);
+    assert!(said(&output).contains("is not judged"), "{output:?}");
+}

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     known::Known,
     menu,
+    next_system::NextSystem,
     predictions::Source,
     reseal::usable,
     root_volume,
@@ -17,9 +18,11 @@ use crate::{
 };
 
 const EXIT_WILL_ASK: u8 = 1;
+const EXIT_WILL_STOP: u8 = 3;
 
 /// Say for each entry of GRUB's menu whether the machine will unlock itself with it. Exit code
-/// 0: the default entry will, 1: it will ask for a passphrase, 2: that can't be told.
+/// 0: the default entry will, 1: it will ask for a passphrase, 2: that can't be told, 3: /init or
+/// systemd will stop.
 #[derive(FromArgs)]
 #[argh(
     subcommand,
@@ -45,7 +48,10 @@ pub struct CheckNextBoot {
     /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
     #[argh(option, arg_name = "path=file")]
     replace: Vec<String>,
-    /// where the root file system is mounted (default /)
+    /// the configuration that the images are made with (default /etc/taoboot/image.toml)
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// where the root file system is mounted, with its crypttab and fstab (default /)
     #[argh(option, arg_name = "folder")]
     root: Option<PathBuf>,
     /// the TPM (default device:/dev/tpmrm0)
@@ -82,10 +88,13 @@ impl CheckNextBoot {
             );
         }
         let mut known = Known::read(&root)?;
+        let system = NextSystem::read(&header, &root, self.config.as_deref());
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {
                 let verdict = Verdict::of(entry, &records, &tpm);
+                let opens = records.iter().find(|(id, _)| Some(*id) == verdict.record);
+                let verdict = verdict.with_forecast(system.forecast(entry, opens.map(|(_, r)| r)));
                 if entry.tboot && !entry.files.is_empty() {
                     verdict.with_unknown(known.objections(entry))
                 } else {
@@ -105,6 +114,7 @@ impl CheckNextBoot {
         Ok(match default.map(|verdict| verdict.verdict) {
             Some("unlock") => ExitCode::SUCCESS,
             Some("ask") => ExitCode::from(EXIT_WILL_ASK),
+            Some("stop") => ExitCode::from(EXIT_WILL_STOP),
             _ => ExitCode::from(crate::EXIT_FAILURE),
         })
     }

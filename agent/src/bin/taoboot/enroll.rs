@@ -136,6 +136,11 @@ impl Enroll {
         if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
             eprintln!("taoboot: warning: {warning}");
         }
+        for module in header.image_modules() {
+            eprintln!(
+                "taoboot: note: the volume's cipher needs the kernel module {module}: images must be built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
+            );
+        }
         let report = Report::new(&self.volume, enrolment.volume(), enrolled, &request);
         if !self.json {
             report.print();

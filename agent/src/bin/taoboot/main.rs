@@ -12,6 +12,7 @@ mod genuine;
 mod journal;
 mod known;
 mod menu;
+mod next_system;
 mod packages;
 mod passphrase;
 mod pcr_source;

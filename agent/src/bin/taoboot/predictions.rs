@@ -322,7 +322,7 @@ pub fn short_text(text: &str) -> String {
 }
 
 /// What the ids of the entries begin with that 20_linux_taoboot makes.
-const OWN_ID: &str = "taoboot-";
+pub const OWN_ID: &str = "taoboot-";
 
 /// The entries that are asked for by place, id or title. When none is, those that
 /// 20_linux_taoboot made: another script's entry may boot tboot as well, with an initramfs that

@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, fmt};
 
-use agent::unlock::{SealedRecord, TokenId, explain};
+use agent::{
+    forecast::Forecast,
+    unlock::{SealedRecord, TokenId, explain},
+};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
@@ -64,7 +67,7 @@ pub struct Verdict {
     pub entry: String,
     pub id: Option<String>,
     pub default: bool,
-    /// `unlock`, `ask` or `unknown`.
+    /// `unlock`, `ask`, `stop` or `unknown`.
     pub verdict: &'static str,
     /// The record that opens.
     pub record: Option<TokenId>,
@@ -73,6 +76,8 @@ pub struct Verdict {
     /// Files that are not known on the encrypted root, one sentence each: no new record is made
     /// for the entry.
     pub unknown_files: Vec<String>,
+    /// What /init and systemd will do; `None` for an entry that boots another initramfs.
+    pub boot: Option<Forecast>,
 }
 
 impl Verdict {
@@ -86,7 +91,27 @@ impl Verdict {
             record,
             why,
             unknown_files: Vec::new(),
+            boot: None,
         }
+    }
+
+    /// The same with what will happen when the disk is unlocked: a boot that stops, or asks all
+    /// the same, is no boot by itself.
+    pub fn with_forecast(mut self, forecast: Option<Forecast>) -> Self {
+        if let Some(forecast) = &forecast {
+            let mut reasons = [forecast.stops.clone(), forecast.asks.clone()].concat();
+            if !self.why.is_empty() {
+                reasons.push(std::mem::take(&mut self.why));
+            }
+            self.why = reasons.join("; ");
+            if !forecast.stops.is_empty() {
+                self.verdict = "stop";
+            } else if !forecast.asks.is_empty() {
+                self.verdict = "ask";
+            }
+        }
+        self.boot = forecast;
+        self
     }
 
     /// The same with what is to be said of the files; where it asks, they are a reason.
@@ -166,10 +191,14 @@ impl fmt::Display for Verdict {
         match (self.verdict, self.record) {
             ("unlock", Some(record)) => writeln!(f, "will unlock (record {record})")?,
             ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
+            ("stop", _) => writeln!(f, "WILL NOT BOOT")?,
             _ => writeln!(f, "can't be told")?,
         }
         if !self.why.is_empty() {
             writeln!(f, "      {}", self.why)?;
+        }
+        for note in self.boot.iter().flat_map(|boot| &boot.notes) {
+            writeln!(f, "      note: {note}")?;
         }
         if self.verdict != "ask" {
             for sentence in &self.unknown_files {

@@ -13,8 +13,10 @@ use nix::errno::Errno;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{EnrolmentError, pending::PendingKdf};
-use crate::unlock::{cryptsetup_messages, find_records::TokenId, open::OpenError};
+use super::{EnrolmentError, pending::PendingKdf, room};
+use crate::unlock::{
+    cryptsetup_messages, find_records::TokenId, header::VolumeHeader, open::OpenError,
+};
 
 /// A volume's header, open for changes.
 pub(crate) struct Editor {
@@ -108,11 +110,13 @@ impl Editor {
 
     /// Adds a token.
     pub fn add_token(&mut self, json: &Value) -> Result<TokenId, EnrolmentError> {
+        room::for_token(&VolumeHeader::read(&self.device)?, json, None)?;
         self.set_token("adding a token", TokenInput::AddToken(json))
     }
 
     /// Replaces a token in one write of the header.
     pub fn replace_token(&mut self, token: TokenId, json: &Value) -> Result<(), EnrolmentError> {
+        room::for_token(&VolumeHeader::read(&self.device)?, json, Some(token.0))?;
         self.set_token(
             "writing the record",
             TokenInput::ReplaceToken(token.0, json),

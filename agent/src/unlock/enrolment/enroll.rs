@@ -12,6 +12,7 @@ use super::{
     editor::Editor,
     pending::{Leftover, Pending, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
+    room,
     volume_lock::VolumeLock,
 };
 use crate::unlock::{
@@ -20,7 +21,7 @@ use crate::unlock::{
     header::VolumeHeader,
     identity::VolumeIdentity,
     launch_pcrs::LaunchPcrs,
-    open::test_passphrase,
+    open::{refuse_ignored, test_passphrase},
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, SecretError, VolumeSecret},
     swap::SwapSpec,
@@ -95,6 +96,7 @@ impl Enrolment {
         let lock = VolumeLock::acquire(device)?;
         let header = VolumeHeader::read(device)?;
         let volume = header.check()?;
+        refuse_ignored(&header).map_err(EnrolmentError::Passphrase)?;
         let mut editor = Editor::open(device)?;
         let length = volume.key_bytes as usize;
         let volume_key = editor.volume_key(existing_passphrase, length)?;
@@ -291,6 +293,7 @@ impl Enrolment {
         before_commit: impl FnOnce(()) -> io::Result<()>,
         token: &serde_json::Value,
     ) -> Result<TokenId, EnrolmentError> {
+        room::for_keyslot(&VolumeHeader::read(&self.device)?, token)?;
         let id = self.editor.add_token(&pending.to_token())?;
         let added =
             self.editor

@@ -11,6 +11,7 @@ mod enroll;
 mod pending;
 mod recovery_key;
 mod reseal;
+mod room;
 mod volume_lock;
 mod wipe;
 
@@ -50,8 +51,21 @@ pub enum EnrolmentError {
     /// All 32 keyslots or the keyslots area are taken.
     #[error("{device}: all keyslots are taken: remove one with `taoboot wipe` or `cryptsetup luksKillSlot`", device = .0.display())]
     NoFreeKeyslot(PathBuf),
+    /// The area for the keyslots' key material is too small.
+    #[error("{device}: the keyslots area of {size} bytes has no room for another keyslot of {needed} bytes: remove a keyslot with `cryptsetup luksKillSlot`; a volume formatted with a larger --luks2-keyslots-size has more room", device = .device.display())]
+    KeyslotAreaFull {
+        /// The device.
+        device: PathBuf,
+        /// For a keyslot.
+        needed: u64,
+        /// Of the whole area.
+        size: u64,
+    },
+    /// All 32 tokens are taken.
+    #[error("{device}: all 32 tokens of the LUKS2 header are taken: remove those that nothing needs with `taoboot wipe` (records) or `cryptsetup token remove --token-id NUMBER` (others; `cryptsetup luksDump` lists them)", device = .0.display())]
+    TokensFull(PathBuf),
     /// The header's JSON area (12 KiB by default) takes some eight records.
-    #[error("{device}: the LUKS2 header has no room for another record: remove those that nothing boots any more with `taoboot reseal --keep 0` or `taoboot wipe`; a volume formatted with --luks2-metadata-size has more room", device = .0.display())]
+    #[error("{device}: the LUKS2 header has no room for another record: remove those that nothing boots any more with `taoboot reseal --keep 0` or `taoboot wipe`, or tokens of others with `cryptsetup token remove`; a volume formatted with --luks2-metadata-size has more room", device = .0.display())]
     HeaderFull(PathBuf),
     /// The TPM failed.
     #[error(transparent)]

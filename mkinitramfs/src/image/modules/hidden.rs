@@ -10,6 +10,16 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     // ecb.ko dm-crypt fails with "Error allocating crypto tfm (-ENOENT)".
     ("xts", &["ecb", "crypto-aes"], "xts(ecb(aes))"),
     (
+        "adiantum",
+        &[
+            "crypto-xchacha12",
+            "crypto-xchacha20",
+            "crypto-nhpoly1305",
+            "crypto-aes",
+        ],
+        "adiantum(xchacha12,aes,nhpoly1305)",
+    ),
+    (
         "essiv",
         &["cbc", "crypto-aes", "crypto-sha256"],
         "essiv(cbc(aes),sha256)",
@@ -78,6 +88,14 @@ mod tests {
     fn xts_brings_ecb_and_a_cipher() {
         assert_eq!(hidden_dependencies("xts"), ["ecb", "crypto-aes"]);
         assert!(hidden_dependencies("loop").is_empty());
+    }
+
+    #[test]
+    fn adiantum_brings_its_three_parts() {
+        let parts = hidden_dependencies("adiantum");
+        for part in ["crypto-xchacha12", "crypto-nhpoly1305", "crypto-aes"] {
+            assert!(parts.contains(&part), "{part}");
+        }
     }
 
     #[test]

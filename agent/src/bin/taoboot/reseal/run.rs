@@ -70,12 +70,20 @@ impl Run<'_> {
         let counter = self.counter;
         let wanted = || Wanted::of(entry, &values, counter);
         let mut sealed = self.sealer()?.seal(&header, wanted());
-        if sealed.as_ref().is_err_and(is_full) {
+        if let Err(error) = &sealed
+            && is_full(error)
+        {
+            let tokens = matches!(full(error), Some(EnrolmentError::TokensFull(_)));
+            let why = if tokens {
+                // Who else's they are, the error's own sentence leaves open.
+                crate::sentence(error)
+            } else {
+                self.no_room(&genuine)
+            };
             // The volume's lock is free for a moment.
             self.sealer = None;
             let removed = self.prune(0)?;
             if removed.is_empty() {
-                let why = self.no_room(&genuine);
                 return Ok(Outcome::none(entry, "failed", why));
             }
             let header = VolumeHeader::read(self.device)?;
@@ -154,10 +162,14 @@ impl Run<'_> {
     }
 }
 
+fn full(error: &anyhow::Error) -> Option<&EnrolmentError> {
+    error.downcast_ref()
+}
+
 fn is_full(error: &anyhow::Error) -> bool {
     matches!(
-        error.downcast_ref::<EnrolmentError>(),
-        Some(EnrolmentError::HeaderFull(_))
+        full(error),
+        Some(EnrolmentError::HeaderFull(_) | EnrolmentError::TokensFull(_))
     )
 }
 

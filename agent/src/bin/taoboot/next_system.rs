@@ -1,0 +1,127 @@
+//! The system that an entry of the menu boots: the measured configuration, crypttab and fstab.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use agent::{
+    config::{Config, ConfigError},
+    forecast::{
+        Forecast, System,
+        tables::{self, CryptLine, MountLine, TableError},
+    },
+    unlock::{SealedRecord, VolumeHeader},
+};
+
+use crate::predictions::{Entry, OWN_ID};
+
+/// What the images' configuration is made of, where no other is named.
+const CONFIG: &str = "etc/taoboot/image.toml";
+/// Longer is none of these files.
+const LONGEST: u64 = 1 << 20;
+
+/// Read once, for all entries.
+pub struct NextSystem {
+    uuid: String,
+    device: PathBuf,
+    config: Option<Result<Config, ConfigError>>,
+    crypttab: Vec<CryptLine>,
+    fstab: Vec<MountLine>,
+}
+
+impl NextSystem {
+    /// What cannot be read is said, and counts as empty.
+    pub fn read(header: &VolumeHeader, root: &Path, config: Option<&Path>) -> Self {
+        let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
+        let origin = config_file.display().to_string();
+        NextSystem {
+            uuid: header.uuid().to_owned(),
+            device: header.device().to_owned(),
+            config: said(&config_file).map(|text| Config::parse(&text, &origin)),
+            crypttab: table(&root.join("etc/crypttab"), tables::crypttab),
+            fstab: table(&root.join("etc/fstab"), tables::fstab),
+        }
+    }
+
+    /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.
+    /// `record` opens it.
+    pub fn forecast(&self, entry: &Entry, record: Option<&SealedRecord>) -> Option<Forecast> {
+        let own = entry.id.as_deref().is_some_and(|id| id.starts_with(OWN_ID));
+        if !entry.tboot || !(own || record.is_some()) {
+            return None;
+        }
+        let kernel = entry.files.iter().find(|file| file.role == "kernel")?;
+        let text = kernel.cmdline.as_deref()?;
+        let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
+        let swap = config.is_some_and(|config| config.swap.is_some())
+            || record.is_some_and(|record| record.swap().is_some());
+        let is_volume = |node: &str| same_device(Path::new(node), &self.device);
+        Some(Forecast::of(
+            text,
+            &System {
+                uuid: &self.uuid,
+                config: self.config.as_ref(),
+                crypttab: &self.crypttab,
+                fstab: &self.fstab,
+                swap,
+                is_volume: &is_volume,
+            },
+        ))
+    }
+}
+
+/// `None` where one of them is no block device here.
+fn same_device(one: &Path, other: &Path) -> Option<bool> {
+    let number = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        metadata
+            .file_type()
+            .is_block_device()
+            .then(|| metadata.rdev())
+    };
+    Some(number(one)? == number(other)?)
+}
+
+fn table<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, TableError>) -> Vec<T> {
+    let text = said(path).unwrap_or_default();
+    parse(&text).unwrap_or_else(|error| {
+        eprintln!(
+            "taoboot: {}: {error}: what systemd makes of it is not judged",
+            path.display()
+        );
+        Vec::new()
+    })
+}
+
+/// The file's text; a missing one is no news.
+fn said(path: &Path) -> Option<String> {
+    match bounded(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => {
+            eprintln!(
+                "taoboot: {} is not judged, as it cannot be read: {error}",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+fn bounded(path: &Path) -> std::io::Result<String> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(std::io::Error::other(format!(
+            "it has more than {LONGEST} bytes"
+        )));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
