@@ -4,6 +4,9 @@
 //! what releases a disk key: sealed records, the latch, LUKS headers. [`host`] is what
 //! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate printable;
 
