@@ -133,6 +133,7 @@ mod tests {
             "",
             "# only a note",
             "on_failure = \"prompt\"\n\n# The volume.\n[volume]\ndevice = \"/dev/sda3\"\n",
+            "on_failure = \"prompt\"\r\n# The volume.\r\n[volume]\r\ndevice = \"/dev/sda3\"\r\n",
             "[swap]\ndevice = \"/dev/sda4\"",
         ] {
             fs::write(&config, text).unwrap();
