@@ -313,7 +313,8 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
     match error.span() {
         Some(span) => {
             let before = text.get(..span.start).unwrap_or(text);
-            format!("line {}: {message}", before.matches('\n').count() + 1)
+            let line = before.matches('\n').count().saturating_add(1);
+            format!("line {line}: {message}")
         }
         None => message,
     }

@@ -5,6 +5,9 @@
 //! stays after the pivot, and [`reseal`] what it does for the next boot. [`entry`] tells them apart. [`forecast`] says
 //! before a boot what it will do.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate printable;
 

@@ -224,6 +224,7 @@ fn numbers_out_of_bounds_are_refused() {
         ("/segments/0/sector_size", 65536.into()),
         ("/segments/0/iv_tweak", "18446744073709551615".into()),
         ("/config/json_size", "4096".into()),
+        ("/config/json_size", "18446744073709551615".into()),
         ("/config/keyslots_size", "18446744073709551615".into()),
     ];
     for (place, value) in cases {

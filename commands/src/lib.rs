@@ -6,6 +6,9 @@
 //! * [`file_kind`]: what a file looks like.
 //! * [`mismatch`]: the sentence for a file of another kind than the one that is asked for.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod arguments;
 pub mod file_kind;
 pub mod mismatch;

@@ -13,7 +13,7 @@
 //! * `nv` (a feature): policies in TPM NV.
 //! * [`codec`]: how they are read; its error says where and what.
 
-// Numbers from outside are added with a check (CONTRIBUTING: parsers); tests may add as they like.
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod acm;

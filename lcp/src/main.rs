@@ -1,5 +1,8 @@
 //! The `lcp` command, and the command lines of the original tools when called by their names.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate commands;
 

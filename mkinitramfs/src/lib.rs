@@ -1,7 +1,7 @@
 //! `cargo xtask`: what turns this workspace into a bootable image and tests it.
 //! One module for each verb; none needs a system C library.
 
-// Numbers from outside are added with a check (CONTRIBUTING: parsers); tests may add as they like.
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[macro_use]

@@ -1,5 +1,8 @@
 //! `cargo xtask`: everything around the code, one module per verb.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate commands;
 

@@ -13,11 +13,15 @@ const SEED: &str = "1";
 /// Random cases of each property test with `--thorough`; proptest's own number is 256.
 const THOROUGH_CASES: &str = "10000";
 
-/// Sets up what is missing, then runs formatting, lints, unit and differential tests, and boots.
+/// How long each fuzz target runs. What it draws is new each time: that is what it is for.
+const FUZZ_SECONDS: &str = "2";
+
+/// Sets up what is missing, then runs formatting, lints, unit and differential tests, the fuzz
+/// targets, and boots.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "test")]
 pub struct Test {
-    /// leave the boots out
+    /// leave the boots and the fuzz targets out
     #[argh(switch)]
     fast: bool,
     /// run only the tests (in any crate) whose name contains this; boots included
@@ -55,6 +59,10 @@ impl Test {
         }
         agent::build(&prefix)?;
         self.tests(&prefix, &["--workspace", "--exclude", "tests"])?;
+        if !self.fast && self.only.is_none() {
+            let mut fuzz = Command::new(workspace::root()?.join("fuzz/run"));
+            step::run("fuzz targets", fuzz.arg(FUZZ_SECONDS))?;
+        }
         if !self.fast {
             agent::build_tools(&prefix)?;
             agent::build_for_guest(&prefix)?;

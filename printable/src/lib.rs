@@ -11,6 +11,9 @@
 //! [`eprintln!`] are those of the standard library with [`text()`] in between; a crate that begins with
 //! `#[macro_use] extern crate printable;` has no others.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod output;
 
 pub use output::{write_stderr, write_stdout};

@@ -4,6 +4,9 @@
 //! makes ([`admin`]); and the host that answers them ([`host`]). [`anchored`]: how a file is changed so
 //! that old copies of it are worthless.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod admin;
 pub mod anchored;
 #[cfg(test)]

@@ -14,6 +14,9 @@
 //! * [`txt`]: why a launch was measured, or was not.
 //! * [`predict`]: the PCRs of a launch that has not happened yet.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub mod acm;
 pub mod grub;
 pub mod launch;

@@ -1,5 +1,8 @@
 //! The `tboot-policy` command, and `tb_polgen`'s command line when called by that name.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate commands;
 

@@ -177,7 +177,7 @@ fn a_subvolume_as_root_is_named_as_10_linux_names_it() {
     machine.program("bin/grub-mkrelpath", &relative);
     assert_eq!(
         text(&machine.first().modules[0].cmdline),
-        "root=/dev/sda1 ro \"rootflags=subvol=@ root\" intel_iommu=on"
+        "root=/dev/sda1 ro \"rootflags=subvol=@ root\" mem_sleep_default=s2idle intel_iommu=on"
     );
     let (config, _) = machine.mkconfig();
     let recovery = config

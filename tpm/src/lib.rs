@@ -5,7 +5,7 @@
 //! [`nv`] is what an NV index of a TPM 2.0 is. Everything that comes back from a TPM is untrusted
 //! input: it is bounded, checked and turned into the types of [`pcr`], [`sealed`] and the others.
 
-// Numbers from outside are added with a check (CONTRIBUTING: parsers); tests may add as they like.
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod approval;

@@ -114,9 +114,9 @@ impl Devices {
         what: &str,
         mut ready: impl FnMut(&Devices) -> bool,
     ) -> Result<(), DiscoverError> {
-        let deadline = Instant::now() + timeout;
+        let begin = Instant::now();
         while !ready(self) {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Err(DiscoverError::Missing {
                     what: what.into(),
@@ -242,7 +242,7 @@ fn walk_modaliases(folder: &Path, depth: usize, loader: &mut Loader) -> Result<(
             continue;
         };
         if kind.is_dir() {
-            walk_modaliases(&entry.path(), depth + 1, loader)?;
+            walk_modaliases(&entry.path(), depth.saturating_add(1), loader)?;
         } else if entry.file_name() == "modalias"
             && let Ok(modalias) = fs::read_to_string(entry.path())
         {

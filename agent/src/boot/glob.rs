@@ -12,17 +12,17 @@ pub fn glob_match(pattern: &str, text: &str) -> bool {
             text.get(t).copied().unwrap_or_default(),
         ) {
             Step::Star => {
-                p += 1;
+                p = p.saturating_add(1);
                 retry = Some((p, t));
             }
             Step::One(length) => {
-                p += length;
-                t += 1;
+                p = p.saturating_add(length);
+                t = t.saturating_add(1);
             }
             Step::No => match retry {
                 Some((star, swallowed)) => {
                     p = star;
-                    t = swallowed + 1;
+                    t = swallowed.saturating_add(1);
                     retry = Some((star, t));
                 }
                 None => return false,
@@ -49,7 +49,7 @@ fn step(pattern: &[u8], byte: u8) -> Step {
         [b'?', ..] => Step::One(1),
         [b'[', rest @ ..] => match rest.iter().position(|b| *b == b']') {
             Some(end) if class_contains(rest.get(..end).unwrap_or_default(), byte) => {
-                Step::One(end + 2)
+                Step::One(end.saturating_add(2))
             }
             _ => Step::No,
         },

@@ -96,7 +96,7 @@ impl ModulePlan {
                 _ => {
                     return Err(ModulesError::Plan(format!(
                         "line {}: {line:?} is none of kernel, module, builtin, always, optional, alias",
-                        number + 1
+                        number.saturating_add(1)
                     )));
                 }
             }

@@ -42,18 +42,19 @@ fn gpt(disk: &File, number: u32, block_size: u64) -> Option<String> {
     }
     let mut header = [0_u8; 92];
     disk.read_exact_at(&mut header, block_size).ok()?;
-    let le64 = |at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
-    let le32 = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let le64 = |at: usize| Some(u64::from_le_bytes(*header.get(at..)?.first_chunk()?));
+    let le32 = |at: usize| Some(u32::from_le_bytes(*header.get(at..)?.first_chunk()?));
     if header.get(..8)? != b"EFI PART" {
         return None;
     }
     let (first_block, entries, entry_size) = (le64(72)?, le32(80)?, le32(84)?);
-    if number == 0 || number > entries || !(128..=4096).contains(&entry_size) {
+    let index = number.checked_sub(1)?;
+    if index >= entries || !(128..=4096).contains(&entry_size) {
         return None;
     }
     let offset = first_block
         .checked_mul(block_size)?
-        .checked_add(u64::from(number - 1).checked_mul(u64::from(entry_size))?)?;
+        .checked_add(u64::from(index).checked_mul(u64::from(entry_size))?)?;
     let mut entry = [0_u8; 32];
     disk.read_exact_at(&mut entry, offset).ok()?;
     let (kind, id) = entry.split_at(16);

@@ -162,7 +162,7 @@ fn empty(folder: &Path, device: u64, depth: usize) {
             continue;
         }
         if metadata.is_dir() {
-            empty(&path, device, depth + 1);
+            empty(&path, device, depth.saturating_add(1));
             drop(fs::remove_dir(&path));
         } else {
             drop(fs::remove_file(&path));

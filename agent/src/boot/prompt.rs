@@ -43,10 +43,11 @@ impl Prompt {
             .map_err(PromptError::Console)?;
         let before = tcgetattr(&console).map_err(|error| PromptError::Console(error.into()))?;
         let mut quiet = before.clone();
-        quiet.local_flags -= LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
+        let echo = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
+        quiet.local_flags.remove(echo);
         // Canonical mode stays on: the terminal does backspace, ^W and ^U.
         quiet.local_flags |= LocalFlags::ICANON | LocalFlags::ECHONL;
-        quiet.local_flags -= LocalFlags::ISIG;
+        quiet.local_flags.remove(LocalFlags::ISIG);
         tcsetattr(&console, SetArg::TCSANOW, &quiet)
             .map_err(|error| PromptError::Console(error.into()))?;
         tcflush(&console, FlushArg::TCIFLUSH)

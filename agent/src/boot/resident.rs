@@ -68,7 +68,7 @@ pub fn fork_host(
     let settings = [format!("{event}\n").as_bytes(), &settings].concat();
     let (read, write) = pipe().map_err(step("pipe"))?;
     // All of it has to fit: nobody reads yet.
-    let size = i32::try_from(BootSecret::LEN + settings.len()).unwrap_or(i32::MAX);
+    let size = i32::try_from(settings.len().saturating_add(BootSecret::LEN)).unwrap_or(i32::MAX);
     if size > USUAL_PIPE {
         fcntl(write.as_fd(), FcntlArg::F_SETPIPE_SZ(size))
             .map_err(step("make a pipe for the host's settings"))?;

@@ -179,7 +179,7 @@ fn split_options(options: &str, read_only: bool) -> (MsFlags, String) {
             "nosuid" => flags |= MsFlags::MS_NOSUID,
             "nodev" => flags |= MsFlags::MS_NODEV,
             "ro" => flags |= MsFlags::MS_RDONLY,
-            "rw" => flags -= MsFlags::MS_RDONLY,
+            "rw" => flags.remove(MsFlags::MS_RDONLY),
             "defaults" => {}
             other => data.push(other),
         }

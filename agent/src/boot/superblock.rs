@@ -35,18 +35,24 @@ pub fn read(device: &Path) -> std::io::Result<Option<Content>> {
 
 /// A device shorter than the buffer leaves the rest zero.
 fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
-    let mut done = 0;
+    let mut done = 0_usize;
     while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + done as u64)? {
+        match file.read_at(rest, offset.saturating_add(done as u64))? {
             0 => break,
-            length => done += length,
+            length => done = done.saturating_add(length),
         }
     }
     Ok(())
 }
 
+/// Nothing where the bytes end before.
+fn field(bytes: &[u8], offset: usize, length: usize) -> &[u8] {
+    let rest = bytes.get(offset..).unwrap_or_default();
+    rest.get(..length).unwrap_or_default()
+}
+
 fn recognise(start: &[u8]) -> Option<Content> {
-    let at = |offset: usize, length: usize| start.get(offset..offset + length).unwrap_or_default();
+    let at = |offset: usize, length: usize| field(start, offset, length);
     if at(0, 6) == b"LUKS\xba\xbe" {
         let kind = match at(6, 2) {
             [0, 1] => "luks1",
@@ -103,8 +109,7 @@ fn recognise(start: &[u8]) -> Option<Content> {
 }
 
 fn recognise_btrfs(superblock: &[u8]) -> Option<Content> {
-    let at =
-        |offset: usize, length: usize| superblock.get(offset..offset + length).unwrap_or_default();
+    let at = |offset: usize, length: usize| field(superblock, offset, length);
     (at(64, 8) == b"_BHRfS_M").then(|| Content {
         kind: "btrfs",
         uuid: uuid(at(32, 16)),

@@ -156,7 +156,7 @@ fn write_signature(mapping: &Path, device: &str) -> Result<(), SwapError> {
 }
 
 fn signature_page(pages: u64) -> Vec<u8> {
-    let last_page = u32::try_from(pages - 1).unwrap_or(u32::MAX);
+    let last_page = u32::try_from(pages.saturating_sub(1)).unwrap_or(u32::MAX);
     let mut page = vec![0_u8; 1024];
     page.extend(1_u32.to_le_bytes());
     page.extend(last_page.to_le_bytes());

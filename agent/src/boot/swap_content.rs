@@ -83,7 +83,7 @@ fn has_marker(file: &File) -> io::Result<bool> {
 
 fn is_empty(file: &File) -> io::Result<bool> {
     let mut buffer = vec![0; 64 << 10];
-    let mut offset = 0;
+    let mut offset = 0_u64;
     while offset < EMPTY_START {
         match file.read_at(&mut buffer, offset)? {
             0 => break,
@@ -91,7 +91,7 @@ fn is_empty(file: &File) -> io::Result<bool> {
                 if buffer.iter().take(length).any(|byte| *byte != 0) {
                     return Ok(false);
                 }
-                offset += length as u64;
+                offset = offset.saturating_add(length as u64);
             }
         }
     }

@@ -166,16 +166,16 @@ fn checksum(copy: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 fn be64(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+    Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// A NUL-terminated ASCII field.
 fn field_text(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
-    let field = bytes.get(at..at + len)?;
+    let field = bytes.get(at..)?.get(..len)?;
     let end = field.iter().position(|byte| *byte == 0)?;
     std::str::from_utf8(field.get(..end)?)
         .ok()

@@ -91,19 +91,20 @@ fn lines(text: &str) -> Result<Pairs, String> {
     let mut pairs = Vec::new();
     let mut in_bank = true;
     for (number, line) in text.lines().enumerate() {
+        let number = number.saturating_add(1);
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() || line == "pcrs:" {
             continue;
         }
         let (name, value) = line
             .split_once([':', '='])
-            .ok_or_else(|| format!("line {} is not \"PCR: value\"", number + 1))?;
+            .ok_or_else(|| format!("line {number} is not \"PCR: value\""))?;
         let (name, value) = (name.trim(), value.trim());
         match (name.parse::<u32>().is_ok(), value.is_empty()) {
             (false, true) => in_bank = name == "sha256",
             (true, false) if in_bank => pairs.push((name.to_owned(), value.to_owned())),
             (true, false) => {}
-            _ => return Err(format!("line {} is not \"PCR: value\"", number + 1)),
+            _ => return Err(format!("line {number} is not \"PCR: value\"")),
         }
     }
     if pairs.is_empty() {

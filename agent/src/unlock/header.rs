@@ -265,7 +265,7 @@ fn read_copy(file: &mut File, which: Copy, offset: u64) -> io::Result<ParsedCopy
         Err(error) => return Ok(Err(error)),
     };
     file.by_ref()
-        .take(size - BINARY_LEN as u64)
+        .take(size.saturating_sub(BINARY_LEN as u64))
         .read_to_end(&mut copy)?;
     Ok(BinaryHeader::parse(&copy, which, offset).map(|binary| (binary, copy)))
 }

@@ -113,7 +113,8 @@ pub(crate) fn check(
         (1, Some(segment)) => segment,
         (found, _) => return Err(HeaderCheckError::Segments { found }),
     };
-    if metadata.config.json_size + super::binary_header::BINARY_LEN as u64 != copy_size {
+    let binary = super::binary_header::BINARY_LEN as u64;
+    if metadata.config.json_size.checked_add(binary) != Some(copy_size) {
         return Err(bounds(
             "the JSON area's size",
             metadata.config.json_size,
@@ -129,7 +130,9 @@ pub(crate) fn check(
         ));
     }
     let key_bytes = volume_key_bytes(metadata)?;
-    let size = check_segment(segment, key_bytes, 2 * copy_size + areas, device_size)?;
+    // Both are bounded by now.
+    let header_end = copy_size.saturating_mul(2).saturating_add(areas);
+    let size = check_segment(segment, key_bytes, header_end, device_size)?;
     Ok(VolumeIdentity {
         uuid: uuid.to_owned(),
         cipher: segment.encryption.clone(),
@@ -234,10 +237,9 @@ fn check_segment(
     if segment.size == "dynamic" {
         return Ok(None);
     }
+    let room = device_size.saturating_sub(segment.offset);
     match parse_decimal(&segment.size) {
-        Some(size) if size > 0 && size % sector == 0 && size <= device_size - segment.offset => {
-            Ok(Some(size))
-        }
+        Some(size) if size > 0 && size.is_multiple_of(sector) && size <= room => Ok(Some(size)),
         _ => Err(bounds(
             "the data segment's size",
             shown(&segment.size),

@@ -42,7 +42,8 @@ pub(crate) fn check_keyslot(
     check_cipher(&place, &keyslot.area.encryption, keyslot.area.key_size)?;
     check_splitter(&place, keyslot)?;
     check_kdf(&place, &keyslot.kdf)?;
-    let (start, end) = (2 * copy_size, 2 * copy_size + metadata.config.keyslots_size);
+    let start = copy_size.saturating_mul(2);
+    let end = start.checked_add(metadata.config.keyslots_size);
     let area = &keyslot.area;
     let inside = area.kind == "raw"
         && area.offset.is_multiple_of(4096)
@@ -50,8 +51,8 @@ pub(crate) fn check_keyslot(
         && area
             .offset
             .checked_add(area.size)
-            .is_some_and(|area_end| area_end <= end);
-    let needed = u64::from(keyslot.key_size) * u64::from(keyslot.af.stripes);
+            .is_some_and(|area_end| end.is_some_and(|end| area_end <= end));
+    let needed = u64::from(keyslot.key_size).saturating_mul(keyslot.af.stripes.into());
     if !inside || area.size < needed {
         return Err(refuse("has its key material outside the keyslots area"));
     }

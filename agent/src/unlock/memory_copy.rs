@@ -93,7 +93,8 @@ fn write_copies(
     keyslots: &[u32],
 ) -> Result<(), MemoryCopyError> {
     let size = header.copy_size();
-    let total = 2 * size + header.metadata().config.keyslots_size;
+    let areas = header.metadata().config.keyslots_size;
+    let total = size.saturating_mul(2).saturating_add(areas);
     file.set_len(total)?;
     let text = serde_json::to_vec(&reduced(header.tree(), keyslots)).map_err(io::Error::other)?;
     let mut copy = header.copy_bytes().to_vec();

@@ -137,8 +137,8 @@ impl NoTpm {
 }
 
 fn look_for_launch(platform: &Platform<'_>) -> Result<(), NoTpmError> {
-    let read = |offset| {
-        let address = TXT_PUBLIC + offset;
+    let read = |offset: u64| {
+        let address = TXT_PUBLIC.saturating_add(offset);
         platform
             .memory
             .read(address)
@@ -167,7 +167,7 @@ fn look_for_tpm(platform: &Platform<'_>) -> Result<(), NoTpmError> {
         return Err(NoTpmError::Present(format!("the kernel has {name}")));
     }
     for register in TPM_REGISTERS {
-        let address = TPM_LOCALITY_0 + register;
+        let address = TPM_LOCALITY_0.saturating_add(register);
         let value = platform
             .memory
             .read(address)

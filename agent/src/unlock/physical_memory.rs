@@ -38,7 +38,7 @@ impl PhysicalMemory for DevMem {
 fn read_register(file: &File, address: u64) -> io::Result<u32> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
     let length = NonZeroUsize::new(PAGE as usize).ok_or_else(invalid)?;
-    let page = i64::try_from(address - address % PAGE).map_err(|_| invalid())?;
+    let page = i64::try_from(address & !(PAGE - 1)).map_err(|_| invalid())?;
     let offset = usize::try_from(address % PAGE).map_err(|_| invalid())?;
     if offset % 4 != 0 {
         return Err(invalid());

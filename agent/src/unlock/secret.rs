@@ -153,14 +153,11 @@ impl VolumeSecret {
     /// which opens nothing.
     pub fn volume_passphrase(&self, volume: &VolumeIdentity) -> Zeroizing<Vec<u8>> {
         let key = self.derive(INFO_VOLUME, volume.canonical().as_bytes());
-        let mut text = Zeroizing::new(vec![0; 2 * key.len()]);
+        let mut text = Zeroizing::new(vec![0; key.len().saturating_mul(2)]);
         for (pair, byte) in text.chunks_exact_mut(2).zip(key.iter()) {
             for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-                *digit = if nibble < 10 {
-                    b'0' + nibble
-                } else {
-                    b'a' + nibble - 10
-                };
+                let letter = if nibble < 10 { b'0' } else { b'a' - 10 };
+                *digit = letter.saturating_add(nibble);
             }
         }
         text

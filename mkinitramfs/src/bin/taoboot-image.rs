@@ -1,6 +1,9 @@
 //! `taoboot-image`: the initramfs builder and viewer as an installed program. The same as
 //! `cargo xtask image`, with the places that a package installs to as defaults.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate commands;
 

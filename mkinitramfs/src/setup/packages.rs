@@ -109,6 +109,11 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         Purpose::Build,
         "tpm2-tss's configure looks for groupadd",
     ),
+    (
+        "g++",
+        Purpose::Test,
+        "libFuzzer, which runs the fuzz targets, is C++",
+    ),
     ("qemu-system-x86", Purpose::Test, "runs the machines"),
     ("ovmf", Purpose::Test, "UEFI firmware for them"),
     ("seabios", Purpose::Test, "BIOS firmware for them"),

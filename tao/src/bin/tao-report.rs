@@ -1,6 +1,9 @@
 //! `tao-report [BLOB]`: a hosted program that tries what its host offers and prints one
 //! line of JSON. With BLOB (hex), also tries to unseal that.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate printable;
 

@@ -157,7 +157,7 @@ fn clone_into(
         flags: u64::from((SHARED | spaces).cast_unsigned()) | INTO_CGROUP,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         stack: lowest,
-        stack_size: top(stack) as u64 - lowest,
+        stack_size: (top(stack) as u64).saturating_sub(lowest),
         cgroup: group.folder.as_raw_fd().cast_unsigned().into(),
         ..CloneArguments::default()
     };
@@ -188,7 +188,10 @@ fn clone_into(
     match c_int::try_from(number) {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(io::Error::from_raw_os_error(
-            i32::try_from(-number).unwrap_or(libc::EINVAL),
+            number
+                .checked_neg()
+                .and_then(|number| i32::try_from(number).ok())
+                .unwrap_or(libc::EINVAL),
         )),
     }
 }

@@ -45,7 +45,7 @@ impl Duplex {
         while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match stream.write(rest) {
                 Ok(0) => return Err(Broken::Closed),
-                Ok(count) => self.sent += count,
+                Ok(count) => self.sent = self.sent.saturating_add(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Err(Broken::Closed),

@@ -74,7 +74,7 @@ impl Piece {
         {
             match source.read(space) {
                 Ok(0) => break,
-                Ok(count) => self.length += count,
+                Ok(count) => self.length = self.length.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -122,8 +122,8 @@ impl Ring {
     }
 
     fn place(&self, number: u64) -> Option<&RwLock<Piece>> {
-        self.pieces
-            .get(usize::try_from(number % PIECES as u64).ok()?)
+        let place = number.checked_rem(PIECES as u64)?;
+        self.pieces.get(usize::try_from(place).ok()?)
     }
 
     /// Waits for the place of piece `number`; there is none if no more will be written.
@@ -132,7 +132,7 @@ impl Ring {
             if self.given_up.load(Ordering::Acquire) {
                 return Some(None);
             }
-            let used = number - self.written.load(Ordering::Acquire);
+            let used = number.saturating_sub(self.written.load(Ordering::Acquire));
             (used < PIECES as u64).then(|| self.place(number))
         })
     }
@@ -150,7 +150,7 @@ impl Ring {
                 break;
             }
             drop(piece);
-            self.read.store(number + 1, Ordering::Release);
+            self.read.store(number.saturating_add(1), Ordering::Release);
             let piece = place.read().unwrap_or_else(PoisonError::into_inner);
             hash.update(piece.bytes());
             most = most.saturating_sub(piece.length as u64);
@@ -173,16 +173,17 @@ impl Ring {
     /// Writes all that is read: how many bytes.
     fn write(&self, mut copy: &File) -> io::Result<u64> {
         let _given_up = AtTheEnd(&self.given_up);
-        let mut length = 0;
+        let mut length = 0_u64;
         for number in 0.. {
             let Some(place) = self.full_place(number) else {
                 break;
             };
             let piece = place.read().unwrap_or_else(PoisonError::into_inner);
             copy.write_all(piece.bytes())?;
-            length += piece.length as u64;
+            length = length.saturating_add(piece.length as u64);
             drop(piece);
-            self.written.store(number + 1, Ordering::Release);
+            self.written
+                .store(number.saturating_add(1), Ordering::Release);
         }
         Ok(length)
     }

@@ -93,6 +93,11 @@ fn era() -> Result<u64, RandomError> {
     Ok(u64::from_be_bytes(era))
 }
 
+/// What a label or a name takes.
+const fn cost_of(text: &str) -> usize {
+    text.len().saturating_add(OVERHEAD)
+}
+
 impl Counters {
     pub(super) fn get(&self, key: &Key) -> Option<Stored> {
         self.values.get(key).map(|counter| counter.stored)
@@ -144,17 +149,18 @@ impl Counters {
         if label.len() > MAX_LABEL {
             return Err(format!("a label of more than {MAX_LABEL} bytes"));
         }
-        let cost = label.len() + OVERHEAD;
+        let cost = cost_of(label);
         let (counters, bytes, begin) = match self.owners.get(&owner.id) {
             Some(has) => (has.counters, has.bytes, 0),
-            None => (0, 0, owner.name.len() + OVERHEAD),
+            None => (0, 0, cost_of(&owner.name)),
         };
-        if counters >= MOST_PER_PROGRAM || bytes + cost > MOST_BYTES_PER_PROGRAM {
+        if counters >= MOST_PER_PROGRAM || bytes.saturating_add(cost) > MOST_BYTES_PER_PROGRAM {
             return Err(format!(
                 "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {MOST_PER_PROGRAM} in {MOST_BYTES_PER_PROGRAM} bytes are possible. Delete some (DeleteCounter)"
             ));
         }
-        if self.values.len() >= MOST_COUNTERS || self.bytes + begin + cost > MOST_BYTES {
+        let all = self.bytes.saturating_add(begin).saturating_add(cost);
+        if self.values.len() >= MOST_COUNTERS || all > MOST_BYTES {
             return Err(format!(
                 "no more counters: the host's table of {} is full. An administrator can delete those of programs that are no longer used (tao host counters)",
                 self.values.len()
@@ -164,23 +170,23 @@ impl Counters {
     }
 
     fn insert(&mut self, key: Key, owner: &Owner, stored: Stored) {
-        let begin = owner.name.len() + OVERHEAD;
+        let begin = cost_of(&owner.name);
         let bytes = &mut self.bytes;
         let has = self.owners.entry(owner.id).or_insert_with(|| {
-            *bytes += begin;
+            *bytes = bytes.saturating_add(begin);
             Use {
                 name: owner.name.clone(),
                 counters: 0,
                 bytes: 0,
             }
         });
-        let cost = key.1.len() + OVERHEAD;
+        let cost = cost_of(&key.1);
         let owner = owner.id;
         // One that a damaged table had twice counts once.
         if self.values.insert(key, Counter { owner, stored }).is_none() {
-            has.counters += 1;
-            has.bytes += cost;
-            *bytes += cost;
+            has.counters = has.counters.saturating_add(1);
+            has.bytes = has.bytes.saturating_add(cost);
+            *bytes = bytes.saturating_add(cost);
         }
     }
 
@@ -188,13 +194,13 @@ impl Counters {
         let Some(counter) = self.values.remove(key) else {
             return;
         };
-        let cost = key.1.len() + OVERHEAD;
+        let cost = cost_of(&key.1);
         self.bytes = self.bytes.saturating_sub(cost);
         if let Some(has) = self.owners.get_mut(&counter.owner) {
             has.counters = has.counters.saturating_sub(1);
             has.bytes = has.bytes.saturating_sub(cost);
             if has.counters == 0 {
-                let begin = has.name.len() + OVERHEAD;
+                let begin = cost_of(&has.name);
                 self.bytes = self.bytes.saturating_sub(begin);
                 self.owners.remove(&counter.owner);
             }

@@ -51,7 +51,7 @@ fn peer<T: Copy>(
     };
     Errno::result(got)?;
     let bytes = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
-    Ok(bytes / size_of::<T>())
+    bytes.checked_div(size_of::<T>()).ok_or(Errno::EINVAL)
 }
 
 impl Credentials {

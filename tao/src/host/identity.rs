@@ -165,7 +165,7 @@ impl Delegating {
                     return Ok(());
                 }
                 Err(error) if attempt == ATTEMPTS => return Err(IdentityError::Delegation(error)),
-                Err(_) => attempt += 1,
+                Err(_) => attempt = attempt.saturating_add(1),
             }
         }
     }

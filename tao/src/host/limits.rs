@@ -83,7 +83,7 @@ impl Limits {
             .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())
             .and_then(|number| u64::from_str(number).ok());
         Limits {
-            memory: kibibytes.map(|kibibytes| kibibytes.saturating_mul(1024) / 4 * 3),
+            memory: kibibytes.map(|kibibytes| kibibytes.saturating_mul(1024 / 4 * 3)),
             processes: Some(PROCESSES),
             cpu: None,
         }

@@ -226,7 +226,8 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
         return Ok(true);
     }
     let number = |at: usize, length: usize| {
-        let bytes = header.get(at..at + length).unwrap_or_default();
+        let bytes = header.get(at..).and_then(|rest| rest.get(..length));
+        let bytes = bytes.unwrap_or_default();
         bytes
             .iter()
             .rev()
@@ -240,7 +241,7 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
     let mut start = [0; 1024];
     let there = copy.read_at(&mut start, offset)?;
     let start = start.get(..there).unwrap_or_default();
-    for place in (0..count).map(|number| number * size) {
+    for place in (0..count).map(|number| number.saturating_mul(size)) {
         let mut kind = [0; 4];
         let near = usize::try_from(place).ok();
         match near.and_then(|place| start.get(place..)?.first_chunk()) {

@@ -64,7 +64,8 @@ impl<C> State<C> {
         if !jobs.is_empty() {
             self.waiting.push_back((user, jobs));
         }
-        *self.running.entry(user).or_default() += 1;
+        let running = self.running.entry(user).or_default();
+        *running = running.saturating_add(1);
         Some((user, job))
     }
 
@@ -146,13 +147,13 @@ impl<C> Measuring<C> {
 
     /// No more jobs; waits a while for those that are being done.
     pub(super) fn close(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let begin = Instant::now();
         let mut state = self.state();
         state.closed = true;
         state.waiting.clear();
         self.changed.notify_all();
         while !state.running.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = PATIENCE.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 log::warn!("a program is still being measured while the host ends");
                 return;

@@ -105,7 +105,7 @@ const CODE: &[u8] = &[
 
 /// The file: an ELF header, one segment, the code.
 fn image() -> Vec<u8> {
-    let length = HEADER + SEGMENT + CODE.len() as u64;
+    let length = (HEADER + SEGMENT).saturating_add(CODE.len() as u64);
     let mut file = b"\x7fELF\x02\x01\x01".to_vec();
     file.resize(16, 0);
     let half = |file: &mut Vec<u8>, number: u16| file.extend(number.to_le_bytes());

@@ -302,10 +302,10 @@ impl Programs {
             for program in self.list() {
                 signals.iter().for_each(|signal| send(&program, *signal));
             }
-            let deadline = Instant::now() + patience;
+            let begin = Instant::now();
             let mut table = self.table();
             while !table.running.is_empty() {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = patience.saturating_sub(begin.elapsed());
                 if left.is_zero() {
                     break;
                 }

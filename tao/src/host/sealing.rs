@@ -101,7 +101,8 @@ impl<'a> Sealing<'a> {
 
     fn plain_length(&self) -> usize {
         let data = data_field::length(DATA, self.data.len());
-        self.front.encoded_len() + data + self.back.len()
+        let front = self.front.encoded_len();
+        front.saturating_add(data).saturating_add(self.back.len())
     }
 
     /// How many bytes the sealed data will be.

@@ -33,7 +33,7 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 /// The lower half of an argument; the processors are little-endian.
 const fn argument(index: u32) -> u32 {
-    16 + 8 * index
+    index.saturating_mul(8).saturating_add(16)
 }
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -246,7 +246,7 @@ fn search(answers: &[From], vsock: bool) -> Vec<sock_filter> {
     let mut endings = Vec::new();
     let mut places = Vec::new();
     for verdict in &verdicts {
-        places.push(tests + endings.len());
+        places.push(endings.len().saturating_add(tests));
         match verdict {
             Verdict::Return(answer) => endings.push(step(RETURN, *answer, 0, 0)),
             Verdict::Check(check) => {
@@ -279,7 +279,7 @@ fn halve(
     let at = steps.len();
     steps.push(step(AT_LEAST, *from, 0, 0));
     // Jumps are of 255 steps at most; a test runs all ways.
-    let over = |to: usize| u8::try_from(to - at - 1).unwrap_or(u8::MAX);
+    let over = |to: usize| u8::try_from(to.saturating_sub(at).saturating_sub(1)).unwrap_or(u8::MAX);
     let below = over(halve(below, steps, place));
     let above = over(halve(above, steps, place));
     if let Some(test) = steps.get_mut(at) {

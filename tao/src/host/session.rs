@@ -197,7 +197,7 @@ impl Session {
         };
         let mut last = Read::Full;
         let already = *deferred;
-        let mut turns = 0;
+        let mut turns = 0_usize;
         while turns < BATCH {
             if !duplex.flush(&pipes.responses)? {
                 host.arm(pipes.responses.as_fd(), token, Interest::Write)?;
@@ -209,9 +209,9 @@ impl Session {
             let answered = duplex.answer_next(|header, body, out| {
                 later.extend(host.service.answer(&self.caller, header, body, out));
             })?;
-            *deferred = already + later.len();
+            *deferred = already.saturating_add(later.len());
             if answered {
-                turns += 1;
+                turns = turns.saturating_add(1);
                 continue;
             }
             if last != Read::Full {

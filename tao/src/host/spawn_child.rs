@@ -152,11 +152,11 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         .channel
         .iter()
         .flat_map(|(reads, writes)| [reads, writes]);
-    let mut first = 0;
+    let mut first: libc::c_int = 0;
     for from in setup.stdio.iter().chain(channel) {
         // SAFETY: integers only.
         Errno::result(unsafe { libc::dup2(from.as_raw_fd(), first) })?;
-        first += 1;
+        first = first.saturating_add(1);
     }
     // They are needed until exec.
     close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;

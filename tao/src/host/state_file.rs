@@ -77,7 +77,9 @@ pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut contents = Vec::new();
-    let length = file.take(most + 1).read_to_end(&mut contents)?;
+    let length = file
+        .take(most.saturating_add(1))
+        .read_to_end(&mut contents)?;
     if length as u64 > most {
         return Err(io::Error::other(format!("larger than {most} bytes")));
     }

@@ -80,11 +80,11 @@ impl StateLock {
 }
 
 fn wait_for(mut folder: File, dir: &Path) -> io::Result<Flock<File>> {
-    let deadline = Instant::now() + PATIENCE;
+    let begin = Instant::now();
     loop {
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => return Ok(locked),
-            Err((file, Errno::EWOULDBLOCK)) if Instant::now() < deadline => {
+            Err((file, Errno::EWOULDBLOCK)) if begin.elapsed() < PATIENCE => {
                 folder = file;
                 std::thread::sleep(Duration::from_millis(10));
             }

@@ -65,7 +65,7 @@ impl Table {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        let file = state_file::read(path, MOST as u64 * LINE)?.unwrap_or_default();
+        let file = state_file::read(path, LINE.saturating_mul(MOST as u64))?.unwrap_or_default();
         let wrong = |line: usize| {
             let sentence = format!(
                 "line {line} is not a program's hash, or is there twice; put a copy back, or move \
@@ -76,11 +76,12 @@ impl Table {
         let text = String::from_utf8(file).map_err(|_| wrong(1))?;
         let mut table = Table::default();
         for (at, line) in text.lines().enumerate() {
+            let at = at.saturating_add(1);
             let is_hash = line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !is_hash || table.numbers.contains_key(line) || table.programs.len() == MOST {
-                return Err(wrong(at + 1));
+                return Err(wrong(at));
             }
-            table.add(line.to_owned()).ok_or_else(|| wrong(at + 1))?;
+            table.add(line.to_owned()).ok_or_else(|| wrong(at))?;
         }
         Ok(table)
     }

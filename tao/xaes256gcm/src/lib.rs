@@ -6,6 +6,9 @@
 //! code is made where they are used, and what goes into an initramfs is otherwise compiled for
 //! size, which makes them ten times slower.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use aes_gcm::{
     AeadInOut, Aes256Gcm, KeyInit,
     aes::{

@@ -116,7 +116,7 @@ fn read_folder(folder: &Path) -> Result<BlsEntries, String> {
         let path = folder.join(&name);
         let file = File::open(&path).map_err(|error| failed(&path, error))?;
         let mut text = Vec::new();
-        file.take(MAX_BLS as u64 + 1)
+        file.take((MAX_BLS as u64).saturating_add(1))
             .read_to_end(&mut text)
             .map_err(|error| failed(&path, error))?;
         if text.len() > MAX_BLS {

@@ -86,8 +86,10 @@ pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Envi
         }
         let equals = line.iter().position(|byte| *byte == b'=');
         if let (false, Some(at)) = (comment, equals) {
-            let name = String::from_utf8_lossy(line.get(..at).unwrap_or_default()).into_owned();
-            variables.insert(name, line.get(at + 1..).unwrap_or_default().to_vec());
+            let (name, value) = line.split_at_checked(at).unwrap_or_default();
+            let name = String::from_utf8_lossy(name).into_owned();
+            let value = value.strip_prefix(b"=").unwrap_or_default();
+            variables.insert(name, value.to_vec());
         }
     }
     Ok(variables)

@@ -339,7 +339,7 @@ fn begin(found: &Found) -> Result<Begin, FileError> {
     if packed || may_be_taken_away(&begin) {
         return read(found.file()).map(Begin::Whole);
     }
-    let limit = (MAX_MODULE_LEN + 1 - begin.len()) as u64;
+    let limit = MAX_MODULE_LEN.saturating_add(1).saturating_sub(begin.len()) as u64;
     let mut rest = file.take(limit);
     let whole = begin.as_slice().chain(&mut rest);
     let sha256 = HashAlg::Sha256.digest_reader(whole).map_err(failed)?;
@@ -363,7 +363,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     };
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    let mut limited = file.take(MAX_MODULE_LEN as u64 + 1);
+    let mut limited = file.take((MAX_MODULE_LEN as u64).saturating_add(1));
     limited.read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_MODULE_LEN {
         return Err(FileError::TooLarge { path: shown() });

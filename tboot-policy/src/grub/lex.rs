@@ -65,7 +65,7 @@ impl Lexer<'_> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         if *first == b'\n' {
-            self.line += 1;
+            self.line = self.line.saturating_add(1);
         }
         Some(*first)
     }

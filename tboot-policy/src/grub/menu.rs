@@ -170,7 +170,7 @@ impl Menu {
                     body: item.body,
                     walk: walk.in_entry(arguments),
                 });
-                Leads::Entry(self.entries.len() - 1)
+                Leads::Entry(self.entries.len().saturating_sub(1))
             };
             if item.kind == MenuKind::Hidden {
                 continue;
@@ -258,8 +258,8 @@ fn list(entries: &[&MenuEntry]) -> String {
     if entries.is_empty() {
         names.push("none".to_owned());
     }
-    if entries.len() > MAX_LISTED {
-        names.push(format!("and {} more", entries.len() - MAX_LISTED));
+    if let Some(more @ 1..) = entries.len().checked_sub(MAX_LISTED) {
+        names.push(format!("and {more} more"));
     }
     names.join(", ")
 }
@@ -295,7 +295,7 @@ impl Collected {
         if kind != MenuKind::Hidden {
             self.countable &= certain;
             index = self.countable.then_some(self.shown);
-            self.shown += 1;
+            self.shown = self.shown.saturating_add(1);
         }
         self.items.push(Item {
             index,

@@ -64,7 +64,8 @@ impl Places {
         let path = match loaded.path.strip_prefix(b"(") {
             Some(rest) => {
                 let end = rest.iter().position(|byte| *byte == b')');
-                end.and_then(|end| rest.get(end + 1..)).unwrap_or_default()
+                end.and_then(|end| rest.get(end.saturating_add(1)..))
+                    .unwrap_or_default()
             }
             None => loaded.path.as_slice(),
         };
@@ -87,7 +88,10 @@ impl Places {
         }
         // btrfs: /@/boot/vmlinuz
         if let Some(at) = path.windows(6).position(|part| part == b"/boot/") {
-            tried.push(below(&self.boot, path.get(at + 6..).unwrap_or_default()));
+            tried.push(below(
+                &self.boot,
+                path.get(at.saturating_add(6)..).unwrap_or_default(),
+            ));
         }
         let there = |path: &&PathBuf| self.replaced.contains_key(*path) || path.is_file();
         match tried.iter().find(there) {

@@ -164,9 +164,9 @@ impl Parser<'_> {
                     if self.depth == MAX_DEPTH {
                         return Err(ScriptError::TooDeep { line });
                     }
-                    self.depth += 1;
+                    self.depth = self.depth.saturating_add(1);
                     let statement = self.statement(line);
-                    self.depth -= 1;
+                    self.depth = self.depth.saturating_sub(1);
                     statements.push(statement?);
                 }
             }

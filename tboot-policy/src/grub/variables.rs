@@ -194,7 +194,7 @@ impl Variables {
     fn test(&self, words: &[&[u8]]) -> Option<bool> {
         let parts = |sign: &[u8]| -> Option<[Option<bool>; 2]> {
             let at = words.iter().position(|word| *word == sign)?;
-            let (left, right) = (words.get(..at)?, words.get(at + 1..)?);
+            let (left, right) = (words.get(..at)?, words.get(at.saturating_add(1)..)?);
             // A sign at the begin or end is a text to be tested.
             (!left.is_empty() && !right.is_empty()).then(|| [self.test(left), self.test(right)])
         };

@@ -154,10 +154,10 @@ impl Walk {
         let Some((first, rest)) = words.split_first() else {
             return Ok(());
         };
-        if self.steps == 0 {
-            return Err(visitor.too_long(line));
-        }
-        self.steps -= 1;
+        self.steps = match self.steps.checked_sub(1) {
+            Some(left) => left,
+            None => return Err(visitor.too_long(line)),
+        };
         let name = literal(first);
         match name.as_deref() {
             Some("set") => {
@@ -203,9 +203,9 @@ impl Walk {
                 let body = self.functions.get(called).cloned().unwrap_or_default();
                 let inner = self.variables.arguments_of(rest);
                 let outer = self.variables.arguments.replace(inner);
-                self.calls += 1;
+                self.calls = self.calls.saturating_add(1);
                 let visited = self.visit(&body, certain, visitor);
-                self.calls -= 1;
+                self.calls = self.calls.saturating_sub(1);
                 self.variables.arguments = outer;
                 visited?;
             }
@@ -268,7 +268,7 @@ impl Walk {
         };
         let expanded = self.variables.expand(word).ok();
         let value = expanded.as_ref().and_then(|arguments| arguments.first());
-        let value = value.and_then(|text| text.get(name.len() + 1..));
+        let value = value.and_then(|text| text.get(name.len().saturating_add(1)..));
         match (certain, value) {
             (true, Some(value)) => self.variables.set(&name, value.to_vec()),
             _ => self.variables.forget(&name),

@@ -50,7 +50,7 @@ const CLASS_POLICY: u8 = 0x10;
 
 /// Bits of a register; at most 16.
 const fn bits(value: u32, from: u32, count: u32) -> u16 {
-    (value.wrapping_shr(from) & ((1 << count) - 1)) as u16
+    (value.wrapping_shr(from) & !(u32::MAX << count)) as u16
 }
 
 impl From<u32> for ErrorCode {

@@ -42,7 +42,7 @@ impl Registers {
     pub fn read(memory: &impl Memory) -> io::Result<Self> {
         let mut registers = Registers::default();
         for (name, place) in PLACES {
-            let bytes = memory.read(BASE + place, 8)?;
+            let bytes = memory.read(BASE.saturating_add(place), 8)?;
             let bytes = bytes.first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
             registers.set(name, u64::from_le_bytes(*bytes));
         }

@@ -1,5 +1,8 @@
 //! `taoboot`: enrols measured launches with a LUKS2 volume, and shows what is enrolled.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate commands;
 

@@ -24,7 +24,7 @@ pub fn read_file(file: &Path) -> Result<PcrValues> {
     File::open(file)
         .and_then(|opened| {
             opened
-                .take(expected_pcrs::MAX_LEN as u64 + 1)
+                .take((expected_pcrs::MAX_LEN as u64).saturating_add(1))
                 .read_to_end(&mut bytes)
         })
         .with_context(|| format!("cannot read {}", file.display()))?;

@@ -57,10 +57,10 @@ pub fn pin(config: &Path, srk: &Name) -> Result<bool> {
     // Keys of the whole file stand before the first table.
     let line = format!("srk_name = \"{srk}\"\n");
     let place = text
-        .lines()
-        .scan(0, |start, line| {
+        .split_inclusive('\n')
+        .scan(0_usize, |start, line| {
             let here = *start;
-            *start += line.len() + 1;
+            *start = start.saturating_add(line.len());
             Some((here, line))
         })
         .find(|(_, line)| line.trim_start().starts_with('['))
@@ -133,6 +133,7 @@ mod tests {
             "",
             "# only a note",
             "on_failure = \"prompt\"\n\n# The volume.\n[volume]\ndevice = \"/dev/sda3\"\n",
+            "on_failure = \"prompt\"\r\n# The volume.\r\n[volume]\r\ndevice = \"/dev/sda3\"\r\n",
             "[swap]\ndevice = \"/dev/sda4\"",
         ] {
             fs::write(&config, text).unwrap();

@@ -206,7 +206,7 @@ impl fmt::Display for StatusReport {
             self.device,
             volume.uuid,
             volume.cipher,
-            8 * volume.key_bytes,
+            volume.key_bytes.saturating_mul(8),
             volume.sector_bytes
         )?;
         for keyslot in &self.keyslots {

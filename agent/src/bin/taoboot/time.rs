@@ -11,6 +11,10 @@ pub fn now() -> u64 {
 
 /// `2026-11-21 12:00 UTC`. Days to a date by the era algorithm of the proleptic Gregorian
 /// calendar (400-year eras, years beginning in March).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the seconds are bounded by the year 9999, and each difference is of a number and a part of it"
+)]
 pub fn date(seconds: u64) -> String {
     // Year 9999: a record's date is not authenticated before it is unsealed.
     let seconds = seconds.min(253_402_300_799);

@@ -188,8 +188,8 @@ impl Enrolment {
                 keyslot,
             }
         } else {
-            let pending =
-                self.announce(PendingKdf::Pbkdf2(MIN_ITERATIONS + random_below_1024()?))?;
+            let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
+            let pending = self.announce(PendingKdf::Pbkdf2(iterations))?;
             let keyslot = pending.keyslot;
             let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
             let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
@@ -264,7 +264,7 @@ impl Enrolment {
         show: impl FnOnce(&RecoveryKey) -> io::Result<()>,
     ) -> Result<Enrolled, EnrolmentError> {
         let key = RecoveryKey::generate()?;
-        let memory = RECOVERY_MEMORY_KIB + random_below_1024()?;
+        let memory = RECOVERY_MEMORY_KIB.saturating_add(random_below_1024()?);
         let pending = self.announce(PendingKdf::Argon2id(memory))?;
         let token = recovery_key::token(pending.keyslot);
         let id = self.make_keyslot(pending, key.text().as_bytes(), |()| show(&key), &token)?;

@@ -78,7 +78,7 @@ impl RecoveryKey {
         let (random, sum) = bytes
             .split_at_checked(RANDOM_LEN)
             .ok_or(RecoveryKeyError::Syntax)?;
-        if sum.len() != CHECKSUM_LEN || nibbles.len() != 2 * bytes.len() {
+        if sum.len() != CHECKSUM_LEN || !nibbles.len().is_multiple_of(2) {
             return Err(RecoveryKeyError::Syntax);
         }
         let mut array = Zeroizing::new([0; RANDOM_LEN]);

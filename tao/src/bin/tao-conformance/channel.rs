@@ -158,7 +158,7 @@ pub fn play(case: &str) -> Result<(), String> {
         }
         "body" => {
             let mut bytes = request("Tao.Seal", 1);
-            bytes.truncate(bytes.len() - 4);
+            bytes.truncate(bytes.len().saturating_sub(4));
             bytes.extend_from_slice(b"\0\0\0\x02\xff\xff");
             channel.error_to(&bytes)?;
         }

@@ -153,18 +153,20 @@ fn attesting(host: &Parent, report: &mut Report) {
             let days = verified
                 .statement
                 .expiration
-                .map(|until| (until - now()) / (86_400 * SECOND));
+                .map(|until| until.saturating_sub(now()) / (86_400 * SECOND));
             expect(matches!(days, Some(364..=365)), format!("{days:?} days"))
         },
     );
     let at = now();
+    let later = |seconds: i64| at.saturating_add(seconds.saturating_mul(SECOND));
     report.note(
         "an attestation that has expired is refused",
-        lifetime(host, at - 9, at - 5, at).and_then(|verdict| refused(verdict, "expired")),
+        lifetime(host, at.saturating_sub(9), at.saturating_sub(5), at)
+            .and_then(|verdict| refused(verdict, "expired")),
     );
     report.note(
         "an attestation for later is refused now",
-        lifetime(host, at + SECOND, at + 2 * SECOND, at)
+        lifetime(host, later(1), later(2), at)
             .and_then(|verdict| refused(verdict, "not valid before")),
     );
     report.check("a program may speak for an extension of its name", || {

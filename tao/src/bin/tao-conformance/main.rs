@@ -4,6 +4,9 @@
 //!
 //! It starts itself as hosted programs of that host, with other arguments.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate printable;
 

@@ -29,9 +29,9 @@ impl Report {
 
     fn line(&mut self, mark: &str, property: &str, found: &str) {
         if mark == "ok" {
-            self.held += 1;
+            self.held = self.held.saturating_add(1);
         } else {
-            self.failed += 1;
+            self.failed = self.failed.saturating_add(1);
         }
         println!("{mark}\t{property}\t{}", found.replace(['\n', '\t'], " "));
     }

@@ -109,7 +109,7 @@ pub fn attestation(command: &Attestation) -> anyhow::Result<ExitCode> {
 
 fn read(file: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let limit = 2 * MAX_FRAME as u64 + 1;
+    let limit = (MAX_FRAME as u64).saturating_mul(2).saturating_add(1);
     let read = if file == "-" {
         std::io::stdin().take(limit).read_to_end(&mut bytes)
     } else {

@@ -241,7 +241,7 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         .process_group(0)
         .spawn()
         .context("the host's process")?;
-    let deadline = Instant::now() + PATIENCE;
+    let begin = Instant::now();
     loop {
         if let Ok(mut admin) = Admin::connect(socket) {
             let host = admin.describe()?;
@@ -255,7 +255,7 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let ended = child.try_wait().context("the host's process")?;
-        if ended.is_some() || Instant::now() > deadline {
+        if ended.is_some() || begin.elapsed() > PATIENCE {
             let said = std::fs::read_to_string(&log_path).unwrap_or_default();
             let last = said.lines().last().unwrap_or("it said nothing").to_owned();
             bail!("the host does not start: {last}");

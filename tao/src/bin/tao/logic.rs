@@ -165,7 +165,7 @@ fn decode(kind: Kind, bytes: &[u8]) -> Result<Value, LogicError> {
 
 fn input() -> anyhow::Result<String> {
     let mut text = String::new();
-    let limit = 2 * MAX_LENGTH as u64 + 1024;
+    let limit = (MAX_LENGTH as u64).saturating_mul(2).saturating_add(1024);
     std::io::stdin()
         .take(limit)
         .read_to_string(&mut text)

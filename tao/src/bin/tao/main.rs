@@ -1,6 +1,9 @@
 //! `tao`: run programs under the machine's Tao host, look at the host, at attestations and
 //! at statements.
 
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 #[macro_use]
 extern crate printable;
 

@@ -129,7 +129,7 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
 pub fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status
         .code()
-        .or(status.signal().map(|signal| 128 + signal))
+        .or(status.signal().map(|signal| signal.saturating_add(128)))
         .unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
