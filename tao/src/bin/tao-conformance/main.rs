@@ -89,6 +89,9 @@ fn run(words: &[&str]) -> anyhow::Result<ExitCode> {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if commands::arguments::say_version("tao-conformance", &arguments) {
+        return ExitCode::SUCCESS;
+    }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     run(&words).unwrap_or_else(|error| {
         // The driver reads standard output only.

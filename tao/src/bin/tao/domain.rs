@@ -238,7 +238,10 @@ fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
         |domain, guard| {
             for program in &programs {
                 match (domain.guard_kind, &host) {
-                    (GuardKind::Datalog, _) => {
+                    (GuardKind::Datalog, Some(_)) => bail!(
+                        "--host does nothing in a domain with rules: they trust a program on every trusted host (tao domain add-host)"
+                    ),
+                    (GuardKind::Datalog, None) => {
                         guard.add_rule(&format!("TrustedProgramHash(ext{program})"))?;
                     }
                     (GuardKind::Acl, Some(host)) => {
