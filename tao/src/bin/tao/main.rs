@@ -17,6 +17,7 @@ mod places;
 mod programs;
 mod run;
 mod stderr_log;
+mod time;
 
 use std::{path::PathBuf, process::ExitCode};
 
