@@ -108,19 +108,29 @@ fn each_entry_comes_with_its_files_and_the_pcrs_of_its_launch() {
     );
     let boot = machine.path("boot").display().to_string();
     let expected: Vec<Value> = [
-        ("tboot", "tboot.gz", tboot()),
-        ("kernel", "vmlinuz-6.1.0-10-amd64", b"kernel".to_vec()),
-        ("initramfs", "initrd-taoboot-6.1.0-10-amd64", b"image".to_vec()),
+        ("tboot", "tboot.gz", tboot(), "logging=serial,memory"),
+        (
+            "kernel",
+            "vmlinuz-6.1.0-10-amd64",
+            b"kernel".to_vec(),
+            "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+        ),
+        ("initramfs", "initrd-taoboot-6.1.0-10-amd64", b"image".to_vec(), ""),
     ]
-    .map(|(role, name, bytes)| {
-        serde_json::json!({ "path": format!("{boot}/{name}"), "sha256": sha256(&bytes), "role": role })
+    .map(|(role, name, bytes, cmdline)| {
+        let path = format!("{boot}/{name}");
+        serde_json::json!({ "path": path, "sha256": sha256(&bytes), "role": role, "cmdline": cmdline })
     })
     .into();
     assert_eq!(first["files"], Value::Array(expected));
     let input = LaunchInput {
         tboot_cmdline: b"logging=serial,memory".to_vec(),
         modules: vec![
-            module("k", "root=/dev/sda1 ro intel_iommu=on", b"kernel"),
+            module(
+                "k",
+                "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+                b"kernel",
+            ),
             module("i", "", b"image"),
         ],
         ..files("", None)
@@ -167,7 +177,11 @@ fn predicted_in(bank: Bank, machine: &Machine, kernel: &[u8], image: &[u8]) {
     let input = LaunchInput {
         tboot_cmdline: options.into_bytes(),
         modules: vec![
-            module("k", "root=/dev/sda1 ro intel_iommu=on", kernel),
+            module(
+                "k",
+                "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+                kernel,
+            ),
             module("i", "", image),
         ],
         ..files("", None)
