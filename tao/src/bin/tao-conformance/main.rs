@@ -11,6 +11,7 @@ mod apart;
 mod channel;
 mod driver;
 mod inside;
+mod policy;
 mod report;
 mod storage;
 
@@ -23,7 +24,7 @@ use report::Report;
 
 const DATA: &[u8] = b"conformance";
 
-fn policy(name: &str) -> anyhow::Result<SealPolicy> {
+fn seal_policy(name: &str) -> anyhow::Result<SealPolicy> {
     SealPolicy::from_name(name).with_context(|| format!("no such policy: {name}"))
 }
 
@@ -31,12 +32,12 @@ fn policy(name: &str) -> anyhow::Result<SealPolicy> {
 fn hosted(words: &[&str]) -> anyhow::Result<String> {
     Ok(match words {
         ["name"] => Parent::from_env()?.tao_name()?.to_string(),
-        ["seal", name] => hex::encode(Parent::from_env()?.seal(DATA, policy(name)?)?),
+        ["seal", name] => hex::encode(Parent::from_env()?.seal(DATA, seal_policy(name)?)?),
         ["unseal", blob] => {
             let (data, _) = Parent::from_env()?.unseal(&hex::decode(blob)?)?;
             String::from_utf8_lossy(&data).into_owned()
         }
-        ["secret", name] => hex::encode(Parent::from_env()?.shared_secret(32, policy(name)?)?),
+        ["secret", name] => hex::encode(Parent::from_env()?.shared_secret(32, seal_policy(name)?)?),
         ["extend"] => {
             let host = Parent::from_env()?;
             host.extend_tao_name(&".Extended()".parse()?)?;
@@ -57,8 +58,11 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
             text.join(" ")
         }
         ["fact", question @ ..] => apart::fact(question)?,
-        ["wait"] => {
-            println!("ready");
+        ["wait", more @ ..] => {
+            match more {
+                ["channel"] => println!("{}", policy::channel()?),
+                _ => println!("ready"),
+            }
             std::io::stdout().flush()?;
             loop {
                 std::thread::sleep(std::time::Duration::from_secs(60));
