@@ -48,12 +48,14 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
             String::new()
         }
         ["descriptors"] => {
-            // The folder's own descriptor is the highest and not open any more.
             let mut numbers: Vec<u32> = std::fs::read_dir("/proc/self/fd")?
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
                 .collect();
+            // The folder's own descriptor is not open any more.
+            let is_open =
+                |number: &u32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+            numbers.retain(is_open);
             numbers.sort_unstable();
-            numbers.pop();
             let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
             text.join(" ")
         }

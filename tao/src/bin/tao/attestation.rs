@@ -30,7 +30,7 @@ pub struct Attestation {
 #[argh(subcommand)]
 enum AttestationCommand {
     Show(Show),
-    Verify(Verify),
+    Verify(Box<Verify>),
 }
 
 /// Print what an attestation says, without verifying it.
