@@ -166,7 +166,7 @@ fn one(admin: &mut Admin, words: &[String]) -> anyhow::Result<(i32, Option<Hoste
 #[argh(subcommand, name = "stop")]
 pub struct Stop {
     /// its process; a name, for all programs that have it; or a line that `tao list` prints
-    #[argh(positional, greedy)]
+    #[argh(positional)]
     program: Vec<String>,
 }
 
@@ -179,7 +179,7 @@ pub fn stop(socket: &Path, command: &Stop) -> anyhow::Result<ExitCode> {
 #[argh(subcommand, name = "kill")]
 pub struct Kill {
     /// its process; a name, for all programs that have it; or a line that `tao list` prints
-    #[argh(positional, greedy)]
+    #[argh(positional)]
     program: Vec<String>,
 }
 
@@ -192,7 +192,7 @@ pub fn kill(socket: &Path, command: &Kill) -> anyhow::Result<ExitCode> {
 #[argh(subcommand, name = "wait")]
 pub struct Wait {
     /// its process, its name, or its line of `tao list`
-    #[argh(positional, greedy)]
+    #[argh(positional)]
     program: Vec<String>,
 }
 
@@ -213,7 +213,7 @@ pub struct Logs {
     #[argh(switch, short = 'f')]
     follow: bool,
     /// its process, its name, or its line of `tao list`
-    #[argh(positional, greedy)]
+    #[argh(positional)]
     program: Vec<String>,
 }
 
