@@ -481,7 +481,7 @@ fn programs_are_stopped_waited_for_and_read_by_process_name_or_line() {
     let shown = json(&world.tao(&["list", "--all", "--json"]));
     let found = shown.as_array().unwrap().iter();
     let found = found
-        .filter(|one| one["pid"].to_string() == last)
+        .filter(|one| one["pid"] == last.parse::<i64>().unwrap())
         .collect::<Vec<_>>();
     assert_eq!(
         (&found[0]["exit_code"], &found[0]["runs"]),
