@@ -4,6 +4,7 @@
 //! * [`output`]: `println!` and its like, which outlive a reader that has gone (`| head`).
 //! * [`sentence`]: an error as one sentence.
 //! * [`file_kind`]: what a file looks like.
+//! * [`partner`]: options that would do nothing.
 //! * [`mismatch`]: the sentence for a file of another kind than the one that is asked for.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
@@ -13,9 +14,11 @@ pub mod arguments;
 pub mod file_kind;
 pub mod mismatch;
 pub mod output;
+pub mod partner;
 pub mod sentence;
 
 pub use arguments::from_env;
 pub use file_kind::FileKind;
 pub use mismatch::{Wanted, mismatch};
+pub use partner::refuse_idle;
 pub use sentence::sentence;

@@ -82,6 +82,24 @@ pub struct HostedProgram {
     pub pid: i32,
 }
 
+/// A hosted program that runs or has ended lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownProgram {
+    /// Which one.
+    pub program: HostedProgram,
+    /// How it has ended, as wait(2) gives it; `None` if it runs.
+    pub ended: Option<i32>,
+}
+
+/// What a program in the background has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The last of it.
+    pub last: Vec<u8>,
+    /// How many bytes it was in all.
+    pub total: u64,
+}
+
 /// A program to be started.
 #[derive(Clone, Debug)]
 pub struct Start<'a> {
@@ -205,6 +223,20 @@ impl Admin {
         programs(self.call("ListHostedPrograms", &AdminRequest::default())?)
     }
 
+    /// The same, after those that have ended lately.
+    pub fn list_all(&mut self) -> Result<Vec<KnownProgram>, AdminError> {
+        let request = AdminRequest {
+            all: Some(true),
+            ..AdminRequest::default()
+        };
+        let response = self.call("ListHostedPrograms", &request)?;
+        let ended: Vec<_> = response.child.iter().map(|child| child.ended).collect();
+        let known = programs(response)?.into_iter().zip(ended);
+        Ok(known
+            .map(|(program, ended)| KnownProgram { program, ended })
+            .collect())
+    }
+
     /// Asks to be told when a program ends; [`Admin::finish_wait`] gets the answer. In
     /// between [`AsFd`] becomes readable.
     pub fn begin_wait(&mut self, program: &HostedProgram) -> Result<(), AdminError> {
@@ -226,14 +258,16 @@ impl Admin {
     }
 
     /// The last of what a program in the background has written.
-    pub fn output(&mut self, pid: i32) -> Result<Vec<u8>, AdminError> {
+    pub fn output(&mut self, pid: i32) -> Result<Written, AdminError> {
         let request = AdminRequest {
             pid: Some(pid),
             ..AdminRequest::default()
         };
-        self.call("Output", &request)?
-            .output
-            .ok_or(AdminError::Incomplete("it has no output"))
+        let response = self.call("Output", &request)?;
+        let missing = || AdminError::Incomplete("it has no output");
+        let last = response.output.ok_or_else(missing)?;
+        let total = response.written.ok_or_else(missing)?;
+        Ok(Written { last, total })
     }
 
     /// The wait status, as wait(2) gives it, of the program [`Admin::begin_wait`] named.
@@ -266,6 +300,21 @@ impl Admin {
     pub fn signal(&mut self, pid: i32, signal: Signal) -> Result<(), AdminError> {
         let request = AdminRequest {
             pid: Some(pid),
+            signal: Some(signal as i32),
+            ..AdminRequest::default()
+        };
+        self.call("Signal", &request).map(drop)
+    }
+
+    /// The same, if the program with that process has this name.
+    pub fn signal_program(
+        &mut self,
+        program: &HostedProgram,
+        signal: Signal,
+    ) -> Result<(), AdminError> {
+        let request = AdminRequest {
+            subprin: Some(program.subprin.encode()),
+            pid: Some(program.pid),
             signal: Some(signal as i32),
             ..AdminRequest::default()
         };

@@ -93,9 +93,6 @@ fn sha256(bytes: &[u8]) -> String {
 const NEW: &str = "taoboot-tboot-6.1.0-10-amd64";
 const OLD: &str = "taoboot-tboot-6.1.0-9-amd64";
 
-/// The kernel's command line, as the script writes it.
-const ROOT_WORDS: &str = "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on";
-
 #[test]
 fn each_entry_comes_with_its_files_and_the_pcrs_of_its_launch() {
     let Some(machine) = machine() else { return };
@@ -111,21 +108,29 @@ fn each_entry_comes_with_its_files_and_the_pcrs_of_its_launch() {
     );
     let boot = machine.path("boot").display().to_string();
     let expected: Vec<Value> = [
-        ("tboot", "tboot.gz", "logging=serial,memory", tboot()),
-        ("kernel", "vmlinuz-6.1.0-10-amd64", ROOT_WORDS, b"kernel".to_vec()),
-        ("initramfs", "initrd-taoboot-6.1.0-10-amd64", "", b"image".to_vec()),
+        ("tboot", "tboot.gz", tboot(), "logging=serial,memory"),
+        (
+            "kernel",
+            "vmlinuz-6.1.0-10-amd64",
+            b"kernel".to_vec(),
+            "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+        ),
+        ("initramfs", "initrd-taoboot-6.1.0-10-amd64", b"image".to_vec(), ""),
     ]
-    .map(|(role, name, cmdline, bytes)| {
-        serde_json::json!({
-            "path": format!("{boot}/{name}"), "sha256": sha256(&bytes), "role": role, "cmdline": cmdline,
-        })
+    .map(|(role, name, bytes, cmdline)| {
+        let path = format!("{boot}/{name}");
+        serde_json::json!({ "path": path, "sha256": sha256(&bytes), "role": role, "cmdline": cmdline })
     })
     .into();
     assert_eq!(first["files"], Value::Array(expected));
     let input = LaunchInput {
         tboot_cmdline: b"logging=serial,memory".to_vec(),
         modules: vec![
-            module("k", ROOT_WORDS, b"kernel"),
+            module(
+                "k",
+                "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+                b"kernel",
+            ),
             module("i", "", b"image"),
         ],
         ..files("", None)
@@ -171,7 +176,14 @@ fn predicted_in(bank: Bank, machine: &Machine, kernel: &[u8], image: &[u8]) {
     let (list, _) = list(machine, &["--bank", &bank.to_string()]);
     let input = LaunchInput {
         tboot_cmdline: options.into_bytes(),
-        modules: vec![module("k", ROOT_WORDS, kernel), module("i", "", image)],
+        modules: vec![
+            module(
+                "k",
+                "root=/dev/sda1 ro mem_sleep_default=s2idle intel_iommu=on",
+                kernel,
+            ),
+            module("i", "", image),
+        ],
         ..files("", None)
     };
     assert_eq!(list[0]["files"][2]["sha256"], sha256(image));

@@ -84,7 +84,12 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     // And so says the command, from a file.
     let file = host.path("attestation");
     std::fs::write(&file, report["attestation"]["hex"].as_str().unwrap()).unwrap();
-    let verified = host.run(&["attestation", "verify", "--json", file.to_str().unwrap()]);
+    let trusted = root.to_string();
+    let file_name = file.to_str().unwrap();
+    let untold = host.run(&["attestation", "verify", file_name]);
+    assert_eq!(untold.status.code(), Some(3));
+    let words = ["attestation", "verify", "--root", &trusted, "--json"];
+    let verified = host.run(&[words.as_slice(), &[file_name]].concat());
     assert!(
         verified.status.success(),
         "{}",
@@ -98,7 +103,7 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     // What is demanded of the boot.
     let file = file.to_str().unwrap();
     let demanded = |words: &[&str]| {
-        let mut all = vec!["attestation", "verify"];
+        let mut all = vec!["attestation", "verify", "--root", &trusted];
         all.extend(words);
         all.push(file);
         host.run(&all).status.code()

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use lcp::{
     acm::{Acm, Check, Platform, SignatureError, SignatureInfo},
     hash::{Digest, HashAlg},
@@ -51,6 +51,13 @@ impl AcmCommand {
             || platform.fms.is_some()
             || platform.platform_id.is_some()
             || platform.public_key.is_some();
+        if !asked {
+            let fused = ("--debug-fused", self.debug_fused);
+            refuse_idle(
+                &[fused],
+                "without what else the platform has: --didvid, --fms, --platform-id or --public-key",
+            )?;
+        }
         let bytes = file::read(&self.file)?;
         let acm = file::parsed(&self.file, &bytes, Wanted::Sinit, Acm::parse(&bytes))?;
         let signature = acm.signature();

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use lcp::{
     element::{
         Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, Mle2, Pconf2,
@@ -113,7 +113,38 @@ impl ElementCommand {
 }
 
 impl Create {
+    /// Each type has some of the options; what another one has would be left out.
+    fn only_its_own(&self) -> Result<()> {
+        let (hashes, fallback) = (["--hash", "--hashes"].as_slice(), "--fallback");
+        let own: &[&str] = match self.kind.as_str() {
+            "mle2" | "mle" => &["--minver", "--hash", "--hashes", "--force"],
+            "stm" => hashes,
+            "sbios" | "sbios-legacy" => &["--hash", "--hashes", fallback],
+            "pconf2" => &["--pcr"],
+            "pconf" => &["--pcr", "--locality"],
+            "custom" | "custom-legacy" => &["--uuid", "--data"],
+            // Refused by its name.
+            _ => return Ok(()),
+        };
+        let all = [
+            ("--minver", self.minver != 0),
+            ("--hash", !self.hash.is_empty()),
+            ("--hashes", !self.hashes.is_empty()),
+            ("--fallback", self.fallback.is_some()),
+            ("--pcr", !self.pcr.is_empty()),
+            ("--locality", self.locality != 0x1f),
+            ("--uuid", self.uuid.is_some()),
+            ("--data", self.data.is_some()),
+        ];
+        let idle: Vec<_> = all
+            .into_iter()
+            .filter(|(option, _)| !own.contains(option))
+            .collect();
+        Ok(refuse_idle(&idle, "for an element of this type")?)
+    }
+
     fn body(&self) -> Result<Body> {
+        self.only_its_own()?;
         Ok(match self.kind.as_str() {
             "mle2" => Body::Mle2(Mle2 {
                 sinit_min_version: self.minver,

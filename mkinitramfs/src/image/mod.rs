@@ -55,6 +55,7 @@ impl ImageCommand {
     /// # Errors
     /// One sentence for a person; also that two compared images differ.
     pub fn run(self) -> Result<()> {
+        self.refuse_idle()?;
         match &self.look {
             Some(Look::List(list)) => view::list::run(list),
             Some(Look::Cat(cat)) => view::cat::run(cat),
@@ -65,6 +66,36 @@ impl ImageCommand {
                 report(&summary, self.json, self.verbose)
             }
         }
+    }
+}
+
+impl ImageCommand {
+    /// Options that would do nothing. (What the caller may have set is not looked at.)
+    fn refuse_idle(&self) -> Result<()> {
+        if self.look.is_some() {
+            commands::refuse_idle(
+                &[
+                    ("--kernel", self.kernel.is_some()),
+                    ("--modules-dir", self.modules_dir.is_some()),
+                    ("--firmware-dir", self.firmware_dir.is_some()),
+                    ("--config", self.config.is_some()),
+                    ("--add", !self.add.is_empty()),
+                    ("--module", !self.module.is_empty()),
+                    ("--generic", self.generic),
+                    ("--host-only", self.host_only),
+                    ("--microcode", self.microcode.is_some()),
+                    ("--compress", self.compress.is_some()),
+                    ("--agent", self.agent.is_some()),
+                    ("--output", self.output.is_some()),
+                    ("--json, here,", self.json),
+                ],
+                "where an image is only looked at",
+            )?;
+        }
+        if !self.host_only {
+            commands::refuse_idle(&[("--sysfs", self.sysfs.is_some())], "without --host-only")?;
+        }
+        Ok(())
     }
 }
 

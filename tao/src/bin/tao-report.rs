@@ -77,6 +77,10 @@ fn report() -> anyhow::Result<Value> {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if commands::arguments::say_version("tao-report", &arguments) {
+        return ExitCode::SUCCESS;
+    }
     match report() {
         Ok(report) => {
             println!("{report}");

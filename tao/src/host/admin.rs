@@ -248,7 +248,10 @@ impl AdminConnection {
                 *came.starting = true;
                 Ok(None)
             }
-            Some("ListHostedPrograms") => may("List").map(|()| Some(list(host))),
+            Some("ListHostedPrograms") => {
+                may("List")?;
+                Ok(Some(list(host, request.all.unwrap_or_default())))
+            }
             Some("WaitHostedProgram") => {
                 may("Wait")?;
                 self.wait(host, header, &request)

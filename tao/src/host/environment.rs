@@ -15,6 +15,55 @@ const RESERVED: [&str; 6] = [
     "MALLOC_",
 ];
 
+/// Variables that say only how a program shows things to a person.
+const HARMLESS: [&str; 16] = [
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "COLUMNS",
+    "LINES",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NUMERIC",
+    "LC_TIME",
+    "TZ",
+    "SOURCE_DATE_EPOCH",
+];
+
+/// Does a variable change nothing but how things are shown? What does more (`BASH_ENV`,
+/// `PYTHONPATH`, `PERL5OPT`, `OPENSSL_CONF`, `PATH`, and whatever the next interpreter reads) is
+/// part of the program's name even where the policy accepts variables: no list of what is
+/// dangerous is ever complete. The value must not lead to a file: a locale, a terminal or a time
+/// zone can be given as a path.
+fn is_harmless(variable: &str) -> bool {
+    let Some((name, value)) = variable.split_once('=') else {
+        return false;
+    };
+    let leads_elsewhere = match name {
+        // Zones are in folders, such as Europe/Paris.
+        "TZ" => value.trim_start_matches(':').starts_with('/') || value.contains(".."),
+        _ => value.contains('/'),
+    };
+    HARMLESS.contains(&name) && !leads_elsewhere
+}
+
+/// The variables that are part of a program's name, in order.
+pub(super) fn named(asked: &[String], policy: &ProgramPolicy) -> Vec<String> {
+    let is_named = |variable: &&String| match policy.environment {
+        Environment::Named => true,
+        Environment::Unnamed => !is_harmless(variable),
+        Environment::Refused => false,
+    };
+    let mut named: Vec<String> = asked.iter().filter(is_named).cloned().collect();
+    named.sort_unstable();
+    named
+}
+
 /// Why variables are refused; a sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -67,6 +116,53 @@ pub(super) fn check(asked: &[String], policy: &ProgramPolicy) -> Result<(), Envi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_more_than_change_how_things_are_shown_is_in_the_name_where_variables_are_accepted()
+    {
+        let named = |variable: &str, environment| {
+            let policy = ProgramPolicy {
+                environment,
+                ..ProgramPolicy::default()
+            };
+            super::named(&[variable.to_owned()], &policy) == [variable]
+        };
+        for variable in [
+            "BASH_ENV=/tmp/x",
+            "ENV=/tmp/x",
+            "PYTHONPATH=/tmp",
+            "PYTHONSTARTUP=/tmp/x",
+            "PERL5OPT=-M",
+            "PERL5LIB=/tmp",
+            "RUBYOPT=-r/tmp/x",
+            "NODE_OPTIONS=--require=/tmp/x",
+            "JAVA_TOOL_OPTIONS=-agentpath:/tmp/x",
+            "OPENSSL_CONF=/tmp/x",
+            "SSL_CERT_FILE=/tmp/x",
+            "PATH=/tmp",
+            "HOME=/tmp",
+            "TERMINFO=/tmp",
+            "LC_X=1",
+            "A=1",
+            "term=1",
+            "TERM=/tmp/x",
+            "LANG=../../tmp/x",
+            "TZ=:/tmp/x",
+            "TZ=/tmp/x",
+            "TZ=../../tmp/x",
+        ] {
+            assert!(named(variable, Environment::Unnamed), "{variable}");
+        }
+        for variable in [
+            "TERM=xterm",
+            "LANG=de_DE.UTF-8",
+            "LC_ALL=C",
+            "TZ=Europe/Paris",
+        ] {
+            assert!(!named(variable, Environment::Unnamed), "{variable}");
+            assert!(named(variable, Environment::Named), "{variable}");
+        }
+    }
 
     #[test]
     fn what_changes_what_is_loaded_or_asked_can_not_be_set() {

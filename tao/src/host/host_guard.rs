@@ -10,7 +10,8 @@ use std::{
 use super::state_file;
 use crate::{
     guard::{
-        AclGuard, DatalogGuard, EXECUTE, Explanation, Guard, GuardError, TrivialGuard, authorized,
+        AclGuard, DatalogGuard, EXECUTE, Explanation, Guard, GuardError, Step, TrivialGuard,
+        authorized,
     },
     keys::Verifier,
     logic::{Pred, Prin, SubPrin, Term},
@@ -256,9 +257,7 @@ impl HostGuard {
         };
         match ask() {
             Ok(answer) if answer.allowed => Ok(()),
-            Ok(answer) => Err(answer.steps.last().map_or_else(String::new, |step| {
-                format!("{}: {}", step.statement, step.reason)
-            })),
+            Ok(answer) => Err(reason(&answer.steps)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -328,4 +327,23 @@ impl HostGuard {
         *read = stamp(path).map_err(file_error)?;
         Ok(())
     }
+}
+
+/// Facts that people add, and with what. What such a fact could follow from instead is of no help.
+const ADDED: [(&str, &str); 2] = [
+    ("it misses TrustedHost(", "tao domain add-host"),
+    ("it misses TrustedProgramHash(", "tao domain add-program"),
+];
+
+/// Why a program may not run, in a sentence: the first missing fact that somebody could add, or
+/// the last that is missing.
+fn reason(steps: &[Step]) -> String {
+    let sentence = |step: &Step| format!("{}: {}", step.statement, step.reason);
+    let to_add = steps.iter().find_map(|step| {
+        let mut added = ADDED.iter();
+        let (_, with) = added.find(|(words, _)| step.reason.contains(words))?;
+        Some(format!("{} (see {with}, or tao guard add)", sentence(step)))
+    });
+    let last = || steps.last().map(sentence);
+    to_add.or_else(last).unwrap_or_default()
 }

@@ -180,10 +180,15 @@ impl HostError {
 
 /// The measures of the policy that this machine, for this user, can't take; the log says them too.
 /// A host finds out by itself when it starts the first program, so that one which starts before
-/// the machine's init does not settle for less.
+/// the machine's init does not settle for less. An error if the policy lets nothing be started
+/// without them.
 pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
     let init = program_init::program()?;
-    Ok(Abilities::find(policy, &init, &Places::default()).lacking)
+    let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
+    if policy.lacking == Lacking::Refuse && !lacking.is_empty() {
+        return Err(std::io::Error::other(abilities::lacks(&lacking)));
+    }
+    Ok(lacking)
 }
 
 /// Runs the host in this process until an administrator shuts it down. The calling thread

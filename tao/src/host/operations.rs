@@ -82,7 +82,6 @@ pub(super) fn start(
     // What costs nothing to know, before any file is touched.
     let policy = &host.spawner.policy;
     host.spawner.allowed()?;
-    environment::check(&request.environment, policy).map_err(|error| error.to_string())?;
     let limits = host.spawner.limits(&Limits {
         memory: request.memory,
         processes: request.processes,
@@ -102,6 +101,8 @@ pub(super) fn start(
     })?;
     let composition =
         compose(&dir.join(path), policy, &opener).map_err(|error| error.to_string())?;
+    // Only now: that the program is not there, or is none, is what matters more.
+    environment::check(&request.environment, policy).map_err(|error| error.to_string())?;
     let circumstances = Circumstances {
         policy,
         lacking: host.spawner.lacking(),
@@ -210,8 +211,10 @@ pub(super) fn output(host: &Host, request: &AdminRequest) -> Result<AdminRespons
         .programs
         .output(pid)
         .ok_or("no output of such a program is kept; only that of programs in the background is")?;
+    let (last, written) = output.last();
     Ok(AdminResponse {
-        output: Some(output.last()),
+        output: Some(last),
+        written: Some(written),
         ..AdminResponse::default()
     })
 }
@@ -230,16 +233,20 @@ fn describe(program: &Program, name: &SubPrin) -> AdminHostedProgram {
     AdminHostedProgram {
         subprin: name.encode(),
         pid: program.pid,
+        ended: None,
     }
 }
 
-pub(super) fn list(host: &Host) -> AdminResponse {
-    let child = host
-        .programs
-        .list()
-        .iter()
-        .map(|program| describe(program, &program.caller.subprin()))
-        .collect();
+/// The programs that run; before them, if `all` are asked for, those that ended lately.
+pub(super) fn list(host: &Host, all: bool) -> AdminResponse {
+    // In this order: one that ends in between is there twice, and not missing.
+    let running = host.programs.list();
+    let mut child = match all {
+        true => host.programs.ended_lately(),
+        false => Vec::new(),
+    };
+    let running = running.iter();
+    child.extend(running.map(|program| describe(program, &program.caller.subprin())));
     AdminResponse {
         child,
         ..AdminResponse::default()
@@ -255,6 +262,13 @@ pub(super) fn pass_signal(
 ) -> Result<AdminResponse, String> {
     let program = host.programs.find(request.pid.unwrap_or_default());
     let program = program.ok_or(NO_SUCH_PROGRAM)?;
+    // A process of that number may be another program by now.
+    if let Some(subprin) = request.subprin.as_deref() {
+        let subprin = SubPrin::decode(subprin).map_err(|error| format!("subprin: {error}"))?;
+        if !program.caller.is_called(&subprin) {
+            return Err(NO_SUCH_PROGRAM.to_owned());
+        }
+    }
     if !peer.is_owner(program.owner) {
         peer.require(host, "Stop")?;
     }

@@ -19,6 +19,8 @@ struct State {
     /// `None` once nobody can write any more.
     pipe: Option<File>,
     last: VecDeque<u8>,
+    /// How much was written in all.
+    written: u64,
 }
 
 /// A program's output.
@@ -30,6 +32,7 @@ impl Output {
         Output(Mutex::new(State {
             pipe: Some(pipe),
             last: VecDeque::new(),
+            written: 0,
         }))
     }
 
@@ -45,16 +48,21 @@ impl Output {
         }
     }
 
-    /// The last of what was written so far.
-    pub(super) fn last(&self) -> Vec<u8> {
+    /// The last of what was written so far, and how much that is in all.
+    pub(super) fn last(&self) -> (Vec<u8>, u64) {
         self.read();
-        self.state().last.iter().copied().collect()
+        let state = self.state();
+        (state.last.iter().copied().collect(), state.written)
     }
 
     /// Reads what is there; false if there will be nothing more.
     fn read(&self) -> bool {
         let mut state = self.state();
-        let State { pipe, last } = &mut *state;
+        let State {
+            pipe,
+            last,
+            written,
+        } = &mut *state;
         let mut buffer = [0; 4096];
         for _ in 0..BATCH {
             let Some(open) = pipe else {
@@ -63,7 +71,10 @@ impl Output {
             match open.read(&mut buffer) {
                 Ok(0) => *pipe = None,
                 Ok(count) => {
-                    last.extend(buffer.get(..count).unwrap_or_default());
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    last.extend(bytes);
+                    // 2^64 bytes are not written in a machine's life.
+                    *written = written.saturating_add(bytes.len() as u64);
                     let excess = last.len().saturating_sub(KEPT);
                     last.drain(..excess);
                 }

@@ -83,6 +83,7 @@ impl Places {
         folders.extend(of_this_user());
         let mut files = SOCKETS.map(PathBuf::from).to_vec();
         files.push(self.socket.clone());
+        files.extend(socket_of_this_user());
         let mounts = mounts::mounts()?;
         let mut hidden = Hidden::default();
         for path in folders.into_iter().chain(files) {
@@ -127,6 +128,12 @@ fn of_this_user() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
     let path = state.or_else(home)?.join("tao");
+    path.is_absolute().then_some(path)
+}
+
+/// Where a host of this user listens by the XDG base directories.
+fn socket_of_this_user() -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?).join("tao/admin.sock");
     path.is_absolute().then_some(path)
 }
 

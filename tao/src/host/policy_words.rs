@@ -77,6 +77,16 @@ pub enum PolicyError {
     /// No size, or more than can be measured.
     #[error("largest: {0:?}, expected bytes, or a number with K, M or G, from 64K to 1G")]
     Largest(String),
+    /// Without what it needs it would do nothing.
+    #[error("{key} does nothing with {with}: {why}")]
+    Idle {
+        /// What would do nothing.
+        key: &'static str,
+        /// With what.
+        with: &'static str,
+        /// What happens instead.
+        why: &'static str,
+    },
     /// Not from the root.
     #[error("{key}: {path} is not an absolute path", path = path.display())]
     Relative {
@@ -94,6 +104,7 @@ impl PolicyWords {
             name_arguments: self.name_arguments.unwrap_or_default(),
             ..ProgramPolicy::default()
         };
+        self.all_count()?;
         let word = |key, found: &Option<String>, expected| {
             let found = found.clone().unwrap_or_default();
             PolicyError::Word {
@@ -185,6 +196,35 @@ impl PolicyWords {
             });
         }
         Ok(policy)
+    }
+
+    /// Words that only a measure carries out, where none is taken: who writes them relies on them.
+    fn all_count(&self) -> Result<(), PolicyError> {
+        if self.isolation.as_deref() != Some("none") {
+            return Ok(());
+        }
+        let limits = self.memory.is_some() || self.processes.is_some() || self.cpu.is_some();
+        let own = self.user.as_deref() == Some("own");
+        for (key, given, why) in [
+            ("read", !self.read.is_empty(), "programs may use all files"),
+            (
+                "write",
+                !self.write.is_empty(),
+                "programs may use all files",
+            ),
+            ("devices", !self.devices.is_empty(), "no device is hidden"),
+            ("memory, processes or cpu", limits, "nothing is limited"),
+            ("user = \"own\"", own, "programs run as their caller"),
+        ] {
+            if given {
+                return Err(PolicyError::Idle {
+                    key,
+                    with: "isolation = \"none\"",
+                    why,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn run_as(&self) -> Result<RunAs, PolicyError> {
@@ -314,6 +354,72 @@ mod tests {
         let policy = words.policy().unwrap();
         assert_eq!(policy.measures, [Measure::Network]);
         assert!(super::words(&policy).contains(&"isolation = \"none\"".to_owned()));
+    }
+
+    #[test]
+    fn words_that_no_measure_would_carry_out_are_refused() {
+        let text = |text: &str| Some(text.to_owned());
+        let empty = PolicyWords::default;
+        for (key, words) in [
+            (
+                "read",
+                PolicyWords {
+                    read: vec!["/usr".into()],
+                    ..empty()
+                },
+            ),
+            (
+                "write",
+                PolicyWords {
+                    write: vec!["/tmp".into()],
+                    ..empty()
+                },
+            ),
+            (
+                "devices",
+                PolicyWords {
+                    devices: vec!["/dev/kvm".into()],
+                    ..empty()
+                },
+            ),
+            (
+                "memory",
+                PolicyWords {
+                    memory: text("1M"),
+                    ..empty()
+                },
+            ),
+            (
+                "processes",
+                PolicyWords {
+                    processes: Some(1),
+                    ..empty()
+                },
+            ),
+            (
+                "cpu",
+                PolicyWords {
+                    cpu: text("50%"),
+                    ..empty()
+                },
+            ),
+            (
+                "user",
+                PolicyWords {
+                    user: text("own"),
+                    ..empty()
+                },
+            ),
+        ] {
+            assert!(words.policy().is_ok(), "{key}");
+            let isolation = text("none");
+            let error = PolicyWords { isolation, ..words }.policy().unwrap_err();
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains(key) && sentence.contains("none"),
+                "{sentence}"
+            );
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{
     composition::{Composition, compose},
+    environment,
     isolation::{Environment, Lacking, Measure, ProgramPolicy},
     measured::MeasureError,
     opening::Opener,
@@ -66,10 +67,10 @@ pub(super) fn program_name(
     if policy.name_arguments {
         parts.push((Head::Args, texts(circumstances.arguments)));
     }
-    if policy.environment == Environment::Named {
-        let mut environment = circumstances.environment.to_vec();
-        environment.sort_unstable();
-        parts.push((Head::Env, texts(&environment)));
+    let named = environment::named(circumstances.environment, policy);
+    // A policy that names them names also that there are none.
+    if policy.environment == Environment::Named || !named.is_empty() {
+        parts.push((Head::Env, texts(&named)));
     }
     let lacking = circumstances.lacking.iter().map(|measure| measure.name());
     let unmeasured = composition.libraries.is_none().then_some("libraries");

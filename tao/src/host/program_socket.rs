@@ -64,6 +64,11 @@ fn pid_name_space(pid: i32) -> io::Result<u64> {
 impl ProgramSocket {
     /// Makes a socket with a name that can't be guessed, which only this user can open.
     pub(super) fn bind(dir: &Path, caller: Arc<Caller>, uid: Uid) -> io::Result<Self> {
+        // Programs of a host that is not root run as it does, also those that root starts.
+        let uid = match geteuid() {
+            own if own.is_root() => uid,
+            own => own,
+        };
         let dir = dir.join("programs");
         match fs::DirBuilder::new().mode(0o711).create(&dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{logic::SubPrin, wire::messages::RequestHeader};
+use crate::{
+    logic::SubPrin,
+    wire::messages::{AdminHostedProgram, RequestHeader},
+};
 use nix::{sys::signal::Signal, unistd::Uid};
 
 use super::{
@@ -249,6 +252,20 @@ impl Programs {
             .collect();
         list.sort_by_key(|program| program.pid);
         list
+    }
+
+    /// Those that have ended lately, the first one first, under their last names.
+    pub(super) fn ended_lately(&self) -> Vec<AdminHostedProgram> {
+        let table = self.table();
+        let described = table.ended.iter().map(|ended| {
+            let [_, name] = &ended.names;
+            AdminHostedProgram {
+                subprin: name.encode(),
+                pid: ended.pid,
+                ended: Some(ended.status),
+            }
+        });
+        described.collect()
     }
 
     /// How a program ended, or a promise to tell.

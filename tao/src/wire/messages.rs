@@ -145,6 +145,9 @@ pub struct AdminRequest {
     /// Ours: the number of a signal.
     #[prost(int32, optional, tag = "24")]
     pub signal: Option<i32>,
+    /// Ours: list those too that have ended lately.
+    #[prost(bool, optional, tag = "27")]
+    pub all: Option<bool>,
 }
 
 impl Proto2 for AdminRequest {
@@ -161,6 +164,9 @@ pub struct AdminHostedProgram {
     /// Process id.
     #[prost(int32, required, tag = "2")]
     pub pid: i32,
+    /// Ours: it has ended, with this wait status.
+    #[prost(int32, optional, tag = "20")]
+    pub ended: Option<i32>,
 }
 
 /// Result of every administration call.
@@ -178,6 +184,9 @@ pub struct AdminResponse {
     /// Ours: the last of a program's output.
     #[prost(bytes = "vec", optional, tag = "20")]
     pub output: Option<Vec<u8>>,
+    /// Ours: how many bytes it has written in all.
+    #[prost(uint64, optional, tag = "21")]
+    pub written: Option<u64>,
 }
 
 impl Proto2 for AdminResponse {

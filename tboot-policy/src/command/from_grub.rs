@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::refuse_idle;
 use lcp::hash::HashAlg;
 use tboot_policy::{
     acm::Role,
@@ -66,6 +67,15 @@ impl FromGrub {
             replace: Vec::new(),
         };
         if self.list {
+            refuse_idle(
+                &[
+                    ("--type", self.policy_type.is_some()),
+                    ("--measure-only", self.measure_only),
+                    ("--output", self.output.is_some()),
+                    ("the entry", self.entry.is_some()),
+                ],
+                "with --list",
+            )?;
             options.list()?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::{Wanted, mismatch};
+use commands::{Wanted, mismatch, refuse_idle};
 use serde_json::{Value, json};
 use tboot_policy::{
     log::{self, EventLog, LogError, heap},
@@ -39,6 +39,7 @@ impl Command {
             if self.file.is_some() {
                 bail!("give either --error or a file");
             }
+            refuse_idle(&[("--json", self.json)], "with --error")?;
             let digits = text.strip_prefix("0x").unwrap_or(text);
             let raw = u32::from_str_radix(digits, 16);
             let raw =

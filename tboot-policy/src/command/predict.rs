@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use serde_json::{Map, Value, json};
 use tboot_policy::{
     predict::{BankValues, Family, Launching, PredictError, Prediction, predict},
@@ -96,6 +96,7 @@ pub struct Predict {
 
 impl Predict {
     pub fn run(self) -> Result<ExitCode> {
+        self.refuse_idle()?;
         let baseline = match (&self.platform, self.log.is_empty() && self.pcrs.is_none()) {
             (Some(path), true) => record::read(path)?,
             (Some(_), false) => bail!("give either --platform or --log with --pcrs"),
@@ -134,6 +135,38 @@ impl Predict {
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    fn refuse_idle(&self) -> Result<()> {
+        if self.platform.is_some() {
+            refuse_idle(&[("--tpm", self.tpm.is_some())], "with --platform")?;
+        }
+        // What is booted is in the menu, or is named.
+        let named = [
+            ("--tboot-cmdline", !self.tboot_cmdline.is_empty()),
+            ("--module", !self.module.is_empty()),
+        ];
+        let menu = [
+            ("--config", self.config.is_some()),
+            ("--root", self.root.is_some()),
+            ("--boot", self.boot.is_some()),
+            ("--set", !self.set.is_empty()),
+            ("--replace", !self.replace.is_empty()),
+        ];
+        let of_one = [
+            ("--sinit", !self.sinit.is_empty()),
+            ("--lcp-data", self.lcp_data.is_some()),
+            ("--lcp-policy", self.lcp_policy.is_some()),
+        ];
+        if self.all {
+            refuse_idle(&named, "with --all")?;
+            refuse_idle(&of_one, "with --all")?;
+        } else if self.entry.is_some() {
+            refuse_idle(&named, "with --entry")?;
+        } else {
+            refuse_idle(&menu, "without --entry or --all")?;
+        }
+        Ok(())
     }
 
     fn options(&self) -> EntryOptions {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use tboot_policy::{
     acm::Role,
     module::MAX_MODULE_LEN,
@@ -100,6 +100,17 @@ pub fn from_log(
 
 impl Record {
     pub fn run(self) -> Result<ExitCode> {
+        if self.entry.is_none() {
+            refuse_idle(
+                &[
+                    ("--config", self.config.is_some()),
+                    ("--root", self.root.is_some()),
+                    ("--boot", self.boot.is_some()),
+                    ("--set", !self.set.is_empty()),
+                ],
+                "without --entry",
+            )?;
+        }
         let mut baseline = from_log(&self.log, self.pcrs.as_ref(), self.tpm)?;
         baseline.left_out = named_files(&self.sinit, self.lcp_data.as_ref())?;
         if let Some(entry) = &self.entry {

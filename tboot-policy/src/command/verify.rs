@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use serde_json::{Value, json};
 use tboot_policy::{
     tboot::Tboot,
@@ -54,7 +54,24 @@ pub struct Verify {
 }
 
 impl Verify {
+    fn refuse_idle(&self) -> Result<()> {
+        let tboot = ("--tboot", self.tboot.is_some());
+        let cmdline = ("--tboot-cmdline", !self.tboot_cmdline.is_empty());
+        let menu = [
+            ("--config", self.config.is_some()),
+            ("--root", self.root.is_some()),
+            ("--boot", self.boot.is_some()),
+            ("--set", !self.set.is_empty()),
+        ];
+        match self.entry {
+            Some(_) => refuse_idle(&[tboot, cmdline], "with --entry, which names both")?,
+            None => refuse_idle(&menu, "without --entry")?,
+        }
+        Ok(())
+    }
+
     pub fn run(self) -> Result<ExitCode> {
+        self.refuse_idle()?;
         let policy = vlp::read_policy(&self.policy)?;
         let report = match (&self.entry, self.module.is_empty()) {
             (Some(entry), true) => {

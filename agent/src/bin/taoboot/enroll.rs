@@ -8,6 +8,7 @@ use agent::unlock::{
 };
 use anyhow::{Context as _, Result, bail};
 use argh::FromArgs;
+use commands::refuse_idle;
 use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
 
 use crate::{
@@ -102,6 +103,10 @@ impl Enroll {
             bail!(
                 "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
             );
+        }
+        if !self.rollback_counter {
+            let password = ("--owner-password-file", self.owner_password_file.is_some());
+            refuse_idle(&[password], "without --rollback-counter")?;
         }
         let recovery = self.recovery_key_wish()?;
         let swap = self

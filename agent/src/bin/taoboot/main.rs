@@ -85,6 +85,9 @@ fn main() -> ExitCode {
         .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let rest = args.get(1..).unwrap_or_default();
+    if commands::arguments::say_version("taoboot", rest) {
+        return ExitCode::SUCCESS;
+    }
     let taoboot = match Taoboot::from_args(&["taoboot"], rest) {
         Ok(taoboot) => taoboot,
         Err(argh::EarlyExit {

@@ -11,7 +11,7 @@ use std::{
 
 use agent::unlock::{LaunchPcrs, expected_pcrs};
 use anyhow::{Context as _, Result, bail, ensure};
-use commands::{FileKind, Wanted, mismatch};
+use commands::{FileKind, Wanted, mismatch, refuse_idle};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -129,6 +129,11 @@ impl Source {
 
     /// The entries, in the menu's order.
     pub fn entries(&self) -> Result<Vec<Entry>> {
+        if self.predictions.is_some() {
+            let platform = ("--platform", self.platform.is_some());
+            let policy = ("--policy", self.policy.is_some());
+            refuse_idle(&[platform, policy], "with --predictions, which are made")?;
+        }
         let (text, origin) = match &self.predictions {
             Some(file) if file == Path::new("-") => {
                 (bounded(std::io::stdin().lock())?, "standard input".into())

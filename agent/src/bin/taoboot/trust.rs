@@ -8,6 +8,7 @@ use std::{
 use agent::reseal::{BootFiles, KnownFile, Origin, below};
 use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
+use commands::refuse_idle;
 
 use crate::known::{Known, digests, update};
 
@@ -57,6 +58,9 @@ pub struct Trust {
 
 impl Trust {
     pub fn run(self) -> Result<ExitCode> {
+        if !self.list {
+            refuse_idle(&[("--json", self.json)], "without --list")?;
+        }
         match (&self.file, &self.sha256, &self.built) {
             (Some(file), Some(digest), None) if self.given() == 0 => self.name(file, digest)?,
             (Some(file), None, Some(image)) if self.given() == 0 => self.built(file, image)?,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use lcp::{
     check::{self, Report, Severity, Target},
     hash::{Digest, HashAlg},
@@ -160,6 +160,10 @@ impl Create {
             if self.alg.is_some_and(|alg| alg != HashAlg::Sha1) || !self.hash_alg.is_empty() {
                 bail!("a policy for TPM 1.2 has sha1 only");
             }
+            refuse_idle(
+                &[("--sign", !self.sign.is_empty())],
+                "in a policy for TPM 1.2",
+            )?;
             let mut policy = Policy12::new(minor, policy_type, hash(HashAlg::Sha1)?)?;
             policy.sinit_min_version = self.minver;
             policy.max_sinit_min_version = self.max_minver;

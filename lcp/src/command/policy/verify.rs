@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::Wanted;
+use commands::{Wanted, refuse_idle};
 use lcp::{
     acm::Acm,
     check::{self, Report, Target},
@@ -54,6 +54,16 @@ pub struct Verify {
 
 impl Verify {
     pub fn run(self) -> Result<ExitCode> {
+        let cmdline = ("--cmdline", !self.cmdline.is_empty());
+        if self.tboot.is_none() {
+            refuse_idle(&[cmdline], "without --tboot")?;
+        }
+        if self.tboot.is_some() && !self.mle_hash.is_empty() {
+            bail!("give only one of --tboot and --mle-hash");
+        }
+        if self.sinit.is_some() && self.sinit_version.is_some() {
+            bail!("give only one of --sinit and --sinit-version");
+        }
         let policy = super::read(&self.policy)?;
         let data = match &self.data {
             Some(path) => {

@@ -29,9 +29,23 @@ pub struct Driver<'a> {
 
 /// How a program ended and what it wrote.
 pub struct Run {
-    program: HostedProgram,
+    pub program: HostedProgram,
     status: ExitStatus,
     pub output: String,
+}
+
+impl Run {
+    pub fn succeeded(&self) -> bool {
+        self.status.success()
+    }
+}
+
+/// How a program is started.
+#[derive(Default)]
+pub struct How {
+    pub environment: Vec<String>,
+    /// It reaches the host over a socket.
+    pub socket: bool,
 }
 
 pub fn words(error: impl std::fmt::Display) -> String {
@@ -39,13 +53,13 @@ pub fn words(error: impl std::fmt::Display) -> String {
 }
 
 /// A file with this content and mode.
-fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(words)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(words)
 }
 
 /// What `test` says of a folder of its own.
-fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
+pub fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
     let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(words)?;
     let verdict = test(&dir);
@@ -65,6 +79,15 @@ impl Driver<'_> {
         path: &Path,
         args: &[&str],
     ) -> Result<(HostedProgram, std::io::PipeReader), String> {
+        self.start_how(path, args, &How::default())
+    }
+
+    pub fn start_how(
+        &self,
+        path: &Path,
+        args: &[&str],
+        how: &How,
+    ) -> Result<(HostedProgram, std::io::PipeReader), String> {
         let (reader, writer) = std::io::pipe().map_err(words)?;
         let null = std::fs::File::open("/dev/null").map_err(words)?;
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -75,8 +98,8 @@ impl Driver<'_> {
                     path: path.to_str().unwrap_or_default(),
                     args: &args,
                     dir: "/",
-                    environment: &[],
-                    socket: false,
+                    environment: &how.environment,
+                    socket: how.socket,
                     limits: Limits::default(),
                     stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
                 })
@@ -85,8 +108,12 @@ impl Driver<'_> {
         Ok((program, reader))
     }
 
-    fn run_at(&self, path: &Path, args: &[&str]) -> Result<Run, String> {
-        let (program, mut reader) = self.start(path, args)?;
+    pub fn run_at(&self, path: &Path, args: &[&str]) -> Result<Run, String> {
+        self.run_how(path, args, &How::default())
+    }
+
+    pub fn run_how(&self, path: &Path, args: &[&str], how: &How) -> Result<Run, String> {
+        let (program, mut reader) = self.start_how(path, args, how)?;
         let mut output = String::new();
         reader.read_to_string(&mut output).map_err(words)?;
         let status = self.wait(&program)?;
@@ -306,5 +333,6 @@ pub fn run(socket: &Path, report: &mut Report) -> anyhow::Result<()> {
     driver.channels(report);
     driver.administration(report);
     driver.kept_apart(report);
+    driver.as_described(report);
     Ok(())
 }

@@ -14,6 +14,7 @@ mod apart;
 mod channel;
 mod driver;
 mod inside;
+mod policy;
 mod report;
 mod storage;
 
@@ -26,7 +27,7 @@ use report::Report;
 
 const DATA: &[u8] = b"conformance";
 
-fn policy(name: &str) -> anyhow::Result<SealPolicy> {
+fn seal_policy(name: &str) -> anyhow::Result<SealPolicy> {
     SealPolicy::from_name(name).with_context(|| format!("no such policy: {name}"))
 }
 
@@ -34,12 +35,12 @@ fn policy(name: &str) -> anyhow::Result<SealPolicy> {
 fn hosted(words: &[&str]) -> anyhow::Result<String> {
     Ok(match words {
         ["name"] => Parent::from_env()?.tao_name()?.to_string(),
-        ["seal", name] => hex::encode(Parent::from_env()?.seal(DATA, policy(name)?)?),
+        ["seal", name] => hex::encode(Parent::from_env()?.seal(DATA, seal_policy(name)?)?),
         ["unseal", blob] => {
             let (data, _) = Parent::from_env()?.unseal(&hex::decode(blob)?)?;
             String::from_utf8_lossy(&data).into_owned()
         }
-        ["secret", name] => hex::encode(Parent::from_env()?.shared_secret(32, policy(name)?)?),
+        ["secret", name] => hex::encode(Parent::from_env()?.shared_secret(32, seal_policy(name)?)?),
         ["extend"] => {
             let host = Parent::from_env()?;
             host.extend_tao_name(&".Extended()".parse()?)?;
@@ -50,18 +51,23 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
             String::new()
         }
         ["descriptors"] => {
-            // The folder's own descriptor is the highest and not open any more.
             let mut numbers: Vec<u32> = std::fs::read_dir("/proc/self/fd")?
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
                 .collect();
+            // The folder's own descriptor is not open any more.
+            let is_open =
+                |number: &u32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+            numbers.retain(is_open);
             numbers.sort_unstable();
-            numbers.pop();
             let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
             text.join(" ")
         }
         ["fact", question @ ..] => apart::fact(question)?,
-        ["wait"] => {
-            println!("ready");
+        ["wait", more @ ..] => {
+            match more {
+                ["channel"] => println!("{}", policy::channel()?),
+                _ => println!("ready"),
+            }
             std::io::stdout().flush()?;
             loop {
                 std::thread::sleep(std::time::Duration::from_secs(60));
@@ -92,6 +98,9 @@ fn run(words: &[&str]) -> anyhow::Result<ExitCode> {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if commands::arguments::say_version("tao-conformance", &arguments) {
+        return ExitCode::SUCCESS;
+    }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     run(&words).unwrap_or_else(|error| {
         // The driver reads standard output only.

@@ -132,6 +132,14 @@ pub fn deleting(host: &Parent, report: &mut Report) {
             .map_err(words)
     };
     let old = seal();
+    report.check(
+        "a counter with more of a label than a program may keep is refused",
+        || {
+            let long = "x".repeat(200 << 10);
+            refused(host.init_counter(&long, 1), "")?;
+            refused(host.counter(&long), "")
+        },
+    );
     report.check("a counter that was deleted is none", || {
         host.delete_counter(&label).map_err(words)?;
         refused(host.counter(&label), "No such counter")?;
@@ -185,6 +193,17 @@ fn describing(host: &Parent, report: &mut Report) {
 /// Last, because there is no way back.
 pub fn extending(host: &Parent, report: &mut Report) {
     describing(host, report);
+    report.check("a name does not grow without bound", || {
+        let before = host.tao_name().map_err(words)?;
+        for more in [
+            ".Level(1)".repeat(200),
+            format!(".Level(\"{}\")", "x".repeat(500_000)),
+        ] {
+            refused(host.extend_tao_name(&subprin(&more)?), "")?;
+        }
+        let after = host.tao_name().map_err(words)?;
+        expect(after == before, after)
+    });
     let sealed = POLICIES.map(|policy| (policy, host.seal(b"before", policy)));
     let secret = host.shared_secret(32, SealPolicy::Own);
     let before = host.tao_name();

@@ -2,6 +2,7 @@
 
 use std::{
     io::Read as _,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,6 +12,8 @@ use argh::FromArgs;
 use serde_json::{Value, json};
 use tao::{
     attestation::{AttestationMessage, BootEvent, MAX_CHAIN, Opened, Verified, verify},
+    domain::Domain,
+    guard::authorized,
     logic::{Form, Prin},
     wire::{MAX_FRAME, proto2},
 };
@@ -27,7 +30,7 @@ pub struct Attestation {
 #[argh(subcommand)]
 enum AttestationCommand {
     Show(Show),
-    Verify(Verify),
+    Verify(Box<Verify>),
 }
 
 /// Print what an attestation says, without verifying it.
@@ -42,13 +45,24 @@ struct Show {
     file: String,
 }
 
-/// Verify an attestation: signatures, chain, quote and validity. Exit status 0 if it is
-/// verified, 1 if not. Whether its root is to be trusted is for you to say.
+/// Verify an attestation: signatures, chain, quote and validity, and that it is from whom you
+/// trust. Exit status 0 if it is, 1 if not, and 3 if its signatures are good and you have not said
+/// whom you trust (--root, --speaker or --domain): anybody makes a key and signs with it.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "verify")]
 struct Verify {
-    /// verify as of this time, in nanoseconds since 1970 (default: now)
-    #[argh(option)]
+    /// trust this key, TPM or host: the speaker's name must begin with this one
+    #[argh(option, arg_name = "name")]
+    root: Option<Prin>,
+    /// the speaker must have this very name
+    #[argh(option, arg_name = "name")]
+    speaker: Option<Prin>,
+    /// trust the programs that the domain in this folder lets execute
+    #[argh(option, arg_name = "folder")]
+    domain: Option<PathBuf>,
+    /// verify as of this time: a date (2026-11-30), a time (2026-11-30T09:00:00Z, or with +01:00
+    /// instead of Z), or nanoseconds since 1970 (default: now)
+    #[argh(option, arg_name = "time", from_str_fn(super::time::parse))]
     at: Option<i64>,
     /// the boot's volume must have been opened so: tpm, recovery-key or passphrase
     #[argh(option, arg_name = "how")]
@@ -98,6 +112,75 @@ impl Verify {
             ))
         })
     }
+}
+
+/// What comes of a verification.
+enum Verdict {
+    /// It is from whom is trusted.
+    Trusted(Verified),
+    /// Its signatures are good, and nothing was said about trust.
+    Unrooted(Verified),
+    /// Why it is refused.
+    Refused(String),
+}
+
+/// The exit status for [`Verdict::Unrooted`].
+const UNROOTED: u8 = 3;
+
+impl Verify {
+    fn verdict(&self, bytes: &[u8]) -> anyhow::Result<Verdict> {
+        let verified = match verify(bytes, self.at.unwrap_or_else(now)) {
+            Ok(verified) => verified,
+            Err(error) => return Ok(Verdict::Refused(error.to_string())),
+        };
+        if let Some(reason) = self.unmet(&verified) {
+            return Ok(Verdict::Refused(reason));
+        }
+        let not = |whose: String| {
+            Verdict::Refused(format!(
+                "the signatures are good, but the speaker {} is not {whose}",
+                verified.speaker
+            ))
+        };
+        // The root is the beginning of the speaker's name: the chain shows that.
+        if let Some(root) = &self.root
+            && !verified.speaker.is_spoken_for_by(root)
+        {
+            return Ok(not(format!("spoken for by {root} (--root)")));
+        }
+        if let Some(speaker) = &self.speaker
+            && verified.speaker != *speaker
+        {
+            return Ok(not(format!("{speaker} (--speaker)")));
+        }
+        if let Some(dir) = &self.domain
+            && !trusted_by_domain(dir, &verified.speaker)?
+        {
+            let dir = dir.display();
+            return Ok(not(format!(
+                "one that the domain {dir} lets execute (--domain)"
+            )));
+        }
+        Ok(match (&self.root, &self.speaker, &self.domain) {
+            (None, None, None) => Verdict::Unrooted(verified),
+            _ => Verdict::Trusted(verified),
+        })
+    }
+}
+
+/// Does the domain let this program execute, or one that speaks for it?
+fn trusted_by_domain(dir: &Path, speaker: &Prin) -> anyhow::Result<bool> {
+    let guard = Domain::load(dir)?.guard()?;
+    for length in 0..=speaker.ext.0.len() {
+        let mut program = speaker.clone();
+        program.ext.0.truncate(length);
+        if speaker.is_spoken_for_by(&program)
+            && guard.query(&authorized(&program, "Execute", &[])?)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub fn attestation(command: &Attestation) -> anyhow::Result<ExitCode> {
@@ -203,40 +286,54 @@ fn now() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// What was verified, in JSON.
+fn as_json(verified: &Verified, trusted: bool) -> Value {
+    json!({
+        "verified": true,
+        "trusted": trusted,
+        "speaker": verified.speaker.to_string(),
+        "statement": Form::Says(verified.statement.clone()).to_string(),
+        "root": verified.root.to_string(),
+        "chain": verified.length,
+        "boot_event": verified.boot.as_ref().map(BootEvent::to_string),
+    })
+}
+
+/// What was verified, for a person.
+fn as_text(verified: &Verified) -> String {
+    let says = Form::Says(verified.statement.clone());
+    let boot = verified.boot.as_ref();
+    let boot = boot.map_or_else(String::new, |boot| format!("\n  boot event: {boot}"));
+    format!("{says}\n  resting on {}{boot}", verified.root)
+}
+
 fn verified(command: &Verify) -> anyhow::Result<ExitCode> {
-    let bytes = read(&command.file)?;
-    let verdict = verify(&bytes, command.at.unwrap_or_else(now)).map_err(|error| error.to_string());
-    let verdict = verdict.and_then(|verified| match command.unmet(&verified) {
-        None => Ok(verified),
-        Some(unmet) => Err(unmet),
-    });
-    let (line, code) = match &verdict {
-        Ok(verified) => {
-            let says = Form::Says(verified.statement.clone()).to_string();
-            let root = verified.root.to_string();
-            let line = if command.json {
-                json!({
-                    "verified": true,
-                    "speaker": verified.speaker.to_string(),
-                    "statement": says,
-                    "root": root,
-                    "chain": verified.length,
-                    "boot_event": verified.boot.as_ref().map(BootEvent::to_string),
-                })
-                .to_string()
-            } else {
-                let boot = verified.boot.as_ref();
-                let boot = boot.map_or_else(String::new, |boot| format!("\n  boot event: {boot}"));
-                format!("verified: {says}\n  resting on {root}{boot}")
-            };
-            (line, ExitCode::SUCCESS)
+    let verdict = command.verdict(&read(&command.file)?)?;
+    if command.json {
+        let shown = match &verdict {
+            Verdict::Trusted(verified) => as_json(verified, true),
+            Verdict::Unrooted(verified) => as_json(verified, false),
+            Verdict::Refused(reason) => json!({"verified": false, "reason": reason}),
+        };
+        println!("{shown}");
+    } else {
+        match &verdict {
+            Verdict::Trusted(verified) => println!("verified: {}", as_text(verified)),
+            Verdict::Unrooted(verified) => {
+                println!("signatures good: {}", as_text(verified));
+            }
+            Verdict::Refused(reason) => println!("refused: {reason}"),
         }
-        Err(error) if command.json => (
-            json!({"verified": false, "reason": error}).to_string(),
-            ExitCode::FAILURE,
-        ),
-        Err(error) => (format!("refused: {error}"), ExitCode::FAILURE),
-    };
-    println!("{line}");
-    Ok(code)
+    }
+    Ok(match verdict {
+        Verdict::Trusted(_) => ExitCode::SUCCESS,
+        Verdict::Refused(_) => ExitCode::FAILURE,
+        Verdict::Unrooted(verified) => {
+            eprintln!(
+                "tao: whether {} is to be trusted was not said: anybody makes such a key; say whom you trust with --root, --speaker or --domain",
+                verified.root
+            );
+            ExitCode::from(UNROOTED)
+        }
+    })
 }

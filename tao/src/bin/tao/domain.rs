@@ -238,7 +238,10 @@ fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
         |domain, guard| {
             for program in &programs {
                 match (domain.guard_kind, &host) {
-                    (GuardKind::Datalog, _) => {
+                    (GuardKind::Datalog, Some(_)) => bail!(
+                        "--host does nothing in a domain with rules: they trust a program on every trusted host (tao domain add-host)"
+                    ),
+                    (GuardKind::Datalog, None) => {
                         guard.add_rule(&format!("TrustedProgramHash(ext{program})"))?;
                     }
                     (GuardKind::Acl, Some(host)) => {
@@ -253,6 +256,15 @@ fn add_programs(command: &AddProgram) -> anyhow::Result<()> {
     )?;
     for (program, file) in programs.iter().zip(&command.programs) {
         println!("{program}  {}", file.display());
+    }
+    let domain = TaoDomain::load(&command.dir)?;
+    let trusts = ["TrustedHost(", "TrustedOS("];
+    let is_host = |rule: &String| trusts.iter().any(|fact| rule.starts_with(fact));
+    if domain.guard_kind == GuardKind::Datalog && !domain.guard()?.rules().iter().any(is_host) {
+        eprintln!(
+            "tao: the domain trusts no host yet, so its programs run nowhere: tao domain add-host {} NAME, with the name that tao host show prints",
+            command.dir.display()
+        );
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::ensure;
 use argh::FromArgs;
 use serde_json::{Value, json};
 use tao::{admin::Admin, domain::Domain, guard::Explanation, logic::SubPrin};
@@ -162,6 +163,14 @@ impl Asked<'_> {
 }
 
 pub fn guard(socket: &Path, command: &Guard) -> anyhow::Result<ExitCode> {
+    let changes = matches!(
+        command.command,
+        GuardCommand::Add(_) | GuardCommand::Retract(_)
+    );
+    ensure!(
+        command.password_file.is_none() || (command.domain.is_some() && changes),
+        "--password-file is for the key of a domain: it needs --domain, and add or retract"
+    );
     let mut asked = match &command.domain {
         Some(dir) => Asked::Domain(dir, command.password_file.as_deref()),
         None => Asked::Host(Box::new(Admin::connect(socket)?)),

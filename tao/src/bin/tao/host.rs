@@ -1,47 +1,11 @@
-//! `tao list`, `tao name`, `tao stop`, `tao kill`, `tao host`.
+//! `tao name`, `tao host`.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    os::unix::process::ExitStatusExt as _,
-    path::Path,
-    process::{ExitCode, ExitStatus},
-};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use argh::FromArgs;
 use serde_json::json;
-use tao::{
-    admin::Admin,
-    client::Parent,
-    logic::{Prin, SubPrin},
-};
-
-use super::run::exit_code;
-
-/// List the programs that run under the host.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "list")]
-pub struct List {
-    /// print JSON
-    #[argh(switch)]
-    json: bool,
-}
-
-pub fn list(socket: &Path, command: &List) -> anyhow::Result<ExitCode> {
-    let programs = Admin::connect(socket)?.list()?;
-    if command.json {
-        let list: Vec<_> = programs
-            .iter()
-            .map(|program| json!({"pid": program.pid, "program": program.subprin.to_string()}))
-            .collect();
-        println!("{}", json!(list));
-    } else {
-        for program in programs {
-            println!("{:>7}  {}", program.pid, program.subprin);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
+use tao::{admin::Admin, client::Parent, logic::Prin};
 
 /// Print the name of this very program: for programs that run under a host.
 #[derive(FromArgs)]
@@ -63,42 +27,6 @@ fn print_name(as_json: bool, name: &str) {
     } else {
         println!("{name}");
     }
-}
-
-/// Ask all programs of a name to end (SIGTERM).
-#[derive(FromArgs)]
-#[argh(subcommand, name = "stop")]
-pub struct Stop {
-    /// the name below the host's, as `tao list` prints it
-    #[argh(positional)]
-    program: String,
-}
-
-pub fn stop(socket: &Path, command: &Stop) -> anyhow::Result<ExitCode> {
-    let program = parse(&command.program)?;
-    Admin::connect(socket)?.stop(&program)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// End all programs of a name (SIGKILL).
-#[derive(FromArgs)]
-#[argh(subcommand, name = "kill")]
-pub struct Kill {
-    /// the name below the host's, as `tao list` prints it
-    #[argh(positional)]
-    program: String,
-}
-
-pub fn kill(socket: &Path, command: &Kill) -> anyhow::Result<ExitCode> {
-    let program = parse(&command.program)?;
-    Admin::connect(socket)?.kill(&program)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn parse(program: &str) -> anyhow::Result<SubPrin> {
-    program
-        .parse()
-        .with_context(|| format!("{program}: not a name as `tao list` prints it"))
 }
 
 fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
@@ -213,43 +141,6 @@ fn list_counters(socket: &Path, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Wait for the end of a program; exit as it did.
-#[derive(FromArgs)]
-#[argh(subcommand, name = "wait")]
-pub struct Wait {
-    /// its process, as tao list or tao run --detach prints it
-    #[argh(positional)]
-    pid: i32,
-}
-
-pub fn wait(socket: &Path, command: &Wait) -> anyhow::Result<ExitCode> {
-    let mut admin = Admin::connect(socket)?;
-    admin.begin_wait_for(command.pid)?;
-    Ok(exit_code(ExitStatus::from_raw(admin.finish_wait()?)))
-}
-
-/// Print the last of what a program in the background has written (32 KiB at most).
-#[derive(FromArgs)]
-#[argh(subcommand, name = "logs")]
-pub struct Logs {
-    /// its process, as tao list or tao run --detach prints it
-    #[argh(positional)]
-    pid: i32,
-}
-
-pub fn logs(socket: &Path, command: &Logs) -> anyhow::Result<ExitCode> {
-    let output = Admin::connect(socket)?.output(command.pid)?;
-    // A program's output is its own; a person's terminal is not the program's.
-    if std::io::stdout().is_terminal() {
-        print!("{}", String::from_utf8_lossy(&output));
-    } else {
-        std::io::stdout()
-            .write_all(&output)
-            .context("standard output")?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Start a host, look at it, or end it.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "host")]
@@ -288,11 +179,11 @@ struct Show {
 #[argh(subcommand, name = "shutdown")]
 struct Shutdown {}
 
-pub fn host(socket: &Path, command: &Host) -> anyhow::Result<ExitCode> {
-    match &command.command {
-        HostCommand::Start(command) => return super::host_start::start(socket, command),
+pub fn host(socket: &Path, command: Host) -> anyhow::Result<ExitCode> {
+    match command.command {
+        HostCommand::Start(mut command) => return super::host_start::start(socket, &mut command),
         HostCommand::Show(command) => show(socket, command.json)?,
-        HostCommand::Counters(command) => counters(socket, command)?,
+        HostCommand::Counters(command) => counters(socket, &command)?,
         HostCommand::Shutdown(_) => Admin::connect(socket)?.shutdown()?,
     }
     Ok(ExitCode::SUCCESS)

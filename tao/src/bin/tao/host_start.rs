@@ -36,8 +36,9 @@ pub struct Start {
     /// rest on the Tao host that started this very program
     #[argh(switch)]
     stacked: bool,
-    /// folder for the host's secret, counters and local rules (default: /var/lib/tao)
-    #[argh(option, default = "PathBuf::from(\"/var/lib/tao\")")]
+    /// folder for the host's secret, counters and local rules (default: /var/lib/tao; for others
+    /// than root $XDG_STATE_HOME/tao or ~/.local/state/tao)
+    #[argh(option, default = "PathBuf::new()")]
     state: PathBuf,
     /// what may be started: liberal (anything), conservative (nothing), local (what tao guard
     /// add allows), domain (what the rules in --domain allow) (default: liberal)
@@ -63,8 +64,8 @@ pub struct Start {
     name_arguments: bool,
     /// programs that need dynamic libraries: accept (the libraries are not measured), measure
     /// (loader and libraries are measured and in the name), refuse (default: accept)
-    #[argh(option, default = "\"accept\".to_owned()")]
-    libraries: String,
+    #[argh(option)]
+    libraries: Option<String>,
     /// the same as --libraries refuse
     #[argh(switch)]
     static_only: bool,
@@ -73,7 +74,8 @@ pub struct Start {
     #[argh(option, default = "\"refuse\".to_owned()")]
     scripts: String,
     /// environment variables that are asked for: refuse, name (they are part of the program's
-    /// name), accept (default: refuse)
+    /// name), accept (those that change only how things are shown, such as TERM and LANG, are no
+    /// part of it; all others are) (default: refuse)
     #[argh(option, default = "\"refuse\".to_owned()")]
     environment: String,
     /// the most memory of a program, in bytes or with K, M, G or T (default: three quarters of
@@ -99,8 +101,8 @@ pub struct Start {
     write: Vec<PathBuf>,
     /// who programs run as: own (a user of its own for each program, if the host is root),
     /// caller (whoever has one started), or a user's name or number, or UID:GID (default: own)
-    #[argh(option, default = "\"own\".to_owned()")]
-    user: String,
+    #[argh(option)]
+    user: Option<String>,
     /// a device of the machine that programs may use, such as /dev/kvm; may be given several
     /// times (default: none but those that hold nothing)
     #[argh(option)]
@@ -112,6 +114,11 @@ pub struct Start {
 
 impl Start {
     fn guard(&self) -> anyhow::Result<GuardSource> {
+        ensure!(
+            self.domain.is_none() || self.guard == "domain",
+            "--domain does nothing with --guard {}: say --guard domain too, so that the domain's rules decide",
+            self.guard
+        );
         Ok(match self.guard.as_str() {
             "liberal" => GuardSource::Liberal,
             "conservative" => GuardSource::Conservative,
@@ -131,7 +138,7 @@ impl Start {
             isolation: Some(self.isolation.clone()),
             network: Some(!self.no_network),
             name_arguments: Some(self.name_arguments),
-            libraries: Some(self.libraries.clone()),
+            libraries: self.libraries.clone(),
             scripts: Some(self.scripts.clone()),
             environment: Some(self.environment.clone()),
             memory: self.memory.clone(),
@@ -140,10 +147,14 @@ impl Start {
             largest: self.largest.clone(),
             read: self.read.clone(),
             write: self.write.clone(),
-            user: Some(user(&self.user)?),
+            user: self.user.as_deref().map(user).transpose()?,
             devices: self.device.clone(),
         };
         if self.static_only {
+            let other = self.libraries.as_deref().filter(|word| *word != "refuse");
+            if let Some(word) = other {
+                bail!("--static-only and --libraries {word} contradict each other");
+            }
             words.libraries = Some("refuse".to_owned());
         }
         Ok(words.policy()?)
@@ -184,7 +195,10 @@ fn user(word: &str) -> anyhow::Result<String> {
     Ok(format!("{}:{}", found.uid, found.gid))
 }
 
-pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
+pub fn start(socket: &Path, command: &mut Start) -> anyhow::Result<ExitCode> {
+    if command.state.as_os_str().is_empty() {
+        command.state = super::places::state()?;
+    }
     let socket_dir = socket
         .parent()
         .filter(|_| socket.file_name().is_some_and(|name| name == "admin.sock"))
@@ -193,11 +207,16 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         command.soft != command.stacked,
         "say on what the host is to rest: --soft or --stacked"
     );
+    // Before anything is made: what is wrong with the command line.
+    let guard = command.guard()?;
+    let programs = command.programs()?;
     if command.background {
+        // In sight: what is said later goes to a file.
         return background(socket, command);
     }
     stderr_log::install();
-    let guard = command.guard()?;
+    // What this machine can't do is said now and not when the first program is started.
+    lacking(&programs).context("no program could be started")?;
     let subprin = guard.subprincipal()?;
     let (root, host_secret): (Box<dyn Root>, Secret) = if command.soft {
         (Box::new(SoftRoot), command.soft_secret()?)
@@ -205,9 +224,6 @@ pub fn start(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         let (root, secret) = StackedRoot::new(Parent::from_env()?, &subprin, &command.state)?;
         (Box::new(root), secret)
     };
-    let programs = command.programs()?;
-    // What this machine can't do is said now and not when the first program is started.
-    lacking(&programs).context("what this machine can do to keep programs apart")?;
     serve(HostConfig {
         root,
         host_secret: Hidden::with(|| host_secret),

@@ -16,8 +16,11 @@ mod host_start;
 mod key;
 mod logic;
 mod password;
+mod places;
+mod programs;
 mod run;
 mod stderr_log;
+mod time;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -26,9 +29,10 @@ use argh::FromArgs;
 /// Run programs under this machine's Tao host, and look at attestations and statements.
 #[derive(FromArgs)]
 struct Arguments {
-    /// the host's socket (default: /run/tao/admin.sock)
-    #[argh(option, default = "PathBuf::from(tao::admin::ADMIN_SOCKET)")]
-    socket: PathBuf,
+    /// the host's socket (default: /run/tao/admin.sock; for others than root
+    /// $XDG_RUNTIME_DIR/tao/admin.sock if there is a host of theirs)
+    #[argh(option)]
+    socket: Option<PathBuf>,
     #[argh(subcommand)]
     command: Command,
 }
@@ -37,16 +41,16 @@ struct Arguments {
 #[argh(subcommand)]
 enum Command {
     Run(run::Run),
-    List(host::List),
+    List(programs::List),
     Name(host::Name),
     Seal(calls::Seal),
     Unseal(calls::Unseal),
     Attest(calls::Attest),
     Random(calls::Random),
-    Stop(host::Stop),
-    Kill(host::Kill),
-    Wait(host::Wait),
-    Logs(host::Logs),
+    Stop(programs::Stop),
+    Kill(programs::Kill),
+    Wait(programs::Wait),
+    Logs(programs::Logs),
     Host(host::Host),
     Guard(guard::Guard),
     Domain(domain::Domain),
@@ -72,7 +76,7 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 fn main() -> ExitCode {
-    let Arguments { socket, command } = argh::from_env();
+    let Arguments { socket, command } = commands::from_env();
     let failure = if matches!(command, Command::Run(_)) {
         RUN_FAILED
     } else {
@@ -84,27 +88,33 @@ fn main() -> ExitCode {
     {
         eprintln!("tao: {error}");
     }
-    let result = match command {
+    let starts = matches!(&command, Command::Host(host) if host.starts());
+    let result = socket.map_or_else(|| places::socket(starts), Ok);
+    let result = result.and_then(|socket| perform(socket, command));
+    result.unwrap_or_else(|error| {
+        eprintln!("tao: {}", printable::line(sentence(&error)));
+        ExitCode::from(failure)
+    })
+}
+
+fn perform(socket: PathBuf, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run(command) => run::run(&socket, &command),
-        Command::List(command) => host::list(&socket, &command),
+        Command::List(command) => programs::list(&socket, &command),
         Command::Name(command) => host::name(&command),
         Command::Seal(command) => calls::seal(&command),
         Command::Unseal(command) => calls::unseal(&command),
         Command::Attest(command) => calls::attest(&command),
         Command::Random(command) => calls::random(&command),
-        Command::Stop(command) => host::stop(&socket, &command),
-        Command::Kill(command) => host::kill(&socket, &command),
-        Command::Wait(command) => host::wait(&socket, &command),
-        Command::Logs(command) => host::logs(&socket, &command),
-        Command::Host(command) => host::host(&socket, &command),
+        Command::Stop(command) => programs::stop(&socket, &command),
+        Command::Kill(command) => programs::kill(&socket, &command),
+        Command::Wait(command) => programs::wait(&socket, &command),
+        Command::Logs(command) => programs::logs(&socket, &command),
+        Command::Host(command) => host::host(&socket, command),
         Command::Guard(command) => guard::guard(&socket, &command),
         Command::Domain(command) => domain::domain(&command),
         Command::Key(command) => key::key(&command),
         Command::Attestation(command) => attestation::attestation(&command),
         Command::Logic(command) => logic::logic(&command),
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("tao: {}", printable::line(sentence(&error)));
-        ExitCode::from(failure)
-    })
+    }
 }

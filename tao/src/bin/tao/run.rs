@@ -24,7 +24,7 @@ use tao::{
 
 /// Start a program under the Tao host and wait for it. Input, output and signals are the
 /// program's, and so is the exit status (128 and the signal's number if a signal ended it;
-/// 125 if it could not be started).
+/// 125 if it could not be started; 124 if it was, and how it ended is not known).
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run")]
 pub struct Run {
@@ -66,6 +66,9 @@ const FORWARDED: [Signal; 6] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
 ];
+
+/// The exit status where a program was started and its end is not known: the host has ended, too.
+const END_UNKNOWN: u8 = 124;
 
 pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
     let Some((program, arguments)) = command.command.split_first() else {
@@ -111,7 +114,17 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let status = wait(socket, &mut admin, &program, &signals)?;
+    let status = match wait(socket, &mut admin, &program, &signals) {
+        Ok(status) => status,
+        Err(error) => {
+            let pid = program.pid;
+            eprintln!(
+                "tao: the program was started as process {pid}, and how it ended is not known: {}",
+                super::sentence(&error)
+            );
+            return Ok(ExitCode::from(END_UNKNOWN));
+        }
+    };
     let status = ExitStatus::from_raw(status);
     if command.json {
         let line = json!({
@@ -134,6 +147,15 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
+/// A shell does not look into the present folder either, which surprises everybody once.
+fn absent(program: &str) -> String {
+    if Path::new(program).is_file() {
+        format!("{program}: no such program in PATH; the one in this folder is ./{program}")
+    } else {
+        format!("{program}: no such program in PATH")
+    }
+}
+
 /// A name without a slash is looked for in PATH, as a shell does; a path is made absolute,
 /// because the host's working directory is another.
 fn find(program: &str) -> anyhow::Result<String> {
@@ -144,7 +166,7 @@ fn find(program: &str) -> anyhow::Result<String> {
         std::env::split_paths(&path)
             .map(|dir| dir.join(program))
             .find(|file| file.is_file())
-            .with_context(|| format!("{program}: no such program in PATH"))?
+            .with_context(|| absent(program))?
     };
     let found = std::path::absolute(found).context("the program's path")?;
     found

@@ -197,10 +197,13 @@ impl<'a> Solver<'a> {
             .min_by_key(cost)
     }
 
-    /// Remembers how far the rules for the question itself have come.
+    /// Remembers how far the rules for the question itself have come. Of two that came equally far
+    /// it is the later one: the first rules of a domain let hosts execute before programs, and
+    /// whoever asks about a program must not be told how to make it a trusted host.
     fn note(&mut self, place: usize, frame: &Frame, missing: &Literal<Id>, pattern: &Pattern) {
         let held = frame.done.count_ones();
-        if self.nearest.as_ref().is_none_or(|best| best.held < held) {
+        let nearer = |best: &Nearest| (best.held, best.rule) < (held, place);
+        if self.nearest.as_ref().is_none_or(nearer) {
             self.nearest = Some(Nearest {
                 rule: place,
                 held,

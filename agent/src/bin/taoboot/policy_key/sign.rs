@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode};
 use agent::unlock::{ApprovedLaunch, LaunchPcrs, ROLLBACK_COUNTER};
 use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
+use commands::refuse_idle;
 use p256::ecdsa::{Signature, signature::hazmat::PrehashSigner};
 use serde_json::Value;
 use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrSet, PcrValues, PolicySignature, PolicySigner};
@@ -121,7 +122,11 @@ impl Sign {
                 let values = pcr_source::from_file(file, PcrSet::LAUNCH)?;
                 return Ok(vec![(values, short_text(&self.label), BTreeMap::new())]);
             }
-            (None, Some(file)) => file,
+            (None, Some(file)) => {
+                let label = ("--label", !self.label.is_empty());
+                refuse_idle(&[label], "with --predictions: the menu has titles")?;
+                file
+            }
             _ => bail!("say what to sign: either --expect FILE or --predictions FILE"),
         };
         let source = Source {
