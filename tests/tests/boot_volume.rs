@@ -14,7 +14,7 @@ use std::process::Command;
 
 use agent::unlock::{VolumeHeader, find_enrolled, test_passphrase};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use common::{assert_latched, assert_refused, assert_stopped, small};
+use common::{assert_latched, assert_refused, assert_stopped, assert_stopped_open, small};
 use serde_json::Value;
 use tests::machine::Ending;
 use tests::world::{PASSPHRASE, Plan, Userland, World};
@@ -193,7 +193,9 @@ fn a_record_with_another_host_secret_is_refused_where_the_host_s_key_is_pinned()
     world.rebuild_image(&pin).unwrap();
     world.enroll_files(&["--new-host-secret"]).unwrap();
     let outcome = boot(&world);
-    let report = assert_stopped(&outcome, "evidence", &["would have the key", &key]);
+    // The volume was opened by then; nothing was mounted, and it is closed again.
+    let report = assert_stopped_open(&outcome, "evidence", &["would have the key", &key]);
+    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
     assert_latched(&outcome, report);
     assert!(report.get("boot_event").is_none(), "{report:#}");
 }

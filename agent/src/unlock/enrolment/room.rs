@@ -32,7 +32,7 @@ pub(super) fn for_token(
     let gone = replaced
         .and_then(|number| tokens.get(&number))
         .map_or(0, |token| token.json.to_string().len());
-    text_fits(header, token.to_string().len() + AROUND, gone)
+    text_fits(header, token.to_string().len().saturating_add(AROUND), gone)
 }
 
 /// Refuses a keyslot that does not fit, with the token that will mark it.
@@ -42,8 +42,11 @@ pub(super) fn for_keyslot(header: &VolumeHeader, token: &Value) -> Result<(), En
         return Err(EnrolmentError::NoFreeKeyslot(header.device().into()));
     }
     let key_bytes = header.check()?.key_bytes;
-    let needed = (u64::from(key_bytes) * STRIPES).next_multiple_of(4096);
-    let start = 2 * header.copy_size();
+    let needed = u64::from(key_bytes)
+        .saturating_mul(STRIPES)
+        .checked_next_multiple_of(4096)
+        .unwrap_or(u64::MAX);
+    let start = header.copy_size().saturating_mul(2);
     let end = start.saturating_add(metadata.config.keyslots_size);
     if largest_gap(metadata, start, end) < needed {
         return Err(EnrolmentError::KeyslotAreaFull {
@@ -53,7 +56,14 @@ pub(super) fn for_keyslot(header: &VolumeHeader, token: &Value) -> Result<(), En
         });
     }
     for_token(header, token, None)?;
-    text_fits(header, token.to_string().len() + AROUND + KEYSLOT_TEXT, 0)
+    text_fits(
+        header,
+        token
+            .to_string()
+            .len()
+            .saturating_add(AROUND + KEYSLOT_TEXT),
+        0,
+    )
 }
 
 /// The most that lies between the areas of the keyslots.

@@ -56,7 +56,10 @@ fn days(date: &str) -> Option<i64> {
         _ => (year, month.checked_sub(3)?),
     };
     let of_months = months.checked_mul(153)?.checked_add(2)?.div_euclid(5);
-    let leap_days = years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
+    let leap_days = years
+        .div_euclid(4)
+        .checked_sub(years.div_euclid(100))?
+        .checked_add(years.div_euclid(400))?;
     let all = years.checked_mul(365)?.checked_add(leap_days)?;
     // 719 468 days lie between the first of March of year 0 and 1970.
     all.checked_add(of_months)?
@@ -80,8 +83,8 @@ fn time_of_day(text: &str) -> Option<(i64, i64)> {
     if parts.next().is_some() {
         return None;
     }
-    let all = hours * 3600 + minutes * 60 + seconds;
-    Some((all - offset(zone)?, fraction))
+    let all = in_seconds(hours, minutes)?.checked_add(seconds)?;
+    Some((all.checked_sub(offset(zone)?)?, fraction))
 }
 
 fn nanoseconds(digits: &str) -> Option<i64> {
@@ -105,7 +108,11 @@ fn offset(zone: &str) -> Option<i64> {
     let (hours, minutes) = clock.split_once(':')?;
     let hours = number(hours, 2).filter(|hours| *hours < 24)?;
     let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
-    Some(sign * (hours * 3600 + minutes * 60))
+    in_seconds(hours, minutes)?.checked_mul(sign)
+}
+
+fn in_seconds(hours: i64, minutes: i64) -> Option<i64> {
+    hours.checked_mul(60)?.checked_add(minutes)?.checked_mul(60)
 }
 
 #[cfg(test)]
