@@ -257,11 +257,12 @@ fn what_is_no_image_is_refused_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     for (bytes, words) in [
+        (&b"hello"[..], "looks like a text, not like an initramfs"),
         (
-            &b"hello"[..],
+            b"\x01\x02\x03",
             "neither a cpio archive nor a known compression",
         ),
-        (b"", "holds no archive"),
+        (b"", "an empty file"),
         (b"\x1f\x8b\x08garbage", "gzip"),
         (b"BZh91AY&SY", "unpack it with bzip2 first"),
         (b"070701", "cut off"),

@@ -11,7 +11,10 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -211,16 +214,20 @@ fn manufactured(owner_password: Option<&str>) -> io::Result<Vec<u8>> {
     Ok(state)
 }
 
-/// A port that is free now, as is the next one.
+/// A port that is free now, as is the next one, and that this process has given to no other swtpm:
+/// one that reboots has none for a moment, and must find its own again. Below the range from which
+/// the kernel takes ports for connections.
 fn free_port_pair() -> io::Result<u16> {
+    const FIRST: u32 = 20_000;
+    const PAIRS: u32 = 6_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
     let mut last = io::Error::other("no two neighbouring free TCP ports");
-    for _ in 0..100 {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = first.local_addr()?.port();
-        let Some(next) = port.checked_add(1) else {
-            continue;
-        };
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, next)) {
+    for _ in 0..PAIRS {
+        // Other processes begin elsewhere.
+        let number = GIVEN.fetch_add(1, Ordering::Relaxed) + std::process::id() * 211;
+        let port = u16::try_from(FIRST + 2 * (number % PAIRS)).map_err(io::Error::other)?;
+        let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        match free(port).and_then(|_| free(port + 1)) {
             Ok(_) => return Ok(port),
             Err(error) => last = error,
         }

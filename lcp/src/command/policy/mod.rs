@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::{Wanted, refuse_idle};
+use commands::{FileKind, Wanted, refuse_idle};
 use lcp::{
     check::{self, Report, Severity, Target},
     hash::{Digest, HashAlg},
@@ -207,7 +207,12 @@ impl Show {
         let mut values = Vec::new();
         for path in &self.files {
             let bytes = file::read(path)?;
-            let value = file::parsed(path, &bytes, Wanted::LaunchPolicy, any_file(&bytes))?;
+            // Either is shown: a damaged data file is one of its own kind.
+            let wanted = match FileKind::of(&bytes) {
+                FileKind::PolicyData => Wanted::PolicyData,
+                _ => Wanted::LaunchPolicy,
+            };
+            let value = file::parsed(path, &bytes, wanted, any_file(&bytes))?;
             values.push(value);
         }
         match (values.as_slice(), self.json) {

@@ -132,6 +132,6 @@ mod tests {
 
     #[test]
     fn a_name_cannot_drive_the_terminal() {
-        assert_eq!(shown(b"a\x1b[2J\nb\xff"), "a\\u{1b}[2J\\nb\u{fffd}");
+        assert_eq!(shown(b"a\x1b[2J\nb\xff"), "a\\u001b[2J\\u000ab\u{fffd}");
     }
 }
