@@ -224,13 +224,17 @@ impl HookMachine {
 
     /// Ids of the measured entries of the menu as it is, with the PCRs of their launches.
     pub fn launches(&self) -> BTreeMap<String, Value> {
-        let output = Command::new(programs().join("tboot-policy"))
+        let mut predict = Command::new(programs().join("tboot-policy"));
+        predict
             .args(["predict", "--all", "--json", "--platform"])
             .arg(self.path(STATE).join("platform.json"))
             .arg("--root")
-            .arg(self.machine.folder.path())
-            .output()
-            .unwrap();
+            .arg(self.machine.folder.path());
+        let policy = self.path("etc/taoboot/vlp.pol");
+        if policy.exists() {
+            predict.arg("--policy").arg(policy);
+        }
+        let output = predict.output().unwrap();
         let list: Vec<Value> = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", machine::text(&output.stderr)));
         measured(&list).collect()

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
@@ -39,7 +39,15 @@ impl Packages {
             list => list.with_context(|| folder.display().to_string())?,
         };
         let status = root.join(DPKG).join("status");
-        let versions = versions(&text(&status).with_context(|| status.display().to_string())?);
+        let mut versions = BTreeMap::new();
+        read_stanzas(
+            &text(&status).with_context(|| status.display().to_string())?,
+            &mut versions,
+        );
+        for update in updates(&root.join(DPKG).join("updates"))? {
+            let stanza = text(&update).with_context(|| update.display().to_string())?;
+            read_stanzas(&stanza, &mut versions);
+        }
         for entry in list {
             let path = entry.with_context(|| folder.display().to_string())?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -84,24 +92,46 @@ fn sum(line: &str) -> Option<(&str, &str)> {
     (md5.len() == 32 && md5.bytes().all(hex) && path.starts_with(BELOW)).then_some((md5, path))
 }
 
+/// What dpkg has changed since it wrote `status` last, the oldest first: while it runs a package's
+/// script, the package is only there.
+fn updates(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        list => list.with_context(|| folder.display().to_string())?,
+    };
+    let mut numbered = BTreeMap::new();
+    for entry in list {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        // Others are being written.
+        if let Some(number) = name.and_then(|name| name.parse::<u64>().ok()) {
+            numbered.insert(number, path);
+        }
+    }
+    Ok(numbered.into_values().collect())
+}
+
 /// The versions of the packages whose files are there.
-fn versions(status: &str) -> BTreeMap<String, String> {
-    let mut versions = BTreeMap::new();
+fn read_stanzas(status: &str, versions: &mut BTreeMap<String, String>) {
     for stanza in status.split("\n\n") {
         let field = |name: &str| {
             stanza
                 .lines()
                 .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
         };
-        let (Some(package), Some(version)) = (field("Package"), field("Version")) else {
+        let Some(package) = field("Package") else {
             continue;
         };
         let state = field("Status").and_then(|status| status.split(' ').nth(2));
-        if !matches!(state, None | Some("not-installed" | "config-files")) {
-            versions.insert(package.to_owned(), version.to_owned());
+        match field("Version") {
+            Some(version) if !matches!(state, None | Some("not-installed" | "config-files")) => {
+                versions.insert(package.to_owned(), version.to_owned());
+            }
+            _ => {
+                versions.remove(package);
+            }
         }
     }
-    versions
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -159,6 +189,22 @@ mod tests {
             }]
         );
         for path in ["/boot/tboot.gz", "/boot/stray", "/boot/y", "/usr/x"] {
+            assert!(packages.of(path).is_empty(), "{path}");
+        }
+        // While dpkg runs a script, its last changes are beside the list.
+        let updates = root.path().join("var/lib/dpkg/updates");
+        fs::create_dir(&updates).unwrap();
+        for (name, text) in [
+            ("0000", stanza("stray", "unpacked")),
+            ("0001", stanza("stray", "half-configured")),
+            ("0002", stanza("kernel", "config-files")),
+            ("tmp.i", stanza("gone", "installed")),
+        ] {
+            fs::write(updates.join(name), text).unwrap();
+        }
+        let packages = Packages::read(root.path()).unwrap();
+        assert_eq!(packages.of("/boot/stray").len(), 1);
+        for path in ["/boot/vmlinuz", "/boot/tboot.gz"] {
             assert!(packages.of(path).is_empty(), "{path}");
         }
     }
