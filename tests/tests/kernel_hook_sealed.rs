@@ -41,6 +41,20 @@ fn every_entry_unlocks_after_each_run_and_old_records_go() {
             run.stderr
         );
     };
+    // The words and the configuration with which /init finds the volume.
+    let uuid = Command::new("cryptsetup")
+        .arg("luksUUID")
+        .arg(m.machine.path("volume"))
+        .output()
+        .unwrap();
+    let uuid = String::from_utf8(uuid.stdout).unwrap();
+    let config = |note: &str| format!("# {note}\n[volume]\ndevice = \"UUID={}\"\n", uuid.trim());
+    let write = |name: &str, text: &str| m.machine.machine.write(name, text);
+    write("etc/taoboot/image.toml", &config("one"));
+    write(
+        "etc/default/grub-taoboot",
+        "GRUB_TAOBOOT_ROOT=/dev/mapper/root\n",
+    );
     // The older kernel has no record yet.
     verdicts(&m.run(&["refresh"], true), &KERNELS);
     assert_eq!(m.records(), 2);
@@ -48,10 +62,8 @@ fn every_entry_unlocks_after_each_run_and_old_records_go() {
     verdicts(&m.run(&["add", NEW], true), &[KERNELS[0], KERNELS[1], NEW]);
     assert_eq!(m.records(), 3);
     // Another config, another command line: new records, and the old ones are of no use.
-    m.machine.machine.write("etc/taoboot/image.toml", "two\n");
-    m.machine
-        .machine
-        .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
+    write("etc/taoboot/image.toml", &config("two"));
+    write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
     verdicts(&m.run(&["refresh"], true), &[KERNELS[0], KERNELS[1], NEW]);
     assert_eq!(m.records(), 3);
     // Nothing is to be sealed to: no passphrase is needed either.
