@@ -165,7 +165,6 @@ impl Reseal {
             }
             outcomes.push(outcome);
         }
-        run.known.save()?;
         run.sealer = None;
         let pruned = match self.keep {
             Some(keep) => run.prune(keep)?,

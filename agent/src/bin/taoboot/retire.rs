@@ -186,9 +186,10 @@ fn seal_kept(
         if !objections.is_empty() {
             bail!("{} can't be kept: {}", entry.name, objections.join("; "));
         }
+        // Before: the resident agent looks at what is kept.
+        known.save()?;
         kept.push(sealer.seal(&header, Wanted::of(entry, values, Some(next)))?);
     }
-    known.save()?;
     kept.sort_unstable();
     kept.dedup();
     Ok(kept)

@@ -57,6 +57,8 @@ impl Run<'_> {
             return Ok(outcome);
         }
         let objections = self.known.objections(entry);
+        // Before it is asked: the resident agent looks at what is kept, not at dpkg's records.
+        self.known.save()?;
         if !objections.is_empty() {
             return Ok(Outcome::none(entry, "unknown", objections.join("; ")));
         }
