@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
+/// How much of a failed program's output is shown.
+const SHOWN_LINES: usize = 15;
+
 /// Runs `command` with its output in `target/log/NAME.log`.
 pub fn run(name: &str, command: &mut Command) -> Result<()> {
     let folder = workspace::logs()?;
@@ -40,16 +43,22 @@ pub fn run(name: &str, command: &mut Command) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines
-        .get(lines.len().saturating_sub(15)..)
-        .unwrap_or_default()
-        .join("\n");
+    // Shown here, and no part of the error: an error is one line, in which a line break is shown
+    // as an escape.
+    let said = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    eprintln!("{}", last_lines(&String::from_utf8_lossy(&said)));
     bail!(
-        "{name} failed ({status}):\n{tail}\n(all of it: {})",
+        "{name} failed ({status}): see the lines above, all of them are in {}",
         path.display()
     )
+}
+
+/// The end of what a program said.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let passed_over = lines.len().saturating_sub(SHOWN_LINES);
+    let shown: Vec<&str> = lines.into_iter().skip(passed_over).collect();
+    shown.join("\n")
 }
 
 /// Runs `command` with this terminal as its output.

@@ -38,6 +38,7 @@ impl Test {
         let started = Instant::now();
         let prefix = setup::for_build()?;
         setup::for_tests()?;
+        lock_files()?;
         if self.only.is_none() {
             step::run(
                 "cargo fmt --check",
@@ -91,6 +92,20 @@ impl Test {
         }
         step::run_visibly(&format!("cargo test {}", packages.join(" ")), &mut cargo)
     }
+}
+
+/// Both lock files fit their manifests. Asked first: a dependency that was added to a crate and
+/// not to `fuzz/Cargo.lock` would otherwise stop the run a quarter of an hour later.
+fn lock_files() -> Result<()> {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let mut metadata = Command::new("cargo");
+        metadata
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .args(["--manifest-path", manifest])
+            .current_dir(workspace::root()?);
+        step::run(&format!("lock file of {manifest}"), &mut metadata)?;
+    }
+    Ok(())
 }
 
 fn set_unless_given(cargo: &mut Command, name: &str, value: &str) {
