@@ -14,7 +14,6 @@ use tao::{
     guard::{AclGuard, DatalogGuard, Guard},
     keys::{Keyset, Secret, Signer, Verifier, certificate},
     logic::{Form, Pred, Prin, PrinTail, Printed, Style, SubPrin, Term, Text},
-    program::{elf, ld_cache::Cache, script},
     wire::{
         Inbox,
         counter_messages::{CountersRequest, CountersResponse},
@@ -27,6 +26,7 @@ use tao::{
         proto2::{self, Proto2},
     },
 };
+use tao_host::program::{elf, ld_cache::Cache, script};
 
 /// What is done with some bytes; a panic is a finding.
 pub type Body = fn(&[u8]);

@@ -1,5 +1,5 @@
-//! `cargo xtask`: what turns this workspace into a bootable image and tests it.
-//! One module for each verb; none needs a system C library.
+//! Builds and reads the initramfs image ([`image`]), and makes what is installed ([`dist`]).
+//! Needs no system C library.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

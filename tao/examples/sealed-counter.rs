@@ -17,10 +17,10 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, ensure};
+use tao::state_file;
 use tao::{
     anchored::{self, Medium, Refused, Settled},
     client::{CallError, Parent, SealPolicy},
-    host::state_file,
 };
 
 /// The counter's label with the host.

@@ -14,9 +14,9 @@ use nix::sys::{
     socket::{ControlMessage, MsgFlags, sendmsg},
 };
 
+use crate::limits::Limits;
 use crate::{
     guard::{Explanation, Step},
-    host::limits::Limits,
     logic::{LogicError, Prin, SubPrin},
     wire::{
         FrameError, Inbox,

@@ -13,8 +13,9 @@ mod machine;
 
 use std::{fs, path::Path, process::Command};
 
-use machine::{Machine, quoted, script, text};
+use machine::{Machine, Menus, text};
 use tboot_policy::grub::{BootEntry, cmdline::loader_cmdline};
+use test_support::grub_machine::{quoted, script};
 
 #[test]
 fn the_newest_kernel_comes_first_and_sinit_and_policy_data_last() {

@@ -20,7 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use machine::{Machine, quoted, text};
+use machine::{Machine, Menus, text};
+use test_support::grub_machine::quoted;
 
 const GRUB: &str = "/usr/lib/grub/i386-pc";
 /// As long as the slowest machine needs.

@@ -1,4 +1,4 @@
-//! The Tao host on this machine's TPM. The host itself is [`tao::host`], which needs no C
+//! The Tao host on this machine's TPM. The host itself is [`host`], which needs no C
 //! library, so that a development host runs anywhere; here is what ties it to a TPM and
 //! the PCRs of the launch.
 
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use tao::{
     attestation::BootEvent,
-    host::SoftRoot,
     keys::{Hidden, Secret},
 };
+use tao_host::SoftRoot;
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
 pub use settings::{GuardKind, HostSettings, TaoConfig, TaoConfigError};
-pub use tao::host::HostError;
+pub use tao_host::HostError;
 
 /// Where the host keeps what must outlive a boot: the counters of hosted programs.
 pub const STATE: &str = "/var/lib/taoboot/tao";
@@ -67,14 +67,14 @@ pub enum ServeError {
 /// SHA-256 of the key (DER SubjectPublicKeyInfo) that a host with this secret and these settings
 /// signs with, for the boot event.
 pub fn key_digest(host_secret: &Secret, settings: &HostSettings) -> Result<[u8; 32], ServeError> {
-    let key = tao::host::public_key(host_secret, &settings.guard()?)?;
+    let key = tao_host::public_key(host_secret, &settings.guard()?)?;
     Ok(Sha256::digest(key).into())
 }
 
 /// Runs the host in this process until an administrator shuts it down.
 pub fn serve(config: HostConfig) -> Result<(), ServeError> {
     let settings = &config.settings;
-    let root: Box<dyn tao::host::Root> = match config.root {
+    let root: Box<dyn tao_host::Root> = match config.root {
         Root::Tpm2 {
             tpm,
             bank,
@@ -83,7 +83,7 @@ pub fn serve(config: HostConfig) -> Result<(), ServeError> {
         } => Box::new(QuotedRoot::new(tpm, bank, pcrs, event)),
         Root::Soft => Box::new(SoftRoot),
     };
-    tao::host::serve(tao::host::HostConfig {
+    tao_host::serve(tao_host::HostConfig {
         root,
         host_secret: config.host_secret,
         socket_dir: config.socket_dir,

@@ -5,9 +5,9 @@
 use sha2::{Digest, Sha256};
 use tao::{
     attestation::{self, BootEvent},
-    host::{Anchor, Root, RootError},
     logic::{Form, Prin, Says, SubPrin},
 };
+use tao_host::{Anchor, Root, RootError};
 use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm, Tpm2, TpmError};
 
 use crate::unlock::{LaunchPcrs, LaunchPcrsError};

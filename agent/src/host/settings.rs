@@ -9,10 +9,9 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
-use tao::{
-    host::{GuardSource, PolicyError, PolicyWords, ProgramPolicy, RulesFile},
-    keys::{Verifier, certificate},
-};
+use tao::guard::{GuardSource, RulesFile};
+use tao::keys::{Verifier, certificate};
+use tao_host::{PolicyError, PolicyWords, ProgramPolicy};
 
 use super::STATE;
 

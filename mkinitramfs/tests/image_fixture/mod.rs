@@ -160,11 +160,9 @@ impl Fixture {
     }
 }
 
-/// `xtask image`.
+/// The builder, as it is installed.
 pub fn image() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("image");
-    command
+    Command::new(env!("CARGO_BIN_EXE_taoboot-image"))
 }
 
 /// Runs a command that must succeed.

@@ -9,9 +9,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tao::limits::Limits;
 use tao::{
     admin::{Admin, Start},
-    host::limits::Limits,
     keys::{Crypter, Secret, Signer},
 };
 

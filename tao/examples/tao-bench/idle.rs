@@ -3,10 +3,10 @@
 use std::{fs, io::Read as _, os::fd::AsFd as _, path::Path};
 
 use anyhow::Context as _;
+use tao::limits::Limits;
 use tao::{
     admin::{Admin, Start},
     client::Parent,
-    host::limits::Limits,
 };
 
 use crate::rows::Rows;

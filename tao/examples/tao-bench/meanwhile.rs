@@ -10,10 +10,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tao::{
-    admin::{Admin, AdminError, Start},
-    host::limits::Limits,
-};
+use tao::admin::{Admin, AdminError, Start};
+use tao::limits::Limits;
 
 use crate::{calls::Hosted, rows::Rows};
 

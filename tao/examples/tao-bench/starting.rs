@@ -12,9 +12,9 @@ use std::{
 
 use anyhow::Context as _;
 use sha2::{Digest, Sha256};
+use tao::limits::Limits;
 use tao::{
     admin::{Admin, Start},
-    host::limits::Limits,
     wire::{
         Inbox,
         messages::{RequestHeader, TaoResponse},

@@ -10,8 +10,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{CallError, Parent, SealPolicy};
+use crate::state_file;
 use crate::{
-    host::state_file,
     keys::{
         CtrHmac, CtrHmacSuite, Deriver, KeyError, KeyKind, Keyset, KeysetError, RandomError,
         Secret, SignatureFormat, Signer, random,

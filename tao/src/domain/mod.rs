@@ -11,9 +11,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use crate::{guard::GuardSource, state_file};
 use crate::{
     guard::{AclGuard, DatalogGuard, Guard, signed},
-    host::{GuardSource, state_file},
     keys::{KeyKind, Keyset, Signer, Verifier, certificate, keyset, password},
 };
 pub use error::DomainError;

@@ -12,12 +12,14 @@
 mod acl;
 mod datalog;
 pub mod signed;
+mod source;
 #[cfg(test)]
 mod tests;
 mod trivial;
 
 pub use acl::AclGuard;
 pub use datalog::DatalogGuard;
+pub use source::{GuardSource, RulesFile};
 pub use trivial::TrivialGuard;
 
 use crate::{

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A buffer larger than this is not kept by a connection.
-pub(crate) const LARGE: usize = 64 * 1024;
+pub const LARGE: usize = 64 * 1024;
 /// A buffer larger than this is kept by nobody.
 const LARGEST: usize = 192 * 1024;
 /// How many are kept: more than there are threads at work.
@@ -19,12 +19,12 @@ fn idle() -> MutexGuard<'static, Vec<Vec<u8>>> {
 }
 
 /// A buffer that somebody has given, or a new one. What is in it is not worth anything.
-pub(crate) fn take() -> Vec<u8> {
+pub fn take() -> Vec<u8> {
     idle().pop().unwrap_or_default()
 }
 
 /// Gives a buffer to whoever needs one next. No secret may be left in it.
-pub(crate) fn give(buffer: Vec<u8>) {
+pub fn give(buffer: Vec<u8>) {
     if (LARGE..=LARGEST).contains(&buffer.capacity()) {
         let mut idle = idle();
         if idle.len() < MOST {
@@ -34,7 +34,7 @@ pub(crate) fn give(buffer: Vec<u8>) {
 }
 
 /// Makes space at the end of `buffer`.
-pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) {
+pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     let needed = buffer.len().saturating_add(additional);
     if needed <= LARGE || needed <= buffer.capacity() {
         return buffer.reserve(additional);

@@ -6,11 +6,11 @@ use prost::{Message, encoding};
 use super::proto2::Fields;
 
 /// Number of the data in requests and answers of the Tao.
-pub(crate) const DATA: u32 = 1;
+pub const DATA: u32 = 1;
 
 /// Takes a field of bytes out of a message: the field, and all others. `None` if the message
 /// can't be taken apart.
-pub(crate) fn split(message: &[u8], number: u32) -> Option<(Option<&[u8]>, Vec<u8>)> {
+pub fn split(message: &[u8], number: u32) -> Option<(Option<&[u8]>, Vec<u8>)> {
     let (mut data, mut rest) = (None, Vec::new());
     for field in Fields::of(message) {
         let field = field.ok()?;
@@ -24,20 +24,20 @@ pub(crate) fn split(message: &[u8], number: u32) -> Option<(Option<&[u8]>, Vec<u
 }
 
 /// Length of a field of so many bytes, with its number and length in front.
-pub(crate) fn length(number: u32, data: usize) -> usize {
+pub fn length(number: u32, data: usize) -> usize {
     encoding::key_len(number)
         .saturating_add(encoding::encoded_len_varint(data as u64))
         .saturating_add(data)
 }
 
 /// Appends what stands in front of a field of so many bytes.
-pub(crate) fn begin(out: &mut Vec<u8>, number: u32, data: usize) {
+pub fn begin(out: &mut Vec<u8>, number: u32, data: usize) {
     encoding::encode_key(number, encoding::WireType::LengthDelimited, out);
     encoding::encode_varint(data as u64, out);
 }
 
 /// Length of a message with data and `rest`, whose own data field is empty.
-pub(crate) fn message_length(data: Option<usize>, rest: &impl Message) -> usize {
+pub fn message_length(data: Option<usize>, rest: &impl Message) -> usize {
     data.map_or(0, |data| length(DATA, data))
         .saturating_add(rest.encoded_len())
 }

@@ -1,9 +1,9 @@
 //! What goes over a channel between a hosted program and its host: frames, the RPC that
 //! is spoken in them, and the messages of the calls (protocol buffers, version 2).
 
-pub(crate) mod buffers;
+pub mod buffers;
 pub mod counter_messages;
-pub(crate) mod data_field;
+pub mod data_field;
 mod frame;
 pub mod guard_messages;
 pub mod key_messages;

@@ -1,0 +1,338 @@
+//! Starts this program as hosted programs of a host, and does what administrators do.
+
+use std::{
+    io::Read as _,
+    os::{
+        fd::{AsFd, AsRawFd as _},
+        unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    },
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use anyhow::Context as _;
+use tao::limits::Limits;
+use tao::{
+    admin::{Admin, AdminError, HostedProgram, Start},
+    logic::SubPrin,
+};
+
+use super::{
+    channel::{ENDING, LASTING},
+    report::{Report, Verdict, expect, refused},
+};
+
+pub struct Driver<'a> {
+    pub socket: &'a Path,
+    pub program: PathBuf,
+}
+
+/// How a program ended and what it wrote.
+pub struct Run {
+    pub program: HostedProgram,
+    status: ExitStatus,
+    pub output: String,
+}
+
+impl Run {
+    pub fn succeeded(&self) -> bool {
+        self.status.success()
+    }
+}
+
+/// How a program is started.
+#[derive(Default)]
+pub struct How {
+    pub environment: Vec<String>,
+    /// It reaches the host over a socket.
+    pub socket: bool,
+}
+
+pub fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// A file with this content and mode.
+pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(words)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(words)
+}
+
+/// What `test` says of a folder of its own.
+pub fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
+    let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(words)?;
+    let verdict = test(&dir);
+    // A folder that is left behind is no property of the host.
+    drop(std::fs::remove_dir_all(&dir));
+    verdict
+}
+
+impl Driver<'_> {
+    pub fn admin(&self) -> Result<Admin, AdminError> {
+        Admin::connect(self.socket)
+    }
+
+    /// Starts a program, its output into a pipe.
+    pub fn start(
+        &self,
+        path: &Path,
+        args: &[&str],
+    ) -> Result<(HostedProgram, std::io::PipeReader), String> {
+        self.start_how(path, args, &How::default())
+    }
+
+    pub fn start_how(
+        &self,
+        path: &Path,
+        args: &[&str],
+        how: &How,
+    ) -> Result<(HostedProgram, std::io::PipeReader), String> {
+        let (reader, writer) = std::io::pipe().map_err(words)?;
+        let null = std::fs::File::open("/dev/null").map_err(words)?;
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let program = self
+            .admin()
+            .and_then(|mut admin| {
+                admin.start(&Start {
+                    path: path.to_str().unwrap_or_default(),
+                    args: &args,
+                    dir: "/",
+                    environment: &how.environment,
+                    socket: how.socket,
+                    limits: Limits::default(),
+                    stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
+                })
+            })
+            .map_err(words)?;
+        Ok((program, reader))
+    }
+
+    pub fn run_at(&self, path: &Path, args: &[&str]) -> Result<Run, String> {
+        self.run_how(path, args, &How::default())
+    }
+
+    pub fn run_how(&self, path: &Path, args: &[&str], how: &How) -> Result<Run, String> {
+        let (program, mut reader) = self.start_how(path, args, how)?;
+        let mut output = String::new();
+        reader.read_to_string(&mut output).map_err(words)?;
+        let status = self.wait(&program)?;
+        Ok(Run {
+            program,
+            status,
+            output,
+        })
+    }
+
+    pub fn run(&self, args: &[&str]) -> Result<Run, String> {
+        self.run_at(&self.program, args)
+    }
+
+    pub fn wait(&self, program: &HostedProgram) -> Result<ExitStatus, String> {
+        let mut admin = self.admin().map_err(words)?;
+        admin.begin_wait(program).map_err(words)?;
+        admin.finish_wait().map(ExitStatus::from_raw).map_err(words)
+    }
+
+    /// A run whose output is one line.
+    pub fn line(&self, args: &[&str]) -> Result<String, String> {
+        let run = self.run(args)?;
+        expect(run.status.success(), &run.output)?;
+        Ok(run.output.trim_end().to_owned())
+    }
+
+    fn channels(&self, report: &mut Report) {
+        for (case, property) in ENDING.into_iter().chain(LASTING) {
+            let played = self.run(&["channel", case]).and_then(|run| {
+                expect(run.status.success(), run.output.trim_end())?;
+                // And the next program finds the host as it was.
+                self.line(&["name"]).map(drop)
+            });
+            report.note(property, played);
+        }
+    }
+
+    fn identities(&self, report: &mut Report) {
+        report.note(
+            "a program started twice has the same name both times",
+            (|| expect(self.line(&["name"])? == self.line(&["name"])?, "two names"))(),
+        );
+        report.check(
+            "a program's name is its host's, extended by what the start returned",
+            || {
+                let run = self.run(&["name"])?;
+                let host = self
+                    .admin()
+                    .and_then(|mut admin| admin.host_name())
+                    .map_err(words)?;
+                let expected = host.extended(&run.program.subprin).to_string();
+                expect(run.output.trim_end() == expected, run.output)
+            },
+        );
+        report.check("what a program sealed opens for it after a restart", || {
+            let blob = self.line(&["seal", "self"])?;
+            self.line(&["unseal", &blob])
+                .and_then(|found| expect(found == "conformance", found))
+        });
+        report.check(
+            "a changed byte in the binary is another program, for which nothing opens",
+            || in_a_folder("changed", |dir| self.changed(dir)),
+        );
+        report.check(
+            "a name that a program extended is not the next program's",
+            || {
+                let before = self.line(&["name"])?;
+                self.line(&["extend"])?;
+                expect(self.line(&["name"])? == before, "it is longer")
+            },
+        );
+        report.check("programs share the secret of the policy any, and a program started again has the one of self", || {
+            for policy in ["any", "self"] {
+                let secret = || self.line(&["secret", policy]);
+                expect(secret()? == secret()?, policy)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn changed(&self, dir: &Path) -> Verdict {
+        let other = dir.join("program");
+        let mut bytes = std::fs::read(&self.program).map_err(words)?;
+        bytes.push(0);
+        executable(&other, &bytes, 0o755)?;
+        let blob = self.line(&["seal", "self"])?;
+        let run = self.run_at(&other, &["unseal", &blob])?;
+        expect(run.output.contains("not authorized"), run.output.trim_end())?;
+        let any = self.line(&["seal", "any"])?;
+        let run = self.run_at(&other, &["unseal", &any])?;
+        expect(
+            run.output.trim_end() == "conformance",
+            run.output.trim_end(),
+        )
+    }
+
+    fn administration(&self, report: &mut Report) {
+        report.check("the exit status is the program's", || {
+            let status = self.run(&["exit", "7"])?.status;
+            expect(status.code() == Some(7), status)
+        });
+        report.check(
+            "a program that runs is listed, and one that has ended is not",
+            || {
+                let (program, mut reader) = self.start(&self.program, &["wait"])?;
+                let mut ready = [0; 1];
+                reader.read_exact(&mut ready).map_err(words)?;
+                let list = || {
+                    self.admin()
+                        .and_then(|mut admin| admin.list())
+                        .map_err(words)
+                };
+                let listed = list()?.contains(&program);
+                self.admin()
+                    .and_then(|mut admin| admin.kill(&program.subprin))
+                    .map_err(words)?;
+                self.wait(&program)?;
+                expect(listed && !list()?.contains(&program), "it is otherwise")
+            },
+        );
+        for (name, signal) in [("stopped", 15), ("killed", 9)] {
+            report.check(
+                &format!("a program that is {name} ends by signal {signal}"),
+                || {
+                    let (program, mut reader) = self.start(&self.program, &["wait"])?;
+                    let mut ready = [0; 1];
+                    reader.read_exact(&mut ready).map_err(words)?;
+                    let mut admin = self.admin().map_err(words)?;
+                    let told = if signal == 9 {
+                        admin.kill(&program.subprin)
+                    } else {
+                        admin.stop(&program.subprin)
+                    };
+                    told.map_err(words)?;
+                    let status = self.wait(&program)?;
+                    expect(status.signal() == Some(signal), status)
+                },
+            );
+        }
+        report.check("to stop a program that is not there is an error", || {
+            let absent: SubPrin = ".Program([00])".parse().map_err(words)?;
+            let stopped = self.admin().and_then(|mut admin| admin.stop(&absent));
+            refused(stopped, "no such hosted program")
+        });
+        report.check(
+            "a program gets its channel, its measured copies if it has any, and no other descriptor of the host",
+            || {
+                let found = self.line(&["descriptors"])?;
+                let copies = self.line(&["name"])?.contains(".Libraries(");
+                let expected = if copies { "0 1 2 3 4 5" } else { "0 1 2 3 4" };
+                expect(found == expected, found)
+            },
+        );
+        self.files(report);
+        for (property, path) in [
+            ("a file that is not there is not started", "/absent"),
+            ("a folder is not started", "/"),
+            ("a file that is no program is not started", "/etc/passwd"),
+        ] {
+            report.note(property, refused(self.start(Path::new(path), &[]), ""));
+        }
+    }
+}
+
+impl Driver<'_> {
+    /// What may be started depends on the file's permissions and on its size.
+    fn files(&self, report: &mut Report) {
+        report.check(
+            "a program that its caller has no permission to execute is not started",
+            || {
+                in_a_folder("mode", |dir| {
+                    let copy = dir.join("program");
+                    let bytes = std::fs::read(&self.program).map_err(words)?;
+                    executable(&copy, &bytes, 0o644)?;
+                    refused(self.start(&copy, &["name"]), "")
+                })
+            },
+        );
+        report.check(
+            "a program by a descriptor's path, which would be another process's, is not started",
+            || {
+                let file = std::fs::File::open(&self.program).map_err(words)?;
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                refused(self.start(Path::new(&path), &["name"]), "")
+            },
+        );
+        report.check(
+            "a file of nothing but holes counts by its length: one too large is refused",
+            || {
+                in_a_folder("size", |dir| {
+                    let path = dir.join("sparse");
+                    executable(&path, b"\x7fELF", 0o755)?;
+                    let file = std::fs::File::options().write(true).open(&path);
+                    let sized = file.and_then(|file| file.set_len(1 << 40));
+                    sized.map_err(words)?;
+                    refused(self.start(&path, &[]), "")?;
+                    self.line(&["name"]).map(drop)
+                })
+            },
+        );
+    }
+}
+
+/// All properties of the host that listens at `socket`.
+pub fn run(socket: &Path, report: &mut Report) -> anyhow::Result<()> {
+    let driver = Driver {
+        socket,
+        program: std::env::current_exe().context("this program's own path")?,
+    };
+    driver.admin()?;
+    let inside = driver.run(&["inside"]).map_err(anyhow::Error::msg)?;
+    if !report.take(&inside.output) {
+        anyhow::bail!("the hosted part does not run: {}", inside.output.trim_end());
+    }
+    driver.identities(report);
+    driver.channels(report);
+    driver.administration(report);
+    driver.kept_apart(report);
+    driver.as_described(report);
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! What the harness and the probe in its machines have in common: the orders.
+
+pub mod orders;

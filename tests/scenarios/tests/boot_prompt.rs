@@ -1,0 +1,93 @@
+//! The failure policy `prompt`: a person may open the disk, the TPM stays closed.
+// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{assert_latched, assert_stopped};
+use harness::machine::Ending;
+use harness::world::{PASSPHRASE, Plan, Userland, World};
+
+const QUESTION: &str = "Passphrase or recovery key for";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn world(name: &str) -> World {
+    let plan = Plan::new(Userland::Small).cmdline("taoboot.on_failure=prompt");
+    World::make(name, &plan).unwrap()
+}
+
+#[test]
+fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
+    let world = world("prompt");
+    let mut running = world.machine(None).unwrap().start().unwrap();
+    let question = |number: u8| {
+        format!(
+            "{QUESTION} {} ({number} of 3): ",
+            harness::world::VOLUME_UUID
+        )
+    };
+    running.console.wait_for(&question(1), PATIENCE).unwrap();
+    // Sent before the question: what stood in the report then is what the latch was then.
+    running
+        .report
+        .wait_for("\"action\":\"prompt\"", PATIENCE)
+        .unwrap();
+    running.console.type_line("not the passphrase").unwrap();
+    running.console.wait_for(&question(2), PATIENCE).unwrap();
+    running.console.type_line(PASSPHRASE).unwrap();
+    let outcome = running.wait().unwrap();
+
+    let reports = outcome.reports_of("taoboot");
+    let [asked, booted] = reports.as_slice() else {
+        panic!("expected the report of the question and of the boot: {reports:#?}");
+    };
+    assert_eq!(asked["action"], "prompt");
+    assert!(
+        asked["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no measured launch")
+    );
+    assert_latched(&outcome, asked);
+    assert_eq!(booted["outcome"], "booted");
+    assert_eq!(booted["unlocked_by"], "passphrase");
+    let phases = booted["phases"].as_array().unwrap();
+    assert!(
+        phases.iter().all(|phase| phase["name"] != "host"),
+        "{booted:#}"
+    );
+    assert_eq!(
+        outcome.report_of("small").unwrap()["boot"]["unlocked_by"],
+        "passphrase"
+    );
+    assert_eq!(outcome.ending, Ending::PowerOff);
+    assert_eq!(outcome.secrets_released().unwrap(), 0);
+    assert!(outcome.console.contains("the TPM's latch is closed"));
+    // No echo: what was typed is nowhere on the console.
+    assert!(!outcome.console.contains(PASSPHRASE));
+    assert!(!outcome.console.contains("not the passphrase"));
+}
+
+#[test]
+fn three_wrong_passphrases_end_in_a_reboot() {
+    let world = world("prompt-wrong");
+    let mut running = world.direct(None, "").start().unwrap();
+    for number in 1..=3 {
+        let question = format!("({number} of 3): ");
+        running.console.wait_for(&question, PATIENCE).unwrap();
+        running.console.type_line("not the passphrase").unwrap();
+    }
+    let mut outcome = running.wait().unwrap();
+    assert_eq!(outcome.ending, Ending::Reset);
+    // The first report is that of the question.
+    assert_eq!(outcome.reports.remove(0)["action"], "prompt");
+    let report = assert_stopped(&outcome, "prompt", &["3 wrong passphrases"]);
+    assert_latched(&outcome, report);
+}

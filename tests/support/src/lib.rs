@@ -1,0 +1,5 @@
+//! What the crates' own tests share: a machine with the real grub-mkconfig ([`grub_machine`]).
+// A test fails by a panic, and so do its helpers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod grub_machine;

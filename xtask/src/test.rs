@@ -1,0 +1,115 @@
+//! `cargo xtask test`: everything that has to hold, from formatting to booted machines.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use anyhow::Result;
+use argh::FromArgs;
+
+use crate::{agent, setup, step, workspace};
+
+/// Where the random cases of the property tests start.
+const SEED: &str = "1";
+
+/// Random cases of each property test with `--thorough`; proptest's own number is 256.
+const THOROUGH_CASES: &str = "10000";
+
+/// How long each fuzz target runs. What it draws is new each time: that is what it is for.
+const FUZZ_SECONDS: &str = "2";
+
+/// Sets up what is missing, then runs formatting, lints, unit and differential tests, the fuzz
+/// targets, and boots.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "test")]
+pub struct Test {
+    /// leave the boots and the fuzz targets out
+    #[argh(switch)]
+    fast: bool,
+    /// run only the tests (in any crate) whose name contains this; boots included
+    #[argh(option)]
+    only: Option<String>,
+    /// many more random cases, and other ones each time, in the differential and property tests
+    #[argh(switch)]
+    thorough: bool,
+}
+
+impl Test {
+    /// Tests.
+    pub fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let prefix = setup::for_build()?;
+        setup::for_tests()?;
+        lock_files()?;
+        if self.only.is_none() {
+            step::run(
+                "cargo fmt --check",
+                Command::new("cargo")
+                    .args(["fmt", "--all", "--check"])
+                    .current_dir(workspace::root()?),
+            )?;
+            let mut clippy = agent::cargo(&prefix)?;
+            clippy.args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]);
+            step::run("cargo clippy", &mut clippy)?;
+        }
+        agent::build(&prefix)?;
+        self.tests(&prefix, &["--workspace", "--exclude", "taoboot-scenarios"])?;
+        if !self.fast && self.only.is_none() {
+            let mut fuzz = Command::new(workspace::root()?.join("fuzz/run"));
+            step::run("fuzz targets", fuzz.arg(FUZZ_SECONDS))?;
+        }
+        if !self.fast {
+            agent::build_tools(&prefix)?;
+            agent::build_for_guest(&prefix)?;
+            self.tests(&prefix, &["-p", "taoboot-scenarios"])?;
+        }
+        eprintln!("everything passed in {} s", started.elapsed().as_secs());
+        Ok(())
+    }
+
+    fn tests(&self, prefix: &Path, packages: &[&str]) -> Result<()> {
+        let mut cargo = agent::cargo(prefix)?;
+        cargo.args(["test", "--locked"]).args(packages);
+        cargo
+            .env("TAOBOOT_ASSETS", workspace::assets()?)
+            .env("TAOBOOT_PROGRAMS", agent::folder()?);
+        if self.thorough {
+            cargo.env("TAOBOOT_THOROUGH", "1");
+            set_unless_given(&mut cargo, "PROPTEST_CASES", THOROUGH_CASES);
+        } else {
+            // The same tree gives the same verdict twice: a run that draws its own cases
+            // refuses now and then what it passed before.
+            set_unless_given(&mut cargo, "PROPTEST_RNG_SEED", SEED);
+        }
+        if let Some(only) = &self.only {
+            cargo.arg("--").arg(only);
+        }
+        step::run_visibly(&format!("cargo test {}", packages.join(" ")), &mut cargo)
+    }
+}
+
+/// Both lock files fit their manifests. Asked first: a dependency that was added to a crate and
+/// not to `fuzz/Cargo.lock` would otherwise stop the run a quarter of an hour later.
+fn lock_files() -> Result<()> {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let mut metadata = Command::new("cargo");
+        metadata
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .args(["--manifest-path", manifest])
+            .current_dir(workspace::root()?);
+        step::run(&format!("lock file of {manifest}"), &mut metadata)?;
+    }
+    Ok(())
+}
+
+fn set_unless_given(cargo: &mut Command, name: &str, value: &str) {
+    if std::env::var_os(name).is_none() {
+        cargo.env(name, value);
+    }
+}
