@@ -3,3 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod grub_machine;
+mod required;
+
+pub use required::required;
