@@ -10,6 +10,7 @@ mod agent;
 mod bench;
 mod demo;
 mod dist_verb;
+mod named_tests;
 mod setup;
 mod static_libs;
 mod step;

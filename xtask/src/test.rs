@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Instant};
 use anyhow::Result;
 use argh::FromArgs;
 
-use crate::{agent, setup, step, workspace};
+use crate::{agent, named_tests, setup, step, workspace};
 
 /// Where the random cases of the property tests start.
 const SEED: &str = "1";
@@ -39,6 +39,7 @@ impl Test {
         let prefix = setup::for_build()?;
         setup::for_tests()?;
         lock_files()?;
+        named_tests::check()?;
         if self.only.is_none() {
             step::run(
                 "cargo fmt --check",
