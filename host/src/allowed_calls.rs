@@ -6,7 +6,7 @@
 use nix::libc::{self, c_long};
 
 /// Calls that both processors have.
-pub(super) const ALLOWED: [c_long; 238] = [
+pub(super) const ALLOWED: [c_long; 237] = [
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_bind,
@@ -214,7 +214,6 @@ pub(super) const ALLOWED: [c_long; 238] = [
     libc::SYS_shutdown,
     libc::SYS_sigaltstack,
     libc::SYS_signalfd4,
-    libc::SYS_socketpair,
     libc::SYS_splice,
     libc::SYS_statfs,
     libc::SYS_statx,

@@ -88,6 +88,10 @@ const FAMILIES: &[(u32, u32)] = &[
     (libc::AF_INET6.unsigned_abs(), PASS),
 ];
 
+/// Pairs are of this family only: those of others (TIPC) are sockets like any other, and to ask for
+/// one has the kernel load its driver.
+const PAIRS: &[(u32, u32)] = &[(libc::AF_UNIX.unsigned_abs(), PASS)];
+
 /// Sends input to a terminal as if it were typed (CVE-2023-28339); the console's own; a line
 /// discipline is a driver that anybody could load (CVE-2023-6546); a network device.
 const IOCTLS: &[(u32, u32)] = &[
@@ -139,10 +143,11 @@ const MKNOD: c_long = -1;
 
 /// `clone3` has its flags in memory, where a filter can't look: it is as if the kernel did not
 /// have it, and C libraries use `clone`.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     check(libc::SYS_clone, 0, &[], PASS),
     check(libc::SYS_unshare, 0, &[], PASS),
     check(libc::SYS_socket, 0, FAMILIES, errno(libc::EAFNOSUPPORT)),
+    check(libc::SYS_socketpair, 0, PAIRS, errno(libc::EAFNOSUPPORT)),
     check(libc::SYS_ioctl, 1, IOCTLS, PASS),
     check(libc::SYS_personality, 0, PERSONALITIES, REFUSE),
     masked(MKNOD, 1, KIND, DEVICES),

@@ -114,6 +114,12 @@ fn sockets_are_of_the_families_that_programs_need() {
             let expected = if family == 40 { PASS } else { expected };
             assert_eq!(found, expected, "{family} {protocol}");
         }
+        let expected = match family {
+            1 => PASS,
+            _ => errno(libc::EAFNOSUPPORT),
+        };
+        let found = call(libc::SYS_socketpair, [family, 1, 0]);
+        assert_eq!(found, expected, "a pair of {family}");
     }
 }
 
