@@ -117,14 +117,29 @@ struct Descent {
 }
 
 fn descent(pid: i32, host: i32) -> io::Result<Descent> {
+    descent_by(pid, host, status)
+}
+
+/// As `status` tells it. An ancestor may end, and its number be another process's, between two
+/// looks: a child that still has it as its parent afterwards shows that it has not.
+fn descent_by(
+    pid: i32,
+    host: i32,
+    mut status: impl FnMut(i32) -> io::Result<(i32, bool)>,
+) -> io::Result<Descent> {
     let (mut parent, confined) = status(pid)?;
     let mut line = vec![pid];
+    let mut child = pid;
     while parent > 0 && parent != host {
         if line.len() == MOST_ANCESTORS {
             return Err(io::Error::other("it has too many ancestors"));
         }
         line.push(parent);
-        parent = status(parent)?.0;
+        let above = status(parent)?.0;
+        if status(child)?.0 != parent {
+            return Err(io::Error::other("an ancestor has ended meanwhile"));
+        }
+        (child, parent) = (parent, above);
     }
     Ok(Descent {
         line,
@@ -197,6 +212,27 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(descent(pid, this).is_err());
+    }
+
+    #[test]
+    fn an_ancestor_whose_number_is_another_s_by_now_does_not_hide_the_host() {
+        // 30, child of 20, which ends after the first look; 20 is then a child of init's, and 30 has
+        // the first process of its set as its parent, which is the host's child.
+        let mut looks = 0;
+        let found = descent_by(30, 7, |pid| {
+            looks += 1;
+            Ok((
+                match (pid, looks) {
+                    (30, 1) => 20,
+                    (30, _) => 10,
+                    (20, _) => 1,
+                    (10, _) => 7,
+                    _ => 0,
+                },
+                true,
+            ))
+        });
+        assert!(found.is_err_and(|error| error.to_string().contains("has ended")));
     }
 
     #[test]
