@@ -19,8 +19,10 @@ use super::{
 
 /// Where hosts keep their state unless they are told otherwise.
 const STATES: [&str; 2] = ["/var/lib/tao", "/var/lib/taoboot/tao"];
-/// Where they listen unless they are told otherwise.
-const SOCKETS: [&str; 1] = ["/run/tao/admin.sock"];
+/// Where they listen unless they are told otherwise, and where taoboot's resident agent does.
+const SOCKETS: [&str; 2] = ["/run/tao/admin.sock", "/run/tao/reseal.sock"];
+/// The resident agent's, beside the host's: it takes everybody of root's user for an administrator.
+const RESEAL: &str = "reseal.sock";
 
 /// The host's own places.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +85,7 @@ impl Places {
         folders.extend(of_this_user());
         let mut files = SOCKETS.map(PathBuf::from).to_vec();
         files.push(self.socket.clone());
+        files.push(self.socket.with_file_name(RESEAL));
         files.extend(socket_of_this_user());
         let mounts = mounts::mounts()?;
         let mut hidden = Hidden::default();
@@ -202,6 +205,22 @@ mod tests {
             "dev/kvm",
         ] {
             assert!(wrong_device(Path::new(bad)).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_resident_agents_socket_is_hidden_like_the_hosts_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        let places = Places {
+            socket: dir.join("admin.sock"),
+            ..Places::default()
+        };
+        for name in ["admin.sock", "reseal.sock"] {
+            fs::write(dir.join(name), "").unwrap();
+            let hidden = places.hidden().unwrap();
+            let path = CString::new(dir.join(name).into_os_string().into_vec()).unwrap();
+            assert!(hidden.files.contains(&path), "{name}: {hidden:?}");
         }
     }
 
