@@ -255,7 +255,12 @@ impl Walk {
         };
         // What is preset is meant to be what these commands find.
         let Variables { values, preset, .. } = &mut self.variables;
-        let all = command == "load_env" && names.is_empty();
+        // Behind -f stands the file, which is no variable.
+        let no_names = match texts.iter().any(|text| text == "-f" || text == "--file") {
+            true => names.len() <= 1,
+            false => names.is_empty(),
+        };
+        let all = command == "load_env" && no_names;
         values.retain(|name, _| {
             preset.contains_key(name) || !(all || names.contains(&name.as_str()))
         });
@@ -389,6 +394,26 @@ mod tests {
         assert_eq!(
             echoes("set i=a\nwhile set i=b; do x; done\necho $i").unwrap_err(),
             "i"
+        );
+    }
+
+    #[test]
+    fn what_another_environment_block_sets_is_unknown() {
+        for options in [
+            "-f /other",
+            "--file /other",
+            "--file=/other",
+            "",
+            "--skip-sig -f /x",
+        ] {
+            let script = format!("set a=b\nload_env {options}\necho $a");
+            assert_eq!(echoes(&script).unwrap_err(), "a", "{options}");
+        }
+        let script = "set a=b\nload_env -f /other c\necho $a";
+        assert_eq!(echoes(script).unwrap(), ["b"]);
+        assert_eq!(
+            echoes("set a=b\nload_env -f /x a\necho $a").unwrap_err(),
+            "a"
         );
     }
 
