@@ -100,6 +100,10 @@ impl Level {
         };
         let counts = |slot: &Slot| slot.key.index.is_some();
         let uncertain = || NoDefault::Conditional(String::from_utf8_lossy(name).into_owned());
+        // GRUB keeps it as an int: what is left of a larger number depends on its words' length.
+        if i32::try_from(number).is_err() {
+            return Err(uncertain());
+        }
         match self.slots.get(number) {
             Some(slot) if counts(slot) => Ok(slot),
             // Beyond the end is the first, if the end is certain.
@@ -214,6 +218,8 @@ mod tests {
             assert_eq!(booted(&script, "").as_deref(), Some(title), "{default:?}");
         }
         assert_eq!(booted(MENU, "").as_deref(), Some("Debian"));
+        // Its lower half is 1, which is what a GRUB of 64 bits boots.
+        assert_eq!(booted(&format!("set default=4294967297\n{MENU}"), ""), None);
         // An empty submenu boots nothing.
         assert_eq!(booted(&format!("set default=2\n{MENU}"), ""), None);
     }
