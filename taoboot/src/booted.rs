@@ -59,8 +59,9 @@ pub fn running(tcti: &str) -> Result<LaunchPcrs> {
 }
 
 /// Was it noted in this boot that this launch has booted well?
-pub fn is_noted(values: &PcrValues) -> Result<bool> {
-    let Ok(text) = fs::read(NOTE) else {
+/// The note is on the root file system that is mounted at `root`.
+pub fn is_noted(root: &Path, values: &PcrValues) -> Result<bool> {
+    let Ok(text) = fs::read(root.join(NOTE.trim_start_matches('/'))) else {
         return Ok(false);
     };
     let note: Note = serde_json::from_slice(&text)

@@ -144,17 +144,24 @@ impl Reseal {
         );
         // Where the header has not room for all, those come first that are booted first.
         wanted.sort_by_key(|entry| (!entry.default, !loads_replaced(entry)));
-        let counter = self.counter_limit(&usable(&header))?;
+        let passphrase = self.passphrase(&device)?;
+        let mut genuine = Genuine::default();
+        // With a passphrase nobody needs to be resident, who could tell which are genuine.
+        let records = match &passphrase {
+            None => genuine.records(&header, &self.socket, None),
+            Some(_) => usable(&header),
+        };
+        let counter = self.counter_limit(&records)?;
         let mut run = Run {
             options: &self,
             device: &device,
             entries: &entries,
             tpm: TpmState::ask(&self.tcti),
             counter,
-            genuine: Genuine::default(),
+            genuine,
             known: Known::read(self.root())?,
             journal: Journal::read(self.root())?,
-            passphrase: self.passphrase(&device)?,
+            passphrase,
             sealer: None,
         };
         let mut outcomes = Vec::new();

@@ -16,6 +16,7 @@ use tpm::{CounterLimit, PcrValues, Tpm2};
 
 use crate::{
     booted,
+    genuine::Genuine,
     known::Known,
     menu::Menu,
     passphrase,
@@ -77,7 +78,7 @@ impl Retire {
         )?;
         let running = booted::running(&self.tcti)?;
         ensure!(
-            booted::is_noted(&running)?,
+            booted::is_noted(&self.root, &running)?,
             "the running launch is not noted as booted well: when you are satisfied with it, run `taoboot booted`"
         );
         let next = CounterLimit {
@@ -85,13 +86,24 @@ impl Retire {
             limit: value.checked_add(1).context("the counter is at its end")?,
         };
         let entries = self.kept_entries(&running)?;
+        // What stands in the header anybody may have written: who takes a forged record for that of the
+        // running launch raises the counter over the only genuine one.
+        let mut genuine = Genuine::default();
         ensure!(
-            usable(&header)
+            genuine
+                .records(&header, &self.socket, None)
                 .iter()
                 .any(|(_, record)| fits(record, &running)),
             "the volume has no record of the running launch, so the TPM did not unlock it: run `taoboot reseal`, boot again"
         );
-        let kept = seal_kept(&device, &self.socket, &self.root, &entries, next)?;
+        let kept = seal_kept(
+            &device,
+            &self.socket,
+            &self.root,
+            &mut genuine,
+            &entries,
+            next,
+        )?;
         let password = passphrase::owner(self.owner_password_file.as_deref())?;
         let raised = tpm.rollback_counter_raise(ROLLBACK_COUNTER, password.without_newline())?;
         let dead: Vec<TokenId> = usable(&VolumeHeader::read(&device)?)
@@ -166,6 +178,7 @@ fn seal_kept(
     device: &Path,
     socket: &Path,
     root: &Path,
+    genuine: &mut Genuine,
     entries: &[Entry],
     next: CounterLimit,
 ) -> Result<Vec<TokenId>> {
@@ -178,7 +191,8 @@ fn seal_kept(
             Err(why) => bail!("{} can't be kept: {why}", entry.name),
         };
         let header = VolumeHeader::read(device)?;
-        if let Some(token) = limited(&usable(&header), values, next) {
+        let present = genuine.records(&header, socket, None);
+        if let Some(token) = limited(&present, values, next) {
             kept.push(token);
             continue;
         }

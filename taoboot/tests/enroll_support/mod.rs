@@ -88,6 +88,12 @@ impl Volume {
             .output()
             .unwrap();
         assert!(remove.status.success(), "{remove:?}");
+        self.add_token(token, json);
+    }
+
+    /// Puts a token where none is.
+    pub fn add_token(&self, token: TokenId, json: &Value) {
+        let number = token.0.to_string();
         let import = piped(
             Command::new("cryptsetup")
                 .args(["token", "import", "--token-id", &number, "--json-file", "-"])

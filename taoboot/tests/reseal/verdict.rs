@@ -80,6 +80,53 @@ fn a_record_that_the_raised_counter_retired_is_told_and_does_not_open() {
     assert!(!machine.opens());
 }
 
+/// That the running launch has booted well, as `taoboot booted` notes it.
+fn note_booted(machine: &Machine, kernel: &str) {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let values = crate::common::pcrs(kernel);
+    let pcrs = [17, 18, 19].map(|pcr| json!([pcr, values[pcr.to_string()]]));
+    let note = json!({ "boot_id": boot_id.trim(), "time": 1, "pcrs": pcrs });
+    std::fs::write(
+        machine.root.join("var/lib/taoboot/booted.json"),
+        note.to_string(),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_forged_record_does_not_keep_the_running_launch_from_outliving_a_raise() {
+    let mut machine = Machine::enrolled(&["--rollback-counter"]);
+    machine.serve(nix::unistd::getuid().as_raw());
+    note_booted(&machine, "old");
+    let menu = json!([machine.entry("0", "old", true)]);
+    // It says that it is for the running launch, and for long.
+    let mut forged = machine.volume.token(agent::unlock::TokenId(0));
+    let limit = forged["counter"]["limit"].as_u64().unwrap();
+    forged["counter"]["limit"] = json!(limit + 1000);
+    machine.volume.add_token(agent::unlock::TokenId(7), &forged);
+    let root = machine.root.to_str().unwrap();
+    let options = ["--socket", machine.socket.to_str().unwrap(), "--root", root];
+    let output = machine.run("retire", &menu, &options);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    machine.reboot("old");
+    assert!(machine.opens(), "{output:?}");
+}
+
+#[test]
+fn a_forged_record_with_a_limit_makes_no_counter() {
+    let machine = Machine::up();
+    let mut forged = machine.volume.token(agent::unlock::TokenId(0));
+    let index = agent::unlock::ROLLBACK_COUNTER;
+    forged["counter"] = json!({ "index": index, "limit": 7 });
+    machine.volume.add_token(agent::unlock::TokenId(7), &forged);
+    let menu = json!([machine.entry("0", "new", true)]);
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut tpm = Tpm2::open(&machine.swtpm.tcti()).unwrap();
+    let counter = tpm.rollback_counter_value(index).unwrap();
+    assert_eq!(counter, None, "{output:?}");
+}
+
 #[test]
 fn new_records_of_a_volume_with_limits_have_limits() {
     let machine = Machine::enrolled(&["--rollback-counter"]);
