@@ -88,7 +88,7 @@ impl CheckNextBoot {
             );
         }
         let mut known = Known::read(&root)?;
-        let system = NextSystem::read(&header, &root, self.config.as_deref());
+        let system = NextSystem::read(&header, &root, self.config.as_deref())?;
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {

@@ -71,11 +71,19 @@ fn refuse_in_boot(root: &Path, path: &Path) -> Result<()> {
     let shown = path.display();
     let real = path.canonicalize().with_context(|| shown.to_string())?;
     let boot = root.join("boot");
-    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
-    let boot_device = device(&boot).filter(|boot| Some(*boot) != device(root));
-    let real_boot = boot.canonicalize().unwrap_or(boot);
+    // Where it can't be told what /boot is, the file may be there.
+    let device = |path: &Path| -> Result<u64> {
+        let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+        Ok(found.dev())
+    };
+    let boot_device = device(&boot)?;
+    let apart = boot_device != device(root)?;
+    let real_boot = boot
+        .canonicalize()
+        .with_context(|| boot.display().to_string())?;
+    let in_boot = real.starts_with(&real_boot) || (apart && device(&real)? == boot_device);
     ensure!(
-        !real.starts_with(&real_boot) && (boot_device.is_none() || device(&real) != boot_device),
+        !in_boot,
         "{shown} is in /boot, where anybody who had the disk in hands may have written it: leave --grub-config out (the menu is then generated from the settings on the encrypted root), or name a menu that lies there"
     );
     Ok(())
@@ -110,4 +118,25 @@ fn generate(root: &Path) -> Result<Menu> {
         String::from_utf8_lossy(&run.stderr).trim()
     );
     Ok(menu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_menu_is_taken_only_where_it_is_certain_that_it_is_not_in_boot() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let elsewhere = root.join("grub.cfg");
+        fs::write(&elsewhere, "").unwrap();
+        // No /boot that could be looked at.
+        assert!(refuse_in_boot(&root, &elsewhere).is_err());
+        fs::create_dir(root.join("boot")).unwrap();
+        refuse_in_boot(&root, &elsewhere).unwrap();
+        fs::write(root.join("boot/grub.cfg"), "").unwrap();
+        assert!(refuse_in_boot(&root, &root.join("boot/grub.cfg")).is_err());
+        std::os::unix::fs::symlink(root.join("boot/grub.cfg"), root.join("link")).unwrap();
+        assert!(refuse_in_boot(&root, &root.join("link")).is_err());
+    }
 }

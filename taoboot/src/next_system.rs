@@ -15,6 +15,7 @@ use agent::{
     },
     unlock::{SealedRecord, VolumeHeader},
 };
+use anyhow::{Context as _, Result};
 
 use crate::predictions::{Entry, OWN_ID};
 
@@ -33,17 +34,20 @@ pub struct NextSystem {
 }
 
 impl NextSystem {
-    /// What cannot be read is said, and counts as empty.
-    pub fn read(header: &VolumeHeader, root: &Path, config: Option<&Path>) -> Self {
+    /// A file that is missing is no news.
+    ///
+    /// # Errors
+    /// One that is there and cannot be read: what it would have said is part of the answer.
+    pub fn read(header: &VolumeHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
         let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
         let origin = config_file.display().to_string();
-        NextSystem {
+        Ok(NextSystem {
             uuid: header.uuid().to_owned(),
             device: header.device().to_owned(),
-            config: said(&config_file).map(|text| Config::parse(&text, &origin)),
-            crypttab: table(&root.join("etc/crypttab"), tables::crypttab),
-            fstab: table(&root.join("etc/fstab"), tables::fstab),
-        }
+            config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
+            crypttab: table(&root.join("etc/crypttab"), tables::crypttab)?,
+            fstab: table(&root.join("etc/fstab"), tables::fstab)?,
+        })
     }
 
     /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.
@@ -85,29 +89,21 @@ fn same_device(one: &Path, other: &Path) -> Option<bool> {
     Some(number(one)? == number(other)?)
 }
 
-fn table<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, TableError>) -> Vec<T> {
-    let text = said(path).unwrap_or_default();
-    parse(&text).unwrap_or_else(|error| {
-        eprintln!(
-            "taoboot: {}: {error}: what systemd makes of it is not judged",
-            path.display()
-        );
-        Vec::new()
-    })
+fn table<T>(
+    path: &Path,
+    parse: impl Fn(&str) -> std::result::Result<Vec<T>, TableError>,
+) -> Result<Vec<T>> {
+    let text = text(path)?.unwrap_or_default();
+    parse(&text).with_context(|| path.display().to_string())
 }
 
-/// The file's text; a missing one is no news.
-fn said(path: &Path) -> Option<String> {
+/// The file's text; `None` where there is none.
+fn text(path: &Path) -> Result<Option<String>> {
     match bounded(path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => {
-            eprintln!(
-                "taoboot: {} is not judged, as it cannot be read: {error}",
-                path.display()
-            );
-            None
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read
+            .map(Some)
+            .with_context(|| format!("{} cannot be read", path.display())),
     }
 }
 

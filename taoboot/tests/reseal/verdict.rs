@@ -345,7 +345,7 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     // The name that crypttab has, as the sentence says.
     let renamed = format!("root=/dev/mapper/disk ro rd.luks.name={uuid}=disk");
     assert_eq!(check(&machine, &with_words(&renamed)).0, Some(0));
-    // What the image is told counts as well; what can't be read is said.
+    // What the image is told counts as well; where a table can't be read, that can't be told.
     let config = format!("[volume]\ndevice = \"UUID={uuid}\"\nname = \"disk\"\n");
     std::fs::write(etc.join("taoboot/image.toml"), config).unwrap();
     let (code, answer) = check(&machine, &with_words("root=/dev/mapper/disk ro"));
@@ -355,5 +355,9 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     std::fs::remove_file(etc.join("crypttab")).unwrap();
     std::fs::create_dir(etc.join("crypttab")).unwrap();
     let output = machine.run("check-next-boot", &with_words(&good), &["--root", root]);
-    assert!(said(&output).contains("is not judged"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        said(&output).contains("crypttab cannot be read"),
+        "{output:?}"
+    );
 }
