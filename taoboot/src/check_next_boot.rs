@@ -8,11 +8,11 @@ use argh::FromArgs;
 use serde_json::json;
 
 use crate::{
+    genuine::Genuine,
     known::Known,
     menu,
     next_system::NextSystem,
     predictions::Source,
-    reseal::usable,
     root_volume,
     verdict::{TpmState, Verdict},
 };
@@ -54,6 +54,9 @@ pub struct CheckNextBoot {
     /// where the root file system is mounted, with its crypttab and fstab (default /)
     #[argh(option, arg_name = "folder")]
     root: Option<PathBuf>,
+    /// the resident agent's socket (default /run/tao/reseal.sock)
+    #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
+    socket: PathBuf,
     /// the TPM (default device:/dev/tpmrm0)
     #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
     tcti: String,
@@ -77,7 +80,10 @@ impl CheckNextBoot {
         let header = VolumeHeader::read(&volume)?;
         header.check()?;
         let entries = source.entries()?;
-        let records = usable(&header);
+        let system = NextSystem::read(&header, &root, self.config.as_deref())?;
+        // What stands in the header anybody may have written.
+        let records = Genuine::default().records(&header, &self.socket, None);
+        let records = system.pinned(records);
         let tpm = TpmState::ask(&self.tcti);
         if let Some(silent) = &tpm.silent {
             eprintln!("taoboot: only the records are judged, the TPM could not be asked: {silent}");
@@ -88,7 +94,6 @@ impl CheckNextBoot {
             );
         }
         let mut known = Known::read(&root)?;
-        let system = NextSystem::read(&header, &root, self.config.as_deref())?;
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {

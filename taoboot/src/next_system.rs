@@ -8,12 +8,12 @@ use std::{
 };
 
 use agent::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, SecretId},
     forecast::{
         Forecast, System,
         tables::{self, CryptLine, MountLine, TableError},
     },
-    unlock::{SealedRecord, VolumeHeader},
+    unlock::{SealedRecord, TokenId, VolumeHeader},
 };
 use anyhow::{Context as _, Result};
 
@@ -48,6 +48,33 @@ impl NextSystem {
             crypttab: table(&root.join("etc/crypttab"), tables::crypttab)?,
             fstab: table(&root.join("etc/fstab"), tables::fstab)?,
         })
+    }
+
+    /// The records that /init will use, by what the configuration pins. The others are named.
+    pub fn pinned(&self, records: Vec<(TokenId, SealedRecord)>) -> Vec<(TokenId, SealedRecord)> {
+        let Some(Ok(config)) = &self.config else {
+            return records;
+        };
+        let secret = config.secret_id.as_ref().map(SecretId::as_str);
+        let srk = config.srk_name.as_ref();
+        let fits = |(token, record): &(TokenId, SealedRecord)| {
+            let under = &record.sealed().parent;
+            if secret.is_some_and(|pinned| pinned != record.secret_id()) {
+                eprintln!(
+                    "taoboot: record {token} is of the secret {}, and secret_id in the images' configuration pins another: /init does not open the volume with it, nor with a passphrase unless another record is of that secret",
+                    record.secret_id()
+                );
+                return false;
+            }
+            if srk.is_some_and(|pinned| pinned != under) {
+                eprintln!(
+                    "taoboot: record {token} is sealed under the storage key {under}, and srk_name in the images' configuration pins another: /init does not use it"
+                );
+                return false;
+            }
+            true
+        };
+        records.into_iter().filter(fits).collect()
     }
 
     /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.

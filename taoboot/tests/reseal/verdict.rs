@@ -2,7 +2,7 @@
 //! say is what happens.
 
 use serde_json::{Value, json};
-use tpm::Tpm2;
+use tpm::{Tpm as _, Tpm2};
 
 use crate::common::{Machine, said};
 
@@ -45,6 +45,61 @@ fn the_verdict_for_each_entry_is_what_then_happens() {
     assert_eq!(code, Some(0), "{answer}");
     machine.reboot("new");
     assert!(machine.opens());
+}
+
+#[test]
+fn a_forged_record_is_no_promise() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("0", "new", true)]);
+    assert!(machine.reseal(&menu, &[]).status.success());
+    let socket = ["--json", "--socket", machine.socket.to_str().unwrap()];
+    let asked = |machine: &Machine| machine.run("check-next-boot", &menu, &socket);
+    assert_eq!(asked(&machine).status.code(), Some(0));
+    // The TPM has no objection to it: only whoever has the secret can tell.
+    let token = agent::unlock::TokenId(1);
+    let mut forged = machine.volume.token(token);
+    forged["label"] = json!("changed");
+    machine.volume.replace_token(token, &forged);
+    let output = asked(&machine);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        said(&output).contains("record 1 is none of this secret's"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
+    let machine = Machine::enrolled(&[]);
+    let menu = json!([machine.entry("0", "old", true)]);
+    let secret = machine.secret_id();
+    let srk = Tpm2::open(&machine.swtpm.tcti()).unwrap().srk().unwrap();
+    let folder = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&folder).unwrap();
+    let volume = format!(
+        "[volume]\ndevice = \"UUID={}\"\n",
+        machine.volume.header().uuid()
+    );
+    for (pin, code, words) in [
+        (format!("secret_id = \"{secret}\""), 0, ""),
+        (format!("srk_name = \"{}\"", srk.name), 0, ""),
+        (
+            format!("secret_id = \"{}\"", "ab".repeat(16)),
+            1,
+            "secret_id in the images' configuration pins another",
+        ),
+        (
+            format!("srk_name = \"000b{}\"", "ab".repeat(32)),
+            1,
+            "srk_name in the images' configuration pins another",
+        ),
+    ] {
+        std::fs::write(folder.join("image.toml"), format!("{pin}\n{volume}")).unwrap();
+        let root = machine.root.to_str().unwrap();
+        let output = machine.run("check-next-boot", &menu, &["--root", root]);
+        assert_eq!(output.status.code(), Some(code), "{pin}: {output:?}");
+        assert!(said(&output).contains(words), "{pin}: {output:?}");
+    }
 }
 
 #[test]
