@@ -14,7 +14,7 @@ use super::files;
 use crate::{
     pcr_source,
     predictions::{Source, select, short_text},
-    time,
+    proof, time,
 };
 
 /// Sign predicted launches: the volumes that are enrolled with this key open for them.
@@ -140,7 +140,26 @@ impl Sign {
                 Ok(_) if entry.halts => {
                     eprintln!("taoboot: {}: not signed, tboot would halt", entry.name);
                 }
+                Ok(_) if entry.files.is_empty() => {
+                    eprintln!(
+                        "taoboot: {}: not signed, the prediction names no files",
+                        entry.name
+                    );
+                }
                 Ok(values) => {
+                    if let Some(path) = proof::unmeasured(entry) {
+                        eprintln!(
+                            "taoboot: {}: not signed, {path} is loaded and not measured, so that any other file in its place would get the key",
+                            entry.name
+                        );
+                        continue;
+                    }
+                    // Whether they are the right ones only who signs can tell.
+                    println!("{}", printable::line(&entry.name));
+                    for file in &entry.files {
+                        let path = printable::line(&file.path);
+                        println!("  {} {path}", printable::line(&file.sha256));
+                    }
                     let components = entry.components.iter().filter_map(|(pcr, text)| {
                         Some((PcrIndex::try_from(*pcr).ok()?, text.clone()))
                     });

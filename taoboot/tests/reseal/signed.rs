@@ -129,6 +129,41 @@ fn a_whole_menu_is_signed_at_once() {
 }
 
 #[test]
+fn a_launch_that_does_not_depend_on_a_file_is_not_signed_and_the_others_files_are_named() {
+    let (machine, keys) = enrolled_with_key();
+    let folder = machine.volume.folder.path();
+    let (menu, approved) = (folder.join("menu.json"), folder.join("approved.json"));
+    let mut open = machine.entry("0>1", "two", false);
+    let kernel = open["files"][1].clone();
+    open["files"].as_array_mut().unwrap().push(kernel);
+    let mut unnamed = machine.entry("0>2", "three", false);
+    unnamed["files"] = json!([]);
+    let entries = json!([machine.entry("0>0", "one", true), open, unnamed]);
+    fs::write(&menu, entries.to_string()).unwrap();
+    let output = plain(&[
+        "policy-key",
+        "sign",
+        "--key",
+        keys.private.to_str().unwrap(),
+        "--predictions",
+        menu.to_str().unwrap(),
+        "--output",
+        approved.to_str().unwrap(),
+    ]);
+    let text = said(&output);
+    assert!(text.contains("1 launch(es)"), "{text}");
+    for words in [
+        "0>1: Linux two: not signed",
+        "is loaded and not measured",
+        "0>2: Linux three: not signed, the prediction names no files",
+        "/boot/vmlinuz-one",
+        entries[0]["files"][1]["sha256"].as_str().unwrap(),
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn a_signature_made_by_openssl_with_a_key_that_taoboot_never_sees_is_attached() {
     let (mut machine, keys) = enrolled_with_key();
     let folder = machine.volume.folder.path().to_owned();
