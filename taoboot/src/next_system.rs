@@ -55,24 +55,12 @@ impl NextSystem {
         let Some(Ok(config)) = &self.config else {
             return records;
         };
-        let secret = config.secret_id.as_ref().map(SecretId::as_str);
-        let srk = config.srk_name.as_ref();
         let fits = |(token, record): &(TokenId, SealedRecord)| {
-            let under = &record.sealed().parent;
-            if secret.is_some_and(|pinned| pinned != record.secret_id()) {
-                eprintln!(
-                    "taoboot: record {token} is of the secret {}, and secret_id in the images' configuration pins another: /init does not open the volume with it, nor with a passphrase unless another record is of that secret",
-                    record.secret_id()
-                );
-                return false;
+            let objection = pin_objection(config, record);
+            if let Some(why) = &objection {
+                eprintln!("taoboot: record {token}: {why}");
             }
-            if srk.is_some_and(|pinned| pinned != under) {
-                eprintln!(
-                    "taoboot: record {token} is sealed under the storage key {under}, and srk_name in the images' configuration pins another: /init does not use it"
-                );
-                return false;
-            }
-            true
+            objection.is_none()
         };
         records.into_iter().filter(fits).collect()
     }
@@ -102,6 +90,27 @@ impl NextSystem {
             },
         ))
     }
+}
+
+/// Why an image with this configuration does not use the record.
+pub fn pin_objection(config: &Config, record: &SealedRecord) -> Option<String> {
+    let secret = config.secret_id.as_ref().map(SecretId::as_str);
+    let under = &record.sealed().parent;
+    if secret.is_some_and(|pinned| pinned != record.secret_id()) {
+        return Some(format!(
+            "it is of the secret {}, and secret_id in the images' configuration pins another: /init does not open the volume with it, nor with a passphrase unless another record is of that secret",
+            record.secret_id()
+        ));
+    }
+    let other = config
+        .srk_name
+        .as_ref()
+        .is_some_and(|pinned| pinned != under);
+    other.then(|| {
+        format!(
+            "it is sealed under the storage key {under}, and srk_name in the images' configuration pins another: /init does not use it"
+        )
+    })
 }
 
 /// `None` where one of them is no block device here.

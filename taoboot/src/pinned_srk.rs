@@ -19,6 +19,12 @@ pub const CONFIG: &str = "/etc/taoboot/image.toml";
 /// A configuration has some tens of lines.
 const MAX_LEN: u64 = 1 << 20;
 
+/// The configuration, where images are built on this machine and it can be read.
+pub fn config(path: &Path) -> Option<Config> {
+    let (_, parsed) = read(path).ok()??;
+    Some(parsed)
+}
+
 /// A sentence where the key is not pinned, or another is; `None` where it is, or where no image is
 /// built on this machine.
 pub fn warning(config: &Path, srk: &Name) -> Option<String> {

@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use agent::unlock::{
-    RecordError, SealedRecord, TokenId, VolumeHeader, deciding_pcrs, find_records,
+use agent::{
+    config::Config,
+    unlock::{VolumeHeader, deciding_pcrs, find_records},
 };
 use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use crate::{
+    genuine::Genuine,
+    next_system::pin_objection,
     pcr_source, pinned_srk,
     predictions::Source,
     root_volume,
@@ -54,8 +57,9 @@ impl Status {
     /// `None` where nothing can be predicted: the machine was not set up for it.
     fn next_boots(
         &self,
-        records: &[(TokenId, Result<SealedRecord, RecordError>)],
+        header: &VolumeHeader,
         tpm: &TpmState,
+        config: Option<&Config>,
     ) -> Result<Option<Vec<Verdict>>> {
         let source = Source {
             predictions: self.predictions.clone(),
@@ -64,10 +68,10 @@ impl Status {
         if !source.available() {
             return Ok(None);
         }
-        let usable: Vec<_> = records
-            .iter()
-            .filter_map(|(token, record)| Some((*token, record.as_ref().ok()?.clone())))
-            .collect();
+        let mut usable = Genuine::default().records(header, agent::reseal::SOCKET.as_ref(), None);
+        usable.retain(|(_, record)| {
+            config.is_none_or(|config| pin_objection(config, record).is_none())
+        });
         let entries = source.entries()?;
         let verdicts = entries.iter().map(|entry| Verdict::of(entry, &usable, tpm));
         Ok(Some(verdicts.collect()))
@@ -92,8 +96,11 @@ impl Status {
             Some(file) => (Ok(pcr_source::read_file(file)?), None),
             None => (tpm.pcrs(deciding_pcrs(&good)), Some(&tpm)),
         };
-        let mut report = StatusReport::new(&header, &records, seen.as_ref().ok(), judge)?;
-        report.entries = self.next_boots(&records, &tpm)?;
+        // As for the TPM: the values may be those of another machine's images.
+        let config = judge.and_then(|_| pinned_srk::config(&self.config));
+        let seen_here = seen.as_ref().ok();
+        let mut report = StatusReport::new(&header, &records, seen_here, judge, config.as_ref())?;
+        report.entries = self.next_boots(&header, &tpm, config.as_ref())?;
         report.pin_warning = judge
             .and_then(TpmState::srk)
             .and_then(|srk| pinned_srk::warning(&self.config, &srk));

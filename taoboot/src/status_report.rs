@@ -2,17 +2,21 @@
 
 use std::fmt;
 
-use agent::unlock::{
-    Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader,
-    VolumeIdentity,
-    enrolment::{Leftover, find_leftovers, find_recovery_keys},
-    explain,
+use agent::{
+    config::Config,
+    unlock::{
+        Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader,
+        VolumeIdentity,
+        enrolment::{Leftover, find_leftovers, find_recovery_keys},
+        explain,
+    },
 };
 use anyhow::Result;
 use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::{
+    next_system::pin_objection,
     time,
     verdict::{TpmState, Verdict},
 };
@@ -44,7 +48,7 @@ struct RecordReport {
     details: Option<RecordDetails>,
     error: Option<String>,
     would_open: Option<bool>,
-    /// Why the TPM would not open it whatever the launch is.
+    /// Why it would not be opened, whatever the launch is.
     objection: Option<String>,
     differences: Vec<PcrDifference>,
 }
@@ -77,10 +81,11 @@ impl StatusReport {
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
         seen: Option<&PcrValues>,
         tpm: Option<&TpmState>,
+        config: Option<&Config>,
     ) -> Result<Self> {
         let records: Vec<RecordReport> = records
             .iter()
-            .map(|(id, record)| RecordReport::new(*id, record, seen, tpm))
+            .map(|(id, record)| RecordReport::new(*id, record, seen, (tpm, config)))
             .collect();
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
         Ok(StatusReport {
@@ -110,7 +115,7 @@ impl RecordReport {
         id: TokenId,
         record: &Result<SealedRecord, RecordError>,
         seen: Option<&PcrValues>,
-        tpm: Option<&TpmState>,
+        (tpm, config): (Option<&TpmState>, Option<&Config>),
     ) -> Self {
         let record = match record {
             Ok(record) => record,
@@ -130,6 +135,7 @@ impl RecordReport {
             .unwrap_or_default();
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
         let objection = tpm.and_then(|tpm| tpm.objection(record));
+        let objection = objection.or_else(|| pin_objection(config?, record));
         RecordReport {
             record: id,
             details: Some(RecordDetails {
@@ -287,7 +293,7 @@ impl fmt::Display for RecordReport {
             writeln!(f, "    swap on {swap}")?;
         }
         if let Some(objection) = &self.objection {
-            writeln!(f, "    the TPM would not open it: {objection}")?;
+            writeln!(f, "    it would not be opened: {objection}")?;
         }
         for difference in &self.differences {
             writeln!(f, "    {difference}")?;

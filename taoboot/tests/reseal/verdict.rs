@@ -99,6 +99,12 @@ fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
         let output = machine.run("check-next-boot", &menu, &["--root", root]);
         assert_eq!(output.status.code(), Some(code), "{pin}: {output:?}");
         assert!(said(&output).contains(words), "{pin}: {output:?}");
+        let config = folder.join("image.toml");
+        let output = machine.run("status", &menu, &["--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(code), "{pin}: {output:?}");
+        assert!(said(&output).contains(words), "{pin}: {output:?}");
+        let unlocks = said(&output).contains("will unlock");
+        assert_eq!(unlocks, code == 0, "{pin}: {output:?}");
     }
 }
 
