@@ -9,16 +9,19 @@
 )]
 
 use lcp::{
-    acm::{Acm, Platform},
     check::{self, Target},
+    list::PolicyList,
+    policy_data::PolicyData,
+    sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
+    spec::{self, Spec},
+};
+use txt::{
+    acm::{Acm, Platform},
     element::Element,
     hash::HashAlg,
     hash_text,
-    list::PolicyList,
     mlehash::Mle,
-    policy::{Policy, PolicyData, PolicyDataV1, PolicyV1},
-    sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
-    spec::{self, Spec},
+    policy::{Policy, PolicyDataV1, PolicyV1},
 };
 
 use crate::original;
@@ -119,7 +122,7 @@ pub fn acm(bytes: &[u8]) {
             ..Platform::default()
         };
         assert_eq!(acm.matches(&platform).len(), 4);
-        let verified = acm.signature().is_ok();
+        let verified = lcp::acm_signature::check(&acm).is_ok();
         assert!(!verified || acm.header().exponent > 1);
     }
 }

@@ -12,6 +12,7 @@ use std::io;
 
 use commands::FileKind;
 use tboot_policy::{
+    diagnosis::{ErrorCode, LaunchLog},
     grub::{
         BootFolder, Menu, Places, Readings, Variables, bls,
         boot_folder::{MAX_ENVIRONMENT, parse_environment},
@@ -19,7 +20,6 @@ use tboot_policy::{
     log::{self, EventLog, heap, replay::compare},
     pcr_text,
     predict::Baseline,
-    txt::{ErrorCode, LaunchLog},
     vlp::Policy,
 };
 

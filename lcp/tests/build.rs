@@ -18,11 +18,8 @@ use std::{
     process::{Command, Output},
 };
 
-use lcp::{
-    list::PolicyList,
-    policy::{Policy, PolicyData},
-    sign,
-};
+use lcp::{list::PolicyList, policy_data::PolicyData, sign};
+use txt::policy::Policy;
 
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -13,11 +13,14 @@ use std::fs;
 
 use lcp::{
     check::{Severity, Target, against_previous, check},
+    list::{ListVersion, PolicyList},
+    policy_data::PolicyData,
+    sign::{PrivateKey, Scheme, SigningPlan, sign},
+};
+use txt::{
     element::{Body, Custom, Element, HashList, LegacyMle, Mle2, TBOOT_UUID},
     hash::{Digest, HashAlg},
-    list::{ListVersion, PolicyList},
-    policy::{Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask},
-    sign::{PrivateKey, Scheme, SigningPlan, sign},
+    policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
 
 const SHA256: HashAlg = HashAlg::Sha256;

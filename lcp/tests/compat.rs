@@ -16,7 +16,7 @@ use std::{
     process::{Command, Output},
 };
 
-use lcp::hash::HashAlg;
+use txt::hash::HashAlg;
 
 /// A folder with links by the originals' names, keys, and a small executable with an MLE header.
 fn folder() -> tempfile::TempDir {
@@ -94,7 +94,7 @@ fn mlehash_refuses_a_command_line_that_does_not_fit() {
 fn mlehash_refuses_another_elf_class() {
     let folder = folder();
     let gz = fs::read(folder.path().join("tboot.gz")).unwrap();
-    let mut elf = lcp::gunzip::gunzip(&gz, 1 << 20).unwrap().into_owned();
+    let mut elf = txt::gunzip::gunzip(&gz, 1 << 20).unwrap().into_owned();
     for (at, field) in [(4, "EI_CLASS"), (6, "EI_VERSION")] {
         elf[at] ^= 3;
         fs::write(folder.path().join("tboot"), &elf).unwrap();

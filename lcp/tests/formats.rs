@@ -10,13 +10,13 @@
 
 mod recorded;
 
-use lcp::{
+use lcp::{list::PolicyList, policy_data::PolicyData};
+use proptest::prelude::*;
+use txt::{
     codec::FormatError,
     element::Element,
-    list::PolicyList,
-    policy::{ListTypeV1, Policy, PolicyData, PolicyDataV1, PolicyType, PolicyV1},
+    policy::{ListTypeV1, Policy, PolicyDataV1, PolicyType, PolicyV1},
 };
-use proptest::prelude::*;
 
 /// Reads a file of a known kind and writes it again.
 fn round_trip(name: &str, bytes: &[u8]) -> Option<Result<Vec<u8>, FormatError>> {

@@ -13,12 +13,12 @@ mod recorded;
 
 use std::{fs, path::Path, process::Command};
 
-use lcp::{
+use lcp::{list::PolicyList, policy_data::PolicyData};
+use txt::{
     acm::Acm,
     codec::FormatError,
     element::Element,
-    list::PolicyList,
-    policy::{Policy, PolicyData, PolicyDataV1, PolicyV1},
+    policy::{Policy, PolicyDataV1, PolicyV1},
 };
 
 type Parse = fn(&[u8]) -> Result<(), FormatError>;

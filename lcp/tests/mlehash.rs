@@ -9,7 +9,7 @@
 
 use std::{fs, path::PathBuf};
 
-use lcp::mlehash::{Mle, MleError};
+use txt::mlehash::{Mle, MleError};
 
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/mlehash")
@@ -112,7 +112,7 @@ fn debian_tboot_has_the_documented_header() {
 #[test]
 fn an_image_cut_at_any_byte_is_refused_or_hashed_without_panic() {
     let file = fs::read(vectors().join("one-seg.elf.gz")).unwrap();
-    let elf = lcp::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned();
+    let elf = txt::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned();
     for end in 0..elf.len() {
         assert!(Mle::parse(&elf[..end]).is_err(), "{end}");
     }
@@ -122,7 +122,7 @@ fn an_image_cut_at_any_byte_is_refused_or_hashed_without_panic() {
 #[test]
 fn any_byte_changed_in_the_headers_never_panics() {
     let file = fs::read(vectors().join("two-seg-rev.elf.gz")).unwrap();
-    let elf = lcp::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned();
+    let elf = txt::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned();
     let uuid = elf
         .windows(4)
         .position(|w| w == [0x5a, 0xac, 0x82, 0x90])
@@ -132,7 +132,7 @@ fn any_byte_changed_in_the_headers_never_panics() {
             let mut changed = elf.clone();
             changed[at] = value;
             if let Ok(mle) = Mle::parse(&changed) {
-                let _hash_or_error = mle.hash(lcp::hash::HashAlg::Sha1, b"cmdline");
+                let _hash_or_error = mle.hash(txt::hash::HashAlg::Sha1, b"cmdline");
             }
         }
     }
@@ -142,6 +142,6 @@ fn any_byte_changed_in_the_headers_never_panics() {
 fn a_nul_in_the_command_line_is_refused() {
     let file = fs::read(vectors().join("one-seg.elf.gz")).unwrap();
     let mle = Mle::parse(&file).unwrap();
-    let error = mle.hash(lcp::hash::HashAlg::Sha256, b"a\0b").unwrap_err();
+    let error = mle.hash(txt::hash::HashAlg::Sha256, b"a\0b").unwrap_err();
     assert!(matches!(error, MleError::CmdlineNul(1)));
 }

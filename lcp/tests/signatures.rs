@@ -13,10 +13,10 @@ mod recorded;
 use std::{fs, process::Command};
 
 use lcp::{
-    hash::HashAlg,
     list::{ListVersion, PolicyList, SignatureValue},
     sign::{PrivateKey, PublicKey, Scheme, SignError, SigningPlan, attach, sign, to_sign, verify},
 };
+use txt::hash::HashAlg;
 
 fn pem(name: &str) -> String {
     fs::read_to_string(recorded::vectors().join("keys").join(name)).unwrap()

@@ -3,27 +3,16 @@
 //!
 //! The rules are tboot's (`is_sinit_acmod`, `find_lcp_module`): a SINIT module is an authenticated
 //! code module of type chipset whose information table says SINIT, whether it fits the platform or
-//! not; the policy data is known by its first bytes. (`lcp::acm` reads a whole module and refuses a
+//! not; the policy data is known by its first bytes. (`txt::acm` reads a whole module and refuses a
 //! damaged one; what counts here is only what tboot looks at.)
 
-/// `module_type` of a chipset's authenticated code module.
-const TYPE_CHIPSET: u16 = 2;
-/// `module_vendor`.
-const VENDOR_INTEL: u32 = 0x8086;
-/// The UUID at the begin of the information table, version 3.
-const INFO_TABLE_UUID: [u8; 16] = [
-    0xaa, 0x3a, 0xc0, 0x7f, 0xa7, 0x46, 0xdb, 0x18, 0x2e, 0xac, 0x69, 0x8f, 0x8d, 0x41, 0x7f, 0x5a,
-];
+use txt::{
+    acm::{INFO_TABLE_UUID, TYPE_CHIPSET, VENDOR_INTEL},
+    policy::{DATA_SIGNATURE, DATA_UUID_V1},
+};
+
 /// `chipset_acm_type` of a SINIT module; 0 is BIOS's.
 const CHIPSET_SINIT: u8 = 1;
-/// The begin of policy data.
-const LCP_SIGNATURE: &[u8; 32] = b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0";
-/// The begin of policy data before 2008.
-const LCP_UUID_V1: [u8; 16] = [
-    0x25, 0x19, 0x0d, 0xab, 0xe7, 0xee, 0xeb, 0x48, 0xfc, 0xa9, 0x0b, 0xac, 0x5a, 0x26, 0x2d, 0x0e,
-];
-/// Most policy data that tboot copies, in bytes; with more it refuses to launch.
-pub const MAX_LCP_DATA: usize = 64 << 10;
 
 /// What tboot does with a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,7 +30,7 @@ pub enum Role {
 pub fn role(content: &[u8]) -> Role {
     if is_sinit(content) {
         Role::Sinit
-    } else if content.starts_with(LCP_SIGNATURE) || content.starts_with(&LCP_UUID_V1) {
+    } else if content.starts_with(&DATA_SIGNATURE) || content.starts_with(&DATA_UUID_V1) {
         Role::LcpData
     } else {
         Role::Measured
@@ -109,10 +98,10 @@ mod tests {
     #[test]
     fn sinit_and_policy_data_are_taken_away() {
         assert_eq!(role(&sinit()), Role::Sinit);
-        let mut data = LCP_SIGNATURE.to_vec();
+        let mut data = DATA_SIGNATURE.to_vec();
         data.extend([0; 4]);
         assert_eq!(role(&data), Role::LcpData);
-        assert_eq!(role(&LCP_UUID_V1), Role::LcpData);
+        assert_eq!(role(&DATA_UUID_V1), Role::LcpData);
         assert_eq!(role(b"kernel"), Role::Measured);
         assert_eq!(role(b""), Role::Measured);
     }

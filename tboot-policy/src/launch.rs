@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lcp::mlehash::{Mle, MleError};
 use serde::Serialize;
 use tpm::pcr::{Bank, PcrIndex, PcrSyntaxError};
+use txt::mlehash::{Mle, MleError};
 
 use crate::{
     module::{Module, ModuleError},
@@ -130,9 +130,9 @@ pub enum LaunchError {
     )]
     PolicyAlg {
         /// The policy's algorithm.
-        policy: lcp::hash::HashAlg,
+        policy: txt::hash::HashAlg,
         /// The algorithm of the bank that tboot extends.
-        extend: lcp::hash::HashAlg,
+        extend: txt::hash::HashAlg,
     },
     /// No kernel.
     #[error("there is no module: tboot needs at least a kernel")]

@@ -5,19 +5,20 @@
 //! * [`module`]: the hash of a module (kernel, initramfs) with its command line.
 //! * [`acm`]: which modules tboot takes away before it measures.
 //! * [`tboot`]: tboot's own image and its hashes.
+//! * [`diagnosis`]: why a launch was measured, or was not.
 //! * [`grub`]: the files and command lines of a GRUB menu entry.
 //! * [`verify`]: would tboot boot these files under this policy?
 //! * [`platform`]: what only the platform knows about its launch.
 //! * [`launch`]: the events of a launch and the PCR values that they give.
 //! * [`log`]: event logs in every form, and their replay.
 //! * [`pcr_text`]: PCR values as other programs write them.
-//! * [`txt`]: why a launch was measured, or was not.
 //! * [`predict`]: the PCRs of a launch that has not happened yet.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod acm;
+pub mod diagnosis;
 pub mod grub;
 pub mod launch;
 pub mod log;
@@ -26,6 +27,5 @@ pub mod pcr_text;
 pub mod platform;
 pub mod predict;
 pub mod tboot;
-pub mod txt;
 pub mod verify;
 pub mod vlp;

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::PathBuf};
 
-use lcp::{
+use txt::{
     gunzip::{self, GunzipError},
     hash::{Digest, HashAlg},
 };

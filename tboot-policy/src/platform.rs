@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lcp::hash::HashAlg;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tpm::pcr::Bank;
+use txt::hash::HashAlg;
 
 /// The hash algorithm of a bank.
 pub const fn bank_alg(bank: Bank) -> HashAlg {

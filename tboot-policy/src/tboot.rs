@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use lcp::{
+use txt::{
     hash::{Digest, HashAlg},
     mlehash::{Mle, MleError, MleHeader},
 };

@@ -1,6 +1,7 @@
 //! Would tboot boot these files under this policy?
 
-use lcp::{hash::Digest, mlehash::MleError};
+use tpm::Bank;
+use txt::{hash::Digest, mlehash::MleError};
 
 use crate::{
     launch::{
@@ -11,7 +12,6 @@ use crate::{
     tboot::Tboot,
     vlp::{Check, Policy, PolicyType},
 };
-use tpm::Bank;
 
 /// What the policy says of one module.
 #[derive(Clone, Debug, PartialEq, Eq)]

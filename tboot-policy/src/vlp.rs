@@ -4,8 +4,8 @@
 //! bytes each followed by its digests; little-endian, packed. It stands in a TPM NV index, or in a
 //! custom element of the platform owner's launch control policy, or tboot uses a built-in one.
 
-use lcp::hash::{Digest, HashAlg};
 use tpm::pcr::PcrIndex;
+use txt::hash::{Digest, HashAlg};
 
 mod codec;
 mod edit;

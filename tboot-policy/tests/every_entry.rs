@@ -13,7 +13,6 @@ mod written;
 
 use std::{fs, path::Path, process::Command};
 
-use lcp::hash::HashAlg;
 use machine::{Machine, text};
 use serde_json::Value;
 use tboot_policy::{
@@ -21,6 +20,7 @@ use tboot_policy::{
     platform::BANKS,
 };
 use tpm::Bank;
+use txt::hash::HashAlg;
 use written::{agile, files, log_events, module, tboot};
 
 /// A machine with the record of its last launch; `None` without grub-mkconfig.

@@ -13,11 +13,11 @@ mod boot_folder;
 use std::{fs, path::Path};
 
 use boot_folder::{CMDLINE, World, gzip, tboot};
-use lcp::hash::HashAlg;
 use tboot_policy::{
     module::Module,
     vlp::{Check, Policy, PolicyType},
 };
+use txt::hash::HashAlg;
 
 fn read_policy(path: &Path) -> Policy {
     Policy::parse(&fs::read(path).unwrap()).unwrap()
@@ -147,7 +147,7 @@ fn a_command_line_that_tboot_would_cut_is_refused() {
     let world = World::new();
     let config = world.path("boot/grub/grub.cfg");
     let text = fs::read_to_string(&config).unwrap();
-    let max = lcp::mlehash::Mle::parse(&tboot())
+    let max = txt::mlehash::Mle::parse(&tboot())
         .unwrap()
         .header()
         .max_cmdline()

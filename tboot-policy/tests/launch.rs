@@ -7,13 +7,13 @@
     clippy::indexing_slicing
 )]
 
-use lcp::hash::HashAlg;
 use tboot_policy::{
     launch::{Event, Finding, Launch, LaunchError, LaunchInput, event_type, launch, replay},
     platform::{Measured, PlatformRecord},
     vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
 };
 use tpm::pcr::{Bank, PcrIndex};
+use txt::hash::HashAlg;
 
 mod written;
 

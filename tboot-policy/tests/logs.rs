@@ -174,7 +174,7 @@ fn firmware_logs_start_at_their_locality() {
     let log = EventLog::parse(&agile(&events, &[Bank::Sha256])).unwrap();
     let mut start = vec![0; 32];
     start[31] = 3;
-    let alg = lcp::hash::HashAlg::Sha256;
+    let alg = txt::hash::HashAlg::Sha256;
     let expected = alg.digest_parts(&[&start, &[5; 32]]);
     assert_eq!(
         value(&log, Bank::Sha256, 0, Reading::Extended),

@@ -10,10 +10,6 @@
 
 mod written;
 
-use lcp::{
-    hash::HashAlg,
-    policy::{Policy as LcpPolicy, PolicyType as LcpType},
-};
 use tboot_policy::{
     acm::Role,
     launch::{
@@ -30,6 +26,10 @@ use tboot_policy::{
     vlp::{Check, Entry, ModuleNumber, Object, Policy, PolicyType},
 };
 use tpm::{Bank, PcrIndex, PcrValues};
+use txt::{
+    hash::HashAlg,
+    policy::{Policy as LcpPolicy, PolicyType as LcpType},
+};
 use written::*;
 
 fn pcr(number: u8) -> PcrIndex {
@@ -286,7 +286,7 @@ fn tpm_12_is_predicted_in_both_mappings() {
         data: Vec::new(),
     };
     let mle = |cmdline: &[u8]| {
-        let mle = lcp::mlehash::Mle::parse(&tboot()).unwrap();
+        let mle = txt::mlehash::Mle::parse(&tboot()).unwrap();
         mle.hash(alg, cmdline).unwrap().as_bytes().to_vec()
     };
     let tboot_events_of = |input: &LaunchInput, mapping, policy: &Policy| {

@@ -11,13 +11,13 @@ mod written;
 
 use std::{fs, process::Command};
 
-use lcp::hash::HashAlg;
 use tboot_policy::{
     launch::{LaunchInput, launch, replay as replay_events},
     platform::BANKS,
     vlp::{Entry, ModuleNumber, Object, Policy, PolicyType},
 };
 use tpm::{Bank, PcrIndex, PcrPolicy, PcrValues};
+use txt::hash::HashAlg;
 use written::*;
 
 fn pcr(number: u8) -> PcrIndex {

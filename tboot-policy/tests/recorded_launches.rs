@@ -12,7 +12,6 @@ mod written;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use lcp::hash::{Digest, HashAlg};
 use tboot_policy::{
     launch::{
         Event, HashStartReading, HashedModule, Mapping, TbootRules, event_type, launch, replay,
@@ -26,6 +25,7 @@ use tboot_policy::{
     vlp::Policy,
 };
 use tpm::pcr::{Bank, PcrIndex, PcrValues};
+use txt::hash::{Digest, HashAlg};
 use written::{agile, files, module};
 
 fn pcr(number: u8) -> PcrIndex {

@@ -9,13 +9,13 @@
 
 use std::{fs, path::PathBuf};
 
-use lcp::hash::{Digest, HashAlg};
 use proptest::prelude::*;
 use tboot_policy::{
     module::Module,
     vlp::{self, Check, Entry, ModuleNumber, Object, Policy, PolicyType, VlpError},
 };
 use tpm::pcr::PcrIndex;
+use txt::hash::{Digest, HashAlg};
 
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/vlp")

@@ -8,9 +8,9 @@ use std::{
     path::Path,
 };
 
-use lcp::{gunzip, mlehash::Mle};
 use nix::libc;
 use sha2::{Digest, Sha256};
+use txt::{gunzip, mlehash::Mle};
 
 use super::protocol::MeasuredFile;
 

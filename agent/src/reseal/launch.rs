@@ -5,9 +5,9 @@
 //! itself. What only the platform knows (SINIT, firmware, policies) it takes as it is said, and
 //! writes into the kernel log.
 
-use lcp::hash::HashAlg;
 use sha2::{Digest as _, Sha256};
 use tpm::{PcrIndex, PcrValues};
+use txt::hash::HashAlg;
 
 use super::{
     files::ReadFile,

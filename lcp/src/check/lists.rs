@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Report, Severity};
-use crate::{
+use txt::{
     element::{Body, Element},
     hash::{Digest, HashAlg},
+    policy::{Policy, SignMask},
+};
+
+use super::{Report, Severity};
+use crate::{
     list::{EcScheme, ListVersion, PolicyList, SignatureValue},
-    policy::{Policy, PolicyData, SignMask},
+    policy_data::PolicyData,
     sign::{Verified, verify},
 };
 

@@ -1,10 +1,11 @@
 //! The masks of a policy for TPM 2.0: do they hold what the policy itself uses, and only known bits?
 
-use super::{Report, Severity};
-use crate::{
+use txt::{
     hash::HashAlg,
     policy::{Policy, SignMask},
 };
+
+use super::{Report, Severity};
 
 /// Bits that are defined although tboot's tools have no name for them: RSA 1024.
 const UNNAMED_SIGN_BITS: u32 = 0x3;

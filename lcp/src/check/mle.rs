@@ -1,11 +1,13 @@
 //! Is the MLE allowed, and by what?
 
-use super::{Match, Report, Severity, Target, lists::hashes};
-use crate::{
+use txt::{
     element::Body,
     hash::HashAlg,
-    policy::{Policy, PolicyData, PolicyType},
+    policy::{Policy, PolicyType},
 };
+
+use super::{Match, Report, Severity, Target, lists::hashes};
+use crate::policy_data::PolicyData;
 
 /// Is the MLE in one of the lists, in an element that counts?
 pub(super) fn find_mle(policy: &Policy, data: &PolicyData, target: &Target, report: &mut Report) {

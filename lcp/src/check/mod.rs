@@ -7,13 +7,15 @@
 
 use std::fmt;
 
-use crate::{
+use txt::{
     acm::Acm,
     codec::FormatError,
     element::Body,
     hash::{Digest, HashAlg},
-    policy::{Policy, PolicyData, PolicyType},
+    policy::{Policy, PolicyType},
 };
+
+use crate::policy_data::PolicyData;
 
 mod lists;
 mod masks;

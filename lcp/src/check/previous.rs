@@ -1,7 +1,8 @@
 //! A new policy against the one that it replaces: nothing that was withdrawn may come back.
 
+use txt::policy::Policy;
+
 use super::{Finding, Severity};
-use crate::policy::Policy;
 
 /// Revocation counters and SINIT versions that go backwards, and other TPMs.
 pub fn against_previous(previous: &Policy, policy: &Policy) -> Vec<Finding> {

@@ -5,11 +5,12 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use argh::FromArgs;
 use commands::{Wanted, refuse_idle};
-use lcp::{
-    acm::{Acm, Check, Platform, SignatureError, SignatureInfo},
+use lcp::acm_signature::{SignatureError, SignatureInfo};
+use serde_json::{Value, json};
+use txt::{
+    acm::{Acm, Check, Platform},
     hash::{Digest, HashAlg},
 };
-use serde_json::{Value, json};
 
 use super::{describe, file, number};
 
@@ -60,7 +61,7 @@ impl AcmCommand {
         }
         let bytes = file::read(&self.file)?;
         let acm = file::parsed(&self.file, &bytes, Wanted::Sinit, Acm::parse(&bytes))?;
-        let signature = acm.signature();
+        let signature = lcp::acm_signature::check(&acm);
         let checks = if asked {
             acm.matches(&platform)
         } else {

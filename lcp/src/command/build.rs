@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use argh::FromArgs;
 use commands::Wanted;
 use lcp::{
-    hash::HashAlg,
     sign::Scheme,
     spec::{self, Built, NvIndex, Outcome, Pending, Spec},
 };
 use serde_json::{Value, json};
+use txt::hash::HashAlg;
 
 use super::{describe, file, policy};
 
@@ -50,7 +50,7 @@ impl Build {
                 return Ok(None);
             }
             // The largest that a spec names is tboot itself.
-            let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
+            let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
             file::read_at_most(&path, limit)
                 .map(Some)
                 .map_err(|error| commands::sentence(error.chain()))

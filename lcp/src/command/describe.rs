@@ -1,12 +1,15 @@
 //! What a file holds, as JSON and as an indented listing of the same.
 
 use lcp::{
-    element::{Body, Element, HashList},
     list::{PolicyList, SignatureValue},
-    policy::{CONTROL_BITS, ListV1, Policy, PolicyData, PolicyDataV1, PolicyV1, SignMask},
+    policy_data::PolicyData,
     sign,
 };
 use serde_json::{Map, Value, json};
+use txt::{
+    element::{Body, Element, HashList},
+    policy::{CONTROL_BITS, ListV1, Policy, PolicyDataV1, PolicyV1, SignMask},
+};
 
 /// Prints a description: JSON, or an indented listing.
 pub fn print(value: &Value, as_json: bool) {
@@ -222,7 +225,7 @@ pub fn policy(policy: &Policy) -> Value {
     map.insert("control".into(), control(policy.control()));
     if let Policy::Tpm20(policy) = policy {
         let algs = |mask: u16| -> Vec<&str> {
-            let all = lcp::hash::HashAlg::ALL.into_iter();
+            let all = txt::hash::HashAlg::ALL.into_iter();
             all.filter(|alg| mask & alg.mask() != 0)
                 .map(|alg| alg.name())
                 .collect()

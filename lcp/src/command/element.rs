@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
 use commands::{Wanted, refuse_idle};
-use lcp::{
+use txt::{
     element::{
         Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, Mle2, Pconf2,
         PcrInfoShort, Sbios, Uuid,

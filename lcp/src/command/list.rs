@@ -9,12 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
 use commands::Wanted;
 use lcp::{
-    element::Element,
-    hash::HashAlg,
     list::{ListVersion, PolicyList},
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
 };
 use serde_json::json;
+use txt::{element::Element, hash::HashAlg};
 use zeroize::Zeroizing;
 
 use super::{describe, file, number};

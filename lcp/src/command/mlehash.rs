@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use argh::FromArgs;
 use commands::Wanted;
-use lcp::{hash::HashAlg, mlehash::Mle};
 use serde_json::json;
+use txt::{hash::HashAlg, mlehash::Mle};
 
 use super::file;
 
@@ -30,7 +30,7 @@ pub struct MleHash {
 
 impl MleHash {
     pub fn run(self) -> Result<ExitCode> {
-        let bytes = file::read_at_most(&self.file, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+        let bytes = file::read_at_most(&self.file, txt::mlehash::MAX_IMAGE_LEN as u64)?;
         let shown = || self.file.display().to_string();
         let mle = file::parsed(&self.file, &bytes, Wanted::Tboot, Mle::parse(&bytes))?;
         let algs = if self.alg.is_empty() {

@@ -5,7 +5,7 @@
 //! list, but only the hash of the *key* of a signed one: a signed list can be replaced without
 //! touching the policy, and only its revocation counter stops an old one from coming back.
 
-use crate::{
+use txt::{
     codec::{FormatError, Reader, size32, value},
     element::Element,
     hash::{Digest, HashAlg},

@@ -3,8 +3,9 @@
 //! All big numbers stand little-endian in the file and are kept so here: hashes and signatures are
 //! taken over exactly these bytes.
 
+use txt::{codec::FormatError, hash::HashAlg};
+
 use super::ListVersion;
-use crate::{codec::FormatError, hash::HashAlg};
 
 /// TPM_ALG numbers of schemes.
 pub(super) const ALG_RSASSA: u16 = 0x0014;

@@ -1,15 +1,16 @@
 //! A signature as the file stores it: the block behind a list's elements, read and written.
 
+use txt::{
+    codec::{FormatError, Reader, value},
+    hash::HashAlg,
+};
+
 use super::{
     ListVersion,
     signature::{
         ALG_ECDSA, ALG_RSAPSS, ALG_RSASSA, ALG_SM2, EC_LENS, EcScheme, RSA_LENS, RsaScheme,
         Signature, SignatureValue,
     },
-};
-use crate::{
-    codec::{FormatError, Reader, value},
-    hash::HashAlg,
 };
 
 /// TPM_ALG numbers of keys.

@@ -1,12 +1,12 @@
 //! The steps from what is in the NV to what shall be there, and what stands in the way.
 
 use tpm::family::Family;
+use txt::policy::Policy;
 
 use super::{
     storage::{Index, NvError, NvStorage, OwnerState, State},
     wish::Wish,
 };
-use crate::policy::Policy;
 
 /// One step of a plan. Each leaves the index in a state from which a new plan goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +276,7 @@ impl PlannedIndex {
 /// revoked would be accepted again.
 fn backwards(old: &[u8], new: &[u8]) -> Option<String> {
     // What is no policy has no counters.
-    let old = Policy::read(&mut crate::codec::Reader::new(old)).ok()?;
+    let old = Policy::read(&mut txt::codec::Reader::new(old)).ok()?;
     let new = Policy::parse(new).ok()?;
     let (was, will) = (
         old.data_revocation_counters(),

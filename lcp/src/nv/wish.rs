@@ -1,12 +1,12 @@
 //! What shall be in the NV, from the files of a policy.
 
 use tpm::{family::Family, nv::NvAttributes, tpm12::Attributes};
+use txt::policy::{DATA_SIGNATURE, Policy};
 
 use super::{
     place::{IndexSet, Role},
     storage::{Definition, NvError},
 };
-use crate::policy::{DATA_SIGNATURE, Policy};
 
 /// Owner writes, everybody reads, wrong passwords don't count: 0x0204000a, as tboot's documentation
 /// has it.

@@ -1,12 +1,13 @@
 //! lcp2_crtpol: makes and shows policies.
 
 use lcp::{
-    hash::{Digest, HashAlg},
     list::{ListVersion, PolicyList},
-    policy::{
-        MAX_LISTS, Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask,
-    },
+    policy_data::{MAX_LISTS, PolicyData},
     sign,
+};
+use txt::{
+    hash::{Digest, HashAlg},
+    policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
 
 use super::{

@@ -1,6 +1,6 @@
 //! lcp2_crtpolelt: makes and shows elements.
 
-use lcp::{
+use txt::{
     element::{Body, Custom, Element, HashList, LegacyMle, LegacyPconf, Mle2, Pconf2, Sbios, Uuid},
     hash::{Digest, HashAlg},
 };
@@ -101,7 +101,7 @@ struct Request {
     pcrs: [Option<Digest>; 8],
     hashes: Vec<Digest>,
     data: Option<Vec<u8>>,
-    infos: Vec<lcp::element::PcrInfoShort>,
+    infos: Vec<txt::element::PcrInfoShort>,
     compat: bool,
 }
 
@@ -249,7 +249,7 @@ impl Request {
     }
 
     fn body(self, name: &str, kind: Kind) -> Result<Body, String> {
-        let text = |error: lcp::codec::FormatError| error.to_string();
+        let text = |error: txt::codec::FormatError| error.to_string();
         Ok(match kind {
             Kind::Custom => Body::Custom(Custom {
                 uuid: self.uuid.ok_or("no uuid specified")?,

@@ -1,11 +1,10 @@
 //! lcp2_crtpollist: makes, signs, shows and verifies lists.
 
 use lcp::{
-    element::Element,
-    hash::HashAlg,
     list::{ListVersion, PolicyList, SignatureValue},
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
 };
+use txt::{element::Element, hash::HashAlg};
 use zeroize::Zeroizing;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Text files of hashes as the originals read them: pairs of digits apart by anything.
 
-use lcp::hash::{Digest, HashAlg};
+use txt::hash::{Digest, HashAlg};
 
 use super::strtoul::strtoul;
 

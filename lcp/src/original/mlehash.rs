@@ -1,6 +1,6 @@
 //! lcp2_mlehash.
 
-use lcp::{hash::HashAlg, mlehash::Mle};
+use txt::{hash::HashAlg, mlehash::Mle};
 
 use super::{
     Outcome,
@@ -77,7 +77,7 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
 }
 
 fn read(path: &str) -> Result<Mle, String> {
-    let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
+    let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
     let file = crate::command::file::read_at_most(std::path::Path::new(path), limit)
         .map_err(|error| commands::sentence(error.chain()))?;
     Mle::parse(&file).map_err(|error| format!("{path}: {error}"))

@@ -1,6 +1,6 @@
 //! The PCR files of the legacy pconf element: `locality:HEX`, then lines `PCR:HEX`.
 
-use lcp::{
+use txt::{
     element::PcrInfoShort,
     hash::{Digest, HashAlg},
 };

@@ -1,10 +1,13 @@
 //! The listings of the originals, byte for byte.
 
 use lcp::{
+    list::{ListVersion, PolicyList},
+    policy_data::PolicyData,
+};
+use txt::{
     element::{Body, Element, HashList, LegacyPconf},
     hash::{Digest, HashAlg},
-    list::{ListVersion, PolicyList},
-    policy::{Policy, PolicyData},
+    policy::Policy,
 };
 
 use super::show_signature;

@@ -1,9 +1,7 @@
 //! lcp2_crtpol --show.
 
-use lcp::{
-    list::ListVersion,
-    policy::{DATA_SIGNATURE, Policy, PolicyData, PolicyType},
-};
+use lcp::{list::ListVersion, policy_data::PolicyData};
+use txt::policy::{DATA_SIGNATURE, Policy, PolicyType};
 
 use super::{Outcome, read, show};
 

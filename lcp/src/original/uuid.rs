@@ -1,6 +1,6 @@
 //! UUIDs as the originals take them on the command line.
 
-use lcp::element::{TBOOT_UUID, Uuid};
+use txt::element::{TBOOT_UUID, Uuid};
 
 /// A UUID as the originals take it: tboot, or C notation.
 pub fn parse(text: &str) -> Option<Uuid> {

@@ -12,9 +12,9 @@ use rsa::{
 };
 use sha1::Sha1;
 use sha2::{Sha256, Sha384};
+use txt::hash::HashAlg;
 
 use super::{Scheme, SignError, ToSign, salt::SaltSource};
-use crate::hash::HashAlg;
 
 /// The identifier that goes into an SM2 signature of a list: none.
 pub(super) const SM2_ID: &str = "";

@@ -3,11 +3,9 @@
 //! All arithmetic with keys is that of the RustCrypto crates. RSA keys have 2048 or 3072 bits and
 //! the exponent 65537, elliptic curve keys are P-256, P-384 or SM2: nothing else is taken by SINIT.
 
-use crate::{
-    codec::FormatError,
-    hash::HashAlg,
-    list::{EcScheme, ListVersion, PolicyList, RsaScheme, Signature, SignatureValue},
-};
+use txt::{codec::FormatError, hash::HashAlg};
+
+use crate::list::{EcScheme, ListVersion, PolicyList, RsaScheme, Signature, SignatureValue};
 
 mod key;
 mod salt;

@@ -3,15 +3,13 @@
 use rsa::{BoxedUint, RsaPublicKey, pkcs1v15::Pkcs1v15Sign, pss::Pss, signature::Verifier};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384};
+use txt::hash::HashAlg;
 
 use super::{
     SignError,
     key::{SM2_ID, reversed},
 };
-use crate::{
-    hash::HashAlg,
-    list::{EcScheme, ListVersion, PolicyList, RsaScheme, SignatureValue},
-};
+use crate::list::{EcScheme, ListVersion, PolicyList, RsaScheme, SignatureValue};
 
 /// A signature that verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! A spec made into files.
 
+use txt::{acm::Acm, hash::HashAlg, policy::Policy};
+
 use super::{
     NvIndex, Pending, Place, PolicyKind, ReadFile, Spec, SpecError, element,
     list::{self, Made},
     policy, required,
 };
 use crate::{
-    acm::Acm,
     check::{self, Report, Target},
-    hash::HashAlg,
-    policy::{Policy, PolicyData},
+    policy_data::PolicyData,
 };
 
 /// What a spec gives.
@@ -103,8 +103,7 @@ fn sinit(spec: &Spec, read: &ReadFile<'_>) -> Result<Option<Acm>, SpecError> {
     };
     let place = format!("check: {path}");
     let acm = Acm::parse(&required(read, "check", path)?).at(&place)?;
-    acm.signature()
-        .map_err(|error| SpecError::at(&place, error))?;
+    crate::acm_signature::check(&acm).map_err(|error| SpecError::at(&place, error))?;
     Ok(Some(acm))
 }
 

@@ -1,7 +1,6 @@
 //! Elements out of a spec.
 
-use super::{ElementSpec, Place, ReadFile, SpecError, TbootSpec, required, required_text};
-use crate::{
+use txt::{
     element::{
         Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, Mle2, Pconf2,
         PcrInfoShort, Sbios, Uuid,
@@ -10,6 +9,8 @@ use crate::{
     hash_text,
     mlehash::Mle,
 };
+
+use super::{ElementSpec, Place, ReadFile, SpecError, TbootSpec, required, required_text};
 
 /// The fields that a type takes besides `type` and `control`.
 fn fields_of(kind: &str) -> Option<&'static [&'static str]> {
@@ -84,7 +85,7 @@ pub(super) fn mle_hash(
 ) -> Result<Digest, SpecError> {
     let file = required(read, place, &tboot.file)?;
     let wrong =
-        |error: crate::mlehash::MleError| SpecError::at(place, format!("{}: {error}", tboot.file));
+        |error: txt::mlehash::MleError| SpecError::at(place, format!("{}: {error}", tboot.file));
     let mle = Mle::parse(&file).map_err(wrong)?;
     mle.hash(alg, tboot.cmdline.as_bytes()).map_err(wrong)
 }

@@ -1,10 +1,10 @@
 //! Lists out of a spec, signed as it says.
 
+use txt::hash::HashAlg;
 use zeroize::Zeroizing;
 
 use super::{ListSpec, Place, ReadFile, SignSpec, SpecError, TpmVersion, element, required_text};
 use crate::{
-    hash::HashAlg,
     list::{ListVersion, PolicyList},
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
 };

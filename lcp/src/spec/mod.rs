@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use txt::codec::FormatError;
 
-use crate::{codec::FormatError, sign::SignError};
+use crate::sign::SignError;
 
 mod build;
 mod element;

@@ -1,11 +1,12 @@
 //! The policy out of a spec and its lists.
 
-use super::{Place, PolicyKind, PolicySpec, SpecError, TpmVersion};
-use crate::{
-    check,
+use txt::{
     hash::{Digest, HashAlg},
-    policy::{Policy, Policy12, Policy20, PolicyData, PolicyType, PolicyVersion20, SignMask},
+    policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
+
+use super::{Place, PolicyKind, PolicySpec, SpecError, TpmVersion};
+use crate::{check, policy_data::PolicyData};
 
 const PLACE: &str = "policy";
 

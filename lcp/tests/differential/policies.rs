@@ -73,7 +73,7 @@ pub fn images() -> Vec<Vec<u8>> {
     ["one-seg", "bss", "cmd16", "two-seg-rev", "note-seg"]
         .iter()
         .map(|name| fs::read(vectors.join(format!("{name}.elf.gz"))).unwrap())
-        .map(|file| lcp::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned())
+        .map(|file| txt::gunzip::gunzip(&file, 1 << 20).unwrap().into_owned())
         .collect()
 }
 

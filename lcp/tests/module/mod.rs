@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use lcp::hash::HashAlg;
 use rsa::{RsaPrivateKey, pkcs1v15::Pkcs1v15Sign, pkcs8::DecodePrivateKey, traits::PublicKeyParts};
+use txt::hash::HashAlg;
 
 /// Offset of the user area of a module of header version 0.0 with `SCRATCH` words of scratch.
 pub const USER: usize = 644 + 4 * SCRATCH;

@@ -247,7 +247,7 @@ fn the_plan_of_lcp_build_is_taken_and_checked() {
     let folder = place.folder.path();
     std::fs::copy(folder.join("po.pol"), folder.join("policy.pol")).unwrap();
     let policy = std::fs::read(folder.join("policy.pol")).unwrap();
-    let sha256 = lcp::hash::HashAlg::Sha256.digest(&policy).to_string();
+    let sha256 = txt::hash::HashAlg::Sha256.digest(&policy).to_string();
     let built = serde_json::json!({
         "tpm": "2.0", "index": "0x01400001", "size": 70, "file": "policy.pol",
         "sha256": sha256, "attributes": "0x204000a",

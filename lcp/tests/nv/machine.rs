@@ -1,11 +1,11 @@
 //! TPMs and policies that the tests share.
 
-use lcp::{
+use lcp::nv::{IndexSet, NvStorage, Owner, Plan, Wish, tpm12::Storage12, tpm20::Storage20};
+use tpm::{family::Family, swtpm::Swtpm, tpm12::Tpm12};
+use txt::{
     hash::{Digest, HashAlg},
-    nv::{IndexSet, NvStorage, Owner, Plan, Wish, tpm12::Storage12, tpm20::Storage20},
     policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
-use tpm::{family::Family, swtpm::Swtpm, tpm12::Tpm12};
 use zeroize::Zeroizing;
 
 pub const PASSWORD: &str = "ownerpw";

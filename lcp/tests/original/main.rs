@@ -77,7 +77,7 @@ fn tboot() -> Option<PathBuf> {
     let list = fs::read(assets.join("assets.json")).ok()?;
     let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
     let path = PathBuf::from(list.get("tboot")?.as_str()?);
-    let digest = lcp::hash::HashAlg::Sha256.digest(&fs::read(&path).ok()?);
+    let digest = txt::hash::HashAlg::Sha256.digest(&fs::read(&path).ok()?);
     digest.to_string().starts_with("678b4ad8").then_some(path)
 }
 

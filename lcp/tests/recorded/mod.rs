@@ -55,7 +55,7 @@ pub fn vectors() -> PathBuf {
 /// The cases of one group.
 pub fn group(name: &str) -> Vec<Case> {
     let file = fs::read(vectors().join(format!("recorded/{name}.json.gz"))).unwrap();
-    let json = lcp::gunzip::gunzip(&file, 64 << 20).unwrap();
+    let json = txt::gunzip::gunzip(&file, 64 << 20).unwrap();
     serde_json::from_slice(&json).unwrap()
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use agent::reseal::{BOOT_FILES, BootFiles, KnownFile, Origin, ResealService};
-use lcp::{hash::HashAlg, mlehash::Mle};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tao::keys::Hidden;
@@ -17,6 +16,7 @@ use tpm::{
     Tpm2,
     swtpm::{Extend, Swtpm},
 };
+use txt::{hash::HashAlg, mlehash::Mle};
 
 use crate::enroll_support::{Volume, digest, enroll_current, piped, taoboot, unsealed};
 

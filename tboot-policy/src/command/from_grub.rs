@@ -5,13 +5,13 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use commands::refuse_idle;
-use lcp::hash::HashAlg;
 use tboot_policy::{
     acm::Role,
     launch::{Extpol, extend_policy},
     verify::verify,
     vlp::{ModuleNumber, Object, Policy, PolicyType, pcr_from_word},
 };
+use txt::hash::HashAlg;
 
 use super::{boot::EntryOptions, file};
 

@@ -10,8 +10,8 @@ use argh::FromArgs;
 use commands::{Wanted, mismatch, refuse_idle};
 use serde_json::{Value, json};
 use tboot_policy::{
+    diagnosis::{ErrorCode, LaunchLog, Registers},
     log::{self, EventLog, LogError, heap},
-    txt::{ErrorCode, LaunchLog, Registers},
 };
 
 use super::file;

@@ -188,7 +188,7 @@ impl Predict {
         let lcp = match &self.lcp_policy {
             Some(path) => {
                 let bytes = file::read(path)?;
-                let policy = lcp::policy::Policy::parse(&bytes);
+                let policy = txt::policy::Policy::parse(&bytes);
                 Some(file::parsed(path, &bytes, Wanted::LaunchPolicy, policy)?)
             }
             None => None,
@@ -228,7 +228,7 @@ pub fn refuse_unmeasured(prediction: &Prediction, bank: Bank) -> Result<(), Pred
 }
 
 fn read_tboot(path: &Path) -> Result<Tboot> {
-    let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+    let bytes = file::read_at_most(path, txt::mlehash::MAX_IMAGE_LEN as u64)?;
     file::parsed(path, &bytes, Wanted::Tboot, Tboot::parse(&bytes))
 }
 

@@ -93,7 +93,7 @@ impl Verify {
             (None, false) => {
                 let modules = self.module.iter().map(|text| boot::module(text));
                 let modules = modules.collect::<Result<Vec<_>>>()?;
-                let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
+                let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
                 let tboot = match &self.tboot {
                     Some(path) => {
                         let bytes = file::read_at_most(path, limit).context("--tboot")?;

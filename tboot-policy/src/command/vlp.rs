@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use argh::FromArgs;
 use commands::Wanted;
-use lcp::hash::{Digest, HashAlg};
 use serde_json::{Value, json};
 use tboot_policy::{
     module::{MAX_MODULE_LEN, Module},
     vlp::{Check, ElementKind, Object, Policy, PolicyType, pcr_from_word},
 };
+use txt::hash::{Digest, HashAlg};
 
 use super::file;
 

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lcp::{
+use txt::{
     gunzip,
     hash::{Digest, HashAlg},
+    policy::MAX_DATA_LEN,
 };
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     places::{Found, Places},
 };
 use crate::{
-    acm::{MAX_LCP_DATA, Role, TELLING_LEN, may_be_taken_away, role},
+    acm::{Role, TELLING_LEN, may_be_taken_away, role},
     module::{MAX_MODULE_LEN, Module},
     predict::FileHash,
     tboot::{Tboot, Tboots},
@@ -73,7 +74,7 @@ pub enum FileError {
         /// The file.
         path: String,
         /// What is wrong with it.
-        source: lcp::mlehash::MleError,
+        source: txt::mlehash::MleError,
     },
     /// A damaged gzip file.
     #[error("{path}: {source}")]
@@ -106,7 +107,7 @@ pub enum FileError {
     NoKernel,
     /// Policy data that tboot doesn't take.
     #[error(
-        "{path} is policy data of {found} bytes, tboot takes at most {MAX_LCP_DATA} and refuses to launch with more"
+        "{path} is policy data of {found} bytes, tboot takes at most {MAX_DATA_LEN} and refuses to launch with more"
     )]
     LcpData {
         /// The file.
@@ -265,7 +266,7 @@ impl BootFiles {
                 self.modules.push(Module::new(path, cmdline, bytes));
                 self.counted()
             }
-            Role::LcpData if content.len() > MAX_LCP_DATA => {
+            Role::LcpData if content.len() > MAX_DATA_LEN => {
                 let found = content.len();
                 return Err(FileError::LcpData { path, found });
             }

@@ -5,8 +5,8 @@ use std::{
     fmt,
 };
 
-use lcp::hash::{Digest, HashAlg};
 use tpm::pcr::{Bank, PcrIndex};
+use txt::hash::{Digest, HashAlg};
 
 use super::{Event, Extpol, LOCALITY_TBOOT, LaunchError, MAX_TBOOT_EVENTS, event_type};
 use crate::{

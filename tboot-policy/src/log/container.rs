@@ -1,10 +1,10 @@
 //! The TXT event container of TPM 1.2 (heap element type 5): a header, then events with one SHA-1
 //! digest each.
 
-use lcp::codec::{FormatError, Reader, value};
+use tpm::pcr::Bank;
+use txt::codec::{FormatError, Reader, value};
 
 use super::{EventLog, Format, LogError, stream};
-use tpm::pcr::Bank;
 
 /// The begin of the container.
 pub const SIGNATURE: &[u8; 20] = b"TXT Event Container\0";

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use lcp::codec::{FormatError, Reader, value};
 use tpm::pcr::Bank;
+use txt::codec::{FormatError, Reader, value};
 
 use super::{
     EventLog, Format, LogError, LogEvent,

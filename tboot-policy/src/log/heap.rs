@@ -6,7 +6,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use lcp::{
+use txt::{
     codec::{FormatError, Reader, value},
     hash::HashAlg,
 };

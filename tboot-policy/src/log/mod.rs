@@ -16,9 +16,9 @@ use std::{
     fmt,
 };
 
-use lcp::codec::FormatError;
 use serde::{Deserialize, Serialize};
 use tpm::pcr::Bank;
+use txt::codec::FormatError;
 
 pub mod container;
 pub mod crypto_agile;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lcp::hash::HashAlg;
 use tpm::pcr::{Bank, PcrIndex, PcrValues};
+use txt::hash::HashAlg;
 
 use super::{EV_NO_ACTION, EventLog, LogEvent};
 use crate::{

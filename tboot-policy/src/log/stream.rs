@@ -4,8 +4,8 @@
 //! TXT's legacy log of TPM 2.0 (heap element type 7) is one for each bank; other banks' than SHA-1
 //! begin with a SHA-1 event that is not extended and whose data names the algorithm.
 
-use lcp::codec::{FormatError, Reader, value};
 use tpm::pcr::Bank;
+use txt::codec::{FormatError, Reader, value};
 
 use super::{EV_NO_ACTION, EventLog, Format, LogError, LogEvent, NOT_EXTENDED, unused};
 

@@ -1,11 +1,11 @@
 //! `tb_polgen`'s options: which there are, what their values mean, what goes together.
 
-use lcp::hash::HashAlg;
 use tboot_policy::{
     module::MAX_CMDLINE,
     vlp::{Check, ModuleNumber, Object, PolicyType},
 };
 use tpm::pcr::PcrIndex;
+use txt::hash::HashAlg;
 
 use super::{
     Outcome,

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use lcp::hash::{Digest, HashAlg};
 use tboot_policy::{
     module::{MAX_MODULE_LEN, Module},
     vlp::{Check, Object, Policy, PolicyType, Warning},
 };
+use txt::hash::{Digest, HashAlg};
 
 use super::{
     Outcome, note,
@@ -243,7 +243,7 @@ fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Outcome {
     /// Header and UUID.
     const BEGIN: usize = 28;
     let element =
-        lcp::element::Element::parse(bytes).map_err(|error| format!("{}: {error}", params.elt))?;
+        txt::element::Element::parse(bytes).map_err(|error| format!("{}: {error}", params.elt))?;
     if element.body.number() != 3 {
         return Err(format!(
             "{}: the element is of type {}, expected 3",

@@ -1,7 +1,7 @@
 //! `tb_polgen`'s listing of a policy.
 
-use lcp::hash::{Digest, HashAlg};
 use tboot_policy::vlp::{Check, Object, Policy, PolicyType};
+use txt::hash::{Digest, HashAlg};
 
 /// The listing.
 pub fn listing(policy: &Policy) -> String {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use lcp::hash::HashAlg;
 use serde::{Deserialize, Serialize};
 use tpm::pcr::{Bank, PcrValues};
+use txt::hash::HashAlg;
 
 use super::PredictError;
 use crate::{

@@ -1,7 +1,7 @@
 //! Why a launch can't be predicted.
 
-use lcp::mlehash::MleError;
 use tpm::pcr::{Bank, PcrSyntaxError};
+use txt::mlehash::MleError;
 
 use crate::launch::{ExtpolError, LaunchError};
 

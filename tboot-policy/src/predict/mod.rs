@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lcp::policy::{Policy as LcpPolicy, PolicyType as LcpType};
 use serde::Serialize;
 use tpm::pcr::{Bank, PcrSyntaxError, PcrValues};
+use txt::policy::{Policy as LcpPolicy, PolicyType as LcpType};
 
 use crate::{
     acm::Role,

@@ -1,7 +1,7 @@
 //! Reading and writing the bytes of a verified launch policy.
 
-use lcp::hash::{Digest, HashAlg};
 use tpm::pcr::PcrIndex;
+use txt::hash::{Digest, HashAlg};
 
 use super::{Check, Entry, MAX_LEN, ModuleNumber, Object, Policy, PolicyType};
 

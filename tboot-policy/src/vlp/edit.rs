@@ -1,7 +1,7 @@
 //! Changing a policy: entries and hashes added and removed as tboot's own `tb_polgen` does.
 
-use lcp::hash::Digest;
 use tpm::pcr::PcrIndex;
+use txt::hash::Digest;
 
 use super::{Check, Entry, Object, Policy, PolicyType, VlpError};
 
@@ -131,7 +131,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::vlp::ModuleNumber;
-    use lcp::hash::HashAlg;
+    use txt::hash::HashAlg;
 
     fn module(number: u8) -> Object {
         Object::Module(ModuleNumber::new(number).unwrap())

@@ -1,7 +1,7 @@
 //! A verified launch policy inside the platform owner's launch control policy: a custom element
 //! with tboot's UUID, where tboot looks for it when the TPM's NV index has none.
 
-use lcp::{
+use txt::{
     codec::FormatError,
     element::{Body, Custom, Element, TBOOT_UUID, Uuid},
 };

@@ -151,7 +151,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::vlp::{Entry, ModuleNumber};
-    use lcp::hash::HashAlg;
+    use txt::hash::HashAlg;
 
     fn policy(entries: Vec<Entry>) -> Policy {
         Policy::new(PolicyType::Halt, HashAlg::Sha256, 1, entries).unwrap()

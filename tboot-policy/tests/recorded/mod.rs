@@ -35,7 +35,7 @@ pub struct Case {
 /// All cases.
 pub fn cases() -> Vec<Case> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/recorded/vlp.json.gz");
-    let json = lcp::gunzip::gunzip(&fs::read(path).unwrap(), 64 << 20)
+    let json = txt::gunzip::gunzip(&fs::read(path).unwrap(), 64 << 20)
         .unwrap()
         .into_owned();
     serde_json::from_slice(&json).unwrap()

@@ -38,7 +38,7 @@ pub fn files(tboot_cmdline: &str, vlp: Option<Policy>) -> LaunchInput {
 
 /// The simulated platform; its capabilities are those that this tboot's header leads to.
 pub fn platform() -> PlatformRecord {
-    let mle = lcp::mlehash::Mle::parse(&tboot()).unwrap();
+    let mle = txt::mlehash::Mle::parse(&tboot()).unwrap();
     let caps = (mle.header().capabilities & !0x227) | 0x201;
     PlatformRecord {
         ossinitdata_cap_hash: tboot_policy::platform::Measured::Data(caps.to_le_bytes().to_vec()),

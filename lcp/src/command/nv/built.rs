@@ -4,12 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use commands::Wanted;
-use lcp::{
-    hash::HashAlg,
-    nv::{IndexSet, Wish},
-};
+use lcp::nv::{IndexSet, Wish};
 use serde::Deserialize;
 use tpm::family::Family;
+use txt::hash::HashAlg;
 
 use super::{file, number, open};
 

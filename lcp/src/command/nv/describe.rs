@@ -1,12 +1,9 @@
 //! NV indices and plans as JSON, and as lines for a person.
 
-use lcp::{
-    codec::Reader,
-    nv::{Index, OwnerState, Plan, PlannedIndex, Role, State},
-    policy::Policy,
-};
+use lcp::nv::{Index, OwnerState, Plan, PlannedIndex, Role, State};
 use serde_json::{Value, json};
 use tpm::family::Family;
+use txt::{codec::Reader, policy::Policy};
 
 use super::open;
 

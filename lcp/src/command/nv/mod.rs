@@ -55,7 +55,7 @@ pub fn password_from(path: &std::path::Path) -> Result<zeroize::Zeroizing<Vec<u8
 }
 
 /// Prints a policy's fields.
-pub fn print_policy(policy: &lcp::policy::Policy) {
+pub fn print_policy(policy: &txt::policy::Policy) {
     super::describe::print(&super::describe::policy(policy), false);
 }
 

@@ -10,13 +10,16 @@ use argh::FromArgs;
 use commands::{FileKind, Wanted, refuse_idle};
 use lcp::{
     check::{self, Report, Severity, Target},
-    hash::{Digest, HashAlg},
-    policy::{
-        DATA_SIGNATURE, DATA_UUID_V1, Policy, Policy12, Policy20, PolicyData, PolicyDataV1,
-        PolicyType, PolicyV1, PolicyVersion20, SignMask,
-    },
+    policy_data::PolicyData,
 };
 use serde_json::{Value, json};
+use txt::{
+    hash::{Digest, HashAlg},
+    policy::{
+        DATA_SIGNATURE, DATA_UUID_V1, Policy, Policy12, Policy20, PolicyDataV1, PolicyType,
+        PolicyV1, PolicyVersion20, SignMask,
+    },
+};
 
 use super::{describe, file, list, number};
 

@@ -6,13 +6,15 @@ use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use commands::{Wanted, refuse_idle};
 use lcp::{
-    acm::Acm,
     check::{self, Report, Target},
-    hash::{Digest, HashAlg},
-    mlehash::Mle,
-    policy::PolicyData,
+    policy_data::PolicyData,
 };
 use serde_json::{Value, json};
+use txt::{
+    acm::Acm,
+    hash::{Digest, HashAlg},
+    mlehash::Mle,
+};
 
 use super::{file, number};
 
@@ -111,7 +113,7 @@ impl Verify {
             hashes.push(Digest::from_hex(alg.parse()?, hex)?);
         }
         if let Some(path) = &self.tboot {
-            let bytes = file::read_at_most(path, lcp::mlehash::MAX_IMAGE_LEN as u64)?;
+            let bytes = file::read_at_most(path, txt::mlehash::MAX_IMAGE_LEN as u64)?;
             let mle = file::parsed(path, &bytes, Wanted::Tboot, Mle::parse(&bytes))?;
             for alg in HashAlg::ALL {
                 hashes.push(mle.hash(alg, self.cmdline.as_bytes())?);

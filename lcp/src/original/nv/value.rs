@@ -1,7 +1,7 @@
 //! lcp_readpol and lcp_writepol.
 
-use lcp::{codec::Reader, policy::Policy};
 use tpm::tpm12::{Attributes, NvAuth, NvPublic, Secret, Tpm12};
+use txt::{codec::Reader, policy::Policy};
 
 use super::{
     Setting, define::NO_INDEX, failure::Failure, index, number, options::Options, print_hex,

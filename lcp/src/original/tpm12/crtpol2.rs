@@ -1,6 +1,7 @@
 //! lcp_crtpol2 of tboot 1.8: policies of version 2.x.
 
-use lcp::policy::{DATA_SIGNATURE, Policy, PolicyData};
+use lcp::policy_data::PolicyData;
+use txt::policy::{DATA_SIGNATURE, Policy};
 
 use super::show;
 use crate::original::{

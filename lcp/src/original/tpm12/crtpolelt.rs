@@ -1,6 +1,6 @@
 //! lcp_crtpolelt of tboot 1.8.
 
-use lcp::{
+use txt::{
     element::{Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, PcrInfoShort},
     hash::{Digest, HashAlg},
 };

@@ -1,6 +1,6 @@
 //! lcp_mlehash of tboot 1.8: SHA-1 only, short options.
 
-use lcp::{hash::HashAlg, mlehash::Mle};
+use txt::{hash::HashAlg, mlehash::Mle};
 
 use crate::original::Outcome;
 
@@ -56,7 +56,7 @@ pub fn run(words: &[String], compat: bool) -> Outcome {
     let Some(path) = file else {
         return usage("no file was given");
     };
-    let limit = lcp::mlehash::MAX_IMAGE_LEN as u64;
+    let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
     let bytes = crate::command::file::read_at_most(std::path::Path::new(path), limit)
         .map_err(|error| commands::sentence(error.chain()))?;
     let mle = Mle::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;

@@ -1,6 +1,6 @@
 //! PCR files of tboot 1.8's pconf element: lines `PCR:HEX HEX ...`.
 
-use lcp::{
+use txt::{
     element::PcrInfoShort,
     hash::{Digest, HashAlg},
 };

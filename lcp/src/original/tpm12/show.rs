@@ -2,10 +2,13 @@
 //! don't know is listed as the later ones do.
 
 use lcp::{
-    element::{Body, Element, HashList, LegacyPconf},
     list::{ListVersion, PolicyList},
-    policy::{Policy, PolicyData},
+    policy_data::PolicyData,
     sign,
+};
+use txt::{
+    element::{Body, Element, HashList, LegacyPconf},
+    policy::Policy,
 };
 
 use crate::original::{

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use lcp::hash::HashAlg;
 use mkinitramfs::image::{self, ImageCommand, Summary};
 use serde_json::Value;
 use tboot_policy::vlp::{Entry, ModuleNumber, Object, Policy, PolicyType};
 use tpm::PcrIndex;
+use txt::hash::HashAlg;
 
 use super::{BASE_CMDLINE, PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
 use crate::assets::Assets;

@@ -3,11 +3,11 @@
 use crate::codec::{FormatError, Reader, value};
 
 /// `module_type` of a chipset module, the only type.
-const TYPE_CHIPSET: u16 = 2;
-/// The only vendor.
-const VENDOR_INTEL: u32 = 0x8086;
+pub const TYPE_CHIPSET: u16 = 2;
+/// `module_vendor` of Intel, the only vendor.
+pub const VENDOR_INTEL: u32 = 0x8086;
 /// Bytes in front of the key: they are signed.
-pub(super) const KEY_OFFSET: usize = 128;
+pub const KEY_OFFSET: usize = 128;
 
 /// Version of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,17 +10,26 @@ use crate::codec::{FormatError, Reader, value};
 mod header;
 mod lists;
 mod platform;
-mod signature;
 
-pub use header::{Header, HeaderVersion};
-pub use lists::{Capabilities, ChipsetId, InfoTable, ModuleKind, ProcessorId, TpmInfo};
+pub use header::{Header, HeaderVersion, KEY_OFFSET, TYPE_CHIPSET, VENDOR_INTEL};
+pub use lists::{
+    Capabilities, ChipsetId, INFO_TABLE_UUID, InfoTable, ModuleKind, ProcessorId, TpmInfo,
+};
 pub use platform::{Check, Platform};
-pub use signature::{SignatureError, SignatureInfo};
+
+/// What a module's signature is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedParts {
+    /// Everything in front of the key.
+    pub head: [u8; KEY_OFFSET],
+    /// Everything behind the scratch area.
+    pub user: Vec<u8>,
+}
 
 /// A parsed module.
 #[derive(Clone, Debug)]
 pub struct Acm {
-    file: Vec<u8>,
+    signed: SignedParts,
     header: Header,
     info: InfoTable,
     chipsets: Vec<ChipsetId>,
@@ -29,7 +38,10 @@ pub struct Acm {
 }
 
 impl Acm {
-    /// Reads a module file. Its signature is not checked here, see [`Acm::signature`].
+    /// Reads a module file. Its signature is not checked here, see [`Acm::signed`].
+    ///
+    /// # Errors
+    /// The field that cannot be what the format says.
     pub fn parse(file: &[u8]) -> Result<Self, FormatError> {
         let header = Header::parse(file)?;
         let table = header.user_area();
@@ -43,8 +55,12 @@ impl Acm {
             Some(offset) => Some(TpmInfo::read(&mut at(file, offset, "TPM info list")?)?),
             None => None,
         };
+        let signed = SignedParts {
+            head: Reader::new(file).array("header")?,
+            user: at(file, table, "information table")?.rest().to_vec(),
+        };
         Ok(Acm {
-            file: file.to_vec(),
+            signed,
             header,
             info,
             chipsets,
@@ -78,9 +94,9 @@ impl Acm {
         self.tpm.as_ref()
     }
 
-    /// Checks its RSA signature with the key that it holds.
-    pub fn signature(&self) -> Result<SignatureInfo, SignatureError> {
-        signature::check(&self.file, &self.header)
+    /// What its signature is of.
+    pub const fn signed(&self) -> &SignedParts {
+        &self.signed
     }
 
     /// Compares it with a platform's identity, as far as that is given.

@@ -2,19 +2,23 @@
 
 use crate::{
     codec::{FormatError, Reader, value},
-    hash::{Digest, HashAlg},
-    list::PolicyList,
+    hash::Digest,
 };
 
-mod data;
 mod tpm12;
 mod tpm20;
 mod v1;
 
-pub use data::{DATA_SIGNATURE, MAX_DATA_LEN, MAX_LISTS, PolicyData};
 pub use tpm12::Policy12;
 pub use tpm20::{Policy20, PolicyVersion20, SignMask};
 pub use v1::{DATA_UUID_V1, ListTypeV1, ListV1, PolicyDataV1, PolicyTypeV1, PolicyV1};
+
+/// The 32 bytes that tboot recognizes a policy data file by.
+pub const DATA_SIGNATURE: [u8; 32] = *b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0";
+
+/// Longest policy data file that tboot copies into the TXT heap, in bytes; with more it refuses to
+/// launch.
+pub const MAX_DATA_LEN: usize = 64 << 10;
 
 /// What a policy asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,16 +151,6 @@ impl Policy {
             Policy::Tpm20(policy) => policy.control,
         }
     }
-}
-
-/// The hash of lists in a policy: H( H(list 0) || H(list 1) ... ), also for a single list.
-pub fn lists_hash(alg: HashAlg, lists: &[PolicyList]) -> Result<Digest, FormatError> {
-    let hashes = lists
-        .iter()
-        .map(|list| list.hash(alg))
-        .collect::<Result<Vec<_>, _>>()?;
-    let parts: Vec<&[u8]> = hashes.iter().map(Digest::as_bytes).collect();
-    Ok(alg.digest_parts(&parts))
 }
 
 /// The eight revocation counters.

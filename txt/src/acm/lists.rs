@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The UUID of the information table: 7fc03aaa-46a7-18db-ac2e-698f8d417f5a.
-const UUID: [u8; 16] = [
+pub const INFO_TABLE_UUID: [u8; 16] = [
     0xaa, 0x3a, 0xc0, 0x7f, 0xa7, 0x46, 0xdb, 0x18, 0x2e, 0xac, 0x69, 0x8f, 0x8d, 0x41, 0x7f, 0x5a,
 ];
 
@@ -100,7 +100,7 @@ pub struct InfoTable {
 impl InfoTable {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let offset = reader.offset();
-        if reader.array("uuid")? != UUID {
+        if reader.array("uuid")? != INFO_TABLE_UUID {
             return Err(FormatError::Parts(format!(
                 "no information table at offset {offset:#x}: expected its UUID 7fc03aaa-46a7-18db-ac2e-698f8d417f5a"
             )));

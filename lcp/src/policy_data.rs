@@ -1,18 +1,15 @@
 //! The policy data file, which GRUB loads as a module: the lists behind a policy of type list.
 
-use super::lists_hash;
-use crate::{
+use txt::{
     codec::{FormatError, Reader, value},
     hash::{Digest, HashAlg},
-    list::PolicyList,
+    policy::{DATA_SIGNATURE, MAX_DATA_LEN},
 };
 
-/// The 32 bytes that tboot recognizes the file by.
-pub const DATA_SIGNATURE: [u8; 32] = *b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0";
+use crate::list::PolicyList;
+
 /// Most lists that a file holds.
 pub const MAX_LISTS: usize = 8;
-/// Longest file that tboot copies into the TXT heap, in bytes; a longer one stops the launch.
-pub const MAX_DATA_LEN: usize = 64 << 10;
 
 /// The lists of a policy: 1 to 8, at most 64 KiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,4 +79,14 @@ impl PolicyData {
         }
         Ok(out)
     }
+}
+
+/// The hash of lists in a policy: H( H(list 0) || H(list 1) ... ), also for a single list.
+pub fn lists_hash(alg: HashAlg, lists: &[PolicyList]) -> Result<Digest, FormatError> {
+    let hashes = lists
+        .iter()
+        .map(|list| list.hash(alg))
+        .collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<&[u8]> = hashes.iter().map(Digest::as_bytes).collect();
+    Ok(alg.digest_parts(&parts))
 }

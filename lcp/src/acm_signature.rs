@@ -8,9 +8,10 @@
 use rsa::{BoxedUint, RsaPublicKey, pkcs1v15::Pkcs1v15Sign};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384};
-
-use super::header::{Header, KEY_OFFSET};
-use crate::hash::{Digest, HashAlg};
+use txt::{
+    acm::Acm,
+    hash::{Digest, HashAlg},
+};
 
 /// A signature that verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,12 @@ pub enum SignatureError {
     Mismatch(Digest),
 }
 
-pub(super) fn check(file: &[u8], header: &Header) -> Result<SignatureInfo, SignatureError> {
+/// Checks a module's RSA signature with the key that it holds.
+///
+/// # Errors
+/// The key is none, or it signed something else.
+pub fn check(acm: &Acm) -> Result<SignatureInfo, SignatureError> {
+    let header = acm.header();
     let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
     let bits = u32::try_from(header.modulus.len().saturating_mul(8)).unwrap_or(u32::MAX);
     // A modulus of the header's length always fits.
@@ -40,11 +46,8 @@ pub(super) fn check(file: &[u8], header: &Header) -> Result<SignatureInfo, Signa
         .map_err(|_| rsa::Error::InvalidModulus)?;
     let key = RsaPublicKey::new(modulus, BoxedUint::from(header.exponent))?;
     let signature = reversed(&header.signature);
-    let signed = |alg: HashAlg| {
-        let head = file.get(..KEY_OFFSET).unwrap_or_default();
-        let user = file.get(header.user_area() as usize..).unwrap_or_default();
-        alg.digest_parts(&[head, user])
-    };
+    let parts = acm.signed();
+    let signed = |alg: HashAlg| alg.digest_parts(&[&parts.head, &parts.user]);
     for alg in [HashAlg::Sha256, HashAlg::Sha384, HashAlg::Sha1] {
         let digest = signed(alg);
         let with_info = || match alg {
