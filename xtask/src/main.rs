@@ -11,6 +11,7 @@ mod bench;
 mod demo;
 mod dist_verb;
 mod named_tests;
+mod packages;
 mod setup;
 mod static_libs;
 mod step;

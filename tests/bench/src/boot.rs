@@ -18,7 +18,7 @@ use ::harness::world::{Plan, Userland, VOLUME_UUID, World};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::image::mebibytes;
+use crate::files::mebibytes;
 use crate::peer::{floor_image, script_image};
 use crate::peer_secret;
 use crate::table::Table;

@@ -1,10 +1,19 @@
-//! What a dynamic program of this host needs to run elsewhere: its libraries, found by ldd.
+//! Files of this host: their sizes, and the libraries that a dynamic program needs elsewhere, found by ldd.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ::harness::tool::Tool;
 use anyhow::{Context, Result, ensure};
+
+/// Size of a file in MiB.
+pub fn mebibytes(file: &Path) -> Result<f64> {
+    let size = fs::metadata(file)
+        .with_context(|| format!("{} is missing", file.display()))?
+        .len();
+    Ok(size as f64 / f64::from(1 << 20))
+}
 
 /// The dynamic loader and every library that `programs` are linked with.
 pub fn libraries(programs: &[&Path]) -> Result<BTreeSet<PathBuf>> {

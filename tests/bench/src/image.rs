@@ -8,6 +8,7 @@ use ::harness::assets::Assets;
 use ::harness::{programs, workplace};
 use anyhow::{Context, Result};
 
+use crate::files::mebibytes;
 use crate::image_peers::{Peers, dracut, mkinitramfs};
 use crate::table::Table;
 use crate::timing::{Times, median, time};
@@ -133,12 +134,4 @@ fn xtask() -> PathBuf {
         || workplace::workspace_root().join("target/debug/xtask"),
         PathBuf::from,
     )
-}
-
-/// Size of a file in MiB.
-pub fn mebibytes(file: &Path) -> Result<f64> {
-    let size = fs::metadata(file)
-        .with_context(|| format!("{} is missing", file.display()))?
-        .len();
-    Ok(size as f64 / f64::from(1 << 20))
 }

@@ -13,7 +13,7 @@ use ::harness::tool::{self, Tool};
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 
-use crate::image::mebibytes;
+use crate::files::mebibytes;
 use crate::timing::{Times, time};
 
 /// Arguments: folder to add to /usr/lib, modules, version, boot folder; then the command.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::command_result::CommandResult;
 use super::examples;
 use super::facts::{Agent, Boot, Hosted, TaoHost, Timed, Userland};
 use super::logs::{self, Logs};
@@ -125,32 +126,6 @@ fn agent(report: &Value) -> Result<Agent> {
             .collect(),
         seconds: report.total_ms / 1000.0,
     })
-}
-
-/// One command of the orders, as the probe tells it.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct CommandResult {
-    /// Nothing when a signal or the time limit ended it.
-    pub code: Option<i64>,
-    pub stdout: String,
-    pub stderr: String,
-    pub error: Option<String>,
-    pub seconds: f64,
-}
-
-impl CommandResult {
-    /// Why it failed, in its words.
-    pub fn said(&self) -> String {
-        let words = [
-            self.error.as_deref().unwrap_or_default(),
-            &self.stderr,
-            &self.stdout,
-        ];
-        let mut words = words.map(str::trim).into_iter();
-        let said = words.find(|said| !said.is_empty());
-        said.unwrap_or("it said nothing").to_owned()
-    }
 }
 
 /// What of the probe's report the demo shows.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use ::guest::orders::Order;
 use ::harness::disk::orders::shell;
 
-use super::boot::CommandResult;
+use super::command_result::CommandResult;
 use super::facts::Examples;
-use super::tables::wrapped;
-use super::text::item;
+use super::tables::{item, wrapped};
 
 /// Starts the sealed counter, which has a user of its own, and asks it.
 const COUNT: &str = "mkdir -p -m 1777 /var/lib/counted /run/counted && \

@@ -9,6 +9,7 @@ mod attach;
 mod attack;
 mod boot;
 mod checks;
+mod command_result;
 mod console_login;
 mod examples;
 mod facts;

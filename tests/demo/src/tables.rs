@@ -100,6 +100,12 @@ pub fn wrapped(text: &str, indent: usize) -> String {
         .collect()
 }
 
+/// One line of a list: `  Name      value`.
+pub fn item(name: &str, value: &str) -> String {
+    let value = wrapped(value, 16);
+    format!("  {name:14}{}", value.get(16..).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use super::examples;
 use super::facts::{Agent, Attack, Boot, Check, Facts, Timed, Userland};
 use super::paint::Paint;
-use super::tables::{WIDTH, bars, duration, short_hex, size, wrapped};
+use super::tables::{WIDTH, bars, duration, item, short_hex, size, wrapped};
 
 /// What goes into each register, as the demo's launch policy has it.
 const REGISTERS: [(u8, &str); 3] = [
@@ -56,12 +56,6 @@ fn heading(title: &str, paint: Paint) -> String {
         paint.bold(title),
         paint.dim(&line)
     )
-}
-
-/// One line of a list: `  Name      value`.
-pub fn item(name: &str, value: &str) -> String {
-    let value = wrapped(value, 16);
-    format!("  {name:14}{}", value.get(16..).unwrap_or_default())
 }
 
 fn made(facts: &Facts, paint: Paint) -> String {

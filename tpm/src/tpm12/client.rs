@@ -3,7 +3,8 @@
 use super::{
     Secret, Tpm12Error,
     auth::{ENTITY_OWNER, ENTITY_VALUE, Session},
-    codec::{Bytes20, Malformed, Reader, Response, TAG_AUTH1_COMMAND, TAG_COMMAND, framed},
+    codec::{Bytes20, Malformed, Reader, Response, TAG_AUTH1_COMMAND, TAG_COMMAND},
+    frame::framed,
     return_code::ReturnCode,
     transport::{self, Transport},
 };

@@ -2,8 +2,6 @@
 //!
 //! Source: TPM Main, Part 2 (Structures), section 6 (tags) and Part 3 (Commands).
 
-use super::Tpm12Error;
-
 /// Longest command or response, in bytes; the interface of a TPM 1.2 takes about 1100.
 pub const MAX_LEN: usize = 4096;
 /// Length of tag, length and ordinal or return code, in bytes.
@@ -118,29 +116,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A command with its header; refused when it would be longer than [`MAX_LEN`].
-pub(super) fn framed(tag: u16, ordinal: u32, body: &[&[u8]]) -> Result<Vec<u8>, Tpm12Error> {
-    let length = body
-        .iter()
-        .fold(HEADER_LEN, |length, part| length.saturating_add(part.len()));
-    let claimed = u32::try_from(length)
-        .ok()
-        .filter(|_| length <= MAX_LEN)
-        .ok_or_else(|| {
-            Tpm12Error::BadParameter(format!(
-                "a command of {length} bytes is too long: a TPM 1.2 takes at most {MAX_LEN}"
-            ))
-        })?;
-    let mut out = Vec::with_capacity(length);
-    out.extend(tag.to_be_bytes());
-    out.extend(claimed.to_be_bytes());
-    out.extend(ordinal.to_be_bytes());
-    for part in body {
-        out.extend_from_slice(part);
-    }
-    Ok(out)
-}
-
 /// A response: its return code, and what follows the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response<'a> {
@@ -245,15 +220,6 @@ mod tests {
         );
         assert!(Response::parse(&[0, 0xc4, 0, 0, 0, 11, 0, 0, 0, 1, 0]).is_err());
         assert!(Response::parse(&[0, 0xc5, 0, 0, 0, 10, 0, 0, 0, 1]).is_err());
-    }
-
-    #[test]
-    fn commands_are_bounded() {
-        assert!(framed(TAG_COMMAND, 1, &[&[0; MAX_LEN]]).is_err());
-        assert_eq!(
-            framed(TAG_COMMAND, 10, &[]).unwrap(),
-            [0, 0xc1, 0, 0, 0, 10, 0, 0, 0, 10]
-        );
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! TPM 1.2: an own codec and client, since no library for it is left.
 //!
-//! One idea a file: [`transport`] (device or simulator), [`codec`] (headers and fields), [`auth`]
+//! One idea a file: [`transport`] (device or simulator), [`codec`] (headers and fields), [`frame`] (a command as it is sent), [`auth`]
 //! (OIAP, OSAP, ADIP, HMACs), [`client`] (one command, sent and checked), [`nv`] and [`nv_public`]
 //! (NV storage), [`capability`] (what the TPM is and has), [`pcr`] (registers and random numbers),
 //! [`return_code`] (the error table), [`hostile`] (all of it against a TPM that lies).
@@ -12,6 +12,7 @@ mod capability;
 mod client;
 mod codec;
 mod error;
+mod frame;
 pub mod hostile;
 mod nv;
 mod nv_public;

@@ -2,12 +2,14 @@
 //! test taoboot. Does only what is missing.
 
 mod assets;
-mod packages;
 
 use anyhow::Result;
 use argh::FromArgs;
 
-use packages::Purpose;
+use crate::{
+    packages::{self, Purpose},
+    static_libs,
+};
 
 /// Installs what is missing: Debian packages (the only step that needs root), a Debian kernel
 /// and tboot for the tests, the static C libraries.
@@ -40,13 +42,8 @@ impl Setup {
 
 /// What building the agent needs. Returns the prefix of the static libraries.
 pub fn for_build() -> Result<std::path::PathBuf> {
-    install_build_packages()?;
-    crate::static_libs::ensure()
-}
-
-/// Compilers and libraries that Debian packages.
-pub fn install_build_packages() -> Result<()> {
-    packages::ensure(Purpose::Build)
+    packages::ensure(Purpose::Build)?;
+    static_libs::ensure()
 }
 
 /// What booting machines needs.

@@ -16,7 +16,10 @@ use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use sha2::{Digest, Sha256};
 
-use crate::workspace;
+use crate::{
+    packages::{self, Purpose},
+    workspace,
+};
 use sources::{SOURCES, Source};
 
 /// Names a ready prefix to use instead of building one.
@@ -34,7 +37,7 @@ pub struct StaticLibs {
 impl StaticLibs {
     /// Builds what is missing.
     pub fn run(self) -> Result<()> {
-        crate::setup::install_build_packages()?;
+        packages::ensure(Purpose::Build)?;
         let prefix = ensure_from(usize::from(self.second_choice))?;
         println!("{}", prefix.display());
         Ok(())
