@@ -120,11 +120,18 @@ fn build_packages(prefix: &Path, what: &[&str]) -> Result<()> {
 
 /// cargo with the static C libraries in sight.
 pub fn cargo(prefix: &Path) -> Result<Command> {
+    let mut cargo = plain_cargo()?;
+    cargo
+        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
+        .env("PKG_CONFIG_ALL_STATIC", "1");
+    Ok(cargo)
+}
+
+/// cargo, in the root.
+pub fn plain_cargo() -> Result<Command> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(workspace::root()?)
-        .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"))
-        .env("PKG_CONFIG_ALL_STATIC", "1")
         // Set by the `cargo run` that started us; they would describe the wrong package.
         .env_remove("CARGO_MANIFEST_DIR")
         .env_remove("CARGO_PKG_NAME");

@@ -8,10 +8,13 @@ extern crate commands;
 
 mod agent;
 mod bench;
+mod check;
+mod counts;
 mod demo;
 mod dist_verb;
 mod named_tests;
 mod packages;
+mod rules;
 mod setup;
 mod static_libs;
 mod step;
@@ -43,8 +46,10 @@ enum Verb {
     Tools(tools::Tools),
     Dist(dist_verb::Dist),
     Demo(demo::Demo),
+    Check(check::Check),
     Test(test::Test),
     Bench(bench::Bench),
+    Counts(counts::Counts),
 }
 
 fn main() -> ExitCode {
@@ -57,8 +62,10 @@ fn main() -> ExitCode {
         Verb::Tools(verb) => verb.run(),
         Verb::Dist(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
+        Verb::Check(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
+        Verb::Counts(verb) => verb.run(),
     };
     commands::output::finish(match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Instant};
 use anyhow::Result;
 use argh::FromArgs;
 
-use crate::{agent, named_tests, setup, step, workspace};
+use crate::{agent, rules, setup, step, workspace};
 
 /// Where the random cases of the property tests start.
 const SEED: &str = "1";
@@ -38,26 +38,10 @@ impl Test {
         let started = Instant::now();
         let prefix = setup::for_build()?;
         setup::for_tests()?;
-        lock_files()?;
-        named_tests::check()?;
+        rules::lock_files()?;
         if self.only.is_none() {
-            step::run(
-                "cargo fmt --check",
-                Command::new("cargo")
-                    .args(["fmt", "--all", "--check"])
-                    .current_dir(workspace::root()?),
-            )?;
-            let mut clippy = agent::cargo(&prefix)?;
-            clippy.args([
-                "clippy",
-                "--locked",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]);
-            step::run("cargo clippy", &mut clippy)?;
+            rules::check()?;
+            rules::clippy(&mut agent::cargo(&prefix)?, &["--workspace"])?;
         }
         agent::build(&prefix)?;
         self.tests(&prefix, &["--workspace", "--exclude", "taoboot-scenarios"])?;
@@ -93,20 +77,6 @@ impl Test {
         }
         step::run_visibly(&format!("cargo test {}", packages.join(" ")), &mut cargo)
     }
-}
-
-/// Both lock files fit their manifests. Asked first: a dependency that was added to a crate and
-/// not to `fuzz/Cargo.lock` would otherwise stop the run a quarter of an hour later.
-fn lock_files() -> Result<()> {
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
-        let mut metadata = Command::new("cargo");
-        metadata
-            .args(["metadata", "--locked", "--format-version", "1"])
-            .args(["--manifest-path", manifest])
-            .current_dir(workspace::root()?);
-        step::run(&format!("lock file of {manifest}"), &mut metadata)?;
-    }
-    Ok(())
 }
 
 fn set_unless_given(cargo: &mut Command, name: &str, value: &str) {

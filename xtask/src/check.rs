@@ -1,0 +1,45 @@
+//! `cargo xtask check`: what can be said in less than a minute, for a person who has just changed a line.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use argh::FromArgs;
+
+use crate::{agent, rules, step};
+
+/// The packages that need no C library of Debian's. The others are for `cargo xtask test`.
+const PACKAGES: [&str; 10] = [
+    "taoboot-printable",
+    "taoboot-commands",
+    "taoboot-xaes256gcm",
+    "taoboot-tao",
+    "taoboot-host",
+    "taoboot-policy",
+    "taoboot-mkinitramfs",
+    "taoboot-xtask",
+    "taoboot-test-support",
+    "taoboot-guest",
+];
+
+/// Formatting, lints, the rules of the house, and the unit tests of the packages that need no C
+/// library: less than a minute once their dependencies are compiled. Installs nothing.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "check")]
+pub struct Check {}
+
+impl Check {
+    /// Checks.
+    pub fn run(self) -> Result<()> {
+        let started = Instant::now();
+        rules::check()?;
+        let packages: Vec<&str> = PACKAGES.iter().flat_map(|name| ["-p", name]).collect();
+        rules::clippy(&mut agent::plain_cargo()?, &packages)?;
+        let mut tests = agent::plain_cargo()?;
+        tests
+            .args(["test", "--locked", "--lib", "--bins"])
+            .args(&packages);
+        step::run("unit tests", &mut tests)?;
+        eprintln!("checked in {} s", started.elapsed().as_secs());
+        Ok(())
+    }
+}
