@@ -182,7 +182,7 @@ pub fn guard(bytes: &[u8]) {
     if let Ok(guard) = DatalogGuard::from_serialized(bytes) {
         let again = DatalogGuard::from_serialized(&guard.serialized().expect("rules"));
         assert_eq!(again.expect("what was written").rules(), guard.rules());
-        drop(guard.translations());
+        guard.translations().expect("rules that were added");
     }
     drop(AclGuard::from_serialized(bytes).map(|guard| guard.rules()));
     let Ok(input) = std::str::from_utf8(bytes) else {

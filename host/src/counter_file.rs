@@ -16,7 +16,7 @@ use super::{
 use tao::state_file;
 use tao::{
     anchored::{self, Medium, Refused, Settled},
-    keys::{OpenError, RandomError},
+    keys::{OpenError, RandomError, SealError},
 };
 
 const NAME: &str = "counters";
@@ -89,6 +89,9 @@ pub enum CounterError {
     #[error("the counter outside the disk: {0}")]
     Anchor(RootError),
     /// The table could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No random bytes for a new table.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// Not a table.

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use tao::{
-    keys::{Crypter, RandomError, wipe},
+    keys::{Crypter, SealError, wipe},
     wire::{MAX_FRAME, buffers, data_field},
 };
 
@@ -111,7 +111,7 @@ impl<'a> Sealing<'a> {
     }
 
     /// Appends the sealed data.
-    pub(super) fn seal(&self, crypter: &Crypter, out: &mut Vec<u8>) -> Result<(), RandomError> {
+    pub(super) fn seal(&self, crypter: &Crypter, out: &mut Vec<u8>) -> Result<(), SealError> {
         crypter.seal_into(out, self.plain_length(), |out| {
             self.front.encode_raw(out);
             data_field::begin(out, DATA, self.data.len());

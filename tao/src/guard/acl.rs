@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Explanation, Guard, GuardError, Step, signed::ACL_CONTEXT};
 use crate::{
     keys::Verifier,
-    logic::{Pred, Prin, SubPrin, Term},
+    logic::{Pred, Prin, SubPrin, Term, ident},
     wire::{
         messages::{AclSet, SignedAclSet},
         proto2,
@@ -82,6 +82,11 @@ impl AclGuard {
         })
     }
 
+    fn encoded(&self) -> Vec<u8> {
+        let entries = self.rules();
+        AclSet { entries }.encode_to_vec()
+    }
+
     fn find(&self, query: &Pred) -> Option<&Entry> {
         self.entries
             .iter()
@@ -114,11 +119,11 @@ impl Guard for AclGuard {
         let argument = match &self.key {
             Some(key) => key.clone().into(),
             None => {
-                let hash = Sha256::digest(self.serialized().unwrap_or_default());
+                let hash = Sha256::digest(self.encoded());
                 Term::Bytes(hash.to_vec().into())
             }
         };
-        SubPrin::single("ACLGuard", vec![argument]).unwrap_or_default()
+        SubPrin::of(ident!("ACLGuard"), vec![argument])
     }
 
     fn query(&self, query: &Pred) -> Result<bool, GuardError> {
@@ -178,7 +183,6 @@ impl Guard for AclGuard {
     }
 
     fn serialized(&self) -> Option<Vec<u8>> {
-        let entries = self.rules();
-        Some(AclSet { entries }.encode_to_vec())
+        Some(self.encoded())
     }
 }

@@ -24,7 +24,7 @@ pub use trivial::TrivialGuard;
 
 use crate::{
     keys::KeyError,
-    logic::{Ident, LogicError, Pred, Prin, SubPrin, Term},
+    logic::{LogicError, Pred, Prin, SubPrin, Term, ident},
     wire::proto2::ProtoError,
 };
 
@@ -53,6 +53,9 @@ pub enum GuardError {
     /// A query that would take too long.
     #[error("the query was given up after {0} steps; the rules derive too much")]
     TooMuch(u32),
+    /// More values than can be numbered.
+    #[error("the rules and those before them name more than 2^32 different values")]
+    TooManyValues,
     /// More rules than are accepted.
     #[error("more than {0} rules")]
     TooMany(usize),
@@ -120,14 +123,11 @@ pub trait Guard: Send + Sync {
 
     /// May `principal` do `operation`? No, if the guard can't tell.
     fn is_authorized(&self, principal: &Prin, operation: &str, args: &[Term]) -> bool {
-        match authorized(principal, operation, args).map(|query| self.query(&query)) {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
+        self.query(&authorized(principal, operation, args))
+            .unwrap_or_else(|error| {
                 log::warn!("{principal} {operation}: denied: {error}");
                 false
-            }
-            Err(_) => false,
-        }
+            })
     }
 
     /// Lets `principal` do `operation`.
@@ -137,7 +137,7 @@ pub trait Guard: Send + Sync {
         operation: &str,
         args: &[Term],
     ) -> Result<(), GuardError> {
-        self.add_rule(&authorized(principal, operation, args)?.to_string())
+        self.add_rule(&authorized(principal, operation, args).to_string())
     }
 
     /// Takes back what [`Guard::authorize`] gave.
@@ -147,16 +147,16 @@ pub trait Guard: Send + Sync {
         operation: &str,
         args: &[Term],
     ) -> Result<(), GuardError> {
-        self.retract_rule(&authorized(principal, operation, args)?.to_string())
+        self.retract_rule(&authorized(principal, operation, args).to_string())
     }
 }
 
 /// `Authorized(principal, "operation", args...)`.
-pub fn authorized(principal: &Prin, operation: &str, args: &[Term]) -> Result<Pred, LogicError> {
+pub fn authorized(principal: &Prin, operation: &str, args: &[Term]) -> Pred {
     let mut all = vec![principal.clone().into(), Term::Str(operation.into())];
     all.extend_from_slice(args);
-    Ok(Pred {
-        name: Ident::new("Authorized")?,
+    Pred {
+        name: ident!("Authorized"),
         args: all,
-    })
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{AclGuard, DatalogGuard, Guard, GuardError, TrivialGuard};
 use crate::{
     keys::Verifier,
-    logic::{SubPrin, Term},
+    logic::{SubPrin, Term, ident},
 };
 
 /// Rules that a policy key has signed.
@@ -112,10 +112,10 @@ impl GuardSource {
     /// The policy key has no name.
     pub fn subprincipal(&self) -> Result<SubPrin, GuardError> {
         match self {
-            GuardSource::Local(_) => Ok(SubPrin::single(
-                "LocalGuard",
-                vec![Term::Str("Datalog".into())],
-            )?),
+            GuardSource::Local(_) => {
+                let argument = Term::Str("Datalog".into());
+                Ok(SubPrin::of(ident!("LocalGuard"), vec![argument]))
+            }
             other => Ok(other.empty()?.subprincipal()),
         }
     }

@@ -69,7 +69,7 @@ fn the_recorded_policies_answer_as_recorded() {
             assert_eq!(guard.add_rule(rule).is_ok(), result == "ok", "{rule}");
         }
         assert_eq!(
-            guard.translations(),
+            guard.translations().unwrap(),
             policy.datalog_translation,
             "{}",
             policy.name
@@ -97,7 +97,7 @@ fn the_recorded_signed_rules_load_and_are_named_as_recorded() {
     let key = verifier(&signed.policy_spki_der);
     let guard = DatalogGuard::from_signed(&file, &key).unwrap();
     assert_eq!(guard.rules(), signed.rules);
-    assert_eq!(guard.translations(), signed.translation);
+    assert_eq!(guard.translations().unwrap(), signed.translation);
     assert_eq!(guard.subprincipal().to_string(), signed.subprincipal);
     assert_eq!(hex::encode(guard.serialized().unwrap()), signed.rules_proto);
     // What the rules say of a program in a guarded Linux host.

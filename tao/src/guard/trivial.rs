@@ -1,7 +1,7 @@
 //! Guards without rules: everything is allowed, or nothing.
 
 use super::{Explanation, Guard, GuardError, Step};
-use crate::logic::{Ident, Pred, PrinExt, SubPrin, Term};
+use crate::logic::{Pred, SubPrin, Term, ident};
 
 /// Everything is allowed, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +31,8 @@ impl TrivialGuard {
 
 impl Guard for TrivialGuard {
     fn subprincipal(&self) -> SubPrin {
-        let name = Ident::new("TrivialGuard").ok();
-        let ext = name.map(|name| PrinExt {
-            name,
-            args: vec![Term::Str(self.name().into())],
-        });
-        SubPrin(ext.into_iter().collect())
+        let argument = Term::Str(self.name().into());
+        SubPrin::of(ident!("TrivialGuard"), vec![argument])
     }
 
     fn query(&self, _query: &Pred) -> Result<bool, GuardError> {

@@ -6,7 +6,7 @@
 //! anyone will ever seal. With plain GCM 2^32 random nonces would be the end, and the
 //! host's key is the same at every boot. The four bytes in front are authenticated too.
 
-use xaes256gcm::{NONCE, TAG, Xaes256Gcm};
+use xaes256gcm::{NONCE, TAG, TooLong, Xaes256Gcm};
 
 use super::{RandomError, Secret, SecretBytes, random, wipe};
 
@@ -30,6 +30,18 @@ pub enum OpenError {
     Authentication,
 }
 
+/// Why nothing was sealed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// More than can be sealed at once.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
 /// Encrypts and opens with one key.
 pub struct Crypter(Xaes256Gcm);
 
@@ -46,23 +58,29 @@ impl Crypter {
 
     /// Encrypts what `write` appends to the buffer, without copying it once more.
     /// `length` is how much that will be: the plaintext is not left in outgrown buffers.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes, or for more than 64 GiB.
     pub fn seal_with(
         &self,
         length: usize,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Vec<u8>, RandomError> {
+    ) -> Result<Vec<u8>, SealError> {
         let mut sealed = Vec::new();
         self.seal_into(&mut sealed, length, write)?;
         Ok(sealed)
     }
 
-    /// The same, appended to `out`.
+    /// The same, appended to `out`; `write` only appends, too.
+    ///
+    /// # Errors
+    /// Those of [`Crypter::seal_with`].
     pub fn seal_into(
         &self,
         out: &mut Vec<u8>,
         length: usize,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), RandomError> {
+    ) -> Result<(), SealError> {
         let mut nonce = [0; NONCE];
         random(&mut nonce)?;
         out.reserve(Self::sealed_length(length));
@@ -70,14 +88,16 @@ impl Crypter {
         out.extend_from_slice(&nonce);
         let start = out.len();
         write(out);
-        if let Some(plain) = out.get_mut(start..) {
-            let tag = self.0.encrypt(&nonce, &MAGIC, plain);
-            out.extend_from_slice(&tag);
-        }
+        let (_, plain) = out.split_at_mut(start);
+        let tag = self.0.encrypt(&nonce, &MAGIC, plain)?;
+        out.extend_from_slice(&tag);
         Ok(())
     }
 
     /// Opens sealed bytes.
+    ///
+    /// # Errors
+    /// When they are not in our format, were changed, or belong to another key.
     pub fn open(&self, sealed: &[u8]) -> Result<SecretBytes, OpenError> {
         let mut plain = Vec::new();
         self.open_into(&mut plain, sealed)?;
@@ -86,6 +106,9 @@ impl Crypter {
 
     /// The same, in place of what is in `plain`, which is left without a byte of the plaintext
     /// if the sealed bytes do not open.
+    ///
+    /// # Errors
+    /// Those of [`Crypter::open`].
     pub fn open_into(&self, plain: &mut Vec<u8>, sealed: &[u8]) -> Result<(), OpenError> {
         let format = || OpenError::Format {
             found: sealed.len(),

@@ -2,8 +2,11 @@
 //! ciphertext. To read what it wrote, and to write what it can read.
 
 use aes::{Aes128, Aes256};
-use ctr::cipher::{KeyIvInit, StreamCipher};
-use hmac::{Hmac, KeyInit, Mac};
+use ctr::{
+    Ctr128BE,
+    cipher::{KeyIvInit, StreamCipher},
+};
+use hmac::{Hmac, KeyInit, Mac, digest::MacError};
 use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -44,6 +47,18 @@ impl CtrHmacSuite {
     }
 }
 
+/// The keys of a suite, with the lengths that the suite wants.
+enum Keys {
+    Aes128Sha256 {
+        encryption: Zeroizing<[u8; 16]>,
+        mac: Zeroizing<[u8; 32]>,
+    },
+    Aes256Sha512 {
+        encryption: Zeroizing<[u8; 32]>,
+        mac: Zeroizing<[u8; 64]>,
+    },
+}
+
 struct Sealed {
     iv: [u8; IV],
     ciphertext: Vec<u8>,
@@ -51,24 +66,24 @@ struct Sealed {
 }
 
 /// A key of the original's for encryption.
-pub struct CtrHmac {
-    suite: CtrHmacSuite,
-    encryption: Zeroizing<Vec<u8>>,
-    mac: Zeroizing<Vec<u8>>,
-}
+pub struct CtrHmac(Keys);
 
 impl CtrHmac {
-    /// A crypter over the two keys.
+    /// A crypter over the two keys; `None` if they are not of the suite's lengths.
     pub fn new(suite: CtrHmacSuite, encryption: &[u8], mac: &[u8]) -> Option<Self> {
-        let (encryption_length, mac_length, _) = suite.lengths();
-        (encryption.len() == encryption_length && mac.len() == mac_length).then(|| CtrHmac {
-            suite,
-            encryption: Zeroizing::new(encryption.to_vec()),
-            mac: Zeroizing::new(mac.to_vec()),
-        })
+        Some(CtrHmac(match suite {
+            CtrHmacSuite::Aes128Sha256 => Keys::Aes128Sha256 {
+                encryption: exactly(encryption)?,
+                mac: exactly(mac)?,
+            },
+            CtrHmacSuite::Aes256Sha512 => Keys::Aes256Sha512 {
+                encryption: exactly(encryption)?,
+                mac: exactly(mac)?,
+            },
+        }))
     }
 
-    /// Reads a `CryptoKey`.
+    /// Reads a `CryptoKey`; `None` if it is of another kind, or not of its suite's lengths.
     pub fn from_crypto_key(key: &CryptoKey) -> Option<Self> {
         let name = key.key_header.key_type.as_deref()?;
         let suite = [CtrHmacSuite::Aes128Sha256, CtrHmacSuite::Aes256Sha512]
@@ -81,75 +96,78 @@ impl CtrHmac {
     }
 
     /// A new key.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
     pub fn generate(suite: CtrHmacSuite) -> Result<Self, RandomError> {
-        let (encryption, mac, _) = suite.lengths();
-        let bytes = |length| -> Result<Zeroizing<Vec<u8>>, RandomError> {
-            let mut bytes = Zeroizing::new(vec![0; length]);
-            random(&mut bytes)?;
-            Ok(bytes)
-        };
-        Ok(CtrHmac {
-            suite,
-            encryption: bytes(encryption)?,
-            mac: bytes(mac)?,
-        })
+        Ok(CtrHmac(match suite {
+            CtrHmacSuite::Aes128Sha256 => Keys::Aes128Sha256 {
+                encryption: drawn()?,
+                mac: drawn()?,
+            },
+            CtrHmacSuite::Aes256Sha512 => Keys::Aes256Sha512 {
+                encryption: drawn()?,
+                mac: drawn()?,
+            },
+        }))
+    }
+
+    const fn suite(&self) -> CtrHmacSuite {
+        match self.0 {
+            Keys::Aes128Sha256 { .. } => CtrHmacSuite::Aes128Sha256,
+            Keys::Aes256Sha512 { .. } => CtrHmacSuite::Aes256Sha512,
+        }
     }
 
     /// The kind's name, and the two keys.
     pub(super) fn parts(&self) -> (&'static str, Vec<Vec<u8>>) {
-        (
-            self.suite.name(),
-            vec![self.encryption.to_vec(), self.mac.to_vec()],
-        )
+        let keys = match &self.0 {
+            Keys::Aes128Sha256 { encryption, mac } => vec![encryption.to_vec(), mac.to_vec()],
+            Keys::Aes256Sha512 { encryption, mac } => vec![encryption.to_vec(), mac.to_vec()],
+        };
+        (self.suite().name(), keys)
     }
 
-    fn apply(&self, iv: &[u8], data: &mut [u8]) -> bool {
-        macro_rules! apply {
-            ($cipher:ty) => {
-                ctr::Ctr128BE::<$cipher>::new_from_slices(&self.encryption, iv)
-                    .is_ok_and(|mut cipher| cipher.try_apply_keystream(data).is_ok())
-            };
-        }
-        match self.suite {
-            CtrHmacSuite::Aes128Sha256 => apply!(Aes128),
-            CtrHmacSuite::Aes256Sha512 => apply!(Aes256),
+    /// Encrypts or decrypts. The counter has 128 bits: it does not come to its end within
+    /// anything that fits into memory.
+    fn apply(&self, iv: &[u8; IV], data: &mut [u8]) {
+        match &self.0 {
+            Keys::Aes128Sha256 { encryption, .. } => {
+                Ctr128BE::<Aes128>::new((&**encryption).into(), iv.into()).apply_keystream(data);
+            }
+            Keys::Aes256Sha512 { encryption, .. } => {
+                Ctr128BE::<Aes256>::new((&**encryption).into(), iv.into()).apply_keystream(data);
+            }
         }
     }
 
-    fn tag(&self, iv: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
-        macro_rules! tag {
-            ($hash:ty) => {{
-                let mut hmac = Hmac::<$hash>::new_from_slice(&self.mac).ok()?;
-                hmac.update(iv);
-                hmac.update(ciphertext);
-                Some(hmac.finalize().into_bytes().to_vec())
-            }};
+    fn tag(&self, iv: &[u8; IV], ciphertext: &[u8]) -> Vec<u8> {
+        let parts = [iv, ciphertext];
+        match &self.0 {
+            Keys::Aes128Sha256 { mac, .. } => finished(hmac::<Hmac<Sha256>>(&**mac, parts)),
+            Keys::Aes256Sha512 { mac, .. } => finished(hmac::<Hmac<Sha512>>(&**mac, parts)),
         }
-        match self.suite {
-            CtrHmacSuite::Aes128Sha256 => tag!(Sha256),
-            CtrHmacSuite::Aes256Sha512 => tag!(Sha512),
+    }
+
+    /// In time that does not depend on where the tags differ.
+    fn check(&self, iv: &[u8; IV], ciphertext: &[u8], tag: &[u8]) -> Result<(), MacError> {
+        let parts = [iv, ciphertext];
+        match &self.0 {
+            Keys::Aes128Sha256 { mac, .. } => hmac::<Hmac<Sha256>>(&**mac, parts).verify_slice(tag),
+            Keys::Aes256Sha512 { mac, .. } => hmac::<Hmac<Sha512>>(&**mac, parts).verify_slice(tag),
         }
     }
 
     fn open_parts(
         &self,
-        iv: &[u8],
+        iv: &[u8; IV],
         ciphertext: &[u8],
         tag: &[u8],
     ) -> Result<SecretBytes, OpenError> {
-        let expected = self.tag(iv, ciphertext).ok_or(OpenError::Authentication)?;
-        // In time that does not depend on where they differ.
-        let difference = expected
-            .iter()
-            .zip(tag)
-            .fold(0, |difference, (one, other)| difference | (one ^ other));
-        if expected.len() != tag.len() || std::hint::black_box(difference) != 0 {
-            return Err(OpenError::Authentication);
-        }
+        self.check(iv, ciphertext, tag)
+            .map_err(|MacError| OpenError::Authentication)?;
         let mut plain = SecretBytes::from(ciphertext.to_vec());
-        if !self.apply(iv, &mut plain) {
-            return Err(OpenError::Authentication);
-        }
+        self.apply(iv, &mut plain);
         Ok(plain)
     }
 
@@ -157,11 +175,8 @@ impl CtrHmac {
         let mut iv = [0; IV];
         random(&mut iv)?;
         let mut ciphertext = plain.to_vec();
-        // Fails only beyond 2^64 blocks, or for keys of other lengths than `new` took.
-        if !self.apply(&iv, &mut ciphertext) {
-            ciphertext.fill(0);
-        }
-        let tag = self.tag(&iv, &ciphertext).unwrap_or_default();
+        self.apply(&iv, &mut ciphertext);
+        let tag = self.tag(&iv, &ciphertext);
         Ok(Sealed {
             iv,
             ciphertext,
@@ -170,19 +185,26 @@ impl CtrHmac {
     }
 
     /// Opens an `EncryptedData` message.
+    ///
+    /// # Errors
+    /// When it is no such message, was changed, or belongs to another key.
     pub fn open(&self, encrypted: &[u8]) -> Result<SecretBytes, OpenError> {
-        let format = OpenError::Format {
+        let format = || OpenError::Format {
             found: encrypted.len(),
         };
-        let message: EncryptedData = proto2::read(encrypted).map_err(|_| format)?;
-        self.open_parts(
-            &message.iv,
-            &message.ciphertext,
-            message.mac.as_deref().unwrap_or_default(),
-        )
+        let message: EncryptedData = proto2::read(encrypted).map_err(|_| format())?;
+        // Without a tag, or with a counter block of another length, nothing is authentic.
+        let iv = message.iv.as_slice().try_into();
+        match (iv, &message.mac) {
+            (Ok(iv), Some(tag)) => self.open_parts(iv, &message.ciphertext, tag),
+            _ => Err(OpenError::Authentication),
+        }
     }
 
     /// Makes an `EncryptedData` message.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
     pub fn seal(&self, key_name: &str, plain: &[u8]) -> Result<Vec<u8>, RandomError> {
         let Sealed {
             iv,
@@ -193,7 +215,7 @@ impl CtrHmac {
             version: 2,
             key_name: Some(key_name.to_owned()),
             key_epoch: Some(1),
-            key_type: Some(self.suite.name().to_owned()),
+            key_type: Some(self.suite().name().to_owned()),
             key_purpose: Some("crypting".to_owned()),
             key_status: Some("active".to_owned()),
         };
@@ -207,11 +229,14 @@ impl CtrHmac {
     }
 
     /// Opens what the original's `Protect` made: MAC, counter block, ciphertext.
+    ///
+    /// # Errors
+    /// When it is too short, was changed, or belongs to another key.
     pub fn unprotect(&self, protected: &[u8]) -> Result<SecretBytes, OpenError> {
-        let (_, _, mac) = self.suite.lengths();
+        let (_, _, mac) = self.suite().lengths();
         let parts = protected
             .split_at_checked(mac)
-            .and_then(|(tag, rest)| rest.split_at_checked(IV).map(|rest| (tag, rest)));
+            .and_then(|(tag, rest)| rest.split_first_chunk().map(|rest| (tag, rest)));
         match parts {
             Some((tag, (iv, ciphertext))) => self.open_parts(iv, ciphertext, tag),
             None => Err(OpenError::Format {
@@ -221,8 +246,35 @@ impl CtrHmac {
     }
 
     /// Makes what the original's `Unprotect` opens.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
     pub fn protect(&self, plain: &[u8]) -> Result<Vec<u8>, RandomError> {
         let sealed = self.seal_parts(plain)?;
         Ok([sealed.tag.as_slice(), &sealed.iv, &sealed.ciphertext].concat())
     }
+}
+
+fn exactly<const N: usize>(key: &[u8]) -> Option<Zeroizing<[u8; N]>> {
+    key.try_into().ok().map(Zeroizing::new)
+}
+
+fn drawn<const N: usize>() -> Result<Zeroizing<[u8; N]>, RandomError> {
+    let mut key = Zeroizing::new([0; N]);
+    random(&mut *key)?;
+    Ok(key)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "HMAC is defined for keys of every length"
+)]
+fn hmac<H: Mac + KeyInit>(key: &[u8], parts: [&[u8]; 2]) -> H {
+    let mut hmac = <H as KeyInit>::new_from_slice(key).expect("HMAC takes keys of every length");
+    parts.iter().for_each(|part| hmac.update(part));
+    hmac
+}
+
+fn finished(hmac: impl Mac) -> Vec<u8> {
+    hmac.finalize().into_bytes().to_vec()
 }

@@ -20,7 +20,7 @@ mod signature_tests;
 mod signer;
 mod verifier;
 
-pub use crypter::{Crypter, OpenError};
+pub use crypter::{Crypter, OpenError, SealError};
 pub use ctr_hmac::{CtrHmac, CtrHmacSuite};
 pub use deriver::{DeriveError, Deriver};
 pub use hidden::Hidden;
@@ -40,6 +40,9 @@ pub type Secret = zeroize::Zeroizing<[u8; 32]>;
 pub struct RandomError(#[from] getrandom::Error);
 
 /// Fills `bytes` with random bytes from the operating system.
+///
+/// # Errors
+/// When the system gives none.
 pub fn random(bytes: &mut [u8]) -> Result<(), RandomError> {
     getrandom::fill(bytes).map_err(RandomError)
 }

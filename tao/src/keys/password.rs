@@ -6,7 +6,9 @@ use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{Crypter, CtrHmac, CtrHmacSuite, OpenError, RandomError, Secret, SecretBytes, random};
+use super::{
+    Crypter, CtrHmac, CtrHmacSuite, OpenError, RandomError, SealError, Secret, SecretBytes, random,
+};
 use crate::wire::{
     key_messages::PbeData,
     proto2::{self, ProtoError},
@@ -14,12 +16,14 @@ use crate::wire::{
 
 /// Memory (KiB) and passes of argon2id: the second recommendation of RFC 9106.
 const MEMORY: u32 = 64 * 1024;
-const PASSES: u32 = 3;
+const PASSES: u8 = 3;
 const LANES: u32 = 4;
 /// More than this is not computed, whatever a file says.
 const MOST_MEMORY: u32 = 1024 * 1024;
-const MOST_PASSES: i32 = 64;
-const MOST_ROUNDS: i32 = 10_000_000;
+const MOST_PASSES: u32 = 64;
+const MOST_ROUNDS: u32 = 10_000_000;
+/// Rounds of PBKDF2 in the original's files.
+const ROUNDS: u16 = 4096;
 const VERSION: i32 = 3;
 const CIPHER: &str = "xaes256-gcm";
 const HASH: &str = "argon2id";
@@ -43,6 +47,9 @@ pub enum PasswordError {
     /// No random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// The file could not be encrypted.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// The parameters are part of the key: they can't be changed.
@@ -57,17 +64,20 @@ fn key(password: &[u8], salt: &[u8], memory: u32, passes: u32) -> Result<Secret,
 }
 
 /// Protects `plain` with a password.
+///
+/// # Errors
+/// When the system gives no random bytes, or not the memory that argon2id takes.
 pub fn protect(password: &[u8], plain: &[u8]) -> Result<Vec<u8>, PasswordError> {
     let mut salt = vec![0; 16];
     random(&mut salt)?;
-    let key = key(password, &salt, MEMORY, PASSES)?;
+    let key = key(password, &salt, MEMORY, PASSES.into())?;
     let ciphertext =
         Crypter::new(&key).seal_with(plain.len(), |out| out.extend_from_slice(plain))?;
     Ok(PbeData {
         version: VERSION,
         cipher: CIPHER.to_owned(),
         hmac: HASH.to_owned(),
-        iterations: i32::try_from(PASSES).unwrap_or_default(),
+        iterations: PASSES.into(),
         iv: Vec::new(),
         ciphertext,
         salt,
@@ -77,17 +87,19 @@ pub fn protect(password: &[u8], plain: &[u8]) -> Result<Vec<u8>, PasswordError> 
 }
 
 /// The same in the original's format, which is weaker: for files that it has to read.
+///
+/// # Errors
+/// When the system gives no random bytes.
 pub fn protect_for_original(password: &[u8], plain: &[u8]) -> Result<Vec<u8>, PasswordError> {
     let mut salt = vec![0; 16];
     random(&mut salt)?;
-    let rounds = 4096;
     let suite = CtrHmacSuite::Aes128Sha256;
-    let ciphertext = original_key(password, suite, &salt, rounds)?.seal("PBEKey", plain)?;
+    let ciphertext = original_key(password, suite, &salt, ROUNDS.into())?.seal("PBEKey", plain)?;
     Ok(PbeData {
         version: 2,
         cipher: "aes128-ctr".to_owned(),
         hmac: "sha256".to_owned(),
-        iterations: rounds,
+        iterations: ROUNDS.into(),
         iv: vec![0; 16],
         ciphertext,
         salt,
@@ -100,12 +112,11 @@ fn original_key(
     password: &[u8],
     suite: CtrHmacSuite,
     salt: &[u8],
-    rounds: i32,
+    rounds: u32,
 ) -> Result<CtrHmac, PasswordError> {
     let unknown = || PasswordError::Unknown(format!("{} bytes of salt", salt.len()));
     let (first, rest) = salt.split_at_checked(8).ok_or_else(unknown)?;
     let (second, _) = rest.split_at_checked(8).ok_or_else(unknown)?;
-    let rounds = u32::try_from(rounds).unwrap_or(1);
     let (encryption_length, mac_length, _) = suite.lengths();
     let mut encryption = Zeroizing::new(vec![0; encryption_length]);
     let mut mac = Zeroizing::new(vec![0; mac_length]);
@@ -122,7 +133,17 @@ fn original_key(
     CtrHmac::new(suite, &encryption, &mac).ok_or_else(unknown)
 }
 
+/// A file's number of passes or rounds, if somebody could have meant it.
+fn bounded(iterations: i32, most: u32) -> Option<u32> {
+    let iterations = u32::try_from(iterations).ok();
+    iterations.filter(|iterations| (1..=most).contains(iterations))
+}
+
 /// Opens a file of either format.
+///
+/// # Errors
+/// When it is no such file, would take too much work to open, was changed, or has another
+/// password.
 pub fn open(password: &[u8], file: &[u8]) -> Result<SecretBytes, PasswordError> {
     let data: PbeData = proto2::read(file)?;
     let unknown = || {
@@ -134,13 +155,10 @@ pub fn open(password: &[u8], file: &[u8]) -> Result<SecretBytes, PasswordError> 
     match (data.version, data.cipher.as_str(), data.hmac.as_str()) {
         (VERSION, CIPHER, HASH) => {
             let memory = data.memory.filter(|memory| *memory <= MOST_MEMORY);
-            let passes = (1..=MOST_PASSES)
-                .contains(&data.iterations)
-                .then_some(data.iterations);
+            let passes = bounded(data.iterations, MOST_PASSES);
             let (Some(memory), Some(passes)) = (memory, passes) else {
                 return Err(unknown());
             };
-            let passes = u32::try_from(passes).unwrap_or(PASSES);
             let key = key(password, &data.salt, memory, passes)?;
             Ok(Crypter::new(&key).open(&data.ciphertext)?)
         }
@@ -150,10 +168,8 @@ pub fn open(password: &[u8], file: &[u8]) -> Result<SecretBytes, PasswordError> 
                 ("aes256-ctr", "sha512") => CtrHmacSuite::Aes256Sha512,
                 _ => return Err(unknown()),
             };
-            if !(1..=MOST_ROUNDS).contains(&data.iterations) {
-                return Err(unknown());
-            }
-            let key = original_key(password, suite, &data.salt, data.iterations)?;
+            let rounds = bounded(data.iterations, MOST_ROUNDS).ok_or_else(unknown)?;
+            let key = original_key(password, suite, &data.salt, rounds)?;
             Ok(key.open(&data.ciphertext)?)
         }
         _ => Err(unknown()),

@@ -75,11 +75,24 @@ word!(
     /// Name of a predicate, an extension or a variable: `[A-Z][a-zA-Z0-9_]*`.
     Ident,
     "an identifier (an upper-case letter, then letters, digits or underscores)",
-    |text| {
-        let mut bytes = text.bytes();
-        bytes.next().is_some_and(|first| first.is_ascii_uppercase()) && bytes.all(in_identifier)
-    }
+    is_identifier
 );
+
+impl Ident {
+    /// A name that was checked when this was compiled: see [`ident!`].
+    pub(crate) fn checked(text: &'static str) -> Self {
+        Ident(text.into())
+    }
+}
+
+/// An [`Ident`] from a constant. One that is spelled wrong does not compile.
+macro_rules! ident {
+    ($name:expr) => {{
+        const { assert!($crate::logic::is_identifier($name)) };
+        $crate::logic::Ident::checked($name)
+    }};
+}
+pub(crate) use ident;
 
 word!(
     /// Kind of a principal: `[a-z][a-z0-9]*`, not reserved. The digits are ours: the
@@ -94,7 +107,20 @@ word!(
     }
 );
 
-pub(super) fn in_identifier(byte: u8) -> bool {
+pub(crate) const fn is_identifier(text: &str) -> bool {
+    let Some((first, mut rest)) = text.as_bytes().split_first() else {
+        return false;
+    };
+    while let Some((next, after)) = rest.split_first() {
+        if !in_identifier(*next) {
+            return false;
+        }
+        rest = after;
+    }
+    first.is_ascii_uppercase()
+}
+
+pub(super) const fn in_identifier(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 

@@ -29,5 +29,6 @@ pub use ast::{Form, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, Str, SubPrin
 pub use error::LogicError;
 pub use head::Head;
 pub use identifier::{Ident, Keyword};
+pub(crate) use identifier::{ident, is_identifier};
 pub use parse::Text;
 pub use print::{Printed, Style};

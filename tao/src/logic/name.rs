@@ -44,11 +44,16 @@ impl Prin {
 
 impl SubPrin {
     /// A single extension, `.Name(args)`.
+    ///
+    /// # Errors
+    /// When the name is not spelled as one.
     pub fn single(name: &str, args: Vec<Term>) -> Result<SubPrin, LogicError> {
-        Ok(SubPrin(vec![PrinExt {
-            name: Ident::new(name)?,
-            args,
-        }]))
+        Ok(SubPrin::of(Ident::new(name)?, args))
+    }
+
+    /// The same with a name that is known to be one.
+    pub(crate) fn of(name: Ident, args: Vec<Term>) -> SubPrin {
+        SubPrin(vec![PrinExt { name, args }])
     }
 
     /// `.Program([sha256 of the binary])`, a hosted program.

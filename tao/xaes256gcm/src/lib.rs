@@ -13,7 +13,10 @@ use aes_gcm::{
     AeadInOut, Aes256Gcm, KeyInit,
     aes::{
         Aes256,
-        cipher::{Array, BlockCipherEncrypt},
+        cipher::{
+            Array, BlockCipherEncrypt,
+            consts::{U12, U16, U24, U32},
+        },
     },
 };
 use zeroize::Zeroizing;
@@ -28,6 +31,11 @@ pub const TAG: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the ciphertext is not authentic")]
 pub struct NotAuthentic;
+
+/// The message is longer than one key and nonce may encrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message is longer than AES-GCM allows: 64 GiB")]
+pub struct TooLong;
 
 /// Encrypts and decrypts with one key, which is forgotten when this is dropped.
 pub struct Xaes256Gcm {
@@ -49,40 +57,47 @@ impl Xaes256Gcm {
         Xaes256Gcm { aes, subkey }
     }
 
-    /// The cipher for one message, and the rest of the nonce.
-    fn message_cipher(&self, nonce: &[u8; NONCE]) -> (Aes256Gcm, [u8; 12]) {
-        let mut key = Zeroizing::new([0_u8; 32]);
-        let (first_nonce, gcm_nonce) = nonce.split_at(12);
-        for (counter, half) in (1_u8..).zip(key.chunks_exact_mut(16)) {
-            let block = [0, counter, b'X', 0]
-                .into_iter()
-                .chain(first_nonce.iter().copied());
+    /// The cipher for one message, and the rest of the nonce. The lengths of all parts are known
+    /// when this is compiled: nothing here can fail.
+    fn message_cipher(&self, nonce: &[u8; NONCE]) -> (Aes256Gcm, Array<u8, U12>) {
+        let (first_nonce, gcm_nonce) = Array::<u8, U24>::from(*nonce).split::<U12>();
+        let mut key = Zeroizing::new([0; 32]);
+        let whole: &mut Array<u8, U32> = (&mut *key).into();
+        let (first_half, second_half) = whole.split_ref_mut::<U16>();
+        for (counter, half) in [(1, first_half), (2, second_half)] {
+            let block = [0, counter, b'X', 0].into_iter().chain(first_nonce);
             for ((byte, input), mask) in half.iter_mut().zip(block).zip(self.subkey.iter()) {
                 *byte = input ^ mask;
             }
-            if let Ok(block) = half.try_into() {
-                self.aes.encrypt_block(block);
-            }
+            self.aes.encrypt_block(half);
         }
-        let gcm_nonce = gcm_nonce.try_into().unwrap_or_default();
         (Aes256Gcm::new((&*key).into()), gcm_nonce)
     }
 
-    /// Encrypts in place and gives the tag. The length limit of GCM, 64 GiB, is far above
-    /// any message.
-    pub fn encrypt(&self, nonce: &[u8; NONCE], ad: &[u8], plain: &mut [u8]) -> [u8; TAG] {
+    /// Encrypts in place and gives the tag.
+    ///
+    /// # Errors
+    /// When the message is longer than GCM allows, 64 GiB. Nothing of the plaintext is left then.
+    pub fn encrypt(
+        &self,
+        nonce: &[u8; NONCE],
+        ad: &[u8],
+        plain: &mut [u8],
+    ) -> Result<[u8; TAG], TooLong> {
         let (cipher, nonce) = self.message_cipher(nonce);
-        match cipher.encrypt_inout_detached(&nonce.into(), ad, plain.into()) {
-            Ok(tag) => tag.into(),
+        match cipher.encrypt_inout_detached(&nonce, ad, plain.into()) {
+            Ok(tag) => Ok(tag.into()),
             Err(_) => {
-                // Only beyond GCM's length limit. Nothing of the plaintext may remain.
                 plain.fill(0);
-                [0; TAG]
+                Err(TooLong)
             }
         }
     }
 
     /// Decrypts in place. Where the tag is wrong, nothing has been decrypted.
+    ///
+    /// # Errors
+    /// When the tag is not that of this ciphertext, nonce and associated data under this key.
     pub fn decrypt(
         &self,
         nonce: &[u8; NONCE],
@@ -92,7 +107,7 @@ impl Xaes256Gcm {
     ) -> Result<(), NotAuthentic> {
         let (cipher, nonce) = self.message_cipher(nonce);
         cipher
-            .decrypt_inout_detached(&nonce.into(), ad, ciphertext.into(), tag.into())
+            .decrypt_inout_detached(&nonce, ad, ciphertext.into(), tag.into())
             .map_err(|_| NotAuthentic)
     }
 }
@@ -119,7 +134,7 @@ mod tests {
             let nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX";
             let cipher = Xaes256Gcm::new(&[key; 32]);
             let mut text = *b"XAES-256-GCM";
-            let tag = cipher.encrypt(nonce, ad.as_bytes(), &mut text);
+            let tag = cipher.encrypt(nonce, ad.as_bytes(), &mut text).unwrap();
             assert_eq!(hex::encode([&text[..], &tag].concat()), expected);
             assert_eq!(
                 cipher.decrypt(nonce, b"else", &mut text, &tag),

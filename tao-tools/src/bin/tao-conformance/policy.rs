@@ -133,9 +133,7 @@ impl Driver<'_> {
         });
         report.check("the guard allows a program that runs, and says why", || {
             let name: Prin = self.line(&["name"])?.parse().map_err(words)?;
-            let query = authorized(&name, "Execute", &[])
-                .map_err(words)?
-                .to_string();
+            let query = authorized(&name, "Execute", &[]).to_string();
             let mut admin = self.admin().map_err(words)?;
             let why = admin.guard_why(&query).map_err(words)?;
             expect(admin.guard_query(&query).map_err(words)?, "it does not")?;

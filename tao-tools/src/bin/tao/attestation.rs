@@ -175,7 +175,7 @@ fn trusted_by_domain(dir: &Path, speaker: &Prin) -> anyhow::Result<bool> {
         let mut program = speaker.clone();
         program.ext.0.truncate(length);
         if speaker.is_spoken_for_by(&program)
-            && guard.query(&authorized(&program, "Execute", &[])?)?
+            && guard.query(&authorized(&program, "Execute", &[]))?
         {
             return Ok(true);
         }

@@ -3,7 +3,7 @@
 use super::{DatalogGuard, facts::Pattern, rule::SUBPRIN, solve::Solver};
 use crate::{
     guard::{Explanation, GuardError, Step},
-    logic::{Ident, Pred, Term},
+    logic::{Pred, Term, ident},
 };
 
 /// Most lines of an explanation.
@@ -58,13 +58,11 @@ fn proof(guard: &DatalogGuard, solver: &Solver<'_>) -> Vec<Step> {
             reason: rule.map_or("a fact".to_owned(), |number| guard.text(number)),
         });
         for triple in &answer.derivation.built_in {
-            if let Ok(name) = Ident::new(SUBPRIN) {
-                steps.push(Step {
-                    depth: depth.saturating_add(1),
-                    statement: solver.statement(&name, &triple.map(Some)),
-                    reason: "built in".to_owned(),
-                });
-            }
+            steps.push(Step {
+                depth: depth.saturating_add(1),
+                statement: solver.statement(&ident!(SUBPRIN), &triple.map(Some)),
+                reason: "built in".to_owned(),
+            });
         }
         let support = answer.derivation.support.iter().rev();
         open.extend(support.map(|(goal, answer)| (depth.saturating_add(1), *goal, *answer)));

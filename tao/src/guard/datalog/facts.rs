@@ -14,8 +14,8 @@ pub(super) type Pattern = Vec<Option<Id>>;
 struct Relation {
     /// `None` where a fact was retracted.
     tuples: Vec<Option<Box<[Id]>>>,
-    places: HashMap<Box<[Id]>, u32>,
-    columns: HashMap<(usize, Id), Vec<u32>>,
+    places: HashMap<Box<[Id]>, usize>,
+    columns: HashMap<(usize, Id), Vec<usize>>,
 }
 
 impl Relation {
@@ -24,7 +24,7 @@ impl Relation {
         if self.places.contains_key(&tuple) {
             return;
         }
-        let place = u32::try_from(self.tuples.len()).unwrap_or(u32::MAX);
+        let place = self.tuples.len();
         for (column, id) in tuple.iter().enumerate() {
             self.columns.entry((column, *id)).or_default().push(place);
         }
@@ -36,10 +36,7 @@ impl Relation {
         let Some(place) = self.places.remove(tuple) else {
             return;
         };
-        if let Some(slot) = usize::try_from(place)
-            .ok()
-            .and_then(|place| self.tuples.get_mut(place))
-        {
+        if let Some(slot) = self.tuples.get_mut(place) {
             *slot = None;
         }
         for (column, id) in tuple.iter().enumerate() {
@@ -49,8 +46,8 @@ impl Relation {
         }
     }
 
-    fn at(&self, place: u32) -> Option<&[Id]> {
-        self.tuples.get(usize::try_from(place).ok()?)?.as_deref()
+    fn at(&self, place: usize) -> Option<&[Id]> {
+        self.tuples.get(place)?.as_deref()
     }
 
     fn matching(&self, pattern: &[Option<Id>]) -> Vec<&[Id]> {
@@ -103,10 +100,9 @@ impl Facts {
     }
 
     pub(super) fn matching(&self, key: &PredKey, pattern: &[Option<Id>]) -> Vec<&[Id]> {
-        self.0
-            .get(key)
-            .map(|relation| relation.matching(pattern))
-            .unwrap_or_default()
+        // A predicate of which nobody has said anything has no facts.
+        let relation = self.0.get(key);
+        relation.map_or_else(Vec::new, |relation| relation.matching(pattern))
     }
 
     /// How many facts a predicate has: where to look last.

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use super::{Explanation, Guard, GuardError, signed::DATALOG_CONTEXT};
 use crate::{
     keys::Verifier,
-    logic::{Form, Pred, Prin, SubPrin, Term},
+    logic::{Form, Pred, Prin, SubPrin, Term, ident},
     wire::{
         messages::{DatalogRules, SignedDatalogRules},
         proto2,
@@ -85,6 +85,9 @@ impl DatalogGuard {
     }
 
     /// Adds a rule. A rule that is there already changes nothing.
+    ///
+    /// # Errors
+    /// When the statement is not a rule, or there are too many.
     pub fn add_form(&mut self, form: Form) -> Result<(), GuardError> {
         let rule = Rule::new(&form)?;
         if self.numbers.contains_key(&form) {
@@ -97,22 +100,22 @@ impl DatalogGuard {
             .entries
             .last_key_value()
             .map_or(0, |(last, _)| last.saturating_add(1));
+        self.index(number, &rule)?;
         let form = Arc::new(form);
         self.entries.insert(number, Arc::clone(&form));
         self.numbers.insert(form, number);
-        self.index(number, &rule);
         Ok(())
     }
 
-    fn index(&mut self, number: usize, rule: &Rule) {
+    fn index(&mut self, number: usize, rule: &Rule) -> Result<(), GuardError> {
         let numbered = Rule {
             variables: rule.variables.clone(),
             conditions: rule
                 .conditions
                 .iter()
                 .map(|condition| self.numbered(condition))
-                .collect(),
-            goal: self.numbered(&rule.goal),
+                .collect::<Result<_, _>>()?,
+            goal: self.numbered(&rule.goal)?,
         };
         match ground(&numbered) {
             Some(tuple) => self.facts.insert(&rule.goal.name, tuple),
@@ -121,31 +124,38 @@ impl DatalogGuard {
                 self.rules.entry(key).or_default().push((number, numbered));
             }
         }
+        Ok(())
     }
 
-    fn numbered(&mut self, literal: &Literal<Term>) -> Literal<Id> {
-        let args = literal
-            .args
-            .iter()
-            .map(|arg| match arg {
+    fn numbered(&mut self, literal: &Literal<Term>) -> Result<Literal<Id>, GuardError> {
+        let mut number = |arg: &Arg<Term>| {
+            Ok(match arg {
                 Arg::Var(number) => Arg::Var(*number),
-                Arg::Value(term) => Arg::Value(self.symbols.id(term)),
+                Arg::Value(term) => Arg::Value(self.symbols.id(term)?),
             })
-            .collect();
-        Literal {
+        };
+        Ok(Literal {
             name: literal.name.clone(),
-            args,
-        }
+            args: literal
+                .args
+                .iter()
+                .map(&mut number)
+                .collect::<Result<_, GuardError>>()?,
+        })
     }
 
     /// Takes a rule away.
+    ///
+    /// # Errors
+    /// When it is not there.
     pub fn retract_form(&mut self, form: &Form) -> Result<(), GuardError> {
-        let Some(number) = self.numbers.remove(form) else {
+        let Some(&number) = self.numbers.get(form) else {
             return Err(GuardError::NoSuchRule(form.to_string()));
         };
-        self.entries.remove(&number);
         let rule = Rule::new(form)?;
-        let goal = self.numbered(&rule.goal);
+        let goal = self.numbered(&rule.goal)?;
+        self.numbers.remove(form);
+        self.entries.remove(&number);
         if rule.conditions.is_empty() {
             let ids: Vec<Id> = goal.args.iter().filter_map(value).collect();
             self.facts.remove(&goal.name, &ids);
@@ -156,16 +166,21 @@ impl DatalogGuard {
     }
 
     /// The rules as the original's Datalog engine was given them, for comparison.
-    pub fn translations(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// When a rule is not one: not for rules that [`DatalogGuard::add_form`] took.
+    pub fn translations(&self) -> Result<Vec<String>, GuardError> {
         let speaker = match &self.key {
             Some(key) => key.to_string(),
             None => "guard".to_owned(),
         };
-        let rules = self
-            .entries
-            .values()
-            .filter_map(|form| Rule::new(form).ok());
-        rules.map(|rule| rule.translation(&speaker)).collect()
+        let translation = |form: &Arc<Form>| Ok(Rule::new(form)?.translation(&speaker));
+        self.entries.values().map(translation).collect()
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        let rules = self.entries.values().map(|form| form.encode()).collect();
+        DatalogRules { rules }.encode_to_vec()
     }
 
     fn solve(&self, query: &Pred) -> Result<Solver<'_>, GuardError> {
@@ -176,10 +191,10 @@ impl DatalogGuard {
             facts: &self.facts,
             rules: &self.rules,
         };
-        let symbols = QuerySymbols::new(&self.symbols);
-        let longest = query.args.iter().filter_map(Term::as_prin);
-        let longest = longest.map(|prin| prin.ext.0.len()).max();
-        Solver::ask(base, symbols, query, longest.unwrap_or_default())
+        let symbols = QuerySymbols::new(&self.symbols)?;
+        let prins = query.args.iter().filter_map(Term::as_prin);
+        let longest = prins.map(|prin| prin.ext.0.len()).fold(0, usize::max);
+        Solver::ask(base, symbols, query, longest)
     }
 
     /// The built-in predicate may be asked as well.
@@ -225,11 +240,11 @@ impl Guard for DatalogGuard {
         let argument = match &self.key {
             Some(key) => key.clone().into(),
             None => {
-                let hash = Sha256::digest(self.serialized().unwrap_or_default());
+                let hash = Sha256::digest(self.encoded());
                 Term::Bytes(hash.to_vec().into())
             }
         };
-        SubPrin::single("DatalogGuard", vec![argument]).unwrap_or_default()
+        SubPrin::of(ident!("DatalogGuard"), vec![argument])
     }
 
     fn query(&self, query: &Pred) -> Result<bool, GuardError> {
@@ -268,7 +283,6 @@ impl Guard for DatalogGuard {
     }
 
     fn serialized(&self) -> Option<Vec<u8>> {
-        let rules = self.entries.values().map(|form| form.encode()).collect();
-        Some(DatalogRules { rules }.encode_to_vec())
+        Some(self.encoded())
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     guard::GuardError,
-    logic::{Ident, Pred, Term},
+    logic::{Ident, Pred, Term, ident},
 };
 
 /// Most steps for one query.
@@ -62,8 +62,8 @@ impl<'a> Solver<'a> {
         let pattern = query
             .args
             .iter()
-            .map(|term| Some(solver.symbols.id(term)))
-            .collect();
+            .map(|term| solver.symbols.id(term).map(Some))
+            .collect::<Result<_, _>>()?;
         solver.goal(&query.name, pattern);
         while let Some(frame) = solver.queue.pop_front() {
             solver.advance(frame)?;
@@ -156,7 +156,7 @@ impl<'a> Solver<'a> {
                 let goal = self.goal(&condition.name, pattern);
                 return self.join(frame, number, goal);
             }
-            let mut ways = self.built_in(&pattern).into_iter().filter_map(|triple| {
+            let mut ways = self.built_in(&pattern)?.into_iter().filter_map(|triple| {
                 let mut next = frame.clone();
                 let mut args = condition.args.iter().zip(triple);
                 let fits = args.all(|(arg, id)| unify(arg, id, &mut next.bound));
@@ -212,9 +212,9 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn built_in(&mut self, pattern: &[Option<Id>]) -> Vec<[Id; 3]> {
+    fn built_in(&mut self, pattern: &[Option<Id>]) -> Result<Vec<[Id; 3]>, GuardError> {
         let [whole, outer, extension] = pattern else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let term = |id: &Option<Id>| id.and_then(|id| self.symbols.term(id));
         let known = Known {
@@ -226,7 +226,7 @@ impl<'a> Solver<'a> {
         let symbols = &mut self.symbols;
         found
             .iter()
-            .map(|(p, o, e)| [p, o, e].map(|term| symbols.id(term)))
+            .map(|(p, o, e)| Ok([symbols.id(p)?, symbols.id(o)?, symbols.id(e)?]))
             .collect()
     }
 
@@ -300,7 +300,7 @@ impl<'a> Solver<'a> {
     pub(super) fn statement(&self, name: &Ident, pattern: &[Option<Id>]) -> String {
         let term = |id: &Option<Id>| match id.and_then(|id| self.symbols.term(id)) {
             Some(term) => term.clone(),
-            None => Ident::new("X").map_or_else(|_| Term::Int(0), Term::Var),
+            None => Term::Var(ident!("X")),
         };
         let args = pattern.iter().map(term).collect();
         Pred {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::logic::Term;
+use crate::{guard::GuardError, logic::Term};
 
 /// A value's number.
 pub(super) type Id = u32;
@@ -23,20 +23,21 @@ impl Symbols {
         self.terms.get(usize::try_from(id).ok()?).map(AsRef::as_ref)
     }
 
-    pub(super) fn id(&mut self, term: &Term) -> Id {
+    /// The value's number, a new one if it has none. Numbers are never given back: a guard whose
+    /// rules changed often enough has none left.
+    pub(super) fn id(&mut self, term: &Term) -> Result<Id, GuardError> {
         if let Some(id) = self.find(term) {
-            return id;
+            return Ok(id);
         }
-        // Rules and statements are bounded far below 2^32 values.
-        let id = Id::try_from(self.terms.len()).unwrap_or(Id::MAX);
+        let id = self.next()?;
         let term = Arc::new(term.clone());
         self.terms.push(Arc::clone(&term));
         self.ids.insert(term, id);
-        id
+        Ok(id)
     }
 
-    fn next(&self) -> Id {
-        Id::try_from(self.terms.len()).unwrap_or(Id::MAX)
+    fn next(&self) -> Result<Id, GuardError> {
+        Id::try_from(self.terms.len()).map_err(|_| GuardError::TooManyValues)
     }
 }
 
@@ -48,19 +49,22 @@ pub(super) struct QuerySymbols<'a> {
 }
 
 impl<'a> QuerySymbols<'a> {
-    pub(super) fn new(base: &'a Symbols) -> Self {
-        QuerySymbols {
+    pub(super) fn new(base: &'a Symbols) -> Result<Self, GuardError> {
+        Ok(QuerySymbols {
             base,
-            first: base.next(),
+            first: base.next()?,
             own: Symbols::default(),
-        }
+        })
     }
 
-    pub(super) fn id(&mut self, term: &Term) -> Id {
-        match self.base.find(term) {
-            Some(id) => id,
-            None => self.first.saturating_add(self.own.id(term)),
+    pub(super) fn id(&mut self, term: &Term) -> Result<Id, GuardError> {
+        if let Some(id) = self.base.find(term) {
+            return Ok(id);
         }
+        let above = self.own.id(term)?;
+        self.first
+            .checked_add(above)
+            .ok_or(GuardError::TooManyValues)
     }
 
     pub(super) fn term(&self, id: Id) -> Option<&Term> {
