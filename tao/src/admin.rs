@@ -21,7 +21,7 @@ use crate::{
     wire::{
         FrameError, Inbox,
         counter_messages::{CountersOf, CountersRequest, CountersResponse},
-        guard_messages::{GuardRequest, GuardResponse, HostDescription},
+        guard_messages::{GuardRequest, GuardResponse, GuardStep, HostDescription},
         messages::{AdminRequest, AdminResponse, ResponseHeader},
         proto2::{self, Proto2, ProtoError},
         rpc,
@@ -46,6 +46,9 @@ pub enum AdminError {
     /// The connection broke.
     #[error("the connection to the Tao host failed: {0}")]
     Connection(#[from] io::Error),
+    /// The request is too long.
+    #[error("the request can't be sent: {0}")]
+    Request(#[source] FrameError),
     /// The host sent something else than frames.
     #[error("the Tao host's answer is malformed: {0}")]
     Frame(#[from] FrameError),
@@ -148,15 +151,17 @@ impl Admin {
         descriptors: &[RawFd],
     ) -> Result<(), AdminError> {
         let mut bytes = Vec::new();
-        rpc::write_request(&mut bytes, op, self.seq, request);
+        rpc::write_request(&mut bytes, op, self.seq, request).map_err(AdminError::Request)?;
         let rights = [ControlMessage::ScmRights(descriptors)];
         let control: &[ControlMessage<'_>] = if descriptors.is_empty() { &[] } else { &rights };
         let slices = [IoSlice::new(&bytes)];
         let fd = self.stream.as_raw_fd();
         let sent = sendmsg::<()>(fd, &slices, control, MsgFlags::MSG_NOSIGNAL, None)
             .map_err(io::Error::from)?;
-        self.stream
-            .write_all(bytes.get(sent..).unwrap_or_default())?;
+        let (_, rest) = bytes
+            .split_at_checked(sent)
+            .ok_or_else(|| io::Error::other("the kernel sent more than it was given"))?;
+        self.stream.write_all(rest)?;
         Ok(())
     }
 
@@ -389,23 +394,33 @@ impl Admin {
     /// Asks the host's guard, and why it answers so.
     pub fn guard_why(&mut self, query: &str) -> Result<Explanation, AdminError> {
         let response = self.guard("Why", Some(query))?;
-        let step = |step: crate::wire::guard_messages::GuardStep| Step {
-            depth: usize::try_from(step.depth).unwrap_or_default(),
-            statement: step.statement,
-            reason: step.reason,
+        let step = |step: GuardStep| {
+            Ok(Step {
+                depth: usize::try_from(step.depth)
+                    .map_err(|_| AdminError::Incomplete("a step of it is too deep"))?,
+                statement: step.statement,
+                reason: step.reason,
+            })
         };
         Ok(Explanation {
             allowed: response
                 .allowed
                 .ok_or(AdminError::Incomplete("it has no answer"))?,
-            steps: response.step.into_iter().map(step).collect(),
+            steps: response
+                .step
+                .into_iter()
+                .map(step)
+                .collect::<Result<_, AdminError>>()?,
         })
     }
 
     /// The guard's part of the host's name, and its rules.
     pub fn guard_show(&mut self) -> Result<(SubPrin, Vec<String>), AdminError> {
         let response = self.guard("Show", None)?;
-        let subprin = SubPrin::decode(&response.subprin.unwrap_or_default())?;
+        let subprin = response
+            .subprin
+            .ok_or(AdminError::Incomplete("the guard has no name"))?;
+        let subprin = SubPrin::decode(&subprin)?;
         Ok((subprin, response.rule))
     }
 

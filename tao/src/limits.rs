@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use nix::sys::sysinfo::sysinfo;
+
 /// Processes and threads of a program, unless the policy says otherwise.
 const PROCESSES: u64 = 4096;
 /// The largest processor share: this many processors.
@@ -46,6 +48,9 @@ pub enum LimitError {
 }
 
 /// Memory, from `512M` and the like; units are powers of 1024.
+///
+/// # Errors
+/// When it is something else, or less than 64 KiB.
 pub fn parse_memory(text: &str) -> Result<u64, LimitError> {
     const SMALLEST: u64 = 65536;
     let wrong = || LimitError::Memory(text.to_owned());
@@ -66,6 +71,9 @@ pub fn parse_memory(text: &str) -> Result<u64, LimitError> {
 }
 
 /// A share of processors, from `150%`.
+///
+/// # Errors
+/// When it is something else, or no share that there is.
 pub fn parse_cpu(text: &str) -> Result<u64, LimitError> {
     text.strip_suffix('%')
         .and_then(|digits| u64::from_str(digits).ok())
@@ -76,14 +84,14 @@ pub fn parse_cpu(text: &str) -> Result<u64, LimitError> {
 impl Limits {
     /// What leaves room for others on this machine: three quarters of the memory, and 4096
     /// processes.
+    #[expect(
+        clippy::expect_used,
+        reason = "sysinfo(2) fails only where it cannot write its answer, see its man page"
+    )]
     pub fn of_this_machine() -> Self {
-        let file = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let kibibytes = file
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next())
-            .and_then(|number| u64::from_str(number).ok());
+        let memory = sysinfo().expect("sysinfo(2) with a buffer").ram_total();
         Limits {
-            memory: kibibytes.map(|kibibytes| kibibytes.saturating_mul(1024 / 4 * 3)),
+            memory: Some(memory.saturating_mul(3) / 4),
             processes: Some(PROCESSES),
             cpu: None,
         }
@@ -95,6 +103,9 @@ impl Limits {
     }
 
     /// These limits, lowered to what is asked for.
+    ///
+    /// # Errors
+    /// When more is asked for than these limits allow, or no process at all.
     pub fn lowered(&self, asked: &Limits) -> Result<Limits, LimitError> {
         if asked.processes == Some(0) {
             return Err(LimitError::NoProcess);

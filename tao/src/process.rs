@@ -86,22 +86,26 @@ impl PidFd {
 
 /// How a child of this process ended, as wait(2) gives it; `None` if it has not.
 pub fn try_wait(child: i32) -> io::Result<Option<i32>> {
-    wait_with(child, libc::WNOHANG)
+    Ok(match wait_with(child, libc::WNOHANG)? {
+        (0, _) => None,
+        (_, status) => Some(status),
+    })
 }
 
 /// Waits for the end of a child of this process.
 pub fn wait(child: i32) -> io::Result<i32> {
-    Ok(wait_with(child, 0)?.unwrap_or_default())
+    let (_, status) = wait_with(child, 0)?;
+    Ok(status)
 }
 
-fn wait_with(child: i32, flags: i32) -> io::Result<Option<i32>> {
+/// What waitpid(2) gave, and the status. The first is 0 only with WNOHANG.
+fn wait_with(child: i32, flags: i32) -> io::Result<(i32, i32)> {
     loop {
         let mut status = 0;
         // SAFETY: `status` is ours to be written.
         let result = unsafe { libc::waitpid(child, &raw mut status, flags) };
         match Errno::result(result) {
-            Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(status)),
+            Ok(waited) => return Ok((waited, status)),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }

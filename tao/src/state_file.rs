@@ -10,9 +10,11 @@ use std::{
 /// Writes a file next to the old one, then puts it in its place. Only its owner can read
 /// it; the folder is made if it is missing, and only its owner can look into it.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(not_a_file(path));
+    };
     make_folder(dir)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let mut name = name.to_owned();
     name.push(".new");
     let new = dir.join(name);
     let mut file = OpenOptions::new()
@@ -36,7 +38,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// An empty file that a host writes to, for its owner's eyes only: it names programs and their
 /// arguments.
 pub fn log(path: &Path) -> io::Result<File> {
-    make_folder(path.parent().unwrap_or(Path::new("/")))?;
+    make_folder(path.parent().ok_or_else(|| not_a_file(path))?)?;
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -47,6 +49,11 @@ pub fn log(path: &Path) -> io::Result<File> {
     // One that was there already.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
+}
+
+fn not_a_file(path: &Path) -> io::Error {
+    let text = format!("{}: not the name of a file", path.display());
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 /// Each folder that is made outlives a power cut before anything is put into it.

@@ -106,14 +106,14 @@ fn a_large_seal_and_a_large_answer_pass() {
         policy,
         ..TaoRequest::default()
     };
-    rpc::write_request(&mut request, "Tao.Seal", 0, &seal);
+    rpc::write_request(&mut request, "Tao.Seal", 0, &seal).unwrap();
     let sealed = program.call(&request).1.data.unwrap();
     request.clear();
     let unseal = TaoRequest {
         data: Some(sealed),
         ..TaoRequest::default()
     };
-    rpc::write_request(&mut request, "Tao.Unseal", 1, &unseal);
+    rpc::write_request(&mut request, "Tao.Unseal", 1, &unseal).unwrap();
     assert_eq!(program.call(&request).1.data.unwrap(), data);
 }
 

@@ -82,7 +82,7 @@ impl Held {
 
 fn name_call(seq: u64) -> Vec<u8> {
     let mut call = Vec::new();
-    rpc::write_request(&mut call, "Tao.GetTaoName", seq, &TaoRequest::default());
+    rpc::write_request(&mut call, "Tao.GetTaoName", seq, &TaoRequest::default()).unwrap();
     call
 }
 

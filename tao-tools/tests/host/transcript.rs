@@ -75,7 +75,7 @@ fn the_recorded_conversation_goes_as_recorded() {
             request.issuer = Some(name.extended(&".Kid(1)".parse().unwrap()).encode());
         }
         let mut bytes = Vec::new();
-        rpc::write_request(&mut bytes, &header.op, header.seq, &request);
+        rpc::write_request(&mut bytes, &header.op, header.seq, &request).unwrap();
         program.send(&bytes);
         let (answer_header, answer_body) = program.receive().unwrap();
         let (recorded_header, recorded_body) = split(&step.response_bytes);

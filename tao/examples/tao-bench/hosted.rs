@@ -190,7 +190,7 @@ impl Calls {
             seq: 5000,
         };
         let (mut ask, mut answer) = (Vec::new(), Vec::new());
-        rpc::write_request(&mut ask, &header.op, header.seq, &request);
+        rpc::write_request(&mut ask, &header.op, header.seq, &request)?;
         let data = Some(data);
         let response = TaoResponse {
             data,

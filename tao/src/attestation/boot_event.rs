@@ -161,6 +161,9 @@ impl FromStr for BootEvent {
 
 impl BootEvent {
     /// What PCR 15 holds after the latch and this event, in a bank of digests of this length.
+    ///
+    /// # Errors
+    /// When there is no bank that is trusted with digests of this length.
     pub fn register(&self, digest_len: usize) -> Result<Vec<u8>, BootEventError> {
         let text = self.to_string();
         let events = [LATCH_EVENT, text.as_bytes()];
@@ -172,6 +175,9 @@ impl BootEvent {
     }
 
     /// The principal that the host's key is.
+    ///
+    /// # Errors
+    /// None: `key` is the kind of a principal.
     pub fn host_key_name(&self) -> Result<Option<Prin>, LogicError> {
         let name = |digest: [u8; 32]| {
             Ok(Prin {
@@ -196,7 +202,10 @@ fn extended<D: Digest>(events: &[&[u8]]) -> Vec<u8> {
 }
 
 fn bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    hex::decode(digits).ok()?.try_into().ok()
+    let mut bytes = [0; N];
+    hex::decode_to_slice(digits, &mut bytes)
+        .is_ok()
+        .then_some(bytes)
 }
 
 #[cfg(test)]

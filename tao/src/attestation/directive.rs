@@ -22,6 +22,9 @@ pub enum DirectiveError {
     /// Not a directive.
     #[error("not a directive: {0}")]
     Message(#[from] ProtoError),
+    /// A part is missing.
+    #[error("the directive has no {0}")]
+    Missing(&'static str),
     /// Its statement or its signer can't be read.
     #[error("the directive is malformed: {0}")]
     Statement(#[from] LogicError),
@@ -63,11 +66,12 @@ pub struct Directive {
 /// When it is something else, is said or signed by somebody else, or was changed.
 pub fn verify_directive(bytes: &[u8], policy_key: &Verifier) -> Result<Directive, DirectiveError> {
     let message: SecretDirective = proto2::read(bytes)?;
-    let kind = message.r#type.unwrap_or_default();
-    if kind != DISCLOSURE {
-        return Err(DirectiveError::Type(kind));
+    match message.r#type {
+        Some(DISCLOSURE) => {}
+        Some(other) => return Err(DirectiveError::Type(other)),
+        None => return Err(DirectiveError::Missing("type")),
     }
-    let statement = message.serialized_statement.unwrap_or_default();
+    let statement = there(message.serialized_statement, "statement")?;
     let form = Form::decode(&statement)?;
     let other = || DirectiveError::Form(form.to_string());
     let Form::Says(says) = &form else {
@@ -81,7 +85,7 @@ pub fn verify_directive(bytes: &[u8], policy_key: &Verifier) -> Result<Directive
     else {
         return Err(other());
     };
-    let signer = Prin::decode(&message.signer.unwrap_or_default())?;
+    let signer = Prin::decode(&there(message.signer, "signer")?)?;
     let policy = policy_key.name()?;
     if *speaker != policy || signer != policy {
         return Err(DirectiveError::Speaker {
@@ -89,7 +93,7 @@ pub fn verify_directive(bytes: &[u8], policy_key: &Verifier) -> Result<Directive
             policy_key: policy.to_string(),
         });
     }
-    let signature = message.signature.unwrap_or_default();
+    let signature = there(message.signature, "signature")?;
     policy_key.verify(DIRECTIVE_CONTEXT, &statement, &signature)?;
     Ok(Directive {
         delegator: policy,
@@ -97,6 +101,10 @@ pub fn verify_directive(bytes: &[u8], policy_key: &Verifier) -> Result<Directive
         permission: name.as_str().to_owned(),
         object: object.to_vec(),
     })
+}
+
+fn there<T>(field: Option<T>, name: &'static str) -> Result<T, DirectiveError> {
+    field.ok_or(DirectiveError::Missing(name))
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ const PCRS: u8 = 24;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuoteError {
+    /// There is none.
+    #[error("the attestation of a TPM comes without a quote structure")]
+    Missing,
     /// The structure ends early or goes on too long.
     #[error("the quote structure is malformed: {0}")]
     Malformed(&'static str),
@@ -76,24 +79,31 @@ struct Quote<'a> {
 
 struct Reader<'a>(&'a [u8]);
 
+const CUT: QuoteError = QuoteError::Malformed("it is cut off");
+
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], QuoteError> {
-        let cut = QuoteError::Malformed("it is cut off");
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(cut)?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(CUT)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn number(&mut self, length: usize) -> Result<u64, QuoteError> {
-        Ok(self
-            .take(length)?
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], QuoteError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(CUT)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, QuoteError> {
+        self.array().map(u8::from_be_bytes)
     }
 
     fn u16(&mut self) -> Result<u16, QuoteError> {
-        self.number(2)
-            .map(|number| u16::try_from(number).unwrap_or_default())
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, QuoteError> {
+        self.array().map(u32::from_be_bytes)
     }
 
     /// A TPM2B: length of two bytes, then the bytes.
@@ -105,7 +115,7 @@ impl<'a> Reader<'a> {
 
 fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     let mut reader = Reader(attest);
-    let magic = u32::try_from(reader.number(4)?).unwrap_or_default();
+    let magic = reader.u32()?;
     if magic != MAGIC {
         return Err(QuoteError::Magic(magic));
     }
@@ -117,14 +127,14 @@ fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     let extra_data = reader.sized()?;
     // clock 8, resetCount 4, restartCount 4, safe 1, firmwareVersion 8
     reader.take(8 + 4 + 4 + 1 + 8)?;
-    if reader.number(4)? != 1 {
+    if reader.u32()? != 1 {
         return Err(QuoteError::Malformed(
             "it selects PCRs of none or of several banks",
         ));
     }
     let bank = reader.u16()?;
-    let select_length = usize::from(reader.take(1)?.first().copied().unwrap_or_default());
-    let select = reader.take(select_length)?;
+    let select_length = reader.u8()?;
+    let select = reader.take(select_length.into())?;
     let pcr_digest = reader.sized()?;
     if !reader.0.is_empty() {
         return Err(QuoteError::Malformed("bytes follow its end"));
@@ -137,9 +147,31 @@ fn parse(attest: &[u8]) -> Result<Quote<'_>, QuoteError> {
     })
 }
 
+/// A bank, by the TPM's number for its algorithm and the length of its digests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Bank {
+    algorithm: u16,
+    digest_len: usize,
+}
+
+impl Bank {
+    fn of_digest(digest: &[u8]) -> Option<Self> {
+        let algorithm = match digest.len() {
+            20 => 0x0004,
+            32 => 0x000b,
+            48 => 0x000c,
+            _ => return None,
+        };
+        Some(Bank {
+            algorithm,
+            digest_len: digest.len(),
+        })
+    }
+}
+
 /// The registers that a name says, and their values.
 struct NamedPcrs {
-    bank: u16,
+    bank: Bank,
     values: BTreeMap<u8, Vec<u8>>,
 }
 
@@ -174,10 +206,7 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
     if name != "PCRs" {
         return Err(bad("its first extension is another one"));
     }
-    let mut named = NamedPcrs {
-        bank: 0,
-        values: BTreeMap::new(),
-    };
+    let (mut named_bank, mut named_values) = (None, BTreeMap::new());
     let mut previous = None;
     let values: Vec<&str> = values.split(',').collect();
     let numbers: Vec<&str> = numbers.split(',').collect();
@@ -197,25 +226,26 @@ fn named_pcrs(speaker: &Prin) -> Result<NamedPcrs, QuoteError> {
             ));
         }
         let value = hex::decode(value).map_err(|_| bad("a value is not hex"))?;
-        let bank = match value.len() {
-            20 => 0x0004,
-            32 => 0x000b,
-            48 => 0x000c,
-            _ => return Err(bad("a value has the length of no bank")),
-        };
-        if named.bank != 0 && named.bank != bank {
+        let bank =
+            Bank::of_digest(&value).ok_or_else(|| bad("a value has the length of no bank"))?;
+        if *named_bank.get_or_insert(bank) != bank {
             return Err(bad("the values are of different lengths"));
         }
-        named.bank = bank;
-        named.values.insert(number, value);
+        named_values.insert(number, value);
     }
-    Ok(named)
+    Ok(NamedPcrs {
+        bank: named_bank.ok_or_else(|| bad("it names no register"))?,
+        values: named_values,
+    })
 }
 
 /// Checks that the attestation key signed a quote over the PCRs that `speaker` names and over
 /// PCR 15 with the latch and `boot_event`, for exactly this statement. `signature` is DER.
 ///
 /// That the statement lets no other key speak than that of the event, the caller checks.
+///
+/// # Errors
+/// See [`QuoteError`]: the quote then carries no statement.
 pub fn verify_quote(
     key: &Verifier,
     speaker: &Prin,
@@ -231,20 +261,19 @@ pub fn verify_quote(
     }
     let mut named = named_pcrs(speaker)?;
     let event: BootEvent = boot_event.ok_or(QuoteError::NoBootEvent)?.parse()?;
-    let digest_len = named.values.values().map(Vec::len).max();
-    let register = event.register(digest_len.unwrap_or_default())?;
+    let register = event.register(named.bank.digest_len)?;
     named.values.insert(BOOT_PCR, register);
     let select = named.select();
-    let (low, high) = quote
+    let selected = quote
         .select
-        .split_at_checked(select.len())
-        .unwrap_or_default();
-    if quote.bank != named.bank || low != select || high.iter().any(|byte| *byte != 0) {
+        .strip_prefix(&select)
+        .is_some_and(|further| further.iter().all(|byte| *byte == 0));
+    if quote.bank != named.bank.algorithm || !selected {
         return Err(QuoteError::Selection(format!(
             "bank {:#06x}, bitmap {} instead of bank {:#06x}, bitmap {}",
             quote.bank,
             hex::encode(quote.select),
-            named.bank,
+            named.bank.algorithm,
             hex::encode(select)
         )));
     }

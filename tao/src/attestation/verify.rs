@@ -156,7 +156,10 @@ fn link(bytes: &[u8]) -> Result<Link, AttestationError> {
             &key()?,
             &speaker,
             &message.serialized_statement,
-            message.tpm2_quote_structure.as_deref().unwrap_or_default(),
+            message
+                .tpm2_quote_structure
+                .as_deref()
+                .ok_or(QuoteError::Missing)?,
             &message.signature,
             message.boot_event.as_deref(),
         )?),

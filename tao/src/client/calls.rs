@@ -40,30 +40,24 @@ impl SealPolicy {
 }
 
 impl Parent {
-    /// Makes a call whose answer is data, and a policy only if `policy` says so. `data` go
-    /// along with the request, which has none itself.
+    /// Makes a call whose answer is data. `data` go along with the request, which has none
+    /// itself.
     fn data(
         &self,
         op: &str,
         data: Option<&[u8]>,
         request: &TaoRequest,
-        policy: bool,
-    ) -> Result<(Vec<u8>, Option<String>), CallError> {
+    ) -> Result<Vec<u8>, CallError> {
         let answer: TaoResponse = self.connection.call(op, data, request)?;
-        match answer.data {
-            Some(data) if answer.policy.is_some() == policy => Ok((data, answer.policy)),
-            other => {
-                drop(other.map(SecretBytes::from));
-                Err(CallError::Response(format!(
-                    "{op}: data or policy is missing or extra"
-                )))
-            }
+        match (answer.data, answer.policy) {
+            (Some(data), None) => Ok(data),
+            (other, _) => Err(unfitting(op, other)),
         }
     }
 
     /// This program's name: the host's, extended by what the host measured.
     pub fn tao_name(&self) -> Result<Prin, CallError> {
-        let (name, _) = self.data("Tao.GetTaoName", None, &TaoRequest::default(), false)?;
+        let name = self.data("Tao.GetTaoName", None, &TaoRequest::default())?;
         Ok(Prin::decode(&name)?)
     }
 
@@ -91,7 +85,7 @@ impl Parent {
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let (secret, _) = self.data("Tao.GetSharedSecret", None, &request, false)?;
+        let secret = self.data("Tao.GetSharedSecret", None, &request)?;
         exactly(secret.into(), length)
     }
 
@@ -101,7 +95,7 @@ impl Parent {
             size: Some(asked(length)?),
             ..TaoRequest::default()
         };
-        let (random, _) = self.data("Tao.GetRandomBytes", None, &request, false)?;
+        let random = self.data("Tao.GetRandomBytes", None, &request)?;
         exactly(random.into(), length)
     }
 
@@ -111,7 +105,7 @@ impl Parent {
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let (sealed, _) = self.data("Tao.Seal", Some(data), &request, false)?;
+        let sealed = self.data("Tao.Seal", Some(data), &request)?;
         Ok(sealed)
     }
 
@@ -121,9 +115,13 @@ impl Parent {
     }
 
     fn unsealed(&self, op: &str, sealed: &[u8]) -> Result<(SecretBytes, SealPolicy), CallError> {
-        let (data, policy) = self.data(op, Some(sealed), &TaoRequest::default(), true)?;
-        let data = SecretBytes::from(data);
-        let policy = policy.unwrap_or_default();
+        let answer = self
+            .connection
+            .call(op, Some(sealed), &TaoRequest::default())?;
+        let (data, policy) = match (answer.data, answer.policy) {
+            (Some(data), Some(policy)) => (SecretBytes::from(data), policy),
+            (other, _) => return Err(unfitting(op, other)),
+        };
         match SealPolicy::from_name(&policy) {
             Some(policy) => Ok((data, policy)),
             None => Err(CallError::Response(format!(
@@ -182,7 +180,7 @@ impl Parent {
             policy: Some(policy.as_str().to_owned()),
             ..TaoRequest::default()
         };
-        let (sealed, _) = self.data("Tao.RollbackProtectedSeal", Some(data), &request, false)?;
+        let sealed = self.data("Tao.RollbackProtectedSeal", Some(data), &request)?;
         Ok(sealed)
     }
 
@@ -224,9 +222,16 @@ impl Parent {
             expiration,
             ..TaoRequest::default()
         };
-        let (attestation, _) = self.data("Tao.Attest", Some(&message.encode()), &request, false)?;
+        let attestation = self.data("Tao.Attest", Some(&message.encode()), &request)?;
         Ok(attestation)
     }
+}
+
+/// Data or a policy is missing, or there is one that does not belong there. The data may be
+/// secret all the same.
+fn unfitting(op: &str, data: Option<Vec<u8>>) -> CallError {
+    drop(data.map(SecretBytes::from));
+    CallError::Response(format!("{op}: data or policy is missing or extra"))
 }
 
 /// A number of bytes as the wire carries it.

@@ -118,15 +118,16 @@ impl Outgoing {
         seq: u64,
         data: Option<&[u8]>,
         request: &TaoRequest,
-    ) -> std::io::Result<()> {
-        rpc::write_tao_request(&mut self.request, op, seq, data, request);
+    ) -> Result<(), CallError> {
+        rpc::write_tao_request(&mut self.request, op, seq, data, request)
+            .map_err(|error| CallError::Argument(error.to_string()))?;
         let sent = self.stream.write_all(&self.request);
         wipe(&mut self.request);
         self.request.clear();
         if self.request.capacity() > LARGE {
             buffers::give(std::mem::take(&mut self.request));
         }
-        sent
+        sent.map_err(|error| CallError::Channel(error.to_string()))
     }
 }
 
@@ -187,8 +188,14 @@ impl Connection {
             waiting.calls.insert(seq, Waiter::Busy);
         }
         let sent = lock(&self.outgoing).send(op, seq, data, request);
-        if let Err(error) = sent {
-            lock(&self.waiting).fail(CallError::Channel(error.to_string()));
+        match sent {
+            Ok(()) => {}
+            // Nothing was sent: the channel is as good as before.
+            Err(error @ CallError::Argument(_)) => {
+                lock(&self.waiting).calls.remove(&seq);
+                return Err(error);
+            }
+            Err(error) => lock(&self.waiting).fail(error),
         }
         self.answer(seq)
     }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{guard::GuardSource, state_file};
 use crate::{
-    guard::{AclGuard, DatalogGuard, Guard, signed},
+    guard::{AclGuard, DatalogGuard, Guard, GuardError, signed},
     keys::{KeyKind, Keyset, Signer, Verifier, certificate, keyset, password},
 };
 pub use error::DomainError;
@@ -177,8 +177,9 @@ impl Domain {
             path: path.clone(),
             source,
         })?;
-        let empty = Message::default();
-        let info = config.message("domain_info").unwrap_or(&empty);
+        let info = config
+            .message("domain_info")
+            .ok_or_else(|| contents("domain_info is missing"))?;
         let keys_dir = info.text("policy_keys_path").unwrap_or("policy_keys");
         let (guard_kind, rules) = match info.text("guard_type") {
             Some("Datalog") => (
@@ -208,7 +209,8 @@ impl Domain {
         let cert = read(&keys_dir.join("cert"))?;
         Ok(Domain {
             dir: dir.to_owned(),
-            name: info.text("name").unwrap_or_default().to_owned(),
+            // For people only: the original, too, takes a domain without a name.
+            name: info.text("name").unwrap_or("").to_owned(),
             guard_kind,
             rules: dir.join(rules),
             policy_key: Verifier::from_spki(certificate::public_key(&cert)?)?,
@@ -262,7 +264,9 @@ impl Domain {
 
     /// Signs the guard's rules and puts them in place of the old ones.
     pub fn save(&self, guard: &dyn Guard, signer: &Signer) -> Result<(), DomainError> {
-        let rules = guard.serialized().unwrap_or_default();
+        let rules = guard.serialized().ok_or(GuardError::Fixed(
+            "this guard has no rules that could be signed",
+        ))?;
         let signed = match self.guard_kind {
             GuardKind::Datalog => signed::sign_datalog(signer, rules)?,
             GuardKind::Acl => signed::sign_acl(signer, rules)?,

@@ -56,8 +56,9 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// `length` ends a character that was found in the rest.
     fn skip(&mut self, length: usize) -> &'a str {
-        let (skipped, rest) = self.rest.split_at_checked(length).unwrap_or_default();
+        let (skipped, rest) = self.rest.split_at(length);
         self.line = self.line.saturating_add(skipped.matches('\n').count());
         self.rest = rest;
         skipped
@@ -111,9 +112,9 @@ impl<'a> Reader<'a> {
                         Some('t') => (b'\t', 2),
                         Some(mark @ ('"' | '\'' | '\\')) => (mark as u8, 2),
                         Some('0'..='7') => {
-                            let digits = self.rest.get(1..4).unwrap_or_default();
-                            match u8::from_str_radix(digits, 8) {
-                                Ok(byte) if !digits.starts_with('+') => (byte, 4),
+                            let digits = self.rest.get(1..4);
+                            match digits.map(|digits| u8::from_str_radix(digits, 8)) {
+                                Some(Ok(byte)) => (byte, 4),
                                 _ => return self.error("three octal digits after \\"),
                             }
                         }

@@ -86,7 +86,9 @@ impl Keyset {
     }
 
     fn add(&mut self, key: &CryptoKey) -> Result<(), KeysetError> {
-        let name = key.key_header.key_type.as_deref().unwrap_or_default();
+        let Some(name) = key.key_header.key_type.as_deref() else {
+            return Ok(());
+        };
         if let Some(kind) = KeyKind::from_name(name) {
             let private = key.key_components.first();
             let private = private.ok_or(KeysetError::Contents("a signing key without key"))?;

@@ -84,13 +84,14 @@ impl Verifier {
     ) -> Result<SignatureFormat, KeyError> {
         let signed: SignedData = proto2::read(bytes)?;
         let version = signed.header.version;
-        let found = signed.header.key_type.as_deref().unwrap_or_default();
+        let found = signed.header.key_type.as_deref();
         let known = SignatureFormat::from_version(version)
             .and_then(|found| formats.iter().find(|(format, _)| *format == found));
-        let (Some((format, context)), true) = (known, found == self.kind().public_name()) else {
+        let (Some((format, context)), true) = (known, found == Some(self.kind().public_name()))
+        else {
             return Err(KeyError::WrongType {
                 version,
-                found: found.to_owned(),
+                found: found.unwrap_or("no type").to_owned(),
                 key: self.kind().public_name(),
             });
         };

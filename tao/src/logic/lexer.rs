@@ -31,18 +31,22 @@ pub(super) enum Token<'a> {
 /// A position in the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lexer<'a> {
-    text: &'a str,
-    at: usize,
+    /// How long the whole text is.
+    length: usize,
+    rest: &'a str,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Lexer { text, at: 0 }
+        Lexer {
+            length: text.len(),
+            rest: text,
+        }
     }
 
     /// What has not been read yet.
     pub(super) fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// The very next byte, white space included: some marks must follow directly.
@@ -58,7 +62,7 @@ impl<'a> Lexer<'a> {
         };
         Err(LogicError::Syntax {
             expected,
-            at: self.at,
+            at: self.length.saturating_sub(self.rest.len()),
             found,
         })
     }
@@ -70,25 +74,20 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_space(&mut self) {
-        let rest = self.rest();
-        self.at = self
-            .at
-            .saturating_add(rest.len().saturating_sub(rest.trim_start().len()));
+        self.rest = self.rest.trim_start();
     }
 
+    /// `length` ends a character that was found in the rest.
     fn take(&mut self, length: usize) -> &'a str {
-        let (taken, _) = self.rest().split_at_checked(length).unwrap_or_default();
-        self.at = self.at.saturating_add(taken.len());
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
         taken
     }
 
-    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'a str {
-        let length = self
-            .rest()
-            .bytes()
-            .take_while(|byte| belongs(*byte))
-            .count();
-        self.take(length)
+    /// All characters up to the first that does not belong.
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|next| !belongs(next));
+        self.take(end.unwrap_or(self.rest.len()))
     }
 
     /// The next token without moving on; errors are those of [`Lexer::next`].
@@ -109,13 +108,15 @@ impl<'a> Lexer<'a> {
                 Ok(Token::Punct(first))
             }
             b'a'..=b'z' => Ok(Token::Word(self.word())),
-            b'A'..=b'Z' => Ok(Token::Ident(self.take_while(in_identifier))),
+            b'A'..=b'Z' => {
+                Ok(Token::Ident(self.take_while(|next| {
+                    next.is_ascii() && in_identifier(next as u8)
+                })))
+            }
             b'-' | b'0'..=b'9' => self.int(),
             b'"' => self.string(),
-            b'[' => self.bytes(b']', "hex digits and ']'", |inside| {
-                hex::decode(inside).ok()
-            }),
-            b'{' => self.bytes(b'}', "base64url and '}'", |inside| {
+            b'[' => self.bytes(']', "hex digits and ']'", |inside| hex::decode(inside).ok()),
+            b'{' => self.bytes('}', "base64url and '}'", |inside| {
                 URL_SAFE.decode(inside).ok()
             }),
             _ => self.error("a form or a term"),
@@ -124,22 +125,23 @@ impl<'a> Lexer<'a> {
 
     /// Lower-case letters; digits too (`tpm2`), unless the letters are a reserved word.
     fn word(&mut self) -> &'a str {
-        let start = self.at;
-        let letters = self.take_while(|byte| byte.is_ascii_lowercase());
+        let mut after_letters = *self;
+        let letters = after_letters.take_while(|next| next.is_ascii_lowercase());
         if RESERVED.contains(&letters) {
+            *self = after_letters;
             return letters;
         }
-        self.take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        self.text.get(start..self.at).unwrap_or_default()
+        self.take_while(|next| next.is_ascii_lowercase() || next.is_ascii_digit())
     }
 
     fn int(&mut self) -> Result<Token<'a>, LogicError> {
         let before = *self;
-        self.take_while(|byte| byte == b'-');
-        self.take_while(|byte| byte.is_ascii_digit());
-        match self.text.get(before.at..self.at).map(str::parse) {
-            Some(Ok(value)) => Ok(Token::Int(value)),
-            _ => before.error("an integer of 64 bits"),
+        let signs = self.take_while(|next| next == '-').len();
+        let digits = self.take_while(|next| next.is_ascii_digit()).len();
+        let (number, _) = before.rest.split_at(signs.saturating_add(digits));
+        match number.parse() {
+            Ok(value) => Ok(Token::Int(value)),
+            Err(_) => before.error("an integer of 64 bits"),
         }
     }
 
@@ -157,19 +159,19 @@ impl<'a> Lexer<'a> {
     /// repeated the bytes before it).
     fn bytes(
         &mut self,
-        close: u8,
+        close: char,
         expected: &'static str,
         decode: impl Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Result<Token<'a>, LogicError> {
         let before = *self;
         self.take(1);
-        let inside = self.take_while(|byte| byte != close);
+        let inside = self.take_while(|next| next != close);
         let compact: Vec<u8> = inside
             .bytes()
             .filter(|byte| !byte.is_ascii_whitespace())
             .collect();
         match decode(&compact) {
-            Some(bytes) if self.next_byte() == Some(close) => {
+            Some(bytes) if self.rest.starts_with(close) => {
                 self.take(1);
                 Ok(Token::Bytes(bytes))
             }

@@ -1,7 +1,5 @@
 //! Double-quoted strings, with the escapes of the Go language.
 
-use std::fmt::Write as _;
-
 /// Reads the literal at the start of `text`; gives the bytes it stands for and its length.
 pub(super) fn parse(text: &str) -> Option<(Vec<u8>, usize)> {
     let mut value = Vec::new();
@@ -100,8 +98,7 @@ fn print_char(out: &mut String, character: char) {
 }
 
 fn hex_escape(out: &mut String, kind: char, width: usize, value: u32) {
-    // Writing to a String can't fail.
-    let _infallible = write!(out, "\\{kind}{value:0width$x}");
+    out.push_str(&format!("\\{kind}{value:0width$x}"));
 }
 
 /// Letters, marks, numbers, punctuation, symbols and the space. The standard library

@@ -12,7 +12,6 @@ use crate::keys::wipe;
 /// Longest frame that is accepted, as in the original.
 pub const MAX_FRAME: usize = 20 * 1024 * 1024;
 
-const LENGTH_BYTES: usize = 4;
 /// Smallest space offered to a read: enough for most messages in one system call.
 const READ_AT_LEAST: usize = 8 * 1024;
 /// Set aside for a promised frame before any of it has arrived: what a pipe holds.
@@ -41,7 +40,8 @@ pub struct MessageRange {
 /// messages carry secrets.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    /// Storage; `start..end` of it has been received and not been used.
+    /// Storage; `start..end` of it has been received and not been used. Every method keeps
+    /// `used <= start <= end <= buffer.len()`.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -51,18 +51,28 @@ pub struct Inbox {
     needed: usize,
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "bounds are used, start and end, or lie between them; see the fields"
+)]
+impl Inbox {
+    fn part(&self, range: Range<usize>) -> &[u8] {
+        self.buffer.get(range).expect("a part of the buffer")
+    }
+
+    fn part_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.buffer.get_mut(range).expect("a part of the buffer")
+    }
+}
+
 impl Inbox {
     fn received(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        self.part(self.start..self.end)
     }
 
     /// Overwrites the message that was given out last.
     fn forget_used(&mut self) {
-        wipe(
-            self.buffer
-                .get_mut(self.used..self.start)
-                .unwrap_or_default(),
-        );
+        wipe(self.part_mut(self.used..self.start));
         self.used = self.start;
     }
 
@@ -75,13 +85,13 @@ impl Inbox {
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
             self.used = 0;
-            wipe(self.buffer.get_mut(self.end..end).unwrap_or_default());
+            wipe(self.part_mut(self.end..end));
         }
         // Grow with what has arrived, not with what was promised.
         let missing = self.needed.saturating_sub(self.end);
         let wanted = missing.min(self.end.max(TRUST)).max(READ_AT_LEAST);
         self.grow(self.end.saturating_add(wanted));
-        self.buffer.get_mut(self.end..).unwrap_or_default()
+        self.part_mut(self.end..self.buffer.len())
     }
 
     fn grow(&mut self, length: usize) {
@@ -91,9 +101,10 @@ impl Inbox {
         if length > LARGE && self.buffer.capacity() < length {
             let mut larger = buffers::take();
             larger.resize(length.max(larger.len()), 0);
-            let received = self.buffer.get_mut(..self.end).unwrap_or_default();
-            if let Some(start) = larger.get_mut(..self.end) {
-                start.copy_from_slice(received);
+            let received = self.part_mut(0..self.end);
+            // Not shorter: `length` is more than has been received.
+            for (new, old) in larger.iter_mut().zip(&*received) {
+                *new = *old;
             }
             wipe(received);
             buffers::give(std::mem::replace(&mut self.buffer, larger));
@@ -117,7 +128,10 @@ impl Inbox {
         self.start == self.end
     }
 
-    /// Checks the end of the channel: an error if it came inside a message.
+    /// Checks the end of the channel.
+    ///
+    /// # Errors
+    /// If it came inside a message.
     pub fn finish(&self) -> Result<(), FrameError> {
         if self.is_empty() {
             Ok(())
@@ -129,14 +143,13 @@ impl Inbox {
     /// The frame at `at`, if it has arrived; otherwise up to where it reaches.
     fn frame(&self, at: usize) -> Result<Result<Range<usize>, usize>, FrameError> {
         let received = self.received();
-        let start = at.saturating_add(LENGTH_BYTES);
-        let Some(length) = received
-            .get(at..start)
-            .and_then(|bytes| bytes.try_into().ok())
-        else {
+        let start = at.saturating_add(size_of::<u32>());
+        let Some(length) = received.get(at..).and_then(<[u8]>::first_chunk) else {
             return Ok(Err(start));
         };
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        let length = u32::from_be_bytes(*length);
+        // What a machine's addresses have no room for is too long as well.
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > MAX_FRAME {
             return Err(FrameError::TooLong(length));
         }
@@ -150,6 +163,9 @@ impl Inbox {
 
     /// Takes the next whole message, if it has arrived. Read it with [`Inbox::parts`]
     /// before anything else is done with the inbox.
+    ///
+    /// # Errors
+    /// When a frame is longer than [`MAX_FRAME`].
     pub fn next_message(&mut self) -> Result<Option<MessageRange>, FrameError> {
         self.forget_used();
         if self.is_empty() {
@@ -184,8 +200,11 @@ impl Inbox {
     }
 
     /// Header and body of a message that [`Inbox::next_message`] just gave.
+    ///
+    /// # Panics
+    /// Where it was given by another inbox, or before this one was used again.
     pub fn parts(&self, message: &MessageRange) -> (&[u8], &[u8]) {
-        let part = |range: &Range<usize>| self.buffer.get(range.clone()).unwrap_or_default();
+        let part = |range: &Range<usize>| self.part(range.clone());
         (part(&message.header), part(&message.body))
     }
 }

@@ -36,6 +36,9 @@ pub trait Proto2: prost::Message + Default {
 }
 
 /// Reads a message; all its required fields must be there.
+///
+/// # Errors
+/// When it is something else, or a required field is missing.
 pub fn read<M: Proto2>(bytes: &[u8]) -> Result<M, ProtoError> {
     let malformed = |reason: String| ProtoError::Malformed {
         message: M::NAME,
@@ -100,9 +103,8 @@ impl<'a> Fields<'a> {
         for shift in (0..70).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
             self.0 = rest;
-            value |= u64::from(byte & 0x7f)
-                .checked_shl(shift)
-                .unwrap_or_default();
+            // Ten groups of seven bits: the last one is shifted by 63.
+            value |= u64::from(byte & 0x7f).wrapping_shl(shift);
             if byte & 0x80 == 0 {
                 return Some(value);
             }

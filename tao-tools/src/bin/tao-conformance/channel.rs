@@ -66,7 +66,7 @@ fn words(error: impl std::fmt::Display) -> String {
 
 fn request(op: &str, seq: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    rpc::write_request(&mut bytes, op, seq, &TaoRequest::default());
+    rpc::write_request(&mut bytes, op, seq, &TaoRequest::default()).map_err(words)?;
     bytes
 }
 
