@@ -43,6 +43,24 @@ pub(super) struct Abilities {
 impl Abilities {
     /// `init` is the first process of a set: see `program_init`.
     pub(super) fn find(policy: &ProgramPolicy, init: &OwnedFd, places: &Places) -> Self {
+        Self::with_settings(settings(), policy, init, places)
+    }
+
+    /// Without knowing the mounts with the kernel's settings no program can be kept from changing
+    /// them: then it has no mounts of its own.
+    fn with_settings(
+        settings: io::Result<Vec<CString>>,
+        policy: &ProgramPolicy,
+        init: &OwnedFd,
+        places: &Places,
+    ) -> Self {
+        let (settings, known) = match settings {
+            Ok(settings) => (settings, true),
+            Err(error) => {
+                log::error!("the mounts of this machine are not known: {error}");
+                (Vec::new(), false)
+            }
+        };
         let groups = match policy.wants(Measure::Limits) {
             false => None,
             true => Groups::find()
@@ -54,13 +72,14 @@ impl Abilities {
         let mut measures = Measures {
             list: Vec::new(),
             filter: seccomp::filter(policy.devices.iter().any(|path| path == Path::new(VSOCK))),
-            settings: settings().unwrap_or_default(),
+            settings,
             // What can be hidden is found for each program.
             hidden: Hidden::default(),
         };
         let mut lacking = Vec::new();
         for measure in policy.measures.iter().copied() {
-            if possible(measure, &measures, limits, init, places) {
+            let blind = measure == Measure::Namespaces && !known;
+            if !blind && possible(measure, &measures, limits, init, places) {
                 measures.list.push(measure);
             } else {
                 lacking.push(measure);
@@ -104,9 +123,31 @@ pub(super) fn settings() -> io::Result<Vec<CString>> {
         .filter(|mount| KINDS.contains(&mount.kind.as_str()))
         .map(|mount| mount.point)
         .filter(|point| !point.starts_with("/proc"))
-        .filter_map(|point| CString::new(point.into_os_string().into_vec()).ok())
-        .collect();
+        .map(|point| CString::new(point.into_os_string().into_vec()))
+        .collect::<Result<_, _>>()?;
     points.sort_unstable();
     points.dedup();
     Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program_init;
+
+    #[test]
+    fn where_the_mounts_are_not_known_programs_have_none_of_their_own_and_the_host_says_so() {
+        let policy = ProgramPolicy::default();
+        let init = program_init::program().unwrap();
+        let find = |settings| {
+            Abilities::with_settings(settings, &policy, &init, &Places::default()).lacking
+        };
+        let unknown = find(Err(io::ErrorKind::InvalidData.into()));
+        // A set of processes needs mounts of its own.
+        for measure in [Measure::Namespaces, Measure::Processes] {
+            assert!(unknown.contains(&measure), "{unknown:?}");
+        }
+        let known = find(settings());
+        assert!(known.len() < unknown.len() || known == unknown, "{known:?}");
+    }
 }

@@ -79,8 +79,11 @@ impl Places {
         let mut folders = STATES.map(PathBuf::from).to_vec();
         match self.make_state() {
             Ok(state) => folders.extend(state),
-            // A host that may not make it has nothing there to be hidden.
-            Err(error) => log::debug!("the host's state can't be hidden: {error}"),
+            // It may be there all the same: what is not there needs no cover.
+            Err(error) => {
+                log::debug!("the host's state cannot be made: {error}");
+                folders.extend(self.state.clone());
+            }
         }
         folders.extend(of_this_user());
         let mut files = SOCKETS.map(PathBuf::from).to_vec();

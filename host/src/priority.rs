@@ -3,11 +3,11 @@
 
 use std::thread;
 
-use nix::libc;
+use nix::{errno::Errno, libc};
 
 /// What is shorter is done before another thread for it would have begun.
 const LONG: u64 = 4 << 20;
-/// Niceness: the calls of programs come first, and still a tenth of a busy processor is left.
+/// Added to the niceness: the calls of programs come first, and still a tenth of a busy processor is left.
 const NICENESS: libc::c_int = 10;
 
 /// Reads and hashes so many bytes. Long work is done by a thread that ends with it: a priority
@@ -18,10 +18,12 @@ pub(super) fn gently<T: Send>(bytes: u64, work: impl FnOnce() -> T + Send) -> T 
     }
     thread::scope(|scope| {
         let lowered = move || {
-            // SAFETY: integers only; 0 is this thread.
-            let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
-            if set != 0 {
-                let error = std::io::Error::last_os_error();
+            Errno::clear();
+            // SAFETY: an integer only; on Linux this is about the calling thread. What it gives
+            // may be -1 without any error.
+            let set = unsafe { libc::nice(NICENESS) };
+            let error = Errno::last();
+            if set == -1 && error != Errno::from_raw(0) {
                 log::debug!("a program is measured at the usual priority: {error}");
             }
             work()

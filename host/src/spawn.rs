@@ -275,6 +275,13 @@ impl Spawner {
         let own_folder = launch.own_folder.map(OwnFolder::into_parts).transpose()?;
         let sets = self.sets()?;
         let set = sets.map(Sets::take).transpose()?;
+        // A set was made with the mounts that there are now, and with what is to be hidden now;
+        // without one the program makes its own mounts.
+        let alone = set.is_none() && self.measures().contains(&Measure::Namespaces);
+        let present = match alone {
+            true => Some(abilities.measures.with_present_mounts(&self.places)?),
+            false => None,
+        };
         let (group, files) = match &abilities.groups {
             Some(groups) => {
                 let (group, files) = groups.make(&launch.limits)?;
@@ -291,7 +298,7 @@ impl Spawner {
                 open_files: self.open_files,
                 become_user: root.then(|| (launch.uid.as_raw(), launch.gid.as_raw())),
                 spared: self.spared,
-                measures: &abilities.measures,
+                measures: present.as_ref().unwrap_or(&abilities.measures),
                 set: set.as_ref(),
                 domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
                 folder,

@@ -74,6 +74,23 @@ fn no_program_reads_or_writes_the_hosts_state_whatever_the_rules_say_and_whoever
 }
 
 #[test]
+fn the_hosts_state_is_hidden_from_a_program_without_processes_of_its_own_too() {
+    let mut setup = Setup::new(88);
+    let state = with_state(&setup);
+    // One with a user of its own would find its own folder there.
+    setup.programs.run_as = RunAs::Caller;
+    let measures = &mut setup.programs.measures;
+    measures.retain(|measure| *measure != Measure::Processes);
+    let host = setup.start();
+    if !can(&host, Measure::Namespaces) {
+        return;
+    }
+    let secret = state.join("secret");
+    let (done, said) = sh(&host, &format!("cat {}", secret.display()));
+    assert!(!done && said.contains("No such file"), "{said}");
+}
+
+#[test]
 fn devices_are_those_that_hold_nothing_and_what_the_policy_names() {
     for run_as in [RunAs::Own, RunAs::User { uid: 0, gid: 0 }] {
         let mut setup = Setup::new(93);
