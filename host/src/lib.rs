@@ -5,88 +5,30 @@
 //! of pipes. Administrators start and stop programs over a socket that only root can open
 //! unless the host is told otherwise.
 //!
-//! * [`root`]: what the host rests on. [`identity`]: its name and keys.
-//! * [`host_guard`]: who decides what may be started. [`keys`]: what it signs and seals with.
-//! * [`service`], [`calls`]: the calls of the Tao, without any input or output; [`sealing`],
-//!   [`counters`] (a [`counter_table`] in a [`counter_file`], whose changes are [`tao::anchored`]).
-//! * [`measured`] ([`copying`]), [`measured_lately`], [`composition`], [`program_name`]: what will
-//!   run, and what it is called.
-//! * [`spawn`], [`isolation`]: from there to a running program, which is made by [`clone`] and
-//!   moves into a [`process_set`] made ahead ([`spare`]) from which the machine's [`places`] are
-//!   hidden ([`hiding`]), as one of the host's [`users`] with an [`own_folder`], with its [`tao::limits`], [`cgroup`],
-//!   [`landlock`] domain, [`store`] of libraries and [`hosted_process`].
-//! * [`reactor`]: a few threads that wait for all descriptors at once.
-//! * [`session`] (over pipes or a [`program_socket`]), [`admin`]: the two kinds of connections; [`administrator`]: whose one is. [`operations`]: what administrators
-//!   can have done. [`programs`]: who is running, [`output`]: what they write.
+//! The rooms, each of which uses only those above it:
+//!
+//! * `policy`: what is asked for when programs are started, in types and in words.
+//! * `authority`: the root that the host rests on, its name, its keys, its state.
+//! * `measure`: from a path to the bytes that will run, their hashes, and the program's name.
+//! * `confine`: what keeps a program apart: name spaces, Landlock, seccomp, control groups, users.
+//! * `start`: from there to a running program, which is cloned and moves into a set of processes
+//!   made ahead.
+//! * `counters`: the programs' counters, in a table whose changes are [`tao::anchored`].
+//! * `calls`: the calls of the Tao, without any input or output.
+//! * `serve`: a few threads that wait for all descriptors at once, and programs' connections.
+//! * `running`: who is running, what they write, how they end.
+//! * `administer`: administrators' connections, what they may do by the guard, and doing it.
 
-mod abilities;
-mod admin;
-mod admin_socket;
-mod administrator;
-mod allowed_calls;
-mod caller;
+mod administer;
+mod authority;
 mod calls;
-mod capabilities;
-mod cgroup;
-mod cgroup_mount;
-mod clone;
-mod composition;
-mod connection;
-mod copying;
-mod counter_calls;
-mod counter_file;
-mod counter_table;
-#[cfg(test)]
-mod counter_table_tests;
+mod confine;
 mod counters;
-mod credentials;
-mod ending;
-mod environment;
-mod execution;
-mod guard_calls;
-mod hiding;
-mod host_guard;
-mod hosted_process;
-mod identity;
-mod isolation;
-mod keys;
-mod landlock;
-mod launch;
-mod loopback;
-mod measured;
-mod measured_lately;
-mod measuring;
-mod mount_calls;
-mod mounts;
-mod numbers;
-mod opening;
-mod operations;
-mod output;
-mod own_folder;
-mod places;
-mod policy_words;
-mod possible;
-mod priority;
-mod process_set;
-pub mod program;
-mod program_init;
-mod program_name;
-mod program_socket;
-mod programs;
-mod reactor;
-mod root;
-mod sealed_memory;
-mod sealing;
-mod seccomp;
-mod service;
-mod session;
-mod spare;
-mod spawn;
-mod spawn_child;
-mod stacked;
-mod state_lock;
-mod store;
-mod users;
+mod measure;
+mod policy;
+mod running;
+mod serve;
+mod start;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -95,27 +37,28 @@ use tao::{
     keys::{Hidden, Secret},
 };
 
-use abilities::Abilities;
-use counter_file::TableFile;
-use counters::CounterStore;
-use host_guard::HostGuard;
-use places::Places;
+use administer::host_guard::HostGuard;
+use confine::places::Places;
+use counters::file::TableFile;
+use counters::store::CounterStore;
+use start::abilities::Abilities;
 
-pub use caller::Caller;
-pub use counter_file::CounterError;
-pub use host_guard::HostGuardError;
-pub use identity::{Identity, IdentityError};
-pub use isolation::{
+pub use administer::host_guard::HostGuardError;
+pub use authority::identity::{Identity, IdentityError};
+pub use authority::keys::{HostKeys, public_key};
+pub use authority::root::{Anchor, Root, RootError, SoftRoot};
+pub use authority::stacked::{StackedError, StackedRoot};
+pub use authority::state_lock::StateLock;
+pub use calls::caller::Caller;
+pub use calls::service::TaoService;
+pub use counters::file::CounterError;
+pub use measure::measured::MeasureError;
+pub use measure::program;
+pub use measure::program_name::measured_name;
+pub use policy::programs::{
     Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
 };
-pub use keys::{HostKeys, public_key};
-pub use measured::MeasureError;
-pub use policy_words::{PolicyError, PolicyWords};
-pub use program_name::measured_name;
-pub use root::{Anchor, Root, RootError, SoftRoot};
-pub use service::TaoService;
-pub use stacked::{StackedError, StackedRoot};
-pub use state_lock::StateLock;
+pub use policy::words::{PolicyError, PolicyWords};
 
 /// What a host needs.
 pub struct HostConfig {
@@ -182,10 +125,10 @@ impl HostError {
 /// the machine's init does not settle for less. An error if the policy lets nothing be started
 /// without them.
 pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
-    let init = program_init::program()?;
+    let init = start::program_init::program()?;
     let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
     if policy.lacking == Lacking::Refuse && !lacking.is_empty() {
-        return Err(std::io::Error::other(abilities::lacks(&lacking)));
+        return Err(std::io::Error::other(start::abilities::lacks(&lacking)));
     }
     Ok(lacking)
 }
@@ -219,17 +162,17 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     if identity.with_anchor(|anchor| anchor.is_none()) {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
-    let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
+    let listener = administer::admin_socket::Listener::bind(&socket_dir, admin_group)?;
     let places = Places {
         state: state_dir.clone(),
         lock: lock.clone(),
         socket: listener.path().to_owned(),
         devices: programs.devices.clone(),
     };
-    let spawner = spawn::Spawner::new(programs, places)
+    let spawner = start::spawn::Spawner::new(programs, places)
         .map_err(HostError::system("prepare to start programs"))?;
     let table = TableFile::new(state_dir, lock.clone());
-    let host = Arc::new(reactor::Host::new(reactor::Parts {
+    let host = Arc::new(serve::reactor::Host::new(serve::reactor::Parts {
         counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),
         identity,
         guard,
@@ -237,7 +180,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
         socket_dir,
     })?);
     host.listen(listener)?;
-    let ended = reactor::run(&host);
+    let ended = serve::reactor::run(&host);
     lock.release();
     ended
 }

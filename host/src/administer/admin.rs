@@ -1,0 +1,358 @@
+//! An administrator's connection: starts, lists, waits for, stops and kills programs.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSliceMut},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use prost::Message;
+
+use nix::{
+    cmsg_space,
+    sys::{
+        signal::Signal,
+        socket::{ControlMessageOwned, MsgFlags, recvmsg},
+    },
+};
+use tao::{
+    descriptors,
+    logic::SubPrin,
+    wire::{
+        messages::{AdminRequest, AdminResponse, RequestHeader},
+        proto2, rpc,
+    },
+};
+
+use crate::{
+    administer::administrator::Peer,
+    administer::counter_calls,
+    administer::guard_calls,
+    administer::operations::{
+        NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio,
+    },
+    measure::credentials::Credentials,
+    running::programs::{Wait, Waiter},
+    serve::connection::{Broken, Duplex, Read},
+    serve::reactor::{Host, Interest, Token},
+};
+
+/// Descriptors one message may carry; a program takes three.
+const MOST_DESCRIPTORS: usize = 8;
+
+struct State {
+    /// `None` once the connection has ended.
+    stream: Option<UnixStream>,
+    token: Token,
+    duplex: Duplex,
+    /// Received and not used yet.
+    descriptors: VecDeque<OwnedFd>,
+    /// A program is being started for it: what it asks next waits for that.
+    starting: bool,
+}
+
+/// What a request came with.
+struct Came<'a> {
+    descriptors: &'a mut VecDeque<OwnedFd>,
+    starting: &'a mut bool,
+}
+
+/// An administrator's connection.
+pub(crate) struct AdminConnection {
+    peer: Peer,
+    /// The rights of who is there, or why they are not known.
+    caller: Result<Credentials, String>,
+    state: Mutex<State>,
+}
+
+impl AdminConnection {
+    pub(crate) fn new(stream: UnixStream, peer: Peer) -> Self {
+        let caller = Credentials::of_peer(stream.as_fd()).map_err(|error| error.to_string());
+        let state = State {
+            stream: Some(stream),
+            token: 0,
+            duplex: Duplex::default(),
+            descriptors: VecDeque::new(),
+            starting: false,
+        };
+        AdminConnection {
+            peer,
+            caller,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A worker that panicked leaves bytes in some state, in this connection only.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn register(&self, host: &Host, token: Token) -> io::Result<()> {
+        let mut state = self.state();
+        state.token = token;
+        match &state.stream {
+            Some(stream) => host.add(stream.as_fd(), token, Interest::Read),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends an answer that took its time.
+    pub(crate) fn push(&self, host: &Host, answer: &[u8]) {
+        let mut state = self.state();
+        let State {
+            stream: Some(stream),
+            duplex,
+            token,
+            ..
+        } = &mut *state
+        else {
+            return;
+        };
+        duplex.out.extend_from_slice(answer);
+        let armed = match duplex.flush(&*stream) {
+            Ok(true) => Ok(()),
+            Ok(false) => host.arm(stream.as_fd(), *token, Interest::Write),
+            Err(Broken::Closed) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        if let Err(error) = armed {
+            log::debug!("an administrator has gone: {error}");
+        }
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
+        self.go_on(self.state(), host, token);
+    }
+
+    /// The answer to a start, after which the connection goes on.
+    fn started(self: &Arc<Self>, host: &Arc<Host>, answer: &[u8]) {
+        let mut state = self.state();
+        state.starting = false;
+        state.duplex.out.extend_from_slice(answer);
+        let token = state.token;
+        self.go_on(state, host, token);
+    }
+
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>, host: &Arc<Host>, token: Token) {
+        if let Err(broken) = self.step(&mut state, host, token) {
+            if !matches!(broken, Broken::Closed) {
+                log::warn!("an administrator's connection ended: {broken}");
+            }
+            state.stream = None;
+            state.descriptors.clear();
+            drop(state);
+            host.forget(token);
+        }
+    }
+
+    fn step(
+        self: &Arc<Self>,
+        state: &mut State,
+        host: &Arc<Host>,
+        token: Token,
+    ) -> Result<(), Broken> {
+        let State {
+            stream: Some(stream),
+            duplex,
+            descriptors,
+            starting,
+            ..
+        } = state
+        else {
+            return Err(Broken::Closed);
+        };
+        let mut last = Read::Full;
+        loop {
+            if !duplex.flush(&*stream)? {
+                return Ok(host.arm(stream.as_fd(), token, Interest::Write)?);
+            }
+            if *starting {
+                return Ok(());
+            }
+            let answered = duplex.answer_next(|header, body, out| {
+                let came = Came {
+                    descriptors: &mut *descriptors,
+                    starting: &mut *starting,
+                };
+                self.answer(host, header, body, came, out);
+            })?;
+            if answered {
+                continue;
+            }
+            if last != Read::Full {
+                return Ok(host.arm(stream.as_fd(), token, Interest::Read)?);
+            }
+            let space = duplex.inbox.space();
+            let asked = space.len();
+            let result = receive(stream, space, descriptors);
+            last = duplex.filled(result, asked)?;
+        }
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        header: RequestHeader,
+        body: &[u8],
+        came: Came<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        if header.op.starts_with("Guard.") {
+            let answer = proto2::read(body)
+                .map_err(|error| error.to_string())
+                .and_then(|request| guard_calls::guard(host, &self.peer, &header.op, &request));
+            return write(out, header, answer);
+        }
+        if header.op.starts_with("Counters.") {
+            let answer = proto2::read(body)
+                .map_err(|error| error.to_string())
+                .and_then(|request| {
+                    counter_calls::counters(self, (host, &self.peer), &header, &request)
+                });
+            if let Some(answer) = answer.transpose() {
+                write(out, header, answer);
+            }
+            return;
+        }
+        if header.op == "LinuxHost.Describe" {
+            return rpc::write_response(out, header, &guard_calls::describe(host));
+        }
+        let request = match proto2::read(body) {
+            Ok(request) => request,
+            Err(error) => return rpc::write_error(out, header, error.to_string()),
+        };
+        match self.administer(host, &header, request, came) {
+            Ok(Some(response)) => rpc::write_response(out, header, &response),
+            Ok(None) => {}
+            Err(error) => rpc::write_error(out, header, error),
+        }
+    }
+
+    /// The answer to one of the original's calls; none yet to a wait and a start.
+    fn administer(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        header: &RequestHeader,
+        request: AdminRequest,
+        came: Came<'_>,
+    ) -> Result<Option<AdminResponse>, String> {
+        let may = |operation| self.peer.require(host, operation);
+        match header.op.strip_prefix("LinuxHost.") {
+            Some("StartHostedProgram") => {
+                let stdio = take_stdio(&request, came.descriptors)?;
+                may("Start")?;
+                self.start(host, header, request, stdio)?;
+                *came.starting = true;
+                Ok(None)
+            }
+            Some("ListHostedPrograms") => {
+                may("List")?;
+                Ok(Some(list(host, request.all.unwrap_or_default())))
+            }
+            Some("WaitHostedProgram") => {
+                may("Wait")?;
+                self.wait(host, header, &request)
+            }
+            Some("StopHostedProgram") => {
+                may("Stop")?;
+                signal(host, &request, Signal::SIGTERM).map(Some)
+            }
+            Some("KillHostedProgram") => {
+                may("Kill")?;
+                signal(host, &request, Signal::SIGKILL).map(Some)
+            }
+            Some("Signal") => pass_signal(host, &self.peer, &request).map(Some),
+            Some("Output") => {
+                may("List")?;
+                output(host, &request).map(Some)
+            }
+            Some("HostName") => Ok(Some(AdminResponse {
+                prin: Some(host.service.host_name().encode()),
+                ..AdminResponse::default()
+            })),
+            Some("Shutdown") => {
+                may("Shutdown")?;
+                host.shut_down();
+                Ok(Some(AdminResponse::default()))
+            }
+            _ => Err(rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE)),
+        }
+    }
+
+    /// Has the program measured and started by other threads.
+    fn start(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        header: &RequestHeader,
+        request: AdminRequest,
+        stdio: [Option<OwnedFd>; 3],
+    ) -> Result<(), String> {
+        let caller = self.caller.clone()?;
+        let (connection, header) = (Arc::clone(self), header.clone());
+        let job = move |host: &Arc<Host>| {
+            let mut answer = Vec::new();
+            let started = start(host, &connection.peer, &caller, &request, stdio);
+            write(&mut answer, header, started);
+            connection.started(host, &answer);
+        };
+        host.measuring.submit(self.peer.uid.as_raw(), Box::new(job))
+    }
+
+    /// The answer, or none yet.
+    fn wait(
+        self: &Arc<Self>,
+        host: &Host,
+        header: &RequestHeader,
+        request: &AdminRequest,
+    ) -> Result<Option<AdminResponse>, String> {
+        let subprin = request.subprin.as_deref().map(SubPrin::decode).transpose();
+        let subprin = subprin.map_err(|error| format!("subprin: {error}"))?;
+        let waiter = Waiter {
+            connection: Arc::downgrade(self),
+            request: header.clone(),
+        };
+        match host
+            .programs
+            .wait(request.pid.unwrap_or_default(), subprin.as_ref(), waiter)
+        {
+            Wait::Registered => Ok(None),
+            Wait::Ended(status) => Ok(Some(AdminResponse {
+                status: Some(status),
+                ..AdminResponse::default()
+            })),
+            Wait::Unknown => Err(NO_SUCH_PROGRAM.to_owned()),
+        }
+    }
+}
+
+fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, String>) {
+    match answer {
+        Ok(response) => rpc::write_response(out, header, &response),
+        Err(error) => rpc::write_error(out, header, error),
+    }
+}
+
+fn receive(
+    stream: &UnixStream,
+    space: &mut [u8],
+    received: &mut VecDeque<OwnedFd>,
+) -> io::Result<usize> {
+    let mut control = cmsg_space!([std::os::fd::RawFd; MOST_DESCRIPTORS]);
+    let mut slices = [IoSliceMut::new(space)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            received.extend(descriptors::received(numbers));
+        }
+    }
+    if received.len() > MOST_DESCRIPTORS {
+        return Err(io::Error::other("more descriptors than any request needs"));
+    }
+    Ok(message.bytes)
+}

@@ -1,0 +1,108 @@
+//! What administrators ask of a host's guard and of the host itself; our own calls.
+
+use crate::{
+    administer::administrator::Peer, administer::host_guard::HostGuardError,
+    policy::programs::Measure, policy::words as policy_words, serve::reactor::Host,
+};
+use tao::{
+    guard::{Explanation, GuardError},
+    logic::Pred,
+    wire::{
+        guard_messages::{GuardRequest, GuardResponse, GuardStep, HostDescription},
+        rpc,
+    },
+};
+
+/// Answers a call of the guard service.
+pub(crate) fn guard(
+    host: &Host,
+    peer: &Peer,
+    op: &str,
+    request: &GuardRequest,
+) -> Result<GuardResponse, String> {
+    let text = || {
+        let text = request.text.as_deref().unwrap_or_default();
+        if text.trim().is_empty() {
+            return Err("no rule or query is given".to_owned());
+        }
+        Ok(text)
+    };
+    let query = || text()?.parse::<Pred>().map_err(|error| error.to_string());
+    let guard = &host.guard;
+    let words = |error: HostGuardError| error.to_string();
+    match op.strip_prefix("Guard.") {
+        Some("Query") => {
+            peer.require(host, "Query")?;
+            let allowed = Some(guard.query(&query()?).map_err(words)?);
+            Ok(GuardResponse {
+                allowed,
+                ..GuardResponse::default()
+            })
+        }
+        Some("Why") => {
+            peer.require(host, "Query")?;
+            Ok(explained(guard.why(&query()?).map_err(words)?))
+        }
+        Some("Show") => {
+            peer.require(host, "Query")?;
+            Ok(GuardResponse {
+                rule: guard.rules().map_err(words)?,
+                subprin: Some(guard.subprincipal().encode()),
+                ..GuardResponse::default()
+            })
+        }
+        Some(change @ ("Add" | "Retract")) => {
+            peer.require(host, "ChangeGuard")?;
+            let text = text()?;
+            guard
+                .change(|guard| -> Result<(), GuardError> {
+                    if change == "Add" {
+                        guard.add_rule(text)
+                    } else {
+                        guard.retract_rule(text)
+                    }
+                })
+                .map_err(words)?;
+            log::info!("guard: {change} {text}");
+            Ok(GuardResponse::default())
+        }
+        _ => Err(rpc::unknown_method(op, rpc::GUARD_SERVICE)),
+    }
+}
+
+fn explained(explanation: Explanation) -> GuardResponse {
+    let step = explanation
+        .steps
+        .into_iter()
+        .map(|step| GuardStep {
+            depth: u32::try_from(step.depth).unwrap_or(u32::MAX),
+            statement: step.statement,
+            reason: step.reason,
+        })
+        .collect();
+    GuardResponse {
+        allowed: Some(explanation.allowed),
+        step,
+        ..GuardResponse::default()
+    }
+}
+
+fn names(measures: &[Measure]) -> Vec<String> {
+    let name = |measure: &Measure| measure.name().to_owned();
+    measures.iter().map(name).collect()
+}
+
+/// What the host says about itself.
+pub(crate) fn describe(host: &Host) -> HostDescription {
+    HostDescription {
+        prin: host.service.host_name().encode(),
+        anchor: host
+            .identity
+            .with_anchor(|anchor| anchor.map(|anchor| anchor.describe())),
+        programs: u32::try_from(host.programs.list().len()).ok(),
+        isolation: names(host.spawner.measures()),
+        lacking: names(host.spawner.lacking()),
+        policy: policy_words::words(&host.spawner.policy),
+        boot_event: host.identity.boot_event(),
+    }
+}

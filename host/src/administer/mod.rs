@@ -1,0 +1,9 @@
+//! What administrators may do and have done.
+
+pub(crate) mod admin;
+pub(crate) mod admin_socket;
+pub(crate) mod administrator;
+pub(crate) mod counter_calls;
+pub(crate) mod guard_calls;
+pub(crate) mod host_guard;
+pub(crate) mod operations;

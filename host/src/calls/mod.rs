@@ -1,0 +1,6 @@
+//! The calls of the Tao, without any input or output.
+
+pub(crate) mod caller;
+pub(crate) mod methods;
+pub(crate) mod sealing;
+pub(crate) mod service;

@@ -1,0 +1,70 @@
+//! A program's own folder: it keeps files there, finds them after a restart, and nobody but root
+//! and programs of the same name see them.
+//!
+//! It is kept in the host's state, and the program finds it where the host's state is for the
+//! rest of the machine: what it must not see is covered by what is its own.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::{
+            ffi::OsStringExt as _,
+            fs::{DirBuilderExt as _, MetadataExt as _, chown},
+        },
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{Gid, Uid};
+
+use crate::{
+    confine::mount_calls::{NO_DEVICES, NO_SET_USER_ID, copy, restrict_copy},
+    confine::numbers::out_of_the_way,
+};
+
+/// Folder of the folders, in the host's state.
+const FOLDER: &str = "programs";
+
+/// A mount of the folder, and where the program finds it.
+pub(crate) struct OwnFolder {
+    pub mount: OwnedFd,
+    pub place: PathBuf,
+}
+
+impl OwnFolder {
+    /// The folder of the programs with that user, which no other programs have. It is made if it
+    /// is missing. `state` is where the host's state is.
+    pub(crate) fn of(state: &Path, uid: Uid, gid: Gid) -> io::Result<Self> {
+        let path = state.join(FOLDER).join(uid.to_string());
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)?;
+        let found = fs::symlink_metadata(&path)?;
+        // Only root writes to the folders above; what is no folder was put there by root.
+        if !found.is_dir() {
+            let sentence = format!("{} is no folder", path.display());
+            return Err(io::Error::other(sentence));
+        }
+        if found.uid() != uid.as_raw() || found.gid() != gid.as_raw() {
+            chown(&path, Some(uid.as_raw()), Some(gid.as_raw()))?;
+        }
+        let text = CString::new(path.into_os_string().into_vec())?;
+        let mount = out_of_the_way(copy(&text)?)?;
+        restrict_copy(mount.as_fd(), NO_DEVICES | NO_SET_USER_ID)?;
+        Ok(OwnFolder {
+            mount,
+            place: state.to_owned(),
+        })
+    }
+
+    /// The mount, and where it goes.
+    pub(crate) fn into_parts(self) -> io::Result<(OwnedFd, CString)> {
+        Ok((
+            self.mount,
+            CString::new(self.place.into_os_string().into_vec())?,
+        ))
+    }
+}

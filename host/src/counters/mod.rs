@@ -1,0 +1,7 @@
+//! The counters of programs, and the table that they are kept in.
+
+pub(crate) mod file;
+pub(crate) mod store;
+pub(crate) mod table;
+#[cfg(test)]
+pub(crate) mod table_tests;

@@ -1,0 +1,346 @@
+//! The counters of hosted programs, and who may have how many of them.
+//!
+//! A counter belongs to a program's name as it is now, and to a label. It counts against what
+//! the host started, whatever that program has added to its name: a program that extends its
+//! name gets other counters, not more. Names are kept as their SHA-256: a name may be long, and the
+//! table is written as a whole for each change.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use crate::counters::file::CounterError;
+use tao::keys::{RandomError, random};
+
+/// Longest label.
+const MAX_LABEL: usize = 1024;
+/// Most counters of one program, those of its extensions included.
+const MOST_PER_PROGRAM: usize = 1024;
+/// Most bytes that one program's counters take in the table.
+pub(crate) const MOST_BYTES_PER_PROGRAM: usize = 128 << 10;
+/// Most counters of a host.
+const MOST_COUNTERS: usize = 1 << 16;
+/// Most bytes of a table that takes new counters; it is read far beyond.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+/// What a counter or a program takes besides its text.
+const OVERHEAD: usize = 64;
+
+/// SHA-256 of the binary form of a name below the host's.
+pub(crate) type Id = [u8; 32];
+
+pub(crate) fn id(name: &[u8]) -> Id {
+    Sha256::digest(name).into()
+}
+
+/// Which counter: whose, and its label.
+pub(crate) type Key = (Id, String);
+
+/// The program that a counter counts against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub id: Id,
+    /// For people; cut if it is long.
+    pub name: String,
+}
+
+/// A counter's value. `era` is a random number that each counter gets when it is made: what was
+/// sealed under a counter that was deleted does not open under its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub era: u64,
+    pub value: i64,
+}
+
+/// What a counter is to become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// At least this.
+    AtLeast(i64),
+    /// One more.
+    Next,
+    /// It is deleted.
+    Deleted,
+    /// All counters of the owner are deleted, whatever the key.
+    AllDeleted,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    owner: Id,
+    stored: Stored,
+}
+
+/// What one program has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Use {
+    pub name: String,
+    pub counters: usize,
+    pub bytes: usize,
+}
+
+/// All counters of a host.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    values: BTreeMap<Key, Counter>,
+    owners: BTreeMap<Id, Use>,
+    bytes: usize,
+}
+
+fn era() -> Result<u64, RandomError> {
+    let mut era = [0; 8];
+    random(&mut era)?;
+    Ok(u64::from_be_bytes(era))
+}
+
+/// What a label or a name takes.
+const fn cost_of(text: &str) -> usize {
+    text.len().saturating_add(OVERHEAD)
+}
+
+impl Counters {
+    pub(crate) fn get(&self, key: &Key) -> Option<Stored> {
+        self.values.get(key).map(|counter| counter.stored)
+    }
+
+    /// What each program has.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = (&Id, &Use)> {
+        self.owners.iter()
+    }
+
+    /// Makes a change. Gives the counter's value after it (before it, if it was deleted), and
+    /// whether anything is different.
+    pub(crate) fn apply(
+        &mut self,
+        key: &Key,
+        owner: &Owner,
+        to: Target,
+    ) -> Result<(Stored, bool), String> {
+        let current = self.get(key);
+        let next = |value: i64| value.checked_add(1).ok_or("the counter is at its end");
+        let value = match (to, current) {
+            (Target::AtLeast(value), Some(current)) => current.value.max(value),
+            (Target::AtLeast(value), None) => value,
+            (Target::Next, Some(current)) => next(current.value)?,
+            (Target::Next, None) => 1,
+            (Target::Deleted, Some(current)) => {
+                self.remove(key);
+                return Ok((current, true));
+            }
+            (Target::Deleted, None) => return Err("No such counter".to_owned()),
+            (Target::AllDeleted, _) => return self.remove_all(&owner.id),
+        };
+        let Some(current) = current else {
+            self.room_for(&key.1, owner)?;
+            let era = era().map_err(|error| error.to_string())?;
+            let stored = Stored { era, value };
+            self.insert(key.clone(), owner, stored);
+            return Ok((stored, true));
+        };
+        let stored = Stored { value, ..current };
+        if let Some(counter) = self.values.get_mut(key) {
+            counter.stored = stored;
+        }
+        Ok((stored, stored != current))
+    }
+
+    /// May this program have one more?
+    fn room_for(&self, label: &str, owner: &Owner) -> Result<(), String> {
+        if label.len() > MAX_LABEL {
+            return Err(format!("a label of more than {MAX_LABEL} bytes"));
+        }
+        let cost = cost_of(label);
+        let (counters, bytes, begin) = match self.owners.get(&owner.id) {
+            Some(has) => (has.counters, has.bytes, 0),
+            None => (0, 0, cost_of(&owner.name)),
+        };
+        if counters >= MOST_PER_PROGRAM || bytes.saturating_add(cost) > MOST_BYTES_PER_PROGRAM {
+            return Err(format!(
+                "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {MOST_PER_PROGRAM} in {MOST_BYTES_PER_PROGRAM} bytes are possible. Delete some (DeleteCounter)"
+            ));
+        }
+        let all = self.bytes.saturating_add(begin).saturating_add(cost);
+        if self.values.len() >= MOST_COUNTERS || all > MOST_BYTES {
+            return Err(format!(
+                "no more counters: the host's table of {} is full. An administrator can delete those of programs that are no longer used (tao host counters)",
+                self.values.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, key: Key, owner: &Owner, stored: Stored) {
+        let begin = cost_of(&owner.name);
+        let bytes = &mut self.bytes;
+        let has = self.owners.entry(owner.id).or_insert_with(|| {
+            *bytes = bytes.saturating_add(begin);
+            Use {
+                name: owner.name.clone(),
+                counters: 0,
+                bytes: 0,
+            }
+        });
+        let cost = cost_of(&key.1);
+        let owner = owner.id;
+        // One that a damaged table had twice counts once.
+        if self.values.insert(key, Counter { owner, stored }).is_none() {
+            has.counters = has.counters.saturating_add(1);
+            has.bytes = has.bytes.saturating_add(cost);
+            *bytes = bytes.saturating_add(cost);
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(counter) = self.values.remove(key) else {
+            return;
+        };
+        let cost = cost_of(&key.1);
+        self.bytes = self.bytes.saturating_sub(cost);
+        if let Some(has) = self.owners.get_mut(&counter.owner) {
+            has.counters = has.counters.saturating_sub(1);
+            has.bytes = has.bytes.saturating_sub(cost);
+            if has.counters == 0 {
+                let begin = cost_of(&has.name);
+                self.bytes = self.bytes.saturating_sub(begin);
+                self.owners.remove(&counter.owner);
+            }
+        }
+    }
+
+    fn remove_all(&mut self, owner: &Id) -> Result<(Stored, bool), String> {
+        let of_owner =
+            |(key, counter): (&Key, &Counter)| (counter.owner == *owner).then(|| key.clone());
+        let keys: Vec<Key> = self.values.iter().filter_map(of_owner).collect();
+        if keys.is_empty() {
+            return Err("no counters of such a program".to_owned());
+        }
+        for key in &keys {
+            self.remove(key);
+        }
+        let value = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        Ok((Stored { era: 0, value }, true))
+    }
+
+    /// The table as it is written, with its date.
+    pub(crate) fn to_table(&self, date: u64) -> Table {
+        let mut programs: BTreeMap<(Id, Id), Vec<CounterEntry>> = BTreeMap::new();
+        for ((program, label), Counter { owner, stored }) in &self.values {
+            let entry = CounterEntry {
+                label: label.clone(),
+                value: stored.value,
+                era: stored.era,
+            };
+            programs.entry((*owner, *program)).or_default().push(entry);
+        }
+        let mut owners: Vec<OwnerEntry> = Vec::with_capacity(self.owners.len());
+        for ((owner, program), counters) in programs {
+            if owners.last().is_none_or(|last| last.id != owner) {
+                let has = self.owners.get(&owner);
+                owners.push(OwnerEntry {
+                    id: owner.to_vec(),
+                    name: has.map(|has| has.name.clone()).unwrap_or_default(),
+                    programs: Vec::new(),
+                });
+            }
+            let id = (program != owner).then(|| program.to_vec());
+            if let Some(last) = owners.last_mut() {
+                last.programs.push(ProgramEntry { id, counters });
+            }
+        }
+        Table {
+            date,
+            former: Vec::new(),
+            era: None,
+            owners,
+        }
+    }
+
+    /// Reads a table; its date, and what is in it.
+    pub(crate) fn from_table(table: Table) -> Result<(u64, Self), CounterError> {
+        let mut counters = Counters::default();
+        // As it was written before: one era for all, and each name its own owner.
+        for FormerEntry {
+            program,
+            label,
+            value,
+        } in table.former
+        {
+            let id = id(&program);
+            let owner = Owner {
+                id,
+                name: format!("[{}]", hex::encode(id)),
+            };
+            let era = table.era.ok_or(CounterError::Contents("no era"))?;
+            counters.insert((id, label), &owner, Stored { era, value });
+        }
+        let wrong = |_| CounterError::Contents("a name's hash is not one of 32 bytes");
+        for OwnerEntry { id, name, programs } in table.owners {
+            let id = Id::try_from(id).map_err(wrong)?;
+            let owner = Owner { id, name };
+            for ProgramEntry {
+                id: program,
+                counters: list,
+            } in programs
+            {
+                let program = program.map_or(Ok(id), Id::try_from).map_err(wrong)?;
+                for CounterEntry { label, value, era } in list {
+                    counters.insert((program, label), &owner, Stored { era, value });
+                }
+            }
+        }
+        Ok((table.date, counters))
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CounterEntry {
+    #[prost(string, required, tag = "1")]
+    pub label: String,
+    #[prost(int64, required, tag = "2")]
+    pub value: i64,
+    #[prost(fixed64, required, tag = "3")]
+    pub era: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProgramEntry {
+    /// None: the name that its owner was started under.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub id: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "2")]
+    pub counters: Vec<CounterEntry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OwnerEntry {
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub id: Vec<u8>,
+    #[prost(string, required, tag = "2")]
+    pub name: String,
+    #[prost(message, repeated, tag = "3")]
+    pub programs: Vec<ProgramEntry>,
+}
+
+/// An entry as it was written before programs had quotas.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FormerEntry {
+    #[prost(bytes = "vec", required, tag = "1")]
+    pub program: Vec<u8>,
+    #[prost(string, required, tag = "2")]
+    pub label: String,
+    #[prost(int64, required, tag = "3")]
+    pub value: i64,
+}
+
+/// The table as it is sealed.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Table {
+    #[prost(uint64, required, tag = "1")]
+    pub date: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub former: Vec<FormerEntry>,
+    #[prost(fixed64, optional, tag = "3")]
+    pub era: Option<u64>,
+    #[prost(message, repeated, tag = "4")]
+    pub owners: Vec<OwnerEntry>,
+}

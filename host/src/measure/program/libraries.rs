@@ -1,0 +1,384 @@
+//! The libraries of a program, as glibc's loader would find them (ld.so(8)), each with the
+//! places where it may be.
+//!
+//! Where the loader's choice depends on the processor (glibc-hwcaps), all candidates are
+//! given: whichever it takes is one of them. What the program opens by itself later
+//! (dlopen(3): plugins, name services) is not among them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    elf::{ElfError, Needs},
+    ld_cache::Cache,
+};
+
+/// Most files of one program.
+const MOST: usize = 512;
+/// Where the loader looks at last; distributions differ.
+const USUAL: [&str; 6] = [
+    #[cfg(target_arch = "x86_64")]
+    "/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "x86_64")]
+    "/usr/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/lib/aarch64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+];
+/// Folders for better processors, within each folder.
+const LEVELS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
+const BETTER: &str = "glibc-hwcaps";
+
+/// Why a program's libraries are not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LibraryError {
+    /// It is nowhere.
+    #[error("{needed_by} needs the library {name}, which is in none of the loader's folders", needed_by = needed_by.display())]
+    Missing {
+        /// The library.
+        name: String,
+        /// Who needs it.
+        needed_by: PathBuf,
+    },
+    /// It can't be read.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The library.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its needs are not known.
+    #[error("{path}: {source}", path = path.display())]
+    Elf {
+        /// The library.
+        path: PathBuf,
+        /// What is wrong.
+        source: ElfError,
+    },
+    /// A loader of another C library has other rules.
+    #[error("{0} is not the loader of glibc; whose libraries it would load is not known")]
+    Loader(String),
+    /// A folder that depends on where the file is, or on the machine.
+    #[error("{path} looks for libraries in {folder}, which can't be resolved for a program that runs from memory", path = path.display())]
+    Folder {
+        /// Who looks.
+        path: PathBuf,
+        /// The folder as it is written there.
+        folder: String,
+    },
+    /// By a path: the loader would walk it again after the file was measured.
+    #[error("{path} needs {name} by its path, where a program can't find the copy that was measured; link it by the library's name", path = path.display())]
+    ByPath {
+        /// Who needs it.
+        path: PathBuf,
+        /// What it needs.
+        name: String,
+    },
+    /// Libraries for all programs.
+    #[error(
+        "/etc/ld.so.preload names libraries that the loader would load by their paths, after anything was measured; empty it, or do not measure libraries"
+    )]
+    Preloaded,
+    /// More than anybody needs.
+    #[error("the program needs more than {MOST} libraries")]
+    TooMany,
+}
+
+/// What the resolver needs to know of the world.
+pub trait Files {
+    /// What the file at this path needs, or why that is not known.
+    fn needs(&mut self, path: &Path) -> Result<Needs, LibraryError>;
+    /// Is there such a file? One that there is stays the same one from then on.
+    fn exists(&mut self, path: &Path) -> bool;
+}
+
+/// Where below a folder of the loader's the library of that name, found at that path, belongs:
+/// in the folder for a better processor, or in the folder itself.
+pub fn place_of(name: &str, path: &Path) -> PathBuf {
+    let mut above = path.ancestors().skip(1).map(Path::file_name);
+    let (level, better) = (above.next().flatten(), above.next().flatten());
+    let level = LEVELS.iter().find(|known| level == Some(OsStr::new(known)));
+    match level.filter(|_| better == Some(OsStr::new(BETTER))) {
+        Some(level) => Path::new(BETTER).join(level).join(name),
+        None => PathBuf::from(name),
+    }
+}
+
+/// A library by the name it is asked for, and the files that it may be.
+pub type Libraries = BTreeMap<String, BTreeSet<PathBuf>>;
+
+struct Asked {
+    name: String,
+    by: PathBuf,
+    optional: bool,
+    /// Folders in their order.
+    folders: Vec<PathBuf>,
+    /// DT_RPATH of who asks and of who asked for it, for the libraries of this one.
+    inherited: Vec<PathBuf>,
+}
+
+/// Finds the libraries of a program at `path` that needs `needs`.
+pub fn resolve(
+    path: &Path,
+    needs: &Needs,
+    cache: &Cache,
+    files: &mut impl Files,
+) -> Result<Libraries, LibraryError> {
+    if let Some(loader) = &needs.interpreter {
+        let name = loader.rsplit('/').next().unwrap_or_default();
+        if !name.starts_with("ld-linux-") {
+            return Err(LibraryError::Loader(loader.clone()));
+        }
+    }
+    let mut found = Libraries::new();
+    let mut waiting = VecDeque::new();
+    let mut seen = BTreeSet::new();
+    // A program in memory is in no folder.
+    ask(path, needs, None, &[], &mut waiting)?;
+    while let Some(asked) = waiting.pop_front() {
+        if found.contains_key(&asked.name) {
+            continue;
+        }
+        let places = places(&asked, cache, files)?;
+        if places.is_empty() {
+            if asked.optional {
+                continue;
+            }
+            return Err(LibraryError::Missing {
+                name: asked.name,
+                needed_by: asked.by,
+            });
+        }
+        for place in &places {
+            if seen.insert(place.clone()) {
+                let needs = files.needs(place)?;
+                let inherited = &asked.inherited;
+                ask(place, &needs, place.parent(), inherited, &mut waiting)?;
+            }
+        }
+        found.insert(asked.name, places.into_iter().collect());
+        if seen.len() > MOST || found.len() > MOST {
+            return Err(LibraryError::TooMany);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds what a file needs to what is waiting to be found.
+fn ask(
+    path: &Path,
+    needs: &Needs,
+    origin: Option<&Path>,
+    inherited: &[PathBuf],
+    waiting: &mut VecDeque<Asked>,
+) -> Result<(), LibraryError> {
+    let expand = |folders: &[String]| -> Result<Vec<PathBuf>, LibraryError> {
+        folders
+            .iter()
+            .map(|folder| expanded(path, folder, origin))
+            .collect()
+    };
+    let (folders, inherited) = match &needs.runpath {
+        Some(runpath) => (expand(runpath)?, inherited.to_vec()),
+        None => {
+            let own = expand(&needs.rpath)?;
+            let all: Vec<PathBuf> = own.iter().chain(inherited).cloned().collect();
+            (all.clone(), all)
+        }
+    };
+    let libraries = needs.libraries.iter().map(|name| (name, false));
+    for (name, optional) in libraries.chain(needs.optional.iter().map(|name| (name, true))) {
+        waiting.push_back(Asked {
+            name: name.clone(),
+            by: path.to_owned(),
+            optional,
+            folders: folders.clone(),
+            inherited: inherited.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// `$ORIGIN` is the folder of the file that names it.
+fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf, LibraryError> {
+    let wrong = || LibraryError::Folder {
+        path: path.to_owned(),
+        folder: folder.to_owned(),
+    };
+    let mut text = folder.to_owned();
+    if text.contains('$') {
+        let origin = origin.and_then(Path::to_str).ok_or_else(wrong)?;
+        text = text.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);
+    }
+    if text.contains('$') || !text.starts_with('/') {
+        return Err(wrong());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The files of that name in a folder of the loader's, and in its folders for better processors.
+fn inside(folder: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
+    let better = LEVELS.map(|level| folder.join(BETTER).join(level));
+    let all = better.into_iter().chain([folder.to_owned()]);
+    all.map(|folder| folder.join(name))
+        .filter(|file| files.exists(file))
+        .collect()
+}
+
+/// The files that a library may be: those of the first folder that has any, or of the cache.
+fn places(
+    asked: &Asked,
+    cache: &Cache,
+    files: &mut impl Files,
+) -> Result<Vec<PathBuf>, LibraryError> {
+    if asked.name.contains('/') {
+        return Err(LibraryError::ByPath {
+            path: asked.by.clone(),
+            name: asked.name.clone(),
+        });
+    }
+    let mut first = asked
+        .folders
+        .iter()
+        .map(|folder| inside(folder, &asked.name, files));
+    if let Some(places) = first.find(|places| !places.is_empty()) {
+        return Ok(places);
+    }
+    let cached = cache.find(&asked.name).map(PathBuf::from);
+    let cached: Vec<_> = cached.filter(|path| files.exists(path)).collect();
+    if !cached.is_empty() {
+        return Ok(cached);
+    }
+    // Distributions differ in the order: whichever it is, it is measured.
+    let usual = USUAL
+        .iter()
+        .flat_map(|folder| inside(Path::new(folder), &asked.name, files));
+    Ok(usual.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::program::ld_cache::tests::cache;
+
+    struct World(BTreeMap<&'static str, Needs>);
+
+    impl Files for World {
+        fn needs(&mut self, path: &Path) -> Result<Needs, LibraryError> {
+            Ok(self.0[path.to_str().unwrap()].clone())
+        }
+        fn exists(&mut self, path: &Path) -> bool {
+            self.0.contains_key(path.to_str().unwrap())
+        }
+    }
+
+    fn needs(libraries: &[&str]) -> Needs {
+        Needs {
+            libraries: libraries.iter().map(|name| (*name).to_owned()).collect(),
+            ..Needs::default()
+        }
+    }
+
+    fn resolved(program: &Needs, world: &mut World, entries: &[(&str, &str)]) -> String {
+        let cache = Cache::parse(&cache(entries)).unwrap();
+        match resolve(Path::new("/bin/p"), program, &cache, world) {
+            Err(error) => error.to_string(),
+            Ok(found) => found
+                .values()
+                .flatten()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        }
+    }
+
+    #[test]
+    fn needs_of_needs_are_followed_and_circles_end() {
+        let mut world = World(BTreeMap::from([
+            ("/l/a", needs(&["b", "c"])),
+            ("/l/b", needs(&["a"])),
+            ("/usr/lib/c", needs(&[])),
+        ]));
+        let entries = [("a", "/l/a"), ("b", "/l/b")];
+        let found = resolved(&needs(&["a"]), &mut world, &entries);
+        assert_eq!(found, "/l/a /l/b /usr/lib/c");
+    }
+
+    #[test]
+    fn folders_of_the_file_come_before_the_cache_and_all_levels_count() {
+        let mut world = World(BTreeMap::from([
+            ("/own/a", needs(&["b"])),
+            ("/own/glibc-hwcaps/x86-64-v3/a", needs(&[])),
+            ("/own/b", needs(&[])),
+            ("/l/a", needs(&[])),
+            ("/l/b", needs(&[])),
+        ]));
+        let entries = [("a", "/l/a"), ("b", "/l/b")];
+        let mut program = needs(&["a"]);
+        program.runpath = Some(vec!["/own".to_owned()]);
+        // DT_RUNPATH is for the file's own libraries only, DT_RPATH for theirs as well.
+        let found = resolved(&program, &mut world, &entries);
+        assert_eq!(found, "/own/a /own/glibc-hwcaps/x86-64-v3/a /l/b");
+        program.runpath = None;
+        program.rpath = vec!["/own".to_owned()];
+        let found = resolved(&program, &mut world, &entries);
+        assert_eq!(found, "/own/a /own/glibc-hwcaps/x86-64-v3/a /own/b");
+    }
+
+    #[test]
+    fn what_can_not_be_resolved_is_refused_with_a_sentence() {
+        let mut world = World(BTreeMap::from([("/l/a", needs(&["absent"]))]));
+        let entries = [("a", "/l/a")];
+        let found = resolved(&needs(&["a"]), &mut world, &entries);
+        assert!(
+            found.starts_with("/l/a needs the library absent"),
+            "{found}"
+        );
+        let mut program = needs(&["a"]);
+        program.interpreter = Some("/lib/ld-musl-x86_64.so.1".to_owned());
+        assert!(resolved(&program, &mut world, &entries).contains("not the loader of glibc"));
+        for folder in ["$ORIGIN/lib", "lib", "", "/$LIB"] {
+            let mut program = needs(&["a"]);
+            program.runpath = Some(vec![folder.to_owned()]);
+            let found = resolved(&program, &mut world, &entries);
+            assert!(found.contains("can't be resolved"), "{found}");
+        }
+        for name in ["./a", "/l/a"] {
+            let found = resolved(&needs(&[name]), &mut world, &entries);
+            assert!(found.contains("by its path"), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_copy_belongs_where_the_loader_would_look_for_its_file() {
+        for (path, place) in [
+            ("/usr/lib/liba.so.1", "a"),
+            ("/l/glibc-hwcaps/x86-64-v3/a", "glibc-hwcaps/x86-64-v3/a"),
+            ("/l/glibc-hwcaps/other/a", "a"),
+            ("/l/x86-64-v3/a", "a"),
+            ("/", "a"),
+        ] {
+            assert_eq!(place_of("a", Path::new(path)), PathBuf::from(place));
+        }
+    }
+
+    #[test]
+    fn the_folder_of_a_library_is_its_origin() {
+        let mut a = needs(&["b"]);
+        a.runpath = Some(vec!["$ORIGIN/deep".to_owned()]);
+        let mut world = World(BTreeMap::from([("/l/a", a), ("/l/deep/b", needs(&[]))]));
+        let found = resolved(&needs(&["a"]), &mut world, &[("a", "/l/a")]);
+        assert_eq!(found, "/l/a /l/deep/b");
+    }
+}

@@ -1,0 +1,153 @@
+//! What this machine can do of what the policy asks for.
+
+use std::{
+    ffi::CString,
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    path::Path,
+    sync::Arc,
+};
+
+use crate::{
+    confine::cgroup::Groups,
+    confine::hiding::Hidden,
+    confine::mounts,
+    confine::places::Places,
+    confine::seccomp,
+    policy::programs::{Measure, ProgramPolicy},
+    start::possible::possible,
+    start::spawn_child::Measures,
+};
+
+/// Who may use this device may use sockets of its family.
+const VSOCK: &str = "/dev/vsock";
+
+pub(crate) fn lacks(lacking: &[Measure]) -> String {
+    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
+    format!(
+        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
+        names.join(", ")
+    )
+}
+
+/// What this machine can do. Found out when it is first asked for: a host that starts before
+/// the machine's init has mounted anything must not settle for less.
+pub(crate) struct Abilities {
+    /// The measures of the policy that are taken, and what they need.
+    pub measures: Measures,
+    /// Those that can't be taken.
+    pub lacking: Vec<Measure>,
+    pub groups: Option<Arc<Groups>>,
+}
+
+impl Abilities {
+    /// `init` is the first process of a set: see `program_init`.
+    pub(crate) fn find(policy: &ProgramPolicy, init: &OwnedFd, places: &Places) -> Self {
+        Self::with_settings(settings(), policy, init, places)
+    }
+
+    /// Without knowing the mounts with the kernel's settings no program can be kept from changing
+    /// them: then it has no mounts of its own.
+    fn with_settings(
+        settings: io::Result<Vec<CString>>,
+        policy: &ProgramPolicy,
+        init: &OwnedFd,
+        places: &Places,
+    ) -> Self {
+        let (settings, known) = match settings {
+            Ok(settings) => (settings, true),
+            Err(error) => {
+                log::error!("the mounts of this machine are not known: {error}");
+                (Vec::new(), false)
+            }
+        };
+        let groups = match policy.wants(Measure::Limits) {
+            false => None,
+            true => Groups::find()
+                .inspect_err(|error| log::debug!("no control groups: {error}"))
+                .ok()
+                .map(Arc::new),
+        };
+        let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
+        let mut measures = Measures {
+            list: Vec::new(),
+            filter: seccomp::filter(policy.devices.iter().any(|path| path == Path::new(VSOCK))),
+            settings,
+            // What can be hidden is found for each program.
+            hidden: Hidden::default(),
+        };
+        let mut lacking = Vec::new();
+        for measure in policy.measures.iter().copied() {
+            let blind = measure == Measure::Namespaces && !known;
+            if !blind && possible(measure, &measures, limits, init, places) {
+                measures.list.push(measure);
+            } else {
+                lacking.push(measure);
+            }
+        }
+        if !lacking.is_empty() {
+            log::warn!("{}", lacks(&lacking));
+            if lacking.contains(&Measure::Processes) {
+                log::warn!(
+                    "a process that has no_new_privs is taken for one of a hosted program, and \
+                     administers nothing"
+                );
+            }
+        }
+        Abilities {
+            measures,
+            lacking,
+            groups,
+        }
+    }
+}
+
+/// Mounts through which root's programs could change the machine's settings.
+pub(crate) fn settings() -> io::Result<Vec<CString>> {
+    const KINDS: [&str; 11] = [
+        "sysfs",
+        "cgroup",
+        "cgroup2",
+        "debugfs",
+        "tracefs",
+        "securityfs",
+        "configfs",
+        "efivarfs",
+        "pstore",
+        "bpf",
+        "binfmt_misc",
+    ];
+    let mounts = mounts::mounts()?.into_iter();
+    // Those below /proc are hidden by the program's own.
+    let mut points: Vec<_> = mounts
+        .filter(|mount| KINDS.contains(&mount.kind.as_str()))
+        .map(|mount| mount.point)
+        .filter(|point| !point.starts_with("/proc"))
+        .map(|point| CString::new(point.into_os_string().into_vec()))
+        .collect::<Result<_, _>>()?;
+    points.sort_unstable();
+    points.dedup();
+    Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::start::program_init;
+
+    #[test]
+    fn where_the_mounts_are_not_known_programs_have_none_of_their_own_and_the_host_says_so() {
+        let policy = ProgramPolicy::default();
+        let init = program_init::program().unwrap();
+        let find = |settings| {
+            Abilities::with_settings(settings, &policy, &init, &Places::default()).lacking
+        };
+        let unknown = find(Err(io::ErrorKind::InvalidData.into()));
+        // A set of processes needs mounts of its own.
+        for measure in [Measure::Namespaces, Measure::Processes] {
+            assert!(unknown.contains(&measure), "{unknown:?}");
+        }
+        let known = find(settings());
+        assert!(known.len() < unknown.len() || known == unknown, "{known:?}");
+    }
+}

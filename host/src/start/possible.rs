@@ -1,0 +1,90 @@
+//! What this machine, for this user, can do to keep programs apart: tried in processes of
+//! their own, which do nothing else.
+#![allow(unsafe_code)]
+
+use std::{io, os::fd::OwnedFd};
+
+use nix::{
+    errno::Errno,
+    libc::{self, c_int},
+    sys::prctl,
+    unistd::geteuid,
+};
+
+use crate::{
+    confine::landlock::{self, Domain},
+    confine::places::Places,
+    policy::programs::Measure,
+    start::clone,
+    start::process_set::ProcessSet,
+    start::spawn_child::{Measures, take},
+};
+use tao::process;
+
+/// Can the measure be taken? `measures` holds those that were found possible before;
+/// `groups` says whether limits can be set; `init` is the first process of a set.
+pub(crate) fn possible(
+    measure: Measure,
+    measures: &Measures,
+    groups: bool,
+    init: &OwnedFd,
+    places: &Places,
+) -> bool {
+    let taken = &measures.list;
+    match measure {
+        // The new /proc must not appear anywhere else.
+        Measure::Processes => {
+            taken.contains(&Measure::Namespaces) && own_processes(measures, init, places)
+        }
+        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None, &[])
+            .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
+        Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
+        Measure::Limits => groups,
+        // Who becomes who they are already has become nobody else.
+        Measure::Users => geteuid().is_root() && tried(|| take(measure, measures).is_ok()),
+        _ => tried(|| take(measure, measures).is_ok()),
+    }
+}
+
+/// A set is made, and a process that does nothing is in it for a moment.
+fn own_processes(measures: &Measures, init: &OwnedFd, places: &Places) -> bool {
+    let tried = || -> io::Result<bool> {
+        let set = ProcessSet::new(measures, places, init, false)?;
+        let pid = set.inside(|| {
+            clone::start(0, None, &|_| {
+                let done = set.enter().is_ok();
+                // SAFETY: ends the child at once; nothing of the host's runs in it.
+                unsafe { libc::_exit(c_int::from(!done)) }
+            })
+        })?;
+        Ok(process::wait(pid)? == 0)
+    };
+    tried().unwrap_or_else(|error| {
+        log::debug!("no sets of processes: {error}");
+        false
+    })
+}
+
+/// What a process of its own says. `attempt` makes system calls only.
+fn tried(attempt: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child makes system calls only and ends by one.
+    match unsafe { libc::fork() } {
+        -1 => false,
+        0 => {
+            let done = prctl::set_no_new_privs().is_ok() && attempt();
+            // SAFETY: ends the child at once; nothing of the host's runs in it.
+            unsafe { libc::_exit(c_int::from(!done)) }
+        }
+        child => {
+            let mut status = 0;
+            loop {
+                // SAFETY: `status` is ours to be written.
+                match Errno::result(unsafe { libc::waitpid(child, &raw mut status, 0) }) {
+                    Ok(_) => return status == 0,
+                    Err(Errno::EINTR) => {}
+                    Err(_) => return false,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Starting a measured program.
+
+use std::{
+    ffi::CString,
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::PathBuf,
+    sync::OnceLock,
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::resource::{Resource, getrlimit, rlim_t, setrlimit},
+    unistd::{Gid, Uid, geteuid, pipe2},
+};
+use tao::logic::SubPrin;
+
+use crate::{
+    confine::landlock::Domain,
+    confine::numbers::{out_of_the_way, reserve},
+    confine::own_folder::OwnFolder,
+    confine::places::Places,
+    confine::users::Users,
+    measure::composition::Composition,
+    policy::programs::{Lacking, Measure, ProgramPolicy, RunAs},
+    start::abilities::{Abilities, lacks},
+    start::hosted_process::HostedProcess,
+    start::launch::{Launch, execution, stdio},
+    start::program_init,
+    start::spare::Sets,
+    start::spawn_child,
+    start::store::Store,
+};
+use tao::limits::Limits;
+
+/// Open files that a host should be able to have.
+const OPEN_FILES: rlim_t = 65_536;
+
+/// Size of the pipes of a channel; the system uses memory for what is in them only.
+const PIPE: i32 = 128 * 1024;
+
+/// A program that was started.
+pub struct Spawned {
+    /// Its processes, as the host ends them and waits for them.
+    pub process: HostedProcess,
+    /// The host's ends of the channel, if it is a pair of pipes: requests, responses.
+    pub pipes: Option<(File, File)>,
+}
+
+/// Two pipes: the host's ends for requests and responses, which do not block, and the
+/// program's for responses and requests.
+fn channel() -> io::Result<((File, File), (OwnedFd, OwnedFd))> {
+    let (program_reads, host_writes) = pipe2(OFlag::O_CLOEXEC)?;
+    let (host_reads, program_writes) = pipe2(OFlag::O_CLOEXEC)?;
+    for end in [&host_reads, &host_writes] {
+        fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        // A frame of 64 KiB fits as a whole. Where it can't be had, it comes in pieces.
+        if let Err(error) = fcntl(end.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE)) {
+            log::debug!("a pipe of {PIPE} bytes: {error}");
+        }
+    }
+    let programs = (
+        out_of_the_way(program_reads)?,
+        out_of_the_way(program_writes)?,
+    );
+    Ok(((host_reads.into(), host_writes.into()), programs))
+}
+
+/// Starts programs.
+pub struct Spawner {
+    /// Limit of open files before the host raised its own; programs get this.
+    open_files: (rlim_t, rlim_t),
+    /// The host may be spared by the OOM killer; its programs are not.
+    spared: bool,
+    /// How programs are started.
+    pub policy: ProgramPolicy,
+    /// What is hidden from them.
+    places: Places,
+    users: Users,
+    /// The first process of each program's own.
+    init: OwnedFd,
+    abilities: OnceLock<Abilities>,
+    sets: OnceLock<Sets>,
+    /// Copies of libraries, once there are some; or why there can't be any.
+    store: OnceLock<Result<Store, String>>,
+}
+
+impl Spawner {
+    /// Prepares the host's process.
+    pub(crate) fn new(policy: ProgramPolicy, places: Places) -> io::Result<Self> {
+        reserve()?;
+        let open_files = getrlimit(Resource::RLIMIT_NOFILE)?;
+        // Each program takes several descriptors. A host that the kernel's first process
+        // started has 4096, and is root; others have what they were given.
+        let enough = open_files.1.max(OPEN_FILES);
+        if setrlimit(Resource::RLIMIT_NOFILE, enough, enough).is_err() {
+            setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
+        }
+        let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let spared = score.trim().starts_with('-');
+        Ok(Spawner {
+            open_files,
+            spared,
+            policy,
+            users: Users::new(places.state.as_deref()),
+            places,
+            init: out_of_the_way(program_init::program()?)?,
+            abilities: OnceLock::new(),
+            sets: OnceLock::new(),
+            store: OnceLock::new(),
+        })
+    }
+
+    fn abilities(&self) -> &Abilities {
+        self.abilities
+            .get_or_init(|| Abilities::find(&self.policy, &self.init, &self.places))
+    }
+
+    /// The measures that are taken.
+    pub fn measures(&self) -> &[Measure] {
+        &self.abilities().measures.list
+    }
+
+    /// The measures of the policy that this machine can't take.
+    pub fn lacking(&self) -> &[Measure] {
+        &self.abilities().lacking
+    }
+
+    /// Does the policy let programs be started on this machine?
+    pub fn allowed(&self) -> Result<(), String> {
+        if self.policy.lacking == Lacking::Refuse && !self.lacking().is_empty() {
+            return Err(lacks(self.lacking()));
+        }
+        Ok(())
+    }
+
+    /// The limits of a program for which `asked` is asked.
+    pub fn limits(&self, asked: &Limits) -> Result<Limits, String> {
+        if !asked.is_empty() && !self.measures().contains(&Measure::Limits) {
+            return Err(
+                "limits were asked for, and this host can't set any (see tao host show)".to_owned(),
+            );
+        }
+        let limits = self.policy.limits.lowered(asked);
+        limits.map_err(|error| error.to_string())
+    }
+
+    /// Who a program of that name runs as, if `caller` has it started.
+    pub(crate) fn user_of(
+        &self,
+        program: &SubPrin,
+        caller: (Uid, Gid),
+    ) -> Result<(Uid, Gid), String> {
+        match self.policy.run_as {
+            RunAs::Own if self.measures().contains(&Measure::Users) => self.users.of(program),
+            // Where there are no users for them they are the caller's, and `lacking` says so.
+            RunAs::Own | RunAs::Caller => Ok(caller),
+            RunAs::User { uid, gid } => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
+        }
+    }
+
+    /// The folder of a program that has a user of its own, where programs have their own mounts.
+    pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, String> {
+        let has = |measure| self.measures().contains(&measure);
+        let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
+        if !own || !has(Measure::Namespaces) {
+            return Ok(None);
+        }
+        let Some(state) = self.make_state()? else {
+            return Ok(None);
+        };
+        match OwnFolder::of(&state, user.0, user.1) {
+            Ok(folder) => Ok(Some(folder)),
+            // Then its user is one for this time only, too.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
+            Err(error) => Err(format!("the program's own folder: {error}")),
+        }
+    }
+
+    fn make_state(&self) -> Result<Option<PathBuf>, String> {
+        self.places
+            .make_state()
+            .map_err(|error| format!("the host's state: {error}"))
+    }
+
+    /// What is left of a program that has ended goes with it.
+    pub fn clean_up(&self, process: &HostedProcess) {
+        if let (Some(groups), Some(group)) = (&self.abilities().groups, process.group()) {
+            groups.end(group);
+        }
+    }
+
+    /// A folder with the copies that the program is to find, if there are any.
+    fn copies_of(&self, program: &Composition) -> io::Result<Option<OwnedFd>> {
+        if program.copies.is_empty() {
+            return Ok(None);
+        }
+        let refused = |why: &str| {
+            io::Error::other(format!(
+                "the program can't be started with measured copies of its {}: {why}",
+                match program.script {
+                    Some(_) => "script and libraries",
+                    None => "libraries",
+                }
+            ))
+        };
+        let store = self.store.get_or_init(|| {
+            Store::new().map_err(|error| {
+                format!("this host can't have a file system of its own for them: {error}")
+            })
+        });
+        let store = store.as_ref().map_err(|error| refused(error))?;
+        let folder = store
+            .folder_of(&program.copies)
+            .map_err(|error| refused(&error.to_string()))?;
+        Ok(Some(out_of_the_way(folder)?))
+    }
+
+    fn domain(
+        &self,
+        scopes: bool,
+        copies: Option<&OwnedFd>,
+        own: Option<&(OwnedFd, CString)>,
+    ) -> io::Result<Domain> {
+        let own: Vec<_> = own.iter().map(|(folder, _)| folder.as_fd()).collect();
+        let domain = Domain::new(scopes, self.policy.files.as_ref(), copies, &own)?;
+        match self.measures().contains(&Measure::Namespaces) {
+            true => domain.with_devices(&self.policy.devices),
+            false => Ok(domain),
+        }
+    }
+
+    /// Where sets of processes come from, if programs have their own.
+    fn sets(&self) -> io::Result<Option<&Sets>> {
+        let Abilities {
+            measures, groups, ..
+        } = self.abilities();
+        if !measures.list.contains(&Measure::Processes) {
+            return Ok(None);
+        }
+        let init = self.init.try_clone()?;
+        let new = || {
+            Sets::new(
+                measures.clone(),
+                self.places.clone(),
+                init,
+                self.spared,
+                groups.clone(),
+            )
+        };
+        Ok(Some(self.sets.get_or_init(new)))
+    }
+
+    /// Starts the program, with its channel on 3 and 4, if it is a pair of pipes, its copies on 5,
+    /// if it has any, and nothing else open.
+    pub fn spawn(&self, program: &Composition, launch: Launch<'_>) -> io::Result<Spawned> {
+        // Again: who had 3 or 4 when the host started may have given it up.
+        reserve()?;
+        let abilities = self.abilities();
+        let folder = self.copies_of(program)?;
+        let (hosts, programs) = match launch.socket {
+            None => {
+                let (hosts, programs) = channel()?;
+                (Some(hosts), Some(programs))
+            }
+            Some(_) => (None, None),
+        };
+        let executable = program.executed().file.try_clone()?;
+        let executable = out_of_the_way(executable)?;
+        let execution = execution(program, &launch, executable.as_fd())?;
+        let own_folder = launch.own_folder.map(OwnFolder::into_parts).transpose()?;
+        let sets = self.sets()?;
+        let set = sets.map(Sets::take).transpose()?;
+        // A set was made with the mounts that there are now, and with what is to be hidden now;
+        // without one the program makes its own mounts.
+        let alone = set.is_none() && self.measures().contains(&Measure::Namespaces);
+        let present = match alone {
+            true => Some(abilities.measures.with_present_mounts(&self.places)?),
+            false => None,
+        };
+        let (group, files) = match &abilities.groups {
+            Some(groups) => {
+                let (group, files) = groups.make(&launch.limits)?;
+                (Some(group), Some(files))
+            }
+            None => (None, None),
+        };
+        let setup = || -> io::Result<_> {
+            let scopes = abilities.measures.list.contains(&Measure::Scopes);
+            let root = geteuid().is_root();
+            Ok(spawn_child::Setup {
+                stdio: stdio(launch.stdio)?,
+                channel: programs,
+                open_files: self.open_files,
+                become_user: root.then(|| (launch.uid.as_raw(), launch.gid.as_raw())),
+                spared: self.spared,
+                measures: present.as_ref().unwrap_or(&abilities.measures),
+                set: set.as_ref(),
+                domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
+                folder,
+                caller: launch.caller.filter(|caller| root && !caller.is_own()),
+                own_folder,
+                group: files,
+                dir: CString::new(launch.dir.as_os_str().as_bytes())?,
+                execution,
+            })
+        };
+        let started = setup().and_then(|setup| spawn_child::start(&setup));
+        let spawned = started.and_then(|pid| HostedProcess::new(pid, set));
+        if let Some(sets) = sets {
+            sets.prepare();
+        }
+        match spawned {
+            Ok(process) => Ok(Spawned {
+                process: process.with_group(group),
+                pipes: hosts,
+            }),
+            Err(error) => {
+                if let (Some(groups), Some(group)) = (&abilities.groups, &group) {
+                    groups.end(group);
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Copies of programs, libraries and scripts that a program is given in place of the files: what
+//! was measured is what is loaded, whatever happens to the files and to their folders meanwhile.
+//!
+//! The copies are in a file system in memory that is mounted in a mount name space of one
+//! thread of the host and nowhere else: there is no path to them, for anybody. A program gets
+//! a folder with its copies as a mount that is at no place, read-only, by an open descriptor:
+//! no folder of a path to it can be renamed, mounted over, or be a link. Programs that need the
+//! same file share its memory, and those that need all the same files share the folder.
+#![allow(unsafe_code)]
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    ffi::CString,
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, openat},
+    libc,
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+    sys::stat::{Mode, mkdirat},
+    unistd::linkat,
+};
+use sha2::{Digest, Sha256};
+
+use crate::measure::composition::{Bytes, Copy};
+
+/// Most memory for copies.
+const SIZE: &str = "mode=0755,size=1g";
+const STACK: usize = 128 * 1024;
+const PIECE: usize = 64 * 1024;
+/// The file system's place in the thread's name space: over something that is there; this
+/// thread looks for nothing by a path any more.
+const PLACE: &str = "/proc";
+
+/// Linux, mount.h.
+const OPEN_TREE_CLONE: u32 = 1;
+const READ_ONLY: u64 = 1;
+const NO_SET_USER_ID: u64 = 2;
+const NO_DEVICES: u64 = 4;
+
+/// struct mount_attr.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// What the thread is asked for.
+enum Request {
+    /// A mount of a folder of that name.
+    Mount(CString, mpsc::Sender<io::Result<OwnedFd>>),
+    /// Another file system, which is empty.
+    Renew(mpsc::Sender<io::Result<OwnedFd>>),
+}
+
+struct State {
+    folder: OwnedFd,
+    /// What is in it as a whole: copies, and folders of them.
+    have: HashSet<[u8; 32]>,
+}
+
+/// The copies.
+pub(crate) struct Store {
+    requests: mpsc::Sender<Request>,
+    state: Mutex<State>,
+}
+
+impl Store {
+    /// Makes the file system and the thread that has it.
+    pub(crate) fn new() -> io::Result<Store> {
+        let (requests, asked) = mpsc::channel::<Request>();
+        let (ready, made) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("tao-store".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                // Nobody waits any more for an answer if the host has ended.
+                let mut folder = match own_space().and_then(|()| folder()) {
+                    Ok((ours, theirs)) => {
+                        drop(ready.send(Ok(theirs)));
+                        ours
+                    }
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                for request in asked {
+                    match request {
+                        Request::Mount(name, answer) => {
+                            drop(answer.send(mount_of(&folder, &name)));
+                        }
+                        Request::Renew(answer) => {
+                            let renewed = renewed().map(|(ours, theirs)| {
+                                folder = ours;
+                                theirs
+                            });
+                            drop(answer.send(renewed));
+                        }
+                    }
+                }
+            })?;
+        let folder = made.recv().map_err(io::Error::other)??;
+        Ok(Store {
+            requests,
+            state: Mutex::new(State {
+                folder,
+                have: HashSet::new(),
+            }),
+        })
+    }
+
+    /// What is in `have` is there as a whole, whenever a thread has panicked.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(
+        &self,
+        request: impl FnOnce(mpsc::Sender<io::Result<OwnedFd>>) -> Request,
+    ) -> io::Result<OwnedFd> {
+        let (answer, answered) = mpsc::channel();
+        self.requests
+            .send(request(answer))
+            .map_err(|_| io::Error::other("the thread with the copies has ended"))?;
+        answered.recv().map_err(io::Error::other)?
+    }
+
+    /// A mount of a folder with these copies, at no place.
+    pub(crate) fn folder_of(&self, copies: &[Copy]) -> io::Result<OwnedFd> {
+        let name = name_of(copies);
+        let mut state = self.state();
+        if let Err(error) = state.make(name, copies) {
+            if error.raw_os_error() != Some(libc::ENOSPC) {
+                return Err(error);
+            }
+            // What runs keeps what it has, for as long as it runs.
+            state.folder = self.ask(Request::Renew)?;
+            state.have.clear();
+            state.make(name, copies)?;
+        }
+        let name = CString::new(hex::encode(name))?;
+        self.ask(|answer| Request::Mount(name, answer))
+    }
+}
+
+/// A folder's name: what is in it, and where.
+fn name_of(copies: &[Copy]) -> [u8; 32] {
+    let each: BTreeSet<_> = copies
+        .iter()
+        .map(|copy| (copy.place.as_os_str(), copy.sha256))
+        .collect();
+    let mut hash = Sha256::new();
+    for (place, sha256) in each {
+        hash.update(place.as_bytes());
+        // No path has one, and no folder is called as a file's hash: this is longer.
+        hash.update([0]);
+        hash.update(sha256);
+    }
+    hash.update(b"folder");
+    hash.finalize().into()
+}
+
+impl State {
+    fn make(&mut self, name: [u8; 32], copies: &[Copy]) -> io::Result<()> {
+        if self.have.contains(&name) {
+            return Ok(());
+        }
+        for copy in copies {
+            if !self.have.contains(&copy.sha256) {
+                self.add(copy)?;
+                self.have.insert(copy.sha256);
+            }
+        }
+        let name_of_folder = hex::encode(name);
+        self.folder_at(Path::new(&name_of_folder))?;
+        for copy in copies {
+            let path = Path::new(&name_of_folder).join(&copy.place);
+            let above: Vec<&Path> = copy.place.ancestors().skip(1).collect();
+            for folder in above.into_iter().rev() {
+                self.folder_at(&Path::new(&name_of_folder).join(folder))?;
+            }
+            let from = hex::encode(copy.sha256);
+            match linkat(
+                &self.folder,
+                from.as_str(),
+                &self.folder,
+                &path,
+                AtFlags::empty(),
+            ) {
+                // A folder that was left when there was no more memory.
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.have.insert(name);
+        Ok(())
+    }
+
+    fn folder_at(&self, path: &Path) -> io::Result<()> {
+        let mode = Mode::from_bits_truncate(0o755);
+        match mkdirat(&self.folder, path, mode) {
+            Ok(()) => {
+                // Not what the process's umask makes of it.
+                let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
+                Ok(nix::sys::stat::fchmodat(&self.folder, path, mode, flags)?)
+            }
+            Err(Errno::EEXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn add(&self, copy: &Copy) -> io::Result<()> {
+        let name = hex::encode(copy.sha256);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
+        let mode = Mode::from_bits_truncate(0o555);
+        let mut file = File::from(openat(&self.folder, name.as_str(), flags, mode)?);
+        nix::sys::stat::fchmod(&file, mode)?;
+        match &copy.bytes {
+            Bytes::Here(bytes) => file.write_all(bytes),
+            Bytes::Sealed(memory) => {
+                let memory = File::from(memory.try_clone()?);
+                let (mut piece, mut at) = (vec![0; PIECE], 0_u64);
+                loop {
+                    let count = memory.read_at(&mut piece, at)?;
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    file.write_all(piece.get(..count).unwrap_or_default())?;
+                    at = at.saturating_add(count as u64);
+                }
+            }
+        }
+    }
+}
+
+/// Moves this thread into a mount name space of its own.
+fn own_space() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    Ok(())
+}
+
+/// The file system, mounted there: its folder, twice.
+fn folder() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tao"), PLACE, Some("tmpfs"), flags, Some(SIZE))?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let folder = nix::fcntl::open(PLACE, flags, Mode::empty())?;
+    Ok((folder.try_clone()?, folder))
+}
+
+/// Another one in its place: the memory of the old one is free when nobody uses it any more.
+fn renewed() -> io::Result<(OwnedFd, OwnedFd)> {
+    umount2(PLACE, MntFlags::MNT_DETACH)?;
+    folder()
+}
+
+/// A mount of one folder of the file system, at no place.
+fn mount_of(folder: &OwnedFd, name: &CString) -> io::Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
+    // SAFETY: a string that ends with a zero, and integers; the descriptor is new.
+    let mount = unsafe {
+        let opened = libc::syscall(
+            libc::SYS_open_tree,
+            folder.as_raw_fd(),
+            name.as_ptr(),
+            flags,
+        );
+        let number = RawFd::try_from(Errno::result(opened)?).map_err(io::Error::other)?;
+        OwnedFd::from_raw_fd(number)
+    };
+    let attributes = MountAttributes {
+        set: READ_ONLY | NO_SET_USER_ID | NO_DEVICES,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the kernel reads a structure whose size is given, and an empty string.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    };
+    Errno::result(set)?;
+    Ok(mount)
+}
