@@ -29,16 +29,17 @@ use tao::{
 };
 
 use crate::{
-    administer::administrator::Peer,
-    administer::counter_calls,
-    administer::guard_calls,
-    administer::operations::{
-        NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio,
+    administer::{
+        administrator::Peer,
+        counter_calls, guard_calls,
+        operations::{NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio},
     },
     measure::credentials::Credentials,
     running::programs::{Wait, Waiter},
-    serve::connection::{Broken, Duplex, Read},
-    serve::reactor::{Host, Interest, Token},
+    serve::{
+        connection::{Broken, Duplex, Read},
+        reactor::{Host, Interest, Token},
+    },
 };
 
 /// Descriptors one message may carry; a program takes three.

@@ -25,8 +25,10 @@ use tao::descriptors;
 
 use crate::{
     HostError,
-    administer::admin::AdminConnection,
-    administer::administrator::{self, Peer},
+    administer::{
+        admin::AdminConnection,
+        administrator::{self, Peer},
+    },
     serve::reactor::{Host, Interest, Token},
 };
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use crate::{
-    administer::admin::AdminConnection,
-    administer::administrator::Peer,
-    counters::store::Change,
-    counters::table::{Owner, Target},
+    administer::{admin::AdminConnection, administrator::Peer},
+    counters::{
+        store::Change,
+        table::{Owner, Target},
+    },
     serve::reactor::Host,
 };
 use tao::wire::{

@@ -1,8 +1,9 @@
 //! What administrators ask of a host's guard and of the host itself; our own calls.
 
 use crate::{
-    administer::administrator::Peer, administer::host_guard::HostGuardError,
-    policy::programs::Measure, policy::words as policy_words, serve::reactor::Host,
+    administer::{administrator::Peer, host_guard::HostGuardError},
+    policy::{programs::Measure, words as policy_words},
+    serve::reactor::Host,
 };
 use tao::{
     guard::{Explanation, GuardError},

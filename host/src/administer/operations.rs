@@ -20,16 +20,18 @@ use tao::{
 use crate::{
     administer::administrator::Peer,
     calls::caller::Caller,
-    measure::composition::compose,
-    measure::credentials::Credentials,
-    measure::opening::Opener,
-    measure::program_name::{Circumstances, program_name},
+    measure::{
+        composition::compose,
+        credentials::Credentials,
+        opening::Opener,
+        program_name::{Circumstances, program_name},
+    },
     policy::environment,
-    running::output::Output,
-    running::programs::{Channel, Program},
-    serve::program_socket::ProgramSocket,
-    serve::reactor::Host,
-    serve::session::Session,
+    running::{
+        output::Output,
+        programs::{Channel, Program},
+    },
+    serve::{program_socket::ProgramSocket, reactor::Host, session::Session},
     start::launch::Launch,
 };
 use tao::limits::Limits;

@@ -5,10 +5,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{Anchor, HostKeys, Root, RootError};
+use crate::authority::{
+    error::IdentityError,
+    keys::HostKeys,
+    root::{Anchor, Root},
+};
 use tao::{
-    attestation::{self, AttestError, AttestationError},
-    keys::{DeriveError, Hidden, KeyError, SignatureFormat, Signer},
+    attestation,
+    keys::{Hidden, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
 
@@ -19,27 +23,6 @@ const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
 const RENEW_BEFORE: i64 = 30 * DAY;
 /// How often a delegation is tried: another process may change a TPM's PCRs meanwhile.
 const ATTEMPTS: u32 = 3;
-
-/// Why the host has no name or no keys.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// The root of the host's authority failed.
-    #[error("the root of the Tao host's authority: {0}")]
-    Root(#[source] RootError),
-    /// A key could not be derived.
-    #[error("the Tao host's keys: {0}")]
-    Derive(#[from] DeriveError),
-    /// A key could not be made or used.
-    #[error("the Tao host's keys: {0}")]
-    Key(#[from] KeyError),
-    /// A statement could not be signed.
-    #[error(transparent)]
-    Attest(#[from] AttestError),
-    /// The root's statement does not prove what it should.
-    #[error("the delegation to the Tao host's key does not verify: {0}")]
-    Delegation(#[source] AttestationError),
-}
 
 /// The root, and the statement by which it lets the host's key speak for the host's name.
 struct Delegating {

@@ -1,6 +1,6 @@
 //! The keys of a host.
 
-use crate::{HostError, IdentityError};
+use crate::{authority::error::IdentityError, error::HostError};
 use tao::guard::GuardSource;
 use tao::{
     keys::{Crypter, Deriver, Secret, Signer},

@@ -4,7 +4,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Anchor, Root, RootError};
+use crate::authority::root::{Anchor, Root, RootError};
 use tao::state_file;
 use tao::{
     attestation::AttestationMessage,

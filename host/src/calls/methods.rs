@@ -2,9 +2,11 @@
 
 use crate::{
     authority::identity::{VALIDITY, now},
-    calls::caller::{Called, Caller},
-    calls::sealing::{self, MAX_DATA, Sealing, Unsealed},
-    calls::service::{Call, CounterChange, Finish, Outcome, TaoService, data},
+    calls::{
+        caller::{Called, Caller},
+        sealing::{self, MAX_DATA, Sealing, Unsealed},
+        service::{Call, CounterChange, Finish, Outcome, TaoService, data},
+    },
     counters::table::{self, Stored, Target},
 };
 use tao::{

@@ -8,11 +8,15 @@ use prost::Message;
 
 use crate::{
     authority::identity::Identity,
-    calls::caller::Caller,
-    calls::methods::{delete_counter, extend, init_counter, random_bytes, rollback_seal},
-    calls::sealing::{CounterValue, Sealing},
-    counters::store::CounterStore,
-    counters::table::{Key, Owner, Stored, Target},
+    calls::{
+        caller::Caller,
+        methods::{delete_counter, extend, init_counter, random_bytes, rollback_seal},
+        sealing::{CounterValue, Sealing},
+    },
+    counters::{
+        store::CounterStore,
+        table::{Key, Owner, Stored, Target},
+    },
 };
 use tao::{
     keys::{SecretBytes, wipe_vec},

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use crate::{confine::cgroup_mount, confine::numbers::out_of_the_way, start::clone::GroupFiles};
+use crate::confine::{cgroup_mount, numbers::out_of_the_way};
 use tao::limits::Limits;
 
 /// Period of processor limits in microseconds, the kernel's own default.
@@ -36,6 +36,14 @@ pub(crate) struct Groups {
     /// For the next program: to make one takes as long as some of the start's other steps
     /// together.
     spare: Mutex<Option<(Group, GroupFiles)>>,
+}
+
+/// What of a control group is needed to get into it.
+pub(crate) struct GroupFiles {
+    /// Its folder.
+    pub folder: OwnedFd,
+    /// Its list of processes.
+    pub processes: OwnedFd,
 }
 
 /// A program's group.

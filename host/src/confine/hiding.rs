@@ -21,7 +21,10 @@ use nix::{
     libc::{self, c_ulong, mode_t},
 };
 
-use crate::confine::mount_calls::{NO_DEVICES, NO_SET_USER_ID, copy_raw, mount, put, restrict_all};
+use crate::{
+    confine::mount_calls::{NO_DEVICES, NO_SET_USER_ID, copy_raw, mount, put, restrict_all},
+    policy::devices::MOST_DEVICES,
+};
 
 /// Devices that every program has.
 const DEVICES: [&CStr; 6] = [
@@ -32,8 +35,6 @@ const DEVICES: [&CStr; 6] = [
     c"/dev/urandom",
     c"/dev/tty",
 ];
-/// Devices that the policy may name.
-pub(crate) const MOST_DEVICES: usize = 16;
 
 /// What programs find by the usual names.
 const LINKS: [(&CStr, &CStr); 5] = [

@@ -19,9 +19,9 @@ use std::{
 
 use nix::unistd::{Gid, Uid};
 
-use crate::{
-    confine::mount_calls::{NO_DEVICES, NO_SET_USER_ID, copy, restrict_copy},
-    confine::numbers::out_of_the_way,
+use crate::confine::{
+    mount_calls::{NO_DEVICES, NO_SET_USER_ID, copy, restrict_copy},
+    numbers::out_of_the_way,
 };
 
 /// Folder of the folders, in the host's state.

@@ -8,13 +8,16 @@ use std::{
         ffi::OsStringExt as _,
         fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
     },
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use crate::{
     authority::state_lock::StateLock,
-    confine::hiding::{Device, Hidden, MOST_DEVICES},
-    confine::mounts::{self, Mount},
+    confine::{
+        hiding::{Device, Hidden},
+        mounts::{self, Mount},
+    },
+    policy::devices::MOST_DEVICES,
 };
 
 /// Where hosts keep their state unless they are told otherwise.
@@ -33,24 +36,6 @@ pub(crate) struct Places {
     pub socket: PathBuf,
     /// Devices that the policy lets programs have.
     pub devices: Vec<PathBuf>,
-}
-
-/// Why a path is no device that the policy may name; `None` if it is one.
-pub(crate) fn wrong_device(path: &Path) -> Option<&'static str> {
-    let mut names = match path.strip_prefix("/dev") {
-        Ok(below) => below.components(),
-        Err(_) => return Some("is not below /dev"),
-    };
-    let plain = |part: Option<Component<'_>>| matches!(part, Some(Component::Normal(_)));
-    let own = ["shm", "pts", "ptmx", "fd", "stdin", "stdout", "stderr"];
-    match (names.next(), names.next(), names.next()) {
-        (Some(first), _, _) if own.iter().any(|name| first.as_os_str() == *name) => {
-            Some("is what every program has one of its own of")
-        }
-        (first, None, None) if plain(first) => None,
-        (first, second, None) if plain(first) && plain(second) => None,
-        _ => Some("is not a device in /dev or a folder of it"),
-    }
 }
 
 impl Places {
@@ -191,25 +176,6 @@ fn same_file(one: &Path, other: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn devices_are_below_dev_and_not_the_programs_own() {
-        for good in ["/dev/kvm", "/dev/net/tun"] {
-            assert_eq!(wrong_device(Path::new(good)), None, "{good}");
-        }
-        for bad in [
-            "/dev",
-            "/dev/",
-            "/etc/passwd",
-            "/dev/../etc/passwd",
-            "/dev/a/b/c",
-            "/dev/pts/0",
-            "/dev/shm",
-            "dev/kvm",
-        ] {
-            assert!(wrong_device(Path::new(bad)).is_some(), "{bad}");
-        }
-    }
 
     #[test]
     fn the_resident_agents_socket_is_hidden_like_the_hosts_own() {

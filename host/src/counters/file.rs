@@ -1,106 +1,27 @@
 //! The file of the counters: sealed by the host, replaced as a whole, and dated by the anchor so
 //! that an old copy is recognised ([`tao::anchored`]).
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
 use crate::{
-    Identity, RootError,
-    authority::state_lock::StateLock,
-    counters::table::{Counters, Table},
+    authority::{
+        identity::Identity,
+        root::{Anchor, RootError},
+        state_lock::StateLock,
+    },
+    counters::{
+        error::CounterError,
+        table::{Counters, Table},
+    },
 };
+use tao::anchored::{self, Medium, Refused, Settled};
 use tao::state_file;
-use tao::{
-    anchored::{self, Medium, Refused, Settled},
-    keys::{OpenError, RandomError, SealError},
-};
 
 const NAME: &str = "counters";
 /// Largest file: one that is full has a few MiB.
 const MAX_FILE: u64 = 256 << 20;
-
-/// Why the counters can't be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CounterError {
-    /// The file can't be read or written.
-    #[error("the host's counters can't be stored or read: {path}: {source}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file was changed, or is another host's.
-    #[error("the host's counters do not open ({path}): {source}", path = path.display())]
-    Sealed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
-    /// The file is an old copy.
-    #[error("the host's counters were rolled back: {path} is dated {found}, but the counter {anchor} stands at {expected}. Restore the newest copy; nothing sealed against rollback opens until then", path = path.display())]
-    RolledBack {
-        /// The file.
-        path: PathBuf,
-        /// The anchor in words.
-        anchor: String,
-        /// Date of the file.
-        found: u64,
-        /// The anchor's value.
-        expected: u64,
-    },
-    /// There is no file, but an anchor.
-    #[error("the host's counters are missing: there is no {path}, but the counter {anchor} stands at {expected}. Restore the newest copy. If no program has ever stored a counter here (the host was ended while it made the first), delete the counter to begin anew", path = path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The anchor in words.
-        anchor: String,
-        /// The anchor's value.
-        expected: u64,
-    },
-    /// The anchor was deleted.
-    #[error("the host's counters were anchored, but the counter {anchor} is gone; nothing sealed against rollback opens. To begin anew, delete {path}", path = path.display())]
-    Gone {
-        /// The file.
-        path: PathBuf,
-        /// The anchor in words.
-        anchor: String,
-    },
-    /// Somebody else counts with the anchor.
-    #[error(
-        "the counter {anchor} stands at {found} instead of {expected}: somebody else has moved it, so what is in the file can't be told to be the newest. Does another host use it?"
-    )]
-    Moved {
-        /// The anchor in words.
-        anchor: String,
-        /// Where it should stand.
-        expected: u64,
-        /// Where it stands.
-        found: u64,
-    },
-    /// The anchor failed.
-    #[error("the counter outside the disk: {0}")]
-    Anchor(RootError),
-    /// The table could not be sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// No random bytes for a new table.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// Not a table.
-    #[error("the host's counters are malformed: {0}")]
-    Malformed(#[from] prost::DecodeError),
-    /// A table that says something impossible.
-    #[error("the host's counters are malformed: {0}")]
-    Contents(&'static str),
-}
 
 /// Where the table is kept.
 pub(crate) struct TableFile {
@@ -244,7 +165,7 @@ impl Anchored<'_> {
 
     fn with<T>(
         &self,
-        work: impl FnOnce(&mut dyn crate::Anchor) -> Result<T, RootError>,
+        work: impl FnOnce(&mut dyn Anchor) -> Result<T, RootError>,
     ) -> Result<T, CounterError> {
         let done = self.identity.with_anchor(|anchor| match anchor {
             Some(anchor) => work(anchor),

@@ -1,5 +1,6 @@
 //! The counters of programs, and the table that they are kept in.
 
+pub(crate) mod error;
 pub(crate) mod file;
 pub(crate) mod store;
 pub(crate) mod table;

@@ -11,9 +11,13 @@ use std::{
 };
 
 use crate::{
-    HostError, Identity,
-    counters::file::{CounterError, Loaded, TableFile},
-    counters::table::{Counters, Id, Key, Owner, Stored, Target, Use},
+    authority::identity::Identity,
+    counters::{
+        error::CounterError,
+        file::{Loaded, TableFile},
+        table::{Counters, Id, Key, Owner, Stored, Target, Use},
+    },
+    error::HostError,
 };
 
 /// Stack of the thread that writes.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::counters::file::CounterError;
+use crate::counters::error::CounterError;
 use tao::keys::{RandomError, random};
 
 /// Longest label.

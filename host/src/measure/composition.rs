@@ -15,16 +15,21 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::measure::program::{
-    elf::{self, Needs, ReadAt as _},
-    ld_cache::Cache,
-    libraries::{self, Files, LibraryError},
-    script::{self, Interpreter},
-};
 use crate::{
-    measure::measured::{self, Budget, MeasureError, MeasuredProgram, at},
-    measure::opening::{Opener, Use},
-    measure::priority::gently,
+    measure::{
+        budget::Budget,
+        error::{MeasureError, at},
+        measured,
+        measured_program::MeasuredProgram,
+        opening::{Opener, Use},
+        priority::gently,
+        program::{
+            elf::{self, Needs, ReadAt as _},
+            ld_cache::Cache,
+            libraries::{self, Files, LibraryError},
+            script::{self, Interpreter},
+        },
+    },
     policy::programs::{Libraries, ProgramPolicy, Scripts},
 };
 

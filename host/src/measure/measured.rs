@@ -5,143 +5,22 @@ use std::{
     ffi::CString,
     fs::File,
     io,
-    os::{
-        fd::OwnedFd,
-        unix::{ffi::OsStrExt as _, fs::FileExt},
-    },
-    path::{Path, PathBuf},
+    os::unix::{ffi::OsStrExt as _, fs::FileExt},
+    path::Path,
     sync::Arc,
 };
 
-use crate::measure::program::{elf, libraries::LibraryError, script::ScriptError};
-use crate::{
-    measure::copying::copy_and_hash,
-    measure::measured_lately::{self, FileState},
-    measure::opening::{Opener, Refusal, Use},
-    measure::priority::gently,
-    measure::sealed_memory::sealable_memory,
+use crate::measure::{
+    budget::Budget,
+    copying::copy_and_hash,
+    error::{MeasureError, at},
+    measured_lately::{self, FileState},
+    measured_program::{MACHINE, MeasuredProgram},
+    opening::{Opener, Refusal, Use},
+    priority::gently,
+    program::elf,
+    sealed_memory::sealable_memory,
 };
-
-/// ELF machine number of the programs this processor runs by itself.
-pub(crate) const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
-    183
-} else {
-    62
-};
-
-/// Why a program can't be measured.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MeasureError {
-    /// The file can't be read, or its copy not made.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The program.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A folder, a device, ...
-    #[error("{path}: not a regular file", path = .0.display())]
-    NotRegular(PathBuf),
-    /// A script: what runs is its interpreter.
-    #[error("{path}: a script; this host's policy does not start scripts (tao host start --scripts measure). Start the interpreter itself", path = .0.display())]
-    Script(PathBuf),
-    /// A script is to read a script.
-    #[error("{path}: the interpreter of a script is a script itself, which is not supported", path = .0.display())]
-    Nested(PathBuf),
-    /// Who is to read the script is not clear.
-    #[error("{path}: {source}", path = path.display())]
-    Interpreter {
-        /// The script.
-        path: PathBuf,
-        /// What is wrong.
-        source: ScriptError,
-    },
-    /// Its libraries can't be measured.
-    #[error("{path}: its libraries can't be measured: {source}", path = path.display())]
-    Libraries {
-        /// The program.
-        path: PathBuf,
-        /// What is wrong.
-        source: LibraryError,
-    },
-    /// Not a program for this machine.
-    #[error("{path}: not an ELF program for this processor", path = .0.display())]
-    NotElf(PathBuf),
-    /// Loads what it is told to.
-    #[error("{path}: the loader of dynamic programs: what it will load is not measured. Start the program itself", path = .0.display())]
-    Loader(PathBuf),
-    /// Needs dynamic libraries.
-    #[error("{path}: needs dynamic libraries; this host's policy starts static programs only", path = .0.display())]
-    Dynamic(PathBuf),
-    /// Too large.
-    #[error("{path}: with all that is measured for this program more than {most} bytes, which is the most that this host's policy measures (tao host start --largest)", path = path.display())]
-    TooLarge {
-        /// The file with which it is too much.
-        path: PathBuf,
-        /// What the policy allows.
-        most: u64,
-    },
-}
-
-/// How much may still be measured for one program. A file counts by its length, whatever of it
-/// is on the disk: a file of nothing but holes takes as long to hash.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    most: u64,
-    left: u64,
-}
-
-impl Budget {
-    pub(crate) fn new(most: u64) -> Self {
-        Budget { most, left: most }
-    }
-
-    fn too_large(&self, path: &Path) -> MeasureError {
-        MeasureError::TooLarge {
-            path: path.to_owned(),
-            most: self.most,
-        }
-    }
-
-    /// Before anything of the file is read: what of it may be.
-    pub(crate) fn allow(&self, path: &Path, file: &File) -> Result<u64, MeasureError> {
-        let length = file.metadata().map_err(at(path))?.len();
-        match length <= self.left {
-            true => Ok(self.left),
-            false => Err(self.too_large(path)),
-        }
-    }
-
-    /// So much was there: the file may have grown.
-    pub(crate) fn take(&mut self, path: &Path, length: u64) -> Result<(), MeasureError> {
-        let left = self.left.checked_sub(length);
-        self.left = left.ok_or_else(|| self.too_large(path))?;
-        Ok(())
-    }
-}
-
-/// The system's word on the file at this path.
-pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> MeasureError {
-    move |source| MeasureError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// A program that can only run as it was measured.
-#[derive(Debug)]
-pub struct MeasuredProgram {
-    /// Sealed memory with the program's bytes.
-    pub file: OwnedFd,
-    /// SHA-256 of those bytes.
-    pub sha256: [u8; 32],
-    /// How many they are.
-    pub length: u64,
-    /// It asks for a dynamic linker, or is one: what runs is more than what was measured.
-    pub dynamic: bool,
-}
 
 /// Opens a file that is to be measured, once: what is measured is read from this descriptor.
 pub(crate) fn open(opener: &Opener, path: &Path, purpose: Use) -> Result<File, MeasureError> {
@@ -260,7 +139,7 @@ fn asks_for_linker(copy: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{io::Write as _, os::unix::fs::PermissionsExt, time::Duration};
 
     use sha2::{Digest, Sha256};
 
@@ -326,20 +205,35 @@ mod tests {
         assert!(matches!(measure(&fifo), Err(MeasureError::NotRegular(_))));
     }
 
+    fn program(path: &Path, last: u8) {
+        let mut bytes = std::fs::read("/proc/self/exe").unwrap()[..4096].to_vec();
+        bytes.push(last);
+        std::fs::write(path, bytes).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     #[test]
-    fn a_file_counts_by_its_length_and_all_of_a_program_together() {
+    fn a_changed_file_is_measured_again_however_soon() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sparse");
-        let sparse = File::create(&path).unwrap();
-        sparse.set_len(1 << 40).unwrap();
-        let source = File::open(&path).unwrap();
-        let mut budget = Budget::new(1 << 20);
-        let refused = super::measure(&path, &source, &mut budget);
-        assert!(matches!(refused, Err(MeasureError::TooLarge { .. })));
-        sparse.set_len(700 << 10).unwrap();
-        budget.allow(&path, &source).unwrap();
-        budget.take(&path, 700 << 10).unwrap();
-        assert!(budget.allow(&path, &source).is_err());
-        assert!(budget.take(&path, 700 << 10).is_err());
+        let path = dir.path().join("program");
+        let mut hashes = std::collections::BTreeSet::new();
+        for last in 0..50 {
+            program(&path, last);
+            assert!(hashes.insert(measure(&path).unwrap().sha256), "{last}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_settled_is_copied_once_and_again_after_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        program(&path, 1);
+        std::thread::sleep(Duration::from_millis(3100));
+        let (first, second) = (measure(&path).unwrap(), measure(&path).unwrap());
+        // Only root can make the copy nobody's.
+        let root = nix::unistd::geteuid().is_root();
+        assert_eq!(std::sync::Arc::ptr_eq(&first, &second), root);
+        program(&path, 2);
+        assert_ne!(measure(&path).unwrap().sha256, first.sha256);
     }
 }

@@ -17,7 +17,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::measure::measured::MeasuredProgram;
+use crate::measure::measured_program::MeasuredProgram;
 
 /// Most bytes of memory that copies of programs take that nobody may be running.
 const MOST: u64 = 16 << 20;
@@ -103,52 +103,5 @@ pub(crate) fn keep(state: FileState, source: &File, program: &Arc<MeasuredProgra
     let bytes = |kept: &VecDeque<Kept>| kept.iter().map(|kept| kept.state.length).sum::<u64>();
     while kept.len() > MOST_FILES || bytes(&kept) > MOST {
         kept.pop_front();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
-
-    use crate::{
-        measure::measured::{self, Budget, MeasureError, MeasuredProgram},
-        measure::opening::{Opener, Use},
-    };
-
-    fn measure(path: &Path) -> Result<std::sync::Arc<MeasuredProgram>, MeasureError> {
-        let source = measured::open(&Opener::to_name(), path, Use::Execute)?;
-        measured::measure(path, &source, &mut Budget::new(1 << 20))
-    }
-
-    fn program(path: &Path, last: u8) {
-        let mut bytes = std::fs::read("/proc/self/exe").unwrap()[..4096].to_vec();
-        bytes.push(last);
-        std::fs::write(path, bytes).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    #[test]
-    fn a_changed_file_is_measured_again_however_soon() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        let mut hashes = std::collections::BTreeSet::new();
-        for last in 0..50 {
-            program(&path, last);
-            assert!(hashes.insert(measure(&path).unwrap().sha256), "{last}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_has_settled_is_copied_once_and_again_after_a_change() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        program(&path, 1);
-        std::thread::sleep(Duration::from_millis(3100));
-        let (first, second) = (measure(&path).unwrap(), measure(&path).unwrap());
-        // Only root can make the copy nobody's.
-        let root = nix::unistd::geteuid().is_root();
-        assert_eq!(std::sync::Arc::ptr_eq(&first, &second), root);
-        program(&path, 2);
-        assert_ne!(measure(&path).unwrap().sha256, first.sha256);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{HostError, serve::reactor::Host};
+use crate::{error::HostError, serve::reactor::Host};
 
 /// Stack of a thread.
 const STACK: usize = 512 * 1024;

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use crate::{
-    measure::composition::{Composition, compose},
-    measure::measured::MeasureError,
-    measure::opening::Opener,
-    policy::environment,
-    policy::programs::{Environment, Lacking, Measure, ProgramPolicy},
+    measure::{
+        composition::{Composition, compose},
+        error::MeasureError,
+        opening::Opener,
+    },
+    policy::{
+        environment,
+        programs::{Environment, Lacking, Measure, ProgramPolicy},
+    },
 };
 use tao::logic::{Head, LogicError, SubPrin, Term};
 

@@ -3,10 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    confine::hiding::MOST_DEVICES,
-    confine::places::wrong_device,
-    policy::programs::{
+use crate::policy::{
+    devices::{MOST_DEVICES, wrong_device},
+    programs::{
         Environment, FileRules, Lacking, Libraries, MOST_LARGEST, Measure, ProgramPolicy, RunAs,
         Scripts,
     },

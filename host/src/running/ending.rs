@@ -9,7 +9,7 @@ use std::{
 use crate::{
     running::programs::{Program, Stage},
     serve::reactor::{Host, Interest, Token},
-    start::hosted_process::ChildProcess,
+    start::child_process::ChildProcess,
 };
 use tao::wire::{messages::AdminResponse, rpc};
 

@@ -13,8 +13,10 @@ use tao::{
 };
 
 use crate::{
-    administer::admin::AdminConnection, calls::caller::Caller, running::output::Output,
-    serve::program_socket::ProgramSocket, serve::reactor::Host, serve::session::Session,
+    administer::admin::AdminConnection,
+    calls::caller::Caller,
+    running::output::Output,
+    serve::{program_socket::ProgramSocket, reactor::Host, session::Session},
     start::hosted_process::HostedProcess,
 };
 

@@ -24,8 +24,10 @@ use nix::{
 
 use crate::{
     calls::caller::Caller,
-    serve::reactor::{Host, Interest, Token},
-    serve::session::Session,
+    serve::{
+        reactor::{Host, Interest, Token},
+        session::Session,
+    },
     start::hosted_process::HostedProcess,
 };
 use tao::{descriptors::received, keys::random, process::PidFd};

@@ -25,15 +25,14 @@ use nix::{
 
 use crate::{
     HostError, Identity, TaoService,
-    administer::admin::AdminConnection,
-    administer::admin_socket::Listener,
-    administer::host_guard::HostGuard,
+    administer::{admin::AdminConnection, admin_socket::Listener, host_guard::HostGuard},
     counters::store::CounterStore,
     measure::measuring::{self, Measuring},
-    running::output::Output,
-    running::programs::{Channel, Program, Programs},
-    serve::program_socket::ProgramSocket,
-    serve::session::Session,
+    running::{
+        output::Output,
+        programs::{Channel, Program, Programs},
+    },
+    serve::{program_socket::ProgramSocket, session::Session},
     start::spawn::Spawner,
 };
 

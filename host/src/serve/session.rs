@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::{
-    calls::caller::Caller,
-    calls::service::Deferred,
+    calls::{caller::Caller, service::Deferred},
     counters::store::Change,
-    serve::connection::{Broken, Duplex, Read},
-    serve::reactor::{Host, Interest, Token},
+    serve::{
+        connection::{Broken, Duplex, Read},
+        reactor::{Host, Interest, Token},
+    },
 };
 
 /// Requests answered before another connection gets its turn.

@@ -1,22 +1,14 @@
 //! What this machine can do of what the policy asks for.
 
-use std::{
-    ffi::CString,
-    io,
-    os::{fd::OwnedFd, unix::ffi::OsStringExt},
-    path::Path,
-    sync::Arc,
-};
+use std::{ffi::CString, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use crate::{
-    confine::cgroup::Groups,
-    confine::hiding::Hidden,
-    confine::mounts,
-    confine::places::Places,
-    confine::seccomp,
+    confine::{
+        cgroup::Groups, hiding::Hidden, measures::Measures, places::Places, seccomp,
+        settings::settings,
+    },
     policy::programs::{Measure, ProgramPolicy},
     start::possible::possible,
-    start::spawn_child::Measures,
 };
 
 /// Who may use this device may use sockets of its family.
@@ -100,34 +92,6 @@ impl Abilities {
             groups,
         }
     }
-}
-
-/// Mounts through which root's programs could change the machine's settings.
-pub(crate) fn settings() -> io::Result<Vec<CString>> {
-    const KINDS: [&str; 11] = [
-        "sysfs",
-        "cgroup",
-        "cgroup2",
-        "debugfs",
-        "tracefs",
-        "securityfs",
-        "configfs",
-        "efivarfs",
-        "pstore",
-        "bpf",
-        "binfmt_misc",
-    ];
-    let mounts = mounts::mounts()?.into_iter();
-    // Those below /proc are hidden by the program's own.
-    let mut points: Vec<_> = mounts
-        .filter(|mount| KINDS.contains(&mount.kind.as_str()))
-        .map(|mount| mount.point)
-        .filter(|point| !point.starts_with("/proc"))
-        .map(|point| CString::new(point.into_os_string().into_vec()))
-        .collect::<Result<_, _>>()?;
-    points.sort_unstable();
-    points.dedup();
-    Ok(points)
 }
 
 #[cfg(test)]

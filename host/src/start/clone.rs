@@ -12,30 +12,18 @@
 //! whoever shares its memory.
 #![allow(unsafe_code)]
 
-use std::{
-    io,
-    mem::MaybeUninit,
-    os::fd::{AsRawFd, OwnedFd},
-    ptr,
-};
+use std::{io, mem::MaybeUninit, os::fd::AsRawFd, ptr};
 
 use nix::{
     errno::Errno,
     libc::{self, c_int, c_void},
 };
 
+use crate::confine::cgroup::GroupFiles;
 use tao::process::wait;
 
 /// Bytes of the new process's stack.
 const STACK: usize = 64 * 1024;
-
-/// What of a control group is needed to get into it.
-pub(crate) struct GroupFiles {
-    /// Its folder.
-    pub folder: OwnedFd,
-    /// Its list of processes.
-    pub processes: OwnedFd,
-}
 
 /// What the new process does: it returns if it could not execute the program.
 pub(crate) type Body<'a> = &'a dyn Fn(InGroup) -> io::Error;

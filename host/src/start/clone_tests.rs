@@ -12,7 +12,7 @@ use nix::{
 };
 
 use super::*;
-use crate::start::spawn_child::become_user;
+use crate::confine::measures::become_user;
 use tao::process;
 
 /// A user that nobody is.

@@ -5,16 +5,11 @@ use std::io;
 
 use nix::sys::signal::Signal;
 
-use crate::{confine::cgroup::Group, start::process_set::ProcessSet};
-use tao::process::{PidFd, try_wait, wait};
-
-/// A child of the host.
-pub struct ChildProcess {
-    /// Its number.
-    pub pid: i32,
-    /// Tells of its end.
-    pub pidfd: PidFd,
-}
+use crate::{
+    confine::cgroup::Group,
+    start::{child_process::ChildProcess, process_set::ProcessSet},
+};
+use tao::process::{try_wait, wait};
 
 /// A hosted program's processes; waited for by the host only.
 pub struct HostedProcess {
@@ -23,20 +18,6 @@ pub struct HostedProcess {
     /// The first process of its own set.
     pub init: Option<ChildProcess>,
     group: Option<Group>,
-}
-
-impl ChildProcess {
-    /// Opens a child of this process. One that can't be watched must not run.
-    pub(crate) fn open(pid: i32) -> io::Result<Self> {
-        match PidFd::open(pid) {
-            Ok(pidfd) => Ok(ChildProcess { pid, pidfd }),
-            Err(error) => {
-                tao::process::kill(pid, Signal::SIGKILL)?;
-                wait(pid)?;
-                Err(error)
-            }
-        }
-    }
 }
 
 impl HostedProcess {

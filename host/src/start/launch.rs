@@ -11,10 +11,14 @@ use std::{
 use nix::unistd::{Gid, Uid};
 
 use crate::{
-    confine::numbers::{COPIES, out_of_the_way},
-    confine::own_folder::OwnFolder,
-    measure::composition::{Composition, Loader},
-    measure::credentials::Credentials,
+    confine::{
+        numbers::{COPIES, out_of_the_way},
+        own_folder::OwnFolder,
+    },
+    measure::{
+        composition::{Composition, Loader},
+        credentials::Credentials,
+    },
     start::execution::Execution,
 };
 use tao::client;

@@ -1,10 +1,12 @@
 //! From measured bytes to a running program.
 
 pub(crate) mod abilities;
+pub(crate) mod child_process;
 pub(crate) mod clone;
 pub(crate) mod execution;
 pub(crate) mod hosted_process;
 pub(crate) mod launch;
+pub(crate) mod new_process;
 pub(crate) mod possible;
 pub(crate) mod process_set;
 pub(crate) mod program_init;

@@ -12,12 +12,13 @@ use nix::{
 };
 
 use crate::{
-    confine::landlock::{self, Domain},
-    confine::places::Places,
+    confine::{
+        landlock::{self, Domain},
+        measures::{Measures, take},
+        places::Places,
+    },
     policy::programs::Measure,
-    start::clone,
-    start::process_set::ProcessSet,
-    start::spawn_child::{Measures, take},
+    start::{clone, process_set::ProcessSet},
 };
 use tao::process;
 

@@ -19,12 +19,17 @@ use nix::{
 };
 
 use crate::{
-    confine::capabilities,
-    confine::places::Places,
+    confine::{
+        capabilities,
+        measures::{self, Measures, become_user, own_proc},
+        places::Places,
+    },
     policy::programs::Measure,
-    start::clone,
-    start::hosted_process::ChildProcess,
-    start::spawn_child::{self, Measures, become_user, close_range, own_proc},
+    start::{
+        child_process::ChildProcess,
+        clone,
+        new_process::{close_range, not_spared},
+    },
 };
 use tao::process::{self, PidFd};
 
@@ -54,7 +59,7 @@ impl ProcessSet {
         let measures = measures.with_present_mounts(places)?;
         let mut spaces = 0;
         if measures.list.contains(&Measure::Namespaces) {
-            spaces |= spawn_child::SPACES;
+            spaces |= measures::SPACES;
         }
         if measures.list.contains(&Measure::Network) {
             spaces |= libc::CLONE_NEWNET;
@@ -196,10 +201,10 @@ fn become_init(
         Errno::result(libc::dup3(program.as_raw_fd(), 1, libc::O_CLOEXEC))?;
     }
     close_range(2, 0)?;
-    spawn_child::not_spared(spared)?;
+    not_spared(spared)?;
     clone::default_signals()?;
     terminations()?;
-    spawn_child::own_spaces(measures)?;
+    measures::own_spaces(measures)?;
     own_proc()?;
     setsid()?;
     prctl::set_no_new_privs()?;

@@ -13,9 +13,9 @@
 
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};
 
-use crate::{
-    measure::measured::MACHINE,
-    measure::sealed_memory::{seal, sealable_memory},
+use crate::measure::{
+    measured_program::MACHINE,
+    sealed_memory::{seal, sealable_memory},
 };
 
 /// Where it is loaded.

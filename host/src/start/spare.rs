@@ -15,8 +15,8 @@ use nix::{
 };
 
 use crate::{
-    confine::cgroup::Groups, confine::places::Places, start::process_set::ProcessSet,
-    start::spawn_child::Measures,
+    confine::{cgroup::Groups, measures::Measures, places::Places},
+    start::process_set::ProcessSet,
 };
 
 struct Maker {

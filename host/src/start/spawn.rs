@@ -20,20 +20,24 @@ use nix::{
 use tao::logic::SubPrin;
 
 use crate::{
-    confine::landlock::Domain,
-    confine::numbers::{out_of_the_way, reserve},
-    confine::own_folder::OwnFolder,
-    confine::places::Places,
-    confine::users::Users,
+    confine::{
+        landlock::Domain,
+        numbers::{out_of_the_way, reserve},
+        own_folder::OwnFolder,
+        places::Places,
+        users::Users,
+    },
     measure::composition::Composition,
     policy::programs::{Lacking, Measure, ProgramPolicy, RunAs},
-    start::abilities::{Abilities, lacks},
-    start::hosted_process::HostedProcess,
-    start::launch::{Launch, execution, stdio},
-    start::program_init,
-    start::spare::Sets,
-    start::spawn_child,
-    start::store::Store,
+    start::{
+        abilities::{Abilities, lacks},
+        hosted_process::HostedProcess,
+        launch::{Launch, execution, stdio},
+        program_init,
+        spare::Sets,
+        spawn_child,
+        store::Store,
+    },
 };
 use tao::limits::Limits;
 

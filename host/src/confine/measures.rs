@@ -1,0 +1,143 @@
+//! The measures as they are taken in a new process, before it executes a program.
+//!
+//! Only system calls may be made there, and not through those functions of the C library
+//! that do more than the call: see `clone`.
+#![allow(unsafe_code)]
+
+use std::{ffi::CString, io};
+
+use nix::{
+    errno::Errno,
+    libc::{self, c_int, sock_filter},
+};
+
+use crate::{
+    confine::{
+        capabilities,
+        hiding::{self, Hidden},
+        loopback,
+        mount_calls::mount,
+        places::Places,
+        settings::settings,
+        users,
+    },
+    policy::programs::Measure,
+};
+
+/// Name spaces besides those of processes and network.
+pub(crate) const SPACES: c_int = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// Measures that this machine can take, and what they need.
+#[derive(Clone)]
+pub(crate) struct Measures {
+    pub list: Vec<Measure>,
+    /// The filter of system calls.
+    pub filter: Vec<sock_filter>,
+    /// Mounts with the kernel's settings, which programs may only read.
+    pub settings: Vec<CString>,
+    /// What is hidden from programs.
+    pub hidden: Hidden,
+}
+
+impl Measures {
+    /// The same with the mounts, and what is to be hidden, that there are now.
+    pub(crate) fn with_present_mounts(&self, places: &Places) -> io::Result<Self> {
+        Ok(Measures {
+            settings: settings()?,
+            hidden: places.hidden()?,
+            ..self.clone()
+        })
+    }
+
+    pub(crate) fn wants(&self, measure: Measure) -> bool {
+        self.list.contains(&measure)
+    }
+}
+
+/// Takes the measures that are name spaces, except that of processes.
+pub(crate) fn own_spaces(measures: &Measures) -> io::Result<()> {
+    for measure in [Measure::Namespaces, Measure::Network] {
+        if measures.wants(measure) {
+            take(measure, measures)?;
+        }
+    }
+    // The machine's, which is seen where programs have no processes of their own.
+    match measures.wants(Measure::Namespaces) {
+        true => hiding::hide_in_proc(),
+        false => Ok(()),
+    }
+}
+
+/// A host without root's powers stays who it is, if that is who the program is to be.
+pub(crate) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> {
+    // The C library's functions of these names would have the host's threads do the same.
+    // SAFETY: integers only, and no list of groups is read when its length is 0.
+    unsafe {
+        let no_groups = std::ptr::null::<libc::gid_t>();
+        match Errno::result(libc::syscall(libc::SYS_setgroups, 0, no_groups)) {
+            Err(Errno::EPERM) if libc::getuid() == uid && libc::getgid() == gid => return Ok(()),
+            other => other?,
+        };
+        Errno::result(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        Errno::result(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
+    }
+    Ok(())
+}
+
+/// Takes one measure, for good.
+pub(crate) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
+    match measure {
+        Measure::Capabilities => capabilities::drop_all(),
+        Measure::Namespaces => namespaces(measures),
+        Measure::Network => {
+            // SAFETY: integers only.
+            Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+            loopback::up()
+        }
+        Measure::Users => become_user(users::FIRST, users::FIRST),
+        Measure::Seccomp => seccomp(&measures.filter),
+        // They need more than a call.
+        Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
+    }
+}
+
+/// Mounts made by the machine still appear; what the program would mount stays its own.
+/// The kernel's settings and the control groups are files of root: a program of root could
+/// change them without any capability.
+fn namespaces(measures: &Measures) -> io::Result<()> {
+    // SAFETY: integers only.
+    Errno::result(unsafe { libc::unshare(SPACES) })?;
+    mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE, None)?;
+    let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
+    let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    for place in &measures.settings {
+        mount(None, place, None, again | careful, None)?;
+    }
+    hiding::hide(&measures.hidden)
+}
+
+/// /proc with this set of processes only, and the kernel's settings in it read-only.
+pub(crate) fn own_proc() -> io::Result<()> {
+    let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let flags = careful | libc::MS_RDONLY;
+    mount(Some(c"proc"), c"/proc", Some(c"proc"), flags, None)?;
+    hiding::hide_in_proc()
+}
+
+/// Lets only the calls of the filter through from now on.
+pub(crate) fn seccomp(filter: &[sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).unwrap_or(u16::MAX),
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies the filter, whose length is given.
+    let set = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    Errno::result(set)?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Why counters cannot be read or changed.
+
+use std::{io, path::PathBuf};
+
+use tao::keys::{OpenError, RandomError, SealError};
+
+use crate::authority::root::RootError;
+
+/// Why the counters can't be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CounterError {
+    /// The file can't be read or written.
+    #[error("the host's counters can't be stored or read: {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was changed, or is another host's.
+    #[error("the host's counters do not open ({path}): {source}", path = path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// The file is an old copy.
+    #[error("the host's counters were rolled back: {path} is dated {found}, but the counter {anchor} stands at {expected}. Restore the newest copy; nothing sealed against rollback opens until then", path = path.display())]
+    RolledBack {
+        /// The file.
+        path: PathBuf,
+        /// The anchor in words.
+        anchor: String,
+        /// Date of the file.
+        found: u64,
+        /// The anchor's value.
+        expected: u64,
+    },
+    /// There is no file, but an anchor.
+    #[error("the host's counters are missing: there is no {path}, but the counter {anchor} stands at {expected}. Restore the newest copy. If no program has ever stored a counter here (the host was ended while it made the first), delete the counter to begin anew", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The anchor in words.
+        anchor: String,
+        /// The anchor's value.
+        expected: u64,
+    },
+    /// The anchor was deleted.
+    #[error("the host's counters were anchored, but the counter {anchor} is gone; nothing sealed against rollback opens. To begin anew, delete {path}", path = path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// The anchor in words.
+        anchor: String,
+    },
+    /// Somebody else counts with the anchor.
+    #[error(
+        "the counter {anchor} stands at {found} instead of {expected}: somebody else has moved it, so what is in the file can't be told to be the newest. Does another host use it?"
+    )]
+    Moved {
+        /// The anchor in words.
+        anchor: String,
+        /// Where it should stand.
+        expected: u64,
+        /// Where it stands.
+        found: u64,
+    },
+    /// The anchor failed.
+    #[error("the counter outside the disk: {0}")]
+    Anchor(RootError),
+    /// The table could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// No random bytes for a new table.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Not a table.
+    #[error("the host's counters are malformed: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    /// A table that says something impossible.
+    #[error("the host's counters are malformed: {0}")]
+    Contents(&'static str),
+}

@@ -1,0 +1,107 @@
+//! A host, from what it needs to its end.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tao::{
+    guard::GuardSource,
+    keys::{Hidden, Secret},
+};
+
+use crate::{
+    administer::{admin_socket, host_guard::HostGuard},
+    authority::{identity::Identity, keys::HostKeys, root::Root, state_lock::StateLock},
+    confine::places::Places,
+    counters::{file::TableFile, store::CounterStore},
+    error::HostError,
+    policy::programs::{Lacking, Measure, ProgramPolicy},
+    serve::reactor,
+    start::{
+        abilities::{self, Abilities},
+        program_init, spawn,
+    },
+};
+
+/// What a host needs.
+pub struct HostConfig {
+    /// Root of its authority.
+    pub root: Box<dyn Root>,
+    /// Its keys are derived from this, and from the guard's name: 32 secret bytes, the same
+    /// at each boot.
+    pub host_secret: Hidden<Secret>,
+    /// Where the socket `admin.sock` is made: normally /run/tao.
+    pub socket_dir: PathBuf,
+    /// Group that may use the socket as well, if the guard lets it: none normally.
+    pub admin_group: Option<u32>,
+    /// Where the programs' counters are kept; without, they end with the host. The folder
+    /// need not exist before the first counter does.
+    pub state_dir: Option<PathBuf>,
+    /// What may be started.
+    pub guard: GuardSource,
+    /// How it is started.
+    pub programs: ProgramPolicy,
+}
+
+/// The measures of the policy that this machine, for this user, can't take; the log says them too.
+/// A host finds out by itself when it starts the first program, so that one which starts before
+/// the machine's init does not settle for less. An error if the policy lets nothing be started
+/// without them.
+pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
+    let init = program_init::program()?;
+    let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
+    if policy.lacking == Lacking::Refuse && !lacking.is_empty() {
+        return Err(std::io::Error::other(abilities::lacks(&lacking)));
+    }
+    Ok(lacking)
+}
+
+/// Runs the host in this process until an administrator shuts it down. The calling thread
+/// becomes one of those that do the work.
+pub fn serve(config: HostConfig) -> Result<(), HostError> {
+    let HostConfig {
+        root,
+        host_secret,
+        socket_dir,
+        admin_group,
+        state_dir,
+        guard,
+        programs,
+    } = config;
+    // Its memory holds the keys: no process of the same user may look into it.
+    nix::sys::prctl::set_dumpable(false).map_err(HostError::system("become undumpable"))?;
+    let lock = StateLock::new(state_dir.as_deref());
+    lock.take().map_err(HostError::State)?;
+    let guard = HostGuard::new(guard)?;
+    let keys = Hidden::new(|| HostKeys::derive(&host_secret, guard.subprincipal()))?;
+    drop(host_secret);
+    let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
+    log::info!("Tao host: {}", identity.name());
+    if !identity.keys.is_secret() {
+        log::info!(
+            "the Tao host's keys are in usual memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
+        );
+    }
+    if identity.with_anchor(|anchor| anchor.is_none()) {
+        log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
+    }
+    let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
+    let places = Places {
+        state: state_dir.clone(),
+        lock: lock.clone(),
+        socket: listener.path().to_owned(),
+        devices: programs.devices.clone(),
+    };
+    let spawner = spawn::Spawner::new(programs, places)
+        .map_err(HostError::system("prepare to start programs"))?;
+    let table = TableFile::new(state_dir, lock.clone());
+    let host = Arc::new(reactor::Host::new(reactor::Parts {
+        counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),
+        identity,
+        guard,
+        spawner,
+        socket_dir,
+    })?);
+    host.listen(listener)?;
+    let ended = reactor::run(&host);
+    lock.release();
+    ended
+}
