@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    boot::device::{DeviceSpec, DeviceSpecError},
-    config::{OnFailure, Seconds, WithoutTpm},
+use crate::config::{
+    OnFailure, Seconds, WithoutTpm,
+    device::{DeviceSpec, DeviceSpecError},
 };
 
 /// What the command line asks for; `None` where it is silent.

@@ -9,12 +9,14 @@ use std::{
 
 use nix::poll::PollTimeout;
 
-use crate::boot::{
-    device::DeviceSpec,
-    modules::{Loader, ModulesError},
-    partition,
-    superblock::{self, Content},
-    uevent::{Received, Uevent, UeventSocket},
+use crate::{
+    boot::{
+        modules::{Loader, ModulesError},
+        partition,
+        superblock::{self, Content},
+        uevent::{Received, Uevent, UeventSocket},
+    },
+    config::device::DeviceSpec,
 };
 
 /// A block device that is there.

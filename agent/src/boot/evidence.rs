@@ -4,7 +4,7 @@
 use tao::attestation::BootEvent;
 
 use crate::{
-    boot::{Boot, failure::Failure, settings::Settings, volume::Unlocked},
+    boot::{failure::Failure, settings::Settings, state::Boot, volume::Unlocked},
     config::HostKey,
     host,
     unlock::record_boot,

@@ -6,7 +6,8 @@ use tpm::{Bank, Tpm, Tpm2, TpmError};
 
 use crate::{
     boot::{
-        Boot, discover::Devices, failure::Failure, modules::Loader, settings::Settings, tboot_page,
+        discover::Devices, failure::Failure, modules::Loader, settings::Settings, state::Boot,
+        tboot_page,
     },
     config::SecretId,
     unlock::{

@@ -7,25 +7,15 @@ use nix::{
     mount::{MsFlags, mount},
 };
 
-use crate::boot::{
-    device::DeviceSpec,
-    evidence::Recorded,
-    mounts::SYSROOT,
-    superblock::{self, Content},
+use crate::{
+    boot::{
+        evidence::Recorded,
+        mounts::SYSROOT,
+        settings::RootOptions,
+        superblock::{self, Content},
+    },
+    config::device::DeviceSpec,
 };
-
-/// How root is mounted.
-#[derive(Clone, Debug)]
-pub struct RootOptions {
-    /// `root=`
-    pub spec: Option<DeviceSpec>,
-    /// `rootfstype=`
-    pub kind: Option<String>,
-    /// `rootflags=`
-    pub flags: Option<String>,
-    /// `ro` (the default, as the kernel's) or `rw`.
-    pub read_only: bool,
-}
 
 /// Why root is not mounted.
 #[derive(Debug, thiserror::Error)]

@@ -5,12 +5,11 @@ use std::{fs, path::PathBuf, time::Duration};
 use tpm::Name;
 
 use crate::{
-    boot::{
-        cmdline::{CommandLine, CommandLineError},
+    boot::cmdline::{CommandLine, CommandLineError},
+    config::{
+        Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
         device::DeviceSpec,
-        root::RootOptions,
     },
-    config::{Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name},
     host::{HostSettings, TaoConfigError},
 };
 
@@ -43,6 +42,19 @@ pub enum SettingsError {
          into taoboot.toml, or the volume's partition into root="
     )]
     NoVolume,
+}
+
+/// How root is mounted.
+#[derive(Clone, Debug)]
+pub struct RootOptions {
+    /// `root=`
+    pub spec: Option<DeviceSpec>,
+    /// `rootfstype=`
+    pub kind: Option<String>,
+    /// `rootflags=`
+    pub flags: Option<String>,
+    /// `ro` (the default, as the kernel's) or `rw`.
+    pub read_only: bool,
 }
 
 /// What this boot is to do.

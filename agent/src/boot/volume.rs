@@ -9,8 +9,8 @@ use tpm::Tpm2;
 
 use crate::{
     boot::{
-        Boot, discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
-        release::Released, report::Report, settings::Settings,
+        discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
+        release::Released, report::Report, settings::Settings, state::Boot,
     },
     config::{OnFailure, SecretId},
     unlock::{

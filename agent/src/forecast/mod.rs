@@ -10,11 +10,10 @@ use serde::Serialize;
 use crate::{
     boot::{
         cmdline::{CommandLine, CommandLineError, split_words},
-        device::DeviceSpec,
         settings::{SettingsError, volume_of},
         swap,
     },
-    config::{Config, ConfigError, check_mapper_name},
+    config::{Config, ConfigError, check_mapper_name, device::DeviceSpec},
 };
 use tables::{CryptLine, MountLine};
 

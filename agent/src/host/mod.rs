@@ -16,11 +16,8 @@ use tao_host::SoftRoot;
 use tpm::{Bank, PcrSet, Tpm2};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
-pub use settings::{GuardKind, HostSettings, TaoConfig, TaoConfigError};
+pub use settings::{GuardKind, HostSettings, STATE, TaoConfig, TaoConfigError};
 pub use tao_host::HostError;
-
-/// Where the host keeps what must outlive a boot: the counters of hosted programs.
-pub const STATE: &str = "/var/lib/taoboot/tao";
 
 /// What the host's name and authority rest on.
 pub enum Root {

@@ -13,7 +13,8 @@ use tao::guard::{GuardSource, RulesFile};
 use tao::keys::{Verifier, certificate};
 use tao_host::{PolicyError, PolicyWords, ProgramPolicy};
 
-use super::STATE;
+/// Where the host keeps what must outlive a boot: the counters of hosted programs.
+pub const STATE: &str = "/var/lib/taoboot/tao";
 
 /// Largest rules file in the image.
 const MAX_RULES: u64 = 512 * 1024;

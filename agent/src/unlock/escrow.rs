@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 
 use super::{
     identity::VolumeIdentity,
-    record::RecordError,
     secret::{SecretError, VolumeSecret},
 };
 
@@ -37,6 +36,9 @@ impl fmt::Debug for Escrow {
 }
 
 impl Escrow {
+    /// Bytes of the stored form.
+    pub const LEN: usize = LEN;
+
     /// Encrypts the secret under the key of the volume.
     ///
     /// # Errors
@@ -81,11 +83,9 @@ impl Escrow {
         &self.0
     }
 
-    /// From stored bytes.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        <[u8; LEN]>::try_from(bytes)
-            .map(Escrow)
-            .map_err(|_| RecordError::Damaged(format!("its escrow has not {LEN} bytes")))
+    /// From stored bytes, of which there must be [`Self::LEN`].
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        <[u8; LEN]>::try_from(bytes).ok().map(Escrow)
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
 use tpm::TpmError;
 
 use super::physical_memory::{DevMem, PhysicalMemory};
-use crate::config::WithoutTpm;
+use crate::config::policies::WithoutTpm;
 
 /// Locality 0 of the TPM's FIFO (TIS) or CRB interface (TCG PC Client Platform TPM Profile, 6.2).
 const TPM_LOCALITY_0: u64 = 0xfed4_0000;

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{EnrolmentError, pending::PendingKdf, room};
+use super::{error::EnrolmentError, pending::PendingKdf, room};
 use crate::unlock::{
     cryptsetup_messages, find_records::TokenId, header::VolumeHeader, open::OpenError,
 };

@@ -8,8 +8,8 @@ use tpm::{AuthPolicy, CounterLimit, PcrIndex, PolicySigner, Tpm};
 use zeroize::Zeroizing;
 
 use super::{
-    EnrolmentError,
     editor::Editor,
+    error::EnrolmentError,
     pending::{Leftover, Pending, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
     room,

@@ -8,6 +8,7 @@
 
 mod editor;
 mod enroll;
+mod error;
 mod pending;
 mod recovery_key;
 mod reseal;
@@ -15,102 +16,9 @@ mod room;
 mod volume_lock;
 mod wipe;
 
-use std::{io, path::PathBuf};
-
-use tpm::TpmError;
-
-use super::{header::HeaderError, open::OpenError, record::RecordError, secret::SecretError};
-
 pub use enroll::{EnrollRequest, Enrolled, Enrolment, Target};
+pub use error::EnrolmentError;
 pub use pending::{Leftover, PENDING_TYPE, find_leftovers};
 pub use recovery_key::{RECOVERY_TYPE, RecoveryKey, RecoveryKeyError, find_recovery_keys};
 pub use reseal::Resealing;
 pub use wipe::{WipeRequest, Wiped, wipe};
-
-/// Why a volume was not changed, or not completely.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnrolmentError {
-    /// The header cannot be read or is refused.
-    #[error(transparent)]
-    Header(#[from] HeaderError),
-    /// The device cannot be written.
-    #[error("{device}: cannot be opened for writing: {source}", device = .device.display())]
-    NotWritable {
-        /// The device.
-        device: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another process holds a lock.
-    #[error("{device}: is busy: another program (cryptsetup, taoboot, a virtual machine) has it locked; try again when it is done", device = .0.display())]
-    Busy(PathBuf),
-    /// The existing passphrase is wrong.
-    #[error(transparent)]
-    Passphrase(OpenError),
-    /// All 32 keyslots or the keyslots area are taken.
-    #[error("{device}: all keyslots are taken: remove one with `taoboot wipe` or `cryptsetup luksKillSlot`", device = .0.display())]
-    NoFreeKeyslot(PathBuf),
-    /// The area for the keyslots' key material is too small.
-    #[error("{device}: the keyslots area of {size} bytes has no room for another keyslot of {needed} bytes: remove a keyslot with `cryptsetup luksKillSlot`; a volume formatted with a larger --luks2-keyslots-size has more room", device = .device.display())]
-    KeyslotAreaFull {
-        /// The device.
-        device: PathBuf,
-        /// For a keyslot.
-        needed: u64,
-        /// Of the whole area.
-        size: u64,
-    },
-    /// All 32 tokens are taken.
-    #[error("{device}: all 32 tokens of the LUKS2 header are taken: remove those that nothing needs with `taoboot wipe` (records) or `cryptsetup token remove --token-id NUMBER` (others; `cryptsetup luksDump` lists them)", device = .0.display())]
-    TokensFull(PathBuf),
-    /// The header's JSON area (12 KiB by default) takes some eight records.
-    #[error("{device}: the LUKS2 header has no room for another record: remove those that nothing boots any more with `taoboot reseal --keep 0` or `taoboot wipe`, or tokens of others with `cryptsetup token remove`; a volume formatted with --luks2-metadata-size has more room", device = .0.display())]
-    HeaderFull(PathBuf),
-    /// The TPM failed.
-    #[error(transparent)]
-    Tpm(#[from] TpmError),
-    /// No boot secret.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// A second record would have another host secret than the first.
-    #[error(
-        "{device}: is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; say --new-host-secret to make another one, with which hosted programs lose what they sealed and the host's key is a new one to those who verify its attestations", device = .0.display()
-    )]
-    HostSecretUnknown(PathBuf),
-    /// The record cannot be made.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// libcryptsetup failed.
-    #[error("{device}: {doing} failed: {reason}", device = .device.display())]
-    Cryptsetup {
-        /// The device.
-        device: PathBuf,
-        /// What was being done.
-        doing: &'static str,
-        /// What the library said.
-        reason: String,
-    },
-    /// Reading back what was written gave something else.
-    #[error("{device}: what was written does not read back ({reason}): check the disk, and enroll again", device = .device.display())]
-    NotVerified {
-        /// The device.
-        device: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The recovery key could not be shown to its owner; it was removed again.
-    #[error("the recovery key could not be handed out, so it was removed again: {0}")]
-    RecoveryKeyNotShown(io::Error),
-    /// Wiping would lock the owner out.
-    #[error("{device}: this would leave no other keyslot, and the data could never be read again: add a passphrase with `cryptsetup luksAddKey`, or say --force", device = .0.display())]
-    LastKeyslot(PathBuf),
-    /// There is no such record.
-    #[error("{device}: has no taoboot record {number}; `taoboot status` lists them", device = .device.display())]
-    NoSuchRecord {
-        /// The device.
-        device: PathBuf,
-        /// The number asked for.
-        number: u32,
-    },
-}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{EnrolmentError, editor::Editor, volume_lock::VolumeLock};
+use super::{editor::Editor, error::EnrolmentError, volume_lock::VolumeLock};
 use crate::unlock::{
     find_records::{TokenId, find_enrolled},
     header::VolumeHeader,

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::EnrolmentError;
+use super::error::EnrolmentError;
 use crate::unlock::{
     binary_header::BINARY_LEN,
     header::VolumeHeader,

@@ -12,7 +12,7 @@ use nix::{
     libc,
 };
 
-use super::EnrolmentError;
+use super::error::EnrolmentError;
 
 /// The lock, held as long as this value.
 #[derive(Debug)]

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{EnrolmentError, editor::Editor, pending::find_leftovers, volume_lock::VolumeLock};
+use super::{
+    editor::Editor, error::EnrolmentError, pending::find_leftovers, volume_lock::VolumeLock,
+};
 use crate::unlock::{
     find_records::TokenId,
     header::VolumeHeader,

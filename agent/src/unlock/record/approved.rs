@@ -11,7 +11,7 @@ use serde_json::Value;
 use tpm::{Approval, CounterLimit, LaunchPolicy, PcrIndex, PcrValues, PolicySignature};
 
 use super::{
-    RecordError,
+    error::RecordError,
     form::{self, CounterJson, blob, bytes_text, check_texts, check_version, damaged},
 };
 use crate::unlock::{launch_pcrs::LaunchPcrs, pcr_map};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrPolicy, PcrValues, PolicySigner};
 
-use super::RecordError;
+use super::error::RecordError;
 use crate::unlock::launch_pcrs::LaunchPcrs;
 
 /// A sealed 32-byte secret needs about 80 and 220 bytes.

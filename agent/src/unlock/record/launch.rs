@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tpm::{Approval, AuthPolicy, CounterLimit, PcrIndex, PcrValues, PolicySigner, Sealed};
 
-use super::{ApprovedLaunch, EnrolledRecord, RecordError};
+use super::{approved::ApprovedLaunch, enrolled::EnrolledRecord, error::RecordError};
 use crate::unlock::{identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec};
 
 /// A launch, with the record that is sealed to it or to the key that signed it.

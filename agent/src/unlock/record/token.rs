@@ -8,13 +8,23 @@ use serde_json::Value;
 use tpm::{AuthPolicy, Bank, LaunchPolicy, Name, PcrPolicy, PcrValues, Sealed};
 
 use super::{
-    RecordError,
-    enrolled::{EnrolledRecord, RecordParts, TOKEN_TYPE},
+    error::RecordError,
     form::{self, CounterJson, blob, bytes_text, check_version, damaged},
+    parts::{RecordParts, TOKEN_TYPE},
 };
 use crate::unlock::{
     escrow::Escrow, identity::VolumeIdentity, metadata::slot_number, pcr_map, swap::SwapSpec,
 };
+
+/// What a token says, of correct form and not yet authenticated.
+#[derive(Clone, Debug)]
+pub(super) struct TokenContent {
+    pub parts: RecordParts,
+    /// The public name of the sealed secret, [`crate::unlock::VolumeSecret::id`].
+    pub secret_id: String,
+    /// The authentication code over all of it.
+    pub mac: Vec<u8>,
+}
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +58,7 @@ struct TokenJson {
     mac: Option<String>,
 }
 
-pub(super) fn read(json: &Value) -> Result<EnrolledRecord, RecordError> {
+pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
     check_version(json)?;
     let token = TokenJson::deserialize(json)
         .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
@@ -83,7 +93,10 @@ pub(super) fn read(json: &Value) -> Result<EnrolledRecord, RecordError> {
     };
     let escrow = token
         .escrow
-        .map(|text| Escrow::from_bytes(&blob("escrow", &text)?))
+        .map(|text| {
+            Escrow::from_bytes(&blob("escrow", &text)?)
+                .ok_or_else(|| damaged(format!("its escrow has not {} bytes", Escrow::LEN)))
+        })
         .transpose()?;
     let parts = RecordParts {
         keyslot,
@@ -100,28 +113,28 @@ pub(super) fn read(json: &Value) -> Result<EnrolledRecord, RecordError> {
         components: form::components(token.components)?,
         escrow,
     };
-    Ok(EnrolledRecord {
+    Ok(TokenContent {
         parts,
         secret_id: token.secret_id,
         mac,
     })
 }
 
-pub(super) fn write(record: &EnrolledRecord) -> Result<Value, RecordError> {
+pub(super) fn write(content: &TokenContent) -> Result<Value, RecordError> {
     let token = TokenJson {
-        mac: Some(hex::encode(&record.mac)),
-        ..without_mac(record)
+        mac: Some(hex::encode(&content.mac)),
+        ..without_mac(content)
     };
     serde_json::to_value(token).map_err(|error| damaged(error.to_string()))
 }
 
 /// What the authentication code is over.
-pub(super) fn authenticated_text(record: &EnrolledRecord) -> Result<Vec<u8>, RecordError> {
-    serde_json::to_vec(&without_mac(record)).map_err(|error| damaged(error.to_string()))
+pub(super) fn authenticated_text(content: &TokenContent) -> Result<Vec<u8>, RecordError> {
+    serde_json::to_vec(&without_mac(content)).map_err(|error| damaged(error.to_string()))
 }
 
-fn without_mac(record: &EnrolledRecord) -> TokenJson {
-    let parts = record.parts.clone();
+fn without_mac(content: &TokenContent) -> TokenJson {
+    let parts = content.parts.clone();
     let (pcrs, counter, policy_key) = match parts.policy {
         AuthPolicy::Launch(launch) => {
             let counter = launch.counter().copied().map(Into::into);
@@ -149,7 +162,7 @@ fn without_mac(record: &EnrolledRecord) -> TokenJson {
         counter,
         policy_key,
         escrow: parts.escrow.map(|escrow| bytes_text(escrow.as_bytes())),
-        secret_id: record.secret_id.clone(),
+        secret_id: content.secret_id.clone(),
         mac: None,
     }
 }

@@ -4,77 +4,20 @@
 //! (or 17, under tboot's built-in policy) and gets no key. Unknown keys are errors, because
 //! a misspelt security option that is silently ignored is an option that is off.
 
+pub mod device;
+mod pins;
+pub(crate) mod policies;
+mod seconds;
+
 use serde::Deserialize;
 use tpm::Name;
 
-use crate::{
-    boot::device::DeviceSpec,
-    host::{TaoConfig, TaoConfigError},
-};
+use crate::host::{TaoConfig, TaoConfigError};
+use device::DeviceSpec;
 
-/// What happens when the machine cannot be unlocked. The one failure policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// Say why, wait, restart the machine.
-    #[default]
-    Reboot,
-    /// Say why, wait, switch the machine off.
-    Poweroff,
-    /// Say why, close the TPM's latch, ask for a passphrase on the console.
-    Prompt,
-}
-
-impl OnFailure {
-    /// The word used in the configuration, on the command line and in reports.
-    pub const fn word(self) -> &'static str {
-        match self {
-            OnFailure::Reboot => "reboot",
-            OnFailure::Poweroff => "poweroff",
-            OnFailure::Prompt => "prompt",
-        }
-    }
-}
-
-impl std::str::FromStr for OnFailure {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "reboot" => Ok(OnFailure::Reboot),
-            "poweroff" => Ok(OnFailure::Poweroff),
-            "prompt" => Ok(OnFailure::Prompt),
-            "shell" => {
-                Err("there is no shell in a taoboot image: use reboot, poweroff or prompt".into())
-            }
-            _ => Err(format!(
-                "{text:?} is not a failure policy: reboot, poweroff or prompt"
-            )),
-        }
-    }
-}
-
-/// What happens on a machine that has no TPM at all. One that cannot be reached is another matter:
-/// that always stops the boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WithoutTpm {
-    /// Nothing is opened or asked for.
-    #[default]
-    Stop,
-    /// A passphrase is asked for, where nothing says that there is a TPM or was a launch.
-    Prompt,
-}
-
-impl std::str::FromStr for WithoutTpm {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "stop" => Ok(WithoutTpm::Stop),
-            "prompt" => Ok(WithoutTpm::Prompt),
-            _ => Err(format!("{text:?} is not stop or prompt")),
-        }
-    }
-}
+pub use pins::{HostKey, SecretId};
+pub use policies::{OnFailure, WithoutTpm};
+pub use seconds::Seconds;
 
 /// `/etc/taoboot.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -125,100 +68,6 @@ pub struct SwapConfig {
 
 fn default_volume_name() -> String {
     "root".into()
-}
-
-/// The public name of a boot secret: 32 lower-case hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SecretId(String);
-
-impl SecretId {
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for SecretId {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digits = text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        if digits && text.len() == 32 {
-            Ok(SecretId(text))
-        } else {
-            Err(format!(
-                "{text:?} is no secret_id: 32 hex digits, as `taoboot status` shows them"
-            ))
-        }
-    }
-}
-
-/// SHA-256 of the Tao host's key: 64 lower-case hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HostKey([u8; 32]);
-
-impl HostKey {
-    /// The digest.
-    pub const fn digest(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for HostKey {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digest = hex::decode(&text)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .filter(|digest: &[u8; 32]| hex::encode(digest) == text);
-        digest.map(HostKey).ok_or_else(|| {
-            format!(
-                "{text:?} is no host_key: 64 small hex digits, as boot_event in /run/tao/boot.json has them"
-            )
-        })
-    }
-}
-
-/// A number of seconds from 0 to 3600, `DEFAULT` unless given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct Seconds<const DEFAULT: u64>(u64);
-
-impl<const DEFAULT: u64> Seconds<DEFAULT> {
-    /// The number of seconds.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl<const DEFAULT: u64> Default for Seconds<DEFAULT> {
-    fn default() -> Self {
-        Seconds(DEFAULT)
-    }
-}
-
-impl<const DEFAULT: u64> TryFrom<u64> for Seconds<DEFAULT> {
-    type Error = String;
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        if seconds <= 3600 {
-            Ok(Seconds(seconds))
-        } else {
-            Err(format!("{seconds} seconds is too long: 0 to 3600"))
-        }
-    }
-}
-
-impl<const DEFAULT: u64> std::str::FromStr for Seconds<DEFAULT> {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds: u64 = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a number of seconds (0 to 3600)"))?;
-        Seconds::try_from(seconds)
-    }
 }
 
 /// Why a configuration is refused.

@@ -1,0 +1,200 @@
+//! What a boot has got hold of so far, and how it ends.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    boot::{
+        close,
+        cmdline::CommandLine,
+        discover::Devices,
+        failure::{self, Failure},
+        modules::Loader,
+        panic,
+        progress::Progress,
+        report::Report,
+        settings::{self, Settings},
+        sleep_state::{self, SleepState},
+        swap, udev_db,
+    },
+    config::{Config, OnFailure, device::DeviceSpec},
+    unlock::OpenVolume,
+};
+
+/// Where the last report is kept for the booted system.
+const REPORT: &str = "/run/tao/boot.json";
+
+/// What a boot has got hold of so far, so that a failure can let go of it.
+pub(super) struct Boot {
+    pub progress: Progress,
+    pub report: Report,
+    pub settings: Option<Settings>,
+    /// From the command line alone, for failures before there are settings.
+    pub report_to: Option<PathBuf>,
+    pub on_failure: OnFailure,
+    pub failure_delay: Duration,
+    pub root: Option<OpenVolume>,
+    pub swap: bool,
+}
+
+impl Boot {
+    /// The clock starts now.
+    pub fn start() -> Self {
+        let defaults = Config::default();
+        Boot {
+            progress: Progress::start(),
+            report: Report::default(),
+            settings: None,
+            report_to: None,
+            on_failure: defaults.on_failure,
+            failure_delay: Duration::from_secs(defaults.failure_delay.get()),
+            root: None,
+            swap: false,
+        }
+    }
+
+    pub fn read_settings(&mut self) -> Result<Settings, settings::SettingsError> {
+        // Each part is kept as soon as it is known: it decides what a failure of the next does.
+        let text = settings::read_command_line()?;
+        self.take_failure_words(&CommandLine::failure_words(&text));
+        let line = CommandLine::parse(&text)?;
+        let settings = Settings::merge(line, settings::read_config()?)?;
+        self.on_failure = settings.on_failure;
+        self.failure_delay = settings.failure_delay;
+        for word in &settings.ignored {
+            self.warn(format!(
+                "{word} on the kernel command line is not supported and ignored"
+            ));
+        }
+        self.settings = Some(settings.clone());
+        self.hold();
+        Ok(settings)
+    }
+
+    fn take_failure_words(&mut self, line: &CommandLine) {
+        self.report_to = line.report.clone();
+        self.on_failure = line.on_failure.unwrap_or(self.on_failure);
+        if let Some(delay) = line.failure_delay {
+            self.failure_delay = Duration::from_secs(delay.get());
+        }
+        self.hold();
+    }
+
+    pub fn warn(&mut self, text: String) {
+        self.progress.warn(&text);
+        self.report.warnings.push(text);
+    }
+
+    /// A suspend must not open the latch again. Without a launch there is nothing that it would
+    /// give away.
+    pub fn avoid_s3(&mut self) {
+        if self.report.launch != "measured" {
+            return;
+        }
+        match sleep_state::avoid_s3(Path::new(sleep_state::MEM_SLEEP)) {
+            Ok(SleepState::NothingToDo) => {}
+            Ok(SleepState::Switched(from)) => self.progress.note(&format!(
+                "suspend is to idle (s2idle) from now on, not {from}"
+            )),
+            Err(error) => self.warn(error.to_string()),
+        }
+    }
+
+    /// A machine without its swap still boots; it is said aloud.
+    pub fn open_swap(
+        &mut self,
+        spec: &DeviceSpec,
+        settings: &Settings,
+        devices: &mut Devices,
+        loader: &mut Loader,
+    ) {
+        let device = match devices.wait_for(loader, settings.device_timeout, spec) {
+            Ok(device) => device,
+            Err(error) => return self.warn(format!("no swap: {error}")),
+        };
+        match swap::open(&device) {
+            Ok(()) => {
+                self.swap = true;
+                self.report.swap = Some(spec.to_string());
+                self.progress.done(
+                    "swap",
+                    &format!("swap on {} with a random key", device.name),
+                );
+            }
+            Err(error) => self.warn(error.to_string()),
+        }
+    }
+
+    /// Without it the machine boots too, only slower.
+    pub fn announce_mappings(&mut self, root: &Path) {
+        let swap = self.swap.then(swap::mapping);
+        for mapping in [Some(root.to_path_buf()), swap].into_iter().flatten() {
+            if let Err(error) = udev_db::announce(&mapping) {
+                let mapping = mapping.display();
+                self.warn(format!(
+                    "udev will not know that {mapping} is ready: {error}"
+                ));
+            }
+        }
+    }
+
+    pub fn report_success(&mut self) {
+        self.report.outcome = "booted";
+        self.report
+            .set_times(self.progress.phases(), self.progress.elapsed());
+        if let Err(error) = self.report.write_line(Path::new(REPORT), true) {
+            self.warn(format!("{REPORT}: {error}"));
+        }
+        self.send_report();
+        self.progress.done("init", "starting the real init");
+    }
+
+    pub fn send_report(&mut self) {
+        if let Some(device) = self.report_to.clone()
+            && let Err(error) = self.report.write_line(&device, false)
+        {
+            self.warn(format!("report to {}: {error}", device.display()));
+        }
+    }
+
+    /// Lets go of everything, says why, and carries out the failure policy.
+    pub fn fail(&mut self, failure: &Failure) -> ! {
+        self.progress.error(&format!(
+            "boot stopped in phase {}: {failure}",
+            failure.phase
+        ));
+        // No open LUKS device survives a failed boot.
+        for warning in close::close(self.volume_name()) {
+            self.warn(warning);
+        }
+        self.report.outcome = "failed";
+        self.report.phase = Some(failure.phase);
+        self.report.reason = Some(failure.reason.clone());
+        self.report.action = Some(match self.on_failure {
+            OnFailure::Poweroff => "poweroff",
+            OnFailure::Reboot | OnFailure::Prompt => "reboot",
+        });
+        self.report
+            .set_times(self.progress.phases(), self.progress.elapsed());
+        self.send_report();
+        failure::carry_out(self.on_failure, self.failure_delay, &mut self.progress)
+    }
+
+    /// What a panic would have to know from now on.
+    fn hold(&self) {
+        panic::hold(|held| {
+            held.on_failure = self.on_failure;
+            held.delay = self.failure_delay;
+            held.volume = self.volume_name().map(str::to_owned);
+        });
+    }
+
+    /// The name of the volume's mapping, open or not.
+    fn volume_name(&self) -> Option<&str> {
+        self.settings
+            .as_ref()
+            .map(|settings| settings.volume_name.as_str())
+    }
+}
