@@ -26,7 +26,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[argh(subcommand, name = "booted")]
 pub struct Booted {
     /// the TPM (default device:/dev/tpmrm0)
-    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
 }
 

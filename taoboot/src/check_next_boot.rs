@@ -58,7 +58,7 @@ pub struct CheckNextBoot {
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
     socket: PathBuf,
     /// the TPM (default device:/dev/tpmrm0)
-    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
     /// print as JSON
     #[argh(switch)]
@@ -120,7 +120,7 @@ impl CheckNextBoot {
             Some("unlock") => ExitCode::SUCCESS,
             Some("ask") => ExitCode::from(EXIT_WILL_ASK),
             Some("stop") => ExitCode::from(EXIT_WILL_STOP),
-            _ => ExitCode::from(crate::EXIT_FAILURE),
+            _ => ExitCode::from(crate::exit::EXIT_FAILURE),
         })
     }
 }

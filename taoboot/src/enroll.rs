@@ -59,7 +59,7 @@ pub struct Enroll {
     #[argh(option, arg_name = "partition")]
     swap: Option<String>,
     /// the TPM to seal to (default device:/dev/tpmrm0)
-    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
     /// file with an existing passphrase of the volume; otherwise standard input if that is
     /// no terminal, otherwise asked for

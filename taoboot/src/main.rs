@@ -11,6 +11,7 @@ mod booted;
 mod check_next_boot;
 mod enroll;
 mod enroll_output;
+mod exit;
 mod genuine;
 mod journal;
 mod known;
@@ -24,6 +25,7 @@ mod policy_key;
 mod predictions;
 mod proof;
 mod prune;
+mod records;
 mod reseal;
 mod retire;
 mod rollback;
@@ -42,6 +44,8 @@ mod wipe;
 use std::process::ExitCode;
 
 use argh::FromArgs;
+
+use exit::{EXIT_FAILURE, sentence};
 
 /// Enrol measured launches with a LUKS2 volume: the TPM then gives the disk key to the
 /// approved tboot, kernel, command line and initramfs, and to nothing else.
@@ -75,9 +79,6 @@ enum Verb {
     Trust(trust::Trust),
     Why(why::Why),
 }
-
-const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
-const EXIT_FAILURE: u8 = 2;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args_os()
@@ -123,18 +124,4 @@ fn main() -> ExitCode {
         eprintln!("taoboot: {}", printable::line(sentence(&error)));
         ExitCode::from(EXIT_FAILURE)
     }))
-}
-
-/// An error and its causes as one sentence; a cause that the text before it quotes already
-/// is not said twice.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

@@ -101,6 +101,13 @@ struct EntryJson {
     files: Vec<LoadedFile>,
 }
 
+impl Entry {
+    /// Does it load a file that is about to be put into place?
+    pub fn loads_replaced(&self) -> bool {
+        self.files.iter().any(|file| file.read_from.is_some())
+    }
+}
+
 const fn yes() -> bool {
     true
 }

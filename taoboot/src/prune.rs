@@ -4,7 +4,7 @@ use agent::unlock::{LaunchPcrs, SealedRecord, TokenId, VolumeHeader};
 use anyhow::{Result, bail};
 use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
-use crate::{predictions::Entry, reseal::usable, verdict::fits};
+use crate::{predictions::Entry, records::usable, verdict::fits};
 
 /// The launches that must keep their records: the running one and those of the menu.
 ///

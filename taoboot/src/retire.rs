@@ -21,7 +21,7 @@ use crate::{
     menu::Menu,
     passphrase,
     predictions::{Entry, Source, select},
-    reseal::usable,
+    records::usable,
     root_volume,
     sealer::{Sealer, Wanted},
     verdict::fits,
@@ -60,7 +60,7 @@ pub struct Retire {
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
     socket: PathBuf,
     /// the TPM (default device:/dev/tpmrm0)
-    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
     /// print the result as JSON
     #[argh(switch)]

@@ -15,7 +15,7 @@ use crate::pinned_srk;
 #[argh(subcommand, name = "srk")]
 pub struct Srk {
     /// the TPM (default device:/dev/tpmrm0)
-    #[argh(option, default = "crate::DEFAULT_TCTI.into()")]
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
     /// make the key persistent at 0x81000001 unless there is one: saves its derivation, up
     /// to a second, at each boot

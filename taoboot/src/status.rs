@@ -90,7 +90,7 @@ impl Status {
         if self.expect.is_some() && self.tcti.is_some() {
             bail!("give only one of --expect and --tcti");
         }
-        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::DEFAULT_TCTI));
+        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::exit::DEFAULT_TCTI));
         // Values in a file may be another machine's: then its TPM is not this one.
         let (seen, judge) = match &self.expect {
             Some(file) => (Ok(pcr_source::read_file(file)?), None),

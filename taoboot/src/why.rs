@@ -44,6 +44,6 @@ impl Why {
         let status = command.status();
         let status = status.with_context(|| format!("cannot start {}", program.display()))?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
-        Ok(code.map_or(ExitCode::from(crate::EXIT_FAILURE), ExitCode::from))
+        Ok(code.map_or(ExitCode::from(crate::exit::EXIT_FAILURE), ExitCode::from))
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use argh::FromArgs;
 use serde_json::json;
 
-use crate::reseal::usable;
+use crate::records::usable;
 
 /// Remove records together with their keyslots. No passphrase is needed.
 #[derive(FromArgs)]

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::json;
 use tpm::CounterLimit;
 
-use super::{Reseal, loads_replaced, numbers};
+use super::options::Reseal;
 use crate::{
     genuine::Genuine,
     journal::Journal,
@@ -18,6 +18,7 @@ use crate::{
     passphrase::Passphrase,
     predictions::Entry,
     prune,
+    records::numbers,
     sealer::{Sealer, Wanted},
     time,
     verdict::{TpmState, Verdict},
@@ -78,7 +79,7 @@ impl Run<'_> {
             let tokens = matches!(full(error), Some(EnrolmentError::TokensFull(_)));
             let why = if tokens {
                 // Who else's they are, the error's own sentence leaves open.
-                crate::sentence(error)
+                crate::exit::sentence(error)
             } else {
                 self.no_room(&genuine)
             };
@@ -96,7 +97,7 @@ impl Run<'_> {
                 record: Some(record),
                 ..Outcome::none(entry, "sealed", String::new())
             },
-            Err(error) => Outcome::none(entry, "failed", crate::sentence(&error)),
+            Err(error) => Outcome::none(entry, "failed", crate::exit::sentence(&error)),
         })
     }
 
@@ -211,7 +212,7 @@ impl Outcome {
             result,
             record: None,
             why,
-            may_be_passed_over: !loads_replaced(entry),
+            may_be_passed_over: !entry.loads_replaced(),
         }
     }
 
