@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
-    ApprovedLaunch, TokenId, VolumeHeader, enrolment::Resealing, find_enrolled, find_records,
+    ApprovedLaunch, CheckedHeader, TokenId, enrolment::Resealing, find_enrolled, find_records,
 };
 use anyhow::{Context as _, Result, ensure};
 use argh::FromArgs;
@@ -32,7 +32,7 @@ impl Approve {
     pub fn run(self) -> Result<ExitCode> {
         let device = root_volume::named_or_root(self.volume.as_deref())?;
         let launches = self.read()?;
-        VolumeHeader::read(&device)?.check()?;
+        CheckedHeader::read(&device)?;
         let mut volume = Resealing::begin(&device)?;
         let header = volume.header()?;
         let enrolled = find_enrolled(&header);

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use agent::unlock::VolumeHeader;
+use agent::unlock::CheckedHeader;
 use anyhow::Result;
 use argh::FromArgs;
 use serde_json::json;
@@ -77,8 +77,7 @@ impl CheckNextBoot {
             grub_config: self.grub_config,
             replace: self.replace,
         };
-        let header = VolumeHeader::read(&volume)?;
-        header.check()?;
+        let header = CheckedHeader::read(&volume)?;
         let entries = source.entries()?;
         let system = NextSystem::read(&header, &root, self.config.as_deref())?;
         // What stands in the header anybody may have written.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
-    SwapSpec, VolumeHeader,
+    CheckedHeader, SwapSpec,
     enrolment::{EnrollRequest, Target, find_recovery_keys},
 };
 use anyhow::{Context as _, Result, bail};
@@ -115,8 +115,7 @@ impl Enroll {
             .map(str::parse::<SwapSpec>)
             .transpose()?;
         let components = pcr_source::components(&self.component)?;
-        let header = VolumeHeader::read(&self.volume)?;
-        header.check()?;
+        let header = CheckedHeader::read(&self.volume)?;
         let swap = swap
             .map(|swap| swap_device::resolve(swap, &self.volume))
             .transpose()?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use agent::{
     reseal::{Question, Reply, ask},
-    unlock::{SealedRecord, TokenId, VolumeHeader, find_records},
+    unlock::{CheckedHeader, SealedRecord, TokenId, find_records},
 };
 
 use crate::sealer::Sealer;
@@ -19,7 +19,7 @@ impl Genuine {
     /// nobody does, those of correct form.
     pub fn records(
         &mut self,
-        header: &VolumeHeader,
+        header: &CheckedHeader,
         socket: &Path,
         key: Option<&Sealer>,
     ) -> Vec<(TokenId, SealedRecord)> {

@@ -13,7 +13,7 @@ use agent::{
         Forecast, System,
         tables::{self, CryptLine, MountLine, TableError},
     },
-    unlock::{SealedRecord, TokenId, VolumeHeader},
+    unlock::{CheckedHeader, SealedRecord, TokenId},
 };
 use anyhow::{Context as _, Result};
 
@@ -38,7 +38,7 @@ impl NextSystem {
     ///
     /// # Errors
     /// One that is there and cannot be read: what it would have said is part of the answer.
-    pub fn read(header: &VolumeHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
+    pub fn read(header: &CheckedHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
         let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
         let origin = config_file.display().to_string();
         Ok(NextSystem {

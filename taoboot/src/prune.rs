@@ -1,6 +1,6 @@
 //! Which records nothing needs any more.
 
-use agent::unlock::{LaunchPcrs, SealedRecord, TokenId, VolumeHeader};
+use agent::unlock::{CheckedHeader, LaunchPcrs, SealedRecord, TokenId};
 use anyhow::{Result, bail};
 use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
@@ -33,7 +33,7 @@ pub fn needed<'e>(
 /// All but the newest `keep` of the records that are for none of the `needed` launches, or not
 /// among the `genuine` ones.
 pub fn stale(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     genuine: &[(TokenId, SealedRecord)],
     needed: &[LaunchPcrs],
     keep: usize,

@@ -1,9 +1,9 @@
 //! The records of a volume, as the subcommands list them.
 
-use agent::unlock::{SealedRecord, TokenId, VolumeHeader, find_records};
+use agent::unlock::{CheckedHeader, SealedRecord, TokenId, find_records};
 
 /// The usable records.
-pub fn usable(header: &VolumeHeader) -> Vec<(TokenId, SealedRecord)> {
+pub fn usable(header: &CheckedHeader) -> Vec<(TokenId, SealedRecord)> {
     let records = find_records(header).into_iter();
     records
         .filter_map(|(token, record)| Some((token, record.ok()?)))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent::unlock::{
-    LaunchPcrs, ROLLBACK_COUNTER, SealedRecord, TokenId, VolumeHeader,
+    CheckedHeader, LaunchPcrs, ROLLBACK_COUNTER, SealedRecord, TokenId,
     enrolment::{WipeRequest, wipe},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -70,8 +70,7 @@ pub struct Retire {
 impl Retire {
     pub fn run(self) -> Result<ExitCode> {
         let device = root_volume::named_or_root(self.volume.as_deref())?;
-        let header = VolumeHeader::read(&device)?;
-        header.check()?;
+        let header = CheckedHeader::read(&device)?;
         let mut tpm = Tpm2::open(&self.tcti)?;
         let value = tpm.rollback_counter_value(ROLLBACK_COUNTER)?.context(
             "there is no rollback counter: approve launches with `taoboot reseal --rollback-counter` first",
@@ -106,7 +105,7 @@ impl Retire {
         )?;
         let password = passphrase::owner(self.owner_password_file.as_deref())?;
         let raised = tpm.rollback_counter_raise(ROLLBACK_COUNTER, password.without_newline())?;
-        let dead: Vec<TokenId> = usable(&VolumeHeader::read(&device)?)
+        let dead: Vec<TokenId> = usable(&CheckedHeader::read(&device)?)
             .into_iter()
             .filter(|(_, record)| record.counter().is_some_and(|limit| limit.limit < raised))
             .map(|(token, _)| token)
@@ -114,7 +113,7 @@ impl Retire {
         if !dead.is_empty() {
             wipe(&device, WipeRequest::Records(dead.clone()), false)?;
         }
-        let unlimited: Vec<TokenId> = usable(&VolumeHeader::read(&device)?)
+        let unlimited: Vec<TokenId> = usable(&CheckedHeader::read(&device)?)
             .into_iter()
             .filter(|(_, record)| record.counter().is_none())
             .map(|(token, _)| token)
@@ -190,7 +189,7 @@ fn seal_kept(
             Ok(values) => values,
             Err(why) => bail!("{} can't be kept: {why}", entry.name),
         };
-        let header = VolumeHeader::read(device)?;
+        let header = CheckedHeader::read(device)?;
         let present = genuine.records(&header, socket, None);
         if let Some(token) = limited(&present, values, next) {
             kept.push(token);

@@ -9,7 +9,7 @@ use std::{
 use agent::{
     reseal::{self, LaunchEvent, MeasuredFile, Question, Reply, ResealError, SealRequest},
     unlock::{
-        EnrolledRecord, LaunchPcrs, SealedRecord, TokenId, VolumeHeader,
+        CheckedHeader, EnrolledRecord, LaunchPcrs, SealedRecord, TokenId,
         enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
         find_records,
     },
@@ -106,7 +106,7 @@ impl Sealer {
     }
 
     /// Seals for a launch and stores the record. `header` is as it was read last.
-    pub fn seal(&mut self, header: &VolumeHeader, wanted: Wanted) -> Result<TokenId> {
+    pub fn seal(&mut self, header: &CheckedHeader, wanted: Wanted) -> Result<TokenId> {
         match self {
             Sealer::Resident {
                 volume,
@@ -155,7 +155,7 @@ impl Sealer {
 /// The record, sealed by the resident agent after a pattern. What stands in the header anybody
 /// may have written: a newer record that is forged does not keep the others from being one.
 fn ask_for(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     wanted: Wanted,
     secret_id: &str,
     socket: &Path,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::{
     config::Config,
-    unlock::{VolumeHeader, deciding_pcrs, find_records},
+    unlock::{CheckedHeader, deciding_pcrs, find_records},
 };
 use anyhow::{Result, bail};
 use argh::FromArgs;
@@ -57,7 +57,7 @@ impl Status {
     /// `None` where nothing can be predicted: the machine was not set up for it.
     fn next_boots(
         &self,
-        header: &VolumeHeader,
+        header: &CheckedHeader,
         tpm: &TpmState,
         config: Option<&Config>,
     ) -> Result<Option<Vec<Verdict>>> {
@@ -79,8 +79,7 @@ impl Status {
 
     pub fn run(self) -> Result<ExitCode> {
         let volume = root_volume::named_or_root(self.volume.as_deref())?;
-        let header = VolumeHeader::read(&volume)?;
-        header.check()?;
+        let header = CheckedHeader::read(&volume)?;
         let records = find_records(&header);
         let good: Vec<_> = records
             .iter()

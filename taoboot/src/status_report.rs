@@ -5,7 +5,7 @@ use std::fmt;
 use agent::{
     config::Config,
     unlock::{
-        Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId, VolumeHeader,
+        CheckedHeader, Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId,
         VolumeIdentity,
         enrolment::{Leftover, find_leftovers, find_recovery_keys},
         explain,
@@ -77,7 +77,7 @@ struct KeyslotReport {
 
 impl StatusReport {
     pub fn new(
-        header: &VolumeHeader,
+        header: &CheckedHeader,
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
         seen: Option<&PcrValues>,
         tpm: Option<&TpmState>,
@@ -90,7 +90,7 @@ impl StatusReport {
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
         Ok(StatusReport {
             device: header.device().display().to_string(),
-            volume: header.check()?,
+            volume: header.identity().clone(),
             keyslots: keyslots(header, &records),
             leftovers: find_leftovers(header),
             would_open: seen.map(|_| records.iter().any(|r| r.would_open == Some(true))),
@@ -157,7 +157,7 @@ impl RecordReport {
     }
 }
 
-fn keyslots(header: &VolumeHeader, records: &[RecordReport]) -> Vec<KeyslotReport> {
+fn keyslots(header: &CheckedHeader, records: &[RecordReport]) -> Vec<KeyslotReport> {
     let recovery = find_recovery_keys(header);
     let metadata = header.metadata();
     let purpose = |number: u32| {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
-    TokenId, VolumeHeader,
+    CheckedHeader, TokenId,
     enrolment::{WipeRequest, wipe},
 };
 use anyhow::{Result, bail, ensure};
@@ -40,7 +40,7 @@ pub struct Wipe {
 impl Wipe {
     /// Those without a limit, if there is one with a limit that remains.
     fn unlimited(&self) -> Result<Vec<TokenId>> {
-        let (limited, unlimited): (Vec<_>, Vec<_>) = usable(&VolumeHeader::read(&self.volume)?)
+        let (limited, unlimited): (Vec<_>, Vec<_>) = usable(&CheckedHeader::read(&self.volume)?)
             .into_iter()
             .partition(|(_, record)| record.counter().is_some());
         ensure!(

@@ -6,8 +6,8 @@ mod enroll_support;
 use std::{fs, sync::OnceLock};
 
 use agent::unlock::{
-    BinaryHeaderError, HeaderCheckError, HeaderError, MemoryCopy, OpenError, VolumeHeader,
-    find_records, test_passphrase,
+    BinaryHeaderError, CheckedHeader, HeaderCheckError, HeaderError, MemoryCopy, OpenError,
+    VolumeHeader, find_records, test_passphrase,
 };
 use enroll_support::*;
 use proptest::prelude::*;
@@ -55,18 +55,19 @@ fn restamp(copy: &mut [u8]) {
 
 fn refusal_of(image: &[u8]) -> HeaderCheckError {
     let (_folder, path) = written(image);
-    let header = VolumeHeader::read(&path).unwrap();
-    let error = match header.check() {
+    let error = match VolumeHeader::read(&path).unwrap().checked() {
         Err(error) => error,
-        Ok(_) => match MemoryCopy::new(&header, Some(0)).unwrap_err() {
-            agent::unlock::MemoryCopyError::Header(error) => error,
-            other => panic!("{other}"),
-        },
+        Ok(header) => {
+            assert!(test_passphrase(&header, PASSPHRASE.as_bytes(), Some(0)).is_err());
+            match MemoryCopy::new(&header, Some(0)).unwrap_err() {
+                agent::unlock::MemoryCopyError::Header(error) => error,
+                other => panic!("{other}"),
+            }
+        }
     };
     let HeaderError::Refused { reason, .. } = error else {
         panic!("{error}")
     };
-    assert!(test_passphrase(&header, PASSPHRASE.as_bytes(), Some(0)).is_err());
     reason
 }
 
@@ -130,8 +131,8 @@ fn listed_ciphers_are_accepted_and_their_module_is_named() {
             t["keyslots"]["0"]["area"]["key_size"] = key_bytes.into();
         };
         let (_folder, path) = written(&forged(|t| set(t, key_bytes)));
-        let header = VolumeHeader::read(&path).unwrap();
-        assert_eq!(header.check().unwrap().cipher, cipher);
+        let header = CheckedHeader::read(&path).unwrap();
+        assert_eq!(header.identity().cipher, cipher);
         assert_eq!(header.image_modules(), [module]);
         MemoryCopy::new(&header, Some(0)).unwrap();
         let error = test_passphrase(&header, PASSPHRASE.as_bytes(), Some(0)).unwrap_err();
@@ -304,11 +305,10 @@ fn the_newer_valid_copy_wins_and_one_valid_copy_is_enough() {
 /// Whatever it is: no panic, and what is accepted has one checked segment.
 fn read_without_panic(image: &[u8]) {
     let (_folder, path) = written(image);
-    if let Ok(header) = VolumeHeader::read(&path) {
-        let accepted = header.check().is_ok();
+    if let Ok(header) = CheckedHeader::read(&path) {
         find_records(&header);
         if let Ok(copy) = MemoryCopy::new(&header, None) {
-            assert!(accepted && copy.path().exists());
+            assert!(copy.path().exists());
         }
     }
 }

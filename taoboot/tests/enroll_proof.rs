@@ -4,12 +4,12 @@
 
 mod enroll_support;
 
-use agent::unlock::{OpenError, ProofError, TokenId, VolumeHeader, proven_key};
+use agent::unlock::{CheckedHeader, OpenError, ProofError, TokenId, proven_key};
 use enroll_support::*;
 use tao::attestation::BootVolume;
 
 /// What a person's passphrase proves about this volume.
-fn proof(header: &VolumeHeader, pinned: Option<&str>) -> Result<BootVolume, OpenError> {
+fn proof(header: &CheckedHeader, pinned: Option<&str>) -> Result<BootVolume, OpenError> {
     proven_key(header, PASSPHRASE.as_bytes(), pinned).map(|(_, _, proof)| proof)
 }
 
@@ -88,7 +88,7 @@ fn header_and_volume_key_give_the_volume_s_passphrase_and_nothing_of_the_host() 
     let (boot_secret, record) = unsealed(&volume, &swtpm).unwrap();
     let header = volume.header();
     let (key, ..) = proven_key(&header, PASSPHRASE.as_bytes(), None).unwrap();
-    let identity = header.check().unwrap();
+    let identity = header.identity();
     let escrow = record.record().parts().escrow.clone().unwrap();
     // Nonce and tag aside, the escrow has room for one secret.
     assert_eq!(escrow.as_bytes().len(), 12 + 32 + 16);

@@ -19,7 +19,7 @@ fn an_enrolled_launch_opens_the_volume_and_another_one_does_not() {
     let (secret, record) = unsealed(&volume, &swtpm).unwrap();
     let passphrase = secret
         .volume()
-        .volume_passphrase(&volume.header().check().unwrap());
+        .volume_passphrase(volume.header().identity());
     assert_eq!(
         test_passphrase(&volume.header(), &passphrase, Some(record.keyslot())).unwrap(),
         1
@@ -106,7 +106,8 @@ fn two_launches_with_secrets_of_their_own_live_side_by_side_and_are_wiped_apart(
     let (first, record) = unsealed(&volume, &swtpm).unwrap();
     assert_eq!(record.keyslot(), 1);
 
-    let identity = volume.header().check().unwrap();
+    let header = volume.header();
+    let identity = header.identity();
     let output = taoboot("wipe", &volume, &["--record", "0"]);
     assert!(output.status.success(), "{output:?}");
     assert!(!volume.opens_with(&first.volume().volume_passphrase(&identity)));

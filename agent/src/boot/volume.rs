@@ -14,8 +14,8 @@ use crate::{
     },
     config::{OnFailure, SecretId},
     unlock::{
-        BootSecret, HeaderError, Latched, OpenError, OpenOptions, OpenVolume, SealedRecord,
-        SwapSpec, VolumeHeader, enrolment::find_recovery_keys, find_records, open_proven_volume,
+        BootSecret, CheckedHeader, HeaderError, Latched, OpenError, OpenOptions, OpenVolume,
+        SealedRecord, SwapSpec, enrolment::find_recovery_keys, find_records, open_proven_volume,
         open_volume,
     },
 };
@@ -40,15 +40,13 @@ pub(super) struct Unlocked {
 }
 
 /// Reads the header once into memory and checks that copy.
-pub(super) fn read_header(container: &BlockDevice) -> Result<VolumeHeader, HeaderError> {
-    let header = VolumeHeader::read(&container.node())?;
-    header.check()?;
-    Ok(header)
+pub(super) fn read_header(container: &BlockDevice) -> Result<CheckedHeader, HeaderError> {
+    CheckedHeader::read(&container.node())
 }
 
 /// The records that can be used; the others are named.
 pub(super) fn records(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     progress: &mut Progress,
     report: &mut Report,
 ) -> Vec<SealedRecord> {
@@ -69,7 +67,7 @@ pub(super) fn records(
 
 /// Opens the volume with what was released, or with a passphrase if that is the policy.
 pub(super) fn unlock(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     records: &[SealedRecord],
     released: Released,
     settings: &Settings,
@@ -130,14 +128,14 @@ pub(super) fn unlock(
 }
 
 fn open_with_secret(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     latched: &Latched,
     record: &SealedRecord,
     secret: &BootSecret,
     settings: &Settings,
 ) -> Result<OpenVolume, Failure> {
-    let identity = header.check().map_err(Failure::of("open"))?;
-    if let Some((field, enrolled, found)) = record.volume().first_difference(&identity) {
+    let identity = header.identity();
+    if let Some((field, enrolled, found)) = record.volume().first_difference(identity) {
         let reason = format!(
             "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enroll again"
         );
@@ -146,7 +144,7 @@ fn open_with_secret(
             reason,
         });
     }
-    let passphrase = secret.volume().volume_passphrase(&identity);
+    let passphrase = secret.volume().volume_passphrase(identity);
     let options = OpenOptions::default();
     open_volume(
         latched,
@@ -170,7 +168,7 @@ const fn standing(latched: &Latched) -> &'static str {
 }
 
 /// The enrolment marked a recovery key's keyslot.
-fn kind_of_passphrase(header: &VolumeHeader, keyslot: u32) -> Opened {
+fn kind_of_passphrase(header: &CheckedHeader, keyslot: u32) -> Opened {
     let marked = find_recovery_keys(header);
     if marked.iter().any(|(_, slots)| slots.contains(&keyslot)) {
         Opened::RecoveryKey
@@ -180,7 +178,7 @@ fn kind_of_passphrase(header: &VolumeHeader, keyslot: u32) -> Opened {
 }
 
 fn open_with_passphrase(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     latched: &Latched,
     why: &Failure,
     settings: &Settings,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    header::VolumeHeader,
+    header::CheckedHeader,
     record::{
         APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, SealedRecord, TOKEN_TYPE,
     },
@@ -23,16 +23,15 @@ impl fmt::Display for TokenId {
 
 /// The records of a volume, whatever they are sealed to, in the order of their tokens; each
 /// with its reason if it cannot be used with this header.
-pub fn find_enrolled(header: &VolumeHeader) -> Vec<(TokenId, Result<EnrolledRecord, RecordError>)> {
-    let volume = header.check();
+pub fn find_enrolled(
+    header: &CheckedHeader,
+) -> Vec<(TokenId, Result<EnrolledRecord, RecordError>)> {
     tokens(header, TOKEN_TYPE)
         .map(|(number, json)| {
             let record = EnrolledRecord::from_token(json).and_then(|record| {
-                let found = volume
-                    .as_ref()
-                    .map_err(|e| RecordError::Damaged(e.to_string()))?;
                 let enrolled = &record.parts().volume;
-                if let Some((what, enrolled, found)) = enrolled.first_difference(found) {
+                if let Some((what, enrolled, found)) = enrolled.first_difference(header.identity())
+                {
                     return Err(RecordError::OtherVolume {
                         what,
                         enrolled,
@@ -52,7 +51,7 @@ pub fn find_enrolled(header: &VolumeHeader) -> Vec<(TokenId, Result<EnrolledReco
 /// The launches that can open the volume, in the order of their tokens: those that records are
 /// sealed to, and those that a policy key signed which a record is sealed to. What cannot be
 /// used stands with its reason.
-pub fn find_records(header: &VolumeHeader) -> Vec<(TokenId, Result<SealedRecord, RecordError>)> {
+pub fn find_records(header: &CheckedHeader) -> Vec<(TokenId, Result<SealedRecord, RecordError>)> {
     let mut found = Vec::new();
     let mut for_signers = Vec::new();
     for (token, record) in find_enrolled(header) {
@@ -91,7 +90,7 @@ pub fn find_records(header: &VolumeHeader) -> Vec<(TokenId, Result<SealedRecord,
 }
 
 fn tokens<'h>(
-    header: &'h VolumeHeader,
+    header: &'h CheckedHeader,
     kind: &'static str,
 ) -> impl Iterator<Item = (TokenId, &'h serde_json::Value)> {
     let tokens = header.metadata().tokens.iter();

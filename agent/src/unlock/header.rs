@@ -7,6 +7,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    ops::Deref,
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
@@ -129,15 +130,19 @@ impl VolumeHeader {
     }
 
     /// Everything that must hold before a key is used with this header (see the checks in
-    /// `header_check.rs`), and the identity of the volume that results.
-    pub fn check(&self) -> Result<VolumeIdentity, HeaderError> {
-        header_check::check(
+    /// `header_check.rs`).
+    pub fn checked(self) -> Result<CheckedHeader, HeaderError> {
+        let identity = header_check::check(
             &self.metadata,
             &self.binary.uuid,
             self.binary.copy_size,
             self.device_size,
         )
-        .map_err(|reason| self.refused(reason))
+        .map_err(|reason| self.refused(reason))?;
+        Ok(CheckedHeader {
+            header: self,
+            identity,
+        })
     }
 
     /// The checks for one keyslot; its area as (offset, length) in bytes.
@@ -209,6 +214,33 @@ impl VolumeHeader {
             device: self.device.clone(),
             reason,
         }
+    }
+}
+
+/// A header that passed the checks, and the volume that it describes: nothing is unlocked with
+/// another one.
+#[derive(Debug)]
+pub struct CheckedHeader {
+    header: VolumeHeader,
+    identity: VolumeIdentity,
+}
+
+impl CheckedHeader {
+    /// Reads the header of `device` and checks it.
+    pub fn read(device: &Path) -> Result<Self, HeaderError> {
+        VolumeHeader::read(device)?.checked()
+    }
+
+    /// The volume that the header describes.
+    pub const fn identity(&self) -> &VolumeIdentity {
+        &self.identity
+    }
+}
+
+impl Deref for CheckedHeader {
+    type Target = VolumeHeader;
+    fn deref(&self) -> &VolumeHeader {
+        &self.header
     }
 }
 

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     binary_header::{BINARY_LEN, Copy, restamp},
-    header::{HeaderError, VolumeHeader},
+    header::{CheckedHeader, HeaderError},
 };
 
 /// Why no copy could be made.
@@ -46,8 +46,7 @@ pub struct MemoryCopy {
 
 impl MemoryCopy {
     /// Checks the header and copies it with one keyslot, or with all that pass the checks.
-    pub fn new(header: &VolumeHeader, keyslot: Option<u32>) -> Result<Self, MemoryCopyError> {
-        header.check()?;
+    pub fn new(header: &CheckedHeader, keyslot: Option<u32>) -> Result<Self, MemoryCopyError> {
         let keyslots = match keyslot {
             Some(number) => vec![number],
             None => header.usable_keyslots(),
@@ -77,7 +76,7 @@ impl MemoryCopy {
     }
 }
 
-fn first_refusal(header: &VolumeHeader) -> String {
+fn first_refusal(header: &CheckedHeader) -> String {
     header
         .metadata()
         .keyslots
@@ -89,7 +88,7 @@ fn first_refusal(header: &VolumeHeader) -> String {
 
 fn write_copies(
     file: &File,
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     keyslots: &[u32],
 ) -> Result<(), MemoryCopyError> {
     let size = header.copy_size();

@@ -1,7 +1,7 @@
 //! What releases a disk key: sealed records, the TPM's latch, LUKS2 headers and volumes.
 //!
 //! The order at boot is fixed by types:
-//! [`VolumeHeader::read`] and [`VolumeHeader::check`] look at an untrusted LUKS2 header,
+//! [`CheckedHeader::read`] looks at an untrusted LUKS2 header,
 //! [`find_records`] takes the sealed records out of it, [`unseal`] asks the TPM for the
 //! [`BootSecret`], [`close_latch`] closes the TPM behind it, and only the [`Latched`] that
 //! it returns (or [`NoTpm`] gives) lets [`open_volume`] open anything. With a passphrase instead of
@@ -41,7 +41,7 @@ pub use boot_record::{BootRecordError, record_boot};
 pub use escrow::Escrow;
 pub use explain::{PcrDifference, default_component, explain, is_no_launch};
 pub use find_records::{TokenId, find_enrolled, find_records};
-pub use header::{HeaderError, VolumeHeader};
+pub use header::{CheckedHeader, HeaderError, VolumeHeader};
 pub use header_check::{CheckedSegment, HeaderCheckError};
 pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};

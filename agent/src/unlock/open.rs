@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     cipher, cryptsetup_messages,
-    header::VolumeHeader,
+    header::CheckedHeader,
     latch::Latched,
     memory_copy::{MemoryCopy, MemoryCopyError},
     proof::{ProofError, prove_volume},
@@ -95,7 +95,7 @@ pub struct OpenVolume {
 /// stored in the header have no effect. Needs /proc, /dev/mapper/control and dm-crypt.
 pub fn open_volume(
     _latched: &Latched,
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     name: &str,
     passphrase: &[u8],
     keyslot: u32,
@@ -112,7 +112,7 @@ pub fn open_volume(
 /// `pinned` is the id of a secret, another volume is not opened at all.
 pub fn open_proven_volume(
     _latched: &Latched,
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     name: &str,
     passphrase: &[u8],
     pinned: Option<&str>,
@@ -135,11 +135,11 @@ pub fn open_proven_volume(
 
 /// The volume key, the keyslot that the passphrase opens, and which volume it is. Maps nothing.
 pub fn proven_key(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     passphrase: &[u8],
     pinned: Option<&str>,
 ) -> Result<(Zeroizing<Vec<u8>>, u32, BootVolume), OpenError> {
-    let identity = header.check().map_err(MemoryCopyError::Header)?;
+    let identity = header.identity();
     refuse_ignored(header)?;
     let copy = MemoryCopy::new(header, None)?;
     let mut key = Zeroizing::new(vec![0; identity.key_bytes as usize]);
@@ -161,17 +161,16 @@ pub fn proven_key(
     }
     let keyslot =
         u32::try_from(keyslot).map_err(|_| failed("libcryptsetup names no keyslot".into()))?;
-    let proof =
-        prove_volume(header, &identity, &key, pinned).map_err(|source| OpenError::NotEnrolled {
-            device: header.device().to_owned(),
-            source,
-        })?;
+    let proof = prove_volume(header, &key, pinned).map_err(|source| OpenError::NotEnrolled {
+        device: header.device().to_owned(),
+        source,
+    })?;
     Ok((key, keyslot, proof))
 }
 
 /// Does the passphrase open the volume? Gives the keyslot; maps nothing, needs no device-mapper.
 pub fn test_passphrase(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     passphrase: &[u8],
     keyslot: Option<u32>,
 ) -> Result<u32, OpenError> {
@@ -179,7 +178,7 @@ pub fn test_passphrase(
 }
 
 fn activate(
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     name: Option<&str>,
     passphrase: &[u8],
     keyslot: Option<u32>,
@@ -202,7 +201,7 @@ fn activate(
 
 /// libcryptsetup passes over keyslots that are marked to be ignored, and so does this, the prompt of
 /// /init included: the mark is the owner's wish. The TPM's keyslot is named by its record.
-pub(crate) fn refuse_ignored(header: &VolumeHeader) -> Result<(), OpenError> {
+pub(crate) fn refuse_ignored(header: &CheckedHeader) -> Result<(), OpenError> {
     let ignored = header.ignored_keyslots();
     if ignored.is_empty() || ignored.len() < header.usable_keyslots().len() {
         return Ok(());
@@ -242,7 +241,7 @@ fn load(copy: &MemoryCopy, device: &Path) -> Result<CryptDevice, LibcryptErr> {
 fn failure(
     error: &LibcryptErr,
     said: &str,
-    header: &VolumeHeader,
+    header: &CheckedHeader,
     name: Option<&str>,
     keyslot: Option<u32>,
 ) -> OpenError {

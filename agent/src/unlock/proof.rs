@@ -7,7 +7,7 @@
 use sha2::{Digest, Sha256};
 use tao::attestation::BootVolume;
 
-use super::{find_records::find_enrolled, header::VolumeHeader, identity::VolumeIdentity};
+use super::{find_records::find_enrolled, header::CheckedHeader};
 
 /// Why a volume is not opened although the passphrase is right.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +35,7 @@ pub enum ProofError {
 
 /// Which volume has this key. Where an id is pinned, no other volume is accepted.
 pub fn prove_volume(
-    header: &VolumeHeader,
-    identity: &VolumeIdentity,
+    header: &CheckedHeader,
     volume_key: &[u8],
     pinned: Option<&str>,
 ) -> Result<BootVolume, ProofError> {
@@ -45,13 +44,14 @@ pub fn prove_volume(
         .filter_map(|(_, record)| {
             let record = record.ok()?;
             let escrow = record.parts().escrow.as_ref()?;
-            let secret = escrow.open(volume_key, identity)?;
+            let secret = escrow.open(volume_key, header.identity())?;
             record.verify_mac(&secret).ok()?;
             Some(secret.id_bytes())
         })
         .collect();
     let Some(pinned) = pinned else {
-        let unproven = || BootVolume::Unproven(Sha256::digest(identity.canonical()).into());
+        let unproven =
+            || BootVolume::Unproven(Sha256::digest(header.identity().canonical()).into());
         return Ok(ids
             .first()
             .map_or_else(unproven, |id| BootVolume::Secret(*id)));

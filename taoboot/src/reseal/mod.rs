@@ -6,7 +6,7 @@ mod run;
 use std::{path::Path, process::ExitCode};
 
 use agent::unlock::{
-    SealedRecord, TokenId, VolumeHeader,
+    CheckedHeader, SealedRecord, TokenId,
     enrolment::{WipeRequest, wipe},
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -44,8 +44,7 @@ impl Reseal {
             );
         }
         let device = root_volume::named_or_root(self.volume.as_deref())?;
-        let header = VolumeHeader::read(&device)?;
-        header.check()?;
+        let header = CheckedHeader::read(&device)?;
         let menu = match self.predictions {
             Some(_) => None,
             None => Some(Menu::to_seal(self.root(), self.grub_config.as_deref())?),
@@ -124,8 +123,7 @@ impl Reseal {
             return Ok(ExitCode::SUCCESS);
         }
         let device = root_volume::named_or_root(self.volume.as_deref())?;
-        let header = VolumeHeader::read(&device)?;
-        header.check()?;
+        let header = CheckedHeader::read(&device)?;
         let needed = self
             .in_place()
             .entries()

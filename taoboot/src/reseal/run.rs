@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::unlock::{
-    SealedRecord, TokenId, VolumeHeader,
+    CheckedHeader, SealedRecord, TokenId,
     enrolment::{EnrolmentError, WipeRequest, wipe},
 };
 use anyhow::Result;
@@ -52,7 +52,7 @@ pub(super) struct Run<'r> {
 
 impl Run<'_> {
     pub fn seal(&mut self, entry: &Entry) -> Result<Outcome> {
-        let header = VolumeHeader::read(self.device)?;
+        let header = CheckedHeader::read(self.device)?;
         let genuine = self.genuine(&header)?;
         if let Some(outcome) = present(entry, &genuine, &self.tpm, self.counter) {
             return Ok(outcome);
@@ -89,7 +89,7 @@ impl Run<'_> {
             if removed.is_empty() {
                 return Ok(Outcome::none(entry, "failed", why));
             }
-            let header = VolumeHeader::read(self.device)?;
+            let header = CheckedHeader::read(self.device)?;
             sealed = self.sealer()?.seal(&header, wanted());
         }
         Ok(match sealed {
@@ -117,7 +117,7 @@ impl Run<'_> {
         Ok(self.sealer.insert(made))
     }
 
-    fn genuine(&mut self, header: &VolumeHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
+    fn genuine(&mut self, header: &CheckedHeader) -> Result<Vec<(TokenId, SealedRecord)>> {
         if self.passphrase.is_some() {
             self.sealer()?;
         }
@@ -128,7 +128,7 @@ impl Run<'_> {
     /// Removes the records that neither the menu, be it the one in /boot or the one to come, nor
     /// the running launch needs.
     pub fn prune(&mut self, keep: usize) -> Result<Vec<TokenId>> {
-        let header = VolumeHeader::read(self.device)?;
+        let header = CheckedHeader::read(self.device)?;
         let genuine = self.genuine(&header)?;
         self.sealer = None;
         let present = match self.options.predictions {

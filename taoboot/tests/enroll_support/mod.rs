@@ -10,7 +10,7 @@ use std::{
 };
 
 use agent::unlock::{
-    BootSecret, Pinned, SealedRecord, TokenId, UnsealError, VolumeHeader, find_records, unseal,
+    BootSecret, CheckedHeader, Pinned, SealedRecord, TokenId, UnsealError, find_records, unseal,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,8 +70,8 @@ impl Volume {
         child.wait().unwrap().success()
     }
 
-    pub fn header(&self) -> VolumeHeader {
-        VolumeHeader::read(&self.image).unwrap()
+    pub fn header(&self) -> CheckedHeader {
+        CheckedHeader::read(&self.image).unwrap()
     }
 
     /// The one record.

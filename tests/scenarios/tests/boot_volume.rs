@@ -12,7 +12,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use agent::unlock::{VolumeHeader, find_enrolled, test_passphrase};
+use agent::unlock::{CheckedHeader, find_enrolled, test_passphrase};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use common::{assert_latched, assert_refused, assert_stopped, assert_stopped_open, small};
 use harness::machine::Ending;
@@ -270,8 +270,8 @@ fn a_root_without_the_real_init_leaves_no_key_in_memory() {
 
 /// What must not be left in memory, each with a name.
 fn secrets_of(world: &World) -> Vec<(&'static str, Vec<u8>)> {
-    let header = VolumeHeader::read(&world.root).unwrap();
-    let identity = header.check().unwrap();
+    let header = CheckedHeader::read(&world.root).unwrap();
+    let identity = header.identity();
     let records = find_enrolled(&header);
     let (_, record) = records.into_iter().next().expect("a record");
     let record = record.unwrap();

@@ -14,7 +14,7 @@ use std::{
 
 use tss_esapi::{
     Context,
-    tcti_ldr::{DeviceConfig, TctiNameConf, TpmSimulatorConfig},
+    tcti_ldr::{DeviceConfig, ServerAddress, TctiNameConf, TpmSimulatorConfig},
 };
 
 use super::Tpm2;
@@ -52,16 +52,33 @@ impl Tpm2 {
 #[derive(Debug, PartialEq, Eq)]
 enum Tcti<'a> {
     Device(&'a str),
-    Swtpm(&'a str),
-    Mssim(&'a str),
+    Swtpm(Address<'a>),
+    Mssim(Address<'a>),
+}
+
+/// Where a simulator listens.
+#[derive(Debug, PartialEq, Eq)]
+struct Address<'a> {
+    host: &'a str,
+    port: u16,
+}
+
+impl Address<'_> {
+    /// Made by hand: the crate's own parser brings regular expressions, half a megabyte of /init.
+    fn for_library(&self) -> tss_esapi::Result<TpmSimulatorConfig> {
+        Ok(TpmSimulatorConfig::Tcp {
+            host: ServerAddress::from_str(self.host)?,
+            port: self.port,
+        })
+    }
 }
 
 impl Tcti<'_> {
     fn for_library(&self) -> tss_esapi::Result<TctiNameConf> {
         Ok(match self {
             Tcti::Device(path) => TctiNameConf::Device(DeviceConfig::from_str(path)?),
-            Tcti::Swtpm(address) => TctiNameConf::Swtpm(TpmSimulatorConfig::from_str(address)?),
-            Tcti::Mssim(address) => TctiNameConf::Mssim(TpmSimulatorConfig::from_str(address)?),
+            Tcti::Swtpm(address) => TctiNameConf::Swtpm(address.for_library()?),
+            Tcti::Mssim(address) => TctiNameConf::Mssim(address.for_library()?),
         })
     }
 }
@@ -76,33 +93,33 @@ fn parse(tcti: &str) -> Result<Tcti<'_>, TpmError> {
     let (kind, rest) = tcti.split_once(':').ok_or_else(unknown)?;
     match kind {
         "device" if rest.starts_with('/') && !rest.contains('\0') => Ok(Tcti::Device(rest)),
-        "swtpm" if is_address(rest) => Ok(Tcti::Swtpm(rest)),
-        "mssim" if is_address(rest) => Ok(Tcti::Mssim(rest)),
+        "swtpm" => address(rest).map(Tcti::Swtpm).ok_or_else(unknown),
+        "mssim" => address(rest).map(Tcti::Mssim).ok_or_else(unknown),
         _ => Err(unknown()),
     }
 }
 
-/// `host=H,port=N` in either order, each once: what tss-esapi would otherwise quietly ignore or
-/// replace by a default is refused here.
-fn is_address(text: &str) -> bool {
-    let (mut host, mut port) = (false, false);
+/// `host=H,port=N` in either order, each once, and nothing else. The control port is the next one.
+fn address(text: &str) -> Option<Address<'_>> {
+    let (mut host, mut port) = (None, None);
     for part in text.split(',') {
-        let fresh = match part.split_once('=') {
-            Some(("host", name)) if !name.is_empty() => !std::mem::replace(&mut host, true),
-            Some(("port", number))
-                if number
-                    .parse::<u16>()
-                    .is_ok_and(|n| (1..u16::MAX).contains(&n)) =>
-            {
-                !std::mem::replace(&mut port, true)
+        let before = match part.split_once('=')? {
+            ("host", name) if !name.is_empty() => host.replace(name).map(drop),
+            ("port", number) => {
+                let number: u16 = number.parse().ok()?;
+                let usable = (1..u16::MAX).contains(&number);
+                port.replace(usable.then_some(number)?).map(drop)
             }
-            _ => false,
+            _ => return None,
         };
-        if !fresh {
-            return false;
+        if before.is_some() {
+            return None;
         }
     }
-    host && port
+    Some(Address {
+        host: host?,
+        port: port?,
+    })
 }
 
 /// The device must exist, be openable and not be a TPM 1.2, which has no resource manager
@@ -153,8 +170,15 @@ mod tests {
             parse("device:/dev/tpmrm0").unwrap(),
             Tcti::Device("/dev/tpmrm0")
         );
-        assert!(parse("swtpm:host=127.0.0.1,port=2321").is_ok());
-        assert!(parse("mssim:port=1,host=localhost").is_ok());
+        let address = |host, port| Address { host, port };
+        assert_eq!(
+            parse("swtpm:host=127.0.0.1,port=2321").unwrap(),
+            Tcti::Swtpm(address("127.0.0.1", 2321))
+        );
+        assert_eq!(
+            parse("mssim:port=1,host=localhost").unwrap(),
+            Tcti::Mssim(address("localhost", 1))
+        );
         for wrong in [
             "",
             "device",

@@ -18,7 +18,7 @@ use super::{
 use crate::unlock::{
     escrow::Escrow,
     find_records::{TokenId, find_enrolled},
-    header::VolumeHeader,
+    header::CheckedHeader,
     identity::VolumeIdentity,
     launch_pcrs::LaunchPcrs,
     open::{refuse_ignored, test_passphrase},
@@ -91,11 +91,10 @@ impl Enrolment {
     /// Then removes what an interrupted run left behind. Nothing else is written.
     pub fn begin(device: &Path, existing_passphrase: &[u8]) -> Result<Self, EnrolmentError> {
         // Reading comes first: "is not LUKS2" says more than "cannot be written".
-        let header = VolumeHeader::read(device)?;
-        header.check()?;
+        CheckedHeader::read(device)?;
         let lock = VolumeLock::acquire(device)?;
-        let header = VolumeHeader::read(device)?;
-        let volume = header.check()?;
+        let header = CheckedHeader::read(device)?;
+        let volume = header.identity().clone();
         refuse_ignored(&header).map_err(EnrolmentError::Passphrase)?;
         let mut editor = Editor::open(device)?;
         let length = volume.key_bytes as usize;
@@ -228,7 +227,7 @@ impl Enrolment {
         policy: &AuthPolicy,
         secret: &VolumeSecret,
     ) -> Result<Option<TokenId>, EnrolmentError> {
-        let header = VolumeHeader::read(&self.device)?;
+        let header = CheckedHeader::read(&self.device)?;
         let equal = find_enrolled(&header).into_iter().find(|(_, record)| {
             record.as_ref().is_ok_and(|record| {
                 record.parts().policy == *policy && record.verify_mac(secret).is_ok()
@@ -239,7 +238,7 @@ impl Enrolment {
 
     /// That record and its secret: the escrow opens, and the keyslot is still the secret's.
     fn known_secret(&self) -> Result<Option<(EnrolledRecord, VolumeSecret)>, EnrolmentError> {
-        let header = VolumeHeader::read(&self.device)?;
+        let header = CheckedHeader::read(&self.device)?;
         let mut records: Vec<EnrolledRecord> = find_enrolled(&header)
             .into_iter()
             .filter_map(|(_, record)| record.ok())
@@ -277,7 +276,7 @@ impl Enrolment {
 
     /// Chooses the keyslot.
     fn announce(&self, kdf: PendingKdf) -> Result<Pending, EnrolmentError> {
-        let header = VolumeHeader::read(&self.device)?;
+        let header = CheckedHeader::read(&self.device)?;
         let taken = &header.metadata().keyslots;
         let keyslot = (0..KEYSLOTS)
             .find(|number| !taken.contains_key(number))
@@ -293,7 +292,7 @@ impl Enrolment {
         before_commit: impl FnOnce(()) -> io::Result<()>,
         token: &serde_json::Value,
     ) -> Result<TokenId, EnrolmentError> {
-        room::for_keyslot(&VolumeHeader::read(&self.device)?, token)?;
+        room::for_keyslot(&CheckedHeader::read(&self.device)?, token)?;
         let id = self.editor.add_token(&pending.to_token())?;
         let added =
             self.editor
@@ -314,7 +313,7 @@ impl Enrolment {
     }
 
     fn undo(&mut self, id: TokenId) -> Result<(), EnrolmentError> {
-        let header = VolumeHeader::read(&self.device)?;
+        let header = CheckedHeader::read(&self.device)?;
         let leftovers = find_leftovers(&header);
         if let Some(leftover) = leftovers.iter().find(|leftover| leftover.token == id) {
             if let Some(keyslot) = leftover.keyslot {
@@ -331,7 +330,7 @@ impl Enrolment {
             device: self.device.clone(),
             reason,
         };
-        let header = VolumeHeader::read(&self.device)?;
+        let header = CheckedHeader::read(&self.device)?;
         let record = find_enrolled(&header)
             .into_iter()
             .find(|(id, _)| *id == enrolled.token);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{editor::Editor, error::EnrolmentError, volume_lock::VolumeLock};
 use crate::unlock::{
     find_records::{TokenId, find_enrolled},
-    header::VolumeHeader,
+    header::CheckedHeader,
     identity::VolumeIdentity,
     record::{ApprovedLaunch, EnrolledRecord},
 };
@@ -25,9 +25,9 @@ pub struct Resealing {
 impl Resealing {
     /// Locks the device and checks its header. Writes nothing.
     pub fn begin(device: &Path) -> Result<Self, EnrolmentError> {
-        VolumeHeader::read(device)?.check()?;
+        CheckedHeader::read(device)?;
         let lock = VolumeLock::acquire(device)?;
-        let volume = VolumeHeader::read(device)?.check()?;
+        let volume = CheckedHeader::read(device)?.identity().clone();
         let editor = Editor::open(device)?;
         Ok(Resealing {
             device: device.into(),
@@ -38,8 +38,8 @@ impl Resealing {
     }
 
     /// The header as it is now.
-    pub fn header(&self) -> Result<VolumeHeader, EnrolmentError> {
-        Ok(VolumeHeader::read(&self.device)?)
+    pub fn header(&self) -> Result<CheckedHeader, EnrolmentError> {
+        Ok(CheckedHeader::read(&self.device)?)
     }
 
     /// Adds a record in one write of the header, and reads it back.

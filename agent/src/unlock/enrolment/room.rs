@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::error::EnrolmentError;
 use crate::unlock::{
     binary_header::BINARY_LEN,
-    header::VolumeHeader,
+    header::{CheckedHeader, VolumeHeader},
     metadata::{Keyslot, Metadata},
 };
 
@@ -36,12 +36,12 @@ pub(super) fn for_token(
 }
 
 /// Refuses a keyslot that does not fit, with the token that will mark it.
-pub(super) fn for_keyslot(header: &VolumeHeader, token: &Value) -> Result<(), EnrolmentError> {
+pub(super) fn for_keyslot(header: &CheckedHeader, token: &Value) -> Result<(), EnrolmentError> {
     let metadata = header.metadata();
     if metadata.keyslots.len() >= OBJECTS {
         return Err(EnrolmentError::NoFreeKeyslot(header.device().into()));
     }
-    let key_bytes = header.check()?.key_bytes;
+    let key_bytes = header.identity().key_bytes;
     let needed = u64::from(key_bytes)
         .saturating_mul(STRIPES)
         .checked_next_multiple_of(4096)

@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use agent::unlock::{VolumeHeader, find_records};
+use agent::unlock::{CheckedHeader, find_records};
 use harness::{programs, swtpm::HostTpm};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -118,7 +118,7 @@ impl Sealed {
 
     /// Does a record of the volume open for a launch with these values?
     pub fn opens(&self, pcrs: &Value) -> bool {
-        let header = VolumeHeader::read(&self.machine.path("volume")).unwrap();
+        let header = CheckedHeader::read(&self.machine.path("volume")).unwrap();
         find_records(&header).into_iter().any(|(_, record)| {
             let record = record.unwrap();
             (17..=19).all(|pcr| {

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use agent::unlock::{VolumeHeader, find_records};
+use agent::unlock::{CheckedHeader, find_records};
 use guest::orders::{End, Order, Orders};
 use harness::disk::boot::Firmware;
 use harness::disk::orders::orders_disk;
@@ -189,7 +189,7 @@ fn assert_unlocks(
         .first()
         .unwrap_or_else(|| panic!("{when}: the menu is empty"));
     let launch = launches.of(&content, entry);
-    let header = VolumeHeader::read(root).unwrap();
+    let header = CheckedHeader::read(root).unwrap();
     let fits = find_records(&header).into_iter().any(|(_, record)| {
         let record = record.unwrap_or_else(|error| panic!("{when}: {error}"));
         (17..=19).all(|pcr| {
