@@ -4,7 +4,7 @@
 use tao::attestation::BootEvent;
 
 use crate::{
-    boot::{failure::Failure, settings::Settings, state::Boot, volume::Unlocked},
+    boot::{failure::Failure, phase::Phase, settings::Settings, state::Boot, volume::Unlocked},
     config::HostKey,
     host,
     unlock::record_boot,
@@ -45,8 +45,9 @@ pub(super) fn record(
     let host_key = match &unlocked.secret {
         Some(secret) => {
             let found = host::key_digest(&secret.host().to_bytes(), &settings.host)
-                .map_err(Failure::of("evidence"))?;
-            check_pinned(settings.host_key.as_ref(), &found).map_err(Failure::of("evidence"))?;
+                .map_err(Failure::of(Phase::Evidence))?;
+            check_pinned(settings.host_key.as_ref(), &found)
+                .map_err(Failure::of(Phase::Evidence))?;
             Some(found)
         }
         None => None,
@@ -58,10 +59,10 @@ pub(super) fn record(
     };
     // The resident process opens the TPM anew.
     if let Some(mut tpm) = unlocked.tpm.take() {
-        record_boot(&mut tpm, &event).map_err(Failure::of("evidence"))?;
+        record_boot(&mut tpm, &event).map_err(Failure::of(Phase::Evidence))?;
         boot.report.boot_event = Some(event.to_string());
         boot.progress
-            .done("evidence", &format!("PCR 15 extended: {event}"));
+            .done(Phase::Evidence, &format!("PCR 15 extended: {event}"));
     }
     Ok(Recorded { event })
 }

@@ -4,21 +4,24 @@ use std::{thread::sleep, time::Duration};
 
 use nix::sys::reboot::{RebootMode, reboot};
 
-use crate::{boot::progress::Progress, config::OnFailure};
+use crate::{
+    boot::{phase::Phase, progress::Progress},
+    config::OnFailure,
+};
 
 /// A boot that cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failure {
     /// The phase it happened in.
-    pub phase: &'static str,
+    pub phase: Phase,
     /// One sentence for a person.
     pub reason: String,
 }
 
 impl Failure {
     /// Makes a phase's error into a failure of the boot.
-    pub fn of<E: std::fmt::Display>(phase: &'static str) -> impl FnOnce(E) -> Failure {
+    pub fn of<E: std::fmt::Display>(phase: Phase) -> impl FnOnce(E) -> Failure {
         move |error| Failure {
             phase,
             reason: error.to_string(),

@@ -15,6 +15,7 @@ pub mod modules;
 pub mod mounts;
 pub mod panic;
 pub mod partition;
+pub mod phase;
 pub mod pivot;
 pub mod progress;
 pub mod prompt;
@@ -45,6 +46,7 @@ use crate::{
         discover::Devices,
         failure::Failure,
         modules::{Loader, ModulePlan, ModulesError},
+        phase::Phase,
         settings::Settings,
         state::Boot,
     },
@@ -64,33 +66,38 @@ pub fn run(arguments: Vec<OsString>) -> ! {
 
 /// Every phase, top to bottom.
 fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failure> {
-    mounts::mount_kernel_file_systems().map_err(Failure::of("mounts"))?;
+    mounts::mount_kernel_file_systems().map_err(Failure::of(Phase::Mounts))?;
     boot.progress.open_kernel_log();
-    boot.progress.done("mounts", "kernel file systems mounted");
+    boot.progress
+        .done(Phase::Mounts, "kernel file systems mounted");
 
-    let settings = boot.read_settings().map_err(Failure::of("config"))?;
-    boot.progress.done("config", "configuration read");
+    let settings = boot.read_settings().map_err(Failure::of(Phase::Config))?;
+    boot.progress.done(Phase::Config, "configuration read");
 
-    let mut loader = load_modules(&settings).map_err(Failure::of("modules"))?;
-    boot.progress.done("modules", "modules loaded");
+    let mut loader = load_modules(&settings).map_err(Failure::of(Phase::Modules))?;
+    boot.progress.done(Phase::Modules, "modules loaded");
 
-    let mut devices = Devices::discover(&mut loader).map_err(Failure::of("devices"))?;
+    let mut devices = Devices::discover(&mut loader).map_err(Failure::of(Phase::Devices))?;
     let container = devices
         .wait_for(&mut loader, settings.device_timeout, &settings.volume)
-        .map_err(Failure::of("devices"))?;
-    boot.progress
-        .done("devices", &format!("volume is on {}", container.describe()));
+        .map_err(Failure::of(Phase::Devices))?;
+    boot.progress.done(
+        Phase::Devices,
+        &format!("volume is on {}", container.describe()),
+    );
 
-    let header = volume::read_header(&container).map_err(Failure::of("records"))?;
+    let header = volume::read_header(&container).map_err(Failure::of(Phase::Records))?;
     let records = volume::records(&header, &mut boot.progress, &mut boot.report);
-    boot.progress
-        .done("records", &format!("{} sealed record(s)", records.len()));
+    boot.progress.done(
+        Phase::Records,
+        &format!("{} sealed record(s)", records.len()),
+    );
 
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
     // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
     // opens and asks for nothing otherwise.
     boot.avoid_s3();
-    let mut unlocked = volume::unlock(&header, &records, released, &settings, boot)?;
+    let mut unlocked = volume::unlock(&header, released, &settings, boot)?;
     let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 
     let swap = settings
@@ -103,23 +110,24 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     let options = &settings.root;
     let kind = root::recognise(&unlocked.mapping, |spec| container.is(spec), options)
-        .map_err(Failure::of("root"))?;
+        .map_err(Failure::of(Phase::Root))?;
     // Not every file system's driver is loaded at the start: an image may know several.
     loader
         .load_for(&format!("fs-{kind}"))
-        .map_err(Failure::of("root"))?;
-    root::mount_root(&recorded, &unlocked.mapping, &kind, options).map_err(Failure::of("root"))?;
-    let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of("root"))?;
+        .map_err(Failure::of(Phase::Root))?;
+    root::mount_root(&recorded, &unlocked.mapping, &kind, options)
+        .map_err(Failure::of(Phase::Root))?;
+    let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of(Phase::Root))?;
     boot.progress
-        .done("root", &format!("root mounted ({kind})"));
+        .done(Phase::Root, &format!("root mounted ({kind})"));
 
     boot.announce_mappings(&unlocked.mapping);
-    pivot::switch_root().map_err(Failure::of("pivot"))?;
+    pivot::switch_root().map_err(Failure::of(Phase::Pivot))?;
     if let Some(secret) = &unlocked.secret {
         match resident::fork_host(secret, recorded.event(), &settings.host) {
             Ok(child) => boot
                 .progress
-                .done("host", &format!("Tao host stays as process {child}")),
+                .done(Phase::Host, &format!("Tao host stays as process {child}")),
             // The machine is of more use without a Tao host than not at all.
             Err(error) => boot.warn(error.to_string()),
         }
@@ -128,7 +136,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.report_success();
     let error = pivot::exec_init(&init, arguments.into_iter().skip(1));
     Err(Failure {
-        phase: "pivot",
+        phase: Phase::Pivot,
         reason: error.to_string(),
     })
 }

@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::phase::Phase;
+
 /// Times of the phases so far, and the way to tell a person about them.
 pub struct Progress {
     started: Instant,
     phase_started: Instant,
-    phases: Vec<(&'static str, Duration)>,
+    phases: Vec<(Phase, Duration)>,
     kmsg: Option<File>,
 }
 
@@ -41,7 +43,7 @@ impl Progress {
     }
 
     /// Ends a phase: keeps its time and says what it reached.
-    pub fn done(&mut self, phase: &'static str, reached: &str) {
+    pub fn done(&mut self, phase: Phase, reached: &str) {
         let now = Instant::now();
         self.phases
             .push((phase, now.duration_since(self.phase_started)));
@@ -66,7 +68,7 @@ impl Progress {
     }
 
     /// Phases and their times, in order.
-    pub fn phases(&self) -> &[(&'static str, Duration)] {
+    pub fn phases(&self) -> &[(Phase, Duration)] {
         &self.phases
     }
 

@@ -2,17 +2,17 @@
 
 use std::{fs, path::Path};
 
-use tpm::{Bank, Tpm, Tpm2, TpmError};
+use tpm::{Tpm, Tpm2, TpmError};
 
 use crate::{
     boot::{
-        discover::Devices, failure::Failure, modules::Loader, settings::Settings, state::Boot,
-        tboot_page,
+        discover::Devices, failure::Failure, modules::Loader, phase::Phase, report::Launch,
+        settings::Settings, state::Boot, tboot_page,
     },
     config::SecretId,
     unlock::{
-        BootSecret, LatchError, Latched, LaunchPcrs, LaunchPcrsError, NoTpm, NoTpmError, Pinned,
-        SealedRecord, close_latch, deciding_pcrs, unseal_seen,
+        BootSecret, LatchError, Latched, NoTpm, NoTpmError, Pinned, SealedRecord, Unsealing,
+        close_latch, unseal,
     },
 };
 
@@ -25,25 +25,23 @@ const DEVICE: &str = "/dev/tpmrm0";
 const SYSFS_TPM: &str = "/sys/class/tpm";
 
 /// The TPM's answer, and the proof that it will give no other.
-pub(super) struct Released {
-    /// The secret, or why there is none.
-    pub secret: Result<BootSecret, Failure>,
+pub(super) struct Released<'r> {
+    /// The secret and the record that held it, or why there is none.
+    pub secret: Result<(BootSecret, &'r SealedRecord), Failure>,
     /// The latch is closed; without this proof nothing can be opened.
     pub latched: Result<Latched, Failure>,
-    /// Position of the record that was released.
-    pub record: usize,
     /// The TPM, for the boot event.
     pub tpm: Option<Tpm2>,
 }
 
 /// One unseal, then the latch.
-pub(super) fn release(
-    records: &[SealedRecord],
+pub(super) fn release<'r>(
+    records: &'r [SealedRecord],
     settings: &Settings,
     devices: &mut Devices,
     loader: &mut Loader,
     boot: &mut Boot,
-) -> Released {
+) -> Released<'r> {
     // A built-in TPM driver sends no event any more; one in a module does.
     let waited = devices.wait(
         loader,
@@ -58,31 +56,26 @@ pub(super) fn release(
     if let Some(name) = &settings.srk_name {
         tpm.pin_srk(name.clone());
     }
-    boot.progress.done("tpm", "TPM 2.0 opened");
+    boot.progress.done(Phase::Tpm, "TPM 2.0 opened");
     let secret = ask(&mut tpm, records, settings, boot);
-    let (reached, secret) = match secret {
-        Ok((secret, record)) => ("boot secret released", Ok((secret, record))),
-        Err(failure) => ("boot secret not released", Err(failure)),
+    let reached = match &secret {
+        Ok(_) => "boot secret released",
+        Err(_) => "boot secret not released",
     };
-    boot.progress.done("unseal", reached);
-    let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of("latch"));
+    boot.progress.done(Phase::Unseal, reached);
+    let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of(Phase::Latch));
     boot.report.latched = latched.is_ok();
     boot.progress.done(
-        "latch",
+        Phase::Latch,
         if latched.is_ok() {
             "latch closed (PCR 15)"
         } else {
             "latch not closed"
         },
     );
-    let (secret, record) = match secret {
-        Ok((secret, record)) => (Ok(secret), record),
-        Err(failure) => (Err(failure), 0),
-    };
     Released {
         secret,
         latched,
-        record,
         tpm: Some(tpm),
     }
 }
@@ -99,7 +92,7 @@ fn is_there(device: &Path, sysfs: &Path) -> bool {
 
 /// No TPM could be opened: nothing is released, and only the proof that there is none opens
 /// anything.
-fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Released {
+fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Released<'static> {
     let proof = NoTpm::prove(settings.no_tpm, error);
     let mut reason = error.to_string();
     if waited_in_vain && matches!(proof, Ok(_) | Err(NoTpmError::NotAllowed)) {
@@ -111,13 +104,12 @@ fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Relea
     }
     Released {
         secret: Err(Failure {
-            phase: "tpm",
+            phase: Phase::Tpm,
             reason,
         }),
         latched: proof
             .map(Latched::without_tpm)
-            .map_err(Failure::of("latch")),
-        record: 0,
+            .map_err(Failure::of(Phase::Latch)),
         tpm: None,
     }
 }
@@ -135,40 +127,29 @@ fn close(tpm: &mut Tpm2, through_tboot: bool) -> Result<Latched, LatchError> {
     }
 }
 
-fn ask(
+fn ask<'r>(
     tpm: &mut dyn Tpm,
-    records: &[SealedRecord],
+    records: &'r [SealedRecord],
     settings: &Settings,
     boot: &mut Boot,
-) -> Result<(BootSecret, usize), Failure> {
-    let seen = tpm
-        .pcr_read(Bank::Sha256, deciding_pcrs(records))
-        .map_err(Failure::of("launch"))?;
-    boot.report.pcrs = seen
-        .iter()
-        .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
-        .collect();
-    boot.report.launch = match LaunchPcrs::check(&seen) {
-        Ok(()) => "measured",
-        Err(LaunchPcrsError::NoLaunch) => "none",
-        Err(_) => "unmeasured",
-    };
+) -> Result<(BootSecret, &'r SealedRecord), Failure> {
     let pinned = Pinned {
         srk: settings.srk_name.as_ref(),
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
     };
-    let (secret, record) =
-        unseal_seen(tpm, records, &seen, pinned).map_err(Failure::of("unseal"))?;
-    let position = records
+    let Unsealing { seen, released } =
+        unseal(tpm, records, pinned).map_err(Failure::of(Phase::Launch))?;
+    boot.report.pcrs = seen
         .iter()
-        .position(|candidate| std::ptr::eq(candidate, record))
-        .unwrap_or(0);
-    Ok((secret, position))
+        .map(|(pcr, value)| (pcr, hex::encode(value)))
+        .collect();
+    boot.report.launch = Launch::of(&seen);
+    released.map_err(Failure::of(Phase::Unseal))
 }
 
 #[cfg(test)]
 mod tests {
-    use tpm::{Name, PcrIndex, PcrSet, swtpm::Swtpm};
+    use tpm::{Bank, Name, PcrIndex, PcrSet, swtpm::Swtpm};
 
     use super::*;
 

@@ -6,35 +6,76 @@ use std::{
 };
 
 use serde::Serialize;
+use tpm::{PcrIndex, PcrValues};
+
+use crate::{
+    boot::phase::Phase,
+    config::OnFailure,
+    unlock::{LaunchPcrs, LaunchPcrsError},
+};
 
 /// Version of the report's fields.
 const VERSION: u32 = 1;
+
+/// How a boot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The real init runs.
+    Booted,
+    /// It stopped, or a person is asked.
+    Failed,
+}
+
+/// What was launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Launch {
+    /// A measured launch.
+    Measured,
+    /// None: a PCR from 17 on is all ones.
+    None,
+    /// The launch wrote nothing into one of PCR 17-19.
+    Unmeasured,
+    /// The PCRs were not read.
+    Unknown,
+}
+
+impl Launch {
+    /// Of these values.
+    pub fn of(values: &PcrValues) -> Self {
+        match LaunchPcrs::check(values) {
+            Ok(()) => Launch::Measured,
+            Err(LaunchPcrsError::NoLaunch) => Launch::None,
+            Err(_) => Launch::Unmeasured,
+        }
+    }
+}
 
 /// What a boot did. Written to `taoboot.report=` and, when it succeeded, to /run/tao/boot.json.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// [`VERSION`].
     pub taoboot: u32,
-    /// `booted` or `failed`.
-    pub outcome: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
     /// The phase that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<&'static str>,
+    pub phase: Option<Phase>,
     /// Why, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What is done about it: `reboot`, `poweroff`, `prompt`.
+    /// What is done about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<&'static str>,
+    pub action: Option<OnFailure>,
     /// Phases and their times, in order.
     pub phases: Vec<PhaseTime>,
     /// Milliseconds from the exec of /init to this report.
     pub total_ms: f64,
-    /// `measured`, `none` (a PCR from 17 on is all ones), `unmeasured` (the launch wrote nothing into
-    /// one of PCR 17-19) or `unknown` (not read).
-    pub launch: &'static str,
-    /// PCR number to hex value, SHA-256 bank, as read before unsealing.
-    pub pcrs: BTreeMap<u8, String>,
+    /// What was launched.
+    pub launch: Launch,
+    /// PCR number to hex value, SHA-256 bank, as the unsealing was decided on.
+    pub pcrs: BTreeMap<PcrIndex, String>,
     /// Is PCR 15 extended, so that the TPM releases no key until the next reset?
     pub latched: bool,
     /// What PCR 15 was extended with after the latch: how root was opened, which volume it is,
@@ -58,7 +99,7 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct PhaseTime {
     /// Its name.
-    pub name: &'static str,
+    pub name: Phase,
     /// Its milliseconds.
     pub ms: f64,
 }
@@ -67,13 +108,13 @@ impl Default for Report {
     fn default() -> Self {
         Report {
             taoboot: VERSION,
-            outcome: "failed",
+            outcome: Outcome::Failed,
             phase: None,
             reason: None,
             action: None,
             phases: Vec::new(),
             total_ms: 0.0,
-            launch: "unknown",
+            launch: Launch::Unknown,
             pcrs: BTreeMap::new(),
             latched: false,
             boot_event: None,
@@ -87,12 +128,12 @@ impl Default for Report {
 
 impl Report {
     /// Takes over the times of the phases.
-    pub fn set_times(&mut self, phases: &[(&'static str, Duration)], total: Duration) {
+    pub fn set_times(&mut self, phases: &[(Phase, Duration)], total: Duration) {
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         self.phases = phases
             .iter()
             .map(|(name, time)| PhaseTime {
-                name,
+                name: *name,
                 ms: milliseconds(*time),
             })
             .collect();
@@ -134,7 +175,7 @@ mod tests {
             ..Report::default()
         };
         report.set_times(
-            &[("mounts", Duration::from_micros(1500))],
+            &[(Phase::Mounts, Duration::from_micros(1500))],
             Duration::from_millis(2),
         );
         report.write_line(file.path(), true).unwrap();

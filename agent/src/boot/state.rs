@@ -13,8 +13,9 @@ use crate::{
         failure::{self, Failure},
         modules::Loader,
         panic,
+        phase::Phase,
         progress::Progress,
-        report::Report,
+        report::{Launch, Outcome, Report},
         settings::{self, Settings},
         sleep_state::{self, SleepState},
         swap, udev_db,
@@ -90,7 +91,7 @@ impl Boot {
     /// A suspend must not open the latch again. Without a launch there is nothing that it would
     /// give away.
     pub fn avoid_s3(&mut self) {
-        if self.report.launch != "measured" {
+        if self.report.launch != Launch::Measured {
             return;
         }
         match sleep_state::avoid_s3(Path::new(sleep_state::MEM_SLEEP)) {
@@ -119,7 +120,7 @@ impl Boot {
                 self.swap = true;
                 self.report.swap = Some(spec.to_string());
                 self.progress.done(
-                    "swap",
+                    Phase::Swap,
                     &format!("swap on {} with a random key", device.name),
                 );
             }
@@ -141,14 +142,14 @@ impl Boot {
     }
 
     pub fn report_success(&mut self) {
-        self.report.outcome = "booted";
+        self.report.outcome = Outcome::Booted;
         self.report
             .set_times(self.progress.phases(), self.progress.elapsed());
         if let Err(error) = self.report.write_line(Path::new(REPORT), true) {
             self.warn(format!("{REPORT}: {error}"));
         }
         self.send_report();
-        self.progress.done("init", "starting the real init");
+        self.progress.done(Phase::Init, "starting the real init");
     }
 
     pub fn send_report(&mut self) {
@@ -169,12 +170,12 @@ impl Boot {
         for warning in close::close(self.volume_name()) {
             self.warn(warning);
         }
-        self.report.outcome = "failed";
+        self.report.outcome = Outcome::Failed;
         self.report.phase = Some(failure.phase);
         self.report.reason = Some(failure.reason.clone());
         self.report.action = Some(match self.on_failure {
-            OnFailure::Poweroff => "poweroff",
-            OnFailure::Reboot | OnFailure::Prompt => "reboot",
+            OnFailure::Poweroff => OnFailure::Poweroff,
+            OnFailure::Reboot | OnFailure::Prompt => OnFailure::Reboot,
         });
         self.report
             .set_times(self.progress.phases(), self.progress.elapsed());

@@ -9,7 +9,7 @@ use tpm::Tpm2;
 
 use crate::{
     boot::{
-        discover::BlockDevice, failure::Failure, progress::Progress, prompt::Prompt,
+        discover::BlockDevice, failure::Failure, phase::Phase, progress::Progress, prompt::Prompt,
         release::Released, report::Report, settings::Settings, state::Boot,
     },
     config::{OnFailure, SecretId},
@@ -68,8 +68,7 @@ pub(super) fn records(
 /// Opens the volume with what was released, or with a passphrase if that is the policy.
 pub(super) fn unlock(
     header: &CheckedHeader,
-    records: &[SealedRecord],
-    released: Released,
+    released: Released<'_>,
     settings: &Settings,
     boot: &mut Boot,
 ) -> Result<Unlocked, Failure> {
@@ -80,35 +79,26 @@ pub(super) fn unlock(
         (Err(_), Err(why)) => return Err(why.clone()),
         (Err(latch), Ok(_)) => return Err(latch),
     };
-    let record = records.get(released.record);
-    let opened = match (released.secret, record) {
-        (Ok(secret), Some(record)) => open_with_secret(header, &latched, record, &secret, settings)
-            .map(|volume| {
-                let proof = BootVolume::Secret(secret.volume().id_bytes());
-                (volume, Opened::Tpm, proof, Some(secret))
-            }),
-        (Err(failure), _) => Err(failure),
-        (Ok(_), None) => Err(Failure {
-            phase: "unseal",
-            reason: "the released record is not in the header".into(),
-        }),
-    };
-    let (volume, opened, proof, secret) = match opened {
+    let opened = released.secret.and_then(|(secret, record)| {
+        let volume = open_with_secret(header, &latched, record, &secret, settings)?;
+        let proof = BootVolume::Secret(secret.volume().id_bytes());
+        // Only a record whose seal was verified may name a device to overwrite.
+        let swap = record.swap().cloned();
+        Ok((volume, Opened::Tpm, proof, swap, Some(secret)))
+    });
+    let (volume, opened, proof, swap, secret) = match opened {
         Ok(opened) => opened,
         // Without a TPM a passphrase is the only way, and no_tpm = "prompt" has allowed it.
         Err(failure) if settings.on_failure == OnFailure::Prompt || !latched.has_tpm() => {
             let (volume, proof) = open_with_passphrase(header, &latched, &failure, settings, boot)?;
             let opened = kind_of_passphrase(header, volume.keyslot());
-            (volume, opened, proof, None)
+            (volume, opened, proof, None, None)
         }
         Err(failure) => return Err(failure),
     };
     let unlocked = Unlocked {
         mapping: volume.path(),
-        // Only a record whose seal was verified may name a device to overwrite.
-        swap: record
-            .filter(|_| secret.is_some())
-            .and_then(|record| record.swap().cloned()),
+        swap,
         secret,
         opened,
         volume: proof,
@@ -116,7 +106,7 @@ pub(super) fn unlock(
     };
     boot.report.unlocked_by = Some(opened.word());
     boot.progress.done(
-        "open",
+        Phase::Open,
         &format!(
             "root opened (by {}, keyslot {})",
             opened.word(),
@@ -140,7 +130,7 @@ fn open_with_secret(
             "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enroll again"
         );
         return Err(Failure {
-            phase: "open",
+            phase: Phase::Open,
             reason,
         });
     }
@@ -154,7 +144,7 @@ fn open_with_secret(
         record.keyslot(),
         options,
     )
-    .map_err(Failure::of("open"))
+    .map_err(Failure::of(Phase::Open))
 }
 
 /// What is true of the TPM while the question is asked.
@@ -188,24 +178,24 @@ fn open_with_passphrase(
         .error(&format!("the disk is not unlocked by itself: {why}"));
     boot.report.phase = Some(why.phase);
     boot.report.reason = Some(why.reason.clone());
-    boot.report.action = Some(OnFailure::Prompt.word());
+    boot.report.action = Some(OnFailure::Prompt);
     boot.report
         .set_times(boot.progress.phases(), boot.progress.elapsed());
     boot.send_report();
-    let mut prompt = Prompt::open().map_err(Failure::of("prompt"))?;
-    prompt.say("").map_err(Failure::of("prompt"))?;
+    let mut prompt = Prompt::open().map_err(Failure::of(Phase::Prompt))?;
+    prompt.say("").map_err(Failure::of(Phase::Prompt))?;
     prompt
         .say(&format!("taoboot: {why}"))
-        .map_err(Failure::of("prompt"))?;
+        .map_err(Failure::of(Phase::Prompt))?;
     prompt
         .say(&format!("taoboot: {}", standing(latched)))
-        .map_err(Failure::of("prompt"))?;
+        .map_err(Failure::of(Phase::Prompt))?;
     for attempt in 1..=TRIES {
         let question = format!(
             "Passphrase or recovery key for {} ({attempt} of {TRIES}): ",
             header.uuid()
         );
-        let passphrase = prompt.ask(&question).map_err(Failure::of("prompt"))?;
+        let passphrase = prompt.ask(&question).map_err(Failure::of(Phase::Prompt))?;
         let opened = open_proven_volume(
             latched,
             header,
@@ -217,14 +207,16 @@ fn open_with_passphrase(
         match opened {
             Ok(opened) => return Ok(opened),
             // No passphrase makes another volume the enrolled one.
-            Err(error @ OpenError::NotEnrolled { .. }) => return Err(Failure::of("open")(error)),
+            Err(error @ OpenError::NotEnrolled { .. }) => {
+                return Err(Failure::of(Phase::Open)(error));
+            }
             Err(error) => prompt
                 .say(&format!("taoboot: {error}"))
-                .map_err(Failure::of("prompt"))?,
+                .map_err(Failure::of(Phase::Prompt))?,
         }
     }
     Err(Failure {
-        phase: "prompt",
+        phase: Phase::Prompt,
         reason: format!("{TRIES} wrong passphrases"),
     })
 }

@@ -1,9 +1,9 @@
 //! What happens to a boot that cannot go the usual way.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What happens when the machine cannot be unlocked. The one failure policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// Say why, wait, restart the machine.

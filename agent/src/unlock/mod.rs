@@ -61,7 +61,7 @@ pub use record::{
 };
 pub use secret::{BootSecret, HostSecret, SecretError, VolumeSecret};
 pub use swap::{SwapSpec, SwapSpecError};
-pub use unseal::{Pinned, UnsealError, deciding_pcrs, matching, unseal, unseal_seen};
+pub use unseal::{Pinned, UnsealError, Unsealing, deciding_pcrs, matching, unseal};
 
 /// NV index of the rollback counter: in the range that is the owner's. (0x018074a0 is the
 /// Tao host's.)

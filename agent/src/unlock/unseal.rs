@@ -26,9 +26,6 @@ pub enum UnsealError {
     /// The volume has no usable record.
     #[error("the volume has no usable taoboot record: enroll it with `taoboot enroll`")]
     NoRecords,
-    /// The PCRs cannot be read.
-    #[error("the TPM's PCRs cannot be read: {0}")]
-    Read(#[source] TpmError),
     /// No measured launch.
     #[error(
         "this is no measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
@@ -134,26 +131,32 @@ pub fn matching<'r>(
     })
 }
 
+/// What asking for the boot secret gave.
+pub struct Unsealing<'r> {
+    /// The registers, read once: the answer was decided on these values.
+    pub seen: PcrValues,
+    /// The secret with the record that held it, or why there is none.
+    pub released: Result<(BootSecret, &'r SealedRecord), UnsealError>,
+}
+
 /// Gets the boot secret from the TPM: reads the PCRs once, picks the record of this launch
 /// (others are not tried), unseals it as pinned and verifies the record.
 ///
 /// Where two records fit the launch and the first is damaged, the next is tried.
+///
+/// # Errors
+/// When the PCRs cannot be read. That the TPM gives no secret is an answer.
 pub fn unseal<'r>(
     tpm: &mut dyn Tpm,
     records: &'r [SealedRecord],
     pinned: Pinned<'_>,
-) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
-    if records.is_empty() {
-        return Err(UnsealError::NoRecords);
-    }
-    let seen = tpm
-        .pcr_read(Bank::Sha256, deciding_pcrs(records))
-        .map_err(UnsealError::Read)?;
-    unseal_seen(tpm, records, &seen, pinned)
+) -> Result<Unsealing<'r>, TpmError> {
+    let seen = tpm.pcr_read(Bank::Sha256, deciding_pcrs(records))?;
+    let released = release(tpm, records, &seen, pinned);
+    Ok(Unsealing { seen, released })
 }
 
-/// [`unseal`] with the [`deciding_pcrs`] as they were just read.
-pub fn unseal_seen<'r>(
+fn release<'r>(
     tpm: &mut dyn Tpm,
     records: &'r [SealedRecord],
     seen: &PcrValues,

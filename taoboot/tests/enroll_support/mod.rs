@@ -190,7 +190,10 @@ pub fn unsealed(volume: &Volume, swtpm: &Swtpm) -> Result<(BootSecret, SealedRec
         .filter_map(|(_, r)| r.ok())
         .collect();
     let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
-    unseal(&mut tpm, &records, Pinned::default()).map(|(secret, record)| (secret, record.clone()))
+    let unsealing = unseal(&mut tpm, &records, Pinned::default()).unwrap();
+    unsealing
+        .released
+        .map(|(secret, record)| (secret, record.clone()))
 }
 
 pub fn piped(command: &mut Command, input: &str) -> Output {

@@ -1,0 +1,81 @@
+//! The phases of a boot, by the names that reports have.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One phase, in the order of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The kernel's file systems.
+    Mounts,
+    /// Command line and measured configuration.
+    Config,
+    /// Kernel modules.
+    Modules,
+    /// The disk appears.
+    Devices,
+    /// The LUKS header and its sealed records.
+    Records,
+    /// The TPM is opened.
+    Tpm,
+    /// The PCRs are read.
+    Launch,
+    /// The TPM is asked for the boot secret.
+    Unseal,
+    /// PCR 15 is extended.
+    Latch,
+    /// The volume is opened.
+    Open,
+    /// A person is asked for a passphrase.
+    Prompt,
+    /// PCR 15 tells what was opened.
+    Evidence,
+    /// Swap under a random key.
+    Swap,
+    /// The root file system is mounted.
+    Root,
+    /// It becomes /.
+    Pivot,
+    /// The Tao host is forked off.
+    Host,
+    /// The real init is executed.
+    Init,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Mounts => "mounts",
+            Phase::Config => "config",
+            Phase::Modules => "modules",
+            Phase::Devices => "devices",
+            Phase::Records => "records",
+            Phase::Tpm => "tpm",
+            Phase::Launch => "launch",
+            Phase::Unseal => "unseal",
+            Phase::Latch => "latch",
+            Phase::Open => "open",
+            Phase::Prompt => "prompt",
+            Phase::Evidence => "evidence",
+            Phase::Swap => "swap",
+            Phase::Root => "root",
+            Phase::Pivot => "pivot",
+            Phase::Host => "host",
+            Phase::Init => "init",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_and_a_sentence_name_a_phase_alike() {
+        for phase in [Phase::Mounts, Phase::Tpm, Phase::Evidence, Phase::Init] {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.to_string());
+        }
+    }
+}
