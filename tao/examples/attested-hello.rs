@@ -13,12 +13,12 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use tao::{
-    attestation::verify,
+    attestation::{now, verify},
     client::Parent,
     keys::random,
     logic::{Form, Pred, Prin, SubPrin, Term},
@@ -29,12 +29,6 @@ const LARGEST: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer is good for: the clocks of two machines may differ.
 const VALID: i64 = 300 * 1_000_000_000;
-
-fn now() -> anyhow::Result<i64> {
-    Ok(i64::try_from(
-        SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos(),
-    )?)
-}
 
 /// Answers one client.
 fn greet(host: &Parent, mut stream: TcpStream) -> anyhow::Result<()> {

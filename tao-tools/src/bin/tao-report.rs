@@ -7,15 +7,12 @@
 #[macro_use]
 extern crate printable;
 
-use std::{
-    process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tao::{
-    attestation::verify,
+    attestation::{now, verify},
     client::{Parent, SealPolicy},
     logic::{Form, Pred, Term},
 };
@@ -45,8 +42,7 @@ fn attest(host: &Parent) -> anyhow::Result<Value> {
         args,
     });
     let attestation = host.attest(None, None, None, &form)?;
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?;
-    let verdict = match verify(&attestation, now) {
+    let verdict = match verify(&attestation, now()?) {
         Ok(verified) => json!({
             "verified": true,
             "speaker": verified.speaker.to_string(),

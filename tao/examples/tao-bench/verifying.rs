@@ -1,7 +1,5 @@
 //! Verifying a chain of attestations beside the bare signature checks in it.
 
-use std::time::UNIX_EPOCH;
-
 use p256::ecdsa::{
     Signature, SigningKey,
     signature::{Signer as _, Verifier as _},
@@ -60,7 +58,7 @@ fn chain(now: i64) -> anyhow::Result<Vec<u8>> {
 
 /// Measures.
 pub fn measure(rows: &mut Rows) -> anyhow::Result<()> {
-    let now = i64::try_from(UNIX_EPOCH.elapsed()?.as_nanos())?;
+    let now = tao::attestation::now()?;
     let attestation = chain(now)?;
     anyhow::ensure!(
         verify(&attestation, now)?.length == 3,

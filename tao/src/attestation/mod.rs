@@ -7,6 +7,7 @@
 //! included, which nobody did in the system this format comes from.
 
 mod boot_event;
+mod clock;
 mod directive;
 mod make;
 mod quote;
@@ -15,6 +16,7 @@ mod tests;
 mod verify;
 
 pub use boot_event::{BOOT_PCR, BootEvent, BootEventError, BootVolume, LATCH_EVENT, Opened};
+pub use clock::{ClockError, now};
 pub use directive::{DIRECTIVE_CONTEXT, Directive, DirectiveError, verify_directive};
 pub use make::{AttestError, SIGNING_CONTEXT, STRONG_CONTEXT, attest, quoted};
 pub use quote::{QuoteError, verify_quote};

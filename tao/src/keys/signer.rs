@@ -52,6 +52,9 @@ pub enum KeyError {
     /// The signature could not be made.
     #[error("signing failed: {0}")]
     Signing(String),
+    /// The certificate could not be made.
+    #[error("no certificate could be made: {0}")]
+    Certificate(String),
     /// The key can't be named.
     #[error(transparent)]
     Name(#[from] LogicError),
@@ -208,8 +211,16 @@ impl Signer {
         Ok(SignedData { header, signature }.encode_to_vec())
     }
 
+    /// The key, if it is one for P-256.
+    pub(super) const fn p256(&self) -> Option<&p256::ecdsa::SigningKey> {
+        match &self.key {
+            Private::P256(key) => Some(key),
+            _ => None,
+        }
+    }
+
     /// A DER ECDSA signature over a digest.
-    pub(super) fn ecdsa(&self, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
+    fn ecdsa(&self, digest: &[u8]) -> Result<Vec<u8>, KeyError> {
         let failed = |error: p256::ecdsa::Error| KeyError::Signing(error.to_string());
         match &self.key {
             Private::P256(key) => {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use nix::{
     sched::{CloneFlags, unshare},
     sys::{
@@ -19,9 +20,20 @@ use nix::{
 use tao::{admin::Admin, client::Parent};
 
 use super::{
-    driver::{Driver, words},
-    report::{Report, Verdict, expect},
+    driver::{DESCRIBED, Driver},
+    report::{Report, Verdict, expect, words},
 };
+
+/// The names in a directory that are numbers, in ascending order.
+pub fn numbers_in(dir: &str) -> anyhow::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
 
 /// Facts that a hosted part prints about itself.
 pub fn fact(question: &[&str]) -> anyhow::Result<String> {
@@ -30,7 +42,7 @@ pub fn fact(question: &[&str]) -> anyhow::Result<String> {
         ["status", field] => {
             let status = read("/proc/self/status")?;
             let line = status.lines().find_map(|line| line.strip_prefix(field));
-            line.unwrap_or_default()
+            line.with_context(|| format!("/proc/self/status has no {field}"))?
                 .trim_matches([':', '\t', ' '])
                 .to_owned()
         }
@@ -38,10 +50,8 @@ pub fn fact(question: &[&str]) -> anyhow::Result<String> {
             .display()
             .to_string(),
         ["processes"] => {
-            let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
-            let found = fs::read_dir("/proc")?.flatten().filter_map(number);
-            let mut found: Vec<u32> = found.filter(|pid| *pid != std::process::id()).collect();
-            found.sort_unstable();
+            let mut found = numbers_in("/proc")?;
+            found.retain(|pid| *pid != std::process::id());
             format!("{found:?}")
         }
         ["signal", pid] => match kill(Pid::from_raw(pid.parse()?), Signal::SIGKILL) {
@@ -59,7 +69,7 @@ pub fn fact(question: &[&str]) -> anyhow::Result<String> {
         ["group"] => {
             let groups = read("/proc/self/cgroup")?;
             let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
-            own.unwrap_or_default().to_owned()
+            own.context("/proc/self/cgroup names no group")?.to_owned()
         }
         ["leave"] => {
             let program = std::env::current_exe().or_else(|_| fs::read_link("/proc/self/exe"))?;
@@ -161,10 +171,10 @@ impl Driver<'_> {
         expect(Path::new(&found) != own, found)
     }
 
-    /// What the host says of itself; nothing if it is one that says nothing.
-    fn claims(&self) -> Vec<String> {
-        let described = self.admin().and_then(|mut admin| admin.describe());
-        described.map(|host| host.isolation).unwrap_or_default()
+    /// The measures that the host says it takes; none if it is one that says nothing.
+    fn claims(&self) -> Result<Vec<String>, String> {
+        let described = self.described()?;
+        Ok(described.map_or_else(Vec::new, |host| host.isolation))
     }
 
     /// A program that runs meanwhile is not to be reached by another.
@@ -196,7 +206,10 @@ impl Driver<'_> {
         expect(found.starts_with("EPERM"), found)?;
         let found = self.fact(&["netfilter"])?;
         expect(found != "opened", found)?;
-        let allowed = self.policy().iter().any(|word| word.contains("/dev/vsock"));
+        let allowed = self
+            .policy()?
+            .iter()
+            .any(|word| word.contains("/dev/vsock"));
         let found = self.fact(&["vsock"])?;
         expect(allowed || found != "opened", found)
     }
@@ -219,7 +232,11 @@ impl Driver<'_> {
             let found = self.fact(&["administer", socket])?;
             expect(found.starts_with("refused"), found)
         });
-        for claim in self.claims() {
+        let claims = match self.claims() {
+            Ok(claims) => claims,
+            Err(error) => return report.note(DESCRIBED, Err(error)),
+        };
+        for claim in claims {
             let (property, verdict) = match claim.as_str() {
                 "capabilities" => ("a program has no capabilities", {
                     let sets = ["CapPrm", "CapEff", "CapBnd", "CapAmb"];

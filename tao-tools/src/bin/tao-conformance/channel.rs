@@ -15,6 +15,8 @@ use tao::{
     },
 };
 
+use super::report::words;
+
 /// What ends a channel.
 pub const ENDING: [(&str, &str); 5] = [
     (
@@ -60,14 +62,10 @@ struct Channel {
     inbox: Inbox,
 }
 
-fn words(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-fn request(op: &str, seq: u64) -> Vec<u8> {
+fn request(op: &str, seq: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     rpc::write_request(&mut bytes, op, seq, &TaoRequest::default()).map_err(words)?;
-    bytes
+    Ok(bytes)
 }
 
 impl Channel {
@@ -115,21 +113,23 @@ impl Channel {
 pub fn play(case: &str) -> Result<(), String> {
     let mut channel = Channel::open()?;
     let name = |seq| request("Tao.GetTaoName", seq);
-    channel.send(&name(0))?;
+    channel.send(&name(0)?)?;
     channel
         .receive()?
         .ok_or("the first call was not answered")?;
     let ends = match case {
-        "long" => Some(
-            u32::try_from(MAX_FRAME + 1)
-                .unwrap_or(u32::MAX)
-                .to_be_bytes()
-                .to_vec(),
-        ),
+        "long" => {
+            let length = u32::try_from(MAX_FRAME + 1).map_err(words)?;
+            Some(length.to_be_bytes().to_vec())
+        }
         "header" => Some(b"\0\0\0\x04\xff\xff\xff\xff\0\0\0\0".to_vec()),
         "missing" => Some(b"\0\0\0\x02\x10\0\0\0\0\0".to_vec()),
         "noise" => Some(vec![0xa5; 4096]),
-        "cut" => Some(name(1).get(..9).unwrap_or_default().to_vec()),
+        "cut" => {
+            let mut bytes = name(1)?;
+            bytes.truncate(9);
+            Some(bytes)
+        }
         _ => None,
     };
     if let Some(bytes) = ends {
@@ -145,33 +145,33 @@ pub fn play(case: &str) -> Result<(), String> {
     }
     match case {
         "unknown" => {
-            let error = channel.error_to(&request("Tao.Bogus", 1))?;
+            let error = channel.error_to(&request("Tao.Bogus", 1)?)?;
             if error != "rpc: can't find method Tao.Bogus" {
                 return Err(error);
             }
         }
         "service" => {
-            let error = channel.error_to(&request("LinuxHost.Shutdown", 1))?;
+            let error = channel.error_to(&request("LinuxHost.Shutdown", 1)?)?;
             if !error.starts_with("rpc: can't find service") {
                 return Err(error);
             }
         }
         "body" => {
-            let mut bytes = request("Tao.Seal", 1);
+            let mut bytes = request("Tao.Seal", 1)?;
             bytes.truncate(bytes.len().saturating_sub(4));
             bytes.extend_from_slice(b"\0\0\0\x02\xff\xff");
             channel.error_to(&bytes)?;
         }
         "slow" => {
-            for byte in name(1) {
+            for byte in name(1)? {
                 channel.send(&[byte])?;
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
             channel.receive()?.ok_or("the channel ended")?;
         }
         "pipelined" => {
-            let all: Vec<u8> = (1..=100).flat_map(name).collect();
-            channel.send(&all)?;
+            let all = (1..=100).map(name).collect::<Result<Vec<_>, _>>()?;
+            channel.send(&all.concat())?;
             let mut seen = std::collections::BTreeSet::new();
             for _ in 0..100 {
                 seen.insert(channel.receive()?.ok_or("the channel ended")?.seq);
@@ -182,7 +182,7 @@ pub fn play(case: &str) -> Result<(), String> {
         }
         other => return Err(format!("no such case: {other}")),
     }
-    channel.send(&name(200))?;
+    channel.send(&name(200)?)?;
     match channel.receive()? {
         Some(answer) if answer.seq == 200 => Ok(()),
         other => Err(format!("afterwards: {other:?}")),

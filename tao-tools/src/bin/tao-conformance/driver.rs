@@ -15,12 +15,16 @@ use tao::limits::Limits;
 use tao::{
     admin::{Admin, AdminError, HostedProgram, Start},
     logic::SubPrin,
+    wire::guard_messages::HostDescription,
 };
 
 use super::{
     channel::{ENDING, LASTING},
-    report::{Report, Verdict, expect, refused},
+    report::{Report, Verdict, expect, refused, words},
 };
+
+/// The property under which a host that cannot be asked is reported.
+pub const DESCRIBED: &str = "the host says which measures it takes and what its policy is";
 
 pub struct Driver<'a> {
     pub socket: &'a Path,
@@ -46,10 +50,6 @@ pub struct How {
     pub environment: Vec<String>,
     /// It reaches the host over a socket.
     pub socket: bool,
-}
-
-pub fn words(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 /// A file with this content and mode.
@@ -91,11 +91,12 @@ impl Driver<'_> {
         let (reader, writer) = std::io::pipe().map_err(words)?;
         let null = std::fs::File::open("/dev/null").map_err(words)?;
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let path = path.to_str().ok_or("the program's path is not UTF-8")?;
         let program = self
             .admin()
             .and_then(|mut admin| {
                 admin.start(&Start {
-                    path: path.to_str().unwrap_or_default(),
+                    path,
                     args: &args,
                     dir: "/",
                     environment: &how.environment,
@@ -132,6 +133,15 @@ impl Driver<'_> {
         let mut admin = self.admin().map_err(words)?;
         admin.begin_wait(program).map_err(words)?;
         admin.finish_wait().map(ExitStatus::from_raw).map_err(words)
+    }
+
+    /// What the host says of itself; `None` if it is one that does not know the question.
+    pub fn described(&self) -> Result<Option<HostDescription>, String> {
+        match self.admin().and_then(|mut admin| admin.describe()) {
+            Ok(description) => Ok(Some(description)),
+            Err(AdminError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// A run whose output is one line.

@@ -1,43 +1,20 @@
 //! What a hosted program can find out about its host with the calls of the Tao.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tao::{
-    attestation::{AttestationError, AttestationMessage, verify},
-    client::{CallError, Parent, SealPolicy},
+    attestation::{self, AttestationError, AttestationMessage, verify},
+    client::{Parent, SealPolicy},
     keys::SignatureFormat,
-    logic::{Form, Pred, Prin, Speaksfor, SubPrin, Term},
+    logic::{Form, Prin, Speaksfor, Term},
     wire::proto2,
 };
 
 use super::{
-    report::{Report, Verdict, expect, refused},
+    asked::{POLICIES, now, statement, subprin},
+    report::{Report, Verdict, expect, refused, words},
     storage,
 };
 
-pub const POLICIES: [SealPolicy; 3] = [SealPolicy::Own, SealPolicy::Few, SealPolicy::Any];
 const SECOND: i64 = 1_000_000_000;
-
-pub fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-pub fn words(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-pub fn statement() -> Result<Form, String> {
-    let name = "Ready".parse().map_err(words)?;
-    let args = vec![Term::Int(1)];
-    Ok(Form::Pred(Pred { name, args }))
-}
-
-pub fn subprin(text: &str) -> Result<SubPrin, String> {
-    text.parse().map_err(words)
-}
 
 fn names(host: &Parent, report: &mut Report) {
     report.check("a program is told its name, and the same each time", || {
@@ -125,7 +102,7 @@ fn lifetime(
     Ok(verify(&attestation, at).map(drop))
 }
 
-fn attesting(host: &Parent, report: &mut Report) {
+fn attesting(host: &Parent, at: i64, report: &mut Report) {
     for format in [SignatureFormat::Original, SignatureFormat::Strong] {
         let property = format!(
             "an attestation in the {format:?} format verifies and says what was asked, as this program"
@@ -135,7 +112,7 @@ fn attesting(host: &Parent, report: &mut Report) {
             let attestation = host
                 .attest_as(format, None, None, None, &form)
                 .map_err(words)?;
-            let verified = verify(&attestation, now()).map_err(words)?;
+            let verified = verify(&attestation, now()?).map_err(words)?;
             let name = host.tao_name().map_err(words)?;
             expect(
                 verified.speaker == name && *verified.statement.message == form,
@@ -149,15 +126,15 @@ fn attesting(host: &Parent, report: &mut Report) {
             let attestation = host
                 .attest(None, None, None, &statement()?)
                 .map_err(words)?;
-            let verified = verify(&attestation, now()).map_err(words)?;
+            let verified = verify(&attestation, now()?).map_err(words)?;
+            let now = now()?;
             let days = verified
                 .statement
                 .expiration
-                .map(|until| until.saturating_sub(now()) / (86_400 * SECOND));
+                .map(|until| until.saturating_sub(now) / (86_400 * SECOND));
             expect(matches!(days, Some(364..=365)), format!("{days:?} days"))
         },
     );
-    let at = now();
     let later = |seconds: i64| at.saturating_add(seconds.saturating_mul(SECOND));
     report.note(
         "an attestation that has expired is refused",
@@ -177,7 +154,7 @@ fn attesting(host: &Parent, report: &mut Report) {
         let attestation = host
             .attest(Some(&issuer), None, None, &statement()?)
             .map_err(words)?;
-        let verified = verify(&attestation, now()).map_err(words)?;
+        let verified = verify(&attestation, now()?).map_err(words)?;
         expect(verified.speaker == issuer, verified.speaker)
     });
     report.check("a program may not speak for its host", || {
@@ -203,7 +180,7 @@ fn attesting(host: &Parent, report: &mut Report) {
             delegator: name.into(),
         });
         let attestation = host.attest(None, None, None, &form).map_err(words)?;
-        verify(&attestation, now()).map(drop).map_err(words)
+        verify(&attestation, now()?).map(drop).map_err(words)
     });
     report.check(
         "an attestation with another statement under the same signature is refused",
@@ -215,7 +192,7 @@ fn attesting(host: &Parent, report: &mut Report) {
             if let Some(last) = forged.serialized_statement.last_mut() {
                 *last ^= 2;
             }
-            refused(verify(&prost::Message::encode_to_vec(&forged), now()), "")
+            refused(verify(&prost::Message::encode_to_vec(&forged), now()?), "")
         },
     );
 }
@@ -249,14 +226,15 @@ fn together(host: &Parent, report: &mut Report) {
 }
 
 /// All of them.
-pub fn run(report: &mut Report) -> Result<(), CallError> {
+pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let host = Parent::from_env()?;
+    let at = attestation::now()?;
     names(host, report);
     randomness(host, report);
     storage::sealing(host, report);
-    attesting(host, report);
-    storage::counters(host, report);
-    storage::deleting(host, report);
+    attesting(host, at, report);
+    storage::counters(host, at, report);
+    storage::deleting(host, at, report);
     together(host, report);
     storage::extending(host, report);
     Ok(())

@@ -11,6 +11,7 @@
 extern crate printable;
 
 mod apart;
+mod asked;
 mod channel;
 mod driver;
 mod inside;
@@ -51,14 +52,11 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
             String::new()
         }
         ["descriptors"] => {
-            let mut numbers: Vec<u32> = std::fs::read_dir("/proc/self/fd")?
-                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-                .collect();
+            let mut numbers = apart::numbers_in("/proc/self/fd")?;
             // The folder's own descriptor is not open any more.
             let is_open =
                 |number: &u32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
             numbers.retain(is_open);
-            numbers.sort_unstable();
             let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
             text.join(" ")
         }

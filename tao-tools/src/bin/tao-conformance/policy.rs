@@ -2,7 +2,7 @@
 //! administrators find it.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -16,8 +16,8 @@ use tao::{
 };
 
 use super::{
-    driver::{Driver, How, Run, executable, in_a_folder, words},
-    report::{Report, Verdict, expect, refused},
+    driver::{DESCRIBED, Driver, How, Run, executable, in_a_folder},
+    report::{Report, Verdict, expect, refused, words},
 };
 
 /// What a hosted part prints about its channel, before it waits.
@@ -36,9 +36,9 @@ fn variables(list: &[&str]) -> Vec<String> {
 
 impl Driver<'_> {
     /// The words of the host's policy; none if it is a host that says nothing.
-    pub fn policy(&self) -> Vec<String> {
-        let described = self.admin().and_then(|mut admin| admin.describe());
-        described.map(|host| host.policy).unwrap_or_default()
+    pub fn policy(&self) -> Result<Vec<String>, String> {
+        let described = self.described()?;
+        Ok(described.map_or_else(Vec::new, |host| host.policy))
     }
 
     fn with_variables(&self, list: &[&str]) -> Result<Run, String> {
@@ -73,9 +73,10 @@ impl Driver<'_> {
             ..How::default()
         };
         let (program, mut reader) = self.start_how(&self.program, &["wait", "channel"], &how)?;
-        let mut told = [0; 256];
-        let length = reader.read(&mut told).map_err(words)?;
-        let path = String::from_utf8_lossy(told.get(..length).unwrap_or_default()).into_owned();
+        let mut path = String::new();
+        BufReader::new(&mut reader)
+            .read_line(&mut path)
+            .map_err(words)?;
         let verdict = (|| {
             let mut stream = match UnixStream::connect(path.trim_end()) {
                 Ok(stream) => stream,
@@ -184,7 +185,11 @@ impl Driver<'_> {
 
     /// By the words of the host's policy.
     fn words_of_the_policy(&self, report: &mut Report) {
-        for word in self.policy() {
+        let policy = match self.policy() {
+            Ok(policy) => policy,
+            Err(error) => return report.note(DESCRIBED, Err(error)),
+        };
+        for word in policy {
             let (property, verdict) = match word.as_str() {
                 "libraries = \"measure\"" => (
                     "a program that needs libraries has them in its name",

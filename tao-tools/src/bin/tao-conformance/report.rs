@@ -41,8 +41,11 @@ impl Report {
         let mut any = false;
         for line in output.lines() {
             let mut parts = line.split('\t');
-            if let (Some(mark @ ("ok" | "FAIL")), Some(property)) = (parts.next(), parts.next()) {
-                self.line(mark, property, parts.next().unwrap_or_default());
+            let (mark, property, found) = (parts.next(), parts.next(), parts.next());
+            if let (Some(mark @ ("ok" | "FAIL")), Some(property), Some(found)) =
+                (mark, property, found)
+            {
+                self.line(mark, property, found);
                 any = true;
             }
         }
@@ -53,6 +56,11 @@ impl Report {
     pub fn counts(&self) -> (usize, usize) {
         (self.held, self.failed)
     }
+}
+
+/// An error in words.
+pub fn words(error: impl Display) -> String {
+    error.to_string()
 }
 
 /// A condition, and what was found where it does not hold.

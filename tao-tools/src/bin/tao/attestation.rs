@@ -4,14 +4,13 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context as _;
 use argh::FromArgs;
 use serde_json::{Value, json};
 use tao::{
-    attestation::{AttestationMessage, BootEvent, MAX_CHAIN, Opened, Verified, verify},
+    attestation::{AttestationMessage, BootEvent, MAX_CHAIN, Opened, Verified, now, verify},
     domain::Domain,
     guard::authorized,
     logic::{Form, Prin},
@@ -129,7 +128,11 @@ const UNROOTED: u8 = 3;
 
 impl Verify {
     fn verdict(&self, bytes: &[u8]) -> anyhow::Result<Verdict> {
-        let verified = match verify(bytes, self.at.unwrap_or_else(now)) {
+        let at = match self.at {
+            Some(at) => at,
+            None => now()?,
+        };
+        let verified = match verify(bytes, at) {
             Ok(verified) => verified,
             Err(error) => return Ok(Verdict::Refused(error.to_string())),
         };
@@ -277,13 +280,6 @@ fn show(command: &Show) -> anyhow::Result<ExitCode> {
         println!("not verified: see tao attestation verify");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// What was verified, in JSON.

@@ -1,6 +1,8 @@
 //! `tao domain`: make a domain, look at it, say what it trusts.
 
 use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::ExitCode,
     time::SystemTime,
@@ -125,16 +127,20 @@ pub fn change(
 }
 
 fn measured(program: &Path) -> anyhow::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut file = std::fs::File::open(program).with_context(|| program.display().to_string())?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return Ok(hash.finalize().into()),
-            Ok(count) => hash.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) => return Err(error).with_context(|| program.display().to_string()),
+    let hash = || -> std::io::Result<_> {
+        let mut file = BufReader::with_capacity(64 * 1024, File::open(program)?);
+        let mut hash = Sha256::new();
+        loop {
+            let bytes = file.fill_buf()?;
+            if bytes.is_empty() {
+                return Ok(hash.finalize().into());
+            }
+            hash.update(bytes);
+            let length = bytes.len();
+            file.consume(length);
         }
-    }
+    };
+    hash().with_context(|| program.display().to_string())
 }
 
 fn init(command: &Init) -> anyhow::Result<()> {

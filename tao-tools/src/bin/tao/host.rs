@@ -47,7 +47,9 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     println!("{name}");
-    println!("programs: {}", host.programs.unwrap_or_default());
+    if let Some(programs) = host.programs {
+        println!("programs: {programs}");
+    }
     match anchor {
         Some(anchor) => println!("counters: anchored in {anchor}"),
         None => println!("counters: no anchor; a restored disk is not noticed"),

@@ -272,9 +272,16 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
         }
         let ended = child.try_wait().context("the host's process")?;
         if ended.is_some() || begin.elapsed() > PATIENCE {
-            let said = std::fs::read_to_string(&log_path).unwrap_or_default();
-            let last = said.lines().last().unwrap_or("it said nothing").to_owned();
-            bail!("the host does not start: {last}");
+            let said = std::fs::read_to_string(&log_path).with_context(|| {
+                format!(
+                    "the host does not start, and its log cannot be read: {}",
+                    log_path.display()
+                )
+            })?;
+            bail!(
+                "the host does not start: {}",
+                said.lines().last().unwrap_or("it said nothing")
+            );
         }
         std::thread::sleep(Duration::from_millis(10));
     }

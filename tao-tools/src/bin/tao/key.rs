@@ -45,6 +45,7 @@ struct Show {
 /// Largest file that is looked at.
 const LARGEST: u64 = 1 << 20;
 
+/// The public key in a file, if it is of one of the kinds that need no password.
 fn public(file: &[u8]) -> Option<Verifier> {
     let der = certificate::public_key(file).unwrap_or(file);
     if let Ok(key) = Verifier::from_spki(der) {

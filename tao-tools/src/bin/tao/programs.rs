@@ -248,18 +248,15 @@ pub fn logs(socket: &Path, command: &Logs) -> anyhow::Result<ExitCode> {
 /// are now.
 fn print_new(admin: &mut Admin, pid: i32, seen: u64) -> anyhow::Result<u64> {
     let written = admin.output(pid)?;
-    let new = usize::try_from(written.total.saturating_sub(seen)).unwrap_or(usize::MAX);
+    let new = written.total.saturating_sub(seen);
     let kept = written.last.len();
-    if new > kept && seen > 0 {
-        eprintln!(
-            "tao: {} bytes are not kept any more",
-            new.saturating_sub(kept)
-        );
+    let lost = new.saturating_sub(kept as u64);
+    if lost > 0 && seen > 0 {
+        eprintln!("tao: {lost} bytes are not kept any more");
     }
-    let bytes = written
-        .last
-        .get(kept.saturating_sub(new)..)
-        .unwrap_or_default();
+    // What has been printed already is at the front. As many bytes as are kept, or more, fit.
+    let printed = usize::try_from(new).map_or(0, |new| kept.saturating_sub(new));
+    let (_, bytes) = written.last.split_at(printed);
     // A program's output is its own; a person's terminal is not the program's.
     let mut stdout = std::io::stdout();
     if stdout.is_terminal() {

@@ -17,7 +17,7 @@ use nix::{
     },
 };
 use serde_json::json;
-use tao::admin::{Admin, HostedProgram, Start};
+use tao::admin::{Admin, AdminError, HostedProgram, Start};
 use tao::limits::{Limits, parse_cpu, parse_memory};
 
 /// Start a program under the Tao host and wait for it. Input, output and signals are the
@@ -141,8 +141,9 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status
         .code()
         .or(status.signal().map(|signal| signal.saturating_add(128)))
-        .unwrap_or(1);
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
+        .and_then(|code| u8::try_from(code).ok());
+    // A status is one or the other, and both have room in a byte.
+    ExitCode::from(code.unwrap_or(END_UNKNOWN))
 }
 
 /// A shell does not look into the present folder either, which surprises everybody once.
@@ -160,7 +161,8 @@ fn find(program: &str) -> anyhow::Result<String> {
     let found = if program.contains('/') {
         std::path::absolute(program).with_context(|| program.to_owned())?
     } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::var_os("PATH")
+            .with_context(|| format!("{program}: PATH is not set; name the program's path"))?;
         std::env::split_paths(&path)
             .map(|dir| dir.join(program))
             .find(|file| file.is_file())
@@ -199,12 +201,14 @@ fn wait(
             .read_signal()
             .context("signals can't be forwarded")?
         {
-            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
-            if let Ok(signal) = Signal::try_from(number) {
-                // It may have ended this moment; then the next round says how.
-                Admin::connect(socket)
-                    .and_then(|mut admin| admin.signal(program.pid, signal))
-                    .ok();
+            let signal = i32::try_from(signal.ssi_signo)
+                .ok()
+                .and_then(|number| Signal::try_from(number).ok())
+                .with_context(|| format!("signal {} is not known", signal.ssi_signo))?;
+            // It may have ended this moment; then the next round says how.
+            match Admin::connect(socket).and_then(|mut admin| admin.signal(program.pid, signal)) {
+                Ok(()) | Err(AdminError::Refused(_)) => {}
+                Err(error) => eprintln!("tao: {signal} was not passed on: {error}"),
             }
         }
     }
