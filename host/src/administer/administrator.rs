@@ -22,6 +22,8 @@ use tao::{logic::SubPrin, process::PidFd};
 
 /// Ancestors that are looked at; a longer chain is nobody's that the host knows.
 const MOST_ANCESTORS: usize = 4096;
+/// How often descent is looked at again when an ancestor has ended meanwhile.
+const TRIES: usize = 3;
 /// Largest file of a process's status.
 const MOST_STATUS: usize = 64 * 1024;
 
@@ -117,7 +119,15 @@ struct Descent {
 }
 
 fn descent(pid: i32, host: i32) -> io::Result<Descent> {
-    descent_by(pid, host, status)
+    let mut found = descent_by(pid, host, status);
+    // Who has lost a parent meanwhile has another one now.
+    for _ in 0..TRIES {
+        if found.is_ok() {
+            break;
+        }
+        found = descent_by(pid, host, status);
+    }
+    found
 }
 
 /// As `status` tells it. An ancestor may end, and its number be another process's, between two
