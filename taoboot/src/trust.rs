@@ -1,6 +1,9 @@
 //! `taoboot trust`: which files in /boot may be sealed for, beside those of packages.
 
 use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
     path::{Component, Path, PathBuf},
     process::ExitCode,
 };
@@ -33,7 +36,8 @@ pub struct Trust {
     /// the file is an image that was built as this one, which is not in /boot (kernel hook)
     #[argh(option, arg_name = "image")]
     built: Option<PathBuf>,
-    /// look which built images have been put into place (kernel hook)
+    /// look which built images have been put into place, and forget what is not there any more
+    /// (kernel hook)
     #[argh(switch)]
     settle: bool,
     /// say whether the file is known as it lies there; exit code 3: it is not
@@ -162,8 +166,11 @@ impl Trust {
         })
     }
 
-    /// After a run of the hook, finished or not: what is coming has come, or not.
+    /// After a run of the hook, finished or not: what is coming has come, or not. And what was taken
+    /// away is not known any more: whoever puts an old kernel back with its image has not what
+    /// the administrator named once.
     fn settle(&self) -> Result<()> {
+        let there = |path: &str| self.root.join(path.trim_start_matches('/'));
         update(&self.root, |list| {
             let coming: Vec<(String, String)> = list
                 .iter()
@@ -171,8 +178,22 @@ impl Trust {
                 .map(|(path, known)| (path.to_owned(), known.sha256.clone()))
                 .collect();
             for (path, sha256) in coming {
-                let now = digests(&self.root.join(path.trim_start_matches('/')));
+                let now = digests(&there(&path));
                 list.settle(&path, now.is_ok_and(|(_, now)| now == sha256));
+            }
+            let all: BTreeSet<String> = list.iter().map(|(path, _)| path.to_owned()).collect();
+            let gone: Vec<&String> = all
+                .iter()
+                .filter(|path| {
+                    fs::symlink_metadata(there(path))
+                        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+                })
+                .collect();
+            // Where nothing of it all is there, it is /boot itself that is not.
+            if gone.len() < all.len() {
+                for path in gone {
+                    list.forget(path);
+                }
             }
             Ok(())
         })

@@ -309,6 +309,38 @@ fn an_entry_with_an_unknown_file_gets_no_record_and_the_others_do() {
 }
 
 #[test]
+fn what_was_taken_out_of_boot_is_not_known_when_somebody_puts_it_back() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("0", "retired", true)]);
+    let kernel = machine.boot.join("vmlinuz-retired");
+    let settle = || {
+        let root = machine.root.to_str().unwrap();
+        let settled = plain(&["trust", "--settle", "--root", root]);
+        assert!(settled.status.success(), "{settled:?}");
+    };
+    settle();
+    fs::remove_file(&kernel).unwrap();
+    settle();
+    fs::write(&kernel, "retired").unwrap();
+    settle();
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        said(&output).contains("/boot/vmlinuz-retired is not known"),
+        "{output:?}"
+    );
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 1);
+    // A /boot that is not mounted takes nothing away.
+    let elsewhere = machine.root.join("elsewhere");
+    fs::rename(&machine.boot, &elsewhere).unwrap();
+    settle();
+    fs::rename(&elsewhere, &machine.boot).unwrap();
+    let menu = json!([machine.entry("0", "new", true)]);
+    let output = machine.reseal(&menu, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn a_forged_newest_record_is_no_pattern_and_blocks_nothing() {
     let mut machine = Machine::up();
     let id = machine.secret_id();
