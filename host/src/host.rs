@@ -1,6 +1,9 @@
 //! A host, from what it needs to its end.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tao::{
     guard::GuardSource,
@@ -8,17 +11,20 @@ use tao::{
 };
 
 use crate::{
-    administer::{admin_socket, host_guard::HostGuard},
+    administer::{
+        admin_socket::{Door, Listener},
+        host::Host,
+        host_guard::HostGuard,
+    },
     authority::{identity::Identity, keys::HostKeys, root::Root, state_lock::StateLock},
+    calls::service::TaoService,
     confine::places::Places,
     counters::{file::TableFile, store::CounterStore},
     error::HostError,
+    measure::measuring,
     policy::programs::{Lacking, Measure, ProgramPolicy},
-    serve::reactor,
-    start::{
-        abilities::{self, Abilities},
-        program_init, spawn,
-    },
+    serve::reactor::Reactor,
+    start::{abilities::Abilities, error::StartError, program_init, spawn::Spawner},
 };
 
 /// What a host needs.
@@ -41,6 +47,17 @@ pub struct HostConfig {
     pub programs: ProgramPolicy,
 }
 
+/// DER SubjectPublicKeyInfo of the key with which a host of this secret and this guard signs:
+/// known before there is such a host.
+///
+/// # Errors
+///
+/// If the guard has no name, or a key cannot be made.
+pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, HostError> {
+    let keys = HostKeys::derive(host_secret, &guard.subprincipal()?)?;
+    Ok(keys.signer.spki().to_vec())
+}
+
 /// The measures of the policy that this machine, for this user, can't take; the log says them too.
 /// A host finds out by itself when it starts the first program, so that one which starts before
 /// the machine's init does not settle for less. An error if the policy lets nothing be started
@@ -49,7 +66,7 @@ pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
     let init = program_init::program()?;
     let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
     if policy.lacking == Lacking::Refuse && !lacking.is_empty() {
-        return Err(std::io::Error::other(abilities::lacks(&lacking)));
+        return Err(std::io::Error::other(StartError::Lacking(lacking)));
     }
     Ok(lacking)
 }
@@ -83,25 +100,50 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     if identity.with_anchor(|anchor| anchor.is_none()) {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
     }
-    let listener = admin_socket::Listener::bind(&socket_dir, admin_group)?;
+    let listener = Listener::bind(&socket_dir, admin_group)?;
     let places = Places {
         state: state_dir.clone(),
         lock: lock.clone(),
         socket: listener.path().to_owned(),
         devices: programs.devices.clone(),
     };
-    let spawner = spawn::Spawner::new(programs, places)
-        .map_err(HostError::system("prepare to start programs"))?;
+    let spawner =
+        Spawner::new(programs, places).map_err(HostError::system("prepare to start programs"))?;
     let table = TableFile::new(state_dir, lock.clone());
-    let host = Arc::new(reactor::Host::new(reactor::Parts {
-        counters: Arc::new(CounterStore::new(Arc::clone(&identity), table)),
+    let counters = Arc::new(CounterStore::new(Arc::clone(&identity), table));
+    let service = TaoService::new(Arc::clone(&identity), Arc::clone(&counters));
+    let host = Arc::new(Host {
         identity,
         guard,
-        spawner,
+        counters,
+        service: Arc::new(service),
+        spawner: Arc::new(spawner),
+        programs: Arc::default(),
+        measuring: Arc::default(),
+        reactor: Arc::new(Reactor::new()?),
         socket_dir,
-    })?);
-    host.listen(listener)?;
-    let ended = reactor::run(&host);
+        stopping: AtomicBool::new(false),
+    });
+    Door::open(listener, &host)?;
+    let ended = work(&host);
+    // What is left of the connections holds parts of the host.
+    host.reactor.close();
     lock.release();
     ended
+}
+
+/// Works until the host is shut down.
+fn work(host: &Host) -> Result<(), HostError> {
+    let mut workers = host.reactor.start_others()?;
+    workers.push(host.counters.start()?);
+    measuring::start(&host.measuring)?;
+    host.reactor.work();
+    host.measuring.close();
+    host.counters.close();
+    for worker in workers {
+        if worker.join().is_err() {
+            log::error!("a thread of the Tao host panicked");
+        }
+    }
+    Ok(())
 }

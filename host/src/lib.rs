@@ -35,16 +35,13 @@ mod start;
 pub use administer::host_guard::HostGuardError;
 pub use authority::{
     error::IdentityError,
-    identity::Identity,
-    keys::{HostKeys, public_key},
     root::{Anchor, Root, RootError, SoftRoot},
     stacked::{StackedError, StackedRoot},
     state_lock::StateLock,
 };
-pub use calls::{caller::Caller, service::TaoService};
 pub use counters::error::CounterError;
 pub use error::HostError;
-pub use host::{HostConfig, lacking, serve};
+pub use host::{HostConfig, lacking, public_key, serve};
 pub use measure::{error::MeasureError, program, program_name::measured_name};
 pub use policy::{
     programs::{

@@ -31,14 +31,18 @@ use tao::{
 use crate::{
     administer::{
         administrator::Peer,
-        counter_calls, guard_calls,
-        operations::{NO_SUCH_PROGRAM, list, output, pass_signal, signal, start, take_stdio},
+        counter_calls,
+        error::Refused,
+        guard_calls,
+        host::Host,
+        operations::{list, output, pass_signal, signal},
+        start_program::{start, take_stdio},
     },
     measure::credentials::Credentials,
     running::programs::{Wait, Waiter},
     serve::{
         connection::{Broken, Duplex, Read},
-        reactor::{Host, Interest, Token},
+        reactor::{Interest, Reactor, Source, Token},
     },
 };
 
@@ -66,13 +70,14 @@ struct Came<'a> {
 pub(crate) struct AdminConnection {
     peer: Peer,
     /// The rights of who is there, or why they are not known.
-    caller: Result<Credentials, String>,
+    caller: Result<Credentials, Arc<io::Error>>,
+    host: Arc<Host>,
     state: Mutex<State>,
 }
 
 impl AdminConnection {
-    pub(crate) fn new(stream: UnixStream, peer: Peer) -> Self {
-        let caller = Credentials::of_peer(stream.as_fd()).map_err(|error| error.to_string());
+    pub(crate) fn new(stream: UnixStream, peer: Peer, host: Arc<Host>) -> Self {
+        let caller = Credentials::of_peer(stream.as_fd()).map_err(Arc::new);
         let state = State {
             stream: Some(stream),
             token: 0,
@@ -83,6 +88,7 @@ impl AdminConnection {
         AdminConnection {
             peer,
             caller,
+            host,
             state: Mutex::new(state),
         }
     }
@@ -92,17 +98,20 @@ impl AdminConnection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn register(&self, host: &Host, token: Token) -> io::Result<()> {
-        let mut state = self.state();
-        state.token = token;
-        match &state.stream {
-            Some(stream) => host.add(stream.as_fd(), token, Interest::Read),
-            None => Ok(()),
-        }
+    /// Has the reactor tell when something is asked.
+    pub(crate) fn watch(self: &Arc<Self>, reactor: &Reactor) -> io::Result<()> {
+        reactor.admit(Arc::clone(self) as _, |token| {
+            let mut state = self.state();
+            state.token = token;
+            match &state.stream {
+                Some(stream) => reactor.add(stream.as_fd(), token, Interest::Read),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            }
+        })
     }
 
     /// Sends an answer that took its time.
-    pub(crate) fn push(&self, host: &Host, answer: &[u8]) {
+    fn push(&self, answer: &[u8]) {
         let mut state = self.state();
         let State {
             stream: Some(stream),
@@ -116,7 +125,10 @@ impl AdminConnection {
         duplex.out.extend_from_slice(answer);
         let armed = match duplex.flush(&*stream) {
             Ok(true) => Ok(()),
-            Ok(false) => host.arm(stream.as_fd(), *token, Interest::Write),
+            Ok(false) => self
+                .host
+                .reactor
+                .arm(stream.as_fd(), *token, Interest::Write),
             Err(Broken::Closed) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(error) => Err(io::Error::other(error)),
         };
@@ -125,38 +137,28 @@ impl AdminConnection {
         }
     }
 
-    /// Does what can be done now.
-    pub(crate) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
-        self.go_on(self.state(), host, token);
-    }
-
     /// The answer to a start, after which the connection goes on.
-    fn started(self: &Arc<Self>, host: &Arc<Host>, answer: &[u8]) {
+    fn started(self: &Arc<Self>, answer: &[u8]) {
         let mut state = self.state();
         state.starting = false;
         state.duplex.out.extend_from_slice(answer);
         let token = state.token;
-        self.go_on(state, host, token);
+        self.go_on(state, token);
     }
 
-    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>, host: &Arc<Host>, token: Token) {
-        if let Err(broken) = self.step(&mut state, host, token) {
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>, token: Token) {
+        if let Err(broken) = self.step(&mut state, token) {
             if !matches!(broken, Broken::Closed) {
                 log::warn!("an administrator's connection ended: {broken}");
             }
             state.stream = None;
             state.descriptors.clear();
             drop(state);
-            host.forget(token);
+            self.host.reactor.forget(token);
         }
     }
 
-    fn step(
-        self: &Arc<Self>,
-        state: &mut State,
-        host: &Arc<Host>,
-        token: Token,
-    ) -> Result<(), Broken> {
+    fn step(self: &Arc<Self>, state: &mut State, token: Token) -> Result<(), Broken> {
         let State {
             stream: Some(stream),
             duplex,
@@ -170,7 +172,10 @@ impl AdminConnection {
         let mut last = Read::Full;
         loop {
             if !duplex.flush(&*stream)? {
-                return Ok(host.arm(stream.as_fd(), token, Interest::Write)?);
+                return Ok(self
+                    .host
+                    .reactor
+                    .arm(stream.as_fd(), token, Interest::Write)?);
             }
             if *starting {
                 return Ok(());
@@ -180,13 +185,16 @@ impl AdminConnection {
                     descriptors: &mut *descriptors,
                     starting: &mut *starting,
                 };
-                self.answer(host, header, body, came, out);
+                self.answer(header, body, came, out);
             })?;
             if answered {
                 continue;
             }
             if last != Read::Full {
-                return Ok(host.arm(stream.as_fd(), token, Interest::Read)?);
+                return Ok(self
+                    .host
+                    .reactor
+                    .arm(stream.as_fd(), token, Interest::Read)?);
             }
             let space = duplex.inbox.space();
             let asked = space.len();
@@ -197,23 +205,24 @@ impl AdminConnection {
 
     fn answer(
         self: &Arc<Self>,
-        host: &Arc<Host>,
         header: RequestHeader,
         body: &[u8],
         came: Came<'_>,
         out: &mut Vec<u8>,
     ) {
+        let host = &*self.host;
         if header.op.starts_with("Guard.") {
             let answer = proto2::read(body)
-                .map_err(|error| error.to_string())
+                .map_err(Refused::from)
                 .and_then(|request| guard_calls::guard(host, &self.peer, &header.op, &request));
             return write(out, header, answer);
         }
         if header.op.starts_with("Counters.") {
+            let later = self.later(&header);
             let answer = proto2::read(body)
-                .map_err(|error| error.to_string())
+                .map_err(Refused::from)
                 .and_then(|request| {
-                    counter_calls::counters(self, (host, &self.peer), &header, &request)
+                    counter_calls::counters((host, &self.peer), &header.op, &request, later)
                 });
             if let Some(answer) = answer.transpose() {
                 write(out, header, answer);
@@ -223,41 +232,54 @@ impl AdminConnection {
         if header.op == "LinuxHost.Describe" {
             return rpc::write_response(out, header, &guard_calls::describe(host));
         }
-        let request = match proto2::read(body) {
-            Ok(request) => request,
-            Err(error) => return rpc::write_error(out, header, error.to_string()),
-        };
-        match self.administer(host, &header, request, came) {
-            Ok(Some(response)) => rpc::write_response(out, header, &response),
-            Ok(None) => {}
-            Err(error) => rpc::write_error(out, header, error),
+        let answer = proto2::read(body)
+            .map_err(Refused::from)
+            .and_then(|request| self.administer(&header, request, came));
+        if let Some(answer) = answer.transpose() {
+            write(out, header, answer);
         }
+    }
+
+    /// Sends the answer to that request when it is known. An administrator who has gone needs
+    /// none.
+    fn later<M: Message + 'static>(
+        self: &Arc<Self>,
+        header: &RequestHeader,
+    ) -> Box<dyn FnOnce(Result<M, Refused>) + Send> {
+        let (connection, header) = (Arc::downgrade(self), header.clone());
+        Box::new(move |answer| {
+            if let Some(connection) = connection.upgrade() {
+                let mut out = Vec::new();
+                write(&mut out, header, answer);
+                connection.push(&out);
+            }
+        })
     }
 
     /// The answer to one of the original's calls; none yet to a wait and a start.
     fn administer(
         self: &Arc<Self>,
-        host: &Arc<Host>,
         header: &RequestHeader,
         request: AdminRequest,
         came: Came<'_>,
-    ) -> Result<Option<AdminResponse>, String> {
+    ) -> Result<Option<AdminResponse>, Refused> {
+        let host = &*self.host;
         let may = |operation| self.peer.require(host, operation);
         match header.op.strip_prefix("LinuxHost.") {
             Some("StartHostedProgram") => {
                 let stdio = take_stdio(&request, came.descriptors)?;
                 may("Start")?;
-                self.start(host, header, request, stdio)?;
+                self.start(header, request, stdio)?;
                 *came.starting = true;
                 Ok(None)
             }
             Some("ListHostedPrograms") => {
                 may("List")?;
-                Ok(Some(list(host, request.all.unwrap_or_default())))
+                Ok(Some(list(host, request.all.unwrap_or(false))))
             }
             Some("WaitHostedProgram") => {
                 may("Wait")?;
-                self.wait(host, header, &request)
+                self.wait(header, &request)
             }
             Some("StopHostedProgram") => {
                 may("Stop")?;
@@ -281,60 +303,66 @@ impl AdminConnection {
                 host.shut_down();
                 Ok(Some(AdminResponse::default()))
             }
-            _ => Err(rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE)),
+            _ => {
+                let sentence = rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE);
+                Err(Refused::Unknown(sentence))
+            }
         }
     }
 
     /// Has the program measured and started by other threads.
     fn start(
         self: &Arc<Self>,
-        host: &Arc<Host>,
         header: &RequestHeader,
         request: AdminRequest,
         stdio: [Option<OwnedFd>; 3],
-    ) -> Result<(), String> {
-        let caller = self.caller.clone()?;
+    ) -> Result<(), Refused> {
+        let caller = self.caller.clone().map_err(Refused::Credentials)?;
         let (connection, header) = (Arc::clone(self), header.clone());
-        let job = move |host: &Arc<Host>| {
+        let job = move || {
             let mut answer = Vec::new();
-            let started = start(host, &connection.peer, &caller, &request, stdio);
-            write(&mut answer, header, started);
-            connection.started(host, &answer);
+            let AdminConnection { host, peer, .. } = &*connection;
+            let started = start(host, peer, &caller, &request, stdio);
+            write(&mut answer, header, started.map_err(Refused::from));
+            connection.started(&answer);
         };
-        host.measuring.submit(self.peer.uid.as_raw(), Box::new(job))
+        let measuring = &self.host.measuring;
+        Ok(measuring.submit(self.peer.uid.as_raw(), Box::new(job))?)
     }
 
     /// The answer, or none yet.
     fn wait(
         self: &Arc<Self>,
-        host: &Host,
         header: &RequestHeader,
         request: &AdminRequest,
-    ) -> Result<Option<AdminResponse>, String> {
+    ) -> Result<Option<AdminResponse>, Refused> {
         let subprin = request.subprin.as_deref().map(SubPrin::decode).transpose();
-        let subprin = subprin.map_err(|error| format!("subprin: {error}"))?;
-        let waiter = Waiter {
-            connection: Arc::downgrade(self),
-            request: header.clone(),
+        let subprin = subprin.map_err(Refused::SubPrin)?;
+        let pid = request.pid.ok_or(Refused::NoSuchProgram)?;
+        let ended = |status| AdminResponse {
+            status: Some(status),
+            ..AdminResponse::default()
         };
-        match host
-            .programs
-            .wait(request.pid.unwrap_or_default(), subprin.as_ref(), waiter)
-        {
+        let later = self.later(header);
+        let waiter: Waiter = Box::new(move |status| later(Ok(ended(status))));
+        match self.host.programs.wait(pid, subprin.as_ref(), waiter) {
             Wait::Registered => Ok(None),
-            Wait::Ended(status) => Ok(Some(AdminResponse {
-                status: Some(status),
-                ..AdminResponse::default()
-            })),
-            Wait::Unknown => Err(NO_SUCH_PROGRAM.to_owned()),
+            Wait::Ended(status) => Ok(Some(ended(status))),
+            Wait::Unknown => Err(Refused::NoSuchProgram),
         }
     }
 }
 
-fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, String>) {
+impl Source for AdminConnection {
+    fn ready(self: Arc<Self>, _reactor: &Arc<Reactor>, token: Token) {
+        self.go_on(self.state(), token);
+    }
+}
+
+fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, Refused>) {
     match answer {
         Ok(response) => rpc::write_response(out, header, &response),
-        Err(error) => rpc::write_error(out, header, error),
+        Err(error) => rpc::write_error(out, header, error.to_string()),
     }
 }
 

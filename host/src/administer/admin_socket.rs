@@ -24,12 +24,13 @@ use nix::{
 use tao::descriptors;
 
 use crate::{
-    HostError,
     administer::{
         admin::AdminConnection,
         administrator::{self, Peer},
+        host::Host,
     },
-    serve::reactor::{Host, Interest, Token},
+    error::HostError,
+    serve::reactor::{Interest, Reactor, Source, Token},
 };
 
 const NAME: &str = "admin.sock";
@@ -89,16 +90,71 @@ impl Listener {
             .ok_or(Errno::EBADF)
     }
 
+    fn turn_away(&self) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        *spare = None;
+        // Closed at once, which is the message; there may be none waiting any more.
+        drop(self.take());
+        *spare = File::open("/dev/null").ok();
+    }
+}
+
+/// A listener at work: who connects administers this host.
+pub(crate) struct Door {
+    listener: Listener,
+    host: Arc<Host>,
+}
+
+impl Door {
+    /// Accepts administrators from now on.
+    pub(crate) fn open(listener: Listener, host: &Arc<Host>) -> Result<(), HostError> {
+        let door = Arc::new(Door {
+            listener,
+            host: Arc::clone(host),
+        });
+        let source = Arc::clone(&door);
+        let reactor = &host.reactor;
+        let add = |token| reactor.add(door.listener.as_fd(), token, Interest::Read);
+        let admitted = reactor.admit(source, add);
+        admitted.map_err(HostError::system("epoll"))
+    }
+
+    fn admit(&self, stream: OwnedFd) {
+        let peer = match getsockopt(&stream, PeerCredentials) {
+            Ok(peer) => peer,
+            Err(error) => return log::warn!("an administrator without credentials: {error}"),
+        };
+        let process = peer.pid();
+        let hosted = match administrator::hosted(&self.host, stream.as_fd(), process) {
+            Ok(hosted) => hosted,
+            Err(error) => {
+                return log::warn!("process {process} is turned away as an administrator: {error}");
+            }
+        };
+        let peer = Peer {
+            uid: Uid::from_raw(peer.uid()),
+            gid: Gid::from_raw(peer.gid()),
+            hosted,
+        };
+        let host = Arc::clone(&self.host);
+        let connection = Arc::new(AdminConnection::new(stream.into(), peer, host));
+        if let Err(error) = connection.watch(&self.host.reactor) {
+            log::warn!("an administrator's connection: {error}");
+        }
+    }
+}
+
+impl Source for Door {
     /// Takes all connections that wait.
-    pub(crate) fn accept(&self, host: &Arc<Host>, token: Token) {
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
         loop {
-            match self.take() {
-                Ok(stream) => self.admit(host, stream),
+            match self.listener.take() {
+                Ok(stream) => self.admit(stream),
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(error @ (Errno::EMFILE | Errno::ENFILE)) => {
                     log::warn!("an administrator is turned away: {error}");
-                    self.turn_away();
+                    self.listener.turn_away();
                     break;
                 }
                 Err(error) => {
@@ -107,39 +163,8 @@ impl Listener {
                 }
             }
         }
-        if let Err(error) = host.arm(self.as_fd(), token, Interest::Read) {
+        if let Err(error) = reactor.arm(self.listener.as_fd(), token, Interest::Read) {
             log::error!("no administrator can connect any more: {error}");
-        }
-    }
-
-    fn turn_away(&self) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        *spare = None;
-        // Closed at once, which is the message; there may be none waiting any more.
-        drop(self.take());
-        *spare = File::open("/dev/null").ok();
-    }
-
-    fn admit(&self, host: &Arc<Host>, stream: OwnedFd) {
-        match getsockopt(&stream, PeerCredentials) {
-            Ok(peer) => {
-                let hosted = match administrator::hosted(host, stream.as_fd(), peer.pid()) {
-                    Ok(hosted) => hosted,
-                    Err(error) => {
-                        let process = peer.pid();
-                        return log::warn!(
-                            "process {process} is turned away as an administrator: {error}"
-                        );
-                    }
-                };
-                let peer = Peer {
-                    uid: Uid::from_raw(peer.uid()),
-                    gid: Gid::from_raw(peer.gid()),
-                    hosted,
-                };
-                host.admit(Arc::new(AdminConnection::new(stream.into(), peer)));
-            }
-            Err(error) => log::warn!("an administrator without credentials: {error}"),
         }
     }
 }

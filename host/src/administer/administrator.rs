@@ -17,8 +17,11 @@ use nix::{
     unistd::{Gid, Uid, geteuid},
 };
 
-use crate::{policy::programs::Measure, serve::reactor::Host};
-use tao::{logic::SubPrin, process::PidFd};
+use crate::{administer::host::Host, policy::programs::Measure};
+use tao::{
+    logic::{Prin, SubPrin},
+    process::PidFd,
+};
 
 /// Ancestors that are looked at; a longer chain is nobody's that the host knows.
 const MOST_ANCESTORS: usize = 4096;
@@ -44,40 +47,64 @@ pub(crate) struct HostedPeer {
     process: PidFd,
 }
 
+/// Why somebody may not do an operation.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Forbidden {
+    /// Which process it is cannot be told.
+    #[error(transparent)]
+    Process(io::Error),
+    /// A program's, and not known which program's.
+    #[error(
+        "{0}: this process is taken for one of a hosted program, and of which is not known; administer the host from outside its programs"
+    )]
+    UnknownProgram(String),
+    /// A program that the guard does not name.
+    #[error(
+        "a hosted program administers nothing: the host's guard does not say Authorized({name}, \"{operation}\")"
+    )]
+    Program {
+        /// The program.
+        name: Box<Prin>,
+        /// What it asked for.
+        operation: String,
+    },
+    /// A user that the guard does not name.
+    #[error("the host's guard does not say Authorized(user({uid}), \"{operation}\")")]
+    User {
+        /// The user.
+        uid: Uid,
+        /// What was asked for.
+        operation: String,
+    },
+}
+
 impl Peer {
     /// Root and the host's own user administer the host; others do what the guard lets
     /// `user(ID)` do. A hosted program, whoever's it is, does what the guard lets its own name
     /// do.
-    pub(crate) fn require(&self, host: &Host, operation: &str) -> Result<(), String> {
+    pub(crate) fn require(&self, host: &Host, operation: &str) -> Result<(), Forbidden> {
         let Some(hosted) = &self.hosted else {
             return self.require_of_user(host, operation);
         };
-        let program = hosted.program(host).map_err(|error| error.to_string())?;
-        let Some(program) = program else {
-            return Err(format!(
-                "{operation}: this process is taken for one of a hosted program, and of which is \
-                 not known; administer the host from outside its programs"
-            ));
+        let operation = operation.to_owned();
+        let Some(program) = hosted.program(host).map_err(Forbidden::Process)? else {
+            return Err(Forbidden::UnknownProgram(operation));
         };
         let name = host.service.host_name().extended(&program);
-        if host.guard.names(&name, operation) {
+        if host.guard.names(&name, &operation) {
             return Ok(());
         }
-        Err(format!(
-            "a hosted program administers nothing: the host's guard does not say \
-             Authorized({name}, \"{operation}\")"
-        ))
+        let name = Box::new(name);
+        Err(Forbidden::Program { name, operation })
     }
 
-    fn require_of_user(&self, host: &Host, operation: &str) -> Result<(), String> {
+    fn require_of_user(&self, host: &Host, operation: &str) -> Result<(), Forbidden> {
         let owner = self.uid.is_root() || self.uid == geteuid();
         if owner || host.guard.may_administer(self.uid.as_raw(), operation) {
             return Ok(());
         }
-        Err(format!(
-            "the host's guard does not say Authorized(user({}), \"{operation}\")",
-            self.uid
-        ))
+        let (uid, operation) = (self.uid, operation.to_owned());
+        Err(Forbidden::User { uid, operation })
     }
 
     /// Had this user, and no program, a program of `owner` started?

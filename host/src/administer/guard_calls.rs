@@ -1,9 +1,8 @@
 //! What administrators ask of a host's guard and of the host itself; our own calls.
 
 use crate::{
-    administer::{administrator::Peer, host_guard::HostGuardError},
+    administer::{administrator::Peer, error::Refused, host::Host},
     policy::{programs::Measure, words as policy_words},
-    serve::reactor::Host,
 };
 use tao::{
     guard::{Explanation, GuardError},
@@ -20,21 +19,18 @@ pub(crate) fn guard(
     peer: &Peer,
     op: &str,
     request: &GuardRequest,
-) -> Result<GuardResponse, String> {
+) -> Result<GuardResponse, Refused> {
     let text = || {
-        let text = request.text.as_deref().unwrap_or_default();
-        if text.trim().is_empty() {
-            return Err("no rule or query is given".to_owned());
-        }
-        Ok(text)
+        let given = request.text.as_deref();
+        let text = given.filter(|text| !text.trim().is_empty());
+        text.ok_or(Refused::NoText)
     };
-    let query = || text()?.parse::<Pred>().map_err(|error| error.to_string());
+    let query = || Ok::<Pred, Refused>(text()?.parse()?);
     let guard = &host.guard;
-    let words = |error: HostGuardError| error.to_string();
     match op.strip_prefix("Guard.") {
         Some("Query") => {
             peer.require(host, "Query")?;
-            let allowed = Some(guard.query(&query()?).map_err(words)?);
+            let allowed = Some(guard.query(&query()?)?);
             Ok(GuardResponse {
                 allowed,
                 ..GuardResponse::default()
@@ -42,12 +38,12 @@ pub(crate) fn guard(
         }
         Some("Why") => {
             peer.require(host, "Query")?;
-            Ok(explained(guard.why(&query()?).map_err(words)?))
+            Ok(explained(guard.why(&query()?)?))
         }
         Some("Show") => {
             peer.require(host, "Query")?;
             Ok(GuardResponse {
-                rule: guard.rules().map_err(words)?,
+                rule: guard.rules()?,
                 subprin: Some(guard.subprincipal().encode()),
                 ..GuardResponse::default()
             })
@@ -55,19 +51,20 @@ pub(crate) fn guard(
         Some(change @ ("Add" | "Retract")) => {
             peer.require(host, "ChangeGuard")?;
             let text = text()?;
-            guard
-                .change(|guard| -> Result<(), GuardError> {
-                    if change == "Add" {
-                        guard.add_rule(text)
-                    } else {
-                        guard.retract_rule(text)
-                    }
-                })
-                .map_err(words)?;
+            guard.change(|guard| -> Result<(), GuardError> {
+                if change == "Add" {
+                    guard.add_rule(text)
+                } else {
+                    guard.retract_rule(text)
+                }
+            })?;
             log::info!("guard: {change} {text}");
             Ok(GuardResponse::default())
         }
-        _ => Err(rpc::unknown_method(op, rpc::GUARD_SERVICE)),
+        _ => Err(Refused::Unknown(rpc::unknown_method(
+            op,
+            rpc::GUARD_SERVICE,
+        ))),
     }
 }
 

@@ -44,6 +44,23 @@ pub enum HostGuardError {
     Missing(PathBuf),
 }
 
+/// Why a program may not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    /// By the only rule that there is.
+    #[error("{0}")]
+    Rule(&'static str),
+    /// Without any rule.
+    #[error("the host's guard has no rules, and so allows nothing")]
+    NoRules,
+    /// It does not follow from the rules; in a sentence.
+    #[error("{0}")]
+    NotProved(String),
+    /// The guard cannot be asked.
+    #[error(transparent)]
+    Guard(#[from] HostGuardError),
+}
+
 /// Tells one version of a file from another.
 type Stamp = (u64, u64, u64, i64, i64);
 
@@ -140,29 +157,29 @@ impl HostGuard {
     /// Might any program run on the host? If not, why not: before one is measured. An
     /// administrator whose guard has no rules yet is told what the program would be called, and
     /// for that it is measured.
-    pub(crate) fn may_execute_something(&self, administrator: bool) -> Result<(), String> {
+    pub(crate) fn may_execute_something(&self, administrator: bool) -> Result<(), Denied> {
         let learns = administrator && self.source.path().is_some();
         match self.with(|guard| Ok(guard.allows_something())) {
             Ok(true) => Ok(()),
             Ok(false) if learns => Ok(()),
             Ok(false) if matches!(self.source, GuardSource::Conservative) => {
-                Err(TrivialGuard::Conservative.rule().to_owned())
+                Err(Denied::Rule(TrivialGuard::Conservative.rule()))
             }
-            Ok(false) => Err("the host's guard has no rules, and so allows nothing".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Ok(false) => Err(Denied::NoRules),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// May `principal` run on the host? If not, why not.
-    pub(crate) fn may_execute(&self, principal: &Prin) -> Result<(), String> {
+    pub(crate) fn may_execute(&self, principal: &Prin) -> Result<(), Denied> {
         let ask = || -> Result<Explanation, HostGuardError> {
             let query = authorized(principal, EXECUTE, &[]);
             self.why(&query)
         };
         match ask() {
             Ok(answer) if answer.allowed => Ok(()),
-            Ok(answer) => Err(reason(&answer.steps)),
-            Err(error) => Err(error.to_string()),
+            Ok(answer) => Err(Denied::NotProved(reason(&answer.steps))),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -225,7 +242,8 @@ impl HostGuard {
         change(current.as_mut())?;
         // If the write fails only the file can tell what the rules are.
         *read = None;
-        let rules = current.serialized().unwrap_or_default();
+        let unwritten = GuardError::Fixed("this guard's rules cannot be written to a file");
+        let rules = current.serialized().ok_or(unwritten)?;
         state_file::replace(path, &rules).map_err(file_error)?;
         *read = stamp(path).map_err(file_error)?;
         Ok(())
@@ -248,5 +266,6 @@ fn reason(steps: &[Step]) -> String {
         Some(format!("{} (see {with}, or tao guard add)", sentence(step)))
     });
     let last = || steps.last().map(sentence);
-    to_add.or_else(last).unwrap_or_default()
+    let nothing = || "it does not follow from the guard's rules".to_owned();
+    to_add.or_else(last).unwrap_or_else(nothing)
 }

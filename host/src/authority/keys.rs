@@ -1,7 +1,6 @@
 //! The keys of a host.
 
-use crate::{authority::error::IdentityError, error::HostError};
-use tao::guard::GuardSource;
+use crate::authority::error::IdentityError;
 use tao::{
     keys::{Crypter, Deriver, Secret, Signer},
     logic::SubPrin,
@@ -17,13 +16,6 @@ pub struct HostKeys {
     /// Seals the host's own table of counters: nothing that a program has sealed can be
     /// taken for it.
     pub(crate) table: Crypter,
-}
-
-/// DER SubjectPublicKeyInfo of the key with which a host of this secret and this guard signs:
-/// known before there is such a host.
-pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, HostError> {
-    let keys = HostKeys::derive(host_secret, &guard.subprincipal()?)?;
-    Ok(keys.signer.spki().to_vec())
 }
 
 impl HostKeys {

@@ -12,6 +12,24 @@ const MOST_EXTENSIONS: usize = 64;
 /// What of a long name is kept where counters are listed.
 const LISTED: usize = 256;
 
+/// Why a name is not extended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExtendError {
+    /// By nothing.
+    #[error("no extension is given")]
+    Nothing,
+    /// It would be too long.
+    #[error(
+        "the name would have {extensions} extensions and {length} bytes; at most {MOST_EXTENSIONS} and {MAX_NAME} are possible"
+    )]
+    TooLong {
+        /// How many extensions.
+        extensions: usize,
+        /// How many bytes.
+        length: usize,
+    },
+}
+
 /// A program's part of its name.
 #[derive(Debug)]
 pub(crate) struct Called {
@@ -94,17 +112,15 @@ impl Caller {
     }
 
     /// Extends the name. There is no way back, for as long as the program runs.
-    pub(crate) fn extend(&self, more: &SubPrin) -> Result<(), String> {
+    pub(crate) fn extend(&self, more: &SubPrin) -> Result<(), ExtendError> {
         if more.0.is_empty() {
-            return Err("no extension is given".to_owned());
+            return Err(ExtendError::Nothing);
         }
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
         let extended = Called::new(now.subprin.extended(more));
         let (extensions, length) = (extended.subprin.0.len(), extended.bytes.len());
         if extensions > MOST_EXTENSIONS || length > MAX_NAME {
-            return Err(format!(
-                "the name would have {extensions} extensions and {length} bytes; at most {MOST_EXTENSIONS} and {MAX_NAME} are possible"
-            ));
+            return Err(ExtendError::TooLong { extensions, length });
         }
         *now = extended;
         Ok(())

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use tao::{
-    keys::{Crypter, SealError, wipe},
+    keys::{Crypter, OpenError, SealError, wipe},
     wire::{MAX_FRAME, buffers, data_field},
 };
 
@@ -54,17 +54,35 @@ pub(crate) struct Unsealed<'a> {
     pub counter: Option<CounterValue>,
 }
 
+/// Why bytes are not sealed, or not given back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    /// A policy that there is not.
+    #[error("policy not supported for Seal: {0}")]
+    Policy(String),
+    /// Too much.
+    #[error("data of more than {MAX_DATA} bytes can't be sealed")]
+    TooLong,
+    /// What was sealed is not a message.
+    #[error("sealed data: not made by Seal: not a message")]
+    NoMessage,
+    /// What was sealed is another message.
+    #[error("sealed data: not made by Seal: {0}")]
+    Contents(#[from] prost::DecodeError),
+    /// For another program.
+    #[error("principal not authorized for unseal")]
+    Denied,
+}
+
 /// Is this a policy that data can be sealed under?
-pub(crate) fn check(policy: &str, data: &[u8]) -> Result<(), String> {
+pub(crate) fn check(policy: &str, data: &[u8]) -> Result<(), SealError> {
     if !["self", "few", "any"].contains(&policy) {
-        return Err(format!("policy not supported for Seal: {policy}"));
+        return Err(SealError::Policy(policy.to_owned()));
     }
-    if data.len() > MAX_DATA {
-        return Err(format!(
-            "data of more than {MAX_DATA} bytes can't be sealed"
-        ));
+    match data.len() {
+        ..=MAX_DATA => Ok(()),
+        _ => Err(SealError::TooLong),
     }
-    Ok(())
 }
 
 /// What is about to be sealed.
@@ -82,7 +100,7 @@ impl<'a> Sealing<'a> {
         policy: String,
         data: &'a [u8],
         counter: Option<CounterValue>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SealError> {
         check(&policy, data)?;
         let mut back = Vec::new();
         if let Some(counter) = counter {
@@ -123,27 +141,25 @@ impl<'a> Sealing<'a> {
 
 /// Opens sealed bytes if the policy lets `caller`, in its binary form, have them, for `use_it`
 /// only.
-pub(crate) fn unseal<T>(
+pub(crate) fn unseal<T, E: From<SealError> + From<OpenError>>(
     crypter: &Crypter,
     caller: &[u8],
     sealed: &[u8],
-    use_it: impl FnOnce(Unsealed<'_>) -> Result<T, String>,
-) -> Result<T, String> {
+    use_it: impl FnOnce(Unsealed<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     let mut plain = buffers::take();
     let result = match crypter.open_into(&mut plain, sealed) {
-        Ok(()) => opened(caller, &plain).and_then(use_it),
-        Err(error) => Err(error.to_string()),
+        Ok(()) => opened(caller, &plain).map_err(E::from).and_then(use_it),
+        Err(error) => Err(error.into()),
     };
     wipe(&mut plain);
     buffers::give(plain);
     result
 }
 
-fn opened<'a>(caller: &[u8], plain: &'a [u8]) -> Result<Unsealed<'a>, String> {
-    let malformed = |why: &str| format!("sealed data: not made by Seal: {why}");
-    let (data, rest) = data_field::split(plain, DATA).ok_or_else(|| malformed("not a message"))?;
-    let contents =
-        Contents::decode(rest.as_slice()).map_err(|error| malformed(&error.to_string()))?;
+fn opened<'a>(caller: &[u8], plain: &'a [u8]) -> Result<Unsealed<'a>, SealError> {
+    let (data, rest) = data_field::split(plain, DATA).ok_or(SealError::NoMessage)?;
+    let contents = Contents::decode(rest.as_slice())?;
     let allowed = match contents.policy.as_str() {
         // Binary forms are equal exactly if the names are.
         "self" | "few" => contents.subprin.as_deref() == Some(caller),
@@ -151,10 +167,11 @@ fn opened<'a>(caller: &[u8], plain: &'a [u8]) -> Result<Unsealed<'a>, String> {
         _ => false,
     };
     if !allowed {
-        return Err("principal not authorized for unseal".to_owned());
+        return Err(SealError::Denied);
     }
     Ok(Unsealed {
-        data: data.unwrap_or_default(),
+        // A field without bytes may be left out.
+        data: data.unwrap_or(&[]),
         policy: contents.policy,
         counter: contents.counter,
     })

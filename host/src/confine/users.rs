@@ -42,17 +42,29 @@ struct Table {
     numbers: HashMap<String, u32>,
 }
 
-fn full() -> String {
-    format!("{MOST} programs have had users of their own, and no more can have one")
+/// Why a program has no user of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UserError {
+    /// All are taken.
+    #[error("{MOST} programs have had users of their own, and no more can have one")]
+    Full,
+    /// Who has which cannot be read or kept.
+    #[error("the programs' users, {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said, or what is wrong with it.
+        source: io::Error,
+    },
 }
 
 impl Table {
     /// One that no program keeps, because the disk takes nothing: none that is kept or will be.
-    fn for_this_time(&mut self, program: String) -> Result<(Uid, Gid), String> {
+    fn for_this_time(&mut self, program: String) -> Result<(Uid, Gid), UserError> {
         let taken = self.numbers.len().saturating_sub(self.programs.len());
         let number = u32::try_from(taken).ok().filter(|_| taken < MOST);
         let number = number.and_then(|number| TEMPORARY.checked_add(number));
-        let number = number.ok_or_else(full)?;
+        let number = number.ok_or(UserError::Full)?;
         self.numbers.insert(program, number);
         Ok((Uid::from_raw(number), Gid::from_raw(number)))
     }
@@ -65,7 +77,10 @@ impl Table {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        let file = state_file::read(path, LINE.saturating_mul(MOST as u64))?.unwrap_or_default();
+        let Some(file) = state_file::read(path, LINE.saturating_mul(MOST as u64))? else {
+            // No program has had one yet.
+            return Ok(Table::default());
+        };
         let wrong = |line: usize| {
             let sentence = format!(
                 "line {line} is not a program's hash, or is there twice; put a copy back, or move \
@@ -97,17 +112,17 @@ impl Users {
     }
 
     /// The user of the program with that name.
-    pub(crate) fn of(&self, program: &SubPrin) -> Result<(Uid, Gid), String> {
+    pub(crate) fn of(&self, program: &SubPrin) -> Result<(Uid, Gid), UserError> {
         let name = hex::encode(Sha256::digest(program.encode()));
-        let words = |error: io::Error| match &self.file {
-            Some(file) => format!("the programs' users, {}: {error}", file.display()),
-            None => error.to_string(),
+        let failed = |path: &Path, source| UserError::File {
+            path: path.to_owned(),
+            source,
         };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match table.take() {
             Some(known) => known,
             None => match &self.file {
-                Some(file) => Table::read(file).map_err(words)?,
+                Some(file) => Table::read(file).map_err(|error| failed(file, error))?,
                 None => Table::default(),
             },
         };
@@ -116,7 +131,7 @@ impl Users {
             return Ok((Uid::from_raw(*number), Gid::from_raw(*number)));
         }
         if known.programs.len() >= MOST {
-            return Err(full());
+            return Err(UserError::Full);
         }
         let mut text = known.programs.join("\n");
         if !text.is_empty() {
@@ -125,22 +140,17 @@ impl Users {
         text.push_str(&name);
         text.push('\n');
         // Kept before it is used: no other program gets it after a crash.
-        match self
-            .file
-            .as_deref()
-            .map(|file| state_file::replace(file, text.as_bytes()))
+        if let Some(file) = &self.file
+            && let Err(error) = state_file::replace(file, text.as_bytes())
         {
-            Some(Err(error)) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                log::warn!(
-                    "a program's user is its own until the host ends: {}",
-                    words(error)
-                );
-                return known.for_this_time(name);
+            if error.kind() != io::ErrorKind::ReadOnlyFilesystem {
+                return Err(failed(file, error));
             }
-            Some(Err(error)) => return Err(words(error)),
-            Some(Ok(())) | None => {}
+            let why = failed(file, error);
+            log::warn!("a program's user is its own until the host ends: {why}");
+            return known.for_this_time(name);
         }
-        let number = known.add(name).ok_or("there are no more users")?;
+        let number = known.add(name).ok_or(UserError::Full)?;
         Ok((Uid::from_raw(number), Gid::from_raw(number)))
     }
 }
@@ -188,7 +198,10 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(FILE), text).unwrap();
             let refused = Users::new(Some(dir.path())).of(&name(1)).unwrap_err();
-            assert!(refused.contains("is not a program's hash"), "{refused}");
+            assert!(
+                refused.to_string().contains("is not a program's hash"),
+                "{refused}"
+            );
         }
     }
 }

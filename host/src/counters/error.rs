@@ -1,6 +1,6 @@
 //! Why counters cannot be read or changed.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use tao::keys::{OpenError, RandomError, SealError};
 
@@ -83,4 +83,49 @@ pub enum CounterError {
     /// A table that says something impossible.
     #[error("the host's counters are malformed: {0}")]
     Contents(&'static str),
+}
+
+/// Why one counter is not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// There is none of that label.
+    #[error("No such counter")]
+    NoCounter,
+    /// The program has none.
+    #[error("no counters of such a program")]
+    NoCounters,
+    /// It cannot go any higher.
+    #[error("the counter is at its end")]
+    End,
+    /// A label that is too long.
+    #[error("a label of more than {0} bytes")]
+    Label(usize),
+    /// The program has its share.
+    #[error(
+        "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {most} in {most_bytes} bytes are possible. Delete some (DeleteCounter)"
+    )]
+    Program {
+        /// How many it has.
+        counters: usize,
+        /// How many bytes they take.
+        bytes: usize,
+        /// How many it may have.
+        most: usize,
+        /// How many bytes they may take.
+        most_bytes: usize,
+    },
+    /// All programs together have theirs.
+    #[error(
+        "no more counters: the host's table of {0} is full. An administrator can delete those of programs that are no longer used (tao host counters)"
+    )]
+    Full(usize),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The table cannot be read or written: for all who asked meanwhile.
+    #[error(transparent)]
+    Table(Arc<CounterError>),
+    /// No change is taken any more.
+    #[error("the host is shutting down")]
+    Closed,
 }

@@ -75,7 +75,8 @@ impl TableFile {
         self.claim(&path, false)?;
         let table = self.read(&path, identity)?;
         let found = table.as_ref().map(|(date, _)| *date);
-        let counters = table.map(|(_, counters)| counters).unwrap_or_default();
+        // Without a file there are none; whether there should be one is what the anchor says.
+        let counters = table.map_or_else(Counters::default, |(_, counters)| counters);
         let mut medium = Anchored {
             file: self,
             path: &path,

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     authority::identity::Identity,
     counters::{
-        error::CounterError,
+        error::{ChangeError, CounterError},
         file::{Loaded, TableFile},
         table::{Counters, Id, Key, Owner, Stored, Target, Use},
     },
@@ -30,7 +30,7 @@ pub(crate) struct Change {
     pub owner: Owner,
     pub to: Target,
     /// Told the counter's new value once it is stored, or why it is not.
-    pub then: Box<dyn FnOnce(Result<Stored, String>) + Send>,
+    pub then: Box<dyn FnOnce(Result<Stored, ChangeError>) + Send>,
 }
 
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl CounterStore {
         let mut queue = lock(&self.queue);
         if queue.closed {
             drop(queue);
-            return (change.then)(Err("the host is shutting down".to_owned()));
+            return (change.then)(Err(ChangeError::Closed));
         }
         queue.changes.push(change);
         self.more.notify_one();
@@ -149,7 +149,7 @@ impl CounterStore {
             Ok(loaded) => loaded,
             Err(error) => {
                 drop(table);
-                return refuse(batch, &error.to_string());
+                return refuse(batch, error);
             }
         };
         let mut outcomes = Vec::new();
@@ -163,7 +163,7 @@ impl CounterStore {
             drop(table);
             log::error!("{error}");
             let changes = outcomes.into_iter().map(|(change, _)| change).collect();
-            return refuse(changes, &error.to_string());
+            return refuse(changes, error);
         }
         *table = Some(loaded);
         drop(table);
@@ -173,8 +173,9 @@ impl CounterStore {
     }
 }
 
-fn refuse(changes: Vec<Change>, error: &str) {
+fn refuse(changes: Vec<Change>, error: CounterError) {
+    let error = Arc::new(error);
     for change in changes {
-        (change.then)(Err(error.to_owned()));
+        (change.then)(Err(ChangeError::Table(Arc::clone(&error))));
     }
 }

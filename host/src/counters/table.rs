@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::counters::error::CounterError;
+use crate::counters::error::{ChangeError, CounterError};
 use tao::keys::{RandomError, random};
 
 /// Longest label.
@@ -115,9 +115,9 @@ impl Counters {
         key: &Key,
         owner: &Owner,
         to: Target,
-    ) -> Result<(Stored, bool), String> {
+    ) -> Result<(Stored, bool), ChangeError> {
         let current = self.get(key);
-        let next = |value: i64| value.checked_add(1).ok_or("the counter is at its end");
+        let next = |value: i64| value.checked_add(1).ok_or(ChangeError::End);
         let value = match (to, current) {
             (Target::AtLeast(value), Some(current)) => current.value.max(value),
             (Target::AtLeast(value), None) => value,
@@ -127,12 +127,12 @@ impl Counters {
                 self.remove(key);
                 return Ok((current, true));
             }
-            (Target::Deleted, None) => return Err("No such counter".to_owned()),
+            (Target::Deleted, None) => return Err(ChangeError::NoCounter),
             (Target::AllDeleted, _) => return self.remove_all(&owner.id),
         };
         let Some(current) = current else {
             self.room_for(&key.1, owner)?;
-            let era = era().map_err(|error| error.to_string())?;
+            let era = era()?;
             let stored = Stored { era, value };
             self.insert(key.clone(), owner, stored);
             return Ok((stored, true));
@@ -145,9 +145,9 @@ impl Counters {
     }
 
     /// May this program have one more?
-    fn room_for(&self, label: &str, owner: &Owner) -> Result<(), String> {
+    fn room_for(&self, label: &str, owner: &Owner) -> Result<(), ChangeError> {
         if label.len() > MAX_LABEL {
-            return Err(format!("a label of more than {MAX_LABEL} bytes"));
+            return Err(ChangeError::Label(MAX_LABEL));
         }
         let cost = cost_of(label);
         let (counters, bytes, begin) = match self.owners.get(&owner.id) {
@@ -155,16 +155,16 @@ impl Counters {
             None => (0, 0, cost_of(&owner.name)),
         };
         if counters >= MOST_PER_PROGRAM || bytes.saturating_add(cost) > MOST_BYTES_PER_PROGRAM {
-            return Err(format!(
-                "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {MOST_PER_PROGRAM} in {MOST_BYTES_PER_PROGRAM} bytes are possible. Delete some (DeleteCounter)"
-            ));
+            return Err(ChangeError::Program {
+                counters,
+                bytes,
+                most: MOST_PER_PROGRAM,
+                most_bytes: MOST_BYTES_PER_PROGRAM,
+            });
         }
         let all = self.bytes.saturating_add(begin).saturating_add(cost);
         if self.values.len() >= MOST_COUNTERS || all > MOST_BYTES {
-            return Err(format!(
-                "no more counters: the host's table of {} is full. An administrator can delete those of programs that are no longer used (tao host counters)",
-                self.values.len()
-            ));
+            return Err(ChangeError::Full(self.values.len()));
         }
         Ok(())
     }
@@ -207,12 +207,12 @@ impl Counters {
         }
     }
 
-    fn remove_all(&mut self, owner: &Id) -> Result<(Stored, bool), String> {
+    fn remove_all(&mut self, owner: &Id) -> Result<(Stored, bool), ChangeError> {
         let of_owner =
             |(key, counter): (&Key, &Counter)| (counter.owner == *owner).then(|| key.clone());
         let keys: Vec<Key> = self.values.iter().filter_map(of_owner).collect();
         if keys.is_empty() {
-            return Err("no counters of such a program".to_owned());
+            return Err(ChangeError::NoCounters);
         }
         for key in &keys {
             self.remove(key);
@@ -223,30 +223,29 @@ impl Counters {
 
     /// The table as it is written, with its date.
     pub(crate) fn to_table(&self, date: u64) -> Table {
-        let mut programs: BTreeMap<(Id, Id), Vec<CounterEntry>> = BTreeMap::new();
+        let mut of_owners: BTreeMap<Id, BTreeMap<Id, Vec<CounterEntry>>> = BTreeMap::new();
         for ((program, label), Counter { owner, stored }) in &self.values {
             let entry = CounterEntry {
                 label: label.clone(),
                 value: stored.value,
                 era: stored.era,
             };
-            programs.entry((*owner, *program)).or_default().push(entry);
+            let programs = of_owners.entry(*owner).or_default();
+            programs.entry(*program).or_default().push(entry);
         }
-        let mut owners: Vec<OwnerEntry> = Vec::with_capacity(self.owners.len());
-        for ((owner, program), counters) in programs {
-            if owners.last().is_none_or(|last| last.id != owner) {
-                let has = self.owners.get(&owner);
-                owners.push(OwnerEntry {
-                    id: owner.to_vec(),
-                    name: has.map(|has| has.name.clone()).unwrap_or_default(),
-                    programs: Vec::new(),
-                });
+        let owners = self.owners.iter().map(|(owner, has)| {
+            let programs = of_owners.remove(owner).into_iter().flatten();
+            let programs = programs.map(|(program, counters)| ProgramEntry {
+                id: (program != *owner).then(|| program.to_vec()),
+                counters,
+            });
+            OwnerEntry {
+                id: owner.to_vec(),
+                name: has.name.clone(),
+                programs: programs.collect(),
             }
-            let id = (program != owner).then(|| program.to_vec());
-            if let Some(last) = owners.last_mut() {
-                last.programs.push(ProgramEntry { id, counters });
-            }
-        }
+        });
+        let owners = owners.collect();
         Table {
             date,
             former: Vec::new(),

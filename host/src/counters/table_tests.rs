@@ -1,8 +1,11 @@
 use prost::Message as _;
 
-use crate::counters::table::{
-    CounterEntry, Counters, FormerEntry, Id, MOST_BYTES, MOST_BYTES_PER_PROGRAM, Owner, OwnerEntry,
-    ProgramEntry, Stored, Table, Target, id,
+use crate::counters::{
+    error::ChangeError,
+    table::{
+        CounterEntry, Counters, FormerEntry, Id, MOST_BYTES, MOST_BYTES_PER_PROGRAM, Owner,
+        OwnerEntry, ProgramEntry, Stored, Table, Target, id,
+    },
 };
 
 fn owner(number: usize) -> Owner {
@@ -17,7 +20,7 @@ fn make(
     program: Id,
     label: &str,
     owner: &Owner,
-) -> Result<Stored, String> {
+) -> Result<Stored, ChangeError> {
     let key = (program, label.to_owned());
     let made = counters.apply(&key, owner, Target::Next);
     made.map(|(stored, _)| stored)
@@ -73,14 +76,17 @@ fn a_full_table_takes_no_more_and_loads_and_goes_on() {
             }
             assert!(of_program < 2000);
         };
-        if !error.contains("this program, under all its names") {
+        if !error
+            .to_string()
+            .contains("this program, under all its names")
+        {
             break error;
         }
         assert!(of_program * 1100 > MOST_BYTES_PER_PROGRAM);
         programs += 1;
         assert!(programs < 1000);
     };
-    assert!(refused.contains("is full"), "{refused}");
+    assert!(refused.to_string().contains("is full"), "{refused}");
     assert!(programs > 50, "{programs}");
     let length = counters.to_table(2).encoded_len();
     assert!(length <= MOST_BYTES && length > MOST_BYTES / 2, "{length}");

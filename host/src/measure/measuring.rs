@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{error::HostError, serve::reactor::Host};
+use crate::error::HostError;
 
 /// Stack of a thread.
 const STACK: usize = 512 * 1024;
@@ -24,23 +24,43 @@ const WAITING: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 type User = u32;
-/// A start.
-pub(crate) type Job<C> = Box<dyn FnOnce(&C) + Send>;
+/// Why a start is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// The host ends.
+    #[error("the host is shutting down")]
+    Closed,
+    /// Too many wait.
+    #[error(
+        "the host has {all} programs to start already, {own} of them for user {user}; try again when some have been started"
+    )]
+    Full {
+        /// How many wait.
+        all: usize,
+        /// How many of the same user.
+        own: usize,
+        /// Whose.
+        user: User,
+    },
+}
 
-struct State<C> {
+/// A start.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+struct State {
     /// Who waits, the next one first; nobody is in it without a job.
-    waiting: VecDeque<(User, VecDeque<Job<C>>)>,
+    waiting: VecDeque<(User, VecDeque<Job>)>,
     running: HashMap<User, usize>,
     closed: bool,
 }
 
 /// Jobs that wait, and those that are done now.
-pub(crate) struct Measuring<C = Arc<Host>> {
-    state: Mutex<State<C>>,
+pub(crate) struct Measuring {
+    state: Mutex<State>,
     changed: Condvar,
 }
 
-impl<C> Default for Measuring<C> {
+impl Default for Measuring {
     fn default() -> Self {
         Measuring {
             state: Mutex::new(State {
@@ -53,9 +73,9 @@ impl<C> Default for Measuring<C> {
     }
 }
 
-impl<C> State<C> {
+impl State {
     /// The next job: of the user who has waited longest, if that one is not busy.
-    fn next(&mut self) -> Option<(User, Job<C>)> {
+    fn next(&mut self) -> Option<(User, Job)> {
         let running = &self.running;
         let free = |user: &User| running.get(user).is_none_or(|count| *count < OF_ONE_USER);
         let place = self.waiting.iter().position(|(user, _)| free(user))?;
@@ -64,7 +84,7 @@ impl<C> State<C> {
         if !jobs.is_empty() {
             self.waiting.push_back((user, jobs));
         }
-        let running = self.running.entry(user).or_default();
+        let running = self.running.entry(user).or_insert(0);
         *running = running.saturating_add(1);
         Some((user, job))
     }
@@ -80,35 +100,36 @@ impl<C> State<C> {
 }
 
 /// Also by a panic of the job.
-struct Done<'a, C>(&'a Measuring<C>, User);
+struct Done<'a>(&'a Measuring, User);
 
-impl<C> Drop for Done<'_, C> {
+impl Drop for Done<'_> {
     fn drop(&mut self) {
         self.0.state().done(self.1);
         self.0.changed.notify_all();
     }
 }
 
-impl<C> Measuring<C> {
+impl Measuring {
     /// Jobs are put in and taken out as a whole.
-    fn state(&self) -> MutexGuard<'_, State<C>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a job done when it is its turn.
-    pub(crate) fn submit(&self, user: User, job: Job<C>) -> Result<(), String> {
+    pub(crate) fn submit(&self, user: User, job: Job) -> Result<(), QueueError> {
         let mut state = self.state();
         if state.closed {
-            return Err("the host is shutting down".to_owned());
+            return Err(QueueError::Closed);
         }
         let all: usize = state.waiting.iter().map(|(_, jobs)| jobs.len()).sum();
         let own = state.waiting.iter_mut().find(|(whose, _)| *whose == user);
         let count = own.as_ref().map_or(0, |(_, jobs)| jobs.len());
         if count >= WAITING_OF_ONE_USER || all >= WAITING {
-            return Err(format!(
-                "the host has {all} programs to start already, {count} of them for user {user}; \
-                 try again when some have been started"
-            ));
+            return Err(QueueError::Full {
+                all,
+                own: count,
+                user,
+            });
         }
         match own {
             Some((_, jobs)) => jobs.push_back(job),
@@ -120,7 +141,7 @@ impl<C> Measuring<C> {
     }
 
     /// Does jobs until there will be no more.
-    fn work(&self, context: &C) {
+    fn work(&self) {
         loop {
             let mut state = self.state();
             let (user, job) = loop {
@@ -138,7 +159,7 @@ impl<C> Measuring<C> {
             drop(state);
             let done = Done(self, user);
             // The others go on; the connection of this one has no answer.
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(context))).is_err() {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
                 log::error!("a start of user {user} panicked");
             }
             drop(done);
@@ -165,13 +186,13 @@ impl<C> Measuring<C> {
 }
 
 /// Starts the threads.
-pub(crate) fn start(host: &Arc<Host>) -> Result<(), HostError> {
+pub(crate) fn start(measuring: &Arc<Measuring>) -> Result<(), HostError> {
     for number in 1..=THREADS {
-        let host = Arc::clone(host);
+        let measuring = Arc::clone(measuring);
         thread::Builder::new()
             .name(format!("tao-start-{number}"))
             .stack_size(STACK)
-            .spawn(move || host.measuring.work(&host))
+            .spawn(move || measuring.work())
             .map_err(HostError::system("start a thread"))?;
     }
     Ok(())
@@ -183,20 +204,20 @@ mod tests {
 
     use super::*;
 
-    fn at_work(threads: usize) -> Arc<Measuring<()>> {
-        let measuring = Arc::new(Measuring::<()>::default());
+    fn at_work(threads: usize) -> Arc<Measuring> {
+        let measuring = Arc::new(Measuring::default());
         for _ in 0..threads {
             let measuring = Arc::clone(&measuring);
-            thread::spawn(move || measuring.work(&()));
+            thread::spawn(move || measuring.work());
         }
         measuring
     }
 
     /// A job that tells its name, and waits until it is let go.
-    fn held(told: &mpsc::Sender<&'static str>, name: &'static str) -> (Job<()>, mpsc::Sender<()>) {
+    fn held(told: &mpsc::Sender<&'static str>, name: &'static str) -> (Job, mpsc::Sender<()>) {
         let (release, released) = mpsc::channel();
         let told = told.clone();
-        let job = move |(): &()| {
+        let job = move || {
             told.send(name).unwrap();
             released.recv().unwrap_err();
         };
@@ -229,18 +250,21 @@ mod tests {
 
     #[test]
     fn users_take_turns_and_one_that_asks_for_too_much_is_refused() {
-        let measuring = Measuring::<()>::default();
+        let measuring = Measuring::default();
         let (told, started) = mpsc::channel();
         for _ in 0..WAITING_OF_ONE_USER {
             drop(measuring.submit(1, held(&told, "one").0));
         }
         let refused = measuring.submit(1, held(&told, "one").0).unwrap_err();
-        assert!(refused.contains("64 of them for user 1"), "{refused}");
+        assert!(
+            refused.to_string().contains("64 of them for user 1"),
+            "{refused}"
+        );
         measuring.submit(2, held(&told, "two").0).unwrap();
         let mut state = measuring.state();
         for expected in ["one", "two", "one"] {
             let (user, job) = state.next().unwrap();
-            job(&());
+            job();
             assert_eq!(started.recv().unwrap(), expected);
             state.done(user);
         }
@@ -250,7 +274,7 @@ mod tests {
     fn a_job_that_panics_takes_no_thread_with_it() {
         let measuring = at_work(1);
         measuring
-            .submit(1, Box::new(|(): &()| panic!("as asked")))
+            .submit(1, Box::new(|| panic!("as asked")))
             .unwrap();
         let (told, started) = mpsc::channel();
         measuring.submit(1, held(&told, "next").0).unwrap();

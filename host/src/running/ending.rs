@@ -1,82 +1,81 @@
 //! The end of a program, and that of the host.
 
-use std::{
-    os::fd::AsFd as _,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use crate::{
-    running::programs::{Program, Stage},
-    serve::reactor::{Host, Interest, Token},
-    start::child_process::ChildProcess,
+    running::{
+        program::{Program, Stage},
+        programs::Programs,
+    },
+    serve::reactor::{Interest, Reactor, Source, Token},
+    start::{child_process::ChildProcess, spawn::Spawner},
 };
-use tao::wire::{messages::AdminResponse, rpc};
 
 /// How long programs may take to end when the host shuts down, as in the original.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Stack of the thread that waits for them.
 const STACK: usize = 512 * 1024;
 
-impl Host {
-    fn watch(&self, process: &ChildProcess, token: Token) {
-        if let Err(error) = self.arm(process.pidfd.as_fd(), token, Interest::Read) {
-            log::error!("process {} can't be watched: {error}", process.pid);
-        }
-    }
+/// What is to be done when a program has ended.
+pub(crate) struct Ending {
+    pub program: Arc<Program>,
+    pub programs: Arc<Programs>,
+    pub spawner: Arc<Spawner>,
+}
 
-    pub(crate) fn program_event(&self, program: &Program, token: Token) {
+impl Ending {
+    /// Has the reactor tell of the end.
+    pub(crate) fn watch(self, reactor: &Reactor) -> io::Result<()> {
+        let ending = Arc::new(self);
+        reactor.admit(Arc::clone(&ending) as _, |token| {
+            let process = &ending.program.process.program;
+            reactor.add(process.pidfd.as_fd(), token, Interest::Read)
+        })
+    }
+}
+
+fn again(reactor: &Reactor, process: &ChildProcess, token: Token) {
+    if let Err(error) = reactor.arm(process.pidfd.as_fd(), token, Interest::Read) {
+        log::error!("process {} can't be watched: {error}", process.pid);
+    }
+}
+
+impl Source for Ending {
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
+        let Ending {
+            program,
+            programs,
+            spawner,
+        } = &*self;
         let process = &program.process;
         let stage = program.reap();
         let status = match (stage, &process.init) {
             (Stage::Ended(status), _) => status,
             (Stage::Ending, Some(init)) => {
-                program.channel.close(self);
-                return self.watch(init, token);
+                program.channel.close(reactor);
+                return again(reactor, init, token);
             }
-            _ => return self.watch(&process.program, token),
+            _ => return again(reactor, &process.program, token),
         };
-        self.forget(token);
-        program.channel.close(self);
-        self.spawner.clean_up(process);
-        let waiters = self.programs.ended(program, status);
-        let response = AdminResponse {
-            status: Some(status),
-            ..AdminResponse::default()
-        };
-        for waiter in waiters {
-            // A connection that has gone needs no answer.
-            if let Some(connection) = waiter.connection.upgrade() {
-                let mut answer = Vec::new();
-                rpc::write_response(&mut answer, waiter.request, &response);
-                connection.push(self, &answer);
-            }
+        reactor.forget(token);
+        program.channel.close(reactor);
+        spawner.clean_up(process);
+        for tell in programs.ended(program, status) {
+            tell(status);
         }
     }
+}
 
-    /// Ends all programs, then the host. Returns at once.
-    pub(crate) fn shut_down(self: &Arc<Self>) {
-        if self.stopping.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let host = Arc::clone(self);
-        let ending = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || host.end());
-        if let Err(error) = ending {
-            log::error!("no thread to wait for the programs' end: {error}");
-            self.stop_workers();
-        }
-    }
-
-    fn end(&self) {
-        self.programs.end_all(PATIENCE);
-        self.stop_workers();
-    }
-
-    fn stop_workers(&self) {
-        if let Err(error) = self.stop.write(1) {
-            log::error!("the host can't be stopped: {error}");
-        }
+/// Ends all programs, then the host. Returns at once.
+pub(crate) fn end_all(programs: &Arc<Programs>, reactor: &Arc<Reactor>) {
+    let (programs, stopping) = (Arc::clone(programs), Arc::clone(reactor));
+    let end = move || {
+        programs.end_all(PATIENCE);
+        stopping.stop();
+    };
+    let ending = std::thread::Builder::new().stack_size(STACK).spawn(end);
+    if let Err(error) = ending {
+        log::error!("no thread to wait for the programs' end: {error}");
+        reactor.stop();
     }
 }

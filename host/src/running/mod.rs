@@ -2,4 +2,5 @@
 
 pub(crate) mod ending;
 pub(crate) mod output;
+pub(crate) mod program;
 pub(crate) mod programs;

@@ -3,12 +3,12 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     os::fd::AsFd,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::serve::reactor::{Host, Interest, Token};
+use crate::serve::reactor::{Interest, Reactor, Source, Token};
 
 /// How much is kept of each program's output.
 const KEPT: usize = 32 * 1024;
@@ -41,11 +41,12 @@ impl Output {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn register(&self, host: &Host, token: Token) -> std::io::Result<()> {
-        match &self.state().pipe {
-            Some(pipe) => host.add(pipe.as_fd(), token, Interest::Read),
-            None => Ok(()),
-        }
+    /// Has the reactor tell when something was written.
+    pub(crate) fn watch(self: &Arc<Self>, reactor: &Reactor) -> io::Result<()> {
+        reactor.admit(Arc::clone(self) as _, |token| match &self.state().pipe {
+            Some(pipe) => reactor.add(pipe.as_fd(), token, Interest::Read),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        })
     }
 
     /// The last of what was written so far, and how much that is in all.
@@ -71,10 +72,9 @@ impl Output {
             match open.read(&mut buffer) {
                 Ok(0) => *pipe = None,
                 Ok(count) => {
-                    let bytes = buffer.get(..count).unwrap_or_default();
-                    last.extend(bytes);
+                    last.extend(buffer.iter().take(count));
                     // 2^64 bytes are not written in a machine's life.
-                    *written = written.saturating_add(bytes.len() as u64);
+                    *written = written.saturating_add(count as u64);
                     let excess = last.len().saturating_sub(KEPT);
                     last.drain(..excess);
                 }
@@ -85,18 +85,19 @@ impl Output {
         }
         pipe.is_some()
     }
+}
 
-    /// Does what can be done now.
-    pub(crate) fn drive(&self, host: &Host, token: Token) {
+impl Source for Output {
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
         let more = self.read();
         let state = self.state();
         let armed = match &state.pipe {
-            Some(pipe) if more => host.arm(pipe.as_fd(), token, Interest::Read).is_ok(),
+            Some(pipe) if more => reactor.arm(pipe.as_fd(), token, Interest::Read).is_ok(),
             _ => false,
         };
         drop(state);
         if !armed {
-            host.forget(token);
+            reactor.forget(token);
         }
     }
 }

@@ -2,130 +2,22 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, Instant},
 };
 
-use nix::{sys::signal::Signal, unistd::Uid};
-use tao::{
-    logic::SubPrin,
-    wire::messages::{AdminHostedProgram, RequestHeader},
-};
+use nix::sys::signal::Signal;
+use tao::{logic::SubPrin, wire::messages::AdminHostedProgram};
 
-use crate::{
-    administer::admin::AdminConnection,
-    calls::caller::Caller,
-    running::output::Output,
-    serve::{program_socket::ProgramSocket, reactor::Host, session::Session},
-    start::hosted_process::HostedProcess,
-};
+use crate::running::{output::Output, program::Program};
 
 /// How many ended programs are remembered, so that a wait that comes late gets its answer.
 const REMEMBERED: usize = 256;
 /// Of how many of them the output is kept.
 const OUTPUTS: usize = 32;
 
-/// How a program reaches the host.
-#[derive(Clone)]
-pub(crate) enum Channel {
-    /// Over the two pipes that it was started with.
-    Pipes(Arc<Session>),
-    /// Over connections to a socket of its own.
-    Socket(Arc<ProgramSocket>),
-}
-
-impl Channel {
-    /// Nobody speaks for the program any more.
-    pub(crate) fn close(&self, host: &Host) {
-        match self {
-            Channel::Pipes(session) => session.close(host),
-            Channel::Socket(socket) => socket.close(host),
-        }
-    }
-}
-
-/// A running program.
-pub(crate) struct Program {
-    pub pid: i32,
-    pub process: HostedProcess,
-    pub caller: Arc<Caller>,
-    pub channel: Channel,
-    /// What it writes, if the host keeps it.
-    pub output: Option<Arc<Output>>,
-    /// Who had it started.
-    pub owner: Uid,
-    /// How it ended, while what it has left behind has not.
-    status: Mutex<Option<i32>>,
-}
-
-impl Program {
-    pub(crate) fn new(
-        process: HostedProcess,
-        caller: Arc<Caller>,
-        channel: Channel,
-        output: Option<Arc<Output>>,
-        owner: Uid,
-    ) -> Self {
-        Program {
-            pid: process.program.pid,
-            process,
-            caller,
-            channel,
-            output,
-            owner,
-            status: Mutex::default(),
-        }
-    }
-
-    /// The name under which it was started.
-    pub(crate) fn started_as(&self) -> &SubPrin {
-        self.caller.started_as()
-    }
-
-    /// Takes the status from the system if the program has ended, as wait(2) gives it. Then
-    /// what it has left behind is ended too.
-    pub(crate) fn reap(&self) -> Stage {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = |error: std::io::Error| {
-            log::error!("process {}: its status is lost: {error}", self.pid);
-            Some(-1)
-        };
-        if status.is_none() {
-            *status = self.process.status().unwrap_or_else(lost);
-            if status.is_some() {
-                self.process.end_set();
-            }
-        }
-        let Some(status) = *status else {
-            return Stage::Runs;
-        };
-        match self.process.set_ended() {
-            Ok(false) => Stage::Ending,
-            Ok(true) => Stage::Ended(status),
-            Err(error) => {
-                log::error!("process {}: its set of processes: {error}", self.pid);
-                Stage::Ended(status)
-            }
-        }
-    }
-}
-
-/// How far a program has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// It runs.
-    Runs,
-    /// It has ended; what it left behind has not yet.
-    Ending,
-    /// Nothing is left. The status, as wait(2) gives it.
-    Ended(i32),
-}
-
-/// Who wants to know how a program ended.
-pub(crate) struct Waiter {
-    pub connection: Weak<AdminConnection>,
-    pub request: RequestHeader,
-}
+/// Told how a program ended: its status, as wait(2) gives it.
+pub(crate) type Waiter = Box<dyn FnOnce(i32) + Send>;
 
 struct Running {
     program: Arc<Program>,
@@ -200,7 +92,8 @@ impl Programs {
         let waiters = table
             .running
             .remove(&program.pid)
-            .map(|running| running.waiters);
+            // One that was not in the table is waited for by nobody.
+            .map_or_else(Vec::new, |running| running.waiters);
         if table.ended.len() == REMEMBERED {
             table.ended.pop_front();
         }
@@ -216,7 +109,7 @@ impl Programs {
             output: program.output.clone(),
         });
         self.changed.notify_all();
-        waiters.unwrap_or_default()
+        waiters
     }
 
     /// The program with that process id, if it runs.

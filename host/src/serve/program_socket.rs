@@ -23,9 +23,9 @@ use nix::{
 };
 
 use crate::{
-    calls::caller::Caller,
+    calls::{caller::Caller, service::TaoService},
     serve::{
-        reactor::{Host, Interest, Token},
+        reactor::{Interest, Reactor, Source, Token},
         session::Session,
     },
     start::hosted_process::HostedProcess,
@@ -54,6 +54,7 @@ pub(crate) struct ProgramSocket {
     socket: OwnedFd,
     path: PathBuf,
     caller: Arc<Caller>,
+    service: Arc<TaoService>,
     uid: Uid,
     owner: OnceLock<Owner>,
     state: Mutex<State>,
@@ -65,7 +66,12 @@ fn pid_name_space(pid: i32) -> io::Result<u64> {
 
 impl ProgramSocket {
     /// Makes a socket with a name that can't be guessed, which only this user can open.
-    pub(crate) fn bind(dir: &Path, caller: Arc<Caller>, uid: Uid) -> io::Result<Self> {
+    pub(crate) fn bind(
+        dir: &Path,
+        caller: Arc<Caller>,
+        service: Arc<TaoService>,
+        uid: Uid,
+    ) -> io::Result<Self> {
         // Programs of a host that is not root run as it does, also those that root starts.
         let uid = match geteuid() {
             own if own.is_root() => uid,
@@ -87,6 +93,7 @@ impl ProgramSocket {
             socket,
             path,
             caller,
+            service,
             uid,
             owner: OnceLock::new(),
             state: Mutex::default(),
@@ -126,20 +133,23 @@ impl ProgramSocket {
         drop(self.owner.set(owner));
     }
 
-    pub(crate) fn register(&self, host: &Host, token: Token) -> io::Result<()> {
-        self.state().token = token;
-        host.add(self.socket.as_fd(), token, Interest::Read)
+    /// Has the reactor tell when somebody connects.
+    pub(crate) fn watch(self: &Arc<Self>, reactor: &Reactor) -> io::Result<()> {
+        reactor.admit(Arc::clone(self) as _, |token| {
+            self.state().token = token;
+            reactor.add(self.socket.as_fd(), token, Interest::Read)
+        })
     }
 
     /// Nobody speaks for the program any more.
-    pub(crate) fn close(&self, host: &Host) {
+    pub(crate) fn close(&self, reactor: &Reactor) {
         let mut state = self.state();
         state.closed = true;
         let (token, sessions) = (state.token, std::mem::take(&mut state.sessions));
         drop(state);
-        host.forget(token);
+        reactor.forget(token);
         for session in sessions.iter().filter_map(Weak::upgrade) {
-            session.close(host);
+            session.close(reactor);
         }
     }
 
@@ -159,12 +169,43 @@ impl ProgramSocket {
         received(vec![number]).pop().ok_or(Errno::EBADF)
     }
 
+    fn admit(&self, reactor: &Reactor, stream: OwnedFd) -> io::Result<()> {
+        let peer = getsockopt(&stream, PeerCredentials)?;
+        let process = peer_process(&stream, peer.pid())?;
+        // What the number says is true only if the process still has it afterwards: it may have
+        // connected, ended, and left its number to one of the program's.
+        let admitted = self.admits(Uid::from_raw(peer.uid()), peer.pid());
+        if !admitted || process.has_ended()? {
+            let sentence = format!("process {} is not the program", peer.pid());
+            return Err(io::Error::other(sentence));
+        }
+        let responses = File::from(stream.try_clone()?);
+        let caller = Arc::clone(&self.caller);
+        let session = Arc::new(Session::new(
+            caller,
+            Arc::clone(&self.service),
+            stream.into(),
+            responses,
+        ));
+        let mut state = self.state();
+        state.sessions.retain(|session| session.strong_count() > 0);
+        if state.closed || state.sessions.len() >= MOST {
+            let sentence = format!("it has {MOST} connections, or has ended");
+            return Err(io::Error::other(sentence));
+        }
+        state.sessions.push(Arc::downgrade(&session));
+        drop(state);
+        session.watch(reactor)
+    }
+}
+
+impl Source for ProgramSocket {
     /// Takes the connections that wait.
-    pub(crate) fn accept(&self, host: &Arc<Host>, token: Token) {
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
         loop {
             match self.take() {
                 Ok(stream) => {
-                    if let Err(error) = self.admit(host, stream) {
+                    if let Err(error) = self.admit(reactor, stream) {
                         log::warn!("{}: {error}", self.caller.started_as());
                     }
                 }
@@ -180,33 +221,9 @@ impl ProgramSocket {
         if self.state().closed {
             return;
         }
-        if let Err(error) = host.arm(self.socket.as_fd(), token, Interest::Read) {
+        if let Err(error) = reactor.arm(self.socket.as_fd(), token, Interest::Read) {
             log::error!("{}: {error}", self.caller.started_as());
         }
-    }
-
-    fn admit(&self, host: &Arc<Host>, stream: OwnedFd) -> io::Result<()> {
-        let peer = getsockopt(&stream, PeerCredentials)?;
-        let process = peer_process(&stream, peer.pid())?;
-        // What the number says is true only if the process still has it afterwards: it may have
-        // connected, ended, and left its number to one of the program's.
-        let admitted = self.admits(Uid::from_raw(peer.uid()), peer.pid());
-        if !admitted || process.has_ended()? {
-            let sentence = format!("process {} is not the program", peer.pid());
-            return Err(io::Error::other(sentence));
-        }
-        let responses = File::from(stream.try_clone()?);
-        let caller = Arc::clone(&self.caller);
-        let session = Arc::new(Session::new(caller, stream.into(), responses));
-        let mut state = self.state();
-        state.sessions.retain(|session| session.strong_count() > 0);
-        if state.closed || state.sessions.len() >= MOST {
-            let sentence = format!("it has {MOST} connections, or has ended");
-            return Err(io::Error::other(sentence));
-        }
-        state.sessions.push(Arc::downgrade(&session));
-        drop(state);
-        host.join(&session)
     }
 }
 

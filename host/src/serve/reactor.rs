@@ -3,15 +3,19 @@
 //! Every descriptor is armed for one event at a time (EPOLLONESHOT): the thread that gets
 //! it does what can be done without waiting, then arms it again. A thousand idle programs
 //! cost three descriptors each and no thread.
+//!
+//! What a descriptor belongs to is a [`Source`]. It knows what it needs besides: this knows no
+//! kind of it.
 
 use std::{
     collections::HashMap,
+    io,
     os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
     },
+    thread::JoinHandle,
 };
 
 use nix::{
@@ -23,18 +27,7 @@ use nix::{
     },
 };
 
-use crate::{
-    HostError, Identity, TaoService,
-    administer::{admin::AdminConnection, admin_socket::Listener, host_guard::HostGuard},
-    counters::store::CounterStore,
-    measure::measuring::{self, Measuring},
-    running::{
-        output::Output,
-        programs::{Channel, Program, Programs},
-    },
-    serve::{program_socket::ProgramSocket, session::Session},
-    start::spawn::Spawner,
-};
+use crate::error::HostError;
 
 /// Stack of a worker. The deepest thing on it is reading a statement of the greatest depth.
 const STACK: usize = 512 * 1024;
@@ -63,57 +56,28 @@ impl Interest {
     }
 }
 
-#[derive(Clone)]
-enum Source {
-    Listener(Arc<Listener>),
-    Admin(Arc<AdminConnection>),
-    Session(Arc<Session>),
-    Socket(Arc<ProgramSocket>),
-    End(Arc<Program>),
-    Output(Arc<Output>),
+/// What a descriptor belongs to.
+pub(crate) trait Source: Send + Sync {
+    /// Does what can be done now, and has the descriptor armed again or the token forgotten.
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token);
 }
 
-/// The host at work.
-pub(crate) struct Host {
-    pub service: TaoService,
-    pub counters: Arc<CounterStore>,
-    pub guard: HostGuard,
-    pub identity: Arc<Identity>,
-    pub spawner: Spawner,
-    /// Where sockets are.
-    pub socket_dir: PathBuf,
-    pub programs: Programs,
-    /// Who measures and starts programs.
-    pub measuring: Measuring,
+/// `None` once the host has ended.
+type Sources = Option<HashMap<Token, Arc<dyn Source>>>;
+
+/// Waits, and tells the sources.
+pub(crate) struct Reactor {
     epoll: Epoll,
-    sources: Mutex<HashMap<Token, Source>>,
+    sources: Mutex<Sources>,
     next: AtomicU64,
-    pub stopping: AtomicBool,
-    pub stop: EventFd,
-}
-
-/// What a host is made of.
-pub(crate) struct Parts {
-    pub identity: Arc<Identity>,
-    pub counters: Arc<CounterStore>,
-    pub guard: HostGuard,
-    pub spawner: Spawner,
-    pub socket_dir: PathBuf,
+    stop: EventFd,
 }
 
 /// Token of the descriptor that ends all workers.
 const STOP: Token = 0;
 
-impl Host {
-    pub(crate) fn new(parts: Parts) -> Result<Self, HostError> {
-        let Parts {
-            identity,
-            counters,
-            guard,
-            spawner,
-            socket_dir,
-        } = parts;
-        let service = TaoService::new(Arc::clone(&identity), Arc::clone(&counters));
+impl Reactor {
+    pub(crate) fn new() -> Result<Self, HostError> {
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(HostError::system("epoll"))?;
         let stop =
@@ -121,47 +85,43 @@ impl Host {
         epoll
             .add(&stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))
             .map_err(HostError::system("epoll"))?;
-        Ok(Host {
-            service,
-            counters,
-            guard,
-            identity,
-            spawner,
-            socket_dir,
-            programs: Programs::default(),
-            measuring: Measuring::default(),
+        Ok(Reactor {
             epoll,
-            sources: Mutex::default(),
+            sources: Mutex::new(Some(HashMap::new())),
             next: AtomicU64::new(STOP + 1),
-            stopping: AtomicBool::new(false),
             stop,
         })
     }
 
-    fn remember(&self, source: Source) -> Token {
-        let token = self.next.fetch_add(1, Ordering::Relaxed);
-        self.sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(token, source);
-        token
+    /// Whole entries are put in and taken out.
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn source(&self, token: Token) -> Option<Source> {
-        self.sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&token)
-            .cloned()
+    /// Tells a source from now on of what `begin` has watched under its token.
+    pub(crate) fn admit(
+        &self,
+        source: Arc<dyn Source>,
+        begin: impl FnOnce(Token) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let token = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(sources) = self.sources().as_mut() {
+            sources.insert(token, source);
+        }
+        begin(token).inspect_err(|_| self.forget(token))
+    }
+
+    fn source(&self, token: Token) -> Option<Arc<dyn Source>> {
+        self.sources().as_ref()?.get(&token).cloned()
     }
 
     /// Nothing will be asked of the source any more.
     pub(crate) fn forget(&self, token: Token) {
         let source = self
-            .sources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&token);
+            .sources()
+            .as_mut()
+            .and_then(|sources| sources.remove(&token));
+        // Not while the lock is held.
         drop(source);
     }
 
@@ -171,7 +131,7 @@ impl Host {
         fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         Ok(self.epoll.add(fd, interest.event(token))?)
     }
 
@@ -181,7 +141,7 @@ impl Host {
         fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         match self.epoll.modify(fd, &mut interest.event(token)) {
             // The pipe for answers is watched from the first time that it is full.
             Err(Errno::ENOENT) => self.add(fd, token, interest),
@@ -201,58 +161,8 @@ impl Host {
         waited.is_ok() && happened(ours) && !happened(others)
     }
 
-    /// Accepts administrators.
-    pub(crate) fn listen(&self, listener: Listener) -> Result<(), HostError> {
-        let listener = Arc::new(listener);
-        let token = self.remember(Source::Listener(Arc::clone(&listener)));
-        self.add(listener.as_fd(), token, Interest::Read)
-            .map_err(HostError::system("epoll"))
-    }
-
-    /// Serves an administrator.
-    pub(crate) fn admit(&self, connection: Arc<AdminConnection>) {
-        let token = self.remember(Source::Admin(Arc::clone(&connection)));
-        if let Err(error) = connection.register(self, token) {
-            log::warn!("an administrator's connection: {error}");
-            self.forget(token);
-        }
-    }
-
-    /// Serves one more connection of a program.
-    pub(crate) fn join(&self, session: &Arc<Session>) -> std::io::Result<()> {
-        let token = self.remember(Source::Session(Arc::clone(session)));
-        session
-            .register(self, token)
-            .inspect_err(|_| self.forget(token))
-    }
-
-    /// Serves a program and watches for its end.
-    pub(crate) fn host(&self, program: &Arc<Program>) -> std::io::Result<()> {
-        let end = self.remember(Source::End(Arc::clone(program)));
-        let source = match &program.channel {
-            Channel::Pipes(session) => Source::Session(Arc::clone(session)),
-            Channel::Socket(socket) => Source::Socket(Arc::clone(socket)),
-        };
-        let channel = self.remember(source);
-        if let Some(output) = &program.output {
-            let token = self.remember(Source::Output(Arc::clone(output)));
-            if let Err(error) = output.register(self, token) {
-                log::warn!("process {}: its output is lost: {error}", program.pid);
-                self.forget(token);
-            }
-        }
-        self.add(program.process.program.pidfd.as_fd(), end, Interest::Read)
-            .and_then(|()| match &program.channel {
-                Channel::Pipes(session) => session.register(self, channel),
-                Channel::Socket(socket) => socket.register(self, channel),
-            })
-            .inspect_err(|_| {
-                self.forget(end);
-                self.forget(channel);
-            })
-    }
-
-    fn work(self: &Arc<Self>) {
+    /// Tells the sources until the host stops.
+    pub(crate) fn work(self: &Arc<Self>) {
         let mut events = [EpollEvent::empty()];
         loop {
             match self.epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -267,49 +177,42 @@ impl Host {
             if token == STOP && event.events().contains(EpollFlags::EPOLLIN) {
                 return;
             }
-            match self.source(token) {
-                Some(Source::Session(session)) => session.drive(self, token),
-                Some(Source::Socket(socket)) => socket.accept(self, token),
-                Some(Source::Admin(connection)) => connection.drive(self, token),
-                Some(Source::Output(output)) => output.drive(self, token),
-                Some(Source::End(program)) => self.program_event(&program, token),
-                Some(Source::Listener(listener)) => listener.accept(self, token),
-                // Forgotten while the event was under way.
-                None => {}
+            // Without one it was forgotten while the event was under way.
+            if let Some(source) = self.source(token) {
+                source.ready(self, token);
             }
             events = [EpollEvent::empty()];
         }
     }
-}
 
-/// Works until the host is shut down.
-pub(crate) fn run(host: &Arc<Host>) -> Result<(), HostError> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut workers = Vec::new();
-    // Two at least: one may be proving what a guard says.
-    for number in 1..processors.clamp(2, MOST_WORKERS) {
-        let host = Arc::clone(host);
-        let worker = std::thread::Builder::new()
-            .name(format!("tao-{number}"))
-            .stack_size(STACK)
-            .spawn(move || host.work())
-            .map_err(HostError::system("start a thread"))?;
-        workers.push(worker);
+    /// Starts the threads that do the same besides the one that calls [`Reactor::work`].
+    pub(crate) fn start_others(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, HostError> {
+        // One that is not known is one.
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Two at least in all: one may be proving what a guard says.
+        let others = 1..processors.clamp(2, MOST_WORKERS);
+        let start = |number: usize| {
+            let reactor = Arc::clone(self);
+            std::thread::Builder::new()
+                .name(format!("tao-{number}"))
+                .stack_size(STACK)
+                .spawn(move || reactor.work())
+                .map_err(HostError::system("start a thread"))
+        };
+        others.map(start).collect()
     }
-    workers.push(host.counters.start()?);
-    measuring::start(host)?;
-    host.work();
-    host.measuring.close();
-    host.counters.close();
-    for worker in workers {
-        if worker.join().is_err() {
-            log::error!("a thread of the Tao host panicked");
+
+    /// Has all workers return.
+    pub(crate) fn stop(&self) {
+        if let Err(error) = self.stop.write(1) {
+            log::error!("the host can't be stopped: {error}");
         }
     }
-    // The socket goes with the host, whoever still holds a part of it.
-    host.sources
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
-    Ok(())
+
+    /// Gives all sources up, and takes no more. They go with the host, whoever still holds a part
+    /// of it; and with them goes what they hold of the host.
+    pub(crate) fn close(&self) {
+        let sources = self.sources().take();
+        drop(sources);
+    }
 }

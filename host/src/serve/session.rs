@@ -2,17 +2,19 @@
 
 use std::{
     fs::File,
-    io::Read as _,
+    io::{self, Read as _},
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    calls::{caller::Caller, service::Deferred},
-    counters::store::Change,
+    calls::{
+        caller::Caller,
+        service::{Deferred, TaoService},
+    },
     serve::{
         connection::{Broken, Duplex, Read},
-        reactor::{Host, Interest, Token},
+        reactor::{Interest, Reactor, Source, Token},
     },
 };
 
@@ -45,9 +47,9 @@ struct State {
 
 impl State {
     /// Has the reactor tell of the next request.
-    fn arm(&mut self, host: &Host, token: Token) -> Result<(), Broken> {
+    fn arm(&mut self, reactor: &Reactor, token: Token) -> Result<(), Broken> {
         match &self.pipes {
-            Some(pipes) => Ok(host.arm(pipes.requests.as_fd(), token, Interest::Read)?),
+            Some(pipes) => Ok(reactor.arm(pipes.requests.as_fd(), token, Interest::Read)?),
             None => Err(Broken::Closed),
         }
     }
@@ -55,12 +57,18 @@ impl State {
 
 /// A hosted program's connection.
 pub(crate) struct Session {
-    pub caller: Arc<Caller>,
+    caller: Arc<Caller>,
+    service: Arc<TaoService>,
     state: Mutex<State>,
 }
 
 impl Session {
-    pub(crate) fn new(caller: Arc<Caller>, requests: File, responses: File) -> Self {
+    pub(crate) fn new(
+        caller: Arc<Caller>,
+        service: Arc<TaoService>,
+        requests: File,
+        responses: File,
+    ) -> Self {
         let state = State {
             pipes: Some(Pipes {
                 requests: Arc::new(requests),
@@ -72,6 +80,7 @@ impl Session {
         };
         Session {
             caller,
+            service,
             state: Mutex::new(state),
         }
     }
@@ -83,107 +92,91 @@ impl Session {
     }
 
     /// Has the reactor tell when the program says something.
-    pub(crate) fn register(&self, host: &Host, token: Token) -> std::io::Result<()> {
-        let mut state = self.state();
-        state.token = token;
-        match &state.pipes {
-            Some(pipes) => host.add(pipes.requests.as_fd(), token, Interest::Read),
-            None => Ok(()),
-        }
+    pub(crate) fn watch(self: &Arc<Self>, reactor: &Reactor) -> io::Result<()> {
+        let source = Arc::clone(self);
+        reactor.admit(source, |token| {
+            let mut state = self.state();
+            state.token = token;
+            match &state.pipes {
+                Some(pipes) => reactor.add(pipes.requests.as_fd(), token, Interest::Read),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            }
+        })
     }
 
     /// Ends the session: whoever else holds the program's ends of the pipes (a child it
     /// left behind) speaks for nobody any more.
-    pub(crate) fn close(&self, host: &Host) {
+    pub(crate) fn close(&self, reactor: &Reactor) {
         let mut state = self.state();
         state.pipes = None;
         let token = state.token;
         drop(state);
-        host.forget(token);
-    }
-
-    /// Does what can be done now; and goes on for as long as the program asks again before
-    /// anything else happens.
-    pub(crate) fn drive(self: &Arc<Self>, host: &Arc<Host>, token: Token) {
-        while let Next::Request(requests) = self.turn(host, token) {
-            // Being woken by the program itself costs half of being woken by the reactor, and
-            // on a busy machine much less: it runs next on the processor that the program
-            // leaves.
-            if !host.wait_beside(requests.as_fd()) {
-                return self.arm(host, token);
-            }
-        }
+        reactor.forget(token);
     }
 
     /// Has the reactor tell of the next request.
-    fn arm(&self, host: &Host, token: Token) {
+    fn arm(&self, reactor: &Reactor, token: Token) {
         let mut state = self.state();
-        if let Err(broken) = state.arm(host, token) {
-            self.end(&mut state, host, token, &broken);
+        if let Err(broken) = state.arm(reactor, token) {
+            self.end(&mut state, reactor, token, &broken);
         }
     }
 
     /// One turn of reading and answering. An error means that the session is over.
-    fn turn(self: &Arc<Self>, host: &Arc<Host>, token: Token) -> Next {
+    fn turn(self: &Arc<Self>, reactor: &Arc<Reactor>, token: Token) -> Next {
         let mut state = self.state();
         let mut deferred = Vec::new();
         let next = self
-            .step(&mut state, host, token, &mut deferred)
+            .step(&mut state, reactor, token, &mut deferred)
             .unwrap_or_else(|broken| {
-                self.end(&mut state, host, token, &broken);
+                self.end(&mut state, reactor, token, &broken);
                 Next::Told
             });
         drop(state);
         for call in deferred {
-            self.defer(host, call);
+            self.defer(reactor, call);
         }
         next
     }
 
-    fn end(&self, state: &mut State, host: &Host, token: Token, broken: &Broken) {
+    fn end(&self, state: &mut State, reactor: &Reactor, token: Token, broken: &Broken) {
         if !matches!(broken, Broken::Closed) {
             let name = self.caller.started_as();
             log::warn!("{name}: connection ended: {broken}");
         }
         state.pipes = None;
         state.duplex = Duplex::default();
-        host.forget(token);
+        reactor.forget(token);
     }
 
     /// Has a counter stored; the answer comes when it is.
-    fn defer(self: &Arc<Self>, host: &Arc<Host>, call: Deferred) {
-        let (session, answering) = (Arc::downgrade(self), Arc::clone(host));
-        host.counters.change(Change {
-            key: call.change.key.clone(),
-            owner: call.change.owner.clone(),
-            to: call.change.to,
-            then: Box::new(move |stored| {
-                let answer = answering.service.finish(call, stored);
-                // A program that has gone needs no answer.
-                if let Some(session) = session.upgrade() {
-                    session.push(&answering, &answer);
-                }
-            }),
+    fn defer(self: &Arc<Self>, reactor: &Arc<Reactor>, call: Deferred) {
+        let (session, reactor) = (Arc::downgrade(self), Arc::clone(reactor));
+        self.service.store(call, move |answer| {
+            // A program that has gone needs no answer.
+            if let Some(session) = session.upgrade() {
+                session.push(&reactor, answer);
+            }
         });
     }
 
     /// Sends an answer that took its time, and goes on with what waited for it.
-    fn push(self: &Arc<Self>, host: &Arc<Host>, answer: &[u8]) {
+    fn push(self: &Arc<Self>, reactor: &Arc<Reactor>, answer: &[u8]) {
         let mut state = self.state();
         state.duplex.out.extend_from_slice(answer);
         state.deferred = state.deferred.saturating_sub(1);
         let token = state.token;
         drop(state);
         // Not on this thread, which has other answers to send, but by the reactor.
-        if let Next::Request(_) = self.turn(host, token) {
-            self.arm(host, token);
+        if let Next::Request(_) = self.turn(reactor, token) {
+            self.arm(reactor, token);
         }
     }
 
     fn step(
         &self,
         state: &mut State,
-        host: &Host,
+        reactor: &Reactor,
         token: Token,
         later: &mut Vec<Deferred>,
     ) -> Result<Next, Broken> {
@@ -201,14 +194,14 @@ impl Session {
         let mut turns = 0_usize;
         while turns < BATCH {
             if !duplex.flush(&pipes.responses)? {
-                host.arm(pipes.responses.as_fd(), token, Interest::Write)?;
+                reactor.arm(pipes.responses.as_fd(), token, Interest::Write)?;
                 return Ok(Next::Told);
             }
             if *deferred >= MOST_DEFERRED {
                 return Ok(Next::Told);
             }
             let answered = duplex.answer_next(|header, body, out| {
-                later.extend(host.service.answer(&self.caller, header, body, out));
+                later.extend(self.service.answer(&self.caller, header, body, out));
             })?;
             *deferred = already.saturating_add(later.len());
             if answered {
@@ -219,7 +212,7 @@ impl Session {
                 if turns > 0 && *deferred == 0 {
                     return Ok(Next::Request(Arc::clone(&pipes.requests)));
                 }
-                host.arm(pipes.requests.as_fd(), token, Interest::Read)?;
+                reactor.arm(pipes.requests.as_fd(), token, Interest::Read)?;
                 return Ok(Next::Told);
             }
             let space = duplex.inbox.space();
@@ -228,7 +221,21 @@ impl Session {
             last = duplex.filled(result, asked)?;
         }
         // Others first. The pipe for answers can take more soon: that brings us back.
-        host.arm(pipes.responses.as_fd(), token, Interest::Write)?;
+        reactor.arm(pipes.responses.as_fd(), token, Interest::Write)?;
         Ok(Next::Told)
+    }
+}
+
+impl Source for Session {
+    /// Goes on for as long as the program asks again before anything else happens.
+    fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
+        while let Next::Request(requests) = self.turn(reactor, token) {
+            // Being woken by the program itself costs half of being woken by the reactor, and
+            // on a busy machine much less: it runs next on the processor that the program
+            // leaves.
+            if !reactor.wait_beside(requests.as_fd()) {
+                return self.arm(reactor, token);
+            }
+        }
     }
 }

@@ -8,19 +8,11 @@ use crate::{
         settings::settings,
     },
     policy::programs::{Measure, ProgramPolicy},
-    start::possible::possible,
+    start::{error::StartError, possible::possible},
 };
 
 /// Who may use this device may use sockets of its family.
 const VSOCK: &str = "/dev/vsock";
-
-pub(crate) fn lacks(lacking: &[Measure]) -> String {
-    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
-    format!(
-        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
-        names.join(", ")
-    )
-}
 
 /// What this machine can do. Found out when it is first asked for: a host that starts before
 /// the machine's init has mounted anything must not settle for less.
@@ -78,7 +70,7 @@ impl Abilities {
             }
         }
         if !lacking.is_empty() {
-            log::warn!("{}", lacks(&lacking));
+            log::warn!("{}", StartError::Lacking(lacking.clone()));
             if lacking.contains(&Measure::Processes) {
                 log::warn!(
                     "a process that has no_new_privs is taken for one of a hosted program, and \

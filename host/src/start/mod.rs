@@ -3,6 +3,7 @@
 pub(crate) mod abilities;
 pub(crate) mod child_process;
 pub(crate) mod clone;
+pub(crate) mod error;
 pub(crate) mod execution;
 pub(crate) mod hosted_process;
 pub(crate) mod launch;

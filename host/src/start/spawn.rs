@@ -8,7 +8,6 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    path::PathBuf,
     sync::OnceLock,
 };
 
@@ -30,7 +29,8 @@ use crate::{
     measure::composition::Composition,
     policy::programs::{Lacking, Measure, ProgramPolicy, RunAs},
     start::{
-        abilities::{Abilities, lacks},
+        abilities::Abilities,
+        error::StartError,
         hosted_process::HostedProcess,
         launch::{Launch, execution, stdio},
         program_init,
@@ -74,6 +74,16 @@ fn channel() -> io::Result<((File, File), (OwnedFd, OwnedFd))> {
     Ok(((host_reads.into(), host_writes.into()), programs))
 }
 
+/// Is this process spared by the OOM killer? Not where there is no /proc yet, or no such file
+/// in it.
+fn is_spared() -> io::Result<bool> {
+    match std::fs::read_to_string("/proc/self/oom_score_adj") {
+        Ok(score) => Ok(score.trim().starts_with('-')),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Starts programs.
 pub struct Spawner {
     /// Limit of open files before the host raised its own; programs get this.
@@ -90,7 +100,7 @@ pub struct Spawner {
     abilities: OnceLock<Abilities>,
     sets: OnceLock<Sets>,
     /// Copies of libraries, once there are some; or why there can't be any.
-    store: OnceLock<Result<Store, String>>,
+    store: OnceLock<io::Result<Store>>,
 }
 
 impl Spawner {
@@ -104,8 +114,7 @@ impl Spawner {
         if setrlimit(Resource::RLIMIT_NOFILE, enough, enough).is_err() {
             setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
         }
-        let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
-        let spared = score.trim().starts_with('-');
+        let spared = is_spared()?;
         Ok(Spawner {
             open_files,
             spared,
@@ -135,22 +144,19 @@ impl Spawner {
     }
 
     /// Does the policy let programs be started on this machine?
-    pub fn allowed(&self) -> Result<(), String> {
+    pub fn allowed(&self) -> Result<(), StartError> {
         if self.policy.lacking == Lacking::Refuse && !self.lacking().is_empty() {
-            return Err(lacks(self.lacking()));
+            return Err(StartError::Lacking(self.lacking().to_vec()));
         }
         Ok(())
     }
 
     /// The limits of a program for which `asked` is asked.
-    pub fn limits(&self, asked: &Limits) -> Result<Limits, String> {
+    pub fn limits(&self, asked: &Limits) -> Result<Limits, StartError> {
         if !asked.is_empty() && !self.measures().contains(&Measure::Limits) {
-            return Err(
-                "limits were asked for, and this host can't set any (see tao host show)".to_owned(),
-            );
+            return Err(StartError::NoLimits);
         }
-        let limits = self.policy.limits.lowered(asked);
-        limits.map_err(|error| error.to_string())
+        Ok(self.policy.limits.lowered(asked)?)
     }
 
     /// Who a program of that name runs as, if `caller` has it started.
@@ -158,9 +164,11 @@ impl Spawner {
         &self,
         program: &SubPrin,
         caller: (Uid, Gid),
-    ) -> Result<(Uid, Gid), String> {
+    ) -> Result<(Uid, Gid), StartError> {
         match self.policy.run_as {
-            RunAs::Own if self.measures().contains(&Measure::Users) => self.users.of(program),
+            RunAs::Own if self.measures().contains(&Measure::Users) => {
+                Ok(self.users.of(program)?)
+            }
             // Where there are no users for them they are the caller's, and `lacking` says so.
             RunAs::Own | RunAs::Caller => Ok(caller),
             RunAs::User { uid, gid } => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
@@ -168,27 +176,21 @@ impl Spawner {
     }
 
     /// The folder of a program that has a user of its own, where programs have their own mounts.
-    pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, String> {
+    pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, StartError> {
         let has = |measure| self.measures().contains(&measure);
         let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
         if !own || !has(Measure::Namespaces) {
             return Ok(None);
         }
-        let Some(state) = self.make_state()? else {
+        let Some(state) = self.places.make_state().map_err(StartError::State)? else {
             return Ok(None);
         };
         match OwnFolder::of(&state, user.0, user.1) {
             Ok(folder) => Ok(Some(folder)),
             // Then its user is one for this time only, too.
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
-            Err(error) => Err(format!("the program's own folder: {error}")),
+            Err(error) => Err(StartError::OwnFolder(error)),
         }
-    }
-
-    fn make_state(&self) -> Result<Option<PathBuf>, String> {
-        self.places
-            .make_state()
-            .map_err(|error| format!("the host's state: {error}"))
     }
 
     /// What is left of a program that has ended goes with it.
@@ -203,7 +205,7 @@ impl Spawner {
         if program.copies.is_empty() {
             return Ok(None);
         }
-        let refused = |why: &str| {
+        let refused = |why: String| {
             io::Error::other(format!(
                 "the program can't be started with measured copies of its {}: {why}",
                 match program.script {
@@ -212,15 +214,12 @@ impl Spawner {
                 }
             ))
         };
-        let store = self.store.get_or_init(|| {
-            Store::new().map_err(|error| {
-                format!("this host can't have a file system of its own for them: {error}")
-            })
-        });
-        let store = store.as_ref().map_err(|error| refused(error))?;
+        let store = self.store.get_or_init(Store::new).as_ref();
+        let none = "this host can't have a file system of its own for them";
+        let store = store.map_err(|error| refused(format!("{none}: {error}")))?;
         let folder = store
             .folder_of(&program.copies)
-            .map_err(|error| refused(&error.to_string()))?;
+            .map_err(|error| refused(error.to_string()))?;
         Ok(Some(out_of_the_way(folder)?))
     }
 

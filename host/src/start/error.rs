@@ -1,0 +1,38 @@
+//! Why this host does not start a program, whichever it is.
+
+use std::io;
+
+use tao::limits::LimitError;
+
+use crate::{confine::users::UserError, policy::programs::Measure};
+
+/// Why none is started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The policy asks for more than can be had.
+    #[error(
+        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
+        names(.0)
+    )]
+    Lacking(Vec<Measure>),
+    /// Limits that nobody would enforce.
+    #[error("limits were asked for, and this host can't set any (see tao host show)")]
+    NoLimits,
+    /// Limits beyond those of the policy.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// No user of its own.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// No folder of its own.
+    #[error("the program's own folder: {0}")]
+    OwnFolder(#[source] io::Error),
+    /// Nowhere to keep anything.
+    #[error("the host's state: {0}")]
+    State(#[source] io::Error),
+}
+
+fn names(measures: &[Measure]) -> String {
+    let names: Vec<&str> = measures.iter().map(|measure| measure.name()).collect();
+    names.join(", ")
+}
