@@ -3,7 +3,7 @@
 //! Texts are those of the original where it has them: programs compare them.
 
 use tao::{
-    keys::{DeriveError, OpenError, RandomError},
+    keys::{self, DeriveError, OpenError, RandomError},
     logic::LogicError,
 };
 
@@ -68,6 +68,9 @@ pub(crate) enum CallError {
     /// They cannot be sealed, or are not for this program.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The key did not seal them.
+    #[error(transparent)]
+    Key(#[from] keys::SealError),
     /// The counters cannot be read.
     #[error(transparent)]
     Counters(#[from] CounterError),

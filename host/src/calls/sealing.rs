@@ -3,7 +3,7 @@
 use prost::Message;
 
 use tao::{
-    keys::{Crypter, OpenError, SealError, wipe},
+    keys::{self, Crypter, OpenError, wipe},
     wire::{MAX_FRAME, buffers, data_field},
 };
 
@@ -129,7 +129,7 @@ impl<'a> Sealing<'a> {
     }
 
     /// Appends the sealed data.
-    pub(crate) fn seal(&self, crypter: &Crypter, out: &mut Vec<u8>) -> Result<(), SealError> {
+    pub(crate) fn seal(&self, crypter: &Crypter, out: &mut Vec<u8>) -> Result<(), keys::SealError> {
         crypter.seal_into(out, self.plain_length(), |out| {
             self.front.encode_raw(out);
             data_field::begin(out, DATA, self.data.len());
