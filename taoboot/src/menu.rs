@@ -122,6 +122,8 @@ fn generate(root: &Path) -> Result<Menu> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -138,5 +140,27 @@ mod tests {
         assert!(refuse_in_boot(&root, &root.join("boot/grub.cfg")).is_err());
         std::os::unix::fs::symlink(root.join("boot/grub.cfg"), root.join("link")).unwrap();
         assert!(refuse_in_boot(&root, &root.join("link")).is_err());
+    }
+
+    #[test]
+    fn a_menu_of_boots_file_system_is_refused_by_any_path() {
+        let root = tempfile::tempdir().unwrap();
+        // Another file system, where there is one.
+        let Ok(boot) = tempfile::tempdir_in("/dev/shm") else {
+            return;
+        };
+        let device = |path: &Path| fs::metadata(path).unwrap().dev();
+        // Of /boot's file system and not below /boot, as by a second mount.
+        let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+        symlink(boot.path(), root.path().join("boot")).unwrap();
+        let menu = |folder: &Path| {
+            let path = folder.join("grub.cfg");
+            fs::write(&path, "").unwrap();
+            refuse_in_boot(root.path(), &path)
+        };
+        assert!(menu(boot.path()).is_err());
+        menu(root.path()).unwrap();
+        let one_device = device(root.path()) == device(boot.path());
+        assert_eq!(menu(elsewhere.path()).is_ok(), one_device);
     }
 }

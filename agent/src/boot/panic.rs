@@ -45,7 +45,12 @@ pub(super) fn hold(change: impl FnOnce(&mut Held)) {
 
 /// From now on a panic ends as a failure of the boot.
 pub(super) fn install_hook() {
-    std::panic::set_hook(Box::new(|panic| {
+    hand_over_to("/proc/self/exe");
+}
+
+/// From now on a panic executes this program.
+fn hand_over_to(program: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| {
         let held = match HELD.try_lock() {
             Ok(held) => held.clone(),
             Err(TryLockError::Poisoned(held)) => held.into_inner().clone(),
@@ -57,10 +62,8 @@ pub(super) fn install_hook() {
             },
         };
         let message = panic.to_string();
-        let error = Command::new("/proc/self/exe")
-            .args(held.words(&message))
-            .exec();
-        after(&held, &format!("{message}; /proc/self/exe: {error}"))
+        let error = Command::new(program).args(held.words(&message)).exec();
+        after(&held, &format!("{message}; {program}: {error}"))
     }));
 }
 
@@ -122,6 +125,10 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        boot::{Boot, cmdline::CommandLine, settings::Settings},
+        config::Config,
+    };
 
     #[test]
     fn what_is_held_arrives_after_the_exec() {
@@ -144,12 +151,51 @@ mod tests {
 
     #[test]
     fn the_words_of_the_boot_decide_what_a_panic_does() {
+        let mut boot = Boot::start();
+        let held = || HELD.lock().unwrap().clone();
+        // Before the configuration is read.
+        let words = "taoboot.on_failure=poweroff taoboot.failure_delay=7 volume";
+        boot.take_failure_words(&CommandLine::failure_words(words));
+        assert_eq!(held().on_failure, OnFailure::Poweroff);
+        assert_eq!(held().delay, Duration::from_secs(7));
+        assert_eq!(held().volume, None);
+        // And then.
+        let line = CommandLine::parse("taoboot.on_failure=prompt").unwrap();
+        let text = "failure_delay = 8\n[volume]\ndevice = \"/dev/sda3\"\nname = \"held\"\n";
+        let config = Config::parse(text, "x").unwrap();
+        boot.take_settings(Settings::merge(line, config).unwrap());
+        let last = Held {
+            on_failure: OnFailure::Prompt,
+            delay: Duration::from_secs(8),
+            volume: Some("held".into()),
+        };
+        assert_eq!(held(), last);
+        assert_eq!(last.words("x")[3], "held");
+    }
+
+    /// Not a test: the process that the next one starts. /bin/echo shows what is handed over.
+    #[test]
+    #[ignore = "it is the process that panics"]
+    fn a_process_that_panics() {
         hold(|held| {
             held.on_failure = OnFailure::Poweroff;
-            held.volume = Some("root".into());
+            held.delay = Duration::from_secs(3600);
+            held.volume = Some("none-of-this-name".into());
         });
-        let held = HELD.lock().unwrap().clone();
-        assert_eq!(held.on_failure, OnFailure::Poweroff);
-        assert_eq!(held.words("x")[3], "root");
+        hand_over_to("/bin/echo");
+        panic!("boom");
+    }
+
+    #[test]
+    fn a_panic_executes_what_carries_out_the_policy() {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("boot::panic::tests::a_process_that_panics")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let words = format!("{WORD} poweroff 3600 none-of-this-name ");
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains(&words) && said.contains("boom"), "{said}");
     }
 }

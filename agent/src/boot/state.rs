@@ -62,19 +62,23 @@ impl Boot {
         self.take_failure_words(&CommandLine::failure_words(&text));
         let line = CommandLine::parse(&text)?;
         let settings = Settings::merge(line, settings::read_config()?)?;
-        self.on_failure = settings.on_failure;
-        self.failure_delay = settings.failure_delay;
+        self.take_settings(settings.clone());
         for word in &settings.ignored {
             self.warn(format!(
                 "{word} on the kernel command line is not supported and ignored"
             ));
         }
-        self.settings = Some(settings.clone());
-        self.hold();
         Ok(settings)
     }
 
-    fn take_failure_words(&mut self, line: &CommandLine) {
+    pub fn take_settings(&mut self, settings: Settings) {
+        self.on_failure = settings.on_failure;
+        self.failure_delay = settings.failure_delay;
+        self.settings = Some(settings);
+        self.hold();
+    }
+
+    pub fn take_failure_words(&mut self, line: &CommandLine) {
         self.report_to = line.report.clone();
         self.on_failure = line.on_failure.unwrap_or(self.on_failure);
         if let Some(delay) = line.failure_delay {

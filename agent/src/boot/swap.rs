@@ -91,17 +91,27 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
 
 /// Turns swap off and removes the mapping; for a boot that fails later. The kernel forgets the key.
 pub fn close() -> Result<(), SwapError> {
+    close_by(
+        || swap_off(&mapping()),
+        || close_mapping(NAME).map_err(|error| error.to_string()),
+    )
+}
+
+fn close_by(
+    off: impl FnOnce() -> nix::Result<()>,
+    unmap: impl FnOnce() -> Result<(), String>,
+) -> Result<(), SwapError> {
     let failed = |step: &'static str, reason: String| SwapError::Failed {
         device: NAME.into(),
         step,
         reason,
     };
     // Not on yet, when the failure came in between.
-    match swap_off(&mapping()) {
+    match off() {
         Ok(()) | Err(nix::Error::EINVAL) => {}
         Err(error) => return Err(failed("swapoff", error.to_string())),
     }
-    close_mapping(NAME).map_err(|error| failed("close", error.to_string()))
+    unmap().map_err(|reason| failed("close", reason))
 }
 
 fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
@@ -168,6 +178,35 @@ fn signature_page(pages: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The kernel keeps a mapping that it swaps to, and the key with it.
+    #[test]
+    fn swap_is_switched_off_before_its_mapping_is_removed() {
+        for (off, unmapped) in [
+            (Ok(()), true),
+            (Err(nix::Error::EINVAL), true),
+            (Err(nix::Error::ENOMEM), false),
+        ] {
+            let steps = std::cell::RefCell::new(Vec::new());
+            let step = |name| steps.borrow_mut().push(name);
+            let unmap = || {
+                step("unmap");
+                Ok(())
+            };
+            let switch_off = || {
+                step("off");
+                off
+            };
+            let closed = close_by(switch_off, unmap);
+            assert_eq!(closed.is_ok(), unmapped);
+            let expected = if unmapped {
+                &["off", "unmap"][..]
+            } else {
+                &["off"]
+            };
+            assert_eq!(*steps.borrow(), expected);
+        }
+    }
 
     #[test]
     fn the_signature_is_the_one_that_mkswap_writes() {

@@ -210,6 +210,24 @@ fn a_host_with_another_key_than_the_boot_event_s_does_not_start() {
     assert!(refused.contains("PCR 15 says"), "{refused}");
 }
 
+/// Every kernel would have that name.
+#[test]
+fn a_launch_that_left_a_register_alone_gives_no_host_a_name() {
+    let swtpm = Swtpm::start().unwrap();
+    let extends = [(3, 17, 1), (2, 18, 2)].map(|(locality, pcr, byte)| Extend {
+        locality,
+        pcr,
+        digest: [byte; 32],
+    });
+    swtpm.launch(b"SINIT", &extends).unwrap();
+    let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
+    let mut root = QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH, event(48));
+    let own = Signer::new(Secret::new([48; 32])).unwrap();
+    let guard: SubPrin = ".TrivialGuard(\"Liberal\")".parse().unwrap();
+    let refused = root.host_name(own.name(), &guard).unwrap_err().to_string();
+    assert!(refused.contains("nothing into PCR 19"), "{refused}");
+}
+
 #[test]
 fn another_kernel_is_another_name() {
     let name = |kernel| {
