@@ -3,6 +3,7 @@
 //! * [`arguments`]: the command line.
 //! * [`output`]: `println!` and its like, which outlive a reader that has gone (`| head`).
 //! * [`sentence`]: an error as one sentence.
+//! * [`file`]: the files of a command line; [`replacement`]: how one is replaced.
 //! * [`file_kind`]: what a file looks like.
 //! * [`partner`]: options that would do nothing.
 //! * [`mismatch`]: the sentence for a file of another kind than the one that is asked for.
@@ -11,10 +12,12 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod arguments;
+pub mod file;
 pub mod file_kind;
 pub mod mismatch;
 pub mod output;
 pub mod partner;
+pub mod replacement;
 pub mod sentence;
 
 pub use arguments::from_env;

@@ -1,8 +1,3 @@
 #![no_main]
 
-#[path = "../bodies/lcp.rs"]
-mod lcp_bodies;
-#[path = "../bodies/original.rs"]
-mod original;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lcp_bodies::original(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::lcp::original(bytes));

@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../bodies/tboot_policy.rs"]
-mod tboot_policy_bodies;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tboot_policy_bodies::pcr_text(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::tboot_policy::pcr_text(bytes));

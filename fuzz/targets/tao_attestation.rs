@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../bodies/tao.rs"]
-mod tao_bodies;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tao_bodies::attestation(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::tao::attestation(bytes));

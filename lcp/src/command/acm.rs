@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use lcp::acm_signature::{SignatureError, SignatureInfo};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use txt::{
     hash::{Digest, HashAlg},
 };
 
-use super::{describe, file, number};
+use super::{describe, number};
 
 /// Show an authenticated code module, check its signature, and match it against a platform.
 ///

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use argh::FromArgs;
 use commands::Wanted;
+use commands::file;
 use lcp::{
     sign::Scheme,
     spec::{self, Built, NvIndex, Outcome, Pending, Spec},
@@ -15,7 +16,7 @@ use lcp::{
 use serde_json::{Value, json};
 use txt::hash::HashAlg;
 
-use super::{describe, file, policy};
+use super::{describe, policy};
 
 /// Build elements, lists, policy, data file and NV plan out of one reviewed file (see lcp(8)).
 ///

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use txt::{
     element::{
@@ -14,7 +15,7 @@ use txt::{
     hash_text,
 };
 
-use super::{describe, file, number};
+use super::{describe, number};
 
 /// Make and show elements: what a policy list allows.
 #[derive(FromArgs)]

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use argh::FromArgs;
 use commands::Wanted;
+use commands::file;
 use lcp::{
     list::{ListVersion, PolicyList},
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
@@ -16,7 +17,7 @@ use serde_json::json;
 use txt::{element::Element, hash::HashAlg};
 use zeroize::Zeroizing;
 
-use super::{describe, file, number};
+use super::{describe, number};
 
 /// Make, show, sign and verify policy lists.
 #[derive(FromArgs)]

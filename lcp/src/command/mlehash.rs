@@ -5,10 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use argh::FromArgs;
 use commands::Wanted;
+use commands::file;
 use serde_json::json;
 use txt::{hash::HashAlg, mlehash::Mle};
-
-use super::file;
 
 /// Print the hash of tboot with a command line: what SINIT measures, and what a policy names.
 #[derive(FromArgs)]

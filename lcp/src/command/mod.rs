@@ -6,9 +6,8 @@ use argh::FromArgs;
 
 mod acm;
 mod build;
-mod describe;
+pub mod describe;
 mod element;
-pub mod file;
 mod links;
 mod list;
 mod mlehash;

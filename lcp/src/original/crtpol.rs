@@ -1,20 +1,22 @@
 //! lcp2_crtpol: makes and shows policies.
 
+use anyhow::{Context, Result, anyhow, bail};
 use lcp::{
     list::{ListVersion, PolicyList},
     policy_data::{MAX_LISTS, PolicyData},
     sign,
+};
+use original_options::{
+    file::{read, write},
+    getopt::{self, Opt, Step, flag, with},
+    strtoul,
 };
 use txt::{
     hash::{Digest, HashAlg},
     policy::{Policy, Policy12, Policy20, PolicyType, PolicyVersion20, SignMask},
 };
 
-use super::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-    read, show_policy, strtoul, write,
-};
+use super::show_policy;
 
 const OPTIONS: [Opt; 18] = [
     flag("help", 'H'),
@@ -79,7 +81,7 @@ pub struct Request {
 }
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
     let mut request = Request::new(compat);
     let mut command = None;
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -87,15 +89,15 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'S' | 'V'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option(id, value) => request.option(id, &value)?,
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     match command {
-        None => Err("no command option was specified".to_owned()),
+        None => Err(anyhow!("no command option was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -140,9 +142,9 @@ impl Request {
     }
 
     /// Sets a version of TPM 1.2.
-    pub fn set_version12(&mut self, version: u16) -> Outcome {
+    pub fn set_version12(&mut self, version: u16) -> Result<()> {
         if !(0x0200..=0x0204).contains(&version) {
-            return Err(format!("unsupported version {version:#x}: 0x200 to 0x204"));
+            bail!("unsupported version {version:#x}: 0x200 to 0x204");
         }
         self.version = version;
         Ok(())
@@ -154,11 +156,9 @@ impl Request {
     }
 
     /// Takes an option.
-    pub fn option(&mut self, id: char, value: &str) -> Outcome {
+    pub fn option(&mut self, id: char, value: &str) -> Result<()> {
         let compat = self.compat;
-        let byte = |option: &str| {
-            strtoul::number(option, value, 0, 8, compat).map(|number| number.to_le_bytes()[0])
-        };
+        let byte = |option: &str| strtoul::number::<u8>(option, value, 0, compat);
         let path = || Some(value.to_owned()).filter(|path| !path.is_empty());
         match id {
             // An unknown name is refused when the policy needs one.
@@ -167,20 +167,20 @@ impl Request {
                 self.kind = Some(match value {
                     "any" => PolicyType::Any,
                     "list" => PolicyType::List,
-                    _ => return Err("unsupported policy type: any or list".to_owned()),
+                    _ => bail!("unsupported policy type: any or list"),
                 });
             }
             'm' => self.minver = byte("--minver")?,
             'n' => self.max_minver = byte("--max_sinit_min")?,
             'r' => self.counters = self.revocation_counters(value)?,
-            'c' => self.control = strtoul::number("--ctrl", value, 0, 32, compat)?,
+            'c' => self.control = strtoul::number("--ctrl", value, 0, compat)?,
             'p' => self.policy = path(),
             'd' => self.data = path(),
             'b' => self.brief = true,
             'k' => {
                 self.mask |= self.hash_mask("--mask", value)?;
                 if self.mask == 0 {
-                    return Err("LCP hash alg not supported".to_owned());
+                    bail!("LCP hash alg not supported");
                 }
             }
             // Version 3.2 has no such field; the original ignores the option behind --polver 3.2.
@@ -188,64 +188,60 @@ impl Request {
             'x' => {
                 self.aux = self.hash_mask("--auxalg", value)?;
                 if self.aux == 0 {
-                    return Err("AUX hash alg not supported".to_owned());
+                    bail!("AUX hash alg not supported");
                 }
             }
             's' if self.version < 0x0300 => {}
             's' => {
                 self.sign |= match SignMask::named(value) {
                     Some(mask) => mask.0,
-                    None => strtoul::number("--sign", value, 0, 32, compat)?,
+                    None => strtoul::number("--sign", value, 0, compat)?,
                 };
                 if self.sign == 0 {
-                    return Err("signing alg not supported".to_owned());
+                    bail!("signing alg not supported");
                 }
             }
-            'e' => self.version = version(value).ok_or("invalid policy version")?,
+            'e' => self.version = version(value).context("invalid policy version")?,
             _ => {}
         }
         Ok(())
     }
 
-    fn hash_mask(&self, option: &str, value: &str) -> Result<u16, String> {
+    fn hash_mask(&self, option: &str, value: &str) -> Result<u16> {
         match value.parse::<HashAlg>() {
             Ok(alg) => Ok(alg.mask()),
-            Err(_) => {
-                let number = strtoul::number(option, value, 0, 16, self.compat)?;
-                Ok(u16::try_from(number).unwrap_or(u16::MAX))
-            }
+            Err(_) => Ok(strtoul::number(option, value, 0, self.compat)?),
         }
     }
 
-    fn revocation_counters(&self, value: &str) -> Result<[u16; 8], String> {
+    fn revocation_counters(&self, value: &str) -> Result<[u16; 8]> {
         let mut counters = self.counters;
         let given: Vec<&str> = value.split(',').collect();
         if given.len() > counters.len() && !self.compat {
-            return Err(format!("--rev: {} counters, a policy has 8", given.len()));
+            bail!("--rev: {} counters, a policy has 8", given.len());
         }
         for (counter, text) in counters.iter_mut().zip(given) {
-            let number = strtoul::number("--rev", text, 0, 16, self.compat)?;
-            *counter = u16::try_from(number).unwrap_or(u16::MAX);
+            *counter = strtoul::number("--rev", text, 0, self.compat)?;
         }
         Ok(counters)
     }
 
     /// Makes the policy and its data file.
-    pub fn create(&self, files: &[String]) -> Outcome {
+    pub fn create(&self, files: &[String]) -> Result<()> {
         let tpm20 = self.version >= 0x0300;
         if tpm20 && self.alg.is_none() {
-            return Err("alg not supported or not specified".to_owned());
+            bail!("alg not supported or not specified");
         }
         if tpm20 && self.sign == 0 {
-            return Err("LCPv3 signing alg mask not supported or not specified".to_owned());
+            bail!("LCPv3 signing alg mask not supported or not specified");
         }
-        let kind = self.kind.ok_or("no type specified")?;
-        let out = self.policy.as_deref().ok_or("no policy file specified")?;
+        let kind = self.kind.context("no type specified")?;
+        let out = self.policy.as_deref().context("no policy file specified")?;
         let data = match kind {
             PolicyType::Any => None,
             PolicyType::List => {
                 let path = self.data.as_deref();
-                let path = path.ok_or("list type but no policy data file specified")?;
+                let path = path.context("list type but no policy data file specified")?;
                 Some((path, self.lists(files)?))
             }
         };
@@ -255,19 +251,19 @@ impl Request {
             HashAlg::Sha1
         };
         let hash = match &data {
-            Some((_, data)) => data.hash(alg).map_err(|error| error.to_string())?,
+            Some((_, data)) => data.hash(alg)?,
             None => Digest::zero(alg),
         };
         write(out, &self.policy_bytes(kind, hash)?)?;
         if let Some((path, data)) = &data {
-            write(path, &data.to_bytes().map_err(|error| error.to_string())?)?;
+            write(path, &data.to_bytes()?)?;
         }
         Ok(())
     }
 
-    fn lists(&self, files: &[String]) -> Result<PolicyData, String> {
+    fn lists(&self, files: &[String]) -> Result<PolicyData> {
         if files.is_empty() {
-            return Err("list type but no policy lists specified".to_owned());
+            bail!("list type but no policy lists specified");
         }
         // The original drops the ninth list and those behind it silently.
         let files = if self.compat {
@@ -277,13 +273,12 @@ impl Request {
         };
         let mut lists: Vec<PolicyList> = Vec::new();
         for path in files {
-            let list =
-                PolicyList::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))?;
+            let list = PolicyList::parse(&read(path)?).with_context(|| path.to_owned())?;
             if lists
                 .first()
                 .is_some_and(|first| first.version() != list.version())
             {
-                return Err("mixing list versions is not supported".to_owned());
+                bail!("mixing list versions is not supported");
             }
             match sign::verify(&list) {
                 Err(sign::SignError::Unsigned) if list.version() == ListVersion::V3_0 => {
@@ -293,20 +288,20 @@ impl Request {
                     println!("List signature verified positively.");
                 }
                 Ok(_) | Err(sign::SignError::Unsigned) => {}
-                Err(error) => return Err(format!("{path}: {error}")),
+                Err(error) => return Err(error).with_context(|| path.clone()),
             }
             lists.push(list);
         }
-        PolicyData::new(lists).map_err(|error| error.to_string())
+        Ok(PolicyData::new(lists)?)
     }
 
-    fn policy_bytes(&self, kind: PolicyType, hash: Digest) -> Result<Vec<u8>, String> {
+    fn policy_bytes(&self, kind: PolicyType, hash: Digest) -> Result<Vec<u8>> {
         let [minor, _] = self.version.to_le_bytes();
         let policy20 = PolicyVersion20::ALL
             .into_iter()
             .find(|v| v.number() == self.version);
         let Some(version) = policy20 else {
-            let mut policy = Policy12::new(minor, kind, hash).map_err(|error| error.to_string())?;
+            let mut policy = Policy12::new(minor, kind, hash)?;
             policy.sinit_min_version = self.minver;
             policy.max_sinit_min_version = self.max_minver;
             policy.data_revocation_counters = self.counters;

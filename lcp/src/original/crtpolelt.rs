@@ -1,15 +1,21 @@
 //! lcp2_crtpolelt: makes and shows elements.
 
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use original_options::{
+    file::{read, write},
+    getopt::{self, Opt, Step, flag, with},
+    hash_file,
+    outcome::note,
+    pconf_file, strtoul,
+};
 use txt::{
     element::{Body, Custom, Element, HashList, LegacyMle, LegacyPconf, Mle2, Pconf2, Sbios, Uuid},
     hash::{Digest, HashAlg},
 };
 
-use super::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-    hash_file, note, pconf_file, read, show, strtoul, uuid, write,
-};
+use super::{show, uuid};
 
 /// The tool's options, then those of each type in the original's order: an abbreviation is unique
 /// or not over all of them.
@@ -106,7 +112,7 @@ struct Request {
 }
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
     let mut request = Request {
         kind: None,
         out: None,
@@ -127,15 +133,15 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'V' | 'C' | 'S'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option(id, value) => request.option(id, &value)?,
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     match command {
-        None => Err("no command was specified".to_owned()),
+        None => Err(anyhow!("no command was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -146,8 +152,8 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         }
         Some('S') => show_files(&operands),
         Some(_) => {
-            let kind = request.kind.ok_or("no type was specified")?;
-            let out = request.out.clone().ok_or("no output file specified")?;
+            let kind = request.kind.context("no type was specified")?;
+            let out = request.out.clone().context("no output file specified")?;
             for operand in &operands {
                 request.file(kind, operand)?;
             }
@@ -155,36 +161,36 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
                 control: request.control,
                 body: request.body(name, kind)?,
             };
-            let bytes = element.to_bytes().map_err(|error| error.to_string())?;
+            let bytes = element.to_bytes()?;
             write(&out, &bytes)
         }
     }
 }
 
-fn show_files(files: &[String]) -> Outcome {
+fn show_files(files: &[String]) -> Result<()> {
     if files.is_empty() {
-        return Err("no files specified".to_owned());
+        bail!("no files specified");
     }
     for path in files {
         println!("policy element file: {path}");
-        let element = Element::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))?;
+        let element = Element::parse(&read(path)?).with_context(|| path.to_owned())?;
         print!("{}", show::element("    ", &element, false));
     }
     Ok(())
 }
 
 impl Request {
-    fn option(&mut self, id: char, value: &str) -> Outcome {
+    fn option(&mut self, id: char, value: &str) -> Result<()> {
         match id {
             't' => {
-                let kind = Kind::named(value).ok_or_else(|| format!("unknown type '{value}'"))?;
+                let kind = Kind::named(value).with_context(|| format!("unknown type '{value}'"))?;
                 self.kind = Some(kind);
             }
             'o' => self.out = Some(value.to_owned()).filter(|path| !path.is_empty()),
-            'c' => self.control = strtoul::number("--ctrl", value, 0, 32, self.compat)?,
+            'c' => self.control = strtoul::number("--ctrl", value, 0, self.compat)?,
             'v' => {}
             _ => {
-                let kind = self.kind.ok_or("type must be the first option")?;
+                let kind = self.kind.context("type must be the first option")?;
                 return self.option_of(kind, id, value);
             }
         }
@@ -192,42 +198,41 @@ impl Request {
     }
 
     /// An option that only some types have.
-    fn option_of(&mut self, kind: Kind, id: char, value: &str) -> Outcome {
+    fn option_of(&mut self, kind: Kind, id: char, value: &str) -> Result<()> {
         match (kind, id) {
             (Kind::Custom, 'u') => {
                 let uuid =
-                    uuid::parse(value).ok_or_else(|| format!("no well-formed uuid: {value}"))?;
+                    uuid::parse(value).with_context(|| format!("no well-formed uuid: {value}"))?;
                 self.uuid = Some(uuid);
             }
             (Kind::Mle | Kind::Mle2, 'm') => {
-                let number = strtoul::number("--minver", value, 0, 8, self.compat)?;
-                self.minver = number.to_le_bytes()[0];
+                self.minver = strtoul::number("--minver", value, 0, self.compat)?;
             }
             (Kind::Mle2 | Kind::Sbios | Kind::Stm | Kind::Pconf2, 'a') => {
-                self.alg = value.parse().map_err(|error| format!("{error}"))?;
+                self.alg = value.parse()?;
                 self.alg_given = true;
             }
             (Kind::Pconf2, '0'..='7') => {
                 if !self.alg_given {
-                    return Err("--alg must come before the PCR values".to_owned());
+                    bail!("--alg must come before the PCR values");
                 }
                 let digest = pconf_file::hash(value, self.alg, self.compat)
-                    .map_err(|error| format!("--pcr{id}: {error}"))?;
+                    .with_context(|| format!("--pcr{id}"))?;
                 let index = id.to_digit(8).and_then(|n| usize::try_from(n).ok());
                 if let Some(slot) = index.and_then(|index| self.pcrs.get_mut(index)) {
                     *slot = Some(digest);
                 }
             }
-            _ => return Err("this type has no such option".to_owned()),
+            _ => bail!("this type has no such option"),
         }
         Ok(())
     }
 
     /// An operand: a file of hashes, PCR values or data.
-    fn file(&mut self, kind: Kind, path: &str) -> Outcome {
+    fn file(&mut self, kind: Kind, path: &str) -> Result<()> {
         match kind {
             Kind::Custom => self.data = Some(read(path)?),
-            Kind::Pconf2 => return Err("type pconf2 takes no file".to_owned()),
+            Kind::Pconf2 => bail!("type pconf2 takes no file"),
             Kind::Pconf => {
                 self.infos
                     .push(pconf_file::parse(path, &read(path)?, self.compat)?);
@@ -235,43 +240,41 @@ impl Request {
             Kind::Mle | Kind::Mle2 | Kind::Sbios | Kind::Stm => {
                 let most = MAX_HASHES.saturating_add(usize::from(kind == Kind::Sbios));
                 // An empty file of hashes is none to the originals, not an error.
-                let text = crate::command::file::read(std::path::Path::new(path))
-                    .map_err(|error| commands::sentence(error.chain()))?;
+                let text = commands::file::read(Path::new(path))?;
                 let left = most.saturating_sub(self.hashes.len());
                 let hashes = hash_file::parse(path, &text, self.alg, left, self.compat)?;
                 self.hashes.extend(hashes);
                 if kind == Kind::Sbios && self.hashes.is_empty() {
-                    return Err("no hashes provided".to_owned());
+                    bail!("no hashes provided");
                 }
             }
         }
         Ok(())
     }
 
-    fn body(self, name: &str, kind: Kind) -> Result<Body, String> {
-        let text = |error: txt::codec::FormatError| error.to_string();
+    fn body(self, name: &str, kind: Kind) -> Result<Body> {
         Ok(match kind {
             Kind::Custom => Body::Custom(Custom {
-                uuid: self.uuid.ok_or("no uuid specified")?,
+                uuid: self.uuid.context("no uuid specified")?,
                 data: self.data.unwrap_or_default(),
             }),
             Kind::Mle => {
-                let hashes = HashList::new(HashAlg::Sha1, self.hashes).map_err(text)?;
-                Body::LegacyMle(LegacyMle::new(self.minver, hashes).map_err(text)?)
+                let hashes = HashList::new(HashAlg::Sha1, self.hashes)?;
+                Body::LegacyMle(LegacyMle::new(self.minver, hashes)?)
             }
             Kind::Mle2 => Body::Mle2(Mle2 {
                 sinit_min_version: self.minver,
-                hashes: HashList::new(self.alg, self.hashes).map_err(text)?,
+                hashes: HashList::new(self.alg, self.hashes)?,
             }),
-            Kind::Stm => Body::Stm(HashList::new(self.alg, self.hashes).map_err(text)?),
+            Kind::Stm => Body::Stm(HashList::new(self.alg, self.hashes)?),
             Kind::Sbios => {
                 let mut hashes = self.hashes.into_iter();
-                let fallback = hashes.next().ok_or("no hashes provided")?;
-                let hashes = HashList::new(self.alg, hashes.collect()).map_err(text)?;
-                Body::Sbios(Sbios::new(fallback, hashes).map_err(text)?)
+                let fallback = hashes.next().context("no hashes provided")?;
+                let hashes = HashList::new(self.alg, hashes.collect())?;
+                Body::Sbios(Sbios::new(fallback, hashes)?)
             }
             Kind::Pconf if self.infos.is_empty() && !self.compat => {
-                return Err("no file with PCR values: the element would match nothing".to_owned());
+                bail!("no file with PCR values: the element would match nothing");
             }
             Kind::Pconf => {
                 if !self.compat {
@@ -288,12 +291,12 @@ impl Request {
                     .filter_map(|(pcr, v)| Some((pcr, v?)))
                     .collect();
                 if values.is_empty() {
-                    return Err("no PCRs specified for the pconf element".to_owned());
+                    bail!("no PCRs specified for the pconf element");
                 }
                 if values.last().is_some_and(|(pcr, _)| *pcr == 7) {
                     note(name, "PCR 7 is in the digest, unlike in the original's");
                 }
-                Body::Pconf2(Pconf2::from_values(self.alg, &values).map_err(text)?)
+                Body::Pconf2(Pconf2::from_values(self.alg, &values)?)
             }
         })
     }

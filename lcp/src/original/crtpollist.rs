@@ -1,17 +1,19 @@
 //! lcp2_crtpollist: makes, signs, shows and verifies lists.
 
+use anyhow::{Context, Result, anyhow, bail};
 use lcp::{
     list::{ListVersion, PolicyList, SignatureValue},
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
 };
+use original_options::{
+    file::{read, write},
+    getopt::{self, Opt, Step, flag, with},
+    strtoul,
+};
 use txt::{element::Element, hash::HashAlg};
 use zeroize::Zeroizing;
 
-use super::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-    read, strtoul, verify_list, write,
-};
+use super::verify_list;
 
 const OPTIONS: [Opt; 17] = [
     flag("help", 'H'),
@@ -76,7 +78,7 @@ pub struct Request {
 }
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String]) -> Outcome {
+pub fn run(name: &str, words: &[String]) -> Result<()> {
     let mut request = Request::default();
     let mut command = None;
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -84,20 +86,20 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'S' | 'A' | 'W' | 'V' | 'v'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option(id, value) => request.option(id, value)?,
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     let out = || request.out();
     let one = || match operands.as_slice() {
         [path] => Ok(path),
-        _ => Err("no policy list file specified".to_owned()),
+        _ => Err(anyhow!("no policy list file specified")),
     };
     match command {
-        None => Err("no command option was specified".to_owned()),
+        None => Err(anyhow!("no command option was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -110,7 +112,7 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
         Some('S') => request.sign(out()?),
         Some('A') => request.add_signature(out()?),
         Some('W') => verify_list::show_file(one()?),
-        Some(_) => verify_list::verify(operands.first().ok_or("no policy list file specified")?),
+        Some(_) => verify_list::verify(operands.first().context("no policy list file specified")?),
     }
 }
 
@@ -126,36 +128,34 @@ impl Request {
     }
 
     /// The list's file.
-    pub fn out(&self) -> Result<&str, String> {
+    pub fn out(&self) -> Result<&str> {
         self.out
             .as_deref()
-            .ok_or("no policy list output file specified".to_owned())
+            .context("no policy list output file specified")
     }
 
     /// Takes an option.
-    pub fn option(&mut self, id: char, value: String) -> Outcome {
+    pub fn option(&mut self, id: char, value: String) -> Result<()> {
         let path = |value: String| Some(value).filter(|path| !path.is_empty());
         match id {
             'o' => self.out = path(value),
             'a' => self.sigalg = value,
             'h' => {
                 let alg = value.parse();
-                self.hashalg = Some(alg.map_err(|_| format!("incorrect hash alg {value}"))?);
+                self.hashalg = Some(alg.map_err(|_| anyhow!("incorrect hash alg {value}"))?);
             }
             'u' => self.public = path(value),
             'i' => self.private = path(value),
             'r' => {
-                let number = strtoul::number("--rev", &value, 0, 16, false)?;
-                self.counter = u16::try_from(number).unwrap_or(u16::MAX);
+                self.counter = strtoul::number("--rev", &value, 0, false)?;
             }
             'n' => self.nosig = true,
             's' => self.signature = path(value),
             'l' => {
                 // Whatever is no number is refused below: there is no version 0.
-                let number = strtoul::number("--listver", &value, 16, 16, true)?;
-                self.version = u16::try_from(number).unwrap_or(0);
+                self.version = strtoul::number("--listver", &value, 16, true)?;
                 if self.version == 0 {
-                    return Err(UNKNOWN_VERSION.to_owned());
+                    bail!(UNKNOWN_VERSION);
                 }
             }
             _ => {}
@@ -164,53 +164,53 @@ impl Request {
     }
 
     /// Makes a list of element files.
-    pub fn create(&self, out: &str, files: &[String]) -> Outcome {
+    pub fn create(&self, out: &str, files: &[String]) -> Result<()> {
         if self.version == 0 {
-            return Err("the list version is not specified: --listver".to_owned());
+            bail!("the list version is not specified: --listver");
         }
-        let version = ListVersion::from_number(self.version).ok_or(UNKNOWN_VERSION)?;
+        let version = ListVersion::from_number(self.version).context(UNKNOWN_VERSION)?;
         if files.len() > MAX_FILES {
             let given = files.len();
-            return Err(format!("{given} element files: a list takes {MAX_FILES}"));
+            bail!("{given} element files: a list takes {MAX_FILES}");
         }
         let mut elements = Vec::new();
         for path in files {
             let element = Element::parse(&read(path)?);
-            elements.push(element.map_err(|error| format!("{path}: {error}"))?);
+            elements.push(element.with_context(|| path.to_owned())?);
         }
         // Each element goes to the front of the original's list.
         elements.reverse();
         let list = PolicyList::new(version, elements);
-        let bytes = list.to_bytes().map_err(|error| error.to_string())?;
+        let bytes = list.to_bytes()?;
         write(out, &bytes)
     }
 
     /// Signs a list.
-    pub fn sign(&self, out: &str) -> Outcome {
+    pub fn sign(&self, out: &str) -> Result<()> {
         let pss = matches!(self.sigalg.as_str(), "rsa-pss" | "rsapss");
         let scheme = match self.sigalg.as_str() {
             "rsa" | "rsa-ssa" | "rsassa" | "rsa-pkcs15" => Scheme::Rsa,
             _ if pss => Scheme::RsaPss,
             "ecdsa" => Scheme::Ecdsa,
             "sm2" => Scheme::Sm2,
-            "" => return Err("signature algorithm must be specified: --sigalg".to_owned()),
-            other => return Err(format!("signature algorithm {other} is unknown")),
+            "" => bail!("signature algorithm must be specified: --sigalg"),
+            other => bail!("signature algorithm {other} is unknown"),
         };
         let public = self
             .public
             .as_deref()
-            .ok_or("no public key file specified")?;
+            .context("no public key file specified")?;
         match (self.nosig, &self.private) {
             (true, Some(_)) => {
-                return Err("private key file specified with --nosig option".to_owned());
+                bail!("private key file specified with --nosig option");
             }
-            (false, None) => return Err("no private key file specified".to_owned()),
+            (false, None) => bail!("no private key file specified"),
             _ => {}
         }
         let list = parse(out)?;
         if self.sigalg == "rsa-pkcs15" && list.version() != ListVersion::V1_0 {
             println!("Failed to sign and write LCP list.");
-            return Err("rsa-pkcs15 is for lists of version 0x100: use rsa".to_owned());
+            bail!("rsa-pkcs15 is for lists of version 0x100: use rsa");
         }
         // Lists of version 1.0 have RSA with SHA-1, whatever is asked for, and elliptic curves their
         // own hash.
@@ -245,47 +245,42 @@ impl Request {
     }
 
     /// The signed list, or with --nosig what an offline key has to sign.
-    fn signed_bytes(
-        &self,
-        list: PolicyList,
-        public: &str,
-        plan: &SigningPlan,
-    ) -> Result<Vec<u8>, String> {
+    fn signed_bytes(&self, list: PolicyList, public: &str, plan: &SigningPlan) -> Result<Vec<u8>> {
         let public = public_key(public)?;
         let Some(private) = &self.private else {
-            let message = sign::to_sign(list, &public, plan).map_err(|error| error.to_string())?;
+            let message = sign::to_sign(list, &public, plan)?;
             return Ok(message.bytes);
         };
         let pem = Zeroizing::new(text(private)?);
-        let key = PrivateKey::from_pem(&pem).map_err(|error| format!("{private}: {error}"))?;
+        let key = PrivateKey::from_pem(&pem).with_context(|| private.to_owned())?;
         if key.public() != public {
-            return Err(sign::SignError::Pair.to_string());
+            return Err(sign::SignError::Pair.into());
         }
-        let signed = sign::sign(list, &key, plan).map_err(|error| error.to_string())?;
-        signed.to_bytes().map_err(|error| error.to_string())
+        let signed = sign::sign(list, &key, plan)?;
+        Ok(signed.to_bytes()?)
     }
 
     /// Completes what --sign --nosig wrote.
-    pub fn add_signature(&self, out: &str) -> Outcome {
+    pub fn add_signature(&self, out: &str) -> Result<()> {
         let path = self
             .signature
             .as_deref()
-            .ok_or("no signature file specified")?;
+            .context("no signature file specified")?;
         let bytes = read(out)?;
         let value = read(path)?;
         // The file ends where the signature belongs; one of zeros makes it a list.
         let padded = [bytes.as_slice(), &vec![0; value.len()]].concat();
         let list = PolicyList::parse(&padded).map_err(|_| {
-            format!(
+            anyhow!(
                 "{out} is no list without signature for one of {} bytes",
                 value.len()
             )
         })?;
         let Some(signature) = list.signature() else {
-            return Err(format!("{out} is no list that --sign --nosig wrote"));
+            bail!("{out} is no list that --sign --nosig wrote");
         };
         let SignatureValue::Rsa { modulus, .. } = signature.value() else {
-            return Err("only RSA signatures can be added: use lcp list attach".to_owned());
+            bail!("only RSA signatures can be added: use lcp list attach");
         };
         let key = PublicKey::Rsa {
             modulus: modulus.clone(),
@@ -305,24 +300,24 @@ impl Request {
                 revocation_counter: counter,
             };
             if let Ok(signed) = sign::attach(list.clone(), &key, &plan, &value) {
-                return write(out, &signed.to_bytes().map_err(|error| error.to_string())?);
+                return write(out, &signed.to_bytes()?);
             }
         }
-        Err("signature file does not match policy list".to_owned())
+        Err(anyhow!("signature file does not match policy list"))
     }
 }
 
 const UNKNOWN_VERSION: &str = "only list versions 0x100, 0x200, 0x201 or 0x300 are supported";
 
-fn text(path: &str) -> Result<String, String> {
-    String::from_utf8(read(path)?).map_err(|_| format!("{path} is no text"))
+fn text(path: &str) -> Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| anyhow!("{path} is no text"))
 }
 
-fn public_key(path: &str) -> Result<PublicKey, String> {
-    PublicKey::from_pem(&text(path)?).map_err(|error| format!("{path}: {error}"))
+fn public_key(path: &str) -> Result<PublicKey> {
+    PublicKey::from_pem(&text(path)?).with_context(|| path.to_owned())
 }
 
 /// Reads a list file.
-pub fn parse(path: &str) -> Result<PolicyList, String> {
-    PolicyList::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))
+pub fn parse(path: &str) -> Result<PolicyList> {
+    PolicyList::parse(&read(path)?).with_context(|| path.to_owned())
 }

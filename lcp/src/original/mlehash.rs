@@ -1,11 +1,8 @@
 //! lcp2_mlehash.
 
+use anyhow::{Context, Result, anyhow, bail};
+use original_options::getopt::{self, Opt, Step, flag, with};
 use txt::{hash::HashAlg, mlehash::Mle};
-
-use super::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-};
 
 const OPTIONS: [Opt; 6] = [
     flag("help", 'H'),
@@ -28,7 +25,7 @@ Usage: lcp2_mlehash COMMAND [OPTION]... [FILE]
 ";
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
     let (mut command, mut cmdline) = (None, None);
     let mut alg = "sha256".to_owned();
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -36,7 +33,7 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'V'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option('c', value) => cmdline = Some(value),
@@ -50,7 +47,7 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         }
     }
     match command {
-        None => Err("no command was specified".to_owned()),
+        None => Err(anyhow!("no command was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -60,13 +57,13 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
             Ok(())
         }
         Some(_) => {
-            let path = operands.first().ok_or("no input file specified")?;
+            let path = operands.first().context("no input file specified")?;
             let mle = read(path)?;
             let alg: HashAlg = match alg.parse() {
                 Ok(alg) => alg,
                 // The original prints nothing and exits 0.
                 Err(_) if compat => return Ok(()),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
             };
             let hash = hash(path, &mle, alg, cmdline.as_deref(), compat)?;
             let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -76,11 +73,10 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
     }
 }
 
-fn read(path: &str) -> Result<Mle, String> {
+fn read(path: &str) -> Result<Mle> {
     let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
-    let file = crate::command::file::read_at_most(std::path::Path::new(path), limit)
-        .map_err(|error| commands::sentence(error.chain()))?;
-    Mle::parse(&file).map_err(|error| format!("{path}: {error}"))
+    let file = commands::file::read_at_most(std::path::Path::new(path), limit)?;
+    Mle::parse(&file).with_context(|| path.to_owned())
 }
 
 fn hash(
@@ -89,14 +85,11 @@ fn hash(
     alg: HashAlg,
     cmdline: Option<&str>,
     compat: bool,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>> {
     let hash = match cmdline {
         None => mle.hash_unmodified(alg),
         Some(cmdline) if compat => mle.hash_as_original(alg, cmdline.as_bytes()),
         Some(cmdline) => mle.hash(alg, cmdline.as_bytes()),
     };
-    Ok(hash
-        .map_err(|error| format!("{path}: {error}"))?
-        .as_bytes()
-        .to_vec())
+    Ok(hash.with_context(|| path.to_owned())?.as_bytes().to_vec())
 }

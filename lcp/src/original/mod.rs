@@ -7,19 +7,17 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use original_options::{outcome, words::Words};
+
 mod crtpol;
 mod crtpolelt;
 mod crtpollist;
-mod getopt;
-mod hash_file;
 mod mlehash;
 #[cfg(feature = "nv")]
 mod nv;
-mod pconf_file;
 mod show;
 mod show_policy;
 mod show_signature;
-mod strtoul;
 mod tpm12;
 mod uuid;
 mod verify_list;
@@ -78,26 +76,15 @@ impl Tool {
     }
 }
 
-/// What a tool ends with: nothing, or a sentence for standard error (exit code 1).
-type Outcome = Result<(), String>;
-
-/// The exact word that asks for the original's bytes where it is wrong.
-const COMPAT: &str = "--compat";
-
 /// Runs a tool.
 pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
-    let mut words = Vec::new();
-    let mut compat = false;
-    for argument in arguments {
-        match argument.into_string() {
-            Ok(word) if word == COMPAT => compat = true,
-            Ok(word) => words.push(word),
-            Err(word) => {
-                eprintln!("{name}: {} is no UTF-8 text", word.display());
-                return ExitCode::FAILURE;
-            }
+    let Words { words, compat } = match Words::of(arguments) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            return ExitCode::FAILURE;
         }
-    }
+    };
     let outcome = match tool {
         Tool::MleHash => mlehash::run(name, &words, compat),
         Tool::CrtPolElt => crtpolelt::run(name, &words, compat),
@@ -110,32 +97,5 @@ pub fn run(tool: Tool, name: &str, arguments: Vec<OsString>) -> ExitCode {
         #[cfg(feature = "nv")]
         Tool::Nv(tool) => return nv::run(tool, name, &words, compat),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("Error: {sentence}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Reads a file; an empty one is refused, as the originals do.
-fn read(path: &str) -> Result<Vec<u8>, String> {
-    let bytes = crate::command::file::read(std::path::Path::new(path))
-        .map_err(|error| commands::sentence(error.chain()))?;
-    if bytes.is_empty() {
-        return Err(format!("{path} is empty"));
-    }
-    Ok(bytes)
-}
-
-/// Replaces a file.
-fn write(path: &str, bytes: &[u8]) -> Outcome {
-    crate::command::file::replace(std::path::Path::new(path), bytes)
-        .map_err(|error| commands::sentence(error.chain()))
-}
-
-/// A note about a difference to the original.
-fn note(name: &str, text: &str) {
-    eprintln!("{name}: note: {text}");
+    outcome::exit_code(outcome)
 }

@@ -1,11 +1,12 @@
 //! lcp2_crtpollist --show and --verify.
 
+use anyhow::Result;
 use lcp::{list::ListVersion, sign};
 
-use super::{Outcome, crtpollist::parse, show};
+use super::{crtpollist::parse, show};
 
 /// Shows a list and verifies its signature.
-pub fn show_file(path: &str) -> Outcome {
+pub fn show_file(path: &str) -> Result<()> {
     let list = parse(path)?;
     let verified = sign::verify(&list);
     let v3 = list.version() == ListVersion::V3_0;
@@ -24,12 +25,12 @@ pub fn show_file(path: &str) -> Outcome {
     }
     match verified {
         Err(sign::SignError::Unsigned) | Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Verifies a list's signature.
-pub fn verify(path: &str) -> Outcome {
+pub fn verify(path: &str) -> Result<()> {
     let list = parse(path)?;
     let v3 = list.version() == ListVersion::V3_0;
     match sign::verify(&list) {
@@ -52,7 +53,7 @@ pub fn verify(path: &str) -> Outcome {
                 println!("List signature did not verify.");
                 println!("List signature did not verify positively.");
             }
-            Err(error.to_string())
+            Err(error.into())
         }
     }
 }

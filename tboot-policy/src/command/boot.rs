@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use commands::Wanted;
+use commands::file;
 use tboot_policy::{
     grub::{self, BootFiles, BootFolder, Places, Readings, Variables},
     module::{MAX_MODULE_LEN, Module},
 };
-
-use super::file;
 
 /// The options of the commands that read a GRUB menu entry.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::refuse_idle;
 use tboot_policy::{
     acm::Role,
@@ -13,7 +14,7 @@ use tboot_policy::{
 };
 use txt::hash::HashAlg;
 
-use super::{boot::EntryOptions, file};
+use super::boot::EntryOptions;
 
 /// Make a policy from a GRUB menu entry: its modules in tboot's order, with the command lines that
 /// GRUB passes.

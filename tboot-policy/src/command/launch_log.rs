@@ -7,14 +7,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, mismatch, refuse_idle};
 use serde_json::{Value, json};
 use tboot_policy::{
     diagnosis::{ErrorCode, LaunchLog, Registers},
     log::{self, EventLog, LogError, heap},
 };
-
-use super::file;
 
 /// Say why a launch was measured, or was not: from the text of txt-stat, from a capture of tboot's
 /// serial output, or from this machine's registers. Exit code 0: it was a measured launch, 2: it

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
 use commands::Wanted;
+use commands::file;
 use serde_json::{Value, json};
 use tboot_policy::{
     log::{
@@ -18,8 +19,6 @@ use tboot_policy::{
     predict::disagreement,
 };
 use tpm::PcrValues;
-
-use super::file;
 
 /// The kernel's folder of the TPM.
 const KERNEL_TPM: &str = "/sys/class/tpm/tpm0";

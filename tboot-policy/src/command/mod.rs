@@ -6,8 +6,6 @@ use argh::FromArgs;
 
 mod boot;
 mod every_entry;
-#[path = "../../../lcp/src/command/file.rs"]
-pub mod file;
 mod from_grub;
 mod launch_log;
 mod links;

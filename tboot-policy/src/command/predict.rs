@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use serde_json::{Map, Value, json};
 use tboot_policy::{
@@ -18,7 +19,7 @@ use tpm::{Bank, PcrPolicy, PcrValues};
 
 use super::{
     boot::{self, EntryOptions},
-    every_entry, file,
+    every_entry,
     record::{self, family},
     vlp,
 };

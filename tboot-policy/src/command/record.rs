@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use tboot_policy::{
     acm::Role,
@@ -15,7 +16,7 @@ use tboot_policy::{
     predict::{Baseline, Family, FileHash},
 };
 
-use super::{boot::EntryOptions, file, log};
+use super::{boot::EntryOptions, log};
 
 /// Check an event log against the PCRs, and keep what predictions need of it.
 #[derive(FromArgs)]

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use serde_json::{Value, json};
 use tboot_policy::{
@@ -13,7 +14,7 @@ use tboot_policy::{
 
 use super::{
     boot::{self, EntryOptions},
-    file, vlp,
+    vlp,
 };
 
 /// Say for each module whether tboot would boot it under a policy. Exit code 0: tboot boots, 2: it

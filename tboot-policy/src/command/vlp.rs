@@ -8,14 +8,13 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use argh::FromArgs;
 use commands::Wanted;
+use commands::file;
 use serde_json::{Value, json};
 use tboot_policy::{
     module::{MAX_MODULE_LEN, Module},
     vlp::{Check, ElementKind, Object, Policy, PolicyType, pcr_from_word},
 };
 use txt::hash::{Digest, HashAlg};
-
-use super::file;
 
 /// Make an empty policy.
 #[derive(FromArgs)]

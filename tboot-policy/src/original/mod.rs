@@ -6,50 +6,21 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-// The same parsing as the other original tools', which crate lcp re-creates.
-#[path = "../../../lcp/src/original/getopt.rs"]
-mod getopt;
-#[path = "../../../lcp/src/original/strtoul.rs"]
-#[allow(dead_code)] // its checked numbers: tb_polgen checks otherwise
-mod strtoul;
+use original_options::{outcome, words::Words};
 
 mod options;
 mod polgen;
 mod show;
 
-/// The original's name.
-pub const NAME: &str = "tb_polgen";
-
-/// The exact word that asks for the original's bytes where it is wrong.
-const COMPAT: &str = "--compat";
-
-/// What the tool ends with: nothing, or a sentence for standard error (exit code 1).
-type Outcome = Result<(), String>;
+pub use polgen::NAME;
 
 /// Runs the tool.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    let mut words = Vec::new();
-    let mut compat = false;
-    for argument in arguments {
-        match argument.into_string() {
-            Ok(word) if word == COMPAT => compat = true,
-            Ok(word) => words.push(word),
-            Err(word) => {
-                eprintln!("{NAME}: {} is no UTF-8 text", word.display());
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    match polgen::run(&words, compat) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("Error: {sentence}");
+    match Words::of(arguments) {
+        Ok(Words { words, compat }) => outcome::exit_code(polgen::run(&words, compat)),
+        Err(error) => {
+            eprintln!("{NAME}: {error}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// A note about a difference to the original.
-fn note(text: &str) {
-    eprintln!("{NAME}: note: {text}");
 }

@@ -1,17 +1,16 @@
 //! `tb_polgen`'s options: which there are, what their values mean, what goes together.
 
+use anyhow::{Context, Result, bail};
+use original_options::{
+    getopt::{self, Opt, Step, flag, with},
+    strtoul::strtoul,
+};
 use tboot_policy::{
     module::MAX_CMDLINE,
     vlp::{Check, ModuleNumber, Object, PolicyType},
 };
 use tpm::pcr::PcrIndex;
 use txt::hash::HashAlg;
-
-use super::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-    strtoul::strtoul,
-};
 
 const OPTIONS: [Opt; 17] = [
     flag("help", 'H'),
@@ -67,28 +66,28 @@ pub struct Params {
 }
 
 /// A number as the original reads it: the whole text, base 0, cut to 32 bits.
-fn number(option: &str, text: &str) -> Result<i32, String> {
+fn number(option: &str, text: &str) -> Result<i32> {
     let (value, used) = strtoul(text, 0);
     if used != text.len() {
-        return Err(format!("{option} {text}: expected a number"));
+        bail!("{option} {text}: expected a number");
     }
     // The original keeps the low 32 bits.
     let [a, b, c, d, ..] = value.to_le_bytes();
     Ok(i32::from_le_bytes([a, b, c, d]))
 }
 
-fn one_of<T: Copy>(option: &str, text: &str, words: &[(&str, T)]) -> Result<T, String> {
+fn one_of<T: Copy>(option: &str, text: &str, words: &[(&str, T)]) -> Result<T> {
     let found = words
         .iter()
         .find(|(word, _)| word.eq_ignore_ascii_case(text));
-    found.map(|(_, value)| *value).ok_or_else(|| {
+    found.map(|(_, value)| *value).with_context(|| {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         format!("{option} {text}: expected {}", known.join(" or "))
     })
 }
 
 /// Parses the command line and checks what the original checks.
-pub fn parse(words: &[String]) -> Result<Params, String> {
+pub fn parse(words: &[String]) -> Result<Params> {
     let mut command = None;
     let mut params = Params {
         command: Command::Help,
@@ -111,7 +110,7 @@ pub fn parse(words: &[String]) -> Result<Params, String> {
             Step::Option(id, value) => match as_command(id) {
                 Some(this) => {
                     if command.replace(this).is_some() {
-                        return Err("only one command can be specified".to_owned());
+                        bail!("only one command can be specified");
                     }
                     if this == Command::Help {
                         break;
@@ -129,8 +128,8 @@ pub fn parse(words: &[String]) -> Result<Params, String> {
     params.policy = operands
         .into_iter()
         .next()
-        .ok_or("no policy file is named: give it behind the options")?;
-    params.command = command.ok_or("no command: --create, --add, --del, --unwrap or --show")?;
+        .context("no policy file is named: give it behind the options")?;
+    params.command = command.context("no command: --create, --add, --del, --unwrap or --show")?;
     params.check_together()?;
     Ok(params)
 }
@@ -148,7 +147,7 @@ const fn as_command(id: char) -> Option<Command> {
 }
 
 impl Params {
-    fn set(&mut self, id: char, value: String) -> Result<(), String> {
+    fn set(&mut self, id: char, value: String) -> Result<()> {
         if self.verbose && matches!(id, 't' | 'a' | 'n' | 'p' | 'h') {
             println!("optarg = {value}");
         }
@@ -172,7 +171,7 @@ impl Params {
             }
             'c' => match number("--ctrl", &value)? {
                 control @ (0 | 1) => self.control = control.unsigned_abs(),
-                _ => return Err(format!("--ctrl {value}: expected 0 or 1")),
+                _ => bail!("--ctrl {value}: expected 0 or 1"),
             },
             'n' if value.eq_ignore_ascii_case("any") => self.num = 129,
             'n' => self.num = number("--num", &value)?,
@@ -186,9 +185,9 @@ impl Params {
             'l' => {
                 let len = value.len();
                 if len > MAX_CMDLINE {
-                    return Err(format!(
+                    bail!(
                         "the command line has {len} bytes, tboot hashes at most {MAX_CMDLINE}: shorten it"
-                    ));
+                    );
                 }
                 self.cmdline = value;
             }
@@ -201,14 +200,8 @@ impl Params {
     }
 
     /// What each command needs.
-    fn check_together(&self) -> Outcome {
-        let need = |holds: bool, sentence: &str| {
-            if holds {
-                Ok(())
-            } else {
-                Err(sentence.to_owned())
-            }
-        };
+    fn check_together(&self) -> Result<()> {
+        let need = |holds: bool, sentence: &'static str| holds.then_some(()).context(sentence);
         need(!self.policy.is_empty(), "the policy file has no name")?;
         match self.command {
             Command::Help | Command::Show => Ok(()),

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use anyhow::{Context, Result, anyhow, bail};
+use commands::file;
+use original_options::outcome;
 use tboot_policy::{
     module::{MAX_MODULE_LEN, Module},
     vlp::{Check, Object, Policy, PolicyType, Warning},
@@ -9,11 +12,12 @@ use tboot_policy::{
 use txt::hash::{Digest, HashAlg};
 
 use super::{
-    Outcome, note,
     options::{self, Command, Params},
     show,
 };
-use crate::command::file;
+
+/// The original's name.
+pub const NAME: &str = "tb_polgen";
 
 const HELP: &str = "\
 tb_polgen --create --type        nonfatal|continue|halt
@@ -41,7 +45,7 @@ tb_polgen --help
 ";
 
 /// Runs a command line.
-pub fn run(words: &[String], compat: bool) -> Outcome {
+pub fn run(words: &[String], compat: bool) -> Result<()> {
     let params = options::parse(words)?;
     if params.verbose {
         params.print();
@@ -65,13 +69,13 @@ pub fn run(words: &[String], compat: bool) -> Outcome {
 
 /// The policy file. Bytes behind the policy are taken for the rest of an NV index, as the original
 /// does, but not silently.
-fn read(params: &Params) -> Result<Policy, String> {
+fn read(params: &Params) -> Result<Policy> {
     let path = &params.policy;
-    let bytes = file::read(Path::new(path)).map_err(|error| commands::sentence(error.chain()))?;
+    let bytes = file::read(Path::new(path))?;
     if bytes.is_empty() {
-        return Err(format!("{path} is empty"));
+        bail!("{path} is empty");
     }
-    let (policy, len) = Policy::parse_prefix(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    let (policy, len) = Policy::parse_prefix(&bytes).with_context(|| path.to_owned())?;
     if len < bytes.len() {
         note(&format!(
             "{} bytes follow the policy in {path}: ignored",
@@ -85,23 +89,22 @@ fn read(params: &Params) -> Result<Policy, String> {
 }
 
 /// The file that a command changes.
-fn existing(params: &Params) -> Result<Policy, String> {
+fn existing(params: &Params) -> Result<Policy> {
     if params.verbose {
         println!("reading existing policy file {}...", params.policy);
     }
     read(params)
 }
 
-fn write(params: &Params, policy: &Policy) -> Outcome {
+fn write(params: &Params, policy: &Policy) -> Result<()> {
     if params.verbose {
         println!("writing new policy file...");
         print!("{}", show::listing(policy));
     }
     file::replace(Path::new(&params.policy), &policy.to_bytes())
-        .map_err(|error| commands::sentence(error.chain()))
 }
 
-fn create(params: &Params, compat: bool) -> Outcome {
+fn create(params: &Params, compat: bool) -> Result<()> {
     let kind = params.policy_type.unwrap_or(PolicyType::NonFatal);
     if !Path::new(&params.policy).exists() {
         if params.verbose {
@@ -110,16 +113,16 @@ fn create(params: &Params, compat: bool) -> Outcome {
         }
         let alg = params.alg.unwrap_or(HashAlg::Sha256);
         let policy = Policy::new(kind, alg, params.control, Vec::new());
-        return write(params, &policy.map_err(|error| error.to_string())?);
+        return write(params, &policy?);
     }
     let mut policy = existing(params)?;
     match params.alg {
         Some(alg) if alg != policy.alg() && !compat => {
-            return Err(format!(
+            bail!(
                 "{} holds {} hashes, their algorithm can't become {alg}: remove the file first",
                 params.policy,
                 policy.alg()
-            ));
+            );
         }
         _ => note("the file exists: its entries and its algorithm stay"),
     }
@@ -128,10 +131,10 @@ fn create(params: &Params, compat: bool) -> Outcome {
     write(params, &policy)
 }
 
-fn add(params: &Params, compat: bool) -> Outcome {
+fn add(params: &Params, compat: bool) -> Result<()> {
     let mut policy = existing(params)?;
     let (Some(object), Some(pcr)) = (params.object(), params.register()) else {
-        return Err("--add needs --num and --pcr".to_owned());
+        bail!("--add needs --num and --pcr");
     };
     let entries = policy.entries();
     let at = if compat {
@@ -154,9 +157,7 @@ fn add(params: &Params, compat: bool) -> Outcome {
         Some(Check::Image) => Some(module_hash(params, policy.alg())?),
         _ => None,
     };
-    policy
-        .allow_at(at, object, pcr, hash)
-        .map_err(|error| error.to_string())?;
+    policy.allow_at(at, object, pcr, hash)?;
     for warning in policy.warnings() {
         if matches!(warning, Warning::Shadowed { .. } | Warning::SameHash(_)) {
             note(&warning.to_string());
@@ -172,17 +173,15 @@ fn applies_to(policy: &Policy, object: Object) -> Option<usize> {
     policy.entries().iter().position(|entry| fits(entry.object))
 }
 
-fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest, String> {
+fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest> {
     let path = Path::new(&params.image);
     let bytes = file::read_at_most(path, MAX_MODULE_LEN as u64);
-    let bytes = bytes.map_err(|error| commands::sentence(error.chain()))?;
+    let bytes = bytes?;
     let module = Module::new(params.image.clone(), params.cmdline.clone(), bytes);
-    let hash = module.hash(alg).map_err(|error| error.to_string())?;
+    let hash = module.hash(alg)?;
     if params.verbose {
         let cmdline = alg.digest(&module.cmdline);
-        let content = module
-            .content_hash(alg)
-            .map_err(|error| error.to_string())?;
+        let content = module.content_hash(alg)?;
         println!("hashing command line \"{}\"...", params.cmdline);
         println!("hash is...{}", show::bytes(&cmdline));
         println!("hashing image file {}...", params.image);
@@ -192,21 +191,19 @@ fn module_hash(params: &Params, alg: HashAlg) -> Result<Digest, String> {
     Ok(hash)
 }
 
-fn del(params: &Params, compat: bool) -> Outcome {
+fn del(params: &Params, compat: bool) -> Result<()> {
     let mut policy = existing(params)?;
-    let object = params.object().ok_or("--del needs --num")?;
+    let object = params.object().context("--del needs --num")?;
     let position = match params.pos {
         None => 0,
         Some(pos) => {
-            usize::try_from(pos).map_err(|_| format!("--pos {pos}: expected 0 or more"))?
+            usize::try_from(pos).map_err(|_| anyhow!("--pos {pos}: expected 0 or more"))?
         }
     };
     if compat {
         let at = applies_to(&policy, object);
-        let at = at.ok_or_else(|| format!("the policy has no entry for {object}"))?;
-        policy
-            .remove_hash_at(at, position)
-            .map_err(|error| error.to_string())?;
+        let at = at.with_context(|| format!("the policy has no entry for {object}"))?;
+        policy.remove_hash_at(at, position)?;
         return write(params, &policy);
     }
     let entry = policy.entries().iter().find(|entry| entry.object == object);
@@ -215,45 +212,41 @@ fn del(params: &Params, compat: bool) -> Outcome {
         (None, Some(0)) => policy.remove(object).map(drop),
         _ => policy.remove_hash(object, position),
     };
-    done.map_err(|error| error.to_string())?;
+    done?;
     write(params, &policy)
 }
 
-fn unwrap(params: &Params, compat: bool) -> Outcome {
+fn unwrap(params: &Params, compat: bool) -> Result<()> {
     if params.verbose {
         println!("reading existing elt file {}...", params.elt);
     }
-    let bytes =
-        file::read(Path::new(&params.elt)).map_err(|error| commands::sentence(error.chain()))?;
+    let bytes = file::read(Path::new(&params.elt))?;
     let policy = if compat {
         return unwrap_unchecked(params, &bytes);
     } else {
-        Policy::from_element(&bytes).map_err(|error| format!("{}: {error}", params.elt))?
+        Policy::from_element(&bytes).with_context(|| params.elt.clone())?
     };
     if params.verbose {
         println!("writing/overwriting policy file...");
         print!("{}", show::listing(&policy));
     }
     file::replace(Path::new(&params.policy), &policy.to_bytes())
-        .map_err(|error| commands::sentence(error.chain()))
 }
 
 /// The original's way: only elements of type 3, whosever they are and whatever they hold.
-fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Outcome {
+fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Result<()> {
     /// Header and UUID.
     const BEGIN: usize = 28;
-    let element =
-        txt::element::Element::parse(bytes).map_err(|error| format!("{}: {error}", params.elt))?;
+    let element = txt::element::Element::parse(bytes).with_context(|| params.elt.clone())?;
     if element.body.number() != 3 {
-        return Err(format!(
+        bail!(
             "{}: the element is of type {}, expected 3",
             params.elt,
             element.body.number()
-        ));
+        );
     }
     let data = bytes.get(BEGIN..).unwrap_or_default();
-    let (policy, len) =
-        Policy::parse_prefix(data).map_err(|error| format!("{}: {error}", params.elt))?;
+    let (policy, len) = Policy::parse_prefix(data).with_context(|| params.elt.clone())?;
     if params.verbose {
         println!("writing/overwriting policy file...");
         print!("{}", show::listing(&policy));
@@ -262,5 +255,9 @@ fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Outcome {
         Path::new(&params.policy),
         data.get(..len).unwrap_or_default(),
     )
-    .map_err(|error| commands::sentence(error.chain()))
+}
+
+/// A note about a difference to the original.
+fn note(text: &str) {
+    outcome::note(NAME, text);
 }

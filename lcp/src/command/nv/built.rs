@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use commands::Wanted;
+use commands::file;
 use lcp::nv::{IndexSet, Wish};
 use serde::Deserialize;
 use tpm::family::Family;
 use txt::hash::HashAlg;
 
-use super::{file, number, open};
+use super::open;
+use crate::command::number;
 
 /// The file as `lcp build` writes it.
 #[derive(Deserialize)]

@@ -9,7 +9,8 @@ use serde_json::json;
 use tpm::family::Family;
 
 use super::{
-    describe, index_named, index_set,
+    describe,
+    index::{index_named, index_set},
     open::{self, Wanted},
     password::Source,
 };

@@ -88,7 +88,7 @@ pub fn content(data: Option<&[u8]>) -> Value {
     json!({
         "written": true,
         "data": hex::encode(data),
-        "policy": policy.as_ref().map(super::super::describe::policy),
+        "policy": policy.as_ref().map(crate::command::describe::policy),
     })
 }
 

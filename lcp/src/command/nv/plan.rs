@@ -7,11 +7,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use lcp::nv::{self, Applied, IndexSet, NvStorage, Wish};
 use serde_json::json;
 
 use super::{
-    built, describe, file, index_set,
+    built, describe,
+    index::index_set,
     open::{self, Wanted},
     password::Source,
 };

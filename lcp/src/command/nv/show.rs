@@ -4,11 +4,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use argh::FromArgs;
+use commands::file;
 use lcp::nv::{IndexSet, NvError, NvStorage, Role};
 use serde_json::{Value, json};
 
 use super::{
-    describe, file, index_named, index_set,
+    describe,
+    index::{index_named, index_set},
     open::{self, Wanted},
     password::Source,
 };
@@ -82,7 +84,7 @@ impl Read {
         {
             map.extend(content);
         }
-        super::super::describe::print(&value, self.json);
+        crate::command::describe::print(&value, self.json);
         Ok(ExitCode::SUCCESS)
     }
 }

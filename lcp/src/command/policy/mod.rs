@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{FileKind, Wanted, refuse_idle};
 use lcp::{
     check::{self, Report, Severity, Target},
@@ -21,7 +22,7 @@ use txt::{
     },
 };
 
-use super::{describe, file, list, number};
+use super::{describe, list, number};
 
 mod verify;
 

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
+use commands::file;
 use commands::{Wanted, refuse_idle};
 use lcp::{
     check::{self, Report, Target},
@@ -16,7 +17,7 @@ use txt::{
     mlehash::Mle,
 };
 
-use super::{file, number};
+use super::number;
 
 /// Would SINIT accept this data file under this policy? Exit 1 when not.
 #[derive(FromArgs)]

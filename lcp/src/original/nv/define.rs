@@ -5,8 +5,9 @@ use std::io::Write;
 use tpm::tpm12::{Attributes, NvPublic, PcrInfoShort, Secret};
 
 use super::{
-    AUX_INDEX, DEFAULT_INDEX, OWNER_INDEX, Setting, failure::Failure, index, number,
+    failure::Failure,
     options::Options,
+    setting::{AUX_INDEX, DEFAULT_INDEX, OWNER_INDEX, Setting, index, number},
 };
 
 const DEFINE_HELP: &str = "

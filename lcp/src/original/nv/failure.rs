@@ -84,6 +84,11 @@ impl Failure {
         Failure::new(code, error.to_string())
     }
 
+    /// Of a file of ours, LCP_E_COMD_INTERNAL_ERR.
+    pub fn of_file(error: &anyhow::Error) -> Self {
+        Failure::new(31, commands::sentence(error.chain()))
+    }
+
     /// There is no such index.
     pub fn no_index(index: u32) -> Self {
         let code = ReturnCode::BAD_INDEX;

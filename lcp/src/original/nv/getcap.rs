@@ -2,7 +2,11 @@
 
 use tpm::tpm12::{Attributes, NvPublic, Secret};
 
-use super::{Setting, failure::Failure, index, options::Options, print_hex};
+use super::{
+    failure::Failure,
+    options::Options,
+    setting::{Setting, index, print_hex},
+};
 
 const HELP: &str = "
 Usage: tpmnv_getcap [-i INDEX] [-f PASSWORD] [-h]

@@ -1,11 +1,16 @@
 //! lcp_readpol and lcp_writepol.
 
+use original_options::outcome;
 use tpm::tpm12::{Attributes, NvAuth, NvPublic, Secret, Tpm12};
 use txt::{codec::Reader, policy::Policy};
 
 use super::{
-    Setting, define::NO_INDEX, failure::Failure, index, number, options::Options, print_hex,
+    define::NO_INDEX,
+    failure::Failure,
+    options::Options,
+    setting::{Setting, index, number, print_hex},
 };
+use crate::command::describe;
 
 const READ_HELP: &str = "
 Usage: lcp_readpol -i INDEX [-s SIZE] [-f FILE] [-p PASSWORD] [-h]
@@ -26,7 +31,6 @@ Usage: lcp_writepol -i INDEX [-f FILE | -e] [-p PASSWORD] [-h]
 
 /// LCP_E_TPM_BADINDEX.
 const BAD_INDEX: u8 = 6;
-const INTERNAL: u8 = 31;
 /// Most bytes that the originals read.
 const MAX_READ: u32 = 1024;
 
@@ -75,8 +79,9 @@ pub fn read(setting: &Setting<'_>, words: &[String]) -> Result<(), Failure> {
         .nv_read(wanted, 0, size, auth)
         .map_err(Failure::of_value)?;
     match file {
-        Some(path) => super::super::write(&path, &data)
-            .map_err(|sentence| Failure::new(INTERNAL, sentence))?,
+        Some(path) => {
+            original_options::file::write(&path, &data).map_err(|error| Failure::of_file(&error))?
+        }
         None => {
             print_hex("the policy is:", &data);
             print_policy(setting, &data);
@@ -119,7 +124,7 @@ pub fn write(setting: &Setting<'_>, words: &[String]) -> Result<(), Failure> {
         }
         (None, true) => Vec::new(),
         (Some(path), false) => {
-            super::super::read(&path).map_err(|sentence| Failure::new(INTERNAL, sentence))?
+            original_options::file::read(&path).map_err(|error| Failure::of_file(&error))?
         }
     };
     let mut tpm = setting.open()?;
@@ -160,11 +165,11 @@ fn print_policy(setting: &Setting<'_>, data: &[u8]) {
     let policy = Policy::read(&mut Reader::new(data));
     match policy {
         Ok(policy) if !setting.compat => {
-            super::super::note(
+            outcome::note(
                 setting.name,
                 "this is a policy of version 2 or later, which the original misreads (--compat)",
             );
-            crate::command::nv::print_policy(&policy);
+            describe::print(&describe::policy(&policy), false);
         }
         _ => print_old_policy(data),
     }

@@ -1,15 +1,16 @@
 //! lcp_crtpol2 of tboot 1.8: policies of version 2.x.
 
+use anyhow::{Context, Result, anyhow, bail};
 use lcp::policy_data::PolicyData;
+use original_options::{
+    file::read,
+    getopt::{self, Opt, Step, flag, with},
+    strtoul,
+};
 use txt::policy::{DATA_SIGNATURE, Policy};
 
 use super::show;
-use crate::original::{
-    Outcome,
-    crtpol::Request,
-    getopt::{self, Opt, Step, flag, with},
-    read, strtoul,
-};
+use crate::original::crtpol::Request;
 
 const OPTIONS: [Opt; 12] = [
     flag("help", 'H'),
@@ -44,7 +45,7 @@ Usage: lcp_crtpol2 COMMAND [OPTION]... [FILE]...
 ";
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
     let mut request = Request::for_tpm12(compat);
     let mut command = None;
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -52,20 +53,18 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'S'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option('V', value) => {
-                let number = strtoul::number("--ver", &value, 0, 16, false)?;
-                let version = u16::try_from(number).unwrap_or(0);
-                request.set_version12(version)?;
+                request.set_version12(strtoul::number("--ver", &value, 0, false)?)?;
             }
             Step::Option(id, value) => request.option(id, &value)?,
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     match command {
-        None => Err("no command option was specified".to_owned()),
+        None => Err(anyhow!("no command option was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -75,26 +74,25 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
     }
 }
 
-fn show_files(files: &[String], brief: bool) -> Outcome {
+fn show_files(files: &[String], brief: bool) -> Result<()> {
     let mut policy: Option<Policy> = None;
     let mut data: Option<PolicyData> = None;
     if files.is_empty() || files.len() > 2 {
-        return Err("a policy file is needed, and a data file at most".to_owned());
+        bail!("a policy file is needed, and a data file at most");
     }
     for path in files {
         let bytes = read(path)?;
-        let wrong = |error| format!("{path}: {error}");
         if bytes.starts_with(&DATA_SIGNATURE) {
             if policy.is_some() {
                 println!();
             }
             println!("policy data file: {path}");
-            let parsed = PolicyData::parse(&bytes).map_err(wrong)?;
+            let parsed = PolicyData::parse(&bytes).with_context(|| path.clone())?;
             print!("{}", show::data("    ", &parsed, brief));
             data = Some(parsed);
         } else {
             println!("policy file: {path}");
-            let parsed = Policy::parse(&bytes).map_err(wrong)?;
+            let parsed = Policy::parse(&bytes).with_context(|| path.clone())?;
             print!("{}", show::policy("    ", &parsed)?);
             policy = Some(parsed);
         }
@@ -102,11 +100,9 @@ fn show_files(files: &[String], brief: bool) -> Outcome {
     let (Some(policy), Some(data)) = (policy, data) else {
         return Ok(());
     };
-    let hash = data
-        .hash(policy.policy_hash().alg())
-        .map_err(|error| error.to_string())?;
+    let hash = data.hash(policy.policy_hash().alg())?;
     if &hash != policy.policy_hash() {
-        return Err("policy data hash does not match policy hash".to_owned());
+        bail!("policy data hash does not match policy hash");
     }
     println!("\npolicy data hash matches policy hash");
     Ok(())

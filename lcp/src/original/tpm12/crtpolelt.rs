@@ -1,16 +1,20 @@
 //! lcp_crtpolelt of tboot 1.8.
 
+use anyhow::{Context, Result, anyhow, bail};
+use original_options::{
+    file::{read, write},
+    getopt::{self, Opt, Step, flag, with},
+    hash_file,
+    outcome::note,
+    pconf_file_tpm12, strtoul,
+};
 use txt::{
     element::{Body, Custom, Element, HashList, LegacyMle, LegacyPconf, LegacySbios, PcrInfoShort},
     hash::{Digest, HashAlg},
 };
 
-use super::{pconf_file, show};
-use crate::original::{
-    Outcome,
-    getopt::{self, Opt, Step, flag, with},
-    hash_file, note, read, strtoul, uuid, write,
-};
+use super::show;
+use crate::original::uuid;
 
 const OPTIONS: [Opt; 9] = [
     flag("help", 'H'),
@@ -43,7 +47,7 @@ Usage: lcp_crtpolelt COMMAND [OPTION]... [FILE]...
 const MAX_HASHES: usize = 32;
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
+pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
     let (mut command, mut kind, mut out, mut uuid) = (None, None, None, None);
     let (mut control, mut minver) = (1, 0);
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -51,31 +55,30 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'S'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option('t', value) => kind = Some(value),
             Step::Option('o', value) => out = Some(value),
-            Step::Option('c', value) => control = strtoul::number("--ctrl", &value, 0, 32, compat)?,
+            Step::Option('c', value) => control = strtoul::number("--ctrl", &value, 0, compat)?,
             Step::Option('m', value) => {
-                let number = strtoul::number("--minver", &value, 0, 8, compat)?;
-                minver = number.to_le_bytes()[0];
+                minver = strtoul::number("--minver", &value, 0, compat)?;
             }
             Step::Option('u', value) => uuid = Some(value),
             Step::Option(..) => {}
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     match command {
-        None => Err("no command was specified".to_owned()),
+        None => Err(anyhow!("no command was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
         }
         Some('S') => show_files(&operands),
         Some(_) => {
-            let kind = kind.ok_or("no type was specified")?;
-            let out = out.ok_or("no output file specified")?;
+            let kind = kind.context("no type was specified")?;
+            let out = out.context("no output file specified")?;
             if kind == "pconf" && !compat {
                 note(
                     name,
@@ -87,31 +90,28 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Outcome {
                 "pconf" => pconf(&operands, compat)?,
                 "sbios" => sbios(&operands, compat)?,
                 "custom" => custom(uuid.as_deref(), &operands)?,
-                other => return Err(format!("unknown type '{other}'")),
+                other => bail!("unknown type '{other}'"),
             };
             let element = Element { control, body };
-            write(
-                &out,
-                &element.to_bytes().map_err(|error| error.to_string())?,
-            )
+            write(&out, &element.to_bytes()?)
         }
     }
 }
 
-fn show_files(files: &[String]) -> Outcome {
+fn show_files(files: &[String]) -> Result<()> {
     if files.is_empty() {
-        return Err("no files specified".to_owned());
+        bail!("no files specified");
     }
     for path in files {
         println!("policy element file: {path}");
-        let element = Element::parse(&read(path)?).map_err(|error| format!("{path}: {error}"))?;
+        let element = Element::parse(&read(path)?).with_context(|| path.to_owned())?;
         print!("{}", show::element("    ", &element, false));
     }
     Ok(())
 }
 
 /// The hashes of all files.
-fn hashes(files: &[String], most: usize, compat: bool) -> Result<Vec<Digest>, String> {
+fn hashes(files: &[String], most: usize, compat: bool) -> Result<Vec<Digest>> {
     let mut hashes = Vec::new();
     for path in files {
         let left = most.saturating_sub(hashes.len());
@@ -124,41 +124,41 @@ fn hashes(files: &[String], most: usize, compat: bool) -> Result<Vec<Digest>, St
         )?);
     }
     if hashes.is_empty() {
-        return Err("no hashes provided".to_owned());
+        bail!("no hashes provided");
     }
     Ok(hashes)
 }
 
-fn mle(minver: u8, files: &[String], compat: bool) -> Result<Body, String> {
+fn mle(minver: u8, files: &[String], compat: bool) -> Result<Body> {
     let hashes = HashList::new(HashAlg::Sha1, hashes(files, MAX_HASHES, compat)?);
     let mle = hashes.and_then(|hashes| LegacyMle::new(minver, hashes));
-    Ok(Body::LegacyMle(mle.map_err(|error| error.to_string())?))
+    Ok(Body::LegacyMle(mle?))
 }
 
-fn sbios(files: &[String], compat: bool) -> Result<Body, String> {
+fn sbios(files: &[String], compat: bool) -> Result<Body> {
     let mut hashes = hashes(files, MAX_HASHES + 1, compat)?.into_iter();
-    let fallback = hashes.next().ok_or("no hashes provided")?;
+    let fallback = hashes.next().context("no hashes provided")?;
     let hashes = HashList::new(HashAlg::Sha1, hashes.collect());
     let sbios = hashes.and_then(|hashes| LegacySbios::new(fallback, hashes));
-    Ok(Body::LegacySbios(sbios.map_err(|error| error.to_string())?))
+    Ok(Body::LegacySbios(sbios?))
 }
 
-fn pconf(files: &[String], compat: bool) -> Result<Body, String> {
+fn pconf(files: &[String], compat: bool) -> Result<Body> {
     if files.is_empty() {
-        return Err("no file with PCR values was specified".to_owned());
+        bail!("no file with PCR values was specified");
     }
-    let info = |path: &String| -> Result<PcrInfoShort, String> {
-        pconf_file::parse(path, &read(path)?, compat)
+    let info = |path: &String| -> Result<PcrInfoShort> {
+        Ok(pconf_file_tpm12::parse(path, &read(path)?, compat)?)
     };
     let infos = files.iter().map(info).collect::<Result<_, _>>()?;
     Ok(Body::LegacyPconf(LegacyPconf { infos }))
 }
 
-fn custom(uuid: Option<&str>, files: &[String]) -> Result<Body, String> {
-    let text = uuid.ok_or("no uuid specified")?;
-    let parsed = uuid::parse(text).ok_or_else(|| format!("no well-formed uuid: {text}"))?;
+fn custom(uuid: Option<&str>, files: &[String]) -> Result<Body> {
+    let text = uuid.context("no uuid specified")?;
+    let parsed = uuid::parse(text).with_context(|| format!("no well-formed uuid: {text}"))?;
     let [path] = files else {
-        return Err("one file with the data is needed".to_owned());
+        bail!("one file with the data is needed");
     };
     let data = read(path)?;
     Ok(Body::LegacyCustom(Custom { uuid: parsed, data }))

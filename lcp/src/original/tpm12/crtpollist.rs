@@ -1,14 +1,14 @@
 //! lcp_crtpollist of tboot 1.8: lists of version 1.0, signed with RSA and SHA-1.
 
+use anyhow::{Result, anyhow, bail};
 use lcp::sign;
-
-use super::show;
-use crate::original::{
-    Outcome,
-    crtpollist::{Request, parse},
+use original_options::{
     getopt::{self, Opt, Step, flag, with},
     strtoul,
 };
+
+use super::show;
+use crate::original::crtpollist::{Request, parse};
 
 const OPTIONS: [Opt; 13] = [
     flag("help", 'H'),
@@ -46,7 +46,7 @@ Usage: lcp_crtpollist COMMAND [OPTION]... [FILE]...
 ";
 
 /// Runs the tool.
-pub fn run(name: &str, words: &[String]) -> Outcome {
+pub fn run(name: &str, words: &[String]) -> Result<()> {
     let mut request = Request::for_tpm12();
     let mut command = None;
     let (steps, operands) = getopt::parse(words, &OPTIONS);
@@ -54,21 +54,21 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
         match step {
             Step::Option(id @ ('H' | 'C' | 'S' | 'A' | 'W'), _) => {
                 if command.replace(id).is_some() {
-                    return Err("only one command can be specified".to_owned());
+                    bail!("only one command can be specified");
                 }
             }
             Step::Option('V', value) => {
-                if strtoul::number("--ver", &value, 0, 16, false)? != 0x100 {
-                    return Err(format!("unsupported version {value}: 0x100"));
+                if strtoul::number::<u16>("--ver", &value, 0, false)? != 0x100 {
+                    bail!("unsupported version {value}: 0x100");
                 }
             }
             Step::Option(id, value) => request.option(id, value)?,
-            Step::Wrong(message) => return Err(format!("{name}: {message}")),
+            Step::Wrong(message) => bail!("{name}: {message}"),
         }
     }
     let out = || request.out();
     match command {
-        None => Err("no command option was specified".to_owned()),
+        None => Err(anyhow!("no command option was specified")),
         Some('H') => {
             print!("{HELP}");
             Ok(())
@@ -78,12 +78,12 @@ pub fn run(name: &str, words: &[String]) -> Outcome {
         Some('A') => request.add_signature(out()?),
         Some(_) => match operands.as_slice() {
             [path] => show_file(path),
-            _ => Err("no policy list file specified".to_owned()),
+            _ => Err(anyhow!("no policy list file specified")),
         },
     }
 }
 
-fn show_file(path: &str) -> Outcome {
+fn show_file(path: &str) -> Result<()> {
     let list = parse(path)?;
     println!("policy list file: {path}");
     print!("{}", show::list("", &list, false));
@@ -93,6 +93,6 @@ fn show_file(path: &str) -> Outcome {
             Ok(())
         }
         Err(sign::SignError::Unsigned) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }

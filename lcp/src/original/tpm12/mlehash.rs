@@ -1,8 +1,7 @@
 //! lcp_mlehash of tboot 1.8: SHA-1 only, short options.
 
+use anyhow::{Context, Result, anyhow};
 use txt::{hash::HashAlg, mlehash::Mle};
-
-use crate::original::Outcome;
 
 const HELP: &str = "\
 mhash [-h] [-v] [-c cmdline] mle_file
@@ -25,10 +24,10 @@ expanding elf image ... : succeeded!.
 ";
 
 /// Runs the tool.
-pub fn run(words: &[String], compat: bool) -> Outcome {
-    let usage = |text: &str| {
+pub fn run(words: &[String], compat: bool) -> Result<()> {
+    let usage = |text: String| {
         print!("{HELP}");
-        Err(text.to_owned())
+        Err(anyhow!(text))
     };
     let (mut verbose, mut cmdline, mut file) = (false, None, None);
     let mut words = words.iter();
@@ -41,32 +40,32 @@ pub fn run(words: &[String], compat: bool) -> Outcome {
             "-v" => verbose = true,
             "-c" => match words.next() {
                 Some(text) => cmdline = Some(text.clone()),
-                None => return usage("option -c needs the command line behind it"),
+                None => return usage("option -c needs the command line behind it".to_owned()),
             },
             "--" => file = words.next().or(file),
             option if option.starts_with("-c") => {
                 cmdline = option.get(2..).map(str::to_owned);
             }
             option if option.starts_with('-') && option.len() > 1 => {
-                return usage(&format!("option {option} is unknown"));
+                return usage(format!("option {option} is unknown"));
             }
             _ => file = file.or(Some(word)),
         }
     }
     let Some(path) = file else {
-        return usage("no file was given");
+        return usage("no file was given".to_owned());
     };
     let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
-    let bytes = crate::command::file::read_at_most(std::path::Path::new(path), limit)
-        .map_err(|error| commands::sentence(error.chain()))?;
-    let mle = Mle::parse(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    let bytes = commands::file::read_at_most(std::path::Path::new(path), limit)?;
+    let mle = Mle::parse(&bytes).with_context(|| path.to_owned())?;
+    // Without -c the command line is empty.
     let cmdline = cmdline.unwrap_or_default();
     let hash = if compat {
         mle.hash_as_original(HashAlg::Sha1, cmdline.as_bytes())
     } else {
         mle.hash(HashAlg::Sha1, cmdline.as_bytes())
     };
-    let hash = hash.map_err(|error| format!("{path}: {error}"))?;
+    let hash = hash.with_context(|| path.to_owned())?;
     let pairs: Vec<String> = hash
         .as_bytes()
         .iter()

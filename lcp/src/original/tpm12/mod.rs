@@ -5,5 +5,4 @@ pub mod crtpol2;
 pub mod crtpolelt;
 pub mod crtpollist;
 pub mod mlehash;
-pub mod pconf_file;
 mod show;

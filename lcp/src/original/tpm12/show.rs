@@ -1,6 +1,7 @@
 //! The listings of tboot 1.8's tools, byte for byte where they were recorded; what those tools
 //! don't know is listed as the later ones do.
 
+use anyhow::{Result, bail};
 use lcp::{
     list::{ListVersion, PolicyList},
     policy_data::PolicyData,
@@ -123,9 +124,9 @@ pub fn list(prefix: &str, list: &PolicyList, brief: bool) -> String {
 }
 
 /// A policy of version 2.x; an error for others, which that tool didn't know.
-pub fn policy(prefix: &str, policy: &Policy) -> Result<String, String> {
+pub fn policy(prefix: &str, policy: &Policy) -> Result<String> {
     let Policy::Tpm12(policy) = policy else {
-        return Err("a policy for TPM 2.0: use lcp2_crtpol".to_owned());
+        bail!("a policy for TPM 2.0: use lcp2_crtpol");
     };
     let mut out = String::new();
     line!(out, "{prefix} version: {:#x}", policy.version());

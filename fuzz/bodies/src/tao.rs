@@ -1,12 +1,4 @@
-//! What the fuzz targets of `tao` do with their bytes. The replay of the corpora in the ordinary
-//! tests (tao/tests/corpus.rs) runs the same functions.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+//! What the fuzz targets of `tao` do with their bytes.
 
 use tao::{
     attestation::{AttestationMessage, BootEvent, verify, verify_quote},
@@ -28,11 +20,10 @@ use tao::{
 };
 use tao_host::program::{elf, ld_cache::Cache, script};
 
-/// What is done with some bytes; a panic is a finding.
-pub type Body = fn(&[u8]);
+use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [FuzzTarget; 9] = [
     ("tao_frames", frames),
     ("tao_messages", messages),
     ("tao_form_text", form_text),

@@ -1,12 +1,4 @@
-//! What the fuzz targets of `lcp` do with their bytes. The replay of the corpora in the ordinary
-//! tests (lcp/tests/corpus.rs) runs the same functions.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+//! What the fuzz targets of `lcp` do with their bytes.
 
 use lcp::{
     check::{self, Target},
@@ -15,6 +7,7 @@ use lcp::{
     sign::{self, PrivateKey, PublicKey, Scheme, SigningPlan},
     spec::{self, Spec},
 };
+use original_options::{getopt, hash_file, pconf_file, pconf_file_tpm12, strtoul};
 use txt::{
     acm::{Acm, Platform},
     element::Element,
@@ -24,13 +17,10 @@ use txt::{
     policy::{Policy, PolicyDataV1, PolicyV1},
 };
 
-use crate::original;
-
-/// What is done with some bytes; a panic is a finding.
-pub type Body = fn(&[u8]);
+use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [FuzzTarget; 11] = [
     ("lcp_element", element),
     ("lcp_list", list),
     ("lcp_policy", policy),
@@ -164,9 +154,9 @@ pub fn key(bytes: &[u8]) {
 
 /// A signature file for a list.
 pub fn signature(bytes: &[u8]) {
-    const KEY: &str = include_str!("../../lcp/tests/vectors/keys/p256.pub.pem");
-    const SM2: &str = include_str!("../../lcp/tests/vectors/keys/sm2.pub.pem");
-    const RSA: &str = include_str!("../../lcp/tests/vectors/keys/rsa2048.pub.pem");
+    const KEY: &str = include_str!("../../../lcp/tests/vectors/keys/p256.pub.pem");
+    const SM2: &str = include_str!("../../../lcp/tests/vectors/keys/sm2.pub.pem");
+    const RSA: &str = include_str!("../../../lcp/tests/vectors/keys/rsa2048.pub.pem");
     for (pem, scheme) in [
         (KEY, Scheme::Ecdsa),
         (SM2, Scheme::Sm2),
@@ -188,27 +178,27 @@ pub fn signature(bytes: &[u8]) {
 pub fn original(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for compat in [false, true] {
-        if let Ok(hashes) = original::hash_file::parse("h", bytes, HashAlg::Sha1, 32, compat) {
+        if let Ok(hashes) = hash_file::parse("h", bytes, HashAlg::Sha1, 32, compat) {
             assert!(hashes.len() <= 32);
         }
-        if let Ok(info) = original::pconf_file::parse("p", bytes, compat) {
+        if let Ok(info) = pconf_file::parse("p", bytes, compat) {
             assert_eq!(info.select().len(), 1);
         }
-        if let Ok(info) = original::tpm12::pconf_file::parse("p", bytes, compat) {
+        if let Ok(info) = pconf_file_tpm12::parse("p", bytes, compat) {
             assert_eq!(info.select().len(), 3);
         }
     }
     for base in [0, 10, 16] {
-        let (_, used) = original::strtoul::strtoul(&text, base);
+        let (_, used) = strtoul::strtoul(&text, base);
         assert!(used <= text.len());
     }
     let options = [
-        original::getopt::flag("create", 'C'),
-        original::getopt::with("ctrl", 'c'),
-        original::getopt::with("alg", 'a'),
-        original::getopt::with("alg", 'a'),
+        getopt::flag("create", 'C'),
+        getopt::with("ctrl", 'c'),
+        getopt::with("alg", 'a'),
+        getopt::with("alg", 'a'),
     ];
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let (steps, operands) = original::getopt::parse(&words, &options);
+    let (steps, operands) = getopt::parse(&words, &options);
     assert!(steps.len() + operands.len() <= words.len());
 }

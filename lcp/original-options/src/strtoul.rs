@@ -52,20 +52,73 @@ pub fn strtoul(text: &str, base: u32) -> (u64, usize) {
     )
 }
 
-/// A number of an option: the original's, when it is one and fits into `bits`. With `compat` it is
-/// cut silently, as the original does.
-pub fn number(option: &str, text: &str, base: u32, bits: u32, compat: bool) -> Result<u32, String> {
-    let (value, used) = strtoul(text, base);
-    let mask = u64::MAX >> 64_u32.saturating_sub(bits.clamp(1, 32));
-    let cut = value & mask;
-    let fits = used > 0 && used == text.len() && cut == value && !text.contains('-');
-    if fits || compat {
-        // At most 32 bits are left.
-        return Ok(u32::try_from(cut).unwrap_or(u32::MAX));
+/// A text that is no number of an option.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{option} {text}: expected a number of at most {bits} bits (--compat takes what the original would make of it)"
+)]
+pub struct NumberError {
+    /// The option.
+    pub option: String,
+    /// What was given.
+    pub text: String,
+    /// How many bits the number may have.
+    pub bits: u32,
+}
+
+/// A number that an option takes.
+pub trait Number: TryFrom<u64> {
+    /// How many bits it has.
+    const BITS: u32;
+    /// The low bits.
+    fn cut(number: u64) -> Self;
+}
+
+impl Number for u8 {
+    const BITS: u32 = u8::BITS;
+    fn cut(number: u64) -> Self {
+        number.to_le_bytes()[0]
     }
-    Err(format!(
-        "{option} {text}: expected a number of at most {bits} bits (--compat takes what the original would make of it)"
-    ))
+}
+
+impl Number for u16 {
+    const BITS: u32 = u16::BITS;
+    fn cut(number: u64) -> Self {
+        let [low, high, ..] = number.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+}
+
+impl Number for u32 {
+    const BITS: u32 = u32::BITS;
+    fn cut(number: u64) -> Self {
+        let [a, b, c, d, ..] = number.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+}
+
+/// A number of an option: the original's, when it is one and fits. With `compat` it is cut silently,
+/// as the original does.
+///
+/// # Errors
+/// The text is no such number, and `compat` is not asked for.
+pub fn number<N: Number>(
+    option: &str,
+    text: &str,
+    base: u32,
+    compat: bool,
+) -> Result<N, NumberError> {
+    let (value, used) = strtoul(text, base);
+    let whole = used > 0 && used == text.len() && !text.contains('-');
+    match N::try_from(value) {
+        Ok(number) if whole => Ok(number),
+        _ if compat => Ok(N::cut(value)),
+        _ => Err(NumberError {
+            option: option.to_owned(),
+            text: text.to_owned(),
+            bits: N::BITS,
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -91,12 +144,15 @@ mod tests {
 
     #[test]
     fn numbers_that_do_not_fit_need_compat() {
-        assert_eq!(number("--minver", "0x1f", 0, 8, false), Ok(31));
+        assert_eq!(number::<u8>("--minver", "0x1f", 0, false), Ok(31));
         for text in ["300", "-1", "junk", "1x", ""] {
-            assert!(number("--minver", text, 0, 8, false).is_err(), "{text}");
+            assert!(number::<u8>("--minver", text, 0, false).is_err(), "{text}");
         }
-        assert_eq!(number("--minver", "300", 0, 8, true), Ok(0x2c));
-        assert_eq!(number("--rev", "-1", 0, 16, true), Ok(0xffff));
-        assert_eq!(number("--ctrl", "0xffffffff", 0, 32, false), Ok(u32::MAX));
+        assert_eq!(number::<u8>("--minver", "300", 0, true), Ok(0x2c));
+        assert_eq!(number::<u16>("--rev", "-1", 0, true), Ok(0xffff));
+        assert_eq!(
+            number::<u32>("--ctrl", "0xffffffff", 0, false),
+            Ok(u32::MAX)
+        );
     }
 }

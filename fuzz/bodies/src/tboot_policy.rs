@@ -1,12 +1,4 @@
-//! What the fuzz targets of `tboot-policy` do with their bytes. The replay of the corpora in the
-//! ordinary tests (tboot-policy/tests/corpus.rs) runs the same functions.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+//! What the fuzz targets of `tboot-policy` do with their bytes.
 
 use std::io;
 
@@ -23,11 +15,10 @@ use tboot_policy::{
     vlp::Policy,
 };
 
-/// What is done with some bytes; a panic is a finding.
-pub type Body = fn(&[u8]);
+use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [(&str, Body); 13] = [
+pub const TARGETS: [FuzzTarget; 13] = [
     ("policy_vlp", vlp),
     ("policy_log_container", log_container),
     ("policy_log_stream", log_stream),
@@ -69,18 +60,21 @@ fn use_log(log: &EventLog) {
     }
 }
 
+/// A log in the form of tboot's container.
 pub fn log_container(bytes: &[u8]) {
     if let Ok(log) = log::container::parse(bytes) {
         use_log(&log);
     }
 }
 
+/// A log in the form of TPM 1.2.
 pub fn log_stream(bytes: &[u8]) {
     if let Ok(log) = log::stream::parse(bytes) {
         use_log(&log);
     }
 }
 
+/// A crypto-agile log.
 pub fn log_agile(bytes: &[u8]) {
     if let Ok(log) = log::crypto_agile::parse(bytes) {
         use_log(&log);
@@ -183,6 +177,7 @@ pub fn grub(bytes: &[u8]) {
     }
 }
 
+/// PCR values as other programs write them.
 pub fn pcr_text(bytes: &[u8]) {
     if let Ok(values) = pcr_text::parse(&String::from_utf8_lossy(bytes)) {
         assert!(!values.is_empty());
@@ -205,6 +200,7 @@ impl heap::Memory for Memory<'_> {
     }
 }
 
+/// TXT's heap in memory.
 pub fn txt_heap(bytes: &[u8]) {
     if let Ok(log) = heap::read(&Memory(bytes)) {
         use_log(&log);
