@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use proc_macro2::TokenTree;
+use proc_macro2::{TokenStream, TokenTree};
 
-use super::tokens::{self, is_punct, line, without_tests, word};
+use super::tokens::{is_punct, line, without_tests, word};
 
 /// A file that is longer than this has more than one subject.
 pub const LONGEST: usize = 400;
@@ -26,8 +26,8 @@ pub struct Places {
     pub lines: usize,
 }
 
-/// Looks at the file at `path`.
-pub fn look(path: &Path) -> Result<Places> {
+/// Looks at the file at `path`, whose tokens are given.
+pub fn look(path: &Path, tokens: &TokenStream) -> Result<Places> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines: Vec<&str> = text.lines().collect();
@@ -35,7 +35,7 @@ pub fn look(path: &Path) -> Result<Places> {
         lines: lines.len(),
         ..Places::default()
     };
-    walk(&tokens::read(path)?, &mut places);
+    walk(&without_tests(tokens.clone()), &mut places);
     places.defaults_without_reason = places
         .defaults
         .iter()

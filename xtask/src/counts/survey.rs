@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use proc_macro2::TokenStream;
 
 use super::{
     allowed, arrows,
@@ -122,18 +123,20 @@ impl Survey {
         self.circles_with_parts.extend(with_parts);
         let mut words = BTreeSet::new();
         for (file, is_product) in files {
-            words.extend(tokens::words(&file)?);
+            let tokens = tokens::whole(&file)?;
+            words.extend(tokens::words(&tokens));
             // What another package owns is looked at there.
             if normal(&file).starts_with(&package.directory) {
-                self.file(&file, is_product && !package.is_below_tests(&self.root))?;
+                let is_shipped = is_product && !package.is_below_tests(&self.root);
+                self.file(&file, &tokens, is_shipped)?;
             }
         }
         self.unnamed.extend(arrows::not_named(package, &words));
         Ok(())
     }
 
-    fn file(&mut self, file: &Path, is_shipped: bool) -> Result<()> {
-        let places = places::look(file)?;
+    fn file(&mut self, file: &Path, tokens: &TokenStream, is_shipped: bool) -> Result<()> {
+        let places = places::look(file, tokens)?;
         if places.lines > LONGEST {
             let shown = self.shown(file);
             self.long_files

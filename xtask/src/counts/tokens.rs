@@ -15,13 +15,13 @@ const ITEM_WORDS: [&str; 14] = [
 
 /// Reads the file at `path`.
 pub fn read(path: &Path) -> Result<Vec<TokenTree>> {
-    Ok(without_tests(stream(path)?))
+    Ok(without_tests(whole(path)?))
 }
 
-/// Every word in the file at `path`, tests included.
-pub fn words(path: &Path) -> Result<BTreeSet<String>> {
+/// Every word of a file, tests included.
+pub fn words(file: &TokenStream) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    let mut waiting = vec![stream(path)?];
+    let mut waiting = vec![file.clone()];
     while let Some(stream) = waiting.pop() {
         for token in stream {
             words.extend(word(&token));
@@ -30,10 +30,11 @@ pub fn words(path: &Path) -> Result<BTreeSet<String>> {
             }
         }
     }
-    Ok(words)
+    words
 }
 
-fn stream(path: &Path) -> Result<TokenStream> {
+/// The file at `path`, whole.
+pub fn whole(path: &Path) -> Result<TokenStream> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     TokenStream::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))

@@ -3,18 +3,10 @@
 //!
 //! A killed script is what a power cut leaves, but for what the disk had not been told to write;
 //! that the script syncs is among the steps.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod hook_machine;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use hook_machine::{HookMachine, Run};
+use crate::hook_machine::{HookMachine, Run};
 
 /// What changes something, or decides what is changed.
 const STEPS: [&str; 12] = [
@@ -100,7 +92,7 @@ fn every_fault(arguments: &[&str], change: impl Fn(&HookMachine)) {
     }
     change(&m);
     let before = m.boot_files();
-    let kept_menu = m.path(hook_machine::STATE).join("grub.cfg");
+    let kept_menu = m.path(crate::hook_machine::STATE).join("grub.cfg");
     let kept_before = fs::read(&kept_menu).unwrap();
     let sealed_before = seals(&m);
     let (whole, steps) = run(&m, arguments, 0, Fault::Fail);
@@ -206,5 +198,5 @@ fn only_images_change() {
 
 #[test]
 fn a_kernel_goes() {
-    every_fault(&["remove", hook_machine::KERNELS[1]], |_| {});
+    every_fault(&["remove", crate::hook_machine::KERNELS[1]], |_| {});
 }

@@ -1,19 +1,13 @@
 //! A new kernel is installed in the running machine, and the machine unlocks itself after the
 //! reboot: with real dpkg, grub-mkconfig, GRUB, tboot, kernels and LUKS. Only the launch itself
 //! is simulated, from the very files that lie on the boot partition.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-#[path = "update/past.rs"]
-mod past;
-mod update;
 
 use harness::disk::boot::Firmware;
 use harness::installed::{FIRST_ENTRY, Installed, MenuEntry, NEW_KERNEL};
 use serde_json::Value;
 
-use past::Recorded;
-use update::{cmdline, refused, run, shell, stdout, stdout_json, unlocked};
+use crate::update::past::Recorded;
+use crate::update::{cmdline, refused, run, shell, stdout, stdout_json, unlocked};
 
 /// The verdicts on the entries that boot tboot.
 fn verdicts(answer: &Value) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! One boot after the other of an installed machine.
-#![allow(dead_code)] // each test file uses a part of it
+
+pub mod past;
 
 use guest::orders::{End, Order, Orders};
 use harness::disk::orders::orders_disk;

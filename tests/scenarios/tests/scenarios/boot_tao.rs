@@ -1,7 +1,5 @@
 //! The Tao host of a booted machine, on the simulated launch: it conforms, and what its programs
 //! count cannot be set back by whoever owns the disk.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use harness::disk::orders::shell;
 use harness::world::{CarriedOut, Plan, Userland, World};

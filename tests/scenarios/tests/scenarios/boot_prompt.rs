@@ -1,17 +1,8 @@
 //! The failure policy `prompt`: a person may open the disk, the TPM stays closed.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{assert_latched, assert_stopped};
+use crate::common::{assert_latched, assert_stopped};
 use harness::machine::Ending;
 use harness::world::{PASSPHRASE, Plan, Userland, World};
 

@@ -1,24 +1,14 @@
 //! The kernel hook with the real `taoboot`, a LUKS2 volume and a TPM: what it seals to is what the
 //! menu boots.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod hook_machine;
-#[path = "hook_machine/sealed.rs"]
-mod sealed;
 
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::hook_machine::sealed::Sealed;
+use crate::hook_machine::{KERNELS, Run};
 use harness::assets::Assets;
 use harness::programs;
-use hook_machine::{KERNELS, Run};
-use sealed::Sealed;
 
 const NEW: &str = "6.1.0-11-amd64";
 #[test]

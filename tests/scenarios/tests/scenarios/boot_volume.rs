@@ -1,20 +1,11 @@
 //! Volumes whose header somebody changed, under an approved launch.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod common;
 
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::{assert_latched, assert_refused, assert_stopped, assert_stopped_open, small};
 use agent::unlock::{CheckedHeader, find_enrolled, test_passphrase};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use common::{assert_latched, assert_refused, assert_stopped, assert_stopped_open, small};
 use harness::machine::Ending;
 use harness::world::{PASSPHRASE, Plan, Userland, World};
 use serde_json::Value;

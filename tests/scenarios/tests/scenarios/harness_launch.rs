@@ -1,6 +1,4 @@
 //! The harness itself: GRUB, tboot and the kernel boot, and the launch reaches the TPM.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::PathBuf;
 use std::time::Duration;

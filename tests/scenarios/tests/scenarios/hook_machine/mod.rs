@@ -1,13 +1,8 @@
 //! A machine's /etc, /boot, /var/lib/taoboot and /var/lib/dpkg in a folder, for the kernel hook: the real script,
 //! the real `grub-mkconfig` and the real predictor. A recording program stands in for `taoboot`: to
 //! seal, for it, is to keep what `tboot-policy` predicts for the menu and files it is given.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+
+pub mod sealed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,14 +1,10 @@
 //! A launch that was signed on another machine unlocks the volume; a changed approval does not.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{assert_latched, assert_stopped};
+use crate::common::{assert_latched, assert_stopped};
 use harness::programs;
 use harness::swtpm::HostTpm;
 use harness::world::{PASSPHRASE, Plan, Userland, World};

@@ -1,15 +1,5 @@
 //! Whoever had the disk in hands wrote to /boot, and waits for the next update: nothing that he
 //! put there is sealed for. With the real `taoboot`, `tboot-policy`, a LUKS2 volume and a TPM.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod hook_machine;
-#[path = "hook_machine/sealed.rs"]
-mod sealed;
 
 use std::{
     fs,
@@ -19,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use hook_machine::{KERNELS, Run, STATE, source};
-use sealed::Sealed;
+use crate::hook_machine::sealed::Sealed;
+use crate::hook_machine::{KERNELS, Run, STATE, source};
 use serde_json::Value;
 
 const NEW: &str = "6.1.0-11-amd64";

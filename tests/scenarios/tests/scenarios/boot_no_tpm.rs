@@ -1,18 +1,9 @@
 //! Machines on which Linux finds no TPM: a TPM that is hidden is none that is absent, and without
 //! one only a measured word opens the way to a passphrase.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::assert_stopped;
+use crate::common::assert_stopped;
 use harness::machine::{Ending, Machine};
 use harness::world::{PASSPHRASE, Plan, Userland, World};
 

@@ -1,6 +1,4 @@
 //! Good boots to a real Debian userland, and what an intruder finds in it.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use guest::orders::{End, Order, Orders};
 use harness::disk::boot::Firmware;

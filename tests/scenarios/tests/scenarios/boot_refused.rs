@@ -2,17 +2,8 @@
 //!
 //! The changed files are on the boot disk, GRUB and tboot load them, and the launch is
 //! computed from them.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
-mod common;
-
-use common::{assert_latched, assert_refused, assert_stopped, small};
+use crate::common::{assert_latched, assert_refused, assert_stopped, small};
 use harness::kernel_change::change_one_byte;
 use harness::launch::{Extend, Launch};
 use harness::machine::Ending;

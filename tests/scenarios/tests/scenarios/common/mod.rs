@@ -1,5 +1,4 @@
 //! What the boot scenarios share: how a refusal looks.
-#![allow(dead_code)] // each test file uses a part of it
 
 use harness::machine::{Ending, Outcome};
 use harness::tpm_log;

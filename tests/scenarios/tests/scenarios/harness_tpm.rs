@@ -1,6 +1,4 @@
 //! The harness' TPM: the host enrols in the state that the machine then boots with.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,4 @@
 //! The harness' Debian userland: boots to multi-user, runs the orders, reports.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::time::Instant;
 

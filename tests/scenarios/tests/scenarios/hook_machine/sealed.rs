@@ -1,11 +1,4 @@
 //! The hook's machine with the real `taoboot`, a LUKS2 volume and a TPM.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 use std::{
     fs::{self, File},

@@ -1,16 +1,8 @@
 //! The kernel hook: what it makes, in which order, and what it leaves where it does nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod hook_machine;
 
 use std::{fs, process::Command};
 
-use hook_machine::{HookMachine, KERNELS, source};
+use crate::hook_machine::{HookMachine, KERNELS, source};
 
 const NEW: &str = "6.1.0-11-amd64";
 

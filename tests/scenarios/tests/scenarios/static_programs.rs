@@ -1,6 +1,4 @@
 //! The programs that go into the machine need nothing of it.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use harness::programs;
 use object::elf;

@@ -1,6 +1,4 @@
 //! The guard of a booted machine: only what its owner's policy key has signed for is started.
-// A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
 

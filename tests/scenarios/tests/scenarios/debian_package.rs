@@ -1,11 +1,5 @@
 //! The Debian package, installed, upgraded, removed and purged by the real dpkg in a real Debian
 //! root; and what its hooks and scripts do there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
