@@ -2,7 +2,7 @@
 
 use crate::{
     administer::{administrator::Peer, error::Refused, host::Host},
-    policy::{programs::Measure, words as policy_words},
+    policy::{programs::Measure, said},
 };
 use tao::{
     guard::{Explanation, GuardError},
@@ -100,7 +100,7 @@ pub(crate) fn describe(host: &Host) -> HostDescription {
         programs: u32::try_from(host.programs.list().len()).ok(),
         isolation: names(host.spawner.measures()),
         lacking: names(host.spawner.lacking()),
-        policy: policy_words::words(&host.spawner.policy),
+        policy: said::words(&host.spawner.policy),
         boot_event: host.identity.boot_event(),
     }
 }

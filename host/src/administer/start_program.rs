@@ -23,7 +23,7 @@ use crate::{
     },
     calls::caller::Caller,
     measure::{
-        composition::compose,
+        compose::compose,
         credentials::Credentials,
         opening::Opener,
         program_name::{Circumstances, program_name},

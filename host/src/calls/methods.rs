@@ -41,8 +41,7 @@ impl Tao {
         call: Call<'_>,
     ) -> Result<Outcome, CallError> {
         let request = call.request;
-        // An absent policy is the empty one, which is refused.
-        let policy = request.policy.unwrap_or_default();
+        let policy = policy(request.policy);
         // The tags are the original's. Our text of a name belongs to that name alone.
         let tag = match policy.as_str() {
             "self" | "few" => format!("{policy}|{}", caller.now().subprin),
@@ -58,8 +57,7 @@ impl Tao {
     }
 
     pub(crate) fn seal(&self, caller: &Caller, call: Call<'_>) -> Result<Outcome, CallError> {
-        // An absent policy is the empty one, which is refused.
-        let policy = call.request.policy.unwrap_or_default();
+        let policy = policy(call.request.policy);
         let sealing = Sealing::new(&caller.now().bytes, policy, call.data, None)?;
         self.write_sealed(&sealing, call.header, call.out)?;
         Ok(Outcome::Written)
@@ -193,6 +191,11 @@ fn malformed(part: &'static str) -> impl FnOnce(LogicError) -> CallError {
     move |source| CallError::Malformed { part, source }
 }
 
+/// An absent policy is the empty one, which no call takes.
+fn policy(asked: Option<String>) -> String {
+    asked.unwrap_or_default()
+}
+
 /// An absent label is the empty one.
 fn label(asked: Option<String>) -> String {
     asked.unwrap_or_default()
@@ -249,8 +252,7 @@ fn counter_change(now: &Called, caller: &Caller, label: String, to: Target) -> C
 
 pub(crate) fn rollback_seal(caller: &Caller, call: Call<'_>) -> Result<Outcome, CallError> {
     let label = label(call.request.label);
-    // An absent policy is the empty one, which is refused.
-    let policy = call.request.policy.unwrap_or_default();
+    let policy = policy(call.request.policy);
     // Before a counter is spent on it.
     sealing::check(&policy, call.data)?;
     let now = caller.now();

@@ -58,32 +58,27 @@ fn leave(processor: usize) -> nix::Result<()> {
 
 /// A part of the file.
 #[derive(Default)]
-struct Piece {
-    memory: Vec<u8>,
-    length: usize,
-}
+struct Piece(Vec<u8>);
 
 impl Piece {
     /// Reads the next part, of at most `most` bytes: is there anything more?
     fn read(&mut self, mut source: &File, most: u64) -> io::Result<bool> {
-        let most = usize::try_from(most).unwrap_or(PIECE).min(PIECE);
-        self.memory.resize(PIECE, 0);
-        self.length = 0;
-        while let Some(space) = self.memory.get_mut(self.length..most)
+        let most = usize::try_from(most).map_or(PIECE, |most| most.min(PIECE));
+        let Piece(memory) = self;
+        memory.resize(PIECE, 0);
+        let mut length = 0_usize;
+        while let Some(space) = memory.get_mut(length..most)
             && !space.is_empty()
         {
             match source.read(space) {
                 Ok(0) => break,
-                Ok(count) => self.length = self.length.saturating_add(count),
+                Ok(count) => length = length.saturating_add(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.length > 0)
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.memory.get(..self.length).unwrap_or_default()
+        memory.truncate(length);
+        Ok(length > 0)
     }
 }
 
@@ -113,6 +108,7 @@ impl Ring {
     fn new() -> Self {
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
         Ring {
+            // Where none is spare it is a new one.
             pieces: std::array::from_fn(|_| RwLock::new(spare.pop().unwrap_or_default())),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -152,8 +148,8 @@ impl Ring {
             drop(piece);
             self.read.store(number.saturating_add(1), Ordering::Release);
             let piece = place.read().unwrap_or_else(PoisonError::into_inner);
-            hash.update(piece.bytes());
-            most = most.saturating_sub(piece.length as u64);
+            hash.update(&piece.0);
+            most = most.saturating_sub(piece.0.len() as u64);
         }
         Ok(hash.finalize().into())
     }
@@ -179,8 +175,8 @@ impl Ring {
                 break;
             };
             let piece = place.read().unwrap_or_else(PoisonError::into_inner);
-            copy.write_all(piece.bytes())?;
-            length = length.saturating_add(piece.length as u64);
+            copy.write_all(&piece.0)?;
+            length = length.saturating_add(piece.0.len() as u64);
             drop(piece);
             self.written
                 .store(number.saturating_add(1), Ordering::Release);

@@ -1,21 +1,15 @@
 //! From a file to the bytes that will run: hashed, and copied into memory that nobody can change
 //! any more. What is measured is what is executed, whatever happens to the file.
 
-use std::{
-    ffi::CString,
-    fs::File,
-    io,
-    os::unix::{ffi::OsStrExt as _, fs::FileExt},
-    path::Path,
-    sync::Arc,
-};
+use std::{ffi::CString, fs::File, io, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use crate::measure::{
     budget::Budget,
     copying::copy_and_hash,
     error::{MeasureError, at},
+    kind::{asks_for_linker, check_kind},
     measured_lately::{self, FileState},
-    measured_program::{MACHINE, MeasuredProgram},
+    measured_program::MeasuredProgram,
     opening::{Opener, Refusal, Use},
     priority::gently,
     program::elf,
@@ -52,16 +46,13 @@ pub(crate) fn measure(
 
 fn hashed_copy(path: &Path, source: &File, most: u64) -> Result<MeasuredProgram, MeasureError> {
     let failed = at(path);
-    let mut start = [0; 20];
-    let count = source.read_at(&mut start, 0).map_err(&failed)?;
-    check_kind(path, start.get(..count).unwrap_or_default())?;
+    check_kind(path, source)?;
     // Nobody else can write to it: it has no name and is open in this process only. And it is
     // sealed now, so this process can't either.
     let copy = sealable_memory(&called(path)).map_err(&failed)?;
     let (length, sha256) = copy_and_hash(source, most, &copy).map_err(&failed)?;
     // Of the copy: the file may have become another since the first look.
-    let count = copy.read_at(&mut start, 0).map_err(&failed)?;
-    check_kind(path, start.get(..count).unwrap_or_default())?;
+    check_kind(path, &copy)?;
     if copy.metadata().map_err(&failed)?.len() != length {
         return Err(failed(io::Error::other("its copy has another length")));
     }
@@ -79,67 +70,21 @@ fn hashed_copy(path: &Path, source: &File, most: u64) -> Result<MeasuredProgram,
 /// What its processes are called in lists of processes: as the file, as far as there is room
 /// (memfd_create(2): 249 bytes).
 fn called(path: &Path) -> CString {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    CString::new(name.get(..249).unwrap_or(name)).unwrap_or_default()
-}
-
-fn check_kind(path: &Path, start: &[u8]) -> Result<(), MeasureError> {
-    if start.starts_with(b"#!") {
-        return Err(MeasureError::Script(path.to_owned()));
-    }
-    // e_ident: magic, 64 bits, little-endian; e_machine at 18.
-    let machine = start.get(18..20) == Some(&MACHINE.to_le_bytes());
-    if !start.starts_with(b"\x7fELF\x02\x01") || !machine {
-        return Err(MeasureError::NotElf(path.to_owned()));
-    }
-    Ok(())
-}
-
-/// Does the ELF have a PT_INTERP segment? A program header table that is not wholly in the
-/// file counts as asking: the kernel would refuse it.
-fn asks_for_linker(copy: &File) -> io::Result<bool> {
-    const INTERPRETER: u32 = 3;
-    const SMALLEST_ENTRY: u16 = 56;
-    let mut header = [0; 64];
-    if copy.read_at(&mut header, 0)? < header.len() {
-        return Ok(true);
-    }
-    let number = |at: usize, length: usize| {
-        let bytes = header.get(at..).and_then(|rest| rest.get(..length));
-        let bytes = bytes.unwrap_or_default();
-        bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-    };
-    let (offset, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-    if size < u64::from(SMALLEST_ENTRY) {
-        return Ok(true);
-    }
-    // A table is some hundred bytes long, and one that is not is read entry by entry.
-    let mut start = [0; 1024];
-    let there = copy.read_at(&mut start, offset)?;
-    let start = start.get(..there).unwrap_or_default();
-    for place in (0..count).map(|number| number.saturating_mul(size)) {
-        let mut kind = [0; 4];
-        let near = usize::try_from(place).ok();
-        match near.and_then(|place| start.get(place..)?.first_chunk()) {
-            Some(bytes) => kind = *bytes,
-            None if copy.read_at(&mut kind, offset.saturating_add(place))? < kind.len() => {
-                return Ok(true);
-            }
-            None => {}
-        }
-        if u32::from_le_bytes(kind) == INTERPRETER {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let name = path.file_name().and_then(|name| {
+        let name = name.as_bytes();
+        CString::new(name.get(..249).unwrap_or(name)).ok()
+    });
+    // Only for people: a file that was opened has a name, and no zero in it.
+    name.unwrap_or_else(|| c"program".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, os::unix::fs::PermissionsExt, time::Duration};
+    use std::{
+        io::Write as _,
+        os::unix::fs::{FileExt as _, PermissionsExt as _},
+        time::Duration,
+    };
 
     use sha2::{Digest, Sha256};
 

@@ -2,13 +2,6 @@
 
 use std::os::fd::OwnedFd;
 
-/// ELF machine number of the programs this processor runs by itself.
-pub(crate) const MACHINE: u16 = if cfg!(target_arch = "aarch64") {
-    183
-} else {
-    62
-};
-
 /// A program that can only run as it was measured.
 #[derive(Debug)]
 pub struct MeasuredProgram {

@@ -3,11 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    measure::{
-        composition::{Composition, compose},
-        error::MeasureError,
-        opening::Opener,
-    },
+    measure::{compose::compose, composition::Composition, error::MeasureError, opening::Opener},
     policy::{
         environment,
         programs::{Environment, Lacking, Measure, ProgramPolicy},

@@ -3,4 +3,5 @@
 pub(crate) mod devices;
 pub(crate) mod environment;
 pub(crate) mod programs;
+pub(crate) mod said;
 pub(crate) mod words;

@@ -14,7 +14,7 @@
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};
 
 use crate::measure::{
-    measured_program::MACHINE,
+    kind::MACHINE,
     sealed_memory::{seal, sealable_memory},
 };
 

@@ -233,7 +233,8 @@ impl State {
                     if count == 0 {
                         return Ok(());
                     }
-                    file.write_all(piece.get(..count).unwrap_or_default())?;
+                    let read = piece.get(..count).ok_or(io::ErrorKind::InvalidData)?;
+                    file.write_all(read)?;
                     at = at.saturating_add(count as u64);
                 }
             }

@@ -1,6 +1,12 @@
 //! What an ELF file asks the loader for: System V ABI, chapters 4 and 5; glibc's additions.
 //!
 //! The file is not read as a whole: only the parts that are asked for, each of bounded size.
+//!
+//! The crate `object`, by which images are built, would replace only the two tables: it reads from
+//! a whole file in memory, or through a cache that keeps whatever was read; it has no bound for
+//! segments, dynamic entries and names; and the loader's own rules (an address is looked for in the
+//! last segment that has it, the last table of strings counts, the first entry of kind 0 ends
+//! all) would stay here. For that it would be one more reader in /init.
 
 use std::{fs::File, os::unix::fs::FileExt};
 
@@ -71,11 +77,12 @@ impl ReadAt for [u8] {
     }
 
     fn read_some(&self, offset: u64, length: usize) -> Vec<u8> {
-        let rest = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.get(start..));
-        let rest = rest.unwrap_or_default();
-        rest.get(..length).unwrap_or(rest).to_vec()
+        let start = usize::try_from(offset).ok();
+        match start.and_then(|start| self.get(start..)) {
+            Some(rest) => rest.iter().take(length).copied().collect(),
+            // Behind the end there is nothing.
+            None => Vec::new(),
+        }
     }
 }
 
@@ -124,10 +131,23 @@ struct Segment {
     size: u64,
 }
 
-fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
-    let field = bytes.get(at..at.saturating_add(length)).unwrap_or_default();
+/// The little-endian number of so many bytes, eight at most, that is at this place.
+pub(crate) fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+    let field = bytes.get(at..at.checked_add(length)?)?;
     let shift = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-    field.iter().rev().fold(0, shift)
+    Some(field.iter().rev().fold(0, shift))
+}
+
+impl Segment {
+    /// An entry of the table of segments.
+    fn of(entry: &[u8]) -> Option<Self> {
+        Some(Segment {
+            kind: number(entry, 0, 4)?,
+            offset: number(entry, 8, 8)?,
+            address: number(entry, 16, 8)?,
+            size: number(entry, 32, 8)?,
+        })
+    }
 }
 
 fn segments<R: ReadAt + ?Sized>(file: &R) -> Result<Vec<Segment>, ElfError> {
@@ -135,28 +155,22 @@ fn segments<R: ReadAt + ?Sized>(file: &R) -> Result<Vec<Segment>, ElfError> {
     if !header.starts_with(b"\x7fELF\x02\x01") {
         return Err(ElfError::Kind);
     }
-    let (offset, size, count) = (
-        number(&header, 32, 8),
-        number(&header, 54, 2),
-        number(&header, 56, 2),
-    );
+    let field = |at, length| number(&header, at, length).ok_or(ElfError::Kind);
+    let (offset, size, count) = (field(32, 8)?, field(54, 2)?, field(56, 2)?);
     if count > MOST_SEGMENTS {
         return Err(ElfError::TooMany("segments"));
     }
+    let outside = ElfError::Outside("the table of segments");
     // The kernel and the loader take no other size.
     if count > 0 && size != SEGMENT {
-        return Err(ElfError::Outside("the table of segments"));
+        return Err(outside);
     }
-    let table = file
-        .read(offset, count.saturating_mul(SEGMENT) as usize)
-        .ok_or(ElfError::Outside("the table of segments"))?;
-    let segment = |entry: &[u8]| Segment {
-        kind: number(entry, 0, 4),
-        offset: number(entry, 8, 8),
-        address: number(entry, 16, 8),
-        size: number(entry, 32, 8),
-    };
-    Ok(table.chunks_exact(SEGMENT as usize).map(segment).collect())
+    let table = file.read(offset, count.saturating_mul(SEGMENT) as usize);
+    let table = table.ok_or(outside)?;
+    let entries = table.chunks_exact(SEGMENT as usize);
+    entries
+        .map(|entry| Segment::of(entry).ok_or(outside))
+        .collect()
 }
 
 /// Where in the file what will be at this address is.
@@ -185,7 +199,7 @@ fn text<R: ReadAt + ?Sized>(
 /// itself, which loads whatever it is told to.
 pub fn is_shared_object<R: ReadAt + ?Sized>(file: &R) -> Result<bool, ElfError> {
     let header = file.read(0, HEADER as usize).ok_or(ElfError::Kind)?;
-    if number(&header, 16, 2) != SHARED {
+    if number(&header, 16, 2) != Some(SHARED) {
         return Ok(false);
     }
     let segments = segments(file)?;
@@ -203,19 +217,21 @@ fn dynamic_entries<R: ReadAt + ?Sized>(
     let Some(dynamic) = segments.iter().find(|segment| segment.kind == DYNAMIC) else {
         return Ok(Vec::new());
     };
-    let at = place(segments, dynamic.address).ok_or(ElfError::Outside("the dynamic section"))?;
+    let outside = ElfError::Outside("the dynamic section");
+    let at = place(segments, dynamic.address).ok_or(outside)?;
     let count = dynamic.size / ENTRY;
     if count > MOST_ENTRIES {
         return Err(ElfError::TooMany("dynamic entries"));
     }
-    let table = file
-        .read(at, count.saturating_mul(ENTRY) as usize)
-        .ok_or(ElfError::Outside("the dynamic section"))?;
-    Ok(table
-        .chunks_exact(ENTRY as usize)
-        .map(|entry| (number(entry, 0, 8), number(entry, 8, 8)))
-        .take_while(|(tag, _)| *tag != 0)
-        .collect())
+    let table = file.read(at, count.saturating_mul(ENTRY) as usize);
+    let table = table.ok_or(outside)?;
+    let entry = |entry: &[u8]| Some((number(entry, 0, 8)?, number(entry, 8, 8)?));
+    let entries = table.chunks_exact(ENTRY as usize);
+    let entries = entries.map(|bytes| entry(bytes).ok_or(outside));
+    // The first of kind 0 is the end.
+    entries
+        .take_while(|entry| !matches!(entry, Ok((0, _))))
+        .collect()
 }
 
 /// Reads what a file asks for.

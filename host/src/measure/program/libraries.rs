@@ -136,7 +136,7 @@ pub fn resolve(
     files: &mut impl Files,
 ) -> Result<Libraries, LibraryError> {
     if let Some(loader) = &needs.interpreter {
-        let name = loader.rsplit('/').next().unwrap_or_default();
+        let name = loader.rsplit_once('/').map_or(&**loader, |(_, name)| name);
         if !name.starts_with("ld-linux-") {
             return Err(LibraryError::Loader(loader.clone()));
         }

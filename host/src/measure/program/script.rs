@@ -45,10 +45,9 @@ pub fn is_script(file: &[u8]) -> bool {
 /// Reads the first line of a script; `start` is the script, or its first 256 bytes at least.
 pub fn interpreter(start: &[u8]) -> Result<Interpreter, ScriptError> {
     let start = start.strip_prefix(b"#!").ok_or(ScriptError::None)?;
-    let line = match start.iter().position(|byte| *byte == b'\n') {
-        Some(end) => start.get(..end).unwrap_or_default(),
-        None => start,
-    };
+    // Without a line end it is all one line.
+    let end = start.iter().position(|byte| *byte == b'\n');
+    let line = end.and_then(|end| start.get(..end)).unwrap_or(start);
     if line.len().saturating_add(2) > LONGEST {
         return Err(ScriptError::Long);
     }
