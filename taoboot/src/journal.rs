@@ -12,14 +12,14 @@ use std::{
 use agent::unlock::{SealedRecord, TokenId};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
-use tpm::PcrValues;
+use tpm::{PcrIndex, PcrValues};
 
 const JOURNAL: &str = "var/lib/taoboot/new-records.json";
 
 /// A launch that a record is made for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Noted {
-    pcrs: BTreeMap<u8, String>,
+    pcrs: BTreeMap<PcrIndex, String>,
     /// No record of before is taken back.
     since: u64,
 }
@@ -65,7 +65,7 @@ impl Journal {
                 noted.since <= record.created()
                     && expected.peek().is_some()
                     && expected.all(|(pcr, value)| {
-                        let launch = noted.pcrs.get(&pcr.get());
+                        let launch = noted.pcrs.get(&pcr);
                         launch.is_none_or(|launch| *launch == hex::encode(value))
                     })
             })
@@ -101,9 +101,9 @@ impl Journal {
     }
 }
 
-fn listed(values: &PcrValues) -> BTreeMap<u8, String> {
+fn listed(values: &PcrValues) -> BTreeMap<PcrIndex, String> {
     let pairs = values.iter();
     pairs
-        .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
+        .map(|(pcr, value)| (pcr, hex::encode(value)))
         .collect()
 }

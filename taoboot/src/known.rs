@@ -16,12 +16,9 @@ use nix::{
     libc,
 };
 use sha2::{Digest, Sha256};
+use tboot_policy::{grub::files::FileRole, predict::printed::PrintedFile};
 
-use crate::{
-    packages::Packages,
-    predictions::{Entry, LoadedFile},
-    proof,
-};
+use crate::{packages::Packages, predictions::Entry, proof};
 
 /// The known files of one machine.
 pub struct Known {
@@ -63,7 +60,7 @@ impl Known {
     }
 
     /// `None`: the file is known to have the content that the prediction was made of.
-    fn objection(&mut self, file: &LoadedFile) -> Option<String> {
+    fn objection(&mut self, file: &PrintedFile) -> Option<String> {
         let path = below(&self.root, &file.path);
         if is_link(&file.path) || file.read_from.as_deref().is_some_and(is_link) {
             return Some(format!(
@@ -141,7 +138,7 @@ impl Known {
             (None, Some(Origin::Administrator)) => {
                 "its content is not that which `taoboot trust` was given".into()
             }
-            _ if file.role == "initramfs" => {
+            _ if file.role == FileRole::Initramfs => {
                 "it is no image that was built here: run /usr/lib/taoboot/kernel refresh".into()
             }
             _ => "no package has installed it".into(),
@@ -168,11 +165,12 @@ impl Known {
             return Ok(Some(format!("{text} is a symbolic link")));
         }
         let (_, sha256) = digests(path).with_context(|| text.to_owned())?;
-        Ok(self.objection(&LoadedFile {
+        // What it is to the boot is known of entries only.
+        Ok(self.objection(&PrintedFile {
             path: text.to_owned(),
             read_from: None,
             sha256,
-            role: String::new(),
+            role: FileRole::Module,
             cmdline: None,
         }))
     }

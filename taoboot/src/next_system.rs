@@ -17,6 +17,8 @@ use agent::{
 };
 use anyhow::{Context as _, Result};
 
+use tboot_policy::grub::files::FileRole;
+
 use crate::predictions::{Entry, OWN_ID};
 
 /// What the images' configuration is made of, where no other is named.
@@ -72,7 +74,10 @@ impl NextSystem {
         if !entry.tboot || !(own || record.is_some()) {
             return None;
         }
-        let kernel = entry.files.iter().find(|file| file.role == "kernel")?;
+        let kernel = entry
+            .files
+            .iter()
+            .find(|file| file.role == FileRole::Kernel)?;
         let text = kernel.cmdline.as_deref()?;
         let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
         let swap = config.is_some_and(|config| config.swap.is_some())

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
-use agent::unlock::{LaunchPcrs, LaunchPcrsError, expected_pcrs};
+use agent::unlock::{LaunchPcrs, LaunchPcrsError};
 use anyhow::{Context as _, Result, anyhow, bail};
 use commands::{Wanted, mismatch};
-use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm};
+use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm, pcr_text};
 
-/// The set asked for; the latch is none of its business.
+/// The set asked for, without the latch.
 pub fn without_latch(pcrs: PcrSet) -> Result<PcrSet> {
     let pcrs = pcrs.without(PcrIndex::LATCH);
     if let Some(pcr) = PcrSet::LAUNCH.iter().find(|pcr| !pcrs.contains(*pcr)) {
@@ -24,7 +24,7 @@ pub fn read_file(file: &Path) -> Result<PcrValues> {
     File::open(file)
         .and_then(|opened| {
             opened
-                .take((expected_pcrs::MAX_LEN as u64).saturating_add(1))
+                .take((pcr_text::MAX_LEN as u64).saturating_add(1))
                 .read_to_end(&mut bytes)
         })
         .with_context(|| format!("cannot read {}", file.display()))?;
@@ -33,7 +33,7 @@ pub fn read_file(file: &Path) -> Result<PcrValues> {
         Ok(text) => text,
         Err(_) => return Err(other().unwrap_or_else(|| anyhow!("{} is no text", file.display()))),
     };
-    let parsed = expected_pcrs::parse(text);
+    let parsed = pcr_text::of_bank(text, Bank::Sha256);
     parsed.map_err(|error| {
         other().unwrap_or_else(|| anyhow::Error::new(error).context(file.display().to_string()))
     })
@@ -42,7 +42,9 @@ pub fn read_file(file: &Path) -> Result<PcrValues> {
 /// The values of `pcrs` in a file.
 pub fn from_file(file: &Path, pcrs: PcrSet) -> Result<PcrValues> {
     let values = read_file(file)?;
-    expected_pcrs::select(&values, pcrs).with_context(|| file.display().to_string())
+    values
+        .select(pcrs)
+        .with_context(|| file.display().to_string())
 }
 
 /// The present values.

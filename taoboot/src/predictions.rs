@@ -9,11 +9,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use agent::unlock::{LaunchPcrs, expected_pcrs};
+use agent::unlock::LaunchPcrs;
 use anyhow::{Context as _, Result, bail, ensure};
 use commands::{FileKind, Wanted, mismatch, refuse_idle};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use tboot_policy::predict::printed::{PrintedEntry, PrintedEvent, PrintedFile, PrintedPrediction};
+use tpm::{Bank, PcrIndex};
 
 /// A menu has some tens of entries, each with the old and new events of its launch.
 const MAX_LEN: u64 = 64 << 20;
@@ -52,53 +52,19 @@ pub struct Entry {
     pub predicted: Result<LaunchPcrs, String>,
     /// tboot would halt under its policy.
     pub halts: bool,
-    pub files: Vec<LoadedFile>,
+    pub files: Vec<PrintedFile>,
     /// The extends of the launch.
     pub extends: Vec<Extend>,
     /// Which files are measured into a register, in words.
-    pub components: BTreeMap<u8, String>,
-}
-
-/// A file that an entry loads.
-#[derive(Clone, Debug, Deserialize)]
-pub struct LoadedFile {
-    /// Where it will be when GRUB loads it.
-    pub path: String,
-    /// Where it is now, if that is another path.
-    pub read_from: Option<String>,
-    /// Of the bytes that the prediction was made of.
-    pub sha256: String,
-    /// tboot, kernel, initramfs, module; or what tboot takes away: sinit, policy-data.
-    #[serde(default)]
-    pub role: String,
-    /// What is measured with it; `None`: nothing, or what is no text.
-    pub cmdline: Option<String>,
+    pub components: BTreeMap<PcrIndex, String>,
 }
 
 /// One extend of a predicted launch.
 #[derive(Clone, Debug)]
 pub struct Extend {
-    pub pcr: u8,
+    pub pcr: PcrIndex,
     pub name: String,
     pub sha256: String,
-}
-
-#[derive(Deserialize)]
-struct EntryJson {
-    entry: String,
-    #[serde(default)]
-    title: String,
-    place: Option<String>,
-    id: Option<String>,
-    #[serde(default)]
-    default: bool,
-    #[serde(default = "yes")]
-    tboot: bool,
-    prediction: Option<Value>,
-    error: Option<String>,
-    environment: Option<String>,
-    #[serde(default)]
-    files: Vec<LoadedFile>,
 }
 
 impl Entry {
@@ -106,10 +72,6 @@ impl Entry {
     pub fn loads_replaced(&self) -> bool {
         self.files.iter().any(|file| file.read_from.is_some())
     }
-}
-
-const fn yes() -> bool {
-    true
 }
 
 impl Source {
@@ -155,7 +117,7 @@ impl Source {
             }
             None => (self.predict()?, "tboot-policy predict".to_owned()),
         };
-        let entries: Result<Vec<EntryJson>, _> = serde_json::from_str(&text);
+        let entries: Result<Vec<PrintedEntry>, _> = serde_json::from_str(&text);
         let entries = entries.map_err(|error| {
             match mismatch(origin.as_ref(), text.as_bytes(), Wanted::Predictions) {
                 Some(sentence) => anyhow::anyhow!(sentence),
@@ -242,85 +204,74 @@ fn bounded(from: impl Read) -> Result<String> {
     })
 }
 
-fn entry(json: EntryJson) -> Result<Entry> {
-    let values = match (&json.prediction, json.error) {
-        (Some(prediction), _) => {
-            let bank = prediction.pointer("/pcrs/sha256");
-            let bank =
-                bank.with_context(|| format!("{}: the prediction has no sha256 bank", json.entry))?;
-            // Only the values: the events of a launch are longer than what is looked at there.
-            let text = json!({ "sha256": bank }).to_string();
-            let values = expected_pcrs::parse(&text).with_context(|| json.entry.clone())?;
+fn entry(printed: PrintedEntry) -> Result<Entry> {
+    let (extends, components, halts) = match &printed.prediction {
+        Some(launch) => (extends(launch)?, components(launch)?, launch.halts),
+        None => (Vec::new(), BTreeMap::new(), false),
+    };
+    let predicted = match (printed.prediction, printed.error) {
+        (Some(launch), _) => {
+            let values = launch.values(Bank::Sha256);
+            let values = values.with_context(|| printed.entry.clone())?;
             LaunchPcrs::new(values).map_err(|error| error.to_string())
         }
         (None, Some(error)) => Err(error),
-        (None, None) if !json.tboot => {
+        (None, None) if !printed.tboot => {
             Err("it boots without tboot, so nothing is measured".to_owned())
         }
-        (None, None) => bail!("{}: neither a prediction nor an error", json.entry),
+        (None, None) => bail!("{}: neither a prediction nor an error", printed.entry),
     };
-    let halts = json
-        .prediction
-        .as_ref()
-        .and_then(|prediction| prediction.get("halts")?.as_bool());
-    let components = json.prediction.as_ref().map(components);
     Ok(Entry {
-        components: components.unwrap_or_default(),
-        title: if json.title.is_empty() {
-            json.entry.clone()
-        } else {
-            json.title
-        },
-        name: json.entry,
-        place: json.place,
-        id: json.id,
-        default: json.default,
-        tboot: json.tboot,
-        environment: json.environment,
-        predicted: values,
-        halts: halts.unwrap_or(false),
-        extends: json.prediction.as_ref().map(extends).unwrap_or_default(),
-        files: json.files,
+        name: printed.entry,
+        title: printed.title,
+        place: printed.place,
+        id: printed.id,
+        default: printed.default,
+        tboot: printed.tboot,
+        environment: printed.environment,
+        predicted,
+        halts,
+        files: printed.files,
+        extends,
+        components,
     })
 }
 
-/// What the launch extends in the SHA-256 bank.
-fn extends(prediction: &Value) -> Vec<Extend> {
-    let events = prediction.get("events").and_then(Value::as_array);
-    let extend = |event: &Value| {
-        let pcr = event.get("pcr").and_then(Value::as_u64)?;
-        let digest = event
-            .pointer("/new/digests/sha256")
-            .and_then(Value::as_str)?;
-        Some(Extend {
-            pcr: u8::try_from(pcr).ok()?,
-            name: event.get("name").and_then(Value::as_str)?.to_owned(),
-            sha256: digest.to_owned(),
-        })
-    };
-    events.into_iter().flatten().filter_map(extend).collect()
+fn register(event: &PrintedEvent) -> Result<PcrIndex> {
+    let index = u8::try_from(event.pcr).ok();
+    let index = index.and_then(|pcr| PcrIndex::try_from(pcr).ok());
+    index.with_context(|| format!("the predicted event {:?} extends no PCR", event.name))
+}
+
+/// What the launch extends in the SHA-256 bank. Other banks have events of their own, and the
+/// recorded launch may have had more.
+fn extends(launch: &PrintedPrediction) -> Result<Vec<Extend>> {
+    let mut extends = Vec::new();
+    for event in &launch.events {
+        let new = event.new.as_ref();
+        if let Some(digest) = new.and_then(|new| new.digests.get(&Bank::Sha256)) {
+            extends.push(Extend {
+                pcr: register(event)?,
+                name: event.name.clone(),
+                sha256: hex::encode(digest),
+            });
+        }
+    }
+    Ok(extends)
 }
 
 /// From the events of a prediction: the names of the files, shortened to what a record takes.
-fn components(prediction: &Value) -> BTreeMap<u8, String> {
-    let mut components: BTreeMap<u8, String> = BTreeMap::new();
-    let events = prediction.get("events").and_then(Value::as_array);
-    for event in events.into_iter().flatten() {
-        let pcr = event.get("pcr").and_then(Value::as_u64);
-        let file = event.get("file").and_then(Value::as_str);
-        let (Some(pcr), Some(file)) = (pcr.and_then(|pcr| u8::try_from(pcr).ok()), file) else {
-            continue;
-        };
-        let text = components.entry(pcr).or_default();
-        if !text.is_empty() {
-            text.push_str(", ");
+fn components(launch: &PrintedPrediction) -> Result<BTreeMap<PcrIndex, String>> {
+    let mut files: BTreeMap<PcrIndex, Vec<&str>> = BTreeMap::new();
+    for event in &launch.events {
+        if let Some(file) = &event.file {
+            files.entry(register(event)?).or_default().push(file);
         }
-        text.push_str(file);
     }
-    for text in components.values_mut() {
-        *text = short_text(text);
-    }
-    components
+    let words = files.into_iter();
+    Ok(words
+        .map(|(pcr, names)| (pcr, short_text(&names.join(", "))))
+        .collect())
 }
 
 /// At most what a record takes, without control characters.

@@ -3,17 +3,16 @@
 
 use agent::reseal::{LaunchEvent, Measure, MeasuredFile, replay};
 use anyhow::{Context as _, Result, bail};
-use tpm::PcrIndex;
+use tboot_policy::{grub::files::FileRole, predict::printed::PrintedFile};
 
-use crate::predictions::{Entry, Extend, LoadedFile};
+use crate::predictions::{Entry, Extend};
 
 /// SINIT's event for tboot (TXT software development guide).
 const MLE_HASH: &str = "MLE_HASH";
-const TBOOT: &str = "tboot";
 /// tboot's events for the modules that it counts, `module 0` is the kernel.
 const MODULE: &str = "module ";
 /// Roles that tboot takes away before it counts.
-const TAKEN_AWAY: [&str; 2] = ["sinit", "policy-data"];
+const TAKEN_AWAY: [FileRole; 2] = [FileRole::Sinit, FileRole::PolicyData];
 
 /// The files, in GRUB's order.
 pub fn files(entry: &Entry) -> Vec<MeasuredFile> {
@@ -55,13 +54,16 @@ pub fn events(entry: &Entry) -> Result<Vec<LaunchEvent>> {
     )
 }
 
-fn measured(extend: &Extend, files: &[LoadedFile]) -> Result<Measure> {
-    let counted = |(_, file): &(usize, &LoadedFile)| {
-        file.role != TBOOT && !TAKEN_AWAY.contains(&file.role.as_str())
+fn measured(extend: &Extend, files: &[PrintedFile]) -> Result<Measure> {
+    let counted = |(_, file): &(usize, &PrintedFile)| {
+        file.role != FileRole::Tboot && !TAKEN_AWAY.contains(&file.role)
     };
     let mut numbered = files.iter().enumerate();
     let (found, is_tboot) = if extend.name == MLE_HASH {
-        (numbered.find(|(_, file)| file.role == TBOOT), true)
+        (
+            numbered.find(|(_, file)| file.role == FileRole::Tboot),
+            true,
+        )
     } else if let Some(number) = extend.name.strip_prefix(MODULE) {
         let number: usize = number.parse().context("a module's number")?;
         (numbered.filter(counted).nth(number), false)
@@ -99,14 +101,11 @@ fn leads_there(entry: &Entry, initial: bool) -> Result<bool> {
         replay(extends.map(|(place, (extend, digest))| {
             (extend.pcr, digest.as_slice(), initial && place == 0)
         }));
-    let mut all = registers.iter().map(|(pcr, value)| {
-        PcrIndex::try_from(*pcr).is_ok_and(|pcr| {
-            predicted
-                .get(pcr)
-                .is_none_or(|predicted| predicted == value.as_slice())
-        })
-    });
-    Ok(all.all(|fits| fits))
+    Ok(registers.iter().all(|(pcr, value)| {
+        predicted
+            .get(*pcr)
+            .is_none_or(|predicted| predicted == value.as_slice())
+    }))
 }
 
 /// A file that GRUB loads and whose content changes nothing in the registers: the key would not
@@ -115,7 +114,7 @@ pub fn unmeasured(entry: &Entry) -> Option<&str> {
     let modules = entry
         .files
         .iter()
-        .filter(|file| file.role != TBOOT && !TAKEN_AWAY.contains(&file.role.as_str()));
+        .filter(|file| file.role != FileRole::Tboot && !TAKEN_AWAY.contains(&file.role));
     modules
         .enumerate()
         .find(|(number, _)| {

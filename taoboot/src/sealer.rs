@@ -29,7 +29,7 @@ pub struct Wanted {
     pub values: LaunchPcrs,
     pub counter: Option<CounterLimit>,
     pub label: String,
-    pub components: BTreeMap<u8, String>,
+    pub components: BTreeMap<PcrIndex, String>,
     pub files: Vec<MeasuredFile>,
     /// Every extend, for the resident agent; or why they can't be listed.
     pub events: Result<Vec<LaunchEvent>>,
@@ -129,11 +129,6 @@ impl Sealer {
                     AuthPolicy::Launch(launch) => Some(launch.pcrs().values()),
                     AuthPolicy::Signed(_) => None,
                 });
-                let components = wanted
-                    .components
-                    .into_iter()
-                    .filter_map(|(pcr, text)| Some((PcrIndex::try_from(pcr).ok()?, text)))
-                    .collect();
                 let request = EnrollRequest {
                     target: Target::Launch(
                         LaunchPcrs::new(completed(pattern, &wanted.values)?)?,
@@ -141,7 +136,7 @@ impl Sealer {
                     ),
                     label: wanted.label,
                     swap: parts.and_then(|parts| parts.swap.clone()),
-                    components,
+                    components: wanted.components,
                     created: wanted.created,
                     fresh_secret: false,
                     fresh_host_secret: *new_host_secret,
@@ -187,11 +182,7 @@ fn ask_for(
         pcrs: completed(Some(pattern.expected()), &wanted.values)?,
         limit: wanted.counter.map(|counter| counter.limit),
         label: wanted.label,
-        components: wanted
-            .components
-            .into_iter()
-            .map(|(pcr, text)| (pcr.to_string(), text))
-            .collect(),
+        components: wanted.components,
         created: wanted.created,
         files: wanted.files,
         events: wanted.events?,

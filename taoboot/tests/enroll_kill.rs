@@ -122,7 +122,7 @@ fn a_kill_at_any_write_leaves_the_volume_as_before_or_enrolled() {
             let header = volume.header();
             let identity = header.identity();
             assert!(
-                volume.opens_with(&secret.volume().volume_passphrase(&identity)),
+                volume.opens_with(&secret.volume().volume_passphrase(identity)),
                 "{point}"
             );
             enrolled += 1;

@@ -92,8 +92,8 @@ fn header_and_volume_key_give_the_volume_s_passphrase_and_nothing_of_the_host() 
     let escrow = record.record().parts().escrow.clone().unwrap();
     // Nonce and tag aside, the escrow has room for one secret.
     assert_eq!(escrow.as_bytes().len(), 12 + 32 + 16);
-    let found = escrow.open(&key, &identity).unwrap();
-    assert!(volume.opens_with(&found.volume_passphrase(&identity)));
+    let found = escrow.open(&key, identity).unwrap();
+    assert!(volume.opens_with(&found.volume_passphrase(identity)));
     // What the host's secret once was.
     let mut derived = [0; 32];
     let info = [

@@ -110,8 +110,8 @@ fn two_launches_with_secrets_of_their_own_live_side_by_side_and_are_wiped_apart(
     let identity = header.identity();
     let output = taoboot("wipe", &volume, &["--record", "0"]);
     assert!(output.status.success(), "{output:?}");
-    assert!(!volume.opens_with(&first.volume().volume_passphrase(&identity)));
-    assert!(volume.opens_with(&second.volume().volume_passphrase(&identity)));
+    assert!(!volume.opens_with(&first.volume().volume_passphrase(identity)));
+    assert!(volume.opens_with(&second.volume().volume_passphrase(identity)));
     assert_eq!(find_records(&volume.header()).len(), 1);
     let status = taoboot("status", &volume, &["--tcti", &swtpm.tcti()]);
     assert_eq!(

@@ -23,9 +23,10 @@ pub mod grub;
 pub mod launch;
 pub mod log;
 pub mod module;
-pub mod pcr_text;
 pub mod platform;
 pub mod predict;
 pub mod tboot;
 pub mod verify;
 pub mod vlp;
+
+pub use tpm::pcr_text;

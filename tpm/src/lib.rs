@@ -13,6 +13,7 @@ pub mod error;
 pub mod family;
 pub mod nv;
 pub mod pcr;
+pub mod pcr_text;
 pub mod policy;
 pub mod response_code;
 pub mod sealed;
@@ -31,7 +32,7 @@ pub use approval::{
     Approval, AuthPolicy, CounterLimit, LaunchPolicy, PolicySignature, PolicySigner,
 };
 pub use error::TpmError;
-pub use pcr::{Bank, PcrIndex, PcrSet, PcrValues};
+pub use pcr::{Bank, MissingPcr, PcrIndex, PcrSet, PcrValues};
 pub use policy::PcrPolicy;
 pub use sealed::{Name, Sealed};
 #[cfg(feature = "tpm2")]

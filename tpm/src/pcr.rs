@@ -178,6 +178,16 @@ impl FromStr for PcrSet {
     }
 }
 
+/// A register that is needed has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {bank} value for PCR {pcr}: the policy needs it")]
+pub struct MissingPcr {
+    /// The register.
+    pub pcr: PcrIndex,
+    /// The bank.
+    pub bank: Bank,
+}
+
 /// Values of registers of one bank. Each value has the bank's length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PcrValues {
@@ -221,6 +231,24 @@ impl PcrValues {
     /// The registers that have a value.
     pub fn set(&self) -> PcrSet {
         self.values.keys().copied().collect()
+    }
+
+    /// Only the values of these registers; the register that has none is the error.
+    ///
+    /// # Errors
+    /// [`MissingPcr`] when a register has no value.
+    pub fn select(&self, pcrs: PcrSet) -> Result<PcrValues, MissingPcr> {
+        let value = |pcr| {
+            let value = self.values.get(&pcr).ok_or(MissingPcr {
+                pcr,
+                bank: self.bank,
+            })?;
+            Ok((pcr, value.clone()))
+        };
+        Ok(PcrValues {
+            bank: self.bank,
+            values: pcrs.iter().map(value).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Registers and values in ascending order.

@@ -28,7 +28,7 @@ fn an_owner_defines_writes_reads_and_undefines_an_index() {
     swtpm.set_owner_password("ownerpw").unwrap();
     let mut tpm = open(&swtpm);
     assert!(tpm.nv_state().unwrap().owner_password);
-    assert_eq!(tpm.nv_list().unwrap(), []);
+    assert!(tpm.nv_list().unwrap().is_empty());
     assert_eq!(tpm.nv_public(POLICY_INDEX).unwrap(), None);
     let public = NvPublic::new(POLICY_INDEX, ATTRIBUTES, 70);
     tpm.nv_define(&public, OWNER).unwrap();
@@ -81,8 +81,8 @@ fn a_wrong_password_is_tried_once_and_named() {
     assert_eq!((state.lockout.counter, state.lockout.locked), (0, false));
     tpm.nv_define(&public, OWNER).unwrap();
     drop(tpm);
-    assert_eq!(swtpm.handles(0x8000_0000).unwrap(), []);
-    assert_eq!(swtpm.handles(0x0200_0000).unwrap(), []);
+    assert!(swtpm.handles(0x8000_0000).unwrap().is_empty());
+    assert!(swtpm.handles(0x0200_0000).unwrap().is_empty());
 }
 
 /// TPM2_NV_ReadPublic of the index, the name at its end.
@@ -225,7 +225,7 @@ fn an_index_that_can_be_locked_is_locked_for_ever() {
     let error = lock(0x0150_0003, OWNER).unwrap_err();
     assert!(error.to_string().contains("TPM2_NV_ReadPublic"), "{error}");
     lock(public.index, OWNER).unwrap();
-    assert_eq!(swtpm.handles(0x0200_0000).unwrap(), []);
+    assert!(swtpm.handles(0x0200_0000).unwrap().is_empty());
     swtpm.reboot().unwrap();
     let mut tpm = open(&swtpm);
     let after = tpm.nv_public(public.index).unwrap().unwrap();

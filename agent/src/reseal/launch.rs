@@ -5,8 +5,10 @@
 //! itself. What only the platform knows (SINIT, firmware, policies) it takes as it is said, and
 //! writes into the kernel log.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
-use tpm::{PcrIndex, PcrValues};
+use tpm::{PcrIndex, PcrSet, PcrValues};
 use txt::hash::HashAlg;
 
 use super::{
@@ -19,17 +21,19 @@ const MAX_EVENTS: usize = 64;
 /// Longest command line that tboot hashes.
 const MAX_CMDLINE: usize = 1023;
 const FIRST: u8 = 17;
-const LAST: u8 = 19;
 /// SINIT extends 17 and 18; 19 holds modules only.
 const LAST_OF_PLATFORM: u8 = 18;
 
 /// PCR 17 to 19 of these extends: register, digest, and whether the digest is the register's
 /// first value instead of something to be extended.
 #[must_use]
-pub fn replay<'e>(events: impl Iterator<Item = (u8, &'e [u8], bool)>) -> [(u8, Vec<u8>); 3] {
-    let mut registers = [17, 18, 19].map(|pcr| (pcr, vec![0; 32]));
+pub fn replay<'e>(
+    events: impl Iterator<Item = (PcrIndex, &'e [u8], bool)>,
+) -> BTreeMap<PcrIndex, Vec<u8>> {
+    let zeros = PcrSet::LAUNCH.iter().map(|pcr| (pcr, vec![0; 32]));
+    let mut registers: BTreeMap<PcrIndex, Vec<u8>> = zeros.collect();
     for (pcr, digest, initial) in events {
-        for (_, value) in registers.iter_mut().filter(|(number, _)| *number == pcr) {
+        if let Some(value) = registers.get_mut(&pcr) {
             *value = if initial {
                 digest.to_vec()
             } else {
@@ -72,9 +76,8 @@ pub(super) fn check(
         (event.pcr, digest.as_slice(), initial)
     });
     for (pcr, value) in replay(extends) {
-        let index = PcrIndex::try_from(pcr).map_err(|error| error.to_string())?;
-        let asked = pcrs.get(index);
-        let chosen = approved.is_some_and(|approved| approved.get(index).is_none());
+        let asked = pcrs.get(pcr);
+        let chosen = approved.is_some_and(|approved| approved.get(pcr).is_none());
         if asked.is_none() && chosen {
             continue;
         }
@@ -90,7 +93,7 @@ pub(super) fn check(
 }
 
 fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8>, String> {
-    if !(FIRST..=LAST).contains(&event.pcr) {
+    if !PcrSet::LAUNCH.contains(event.pcr) {
         return Err(format!(
             "event {place} extends PCR {}, which is none of a launch",
             event.pcr
@@ -131,13 +134,13 @@ fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8
                 .to_vec())
         }
         Measure::Platform { sha256, .. } | Measure::Initial { sha256, .. } => {
-            let first = place == 0 && event.pcr == FIRST;
+            let first = place == 0 && event.pcr.get() == FIRST;
             if matches!(event.measured, Measure::Initial { .. }) && !first {
                 return Err(format!(
                     "event {place} sets a register, which only the first one does"
                 ));
             }
-            if event.pcr > LAST_OF_PLATFORM {
+            if event.pcr.get() > LAST_OF_PLATFORM {
                 return Err(format!(
                     "event {place}: only files are measured into PCR {}",
                     event.pcr
@@ -161,7 +164,7 @@ fn check_measured(
     let in_first = |wanted: fn(&Measure) -> bool| {
         events
             .iter()
-            .any(|event| event.pcr == FIRST && wanted(&event.measured))
+            .any(|event| event.pcr.get() == FIRST && wanted(&event.measured))
     };
     if !in_first(|m| matches!(m, Measure::Tboot { .. }))
         || !in_first(|m| matches!(m, Measure::Module { .. }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tpm::PcrValues;
+use tpm::{PcrIndex, PcrValues};
 
 use crate::unlock::pcr_map;
 
@@ -37,7 +37,7 @@ pub struct SealRequest {
     /// A note for people.
     pub label: String,
     /// Words for what is measured into a register.
-    pub components: BTreeMap<String, String>,
+    pub components: BTreeMap<PcrIndex, String>,
     /// Seconds since 1970.
     pub created: u64,
     /// The files whose launch was predicted.
@@ -51,7 +51,7 @@ pub struct SealRequest {
 #[serde(deny_unknown_fields)]
 pub struct LaunchEvent {
     /// The register.
-    pub pcr: u8,
+    pub pcr: PcrIndex,
     /// What is extended.
     pub measured: Measure,
 }

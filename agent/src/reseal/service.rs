@@ -13,7 +13,7 @@ use std::{
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
 use tao::keys::Hidden;
-use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrSet, PcrValues, Tpm};
+use tpm::{AuthPolicy, CounterLimit, PcrSet, PcrValues, Tpm};
 
 use super::{
     boot_files::{BootFiles, below},
@@ -193,16 +193,6 @@ impl ResealService {
         let pcrs = LaunchPcrs::new(request.pcrs).map_err(|error| error.to_string())?;
         let launch = ApprovedLaunch::policy(pcrs, counter);
         let policy = AuthPolicy::Launch(launch.map_err(|error| error.to_string())?);
-        let components = request.components.into_iter().map(|(pcr, words)| {
-            let pcr = pcr
-                .parse::<u8>()
-                .ok()
-                .and_then(|n| PcrIndex::try_from(n).ok());
-            pcr.map(|pcr| (pcr, words))
-        });
-        let components = components
-            .collect::<Option<_>>()
-            .ok_or("a component's key is no PCR number")?;
         let mut tpm = (self.tpm)().map_err(|error| error.to_string())?;
         let sealed = tpm
             .seal(self.secret.to_bytes().as_slice(), &policy)
@@ -222,7 +212,7 @@ impl ResealService {
             label: request.label,
             swap: old.swap.clone(),
             created: request.created,
-            components,
+            components: request.components,
             escrow: old.escrow.clone(),
         };
         EnrolledRecord::new(parts, self.secret.volume())

@@ -15,7 +15,6 @@ mod cipher;
 mod cryptsetup_messages;
 pub mod enrolment;
 mod escrow;
-pub mod expected_pcrs;
 mod explain;
 mod find_records;
 mod header;

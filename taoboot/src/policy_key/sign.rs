@@ -160,11 +160,8 @@ impl Sign {
                         let path = printable::line(&file.path);
                         println!("  {} {path}", printable::line(&file.sha256));
                     }
-                    let components = entry.components.iter().filter_map(|(pcr, text)| {
-                        Some((PcrIndex::try_from(*pcr).ok()?, text.clone()))
-                    });
                     let label = short_text(&entry.title);
-                    launches.push(((**values).clone(), label, components.collect()));
+                    launches.push(((**values).clone(), label, entry.components.clone()));
                 }
                 Err(why) => eprintln!("taoboot: {}: not signed: {why}", entry.name),
             }

@@ -165,7 +165,12 @@ impl Machine {
                     "pcr": pcr,
                     "name": name,
                     "file": file,
-                    "new": { "digests": { "sha256": hex::encode(digest) } },
+                    "changed": true,
+                    "new": {
+                        "pcr": pcr,
+                        "type": 0x501,
+                        "digests": { "sha256": hex::encode(digest) },
+                    },
                 })
             })
             .collect();

@@ -8,13 +8,17 @@ use std::{
 };
 
 use agent::reseal::{LaunchEvent, Measure, MeasuredFile, Question, Reply, SealRequest, ask};
-use agent::unlock::expected_pcrs;
 use serde_json::{Value, json};
+use tpm::{Bank, PcrIndex, PcrValues, pcr_text};
 
 use crate::{
     common::{KERNEL_WORDS, Machine, TBOOT_WORDS, extends, pcrs, plain, said},
     enroll_support::{command, refusal, taoboot},
 };
+
+fn sha256_values(text: &str) -> PcrValues {
+    pcr_text::of_bank(text, Bank::Sha256).unwrap()
+}
 
 #[test]
 fn a_new_kernel_is_approved_without_a_passphrase_and_the_old_one_still_opens() {
@@ -114,7 +118,7 @@ fn request(machine: &Machine, kernel: &str) -> SealRequest {
     let events = extends(kernel)
         .into_iter()
         .map(|(pcr, name, digest)| LaunchEvent {
-            pcr,
+            pcr: PcrIndex::try_from(pcr).unwrap(),
             measured: match name {
                 "MLE_HASH" => Measure::Tboot {
                     file: 0,
@@ -137,7 +141,7 @@ fn request(machine: &Machine, kernel: &str) -> SealRequest {
     let text = json!({ "sha256": pcrs(kernel) }).to_string();
     SealRequest {
         pattern: machine.volume.record().record().to_token().unwrap(),
-        pcrs: expected_pcrs::parse(&text).unwrap(),
+        pcrs: sha256_values(&text),
         limit: None,
         label: String::new(),
         components: Default::default(),
@@ -163,7 +167,7 @@ fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
     // The values of another kernel; what an evil one would have.
     let other = json!({ "sha256": pcrs("evil") }).to_string();
     refused(
-        &|r| r.pcrs = expected_pcrs::parse(&other).unwrap(),
+        &|r| r.pcrs = sha256_values(&other),
         "PCR 17 does not follow from the files",
     );
     // Its digest as something that only the platform knows.
@@ -178,7 +182,7 @@ fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
                     };
                 }
             }
-            r.pcrs = expected_pcrs::parse(&other).unwrap();
+            r.pcrs = sha256_values(&other);
         },
         "no tboot or no kernel",
     );
@@ -452,7 +456,7 @@ fn a_launch_that_left_the_bank_alone_is_not_sealed_for() {
     // The resident agent does not rely on its client.
     let text = json!({ "sha256": entry["prediction"]["pcrs"]["sha256"] }).to_string();
     let mut request = request(&machine, "new");
-    request.pcrs = expected_pcrs::parse(&text).unwrap();
+    request.pcrs = sha256_values(&text);
     let question = Question::Seal(Box::new(request));
     let error = ask(&machine.socket, &question).unwrap_err().to_string();
     assert!(error.contains("nothing into PCR 19"), "{error}");
@@ -558,7 +562,7 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     assert!(machine.reseal(&menu, &[]).status.success());
     let unknown = json!([
         machine.entry("1", "b", true),
-        { "entry": "2: x", "id": "taoboot-x", "tboot": true, "error": "the file is missing" },
+        { "entry": "2: x", "title": "x", "id": "taoboot-x", "default": false, "tboot": true, "error": "the file is missing", "files": [] },
     ]);
     let output = machine.reseal(&unknown, &["--keep", "0"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -106,7 +106,7 @@ fn a_whole_menu_is_signed_at_once() {
     let entries = json!([
         machine.entry("0>0", "one", true),
         machine.entry("0>1", "two", false),
-        { "entry": "1: memtest", "tboot": false },
+        { "entry": "1: memtest", "title": "memtest", "default": false, "tboot": false, "files": [] },
     ]);
     fs::write(&menu, entries.to_string()).unwrap();
     let words = [

@@ -20,8 +20,8 @@ fn the_verdict_for_each_entry_is_what_then_happens() {
     let menu = json!([
         machine.entry("0", "old", false),
         machine.entry("1", "new", true),
-        { "entry": "2: memtest", "tboot": false },
-        { "entry": "3: other", "tboot": true, "error": "its kernel is missing" },
+        { "entry": "2: memtest", "title": "memtest", "default": false, "tboot": false, "files": [] },
+        { "entry": "3: other", "title": "other", "default": false, "tboot": true, "error": "its kernel is missing", "files": [] },
     ]);
     let (code, answer) = check(&machine, &menu);
     assert_eq!(code, Some(1), "the default entry will ask: {answer}");

@@ -3,10 +3,12 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use serde_json::{Map, Value, json};
 use tboot_policy::{
     grub::{BootFiles, MenuEntry, Readings, entry::EntryError, files::BootFile},
-    predict::{Baseline, Launching, Prediction, predict},
+    predict::{
+        Baseline, Launching, Prediction, predict,
+        printed::{PrintedEntry, PrintedFile},
+    },
     tboot::Tboots,
     vlp::Policy,
 };
@@ -14,7 +16,7 @@ use tpm::Bank;
 
 use super::{
     boot::EntryOptions,
-    predict::{as_json, print_values, refuse_unmeasured},
+    predict::{print_values, printed, refuse_unmeasured},
 };
 
 /// What can be said of an entry.
@@ -55,7 +57,7 @@ pub fn run(
         }
         let is_default = default.is_some_and(|default| std::ptr::eq(default, entry));
         if as_list {
-            list.push(outlook.json(entry, is_default));
+            list.push(outlook.printed(entry, is_default));
         } else if outlook.tboot {
             outlook.print(entry, is_default);
         }
@@ -65,7 +67,7 @@ pub fn run(
     }
     if as_list {
         // In one piece: written line by line it takes as long as the hashing.
-        let text = format!("{:#}\n", Value::Array(list));
+        let text = format!("{:#}\n", serde_json::to_value(list)?);
         print!("{text}");
     }
     Ok(ExitCode::SUCCESS)
@@ -151,26 +153,19 @@ impl Outlook {
         }
     }
 
-    fn json(&self, entry: &MenuEntry, is_default: bool) -> Value {
-        let mut object = Map::new();
-        let mut put = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
-        put("entry", json!(name(entry)));
-        put("title", json!(entry.title()));
-        put("place", json!(entry.place()));
-        put("id", json!(entry.id()));
-        put("default", json!(is_default));
-        put("tboot", json!(self.tboot));
-        if let Some(prediction) = &self.prediction {
-            put("prediction", as_json(prediction));
+    fn printed(&self, entry: &MenuEntry, is_default: bool) -> PrintedEntry {
+        PrintedEntry {
+            entry: name(entry),
+            title: entry.title().to_owned(),
+            place: entry.place(),
+            id: entry.id().map(Into::into),
+            default: is_default,
+            tboot: self.tboot,
+            prediction: self.prediction.as_ref().map(printed),
+            error: self.error.clone(),
+            environment: self.environment.clone(),
+            files: self.files.iter().map(file).collect(),
         }
-        if let Some(error) = &self.error {
-            put("error", json!(error));
-        }
-        if let Some(environment) = &self.environment {
-            put("environment", json!(environment));
-        }
-        put("files", self.files.iter().map(file).collect());
-        Value::Object(object)
     }
 }
 
@@ -181,20 +176,15 @@ fn name(entry: &MenuEntry) -> String {
     }
 }
 
-fn file(file: &BootFile) -> Value {
+fn file(file: &BootFile) -> PrintedFile {
     let text = |path: &Path| path.display().to_string();
-    let mut object = Map::new();
-    let mut put = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
-    put("path", json!(text(&file.found.path)));
-    if let Some(from) = &file.found.read_from {
-        put("read_from", json!(text(from)));
-    }
-    put("sha256", json!(hex::encode(file.sha256.as_bytes())));
-    put("role", json!(file.role));
     // A command line that is no text is left out: it would be another one in JSON.
     let cmdline = file.cmdline.as_deref().map(str::from_utf8);
-    if let Some(Ok(cmdline)) = cmdline {
-        put("cmdline", json!(cmdline));
+    PrintedFile {
+        path: text(&file.found.path),
+        read_from: file.found.read_from.as_deref().map(text),
+        sha256: hex::encode(file.sha256.as_bytes()),
+        role: file.role,
+        cmdline: cmdline.and_then(Result::ok).map(str::to_owned),
     }
-    Value::Object(object)
 }

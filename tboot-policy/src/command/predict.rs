@@ -9,13 +9,15 @@ use anyhow::{Result, bail};
 use argh::FromArgs;
 use commands::file;
 use commands::{Wanted, refuse_idle};
-use serde_json::{Map, Value, json};
 use tboot_policy::{
-    predict::{BankValues, Family, Launching, PredictError, Prediction, predict},
+    predict::{
+        BankValues, Family, Launching, PredictError, Prediction, predict,
+        printed::PrintedPrediction,
+    },
     tboot::Tboot,
     vlp::Policy,
 };
-use tpm::{Bank, PcrPolicy, PcrValues};
+use tpm::{Bank, PcrPolicy};
 
 use super::{
     boot::{self, EntryOptions},
@@ -127,7 +129,7 @@ impl Predict {
             eprintln!("tboot-policy: warning: {warning}");
         }
         if self.json {
-            println!("{:#}", as_json(&prediction));
+            println!("{:#}", serde_json::to_value(printed(&prediction))?);
         } else {
             print(&prediction);
         }
@@ -303,41 +305,7 @@ fn policy_digest(prediction: &Prediction) -> Option<String> {
     PcrPolicy::new(values.new.clone()).map(|policy| hex::encode(policy.digest()))
 }
 
-/// A prediction as JSON.
-pub fn as_json(prediction: &Prediction) -> Value {
-    let by_bank = |pick: &dyn Fn(&BankValues) -> Option<PcrValues>| {
-        let mut banks = Map::new();
-        for (bank, values) in measured(prediction) {
-            let Some(values) = pick(values) else { continue };
-            let registers: Map<String, Value> = values
-                .iter()
-                .map(|(pcr, value)| (pcr.to_string(), json!(hex::encode(value))))
-                .collect();
-            banks.insert(bank.to_string(), Value::Object(registers));
-        }
-        Value::Object(banks)
-    };
-    let rows: Vec<Value> = prediction
-        .rows
-        .iter()
-        .map(|row| {
-            json!({
-                "pcr": row.pcr,
-                "name": row.name,
-                "file": row.file,
-                "changed": row.changed(),
-                "old": row.old,
-                "new": row.new,
-            })
-        })
-        .collect();
-    json!({
-        "pcrs": by_bank(&|values| Some(values.new.clone())),
-        "old_pcrs": by_bank(&|values| values.old.clone()),
-        "policy_digest": policy_digest(prediction),
-        "events": rows,
-        "findings": prediction.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "halts": prediction.halts,
-        "warnings": prediction.warnings,
-    })
+/// A prediction as it is printed in JSON.
+pub fn printed(prediction: &Prediction) -> PrintedPrediction {
+    PrintedPrediction::new(prediction, policy_digest(prediction))
 }

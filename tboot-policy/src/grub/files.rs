@@ -129,7 +129,7 @@ pub struct LeftOut {
 }
 
 /// What a file is to the boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileRole {
     /// tboot.

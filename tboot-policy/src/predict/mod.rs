@@ -27,6 +27,7 @@ use crate::{
 mod baseline;
 mod caps;
 mod error;
+pub mod printed;
 
 pub use baseline::{Baseline, BaselineError, Family, FileHash, disagreement};
 pub use error::PredictError;
