@@ -1,5 +1,7 @@
 //! What the commands of one menu entry load.
 
+use std::sync::Arc;
+
 use super::{
     cmdline::loader_cmdline,
     lex::Word,
@@ -114,7 +116,8 @@ impl MenuEntry {
     /// Follows the entry's commands.
     pub fn boot(&self) -> Result<BootEntry, EntryError> {
         let mut loading = Loading::default();
-        self.walk.clone().visit(&self.body, true, &mut loading)?;
+        let mut walk = self.walk.in_entry(self.arguments.clone());
+        walk.visit(&self.body, true, &mut loading)?;
         let title = self.title().to_owned();
         match loading.loader {
             Some(loader) => Ok(BootEntry {
@@ -222,7 +225,7 @@ impl Visitor for Loading {
         line: usize,
         _kind: MenuKind,
         _words: &[Word],
-        _body: &[Statement],
+        _body: &Arc<[Statement]>,
         _variables: &Variables,
         _certain: bool,
     ) -> Result<(), EntryError> {

@@ -1,5 +1,7 @@
 //! The entries of GRUB's menu, and how they are named.
 
+use std::sync::Arc;
+
 use super::{
     bls::BlsEntry,
     default::{self, Leads, Level, NoDefault, Slot},
@@ -8,7 +10,7 @@ use super::{
     lex::{Piece, Word},
     script::{MenuKind, Statement, literal, parse},
     title::Titled,
-    variables::Variables,
+    variables::{Arguments, Variables},
     walk::{Visitor, Walk},
 };
 
@@ -16,8 +18,9 @@ use super::{
 const MAX_LISTED: usize = 20;
 /// Most entries that a menu may have.
 const MAX_ENTRIES: usize = 4096;
-/// Deepest submenus.
+/// Deepest submenus, and most of them.
 const MAX_DEPTH: usize = 8;
+const MAX_LEVELS: usize = 512;
 
 /// A menu that can't be read, or an entry that isn't in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,9 +81,11 @@ pub struct MenuEntry {
     /// Do only some machines have it?
     pub conditional: bool,
     /// Its commands.
-    pub(super) body: Vec<Statement>,
-    /// What is known where it is chosen.
-    pub(super) walk: Walk,
+    pub(super) body: Arc<[Statement]>,
+    /// What is known where it is chosen, for all entries of its level.
+    pub(super) walk: Arc<Walk>,
+    /// `$1` and so on in it.
+    pub(super) arguments: Arguments,
 }
 
 impl MenuEntry {
@@ -128,7 +133,7 @@ impl Menu {
         above: &[Key],
         conditional: bool,
     ) -> Result<usize, MenuError> {
-        if above.len() >= MAX_DEPTH {
+        if above.len() >= MAX_DEPTH || self.levels.len() >= MAX_LEVELS {
             return Err(MenuError::TooLarge);
         }
         let mut collected = Collected {
@@ -136,6 +141,7 @@ impl Menu {
             ..Collected::default()
         };
         walk.visit(statements, true, &mut collected)?;
+        let walk = Arc::new(walk);
         let this = self.levels.len();
         self.levels.push(Level {
             default: walk.variables.value("default").map(<[u8]>::to_vec),
@@ -168,7 +174,8 @@ impl Menu {
                     line: item.line,
                     conditional,
                     body: item.body,
-                    walk: walk.in_entry(arguments),
+                    walk: Arc::clone(&walk),
+                    arguments,
                 });
                 Leads::Entry(self.entries.len().saturating_sub(1))
             };
@@ -270,7 +277,7 @@ struct Item {
     kind: MenuKind,
     conditional: bool,
     titled: Titled,
-    body: Vec<Statement>,
+    body: Arc<[Statement]>,
 }
 
 #[derive(Default)]
@@ -288,7 +295,7 @@ impl Collected {
         line: usize,
         kind: MenuKind,
         titled: Titled,
-        body: Vec<Statement>,
+        body: Arc<[Statement]>,
         certain: bool,
     ) {
         let mut index = None;
@@ -337,7 +344,7 @@ impl Collected {
 }
 
 /// A BLS entry as GRUB makes one of it: it loads a Linux, never tboot.
-fn bls_item(line: usize, entry: &BlsEntry) -> (Titled, Vec<Statement>) {
+fn bls_item(line: usize, entry: &BlsEntry) -> (Titled, Arc<[Statement]>) {
     let word = |text: &str| vec![Piece::Text(text.as_bytes().to_vec())];
     let words = vec![word("linux"), word(&entry.linux)];
     let titled = Titled {
@@ -345,7 +352,7 @@ fn bls_item(line: usize, entry: &BlsEntry) -> (Titled, Vec<Statement>) {
         id: Some(entry.id.clone()),
         ..Titled::default()
     };
-    (titled, vec![Statement::Command { line, words }])
+    (titled, Arc::new([Statement::Command { line, words }]))
 }
 
 impl Visitor for Collected {
@@ -380,12 +387,16 @@ impl Visitor for Collected {
         line: usize,
         kind: MenuKind,
         words: &[Word],
-        body: &[Statement],
+        body: &Arc<[Statement]>,
         variables: &Variables,
         certain: bool,
     ) -> Result<(), Self::Error> {
+        // A function can make entries without end.
+        if self.items.len() > MAX_ENTRIES {
+            return Err(MenuError::TooLarge);
+        }
         let titled = Titled::of(words, variables);
-        self.add(line, kind, titled, body.to_vec(), certain);
+        self.add(line, kind, titled, Arc::clone(body), certain);
         Ok(())
     }
 }
@@ -435,6 +446,24 @@ mod tests {
             error.contains("0: \"Debian\"") && error.contains("\"Last\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_function_is_not_copied_for_each_entry() {
+        let mut script = format!("function f {{\n{}}}\n", "a b\n".repeat(20_000));
+        for number in 0..1000 {
+            script.push_str(&format!("menuentry 'e{number}' {{ x }}\n"));
+        }
+        let menu = Menu::parse(script.as_bytes(), Variables::default()).unwrap();
+        let walks: Vec<_> = menu
+            .entries
+            .iter()
+            .map(|entry| Arc::as_ptr(&entry.walk))
+            .collect();
+        assert!(walks.len() == 1000 && walks.iter().all(|walk| *walk == walks[0]));
+        let submenus = "submenu s { menuentry e { x }\n}\n".repeat(600);
+        let error = Menu::parse(submenus.as_bytes(), Variables::default()).unwrap_err();
+        assert_eq!(error, MenuError::TooLarge);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Statements of GRUB's script language.
 
+use std::sync::Arc;
+
 use super::{
     MAX_LEN,
     error::{MAX_DEPTH, ScriptError},
@@ -34,7 +36,7 @@ pub enum Statement {
         /// The words behind the command.
         words: Vec<Word>,
         /// What is in the braces.
-        body: Vec<Statement>,
+        body: Arc<[Statement]>,
     },
     /// `for`, `while`, `until`.
     Loop {
@@ -47,10 +49,12 @@ pub enum Statement {
     },
     /// A function.
     Function {
+        /// The line, from 1.
+        line: usize,
         /// Its name.
         name: String,
         /// What it does.
-        body: Vec<Statement>,
+        body: Arc<[Statement]>,
     },
 }
 
@@ -196,7 +200,8 @@ impl Parser<'_> {
                 };
                 self.bump();
                 let body = self.block()?;
-                Ok(Statement::Function { name, body })
+                let body = body.into();
+                Ok(Statement::Function { line, name, body })
             }
             Some(word @ ("menuentry" | "submenu" | "hiddenentry")) => {
                 let kind = match word {
@@ -206,7 +211,7 @@ impl Parser<'_> {
                 };
                 self.bump();
                 let words = self.words();
-                let body = self.block()?;
+                let body = self.block()?.into();
                 Ok(Statement::Menu {
                     line,
                     kind,

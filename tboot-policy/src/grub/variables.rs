@@ -12,6 +12,15 @@ use super::{
     script::Statement,
 };
 
+/// Longest value of a variable, and longest text that a word or a command's arguments become, in
+/// bytes: a few lines like `set a="$a$a"` would otherwise make more than any memory holds. What is
+/// longer counts as unknown.
+pub(super) const MAX_VALUE: usize = 16 << 10;
+/// The values of all variables together, in bytes.
+const MAX_VALUES: usize = 256 << 10;
+/// Most variables, and most names of them that are exported.
+pub(super) const MAX_NAMES: usize = 1024;
+
 /// What is known of the variables.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
@@ -31,6 +40,8 @@ pub struct Variables {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments {
     known: Vec<Vec<u8>>,
+    /// What they take, in bytes.
+    length: usize,
     /// Do more follow that only the booting machine knows?
     more: bool,
 }
@@ -39,7 +50,11 @@ impl Arguments {
     /// Adds one, if those before are known.
     pub(super) fn push(&mut self, argument: Vec<u8>) {
         if !self.more {
+            // One that is empty takes room as well.
+            let length = argument.len().saturating_add(1);
+            self.length = self.length.saturating_add(length);
             self.known.push(argument);
+            self.more = self.length > MAX_VALUE;
         }
     }
 
@@ -80,8 +95,21 @@ impl Variables {
             .insert(name.to_owned(), value.as_bytes().to_vec());
     }
 
+    /// What does not fit is unknown from here on.
     pub(super) fn set(&mut self, name: &str, value: Vec<u8>) {
-        self.values.insert(name.to_owned(), value);
+        self.values.remove(name);
+        let all: usize = self.values.values().map(Vec::len).sum();
+        let fits = value.len() <= MAX_VALUE && all.saturating_add(value.len()) <= MAX_VALUES;
+        if fits && self.values.len() < MAX_NAMES {
+            self.values.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Submenus see it.
+    pub(super) fn export(&mut self, name: String) {
+        if self.exported.len() < MAX_NAMES {
+            self.exported.insert(name);
+        }
     }
 
     /// From here on only the booting machine knows it; or the administrator, who has said it.
@@ -137,8 +165,20 @@ impl Variables {
     /// The arguments that words become.
     pub fn expand_all(&self, words: &[Word]) -> Result<Vec<Vec<u8>>, Unknown> {
         let mut arguments = Vec::new();
+        let mut length = 0_usize;
         for word in words {
-            arguments.extend(self.expand(word)?);
+            let expanded = self.expand(word)?;
+            if let Some(Piece::Variable { name, .. }) = word.iter().find(|piece| is_variable(piece))
+            {
+                length = expanded
+                    .iter()
+                    .map(Vec::len)
+                    .fold(length, usize::saturating_add);
+                if length > MAX_VALUE {
+                    return Err(Unknown(name.clone()));
+                }
+            }
+            arguments.extend(expanded);
         }
         Ok(arguments)
     }
@@ -148,6 +188,7 @@ impl Variables {
     pub fn expand(&self, word: &Word) -> Result<Vec<Vec<u8>>, Unknown> {
         let mut arguments: Vec<Vec<u8>> = Vec::new();
         let mut open: Option<Vec<u8>> = None;
+        let mut length = 0_usize;
         for piece in word {
             match piece {
                 Piece::Empty => {
@@ -156,6 +197,10 @@ impl Variables {
                 Piece::Text(text) => open.get_or_insert_default().extend_from_slice(text),
                 Piece::Variable { name, quoted } => {
                     let value = self.known(name).ok_or_else(|| Unknown(name.clone()))?;
+                    length = length.saturating_add(value.len());
+                    if length > MAX_VALUE {
+                        return Err(Unknown(name.clone()));
+                    }
                     if *quoted {
                         open.get_or_insert_default().extend_from_slice(&value);
                         continue;
@@ -226,4 +271,8 @@ impl Variables {
             _ => None,
         }
     }
+}
+
+const fn is_variable(piece: &Piece) -> bool {
+    matches!(piece, Piece::Variable { .. })
 }

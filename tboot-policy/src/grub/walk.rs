@@ -1,11 +1,11 @@
 //! Going through a script's statements in GRUB's order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     lex::{Piece, Word},
     script::{MenuKind, Statement, literal},
-    variables::{Arguments, Variables},
+    variables::{Arguments, MAX_NAMES, Variables},
 };
 
 /// What a walk meets.
@@ -28,7 +28,7 @@ pub trait Visitor {
         line: usize,
         kind: MenuKind,
         words: &[Word],
-        body: &[Statement],
+        body: &Arc<[Statement]>,
         variables: &Variables,
         certain: bool,
     ) -> Result<(), Self::Error>;
@@ -42,7 +42,7 @@ pub trait Visitor {
 pub struct Walk {
     /// The variables so far.
     pub variables: Variables,
-    functions: BTreeMap<String, Vec<Statement>>,
+    functions: BTreeMap<String, Arc<[Statement]>>,
     calls: usize,
     steps: usize,
 }
@@ -109,8 +109,11 @@ impl Walk {
                     }
                     self.visit(body, false, visitor)?;
                 }
-                Statement::Function { name, body } => {
-                    self.functions.insert(name.clone(), body.clone());
+                Statement::Function { line, name, body } => {
+                    if self.functions.len() >= MAX_NAMES {
+                        return Err(visitor.too_long(*line));
+                    }
+                    self.functions.insert(name.clone(), Arc::clone(body));
                 }
                 Statement::If {
                     branches,
@@ -173,10 +176,10 @@ impl Walk {
                     }
                 }
             }
-            Some("export") => self
-                .variables
-                .exported
-                .extend(rest.iter().filter_map(literal)),
+            Some("export") => {
+                let names = rest.iter().filter_map(literal);
+                names.for_each(|name| self.variables.export(name));
+            }
             Some("load_env") if self.variables.folder.is_some() && rest.is_empty() => {
                 self.load_environment(certain);
             }
@@ -200,11 +203,12 @@ impl Walk {
                 if self.calls == MAX_CALLS {
                     return Err(visitor.too_long(line));
                 }
-                let body = self.functions.get(called).cloned().unwrap_or_default();
+                let body = self.functions.get(called).map(Arc::clone);
+                let body = body.as_deref().unwrap_or_default();
                 let inner = self.variables.arguments_of(rest);
                 let outer = self.variables.arguments.replace(inner);
                 self.calls = self.calls.saturating_add(1);
-                let visited = self.visit(&body, certain, visitor);
+                let visited = self.visit(body, certain, visitor);
                 self.calls = self.calls.saturating_sub(1);
                 self.variables.arguments = outer;
                 visited?;
@@ -332,7 +336,7 @@ mod tests {
             _: usize,
             _: MenuKind,
             _: &[Word],
-            _: &[Statement],
+            _: &Arc<[Statement]>,
             _: &Variables,
             _: bool,
         ) -> Result<(), String> {
@@ -436,6 +440,23 @@ mod tests {
         assert_eq!(echoes("function f { echo $1; }\nf $x").unwrap_err(), "1");
         assert_eq!(echoes("echo $1").unwrap_err(), "1");
         assert_eq!(echoes("function f { echo $0; }\nf a").unwrap_err(), "0");
+    }
+
+    #[test]
+    fn values_that_double_end_as_unknown_ones() {
+        let script = format!("set a=x\n{}echo $a", "set a=\"$a$a\"\n".repeat(60));
+        assert_eq!(echoes(&script).unwrap_err(), "a");
+        let script = format!("set a={}\necho {}", "x".repeat(1 << 12), "$a ".repeat(5));
+        assert_eq!(echoes(&script).unwrap_err(), "a");
+        let many: String = (0..2000).map(|n| format!("set v{n}=x\n")).collect();
+        assert_eq!(
+            echoes(&format!("{many}echo $v1 $v1999")).unwrap_err(),
+            "v1999"
+        );
+        let many: String = (0..2000)
+            .map(|n| format!("function f{n} {{ x; }}\n"))
+            .collect();
+        assert!(echoes(&many).unwrap_err().starts_with("too long"));
     }
 
     #[test]
