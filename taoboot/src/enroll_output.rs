@@ -44,8 +44,7 @@ impl Report {
         let swap = request.swap.as_ref().map(ToString::to_string);
         let with_swap = swap
             .as_ref()
-            .map(|swap| format!(", swap on {swap}"))
-            .unwrap_or_default();
+            .map_or_else(String::new, |swap| format!(", swap on {swap}"));
         let sentence = format!(
             "{}: record {} enrolled: keyslot {}, sealed to {}{with_swap}",
             device.display(),
@@ -94,9 +93,9 @@ impl Report {
 fn sealed_to(target: &Target) -> String {
     match target {
         Target::Launch(expected, counter) => {
-            let until = counter
-                .map(|counter| format!(", until the rollback counter is above {}", counter.limit))
-                .unwrap_or_default();
+            let until = counter.map_or_else(String::new, |counter| {
+                format!(", until the rollback counter is above {}", counter.limit)
+            });
             format!("PCR {} and the latch (PCR 15){until}", expected.set())
         }
         Target::PolicyKey(key) => format!(

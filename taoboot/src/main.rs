@@ -85,7 +85,8 @@ fn main() -> ExitCode {
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let rest = args.get(1..).unwrap_or_default();
+    // A program that is started without its name has no arguments either.
+    let rest = args.split_first().map_or(&[][..], |(_, rest)| rest);
     if commands::arguments::say_version("taoboot", rest) {
         return ExitCode::SUCCESS;
     }

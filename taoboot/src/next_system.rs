@@ -134,8 +134,11 @@ fn table<T>(
     path: &Path,
     parse: impl Fn(&str) -> std::result::Result<Vec<T>, TableError>,
 ) -> Result<Vec<T>> {
-    let text = text(path)?.unwrap_or_default();
-    parse(&text).with_context(|| path.display().to_string())
+    match text(path)? {
+        Some(text) => parse(&text).with_context(|| path.display().to_string()),
+        // No table: nothing is mounted or opened by it.
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The file's text; `None` where there is none.

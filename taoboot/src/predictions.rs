@@ -293,8 +293,8 @@ pub const OWN_ID: &str = "taoboot-";
 pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Entry>> {
     if wanted.is_empty() {
         let own = entries.iter().filter(|entry| {
-            let id = entry.id.as_deref().unwrap_or_default();
-            entry.tboot && id.starts_with(OWN_ID)
+            let id = entry.id.as_deref();
+            entry.tboot && id.is_some_and(|id| id.starts_with(OWN_ID))
         });
         let own: Vec<&Entry> = own.collect();
         // Nothing authenticates grubenv, so that it may not choose what is sealed to.

@@ -1,7 +1,7 @@
 //! The encrypted volume that the root file system lies on, where none is named.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -19,9 +19,13 @@ fn under_root() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
     let number = root_device(&mounts).context("the root file system has no device")?;
     let device = PathBuf::from("/sys/dev/block").join(number);
-    // A device that is no mapping has no such file, and is refused below.
-    let kind = fs::read_to_string(device.join("dm/uuid")).unwrap_or_default();
-    if !kind.starts_with("CRYPT-LUKS2-") {
+    let is_luks2 = match fs::read_to_string(device.join("dm/uuid")) {
+        Ok(kind) => kind.starts_with("CRYPT-LUKS2-"),
+        // A device that is no mapping.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error).with_context(|| format!("{}/dm/uuid", device.display())),
+    };
+    if !is_luks2 {
         bail!("the root file system is not on a LUKS2 volume (device {number})");
     }
     let mut below = fs::read_dir(device.join("slaves"))

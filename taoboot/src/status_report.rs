@@ -130,9 +130,10 @@ impl RecordReport {
                 };
             }
         };
-        let mut differences = seen
-            .map(|seen| explain(record.expected(), seen, record.components()))
-            .unwrap_or_default();
+        // Without values there is nothing to compare with, and `would_open` says so.
+        let mut differences = seen.map_or_else(Vec::new, |seen| {
+            explain(record.expected(), seen, record.components())
+        });
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
         let objection = tpm.and_then(|tpm| tpm.objection(record));
         let objection = objection.or_else(|| pin_objection(config?, record));

@@ -130,7 +130,7 @@ impl Devices {
             match self.socket.receive(left).map_err(DiscoverError::Events)? {
                 Received::Event(event) => self.take(&event, loader)?,
                 Received::Lost => self.walk(loader)?,
-                Received::Timeout => {}
+                Received::Other | Received::Timeout => {}
             }
         }
         Ok(())

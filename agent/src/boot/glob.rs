@@ -6,11 +6,8 @@ pub fn glob_match(pattern: &str, text: &str) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the last star has to swallow one byte more.
     let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match step(
-            pattern.get(p..).unwrap_or_default(),
-            text.get(t).copied().unwrap_or_default(),
-        ) {
+    while let Some(byte) = text.get(t) {
+        match step(rest(pattern, p), *byte) {
             Step::Star => {
                 p = p.saturating_add(1);
                 retry = Some((p, t));
@@ -29,11 +26,12 @@ pub fn glob_match(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern
-        .get(p..)
-        .unwrap_or_default()
-        .iter()
-        .all(|byte| *byte == b'*')
+    rest(pattern, p).iter().all(|byte| *byte == b'*')
+}
+
+/// Nothing where the pattern is at its end.
+fn rest(pattern: &[u8], from: usize) -> &[u8] {
+    pattern.get(from..).unwrap_or(&[])
 }
 
 enum Step {
@@ -47,12 +45,15 @@ fn step(pattern: &[u8], byte: u8) -> Step {
     match pattern {
         [b'*', ..] => Step::Star,
         [b'?', ..] => Step::One(1),
-        [b'[', rest @ ..] => match rest.iter().position(|b| *b == b']') {
-            Some(end) if class_contains(rest.get(..end).unwrap_or_default(), byte) => {
-                Step::One(end.saturating_add(2))
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|b| *b == b']');
+            match end.and_then(|end| rest.get(..end)) {
+                Some(class) if class_contains(class, byte) => {
+                    Step::One(class.len().saturating_add(2))
+                }
+                _ => Step::No,
             }
-            _ => Step::No,
-        },
+        }
         [first, ..] if *first == byte => Step::One(1),
         _ => Step::No,
     }

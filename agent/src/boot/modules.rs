@@ -44,6 +44,12 @@ pub enum ModulesError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Parameters that cannot be passed.
+    #[error("module {name}: its parameters on the command line have a NUL byte")]
+    Parameters {
+        /// The module.
+        name: String,
+    },
     /// The kernel refused it.
     #[error("module {name}: the kernel refused it: {source}")]
     Refused {
@@ -219,8 +225,8 @@ impl Loader {
             .filter(|(module, _)| module == name)
             .map(|(_, word)| word.as_str())
             .collect();
-        // /proc/cmdline holds no NUL, so the parameters never do.
-        let parameters = CString::new(words.join(" ")).unwrap_or_default();
+        let parameters = CString::new(words.join(" "))
+            .map_err(|_| ModulesError::Parameters { name: name.into() })?;
         match finit_module(&file, &parameters, ModuleInitFlags::empty()) {
             Ok(()) | Err(nix::Error::EEXIST) => Ok(()),
             Err(source) => Err(ModulesError::Refused {

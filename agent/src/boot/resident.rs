@@ -151,12 +151,15 @@ pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), Re
         .read_to_end(&mut settings)
         .map_err(step("read the host's settings"))?;
     let line = settings.iter().position(|byte| *byte == b'\n');
-    let (event, settings) = settings.split_at(line.unwrap_or_default());
+    let (event, settings) = line
+        .and_then(|end| settings.split_at_checked(end))
+        .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))
+        .map_err(step("read the boot event"))?;
     let event = std::str::from_utf8(event)
         .map_err(std::io::Error::other)
         .and_then(|event| event.parse().map_err(std::io::Error::other))
         .map_err(step("read the boot event"))?;
-    let settings = HostSettings::from_bytes(settings).map_err(std::io::Error::from);
+    let settings = HostSettings::from_bytes(settings).map_err(std::io::Error::other);
     let settings = settings.map_err(step("read the host's settings"))?;
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
     Ok((secret, event, settings))

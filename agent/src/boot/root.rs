@@ -107,10 +107,9 @@ pub fn mount_root(
     kind: &str,
     options: &RootOptions,
 ) -> Result<(), RootError> {
-    let (flags, data) = split_options(
-        options.flags.as_deref().unwrap_or_default(),
-        options.read_only,
-    );
+    // Without rootflags= there are no options.
+    let words = options.flags.as_deref().unwrap_or("");
+    let (flags, data) = split_options(words, options.read_only);
     mount(
         Some(mapping),
         SYSROOT,

@@ -8,7 +8,7 @@ use tpm::{Bank, PcrSet, Tpm, Tpm2};
 
 use crate::{
     boot::{kernel_log, release, resident},
-    host::{self, HostConfig, Root},
+    host::{self, QuotedRoot},
     reseal::{self, ResealService},
     unlock::BootSecret,
 };
@@ -36,17 +36,13 @@ fn attempt() -> Result<(), String> {
     let tpm = Tpm2::open(release::TCTI).map_err(|error| error.to_string())?;
     let host_secret = Hidden::with(|| secret.host().to_bytes());
     serve_reseal(secret);
-    host::serve(HostConfig {
-        root: Root::Tpm2 {
-            tpm: Box::new(tpm),
-            bank: Bank::Sha256,
-            pcrs: PcrSet::LAUNCH,
-            event,
-        },
+    let root = QuotedRoot::new(Box::new(tpm), Bank::Sha256, PcrSet::LAUNCH, event);
+    tao_host::serve(host::config(
+        root,
         host_secret,
-        socket_dir: PathBuf::from(SOCKETS),
-        settings,
-    })
+        PathBuf::from(SOCKETS),
+        &settings,
+    ))
     .map_err(|error| error.to_string())
 }
 

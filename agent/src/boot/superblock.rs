@@ -47,8 +47,8 @@ fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()>
 
 /// Nothing where the bytes end before.
 fn field(bytes: &[u8], offset: usize, length: usize) -> &[u8] {
-    let rest = bytes.get(offset..).unwrap_or_default();
-    rest.get(..length).unwrap_or_default()
+    let rest = bytes.get(offset..);
+    rest.and_then(|rest| rest.get(..length)).unwrap_or(&[])
 }
 
 fn recognise(start: &[u8]) -> Option<Content> {
@@ -119,11 +119,9 @@ fn recognise_btrfs(superblock: &[u8]) -> Option<Content> {
 
 /// The bytes up to the first zero, as text.
 fn text(bytes: &[u8]) -> String {
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+    let before_zero = bytes.iter().take_while(|byte| **byte != 0);
+    let before_zero: Vec<u8> = before_zero.copied().collect();
+    String::from_utf8_lossy(&before_zero).into_owned()
 }
 
 /// 16 bytes in the order of their text form.

@@ -29,6 +29,8 @@ pub struct Uevent {
 pub enum Received {
     /// One event.
     Event(Uevent),
+    /// A message that is none of the kernel's, or no event.
+    Other,
     /// The kernel dropped events because the buffer was full: walk /sys again.
     Lost,
     /// Nothing within the time given.
@@ -76,7 +78,7 @@ impl UeventSocket {
             // CVE-2009-1185: only the kernel (port 0) may say that a device came.
             let from_kernel = sender.is_some_and(|address| address.pid() == 0);
             let event = buffer.get(..length).filter(|_| from_kernel).and_then(parse);
-            return Ok(Received::Event(event.unwrap_or_default()));
+            return Ok(event.map_or(Received::Other, Received::Event));
         }
     }
 }

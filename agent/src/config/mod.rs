@@ -12,7 +12,7 @@ mod seconds;
 use serde::Deserialize;
 use tpm::Name;
 
-use crate::host::{TaoConfig, TaoConfigError};
+use crate::host::TaoConfig;
 use device::DeviceSpec;
 
 pub use pins::{HostKey, SecretId};
@@ -73,21 +73,13 @@ fn default_volume_name() -> String {
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not TOML, an unknown key, or a value of the wrong kind.
+    /// Not TOML, an unknown key, or a value of the wrong kind or that does not fit to others.
     #[error("{origin}: {reason}")]
     Invalid {
         /// The file.
         origin: String,
         /// Line, column and what is wrong.
         reason: String,
-    },
-    /// The section of the Tao host.
-    #[error("{origin}: {source}")]
-    Tao {
-        /// The file.
-        origin: String,
-        /// What is wrong.
-        source: TaoConfigError,
     },
     /// A name that /dev/mapper cannot have.
     #[error(
@@ -129,10 +121,6 @@ impl Config {
                 spec: swap.device.clone(),
             });
         }
-        config.tao.check().map_err(|source| ConfigError::Tao {
-            origin: origin.into(),
-            source,
-        })?;
         Ok(config)
     }
 }

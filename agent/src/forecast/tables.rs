@@ -79,7 +79,8 @@ pub fn crypttab(text: &str) -> Result<Vec<CryptLine>, TableError> {
                 name: fields.next()?.to_owned(),
                 device: unquote(fields.next()?).to_owned(),
                 key: fields.next().unwrap_or("none").to_owned(),
-                options: fields.next().unwrap_or_default().to_owned(),
+                // As systemd: without the field there are no options.
+                options: fields.next().unwrap_or("").to_owned(),
             })
         })
         .collect())

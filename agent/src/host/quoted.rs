@@ -28,7 +28,9 @@ pub struct QuotedRoot {
 }
 
 impl QuotedRoot {
-    /// A root over these registers of one bank, and over PCR 15 with this event.
+    /// A root over these registers of one bank, normally 17, 18 and 19, and over PCR 15 with what
+    /// it was extended with after the latch. The TPM is for the quote, which is renewed before it
+    /// expires, and for the counter that anchors the programs' own.
     pub fn new(tpm: Box<Tpm2>, bank: Bank, pcrs: PcrSet, event: BootEvent) -> Self {
         QuotedRoot {
             tpm,

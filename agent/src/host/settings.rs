@@ -36,10 +36,10 @@ pub enum GuardKind {
     Datalog,
 }
 
-/// Section `[tao]` of taoboot.toml.
+/// Section `[tao]` of taoboot.toml, as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TaoConfig {
+pub struct TaoText {
     /// Who decides what may be started; `liberal` unless given.
     pub guard: GuardKind,
     /// The signed rules, on the root file system. They are read again when they change.
@@ -104,41 +104,117 @@ pub enum TaoConfigError {
     },
 }
 
+/// The section, understood: all is checked that can be without the image and the root file system.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "TaoText")]
+pub struct TaoConfig {
+    text: TaoText,
+    guard: GuardPlan,
+    programs: ProgramPolicy,
+}
+
+/// Who decides, with what the decision needs.
+#[derive(Clone, Debug, Default)]
+enum GuardPlan {
+    #[default]
+    Liberal,
+    Conservative,
+    Local,
+    Signed {
+        kind: SignedKind,
+        rules: RulesPlace,
+        key: Box<Verifier>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SignedKind {
+    Acl,
+    Datalog,
+}
+
+#[derive(Clone, Debug)]
+enum RulesPlace {
+    /// On the root file system.
+    Root(PathBuf),
+    Image(PathBuf),
+}
+
+impl TryFrom<TaoText> for TaoConfig {
+    type Error = TaoConfigError;
+
+    fn try_from(text: TaoText) -> Result<Self, TaoConfigError> {
+        Ok(TaoConfig {
+            programs: text.programs()?,
+            guard: text.guard_plan()?,
+            text,
+        })
+    }
+}
+
 impl TaoConfig {
-    /// Checks all that can be checked without the image and the root file system.
-    pub fn check(&self) -> Result<(), TaoConfigError> {
-        self.programs()?;
-        let signed = matches!(self.guard, GuardKind::Acl | GuardKind::Datalog);
-        let wrong = match (signed, &self.rules, &self.image_rules) {
-            (true, None, None) => "guard = \"acl\" or \"datalog\" needs rules or image_rules",
-            (true, Some(_), Some(_)) => "rules and image_rules exclude each other",
-            (true, ..) if self.policy_key.is_none() => {
-                "guard = \"acl\" or \"datalog\" needs policy_key, which must have signed the rules"
-            }
-            (false, Some(_), _) | (false, _, Some(_)) => {
-                "rules and image_rules are for guard = \"acl\" or \"datalog\""
-            }
-            (false, ..) if self.policy_key.is_some() => {
-                "policy_key is for guard = \"acl\" or \"datalog\""
-            }
-            _ => "",
-        };
-        if !wrong.is_empty() {
-            return Err(TaoConfigError::Together(wrong));
-        }
-        let paths = self.rules.iter().chain(&self.image_rules);
-        if paths.into_iter().any(|path| !path.is_absolute()) {
-            return Err(TaoConfigError::Together(
-                "rules and image_rules are absolute paths",
-            ));
-        }
-        self.policy_key
-            .as_deref()
-            .map_or(Ok(()), |key| policy_key(key).map(drop))
+    /// Who decides what may be started.
+    pub fn guard(&self) -> GuardKind {
+        self.text.guard
     }
 
     /// How programs are started.
-    pub fn programs(&self) -> Result<ProgramPolicy, TaoConfigError> {
+    pub const fn programs(&self) -> &ProgramPolicy {
+        &self.programs
+    }
+}
+
+impl TaoText {
+    fn guard_plan(&self) -> Result<GuardPlan, TaoConfigError> {
+        let together = TaoConfigError::Together;
+        let kind = match self.guard {
+            GuardKind::Acl => SignedKind::Acl,
+            GuardKind::Datalog => SignedKind::Datalog,
+            unsigned => {
+                if self.rules.is_some() || self.image_rules.is_some() {
+                    return Err(together(
+                        "rules and image_rules are for guard = \"acl\" or \"datalog\"",
+                    ));
+                }
+                if self.policy_key.is_some() {
+                    return Err(together("policy_key is for guard = \"acl\" or \"datalog\""));
+                }
+                return Ok(match unsigned {
+                    GuardKind::Conservative => GuardPlan::Conservative,
+                    GuardKind::Local => GuardPlan::Local,
+                    _ => GuardPlan::Liberal,
+                });
+            }
+        };
+        let rules = match (&self.rules, &self.image_rules) {
+            (None, None) => {
+                return Err(together(
+                    "guard = \"acl\" or \"datalog\" needs rules or image_rules",
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(together("rules and image_rules exclude each other"));
+            }
+            (Some(path), None) => RulesPlace::Root(path.clone()),
+            (None, Some(path)) => RulesPlace::Image(path.clone()),
+        };
+        let Some(key) = &self.policy_key else {
+            return Err(together(
+                "guard = \"acl\" or \"datalog\" needs policy_key, which must have signed the rules",
+            ));
+        };
+        let (RulesPlace::Root(path) | RulesPlace::Image(path)) = &rules;
+        if !path.is_absolute() {
+            return Err(together("rules and image_rules are absolute paths"));
+        }
+        Ok(GuardPlan::Signed {
+            kind,
+            rules,
+            key: Box::new(policy_key(key)?),
+        })
+    }
+
+    fn programs(&self) -> Result<ProgramPolicy, TaoConfigError> {
         let words = PolicyWords {
             isolation: self.isolation.clone(),
             network: self.network,
@@ -180,81 +256,127 @@ fn policy_key(text: &str) -> Result<Verifier, TaoConfigError> {
 
 /// The section, and what the image has besides: all that the resident process needs of the
 /// image, which is gone by then.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct HostSettings {
     config: TaoConfig,
+    guard: GuardSource,
+}
+
+/// A liberal host with the default policy for programs.
+impl Default for HostSettings {
+    fn default() -> Self {
+        HostSettings {
+            config: TaoConfig::default(),
+            guard: GuardSource::Liberal,
+        }
+    }
+}
+
+/// What the resident process is handed.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct HostText<T> {
+    config: T,
     /// The rules in the image, in base64.
     rules: Option<String>,
+}
+
+/// Settings that do not arrive as they were sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostTextError {
+    /// Another form.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Rules that were there when it was sent.
+    #[error(transparent)]
+    Config(#[from] TaoConfigError),
+    /// The rules.
+    #[error("the rules of the image are not base64")]
+    Rules,
 }
 
 impl HostSettings {
     /// Takes what the section names from the image.
     pub fn read(config: TaoConfig) -> Result<Self, TaoConfigError> {
-        config.check()?;
-        let rules = match &config.image_rules {
-            Some(path) => Some(BASE64.encode(read_rules(path)?)),
-            None => None,
+        let GuardPlan::Signed {
+            rules: RulesPlace::Image(path),
+            ..
+        } = &config.guard
+        else {
+            return HostSettings::new(config, None);
         };
-        let settings = HostSettings { config, rules };
+        let (path, rules) = (path.clone(), read_rules(path)?);
+        let settings = HostSettings::new(config, Some(rules))?;
         // A boot with rules that nobody signed stops while it can still be said.
-        settings
-            .guard()?
-            .check()
-            .map_err(|error| TaoConfigError::ImageRules {
-                path: settings.config.image_rules.clone().unwrap_or_default(),
+        match settings.guard.check() {
+            Ok(()) => Ok(settings),
+            Err(error) => Err(TaoConfigError::ImageRules {
+                path,
                 reason: error.to_string(),
-            })?;
-        Ok(settings)
+            }),
+        }
+    }
+
+    fn new(config: TaoConfig, image_rules: Option<Vec<u8>>) -> Result<Self, TaoConfigError> {
+        let guard = match &config.guard {
+            GuardPlan::Liberal => GuardSource::Liberal,
+            GuardPlan::Conservative => GuardSource::Conservative,
+            GuardPlan::Local => GuardSource::Local(Path::new(STATE).join("rules")),
+            GuardPlan::Signed { kind, rules, key } => {
+                let rules = match (rules, image_rules) {
+                    (RulesPlace::Root(path), _) => RulesFile::At(path.clone()),
+                    (RulesPlace::Image(_), Some(rules)) => RulesFile::Fixed(rules.into()),
+                    (RulesPlace::Image(path), None) => {
+                        return Err(TaoConfigError::ImageRules {
+                            path: path.clone(),
+                            reason: "were not handed on with the settings".into(),
+                        });
+                    }
+                };
+                let key = key.as_ref().clone();
+                match kind {
+                    SignedKind::Acl => GuardSource::SignedAcl(rules, key),
+                    SignedKind::Datalog => GuardSource::SignedDatalog(rules, key),
+                }
+            }
+        };
+        Ok(HostSettings { config, guard })
     }
 
     /// For the resident process.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
-    }
-
-    /// What [`HostSettings::to_bytes`] wrote.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
-    }
-
-    /// Where the host's rules come from.
-    pub fn guard(&self) -> Result<GuardSource, TaoConfigError> {
-        let signed = || -> Result<(RulesFile, Verifier), TaoConfigError> {
-            let key = policy_key(self.config.policy_key.as_deref().unwrap_or_default())?;
-            let rules = match &self.rules {
-                Some(rules) => {
-                    let rules = BASE64.decode(rules);
-                    let rules = rules.map_err(|error| TaoConfigError::Key(error.to_string()))?;
-                    RulesFile::Fixed(rules.into())
-                }
-                None => RulesFile::At(self.config.rules.clone().unwrap_or_default()),
-            };
-            Ok((rules, key))
+        let rules = match &self.guard {
+            GuardSource::SignedAcl(RulesFile::Fixed(rules), _)
+            | GuardSource::SignedDatalog(RulesFile::Fixed(rules), _) => Some(BASE64.encode(rules)),
+            _ => None,
         };
-        Ok(match self.config.guard {
-            GuardKind::Liberal => GuardSource::Liberal,
-            GuardKind::Conservative => GuardSource::Conservative,
-            GuardKind::Local => GuardSource::Local(Path::new(STATE).join("rules")),
-            GuardKind::Acl => {
-                let (rules, key) = signed()?;
-                GuardSource::SignedAcl(rules, key)
-            }
-            GuardKind::Datalog => {
-                let (rules, key) = signed()?;
-                GuardSource::SignedDatalog(rules, key)
-            }
+        serde_json::to_vec(&HostText {
+            config: &self.config.text,
+            rules,
         })
     }
 
+    /// What [`HostSettings::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HostTextError> {
+        let HostText::<TaoConfig> { config, rules } = serde_json::from_slice(bytes)?;
+        let rules = rules.map(|text| BASE64.decode(text).map_err(|_| HostTextError::Rules));
+        Ok(HostSettings::new(config, rules.transpose()?)?)
+    }
+
+    /// Where the host's rules come from.
+    pub const fn guard(&self) -> &GuardSource {
+        &self.guard
+    }
+
     /// How programs are started.
-    pub fn programs(&self) -> Result<ProgramPolicy, TaoConfigError> {
-        self.config.programs()
+    pub const fn programs(&self) -> &ProgramPolicy {
+        &self.config.programs
     }
 
     /// The group that may use the socket.
-    pub fn admin_group(&self) -> Option<u32> {
-        self.config.admin_group
+    pub const fn admin_group(&self) -> Option<u32> {
+        self.config.text.admin_group
     }
 }
 
@@ -283,9 +405,7 @@ mod tests {
     use tao::domain::{Domain, GuardKind as DomainGuard, NewDomain};
 
     fn parsed(text: &str) -> Result<TaoConfig, String> {
-        let config: TaoConfig = toml::from_str(text).map_err(|error| error.to_string())?;
-        config.check().map_err(|error| error.to_string())?;
-        Ok(config)
+        toml::from_str(text).map_err(|error| error.to_string())
     }
 
     fn domain(dir: &Path) -> (Domain, String) {
@@ -307,8 +427,8 @@ mod tests {
     #[test]
     fn an_empty_section_is_a_liberal_host_with_the_default_policy() {
         let config = parsed("").unwrap();
-        assert_eq!(config.guard, GuardKind::Liberal);
-        assert_eq!(config.programs().unwrap(), ProgramPolicy::default());
+        assert_eq!(config.guard(), GuardKind::Liberal);
+        assert_eq!(*config.programs(), ProgramPolicy::default());
     }
 
     #[test]
@@ -362,12 +482,12 @@ mod tests {
         );
         let settings = HostSettings::read(parsed(&text).unwrap()).unwrap();
         let passed = HostSettings::from_bytes(&settings.to_bytes().unwrap()).unwrap();
-        assert_eq!(passed, settings);
+        assert_eq!(passed.config.text, settings.config.text);
         assert_eq!(passed.admin_group(), Some(7));
         // The same host as one that reads the rules from the domain's folder.
         let name = |source: &GuardSource| source.subprincipal().unwrap().to_string();
-        assert_eq!(name(&passed.guard().unwrap()), name(&domain.guard_source()));
-        assert!(passed.guard().unwrap().check().is_ok());
+        assert_eq!(name(passed.guard()), name(&domain.guard_source()));
+        assert!(passed.guard().check().is_ok());
     }
 
     fn domain_rules_are_refused_under_another_key(dir: &Path, other: &Path) {

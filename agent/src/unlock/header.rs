@@ -96,7 +96,10 @@ impl VolumeHeader {
         }
         let device_size = file.seek(SeekFrom::End(0)).map_err(io)?;
         let (binary, copy) = newest_copy(&mut file, device)?;
-        let json = copy.get(BINARY_LEN..).unwrap_or_default();
+        let json = copy.get(BINARY_LEN..).ok_or_else(|| HeaderError::Binary {
+            device: device.into(),
+            reason: BinaryHeaderError::Truncated { found: copy.len() },
+        })?;
         let damaged = |reason| HeaderError::Json {
             device: device.into(),
             reason,

@@ -82,8 +82,7 @@ fn first_refusal(header: &CheckedHeader) -> String {
         .keyslots
         .keys()
         .find_map(|number| header.check_keyslot(*number).err())
-        .map(|error| format!(": {error}"))
-        .unwrap_or_default()
+        .map_or_else(String::new, |error| format!(": {error}"))
 }
 
 fn write_copies(

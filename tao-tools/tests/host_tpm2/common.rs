@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::host::{HostConfig, HostSettings, Root, serve};
+use agent::host::{self, HostSettings, QuotedRoot};
 use tao::limits::Limits;
 use tao::{
     admin::{Admin, Start},
@@ -34,15 +34,14 @@ pub struct TestHost {
 
 impl TestHost {
     /// Starts a host whose keys come from `secret`.
-    pub fn with(root: Root, secret: u8) -> Self {
+    pub fn with(root: QuotedRoot, secret: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = HostConfig {
-            root,
-            host_secret: Hidden::with(|| Secret::new([secret; 32])),
-            socket_dir: dir.path().to_owned(),
-            settings: HostSettings::default(),
-        };
-        let thread = std::thread::spawn(move || serve(config).unwrap());
+        let socket_dir = dir.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            let host_secret = Hidden::with(|| Secret::new([secret; 32]));
+            let settings = HostSettings::default();
+            tao_host::serve(host::config(root, host_secret, socket_dir, &settings)).unwrap();
+        });
         let host = TestHost {
             dir,
             thread: Some(thread),

@@ -1,7 +1,7 @@
 //! A host whose name and key rest on a TPM after a launch: a real swtpm.
 
 use agent::{
-    host::{HostSettings, QuotedRoot, Root, key_digest},
+    host::{self, HostSettings, QuotedRoot, key_digest},
     unlock::{close_latch, record_boot},
 };
 use sha2::{Digest as _, Sha256};
@@ -47,14 +47,9 @@ pub fn booted(swtpm: &Swtpm, event: &BootEvent) {
     record_boot(&mut tpm, event).unwrap();
 }
 
-pub fn root(swtpm: &Swtpm, secret: u8) -> Root {
-    let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
-    Root::Tpm2 {
-        tpm: Box::new(tpm),
-        bank: Bank::Sha256,
-        pcrs: PcrSet::LAUNCH,
-        event: event(secret),
-    }
+pub fn root(swtpm: &Swtpm, secret: u8) -> QuotedRoot {
+    let tpm = Box::new(Tpm2::open(&swtpm.tcti()).unwrap());
+    QuotedRoot::new(tpm, Bank::Sha256, PcrSet::LAUNCH, event(secret))
 }
 
 #[test]
@@ -200,13 +195,13 @@ fn a_host_with_another_key_than_the_boot_event_s_does_not_start() {
     let swtpm = launched(2);
     booted(&swtpm, &event(46));
     let folder = tempfile::tempdir().unwrap();
-    let config = agent::host::HostConfig {
-        root: root(&swtpm, 46),
-        host_secret: Hidden::with(|| Secret::new([47; 32])),
-        socket_dir: folder.path().to_owned(),
-        settings: HostSettings::default(),
-    };
-    let refused = agent::host::serve(config).unwrap_err().to_string();
+    let config = host::config(
+        root(&swtpm, 46),
+        Hidden::with(|| Secret::new([47; 32])),
+        folder.path().to_owned(),
+        &HostSettings::default(),
+    );
+    let refused = tao_host::serve(config).unwrap_err().to_string();
     assert!(refused.contains("PCR 15 says"), "{refused}");
 }
 
