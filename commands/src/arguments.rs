@@ -14,7 +14,7 @@ pub fn say_version<W: AsRef<str>>(name: &str, rest: &[W]) -> bool {
     };
     let asked = word.as_ref() == "--version";
     if asked {
-        crate::println!("{name} {VERSION}");
+        println!("{name} {VERSION}");
     }
     asked
 }
@@ -24,7 +24,7 @@ pub fn say_version<W: AsRef<str>>(name: &str, rest: &[W]) -> bool {
 pub fn from_env<T: TopLevelCommand>() -> T {
     let words: Result<Vec<String>, _> = env::args_os().map(|word| word.into_string()).collect();
     let words = words.unwrap_or_else(|word| {
-        crate::eprintln!("{} is no UTF-8 text", word.display());
+        eprintln!("{} is no UTF-8 text", word.display());
         exit(1)
     });
     let (command, rest) = match words.split_first() {
@@ -41,11 +41,11 @@ pub fn from_env<T: TopLevelCommand>() -> T {
     }
     T::from_args(&[name], &rest).unwrap_or_else(|early: EarlyExit| match early.status {
         Ok(()) => {
-            crate::println!("{}", early.output);
+            println!("{}", early.output);
             exit(0)
         }
         Err(()) => {
-            crate::eprintln!("{}\nRun {name} --help for more information.", early.output);
+            eprintln!("{}\nRun {name} --help for more information.", early.output);
             exit(1)
         }
     })

@@ -11,11 +11,14 @@
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+// First: the others print with its macros.
+#[macro_use]
+pub mod output;
+
 pub mod arguments;
 pub mod file;
 pub mod file_kind;
 pub mod mismatch;
-pub mod output;
 pub mod partner;
 pub mod replacement;
 pub mod sentence;

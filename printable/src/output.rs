@@ -6,7 +6,7 @@ use std::{
     process::exit,
 };
 
-use crate::text;
+use crate::text::text;
 
 /// Writes to standard output, for [`crate::print!`] and [`crate::println!`].
 ///

@@ -11,7 +11,11 @@ use crate::{
     },
 };
 
-use super::{BootEvent, QuoteError, make::context, verify_quote};
+use super::{
+    boot_event::BootEvent,
+    make::context,
+    quote::{QuoteError, verify_quote},
+};
 
 /// Most attestations in a chain: a statement and what lets its signer speak.
 pub const MAX_CHAIN: usize = 16;

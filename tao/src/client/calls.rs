@@ -1,6 +1,6 @@
 //! The calls of the Tao.
 
-use super::{CallError, Parent};
+use super::{error::CallError, parent::Parent};
 use crate::{
     keys::{SecretBytes, SignatureFormat},
     logic::{Form, Prin, SubPrin},

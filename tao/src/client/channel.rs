@@ -17,7 +17,7 @@ use std::{
 
 use prost::Message;
 
-use super::CallError;
+use super::error::CallError;
 use crate::{
     keys::wipe,
     wire::{

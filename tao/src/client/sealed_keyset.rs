@@ -9,7 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{CallError, Parent, SealPolicy};
+use super::{calls::SealPolicy, error::CallError, parent::Parent};
 use crate::state_file;
 use crate::{
     keys::{

@@ -2,7 +2,7 @@
 
 use std::{fs::File, os::unix::net::UnixStream};
 
-use super::{CallError, channel::Connection};
+use super::{channel::Connection, error::CallError};
 use crate::descriptors;
 
 /// How to reach the host.

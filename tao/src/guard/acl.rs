@@ -3,7 +3,11 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::{Explanation, Guard, GuardError, Step, signed::ACL_CONTEXT};
+use super::{
+    decide::{Explanation, Guard, Step},
+    error::GuardError,
+    signed::ACL_CONTEXT,
+};
 use crate::{
     keys::Verifier,
     logic::{Pred, Prin, SubPrin, Term, ident},

@@ -11,6 +11,8 @@
 
 mod acl;
 mod datalog;
+mod decide;
+mod error;
 pub mod signed;
 mod source;
 #[cfg(test)]
@@ -19,144 +21,7 @@ mod trivial;
 
 pub use acl::AclGuard;
 pub use datalog::DatalogGuard;
+pub use decide::{EXECUTE, Explanation, Guard, Step, authorized};
+pub use error::GuardError;
 pub use source::{GuardSource, RulesFile};
 pub use trivial::TrivialGuard;
-
-use crate::{
-    keys::KeyError,
-    logic::{LogicError, Pred, Prin, SubPrin, Term, ident},
-    wire::proto2::ProtoError,
-};
-
-/// The operation a host asks its guard about before it starts a program.
-pub const EXECUTE: &str = "Execute";
-
-/// Why a guard did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GuardError {
-    /// A rule or a query that is not one.
-    #[error("{0}")]
-    Syntax(#[from] LogicError),
-    /// A statement that is no rule of this guard.
-    #[error("not a rule this guard understands: {0}")]
-    Rule(String),
-    /// A statement that is no query.
-    #[error("not a query this guard understands: {0}")]
-    Query(String),
-    /// The guard can't be changed in this way.
-    #[error("{0}")]
-    Fixed(&'static str),
-    /// Retracted, but not there.
-    #[error("no such rule: {0}")]
-    NoSuchRule(String),
-    /// A query that would take too long.
-    #[error("the query was given up after {0} steps; the rules derive too much")]
-    TooMuch(u32),
-    /// More values than can be numbered.
-    #[error("the rules and those before them name more than 2^32 different values")]
-    TooManyValues,
-    /// More rules than are accepted.
-    #[error("more than {0} rules")]
-    TooMany(usize),
-    /// A rules file that is not one.
-    #[error("the rules file is malformed: {0}")]
-    File(#[from] ProtoError),
-    /// A rules file that somebody else signed, or that was changed.
-    #[error("the rules file is not signed by the policy key: {0}")]
-    Signature(#[from] KeyError),
-}
-
-/// Why a guard answered as it did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// The answer.
-    pub allowed: bool,
-    /// One step a line: for a yes, each statement under the one it supports, with the rule
-    /// that gives it; for a no, the nearest rule and what it misses.
-    pub steps: Vec<Step>,
-}
-
-/// A line of an [`Explanation`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// How far below the question: 0 for the question itself.
-    pub depth: usize,
-    /// What holds, or what is missing.
-    pub statement: String,
-    /// Because of what: a rule's text, or a sentence.
-    pub reason: String,
-}
-
-/// Decides who may do what.
-pub trait Guard: Send + Sync {
-    /// The guard's part of the name of a host that it guards: names the policy key, or the
-    /// rules themselves by their hash.
-    fn subprincipal(&self) -> SubPrin;
-
-    /// Does `query` hold? Only `Authorized(...)` is meaningful to every guard.
-    fn query(&self, query: &Pred) -> Result<bool, GuardError>;
-
-    /// The answer to [`Guard::query`] and how it comes about.
-    fn why(&self, query: &Pred) -> Result<Explanation, GuardError>;
-
-    /// Could any query be answered with yes? No only if that is known without a look at the
-    /// rules.
-    fn allows_something(&self) -> bool {
-        true
-    }
-
-    /// Adds a rule, given as text.
-    fn add_rule(&mut self, rule: &str) -> Result<(), GuardError>;
-
-    /// Takes a rule away again; from then on nothing follows from it.
-    fn retract_rule(&mut self, rule: &str) -> Result<(), GuardError>;
-
-    /// Takes all rules away.
-    fn clear(&mut self) -> Result<(), GuardError>;
-
-    /// The rules' texts, in the order they came.
-    fn rules(&self) -> Vec<String>;
-
-    /// The rules in the serialized form that policy keys sign; `None` for a guard without.
-    fn serialized(&self) -> Option<Vec<u8>>;
-
-    /// May `principal` do `operation`? No, if the guard can't tell.
-    fn is_authorized(&self, principal: &Prin, operation: &str, args: &[Term]) -> bool {
-        self.query(&authorized(principal, operation, args))
-            .unwrap_or_else(|error| {
-                log::warn!("{principal} {operation}: denied: {error}");
-                false
-            })
-    }
-
-    /// Lets `principal` do `operation`.
-    fn authorize(
-        &mut self,
-        principal: &Prin,
-        operation: &str,
-        args: &[Term],
-    ) -> Result<(), GuardError> {
-        self.add_rule(&authorized(principal, operation, args).to_string())
-    }
-
-    /// Takes back what [`Guard::authorize`] gave.
-    fn retract(
-        &mut self,
-        principal: &Prin,
-        operation: &str,
-        args: &[Term],
-    ) -> Result<(), GuardError> {
-        self.retract_rule(&authorized(principal, operation, args).to_string())
-    }
-}
-
-/// `Authorized(principal, "operation", args...)`.
-pub fn authorized(principal: &Prin, operation: &str, args: &[Term]) -> Pred {
-    let mut all = vec![principal.clone().into(), Term::Str(operation.into())];
-    all.extend_from_slice(args);
-    Pred {
-        name: ident!("Authorized"),
-        args: all,
-    }
-}

@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{AclGuard, DatalogGuard, Guard, GuardError, TrivialGuard};
+use super::{
+    acl::AclGuard, datalog::DatalogGuard, decide::Guard, error::GuardError, trivial::TrivialGuard,
+};
 use crate::{
     keys::Verifier,
     logic::{SubPrin, Term, ident},

@@ -1,7 +1,10 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::keys::{Secret, Signer, Verifier};
+use crate::{
+    keys::{Secret, Signer, Verifier},
+    logic::Pred,
+};
 
 #[derive(Deserialize)]
 struct Vectors {

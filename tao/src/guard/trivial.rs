@@ -1,6 +1,9 @@
 //! Guards without rules: everything is allowed, or nothing.
 
-use super::{Explanation, Guard, GuardError, Step};
+use super::{
+    decide::{Explanation, Guard, Step},
+    error::GuardError,
+};
 use crate::logic::{Pred, SubPrin, Term, ident};
 
 /// Everything is allowed, or nothing.

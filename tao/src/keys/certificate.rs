@@ -24,7 +24,7 @@ use x509_cert::{
     time::{Time, Validity},
 };
 
-use super::{KeyError, Signer};
+use super::{error::KeyError, signer::Signer};
 
 /// Parts of a distinguished name, in the order in which they are written.
 const NAMES: [(&str, ObjectIdentifier); 5] = [

@@ -8,7 +8,8 @@
 
 use xaes256gcm::{NONCE, TAG, TooLong, Xaes256Gcm};
 
-use super::{RandomError, Secret, SecretBytes, random, wipe};
+use super::random::{RandomError, random};
+use crate::secret_bytes::{Secret, SecretBytes, wipe};
 
 const MAGIC: [u8; 4] = *b"TAO\x01";
 

@@ -11,11 +11,17 @@ use prost::Message;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{OpenError, RandomError, SecretBytes, random};
-use crate::wire::{
-    key_messages::{CryptoKey, EncryptedData},
-    messages::CryptoHeader,
-    proto2,
+use super::{
+    crypter::OpenError,
+    random::{RandomError, random},
+};
+use crate::{
+    secret_bytes::SecretBytes,
+    wire::{
+        key_messages::{CryptoKey, EncryptedData},
+        messages::CryptoHeader,
+        proto2,
+    },
 };
 
 const IV: usize = 16;

@@ -4,7 +4,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Secret;
+use crate::secret_bytes::Secret;
 
 /// More bytes than HKDF can give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

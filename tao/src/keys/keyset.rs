@@ -3,11 +3,14 @@
 use prost::Message;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{CtrHmac, Deriver, KeyError, KeyKind, Secret, Signer};
-use crate::wire::{
-    key_messages::{CryptoKey, CryptoKeyset},
-    messages::CryptoHeader,
-    proto2::{self, ProtoError},
+use super::{ctr_hmac::CtrHmac, deriver::Deriver, error::KeyError, kind::KeyKind, signer::Signer};
+use crate::{
+    secret_bytes::Secret,
+    wire::{
+        key_messages::{CryptoKey, CryptoKeyset},
+        messages::CryptoHeader,
+        proto2::{self, ProtoError},
+    },
 };
 
 /// How the original spells HKDF with SHA-256.

@@ -7,11 +7,16 @@ use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use super::{
-    Crypter, CtrHmac, CtrHmacSuite, OpenError, RandomError, SealError, Secret, SecretBytes, random,
+    crypter::{Crypter, OpenError, SealError},
+    ctr_hmac::{CtrHmac, CtrHmacSuite},
+    random::{RandomError, random},
 };
-use crate::wire::{
-    key_messages::PbeData,
-    proto2::{self, ProtoError},
+use crate::{
+    secret_bytes::{Secret, SecretBytes},
+    wire::{
+        key_messages::PbeData,
+        proto2::{self, ProtoError},
+    },
 };
 
 /// Memory (KiB) and passes of argon2id: the second recommendation of RFC 9106.

@@ -5,7 +5,10 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use prost::Message as _;
 use spki::{DecodePublicKey, EncodePublicKey};
 
-use super::{KeyError, KeyKind, SignatureFormat};
+use super::{
+    error::KeyError,
+    kind::{KeyKind, SignatureFormat},
+};
 use crate::{
     logic::Prin,
     wire::{messages::SignedData, proto2},

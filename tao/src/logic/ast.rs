@@ -1,6 +1,6 @@
 //! The values of the logic.
 
-use super::{Ident, Keyword};
+use super::identifier::{Ident, Keyword};
 
 /// A string: bytes, normally UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,9 +5,10 @@
 //! before anything is allocated, and nesting is bounded.
 
 use super::{
-    Form, Ident, Keyword, LogicError, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, SubPrin,
-    Term,
+    ast::{Form, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, SubPrin, Term},
     encode::tag,
+    error::LogicError,
+    identifier::{Ident, Keyword},
     limits::{Budget, MAX_LENGTH},
 };
 

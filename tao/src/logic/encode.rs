@@ -3,7 +3,7 @@
 //! Integers are unsigned LEB128 of the 64-bit two's complement; strings and lists carry
 //! their length or count in front; each element begins with a tag.
 
-use super::{Form, Pred, Prin, PrinExt, PrinTail, SubPrin, Term};
+use super::ast::{Form, Pred, Prin, PrinExt, PrinTail, SubPrin, Term};
 
 pub(super) mod tag {
     //! Numbers of the elements.

@@ -2,7 +2,7 @@
 //! could take the name of another: `.Program([hash of sh])` that adds `.Script([hash])` would be
 //! called as a script that the host has measured.
 
-use super::{Prin, PrinExt, SubPrin};
+use super::ast::{Prin, PrinExt, SubPrin};
 
 /// What a host, or what a host rests on, puts into a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

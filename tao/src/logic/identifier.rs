@@ -85,15 +85,6 @@ impl Ident {
     }
 }
 
-/// An [`Ident`] from a constant. One that is spelled wrong does not compile.
-macro_rules! ident {
-    ($name:expr) => {{
-        const { assert!($crate::logic::is_identifier($name)) };
-        $crate::logic::Ident::checked($name)
-    }};
-}
-pub(crate) use ident;
-
 word!(
     /// Kind of a principal: `[a-z][a-z0-9]*`, not reserved. The digits are ours: the
     /// original's parser refused its own `tpm2`.

@@ -3,8 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 
 use super::{
-    LogicError, Str,
-    error::shortened,
+    ast::Str,
+    error::{LogicError, shortened},
     identifier::{RESERVED, in_identifier},
     quoted,
 };

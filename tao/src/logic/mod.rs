@@ -28,7 +28,16 @@ mod tests;
 pub use ast::{Form, Pred, Prin, PrinExt, PrinTail, Says, Speaksfor, Str, SubPrin, Term};
 pub use error::LogicError;
 pub use head::Head;
+pub(crate) use identifier::is_identifier;
 pub use identifier::{Ident, Keyword};
-pub(crate) use identifier::{ident, is_identifier};
 pub use parse::Text;
 pub use print::{Printed, Style};
+
+/// An [`Ident`] from a constant. One that is spelled wrong does not compile.
+macro_rules! ident {
+    ($name:expr) => {{
+        const { assert!($crate::logic::is_identifier($name)) };
+        $crate::logic::Ident::checked($name)
+    }};
+}
+pub(crate) use ident;

@@ -2,7 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Head, Ident, Keyword, LogicError, Prin, PrinExt, SubPrin, Term};
+use super::{
+    ast::{Prin, PrinExt, SubPrin, Term},
+    error::LogicError,
+    head::Head,
+    identifier::{Ident, Keyword},
+};
 
 impl Prin {
     /// The principal of a kind named by the SHA-256 of a public key

@@ -2,7 +2,9 @@
 //! are terms and names; forms are in `parse_form`.
 
 use super::{
-    Form, Ident, Keyword, LogicError, Pred, Prin, PrinExt, PrinTail, SubPrin, Term,
+    ast::{Form, Pred, Prin, PrinExt, PrinTail, SubPrin, Term},
+    error::LogicError,
+    identifier::{Ident, Keyword},
     lexer::{Lexer, Token},
     limits::{Budget, MAX_LENGTH},
 };

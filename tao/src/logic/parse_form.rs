@@ -4,7 +4,8 @@
 //! `And := High (and High)*`, `High := not High | ( Form ) | true | false | Pred | Term op`.
 
 use super::{
-    Form, Ident, Pred, Says, Speaksfor,
+    ast::{Form, Pred, Says, Speaksfor},
+    identifier::Ident,
     lexer::Token,
     parse::{Parser, Result},
 };

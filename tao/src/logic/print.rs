@@ -7,7 +7,10 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 
-use super::{Form, Pred, Prin, PrinExt, PrinTail, SubPrin, Term, quoted};
+use super::{
+    ast::{Form, Pred, Prin, PrinExt, PrinTail, SubPrin, Term},
+    quoted,
+};
 
 /// How byte strings and long values are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

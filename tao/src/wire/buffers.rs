@@ -44,6 +44,6 @@ pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     larger.reserve(needed);
     larger.extend_from_slice(buffer);
     let mut small = std::mem::replace(buffer, larger);
-    crate::keys::wipe(&mut small);
+    crate::secret_bytes::wipe(&mut small);
     give(small);
 }

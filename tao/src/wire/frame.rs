@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::buffers::{self, LARGE};
-use crate::keys::wipe;
+use crate::secret_bytes::wipe;
 
 /// Longest frame that is accepted, as in the original.
 pub const MAX_FRAME: usize = 20 * 1024 * 1024;

@@ -4,8 +4,9 @@
 use prost::Message;
 
 use super::{
-    FrameError, MAX_FRAME, buffers,
+    buffers,
     data_field::{self, DATA},
+    frame::{FrameError, MAX_FRAME},
     messages::{RequestHeader, ResponseHeader, TaoRequest, TaoResponse},
 };
 

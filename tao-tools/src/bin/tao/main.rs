@@ -62,19 +62,6 @@ enum Command {
 /// What `tao run` exits with when it is not the program's own status, as container tools do.
 const RUN_FAILED: u8 = 125;
 
-/// An error and its causes, without those that are in the sentence already.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut sentence = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if sentence.is_empty() {
-            sentence = cause;
-        } else if !sentence.contains(&cause) {
-            sentence = format!("{sentence}: {cause}");
-        }
-    }
-    sentence
-}
-
 fn main() -> ExitCode {
     let Arguments { socket, command } = commands::from_env();
     let failure = if matches!(command, Command::Run(_)) {
@@ -92,7 +79,7 @@ fn main() -> ExitCode {
     let result = socket.map_or_else(|| places::socket(starts), Ok);
     let result = result.and_then(|socket| perform(socket, command));
     result.unwrap_or_else(|error| {
-        eprintln!("tao: {}", printable::line(sentence(&error)));
+        eprintln!("tao: {}", commands::sentence(error.chain()));
         ExitCode::from(failure)
     })
 }

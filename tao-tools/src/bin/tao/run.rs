@@ -118,7 +118,7 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
             let pid = program.pid;
             eprintln!(
                 "tao: the program was started as process {pid}, and how it ended is not known: {}",
-                super::sentence(&error)
+                commands::sentence(error.chain())
             );
             return Ok(ExitCode::from(END_UNKNOWN));
         }

@@ -1,8 +1,11 @@
 //! How an answer came about, or what it would have needed.
 
-use super::{DatalogGuard, facts::Pattern, rule::SUBPRIN, solve::Solver};
+use super::{facts::Pattern, rule::SUBPRIN, rules::DatalogGuard, solve::Solver};
 use crate::{
-    guard::{Explanation, GuardError, Step},
+    guard::{
+        decide::{Explanation, Step},
+        error::GuardError,
+    },
     logic::{Pred, Term, ident},
 };
 

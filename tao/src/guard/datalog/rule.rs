@@ -1,7 +1,9 @@
 //! Rules: `[forall V: ...] [C1 and ... implies] G`, with predicates only.
 
-use super::super::GuardError;
-use crate::logic::{Form, Ident, Pred, Prin, PrinTail, SubPrin, Term};
+use crate::{
+    guard::error::GuardError,
+    logic::{Form, Ident, Pred, Prin, PrinTail, SubPrin, Term},
+};
 
 /// The built-in predicate: `Subprin(P, O, E)` holds if P is O extended by E.
 pub(super) const SUBPRIN: &str = "Subprin";

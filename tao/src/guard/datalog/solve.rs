@@ -16,7 +16,7 @@ use super::{
     table::{Answer, Derivation, Frame, Goal, Nearest, instance, unify},
 };
 use crate::{
-    guard::GuardError,
+    guard::error::GuardError,
     logic::{Ident, Pred, Term, ident},
 };
 

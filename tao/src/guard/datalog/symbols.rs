@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{guard::GuardError, logic::Term};
+use crate::{guard::error::GuardError, logic::Term};
 
 /// A value's number.
 pub(super) type Id = u32;

@@ -1,5 +1,4 @@
 use super::*;
-use crate::guard::Guard as _;
 
 fn pred(text: &str) -> Pred {
     text.parse().unwrap()

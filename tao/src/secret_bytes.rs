@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use zeroize::optimization_barrier;
+use zeroize::{Zeroizing, optimization_barrier};
+
+/// What all keys are made from.
+pub type Secret = Zeroizing<[u8; 32]>;
 
 /// Overwrites bytes.
 pub fn wipe(bytes: &mut [u8]) {
