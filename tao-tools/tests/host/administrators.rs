@@ -57,7 +57,7 @@ fn nobody_else_reaches_the_socket_unless_the_host_is_told_so() {
 
 #[test]
 fn the_group_may_do_what_the_guard_lets_its_users_do_and_nothing_else() {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let host = host(81, Some(STRANGER));
@@ -105,7 +105,7 @@ fn the_group_may_do_what_the_guard_lets_its_users_do_and_nothing_else() {
 #[test]
 fn a_program_runs_as_who_asked_for_it_if_the_policy_says_so_and_only_they_or_an_administrator_may_signal_it()
  {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let mut setup = Setup::new(82);

@@ -13,7 +13,6 @@ use std::{
 use nix::{
     fcntl::{AT_FDCWD, RenameFlags, renameat2},
     mount::{MntFlags, MsFlags, mount, umount2},
-    unistd::geteuid,
 };
 use sha2::{Digest, Sha256};
 use tao::admin::{Admin, Start};
@@ -188,7 +187,7 @@ fn host(secret: u8) -> TestHost {
 }
 
 fn scripts(secret: u8, attack: Attack) {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let (host, field) = (host(secret), Field::new(attack));
@@ -202,7 +201,7 @@ fn scripts(secret: u8, attack: Attack) {
 }
 
 fn libraries(secret: u8, attack: Attack) {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let (host, field) = (host(secret), Field::new(attack));

@@ -137,7 +137,7 @@ fn devices_are_those_that_hold_nothing_and_what_the_policy_names() {
 
 #[test]
 fn a_device_node_elsewhere_is_dead_and_shared_memory_is_not_shared() {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let mut setup = Setup::new(95);

@@ -21,7 +21,14 @@ pub fn can(host: &TestHost, measure: Measure) -> bool {
     let described = host.admin().describe().unwrap();
     let listed = |list: &[String]| list.iter().any(|name| name == measure.name());
     assert_ne!(listed(&described.isolation), listed(&described.lacking));
-    listed(&described.isolation)
+    let is_possible = listed(&described.isolation);
+    if !is_possible {
+        eprintln!(
+            "skipped: this machine, or this user, has no {}",
+            measure.name()
+        );
+    }
+    is_possible
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, geteuid},
+    unistd::Pid,
 };
 use tao_host::Measure;
 
@@ -68,7 +68,7 @@ fn with_own_mounts(place: &Place) -> HostProcess {
 
 fn possible() -> bool {
     let host = TestHost::start(149);
-    geteuid().is_root() && can(&host, Measure::Processes)
+    test_support::is_root() && can(&host, Measure::Processes)
 }
 
 #[test]

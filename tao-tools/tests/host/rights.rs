@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use nix::{libc, unistd::geteuid};
+use nix::libc;
 use tao::admin::{Admin, Start};
 use tao::{guard::GuardSource, limits::Limits};
 use tao_host::{Libraries, ProgramPolicy, Scripts};
@@ -24,7 +24,7 @@ const FURTHER: u32 = 64_332;
 
 /// A host whose guard lets anybody start anything.
 fn host(secret: u8) -> Option<TestHost> {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return None;
     }
     let mut setup = Setup::new(secret);
@@ -195,7 +195,7 @@ fn the_hosts_own_descriptors_and_memory_are_no_files_of_the_callers() {
 
 #[test]
 fn a_guard_without_rules_is_asked_before_anything_of_a_stranger_is_measured() {
-    if !geteuid().is_root() {
+    if !test_support::is_root() {
         return;
     }
     let mut setup = Setup::new(164);

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
+use crate::required::required;
+
 const MKCONFIG: &str = "/usr/sbin/grub-mkconfig";
 
 /// The script that writes the entries.
@@ -16,12 +18,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// `None`, said on stderr, where there is no grub-mkconfig.
+    /// `None` where there is no grub-mkconfig, unless nothing may be missing (see [`required`]).
     pub fn new() -> Option<Self> {
-        let Ok(mkconfig) = fs::read_to_string(MKCONFIG) else {
-            eprintln!("skipped: {MKCONFIG} is not there (Debian package grub-common)");
-            return None;
-        };
+        let mkconfig = required(
+            fs::read_to_string(MKCONFIG).ok(),
+            "/usr/sbin/grub-mkconfig (Debian package grub-common)",
+        )?;
         let machine = Machine {
             folder: tempfile::tempdir().unwrap(),
         };

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod grub_machine;
+mod privilege;
 mod required;
 
+pub use privilege::is_root;
 pub use required::required;

@@ -1,5 +1,4 @@
 //! A machine for the tests: a real swtpm, and launches with their predicted PCR values.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod bus;
 

@@ -1,11 +1,5 @@
 //! A tiny kernel modules tree, a static agent and the built `xtask image` to run
 //! them through, for the tests of the image verb.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

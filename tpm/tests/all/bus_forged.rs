@@ -1,17 +1,9 @@
 //! Somebody on the bus answers in the TPM's place: drops the extension of a register and says that
 //! it is done, shows other values, repeats an old answer, puts another TPM there. Each is refused.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
-
-mod machine;
 
 use std::sync::{Arc, Mutex};
 
-use machine::{
+use crate::machine::{
     LAUNCH, Machine,
     bus::{Bus, Forger, exchange},
     launch_policy,
@@ -144,7 +136,7 @@ fn other_values_than_the_tpm_showed_are_noticed() {
     bus.traffic().forger = instead_of(PCR_READ, before);
     assert!(is_forged(read(latch())));
     // Without any session, as a TPM answers a command that had none.
-    let plain = machine::command(
+    let plain = crate::machine::command(
         0x8001,
         PCR_READ,
         &[&[0, 0, 0, 1, 0, 0x0b, 3], &latch().select_bytes()],

@@ -1,15 +1,7 @@
 //! What crosses the bus: few commands, no secret in the clear, and a retry when a PCR changes
 //! at the wrong moment.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
 
-mod machine;
-
-use machine::{LAUNCH, Machine, bus::Bus, launch_policy};
+use crate::machine::{LAUNCH, Machine, bus::Bus, launch_policy};
 use tpm::{Tpm, Tpm2, TpmError};
 
 const SECRET: &[u8] = b"thirty-two bytes of boot secret!";

@@ -1,15 +1,7 @@
 //! A secret is released for the launch it was sealed to, by the TPM it was sealed to, and for
 //! nothing else.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
 
-mod machine;
-
-use machine::{Machine, OTHER_LAUNCH, launch_policy};
+use crate::machine::{Machine, OTHER_LAUNCH, launch_policy};
 use tpm::{Bank, Name, PcrIndex, PcrSet, Sealed, Tpm, TpmError};
 
 const SECRET: &[u8] = b"thirty-two bytes of boot secret!";
@@ -17,7 +9,7 @@ const SECRET: &[u8] = b"thirty-two bytes of boot secret!";
 #[test]
 fn the_predicted_launch_opens_the_secret() {
     let machine = Machine::launched();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
     let found = tpm.pcr_read(Bank::Sha256, policy.pcrs()).unwrap();
     assert_eq!(
@@ -40,10 +32,10 @@ fn the_predicted_launch_opens_the_secret() {
 #[test]
 fn a_secret_survives_a_reboot_with_the_same_launch() {
     let mut machine = Machine::new();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     // Sealed on a machine that was not launched: the policy is a prediction.
     let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
-    machine.reboot_launched(machine::LAUNCH);
+    machine.reboot_launched(crate::machine::LAUNCH);
     assert_eq!(
         *machine
             .open()
@@ -57,7 +49,7 @@ fn a_secret_survives_a_reboot_with_the_same_launch() {
 fn without_a_launch_the_secret_stays_sealed() {
     let machine = Machine::new();
     let mut tpm = machine.open();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     let found = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH).unwrap();
     assert!(
@@ -70,7 +62,7 @@ fn without_a_launch_the_secret_stays_sealed() {
 #[test]
 fn another_launch_does_not_open_the_secret() {
     let mut machine = Machine::new();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
     machine.reboot_launched(OTHER_LAUNCH);
     assert_policy_failed(machine.open().unseal(&sealed, &policy.clone().into(), None));
@@ -90,7 +82,7 @@ fn another_launch_does_not_open_the_secret() {
 #[test]
 fn the_latch_closes_the_secret() {
     let machine = Machine::launched();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
     let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
@@ -100,7 +92,7 @@ fn the_latch_closes_the_secret() {
 
 #[test]
 fn another_tpm_is_named_as_such() {
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let (one, other) = (Machine::launched(), Machine::launched());
     let sealed = one.open().seal(SECRET, &policy.clone().into()).unwrap();
     let error = other
@@ -130,7 +122,7 @@ fn another_tpm_is_named_as_such() {
 #[test]
 fn a_record_under_another_key_than_the_pinned_one_is_refused() {
     let machine = Machine::launched();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
     let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
     let pinned = Name::from_bytes(&[&[0, 0x0b][..], &[7; 32]].concat()).unwrap();
@@ -144,7 +136,7 @@ fn a_record_under_another_key_than_the_pinned_one_is_refused() {
 #[test]
 fn secrets_from_1_to_128_bytes_fit_and_no_others() {
     let machine = Machine::launched();
-    let policy = launch_policy(machine::LAUNCH);
+    let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
     for length in [1, 32, 127, 128] {
         let secret = vec![0xa5; length];
@@ -165,7 +157,10 @@ fn secrets_from_1_to_128_bytes_fit_and_no_others() {
 #[test]
 fn nothing_stays_loaded_after_50_seals_unseals_and_failures() {
     let machine = Machine::launched();
-    let (right, wrong) = (launch_policy(machine::LAUNCH), launch_policy(OTHER_LAUNCH));
+    let (right, wrong) = (
+        launch_policy(crate::machine::LAUNCH),
+        launch_policy(OTHER_LAUNCH),
+    );
     let mut tpm = machine.open();
     for round in 0..50 {
         let sealed = tpm.seal(SECRET, &right.clone().into()).unwrap();

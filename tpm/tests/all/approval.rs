@@ -1,17 +1,9 @@
 //! Launches that a policy key signs, and launches that a rollback counter retires: on a real
 //! swtpm, with digests compared to those of tpm2-tools.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
-
-mod machine;
 
 use std::process::Command;
 
-use machine::{LAUNCH, Machine, OTHER_LAUNCH, launch_policy};
+use crate::machine::{LAUNCH, Machine, OTHER_LAUNCH, launch_policy};
 use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
 use tpm::{
     Approval, AuthPolicy, CounterLimit, LaunchPolicy, PolicySignature, PolicySigner, Tpm, TpmError,

@@ -1,7 +1,5 @@
 //! The TPM 1.2 client against a real software TPM 1.2 (swtpm).
 
-#![allow(clippy::unwrap_used)]
-
 use sha1::{Digest as _, Sha1};
 use tpm::{
     Tpm2,

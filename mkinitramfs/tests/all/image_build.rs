@@ -1,13 +1,11 @@
 //! The image builder, through its command line.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod image_fixture;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use test_support::required;
 
-use image_fixture::{Fixture, KERNEL, elf, image, refusal, run};
+use crate::image_fixture::{Fixture, KERNEL, elf, image, refusal, run};
 
 fn plan(fixture: &Fixture, more: &[&str]) -> String {
     fixture.build(more);
@@ -298,7 +296,8 @@ fn the_json_summary_tells_what_is_in_the_image() {
 /// With a real kernel: `TAOBOOT_ASSETS` is a folder whose assets.json names one.
 #[test]
 fn a_real_kernels_modules_make_a_small_image() {
-    let Ok(assets) = std::env::var("TAOBOOT_ASSETS") else {
+    let assets = std::env::var("TAOBOOT_ASSETS").ok();
+    let Some(assets) = required(assets, "a kernel in the directory TAOBOOT_ASSETS") else {
         return;
     };
     let json = fs::read(std::path::Path::new(&assets).join("assets.json")).unwrap();

@@ -1,8 +1,5 @@
 //! The image viewer against GNU cpio and the real compressors, both ways; and
 //! hostile images.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod image_fixture;
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use image_fixture::{Fixture, image, refusal, run};
+use crate::image_fixture::{Fixture, image, refusal, run};
 
 /// Runs a filter over bytes.
 fn filter(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {

@@ -1,17 +1,9 @@
 //! A sealed record comes from a disk that anyone may write: whatever is in it, the answer is
 //! an error, never a panic, and nothing stays loaded.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
-
-mod machine;
 
 use std::cell::RefCell;
 
-use machine::{LAUNCH, Machine, launch_policy};
+use crate::machine::{LAUNCH, Machine, launch_policy};
 use proptest::{prelude::*, test_runner::TestRunner};
 use tpm::{Sealed, Tpm, TpmError};
 

@@ -1,11 +1,5 @@
 //! NV indices of a real TPM 2.0 (swtpm).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
-
 use tpm::{
     Tpm2, TpmError,
     nv::{NvAttributes, NvAuth, NvPublic},

@@ -1,14 +1,6 @@
 //! PCRs, keys, quotes and randomness of a real TPM 2.0.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
 
-mod machine;
-
-use machine::{LAUNCH, Machine, command, launch_policy};
+use crate::machine::{LAUNCH, Machine, command, launch_policy};
 use p256::{
     ecdsa::{Signature, VerifyingKey, signature::Verifier},
     pkcs8::DecodePublicKey,

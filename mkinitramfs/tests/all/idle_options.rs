@@ -1,6 +1,5 @@
 //! An option that would do nothing is refused, with a sentence, before anything is read or done:
 //! whoever gives it relies on it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // as in any test
 
 use std::process::Command;
 

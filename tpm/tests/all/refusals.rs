@@ -1,15 +1,7 @@
 //! What a person reads when the TPM refuses: a sentence with what to do, for every response code that
 //! the specification has and for the states of a TPM that people meet.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "in a test a panic is the report"
-)]
 
-mod machine;
-
-use machine::{LAUNCH, Machine, command, launch_policy};
+use crate::machine::{LAUNCH, Machine, command, launch_policy};
 use tpm::{
     AuthPolicy, Bank, PcrIndex, PcrSet, PolicySigner, Tpm, TpmError, response_code::meaning,
 };
