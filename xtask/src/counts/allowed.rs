@@ -1,7 +1,7 @@
 //! What is allowed: which package may use which, and how much may be left of what should go.
 
 /// A package, and those of ours that what it ships may use. A package that is not in the table may
-/// use none, and a package below `tests/` all but `xtask`.
+/// use none, and one in a directory of tests all but `xtask`.
 pub const ARROWS: &[(&str, &[&str])] = &[
     ("taoboot-printable", &[]),
     ("taoboot-commands", &["taoboot-printable"]),
@@ -12,7 +12,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     // What the commands under the original names share.
     (
         "taoboot-original-options",
-        &["taoboot-commands", "taoboot-printable"],
+        &["taoboot-commands", "taoboot-printable", "taoboot-txt"],
     ),
     // Programs of other people link it: nothing of ours that they would not need.
     ("taoboot-tao", &["taoboot-printable", "taoboot-xaes256gcm"]),
@@ -85,6 +85,9 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Where packages are that only tests use.
+pub const TEST_DIRECTORIES: [&str; 2] = ["tests", "fuzz"];
+
 /// The package that all tests may use. The others below `tests/` are for each other.
 pub const SHARED_BY_TESTS: &str = "taoboot-test-support";
 
@@ -92,19 +95,19 @@ pub const SHARED_BY_TESTS: &str = "taoboot-test-support";
 pub const USED_BY_NOBODY: &str = "taoboot-xtask";
 
 /// Circles of a module and its own parts. Lower it, never raise it.
-pub const CIRCLES_WITH_PARTS: usize = 27;
+pub const CIRCLES_WITH_PARTS: usize = 20;
 
 /// Dependencies whose library has another name than their package.
 pub const NAMED_OTHERWISE: &[(&str, &str)] = &[("md-5", "md5")];
 
 /// Dependencies that no source file names. Lower it, never raise it.
-pub const UNNAMED: usize = 49;
+pub const UNNAMED: usize = 20;
 
 /// `unwrap_or_default()` without a comment in what is shipped. Lower it, never raise it.
-pub const DEFAULTS_WITHOUT_REASON: usize = 206;
+pub const DEFAULTS_WITHOUT_REASON: usize = 101;
 
 /// `Result<_, String>` in libraries. Lower it, never raise it.
-pub const TEXT_ERRORS: usize = 164;
+pub const TEXT_ERRORS: usize = 80;
 
 /// Files of more than 400 lines. Lower it, never raise it.
-pub const LONG_FILES: usize = 12;
+pub const LONG_FILES: usize = 11;

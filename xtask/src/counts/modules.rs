@@ -264,6 +264,9 @@ impl Modules {
         let child = here.children.get(name);
         if let Some(child) = child {
             self.continue_in(*child, rest, steps, meanings);
+            if !rest.is_empty() {
+                return; // a function may have the module's name, but nothing is in a function
+            }
         }
         if here.scope.items.contains(name) {
             meanings.insert(Meaning::Item(module));

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::allowed::TEST_DIRECTORIES;
 use crate::step;
 
 /// One package.
@@ -49,7 +50,7 @@ impl Dependency {
     /// Is it one of those that only tests use?
     pub fn is_below_tests(&self, root: &Path) -> bool {
         let directory = self.directory.as_ref();
-        directory.is_some_and(|directory| directory.starts_with(root.join("tests")))
+        directory.is_some_and(|directory| is_below_tests(directory, root))
     }
 }
 
@@ -64,8 +65,13 @@ pub enum Kind {
 impl Package {
     /// Is it one of those that only tests use?
     pub fn is_below_tests(&self, root: &Path) -> bool {
-        self.directory.starts_with(root.join("tests"))
+        is_below_tests(&self.directory, root)
     }
+}
+
+fn is_below_tests(directory: &Path, root: &Path) -> bool {
+    let mut tests = TEST_DIRECTORIES.iter();
+    tests.any(|name| directory.starts_with(root.join(name)))
 }
 
 /// The packages of the workspace at `root`.
