@@ -14,9 +14,8 @@ use crate::{
     },
     config::{OnFailure, SecretId},
     unlock::{
-        BootSecret, CheckedHeader, HeaderError, Latched, OpenError, OpenOptions, OpenVolume,
-        SealedRecord, SwapSpec, enrolment::find_recovery_keys, find_records, open_proven_volume,
-        open_volume,
+        BootSecret, CheckedHeader, HeaderError, Latched, OpenError, OpenVolume, SealedRecord,
+        SwapSpec, enrolment::find_recovery_keys, find_records, open_proven_volume, open_volume,
     },
 };
 
@@ -135,14 +134,12 @@ fn open_with_secret(
         });
     }
     let passphrase = secret.volume().volume_passphrase(identity);
-    let options = OpenOptions::default();
     open_volume(
         latched,
         header,
         &settings.volume_name,
         &passphrase,
         record.keyslot(),
-        options,
     )
     .map_err(Failure::of(Phase::Open))
 }
@@ -202,7 +199,6 @@ fn open_with_passphrase(
             &settings.volume_name,
             &passphrase,
             settings.secret_id.as_ref().map(SecretId::as_str),
-            OpenOptions::default(),
         );
         match opened {
             Ok(opened) => return Ok(opened),

@@ -50,8 +50,7 @@ pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
 pub use no_tpm::{NoTpm, NoTpmError};
 pub(crate) use open::close_mapping;
 pub use open::{
-    OpenError, OpenOptions, OpenVolume, open_proven_volume, open_volume, proven_key,
-    test_passphrase,
+    OpenError, OpenVolume, open_proven_volume, open_volume, proven_key, test_passphrase,
 };
 pub use proof::{ProofError, prove_volume};
 pub use record::{

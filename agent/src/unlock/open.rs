@@ -21,18 +21,8 @@ use super::{
     proof::{ProofError, prove_volume},
 };
 
-/// How a volume is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// Pass discards (TRIM) down. Shows which blocks are in use.
-    pub allow_discards: bool,
-    /// No writing.
-    pub read_only: bool,
-    /// dm-crypt without its read work queue.
-    pub no_read_workqueue: bool,
-    /// dm-crypt without its write work queue.
-    pub no_write_workqueue: bool,
-}
+/// Flags that are stored in the header, which anybody may have written, have no effect.
+const FLAGS: CryptActivate = CryptActivate::IGNORE_PERSISTENT;
 
 /// Why a volume was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +89,8 @@ pub fn open_volume(
     name: &str,
     passphrase: &[u8],
     keyslot: u32,
-    options: OpenOptions,
 ) -> Result<OpenVolume, OpenError> {
-    let keyslot = activate(header, Some(name), passphrase, Some(keyslot), options)?;
+    let keyslot = activate(header, Some(name), passphrase, Some(keyslot))?;
     Ok(OpenVolume {
         name: name.to_owned(),
         keyslot,
@@ -116,17 +105,15 @@ pub fn open_proven_volume(
     name: &str,
     passphrase: &[u8],
     pinned: Option<&str>,
-    options: OpenOptions,
 ) -> Result<(OpenVolume, BootVolume), OpenError> {
     let (volume_key, keyslot, proof) = proven_key(header, passphrase, pinned)?;
     let copy = MemoryCopy::new(header, Some(keyslot))?;
-    let flags = flags(options);
     let (result, said) = cryptsetup_messages::collect(|| {
         let mut crypt = load(&copy, header.device())?;
         crypt.context_handle().volume_key_keyring(false)?;
         crypt
             .activate_handle()
-            .activate_by_volume_key(Some(name), Some(&volume_key), flags)
+            .activate_by_volume_key(Some(name), Some(&volume_key), FLAGS)
     });
     result.map_err(|error| failure(&error, &said, header, Some(name), Some(keyslot)))?;
     let name = name.to_owned();
@@ -174,7 +161,7 @@ pub fn test_passphrase(
     passphrase: &[u8],
     keyslot: Option<u32>,
 ) -> Result<u32, OpenError> {
-    activate(header, None, passphrase, keyslot, OpenOptions::default())
+    activate(header, None, passphrase, keyslot)
 }
 
 fn activate(
@@ -182,19 +169,17 @@ fn activate(
     name: Option<&str>,
     passphrase: &[u8],
     keyslot: Option<u32>,
-    options: OpenOptions,
 ) -> Result<u32, OpenError> {
     if keyslot.is_none() {
         refuse_ignored(header)?;
     }
     let copy = MemoryCopy::new(header, keyslot)?;
-    let flags = flags(options);
     let (result, said) = cryptsetup_messages::collect(|| {
         let mut crypt = load(&copy, header.device())?;
         crypt.context_handle().volume_key_keyring(false)?;
         crypt
             .activate_handle()
-            .activate_by_passphrase(name, keyslot, passphrase, flags)
+            .activate_by_passphrase(name, keyslot, passphrase, FLAGS)
     });
     result.map_err(|error| failure(&error, &said, header, name, keyslot))
 }
@@ -215,18 +200,6 @@ pub(crate) fn refuse_ignored(header: &CheckedHeader) -> Result<(), OpenError> {
 fn listed(numbers: &[u32]) -> String {
     let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
     numbers.join(", ")
-}
-
-fn flags(options: OpenOptions) -> CryptActivate {
-    let mut flags = CryptActivate::IGNORE_PERSISTENT;
-    flags.set(CryptActivate::ALLOW_DISCARDS, options.allow_discards);
-    flags.set(CryptActivate::READONLY, options.read_only);
-    flags.set(CryptActivate::NO_READ_WORKQUEUE, options.no_read_workqueue);
-    flags.set(
-        CryptActivate::NO_WRITE_WORKQUEUE,
-        options.no_write_workqueue,
-    );
-    flags
 }
 
 fn load(copy: &MemoryCopy, device: &Path) -> Result<CryptDevice, LibcryptErr> {

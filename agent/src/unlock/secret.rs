@@ -15,7 +15,6 @@ use super::identity::VolumeIdentity;
 const SALT: &[u8] = b"taoboot boot secret v1";
 const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
 const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
-const INFO_SWAP: &[u8] = b"taoboot swap key v1";
 const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 
 /// Why there is no boot secret.
@@ -168,12 +167,6 @@ impl VolumeSecret {
         self.derive(INFO_RECORD_MAC, b"")
     }
 
-    /// The passphrase of a resumable LUKS swap, or the key of a named plain one.
-    /// `purpose` keeps several apart: the swap volume's UUID or PARTUUID.
-    pub fn swap_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        self.derive(INFO_SWAP, purpose.as_bytes())
-    }
-
     /// A public name of the secret, 32 hex digits: tells records of the same secret from
     /// others, and can be pinned in a measured configuration. Says nothing about the secret.
     pub fn id(&self) -> String {
@@ -231,8 +224,6 @@ mod tests {
         let secret = secret(7);
         let keys = [
             hex::encode(secret.record_mac_key()),
-            hex::encode(secret.swap_key("")),
-            hex::encode(secret.swap_key("a")),
             String::from_utf8(secret.volume_passphrase(&identity()).to_vec()).unwrap(),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
