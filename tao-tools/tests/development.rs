@@ -581,8 +581,10 @@ fn a_strict_host_that_lacks_something_does_not_start() {
     let hide = "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"";
     let socket = world.path("admin.sock");
     for more in [&[][..], &["--background"]] {
-        let output = Command::new("unshare")
-            .args(["--mount", "sh", "-c", hide, TAO, "--socket"])
+        // One that starts would stay.
+        let output = Command::new("timeout")
+            .args(["60", "unshare", "--mount", "sh", "-c", hide, TAO])
+            .arg("--socket")
             .arg(&socket)
             .args(["host", "start", "--soft", "--state", state])
             .args(["--isolation", "strict"])
@@ -601,5 +603,82 @@ fn a_strict_host_that_lacks_something_does_not_start() {
             "{said}"
         );
         assert!(!socket.exists());
+    }
+}
+
+#[test]
+fn a_program_sees_neither_state_nor_socket_of_other_hosts() {
+    let world = World::new();
+    let (states, sockets) = (world.path("states"), world.path("sockets"));
+    for folder in [&states, &sockets] {
+        std::fs::create_dir_all(folder.join("tao")).unwrap();
+    }
+    let (secret, socket) = (states.join("tao/secret"), sockets.join("tao/admin.sock"));
+    std::fs::write(&secret, "secret").unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    // Whose permissions would let it.
+    let root = nix::unistd::geteuid().is_root();
+    let user = root.then_some(["--user", "0:0"]);
+    let started = Command::new(TAO)
+        .env("XDG_STATE_HOME", &states)
+        .env("XDG_RUNTIME_DIR", &sockets)
+        .arg("--socket")
+        .arg(world.path("admin.sock"))
+        .args(["host", "start", "--soft", "--background", "--state"])
+        .arg(world.path("state"))
+        .args(user.into_iter().flatten())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{started:?}");
+    let shown = json(&world.tao(&["host", "show", "--json"]));
+    if shown["lacking"].to_string().contains("namespaces") {
+        return;
+    }
+    let fails = |script: &str| !world.tao(&["run", "sh", "-c", script]).status.success();
+    assert!(fails(&format!("[ -e {} ]", secret.display())));
+    assert!(fails(&format!("[ -S {} ]", socket.display())));
+    // Those of the machine's hosts, where there are any: an empty folder, not a closed one.
+    for state in ["/var/lib/tao", "/var/lib/taoboot/tao"] {
+        let seen = format!("[ -n \"$(ls -A {state} 2>&1)\" ]");
+        let is_there = root && Path::new(state).is_dir();
+        assert!(!is_there || fails(&seen), "{state}");
+    }
+}
+
+#[test]
+fn a_users_own_host_is_in_the_folders_of_the_xdg_base_directories() {
+    use std::os::unix::process::CommandExt as _;
+    let world = World::new();
+    let program = world.path("tao");
+    std::fs::copy(TAO, &program).unwrap();
+    for name in ["home", "states", "run", "other run"] {
+        let folder = world.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    for (set, run, secret) in [
+        (None, "run", "home/.local/state/tao/secret"),
+        (Some("states"), "other run", "states/tao/secret"),
+    ] {
+        let tao = |words: &[&str]| {
+            let mut command = Command::new(&program);
+            command
+                .env("HOME", world.path("home"))
+                .env("XDG_RUNTIME_DIR", world.path(run))
+                .env_remove("XDG_STATE_HOME")
+                .envs(set.map(|name| ("XDG_STATE_HOME", world.path(name))));
+            if nix::unistd::geteuid().is_root() {
+                command.uid(65534).gid(65534);
+            }
+            command.args(words).stdin(Stdio::null()).output().unwrap()
+        };
+        let started = tao(&["host", "start", "--soft", "--background"]);
+        let socket = format!("{run}/tao/admin.sock");
+        let there = [secret, &socket].map(|name| world.path(name).exists());
+        let ended = tao(&["host", "shutdown"]);
+        assert!(started.status.success(), "{started:?}");
+        assert_eq!(there, [true, true], "{secret}");
+        assert!(ended.status.success(), "{ended:?}");
     }
 }

@@ -113,6 +113,10 @@ fn devices_are_those_that_hold_nothing_and_what_the_policy_names() {
         ] {
             assert!(!sh(&host, script).0, "{run_as:?}: {script}");
         }
+        // The kernel's memory, keys and timers, which its permissions show to some or to all.
+        let covered = "cd /proc; for file in kcore keys timer_list; do \
+            [ ! -e $file ] || [ -c $file ] || echo $file; done";
+        assert_eq!(sh(&host, covered), (true, String::new()), "{run_as:?}");
         for script in [
             "echo x >/dev/null && head -c 1 /dev/zero >/dev/null && head -c 1 /dev/urandom >/dev/null",
             "echo x >/dev/shm/file && cat /dev/shm/file",
