@@ -157,6 +157,32 @@ fn listed_ciphers_are_accepted_and_their_module_is_named() {
     assert!(Volume::new().header().image_modules().is_empty());
 }
 
+/// Enrolled without the note, the next image could not open it.
+#[test]
+fn enrolling_says_which_module_an_image_must_have() {
+    let image = forged(|t| {
+        let keyslots = t["keyslots"].as_object_mut().unwrap();
+        let mut other = keyslots["0"].clone();
+        let area = &mut other["area"];
+        let end = |name: &str| area[name].as_str().unwrap().parse::<u64>().unwrap();
+        area["offset"] = (end("offset") + end("size")).to_string().into();
+        area["encryption"] = "serpent-xts-plain64".into();
+        keyslots.insert("1".into(), other);
+        t["digests"]["0"]["keyslots"] = json!(["0", "1"]);
+    });
+    let swtpm = launched("kernel", "initramfs");
+    let tcti = swtpm.tcti();
+    let words = ["--current", "--tcti", &tcti, "--no-recovery-key"];
+    for (image, needed) in [(&image[..], true), (pristine(), false)] {
+        let (_folder, path) = written(image);
+        let output = taoboot_on("enroll", &path, &words);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let note = said.contains("built with --module serpent_generic");
+        assert_eq!(note, needed, "{said}");
+    }
+}
+
 #[test]
 fn a_refused_cipher_is_refused_with_its_reason() {
     for (cipher, why) in [

@@ -219,6 +219,14 @@ fn an_entry_whose_tboot_leaves_the_bank_alone_is_not_predicted() {
             list[1].get("prediction").is_some(),
             "the other entry has none"
         );
+        // By itself, too.
+        let root = machine.folder.path().to_str().unwrap();
+        let place = list[0]["place"].as_str().unwrap();
+        let mut alone = vec!["predict", "--json", "--platform", "record"];
+        alone.extend(["--root", root, "--config", "grub.cfg", "--entry", place]);
+        let (code, stdout, stderr) = run(&machine, &alone);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{word}");
+        assert!(stderr.contains(sentence), "{stderr}");
     }
 }
 

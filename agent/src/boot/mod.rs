@@ -96,7 +96,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
     // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
     // opens and asks for nothing otherwise.
-    boot.avoid_s3();
+    boot.avoid_s3(Path::new(sleep_state::MEM_SLEEP));
     let mut unlocked = volume::unlock(&header, released, &settings, boot)?;
     let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 

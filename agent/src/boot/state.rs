@@ -94,11 +94,11 @@ impl Boot {
 
     /// A suspend must not open the latch again. Without a launch there is nothing that it would
     /// give away.
-    pub fn avoid_s3(&mut self) {
+    pub fn avoid_s3(&mut self, file: &Path) {
         if self.report.launch != Launch::Measured {
             return;
         }
-        match sleep_state::avoid_s3(Path::new(sleep_state::MEM_SLEEP)) {
+        match sleep_state::avoid_s3(file) {
             Ok(SleepState::NothingToDo) => {}
             Ok(SleepState::Switched(from)) => self.progress.note(&format!(
                 "suspend is to idle (s2idle) from now on, not {from}"
@@ -201,5 +201,33 @@ impl Boot {
         self.settings
             .as_ref()
             .map(|settings| settings.volume_name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s3_is_switched_off_after_a_measured_launch_and_the_owners_choice_otherwise() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (launch, state) in [
+            (Launch::Measured, "s2idle"),
+            (Launch::Unmeasured, "s2idle [deep]"),
+            (Launch::None, "s2idle [deep]"),
+        ] {
+            std::fs::write(file.path(), "s2idle [deep]").unwrap();
+            let mut boot = Boot::start();
+            boot.report.launch = launch;
+            boot.avoid_s3(file.path());
+            let written = std::fs::read_to_string(file.path()).unwrap();
+            assert_eq!(written, state, "{launch:?}");
+        }
+        // What cannot be done is said where the booted system looks, too.
+        std::fs::write(file.path(), "[deep]").unwrap();
+        let mut boot = Boot::start();
+        boot.report.launch = Launch::Measured;
+        boot.avoid_s3(file.path());
+        assert!(boot.report.warnings[0].contains("may be S3"));
     }
 }
