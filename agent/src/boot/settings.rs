@@ -185,6 +185,25 @@ mod tests {
         )
     }
 
+    /// The failure policy alone lets no machine be without a TPM.
+    #[test]
+    fn a_machine_without_a_tpm_stops_unless_that_is_said() {
+        let volume = format!("[volume]\ndevice = \"UUID={UUID}\"\n");
+        for (line, config, expected) in [
+            ("taoboot.on_failure=prompt", "", WithoutTpm::Stop),
+            ("", "no_tpm = \"prompt\"\n", WithoutTpm::Prompt),
+            ("taoboot.no_tpm=prompt", "", WithoutTpm::Prompt),
+            (
+                "taoboot.no_tpm=stop",
+                "no_tpm = \"prompt\"\n",
+                WithoutTpm::Stop,
+            ),
+        ] {
+            let settings = merged(line, &format!("{config}{volume}")).unwrap();
+            assert_eq!(settings.no_tpm, expected, "{line} {config}");
+        }
+    }
+
     #[test]
     fn the_command_line_overrides_the_configuration() {
         let config = format!(
