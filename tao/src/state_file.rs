@@ -10,6 +10,11 @@ use std::{
 /// Writes a file next to the old one, then puts it in its place. Only its owner can read
 /// it; the folder is made if it is missing, and only its owner can look into it.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, contents, 0o600)
+}
+
+/// The same for a file that others may read.
+pub fn replace_with_mode(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(not_a_file(path));
     };
@@ -21,7 +26,7 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&new)?;
     let written = file
         .write_all(contents)

@@ -1,18 +1,13 @@
 //! The note that a launch has booted well: `taoboot booted` makes it, `taoboot retire` wants it.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use agent::unlock::LaunchPcrs;
 use anyhow::{Context as _, Result};
 use argh::FromArgs;
 use serde::{Deserialize, Serialize};
-use tpm::{Bank, PcrSet, PcrValues, Tpm as _, Tpm2};
+use tao::state_file;
+use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
 
 use crate::time;
 
@@ -34,7 +29,7 @@ pub struct Booted {
 struct Note {
     boot_id: String,
     time: u64,
-    pcrs: Vec<(u8, String)>,
+    pcrs: Vec<(PcrIndex, String)>,
 }
 
 impl Booted {
@@ -46,7 +41,7 @@ impl Booted {
             pcrs: listed(&values),
         };
         fs::create_dir_all(FOLDER).with_context(|| format!("cannot make {FOLDER}"))?;
-        replace(Path::new(NOTE), &serde_json::to_vec(&note)?)
+        state_file::replace_with_mode(Path::new(NOTE), &serde_json::to_vec(&note)?, 0o644)
             .with_context(|| format!("cannot write {NOTE}"))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -61,40 +56,25 @@ pub fn running(tcti: &str) -> Result<LaunchPcrs> {
 /// Was it noted in this boot that this launch has booted well?
 /// The note is on the root file system that is mounted at `root`.
 pub fn is_noted(root: &Path, values: &PcrValues) -> Result<bool> {
-    let Ok(text) = fs::read(root.join(NOTE.trim_start_matches('/'))) else {
-        return Ok(false);
+    let path = root.join(NOTE.trim_start_matches('/'));
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let note: Note = serde_json::from_slice(&text)
         .with_context(|| format!("{NOTE} is damaged: remove it and run `taoboot booted`"))?;
     Ok(note.boot_id == boot_id()? && note.pcrs == listed(values))
 }
 
-fn listed(values: &PcrValues) -> Vec<(u8, String)> {
+fn listed(values: &PcrValues) -> Vec<(PcrIndex, String)> {
     let pairs = values.iter();
     pairs
-        .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
+        .map(|(pcr, value)| (pcr, hex::encode(value)))
         .collect()
 }
 
 fn boot_id() -> Result<String> {
     let text = fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
     Ok(text.trim().to_owned())
-}
-
-/// The old note or the new one, whatever happens.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }

@@ -3,15 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use agent::unlock::{SealedRecord, TokenId};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use tao::state_file;
 use tpm::{PcrIndex, PcrValues};
 
 const JOURNAL: &str = "var/lib/taoboot/new-records.json";
@@ -84,20 +83,7 @@ impl Journal {
     }
 
     fn write(&self) -> io::Result<()> {
-        let new = self.path.with_extension("json.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&serde_json::to_vec(&self.noted)?)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        state_file::replace(&self.path, &serde_json::to_vec(&self.noted)?)
     }
 }
 

@@ -3,15 +3,11 @@
 //! It cannot be known when the image is made for another machine, so no image has it by itself; an
 //! image without it believes whatever TPM it finds (SECURITY.md, an active bus).
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use agent::config::Config;
 use anyhow::{Context as _, Result, bail, ensure};
+use tao::state_file;
 use tpm::Name;
 
 /// What images are built with (taoboot-kernel(8)).
@@ -103,24 +99,11 @@ fn read(config: &Path) -> Result<Option<(String, Config)>> {
     Ok(Some((text, parsed)))
 }
 
-/// The old file or the new one, whatever happens.
+/// The old file or the new one, whatever happens; a link stays one.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
-    let new = path.with_extension("toml.new");
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    state_file::replace_with_mode(&path, content, mode)
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::OpenOptions,
+    io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
+use tao::state_file;
 
 /// Where the list is, below the root file system.
 pub const BOOT_FILES: &str = "var/lib/taoboot/boot-files.json";
@@ -149,30 +150,16 @@ impl BootFiles {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), BootFilesError> {
-        self.replace(path).map_err(|error| BootFilesError {
+        let written = serde_json::to_vec_pretty(self)
+            .map_err(io::Error::from)
+            .and_then(|mut text| {
+                text.push(b'\n');
+                state_file::replace(path, &text)
+            });
+        written.map_err(|error| BootFilesError {
             path: path.into(),
             reason: error.to_string(),
         })
-    }
-
-    fn replace(&self, path: &Path) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        let new = path.with_extension("json.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
     }
 
     /// Is this the content that the path may have?
@@ -237,8 +224,9 @@ impl BootFiles {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn known(sha256: &str, coming: bool) -> KnownFile {
         KnownFile {
