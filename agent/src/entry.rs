@@ -2,14 +2,14 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use crate::{boot, config::Config};
+use crate::{boot, config::Config, resident};
 
 /// Decides by process number and arguments.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     match words.as_slice() {
-        [boot::resident::NAME, "host"] => match boot::serve() {
+        [resident::handover::NAME, "host"] => match resident::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(&sentence),
         },

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use agent::boot::swap_content::{ContentError, MARKER_SIZE, check, mark};
+use agent::boot::swap::content::{ContentError, MARKER_SIZE, check, mark};
 
 /// Enough for the largest minimum, XFS's.
 const SIZE: u64 = 320 << 20;

@@ -6,40 +6,17 @@
 #[macro_use]
 extern crate commands;
 
-mod approve;
-mod booted;
-mod check_next_boot;
 mod enroll;
-mod enroll_output;
 mod exit;
-mod genuine;
-mod journal;
-mod known;
-mod menu;
-mod next_system;
-mod packages;
-mod passphrase;
-mod pcr_source;
-mod pinned_srk;
+mod next_boot;
 mod policy_key;
-mod predictions;
-mod proof;
-mod prune;
-mod records;
 mod reseal;
 mod retire;
-mod rollback;
-mod root_volume;
-mod sealer;
 mod srk;
 mod status;
-mod status_report;
-mod swap_device;
 mod time;
 mod trust;
-mod verdict;
-mod why;
-mod wipe;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -68,16 +45,16 @@ struct Taoboot {
 enum Verb {
     Enroll(enroll::Enroll),
     Status(status::Status),
-    Wipe(wipe::Wipe),
+    Wipe(volume::wipe::Wipe),
     Srk(srk::Srk),
     Reseal(reseal::Reseal),
     PolicyKey(policy_key::PolicyKey),
-    Approve(approve::Approve),
+    Approve(policy_key::approve::Approve),
     Retire(retire::Retire),
-    Booted(booted::Booted),
-    CheckNextBoot(check_next_boot::CheckNextBoot),
+    Booted(retire::booted::Booted),
+    CheckNextBoot(next_boot::CheckNextBoot),
     Trust(trust::Trust),
-    Why(why::Why),
+    Why(next_boot::why::Why),
 }
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@
 use tao::attestation::BootEvent;
 
 use crate::{
-    boot::{failure::Failure, phase::Phase, settings::Settings, state::Boot, volume::Unlocked},
+    boot::{config::Settings, failure::Failure, open::Unlocked, phase::Phase, state::Boot},
     config::HostKey,
     host,
     unlock::record_boot,

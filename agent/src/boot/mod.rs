@@ -3,54 +3,38 @@
 //! [`column`] is the whole of it in one column. Every phase is a file of its own; what a
 //! failure does is decided in [`failure`] and nowhere else.
 
-mod blkid;
 mod close;
-pub mod cmdline;
-pub mod discover;
+pub mod config;
+pub mod devices;
 pub mod evidence;
 pub mod failure;
-pub mod glob;
-mod kernel_log;
 pub mod modules;
 pub mod mounts;
+mod open;
 pub mod panic;
-pub mod partition;
 pub mod phase;
 pub mod pivot;
 pub mod progress;
-pub mod prompt;
-mod release;
+mod records;
 pub mod report;
-pub mod resident;
-mod resident_syscalls;
 pub mod root;
-mod serve;
-pub mod settings;
-mod sleep_state;
 mod state;
-pub mod superblock;
 pub mod swap;
-pub mod swap_content;
-mod swap_syscall;
-mod tboot_page;
-mod udev_db;
-pub mod uevent;
-mod volume;
-
-pub use serve::serve;
+pub(crate) mod unseal;
 
 use std::{convert::Infallible, ffi::OsString, path::Path};
 
 use crate::{
     boot::{
-        discover::Devices,
+        config::Settings,
+        devices::Devices,
         failure::Failure,
         modules::{Loader, ModulePlan, ModulesError},
         phase::Phase,
-        settings::Settings,
         state::Boot,
     },
     config::device::DeviceSpec,
+    resident::handover,
     unlock::SwapSpec,
 };
 
@@ -86,18 +70,18 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         &format!("volume is on {}", container.describe()),
     );
 
-    let header = volume::read_header(&container).map_err(Failure::of(Phase::Records))?;
-    let records = volume::records(&header, &mut boot.progress, &mut boot.report);
+    let header = records::read_header(&container).map_err(Failure::of(Phase::Records))?;
+    let records = records::usable(&header, &mut boot.progress, &mut boot.report);
     boot.progress.done(
         Phase::Records,
         &format!("{} sealed record(s)", records.len()),
     );
 
-    let released = release::release(&records, &settings, &mut devices, &mut loader, boot);
-    // From here on the TPM's latch is closed, or it is proved that there is no TPM: volume::unlock
+    let released = unseal::release(&records, &settings, &mut devices, &mut loader, boot);
+    // From here on the TPM's latch is closed, or it is proved that there is no TPM: open::unlock
     // opens and asks for nothing otherwise.
-    boot.avoid_s3(Path::new(sleep_state::MEM_SLEEP));
-    let mut unlocked = volume::unlock(&header, released, &settings, boot)?;
+    boot.avoid_s3(Path::new(unseal::sleep_state::MEM_SLEEP));
+    let mut unlocked = open::unlock(&header, released, &settings, boot)?;
     let recorded = evidence::record(&mut unlocked, &settings, boot)?;
 
     let swap = settings
@@ -124,7 +108,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of(Phase::Pivot))?;
     if let Some(secret) = &unlocked.secret {
-        match resident::fork_host(secret, recorded.event(), &settings.host) {
+        match handover::fork_host(secret, recorded.event(), &settings.host) {
             Ok(child) => boot
                 .progress
                 .done(Phase::Host, &format!("Tao host stays as process {child}")),

@@ -126,7 +126,10 @@ impl Held {
 mod tests {
     use super::*;
     use crate::{
-        boot::{Boot, cmdline::CommandLine, settings::Settings},
+        boot::{
+            config::{Settings, cmdline::CommandLine},
+            state::Boot,
+        },
         config::Config,
     };
 

@@ -9,10 +9,10 @@ use nix::{
 
 use crate::{
     boot::{
+        config::RootOptions,
+        devices::superblock::{self, Content},
         evidence::Recorded,
         mounts::SYSROOT,
-        settings::RootOptions,
-        superblock::{self, Content},
     },
     config::device::DeviceSpec,
 };

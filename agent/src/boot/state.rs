@@ -8,17 +8,17 @@ use std::{
 use crate::{
     boot::{
         close,
-        cmdline::CommandLine,
-        discover::Devices,
+        config::{self, Settings, cmdline::CommandLine},
+        devices::Devices,
         failure::{self, Failure},
         modules::Loader,
         panic,
         phase::Phase,
+        pivot::udev_db,
         progress::Progress,
         report::{Launch, Outcome, Report},
-        settings::{self, Settings},
-        sleep_state::{self, SleepState},
-        swap, udev_db,
+        swap,
+        unseal::sleep_state::{self, SleepState},
     },
     config::{Config, OnFailure, device::DeviceSpec},
     unlock::OpenVolume,
@@ -56,12 +56,12 @@ impl Boot {
         }
     }
 
-    pub fn read_settings(&mut self) -> Result<Settings, settings::SettingsError> {
+    pub fn read_settings(&mut self) -> Result<Settings, config::SettingsError> {
         // Each part is kept as soon as it is known: it decides what a failure of the next does.
-        let text = settings::read_command_line()?;
+        let text = config::read_command_line()?;
         self.take_failure_words(&CommandLine::failure_words(&text));
         let line = CommandLine::parse(&text)?;
-        let settings = Settings::merge(line, settings::read_config()?)?;
+        let settings = Settings::merge(line, config::read_config()?)?;
         self.take_settings(settings.clone());
         for word in &settings.ignored {
             self.warn(format!(

@@ -9,8 +9,11 @@ use serde::Serialize;
 
 use crate::{
     boot::{
-        cmdline::{CommandLine, CommandLineError, split_words},
-        settings::{SettingsError, volume_of},
+        config::{
+            SettingsError,
+            cmdline::{CommandLine, CommandLineError, split_words},
+            volume_of,
+        },
         swap,
     },
     config::{Config, ConfigError, check_mapper_name, device::DeviceSpec},

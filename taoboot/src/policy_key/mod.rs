@@ -1,6 +1,7 @@
 //! `taoboot policy-key`: the owner's key that signs launches, on a machine that need not be the
 //! one that boots.
 
+pub mod approve;
 mod files;
 mod new;
 mod sign;

@@ -11,10 +11,11 @@ use serde_json::Value;
 use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrSet, PcrValues, PolicySignature, PolicySigner};
 
 use super::files;
+use crate::reseal::proof;
 use crate::{
-    pcr_source,
-    predictions::{Source, select, short_text},
-    proof, time,
+    enroll::pcr_source,
+    next_boot::predictions::{Source, select, short_text},
+    time,
 };
 
 /// Sign predicted launches: the volumes that are enrolled with this key open for them.

@@ -1,7 +1,11 @@
 //! `taoboot reseal`.
 
+mod journal;
 mod options;
+pub mod proof;
+mod prune;
 mod run;
+pub mod sealer;
 
 use std::{path::Path, process::ExitCode};
 
@@ -14,16 +18,16 @@ use serde_json::json;
 use tpm::{CounterLimit, Tpm2};
 
 use crate::{
-    genuine::Genuine,
-    journal::Journal,
-    known::Known,
-    menu::Menu,
-    passphrase::{self, Passphrase},
-    predictions::select,
-    prune,
-    records::{numbers, usable},
-    rollback, root_volume,
-    verdict::TpmState,
+    next_boot::{menu::Menu, predictions::select, verdict::TpmState},
+    reseal::journal::Journal,
+    retire::rollback,
+    trust::known::Known,
+    volume::genuine::Genuine,
+    volume::{
+        passphrase::{self, Passphrase},
+        records::{numbers, usable},
+        root_volume,
+    },
 };
 pub use options::Reseal;
 use run::{Outcome, Run};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
 
-use crate::{menu::Menu, predictions::Source};
+use crate::next_boot::{menu::Menu, predictions::Source};
 
 /// Seal the boot secret for the launches that GRUB's menu offers, before they happen. Records
 /// of other launches stay. Only files that are known on the encrypted root are sealed for

@@ -11,17 +11,20 @@ use serde_json::json;
 use tpm::CounterLimit;
 
 use super::options::Reseal;
+use crate::volume::genuine::Genuine;
 use crate::{
-    genuine::Genuine,
-    journal::Journal,
-    known::Known,
-    passphrase::Passphrase,
-    predictions::Entry,
-    prune,
-    records::numbers,
-    sealer::{Sealer, Wanted},
+    next_boot::{
+        predictions::Entry,
+        verdict::{TpmState, Verdict},
+    },
+    reseal::{
+        journal::Journal,
+        prune,
+        sealer::{Sealer, Wanted},
+    },
     time,
-    verdict::{TpmState, Verdict},
+    trust::known::Known,
+    volume::{passphrase::Passphrase, records::numbers},
 };
 
 /// What was done for one entry.

@@ -1,0 +1,245 @@
+//! What this boot is to do: the measured configuration, overridden by the measured command line.
+
+pub mod cmdline;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use tpm::Name;
+
+use crate::{
+    config::{
+        Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
+        device::DeviceSpec,
+    },
+    host::{HostSettings, TaoConfigError},
+};
+use cmdline::{CommandLine, CommandLineError};
+
+/// Where the image keeps its configuration.
+const CONFIG: &str = "/etc/taoboot.toml";
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A word of the command line.
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What the section of the Tao host names in the image.
+    #[error("{CONFIG}: {0}")]
+    Tao(#[from] TaoConfigError),
+    /// Neither names a volume.
+    #[error(
+        "no encrypted volume is named: put rd.luks.uuid=UUID on the kernel command line, [volume] device = \"UUID=...\" \
+         into taoboot.toml, or the volume's partition into root="
+    )]
+    NoVolume,
+}
+
+/// How root is mounted.
+#[derive(Clone, Debug)]
+pub struct RootOptions {
+    /// `root=`
+    pub spec: Option<DeviceSpec>,
+    /// `rootfstype=`
+    pub kind: Option<String>,
+    /// `rootflags=`
+    pub flags: Option<String>,
+    /// `ro` (the default, as the kernel's) or `rw`.
+    pub read_only: bool,
+}
+
+/// What this boot is to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The failure policy.
+    pub on_failure: OnFailure,
+    /// What a machine without a TPM does.
+    pub no_tpm: WithoutTpm,
+    /// Wait before restart or power-off.
+    pub failure_delay: Duration,
+    /// Wait for devices.
+    pub device_timeout: Duration,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+    /// The pinned storage root key.
+    pub srk_name: Option<Name>,
+    /// The pinned boot secret.
+    pub secret_id: Option<SecretId>,
+    /// The only key that the Tao host may have.
+    pub host_key: Option<HostKey>,
+    /// The device that holds the LUKS volume.
+    pub volume: DeviceSpec,
+    /// The mapping's name.
+    pub volume_name: String,
+    /// The swap device, where the record does not say.
+    pub swap: Option<DeviceSpec>,
+    /// How to mount root.
+    pub root: RootOptions,
+    /// `init=`
+    pub init: Option<PathBuf>,
+    /// Parameters for modules.
+    pub module_parameters: Vec<(String, String)>,
+    /// What the resident Tao host gets.
+    pub host: HostSettings,
+    /// Words that are not obeyed, to be said aloud.
+    pub ignored: Vec<String>,
+}
+
+/// The command line and what could be understood of it; needed even when the rest fails.
+pub fn read_command_line() -> Result<String, SettingsError> {
+    fs::read_to_string("/proc/cmdline").map_err(|source| SettingsError::Unreadable {
+        path: "/proc/cmdline",
+        source,
+    })
+}
+
+/// The configuration of the image; an image without one has the defaults.
+pub fn read_config() -> Result<Config, SettingsError> {
+    match fs::read_to_string(CONFIG) {
+        Ok(text) => Ok(Config::parse(&text, CONFIG)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(source) => Err(SettingsError::Unreadable {
+            path: CONFIG,
+            source,
+        }),
+    }
+}
+
+impl Settings {
+    /// Merges the two; the command line wins.
+    pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
+        let (volume, volume_name) = volume_of(&line, &config)?;
+        Ok(Settings {
+            on_failure: line.on_failure.unwrap_or(config.on_failure),
+            no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
+            failure_delay: Duration::from_secs(
+                line.failure_delay.unwrap_or(config.failure_delay).get(),
+            ),
+            device_timeout: Duration::from_secs(
+                line.device_timeout.unwrap_or(config.device_timeout).get(),
+            ),
+            report: line.report,
+            srk_name: config.srk_name,
+            secret_id: config.secret_id,
+            host_key: config.host_key,
+            volume,
+            volume_name,
+            swap: config.swap.map(|swap| swap.device),
+            root: RootOptions {
+                spec: line.root,
+                kind: line.rootfstype,
+                flags: line.rootflags,
+                read_only: line.read_only.unwrap_or(true),
+            },
+            init: line.init,
+            module_parameters: line.module_parameters,
+            host: HostSettings::read(config.tao)?,
+            ignored: line.ignored,
+        })
+    }
+}
+
+/// The device that holds the LUKS volume, and its mapping's name: `rd.luks.name=`, else that of
+/// the configuration, else `root`.
+pub fn volume_of(
+    line: &CommandLine,
+    config: &Config,
+) -> Result<(DeviceSpec, String), SettingsError> {
+    let (volume, name) = match (&line.volume, &config.volume, &line.root) {
+        (Some((device, name)), _, _) => (
+            device.clone(),
+            name.clone().unwrap_or_else(|| "root".into()),
+        ),
+        (None, Some(volume), _) => (volume.device.clone(), volume.name.clone()),
+        // root= as people write it for an unencrypted disk: the partition that holds the volume.
+        (None, None, Some(root)) if !is_mapping(root) => (root.clone(), "root".into()),
+        _ => return Err(SettingsError::NoVolume),
+    };
+    check_mapper_name(&name, "kernel command line")?;
+    Ok((volume, name))
+}
+
+fn is_mapping(spec: &DeviceSpec) -> bool {
+    matches!(spec, DeviceSpec::Path(path) if path.starts_with("/dev/mapper"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+
+    fn merged(line: &str, config: &str) -> Result<Settings, SettingsError> {
+        Settings::merge(
+            CommandLine::parse(line).unwrap(),
+            Config::parse(config, "t").unwrap(),
+        )
+    }
+
+    /// The failure policy alone lets no machine be without a TPM.
+    #[test]
+    fn a_machine_without_a_tpm_stops_unless_that_is_said() {
+        let volume = format!("[volume]\ndevice = \"UUID={UUID}\"\n");
+        for (line, config, expected) in [
+            ("taoboot.on_failure=prompt", "", WithoutTpm::Stop),
+            ("", "no_tpm = \"prompt\"\n", WithoutTpm::Prompt),
+            ("taoboot.no_tpm=prompt", "", WithoutTpm::Prompt),
+            (
+                "taoboot.no_tpm=stop",
+                "no_tpm = \"prompt\"\n",
+                WithoutTpm::Stop,
+            ),
+        ] {
+            let settings = merged(line, &format!("{config}{volume}")).unwrap();
+            assert_eq!(settings.no_tpm, expected, "{line} {config}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_overrides_the_configuration() {
+        let config = format!(
+            "on_failure = \"prompt\"\n[volume]\ndevice = \"UUID={UUID}\"\nname = \"disk\"\n"
+        );
+        let settings = merged(
+            "taoboot.on_failure=poweroff taoboot.failure_delay=0",
+            &config,
+        )
+        .unwrap();
+        assert_eq!(settings.on_failure, OnFailure::Poweroff);
+        assert_eq!(settings.failure_delay, Duration::ZERO);
+        assert_eq!(settings.volume_name, "disk");
+    }
+
+    #[test]
+    fn root_on_a_partition_names_the_volume() {
+        let settings = merged("root=PARTUUID=deadbeef-02 rw", "").unwrap();
+        assert_eq!(settings.volume.to_string(), "PARTUUID=deadbeef-02");
+        assert!(!settings.root.read_only);
+    }
+
+    #[test]
+    fn without_a_volume_there_is_nothing_to_unlock() {
+        for line in ["", "root=/dev/mapper/root"] {
+            assert!(
+                matches!(merged(line, ""), Err(SettingsError::NoVolume)),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mapping_name_that_leaves_dev_mapper_is_refused() {
+        assert!(merged(&format!("rd.luks.name={UUID}=../x"), "").is_err());
+    }
+}

@@ -1,0 +1,220 @@
+//! `taoboot enroll`.
+
+mod output;
+pub mod pcr_source;
+mod swap_device;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::unlock::{
+    CheckedHeader, SwapSpec,
+    enrolment::{EnrollRequest, Target, find_recovery_keys},
+};
+use anyhow::{Context as _, Result, bail};
+use argh::FromArgs;
+use commands::refuse_idle;
+use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
+
+use crate::{
+    enroll::output::{RecoveryKeyWish, Report},
+    policy_key,
+    reseal::sealer,
+    retire::rollback,
+    srk::pinned_srk,
+    time,
+    volume::passphrase,
+};
+
+/// Approve one launch: add a keyslot and a record whose secret the TPM releases for the
+/// given PCR values only. Records of other launches stay.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "enroll")]
+pub struct Enroll {
+    /// the LUKS2 volume: a block device or an image file
+    #[argh(option, arg_name = "device")]
+    volume: PathBuf,
+    /// PCRs of the sha256 bank to seal to, 17,18,19 (the default) and any others; the latch
+    /// PCR 15 is always added
+    #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
+    pcrs: PcrSet,
+    /// file with the PCR values of the launch to approve: lines "17: 0x...", the output of
+    /// tpm2_pcrread, or JSON {"sha256":{"17":"..."}}
+    #[argh(option, arg_name = "file")]
+    expect: Option<PathBuf>,
+    /// approve the launch that this machine runs now
+    #[argh(switch)]
+    current: bool,
+    /// approve every launch that this key signs (public key, PEM; see policy-key and approve)
+    #[argh(option, arg_name = "file")]
+    policy_key: Option<PathBuf>,
+    /// let the approval end when the TPM's rollback counter is raised (`taoboot retire`); the
+    /// counter is made if there is none
+    #[argh(switch)]
+    rollback_counter: bool,
+    /// file with the password of the TPM's owner, if it has one, for making the counter
+    #[argh(option, arg_name = "file")]
+    owner_password_file: Option<PathBuf>,
+    /// make a new boot secret even if the volume has one: the Tao host then has other keys, and
+    /// what hosted programs sealed is lost to them
+    #[argh(switch)]
+    new_secret: bool,
+    /// approve the launch with a new secret for the Tao host, although the volume is enrolled: in
+    /// that launch the host has other keys, and what hosted programs sealed is lost to them
+    /// (`taoboot reseal` on the running machine keeps it)
+    #[argh(switch)]
+    new_host_secret: bool,
+    /// partition that becomes swap under a fresh random key at each boot, PARTUUID=... or
+    /// /dev/...; WHAT IS ON IT IS LOST
+    #[argh(option, arg_name = "partition")]
+    swap: Option<String>,
+    /// the TPM to seal to (default device:/dev/tpmrm0)
+    #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
+    tcti: String,
+    /// file with an existing passphrase of the volume; otherwise standard input if that is
+    /// no terminal, otherwise asked for
+    #[argh(option, arg_name = "file")]
+    passphrase_file: Option<PathBuf>,
+    /// a note for people, such as the kernel's version
+    #[argh(option, default = "String::new()", arg_name = "text")]
+    label: String,
+    /// what is measured into a PCR, as 18=TEXT, for the sentence that names what differs; may
+    /// be given for each PCR
+    #[argh(option, arg_name = "pcr=text")]
+    component: Vec<String>,
+    /// make a recovery key and print it once, without asking
+    #[argh(switch)]
+    recovery_key: bool,
+    /// make a recovery key and write it to this new file
+    #[argh(option, arg_name = "file")]
+    recovery_key_file: Option<PathBuf>,
+    /// do not make a recovery key, do not ask
+    #[argh(switch)]
+    no_recovery_key: bool,
+    /// the configuration that images are built with, for a warning where this TPM is not pinned in
+    /// it (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
+    /// print the result as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+/// Where the launch to approve comes from.
+enum Source {
+    Values(PcrValues),
+    Current,
+    Key(PolicySigner),
+}
+
+impl Enroll {
+    pub fn run(self) -> Result<ExitCode> {
+        if self.new_secret && self.new_host_secret {
+            bail!(
+                "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
+            );
+        }
+        if !self.rollback_counter {
+            let password = ("--owner-password-file", self.owner_password_file.is_some());
+            refuse_idle(&[password], "without --rollback-counter")?;
+        }
+        let recovery = self.recovery_key_wish()?;
+        let swap = self
+            .swap
+            .as_deref()
+            .map(str::parse::<SwapSpec>)
+            .transpose()?;
+        let components = pcr_source::components(&self.component)?;
+        let header = CheckedHeader::read(&self.volume)?;
+        let swap = swap
+            .map(|swap| swap_device::resolve(swap, &self.volume))
+            .transpose()?;
+        let wanted = pcr_source::without_latch(self.pcrs)?;
+        let source = self.source(wanted)?;
+        let mut tpm = Tpm2::open(&self.tcti)?;
+        let request = EnrollRequest {
+            target: self.target(source, wanted, &mut tpm)?,
+            label: self.label.clone(),
+            swap,
+            components,
+            created: time::now(),
+            fresh_secret: self.new_secret,
+            fresh_host_secret: self.new_host_secret,
+        };
+        let existing = passphrase::existing(self.passphrase_file.as_deref(), &self.volume)?;
+        let mut enrolment = sealer::begin(&self.volume, &existing)?;
+        for leftover in enrolment.removed_leftovers() {
+            eprintln!("{}", output::leftover_sentence(leftover));
+        }
+        let enrolled = enrolment.enroll(&mut tpm, request.clone())?;
+        if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
+            eprintln!("taoboot: warning: {warning}");
+        }
+        for module in header.image_modules() {
+            eprintln!(
+                "taoboot: note: the volume's cipher needs the kernel module {module}: images must be built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
+            );
+        }
+        let report = Report::new(&self.volume, enrolment.volume(), enrolled, &request);
+        if !self.json {
+            report.print();
+        }
+        let has_one = !find_recovery_keys(&header).is_empty();
+        let recovery_keyslot = output::make_recovery_key(&mut enrolment, recovery, has_one)
+            .context("the launch is enrolled, but there is no new recovery key")?;
+        if self.json {
+            report.print_json(recovery_keyslot)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What can be read before the TPM is asked.
+    fn source(&self, wanted: PcrSet) -> Result<Source> {
+        match (&self.expect, self.current, &self.policy_key) {
+            (Some(file), false, None) => Ok(Source::Values(pcr_source::from_file(file, wanted)?)),
+            (None, true, None) => Ok(Source::Current),
+            (None, false, Some(_)) if self.rollback_counter => bail!(
+                "--rollback-counter does not go with --policy-key: each signed launch has its own limit (taoboot policy-key sign --limit)"
+            ),
+            (None, false, Some(file)) => Ok(Source::Key(policy_key::public_key(file)?)),
+            _ => bail!(
+                "say which launch to approve: either --expect FILE, --current or --policy-key FILE"
+            ),
+        }
+    }
+
+    fn target(&self, source: Source, wanted: PcrSet, tpm: &mut Tpm2) -> Result<Target> {
+        let expected = match source {
+            Source::Key(key) => return Ok(Target::PolicyKey(key)),
+            Source::Values(values) => values,
+            Source::Current => pcr_source::from_tpm(tpm, wanted)?,
+        };
+        let expected = pcr_source::of_a_launch(expected, self.expect.as_deref())?;
+        let counter = if self.rollback_counter {
+            let password = passphrase::owner(self.owner_password_file.as_deref())?;
+            Some(rollback::present_limit(tpm, &password)?)
+        } else {
+            None
+        };
+        Ok(Target::Launch(expected, counter))
+    }
+
+    fn recovery_key_wish(&self) -> Result<RecoveryKeyWish> {
+        match (
+            self.recovery_key,
+            &self.recovery_key_file,
+            self.no_recovery_key,
+        ) {
+            (true, None, false) if self.json => {
+                bail!("--json and --recovery-key do not go together: use --recovery-key-file FILE")
+            }
+            (true, None, false) => Ok(RecoveryKeyWish::Print),
+            (false, Some(file), false) => Ok(RecoveryKeyWish::File(file.clone())),
+            (false, None, true) => Ok(RecoveryKeyWish::No),
+            (false, None, false) if self.json => Ok(RecoveryKeyWish::No),
+            (false, None, false) => Ok(RecoveryKeyWish::Ask),
+            _ => {
+                bail!("give only one of --recovery-key, --recovery-key-file and --no-recovery-key")
+            }
+        }
+    }
+}

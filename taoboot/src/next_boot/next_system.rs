@@ -1,0 +1,167 @@
+//! The system that an entry of the menu boots: the measured configuration, crypttab and fstab.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use agent::{
+    config::{Config, ConfigError, SecretId},
+    forecast::{
+        Forecast, System,
+        tables::{self, CryptLine, MountLine, TableError},
+    },
+    unlock::{CheckedHeader, SealedRecord, TokenId},
+};
+use anyhow::{Context as _, Result};
+
+use tboot_policy::grub::files::FileRole;
+
+use crate::next_boot::predictions::{Entry, OWN_ID};
+
+/// What the images' configuration is made of, where no other is named.
+const CONFIG: &str = "etc/taoboot/image.toml";
+/// Longer is none of these files.
+const LONGEST: u64 = 1 << 20;
+
+/// Read once, for all entries.
+pub struct NextSystem {
+    uuid: String,
+    device: PathBuf,
+    config: Option<Result<Config, ConfigError>>,
+    crypttab: Vec<CryptLine>,
+    fstab: Vec<MountLine>,
+}
+
+impl NextSystem {
+    /// A file that is missing is no news.
+    ///
+    /// # Errors
+    /// One that is there and cannot be read: what it would have said is part of the answer.
+    pub fn read(header: &CheckedHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
+        let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
+        let origin = config_file.display().to_string();
+        Ok(NextSystem {
+            uuid: header.uuid().to_owned(),
+            device: header.device().to_owned(),
+            config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
+            crypttab: table(&root.join("etc/crypttab"), tables::crypttab)?,
+            fstab: table(&root.join("etc/fstab"), tables::fstab)?,
+        })
+    }
+
+    /// The records that /init will use, by what the configuration pins. The others are named.
+    pub fn pinned(&self, records: Vec<(TokenId, SealedRecord)>) -> Vec<(TokenId, SealedRecord)> {
+        let Some(Ok(config)) = &self.config else {
+            return records;
+        };
+        let fits = |(token, record): &(TokenId, SealedRecord)| {
+            let objection = pin_objection(config, record);
+            if let Some(why) = &objection {
+                eprintln!("taoboot: record {token}: {why}");
+            }
+            objection.is_none()
+        };
+        records.into_iter().filter(fits).collect()
+    }
+
+    /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.
+    /// `record` opens it.
+    pub fn forecast(&self, entry: &Entry, record: Option<&SealedRecord>) -> Option<Forecast> {
+        let own = entry.id.as_deref().is_some_and(|id| id.starts_with(OWN_ID));
+        if !entry.tboot || !(own || record.is_some()) {
+            return None;
+        }
+        let kernel = entry
+            .files
+            .iter()
+            .find(|file| file.role == FileRole::Kernel)?;
+        let text = kernel.cmdline.as_deref()?;
+        let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
+        let swap = config.is_some_and(|config| config.swap.is_some())
+            || record.is_some_and(|record| record.swap().is_some());
+        let is_volume = |node: &str| same_device(Path::new(node), &self.device);
+        Some(Forecast::of(
+            text,
+            &System {
+                uuid: &self.uuid,
+                config: self.config.as_ref(),
+                crypttab: &self.crypttab,
+                fstab: &self.fstab,
+                swap,
+                is_volume: &is_volume,
+            },
+        ))
+    }
+}
+
+/// Why an image with this configuration does not use the record.
+pub fn pin_objection(config: &Config, record: &SealedRecord) -> Option<String> {
+    let secret = config.secret_id.as_ref().map(SecretId::as_str);
+    let under = &record.sealed().parent;
+    if secret.is_some_and(|pinned| pinned != record.secret_id()) {
+        return Some(format!(
+            "it is of the secret {}, and secret_id in the images' configuration pins another: /init does not open the volume with it, nor with a passphrase unless another record is of that secret",
+            record.secret_id()
+        ));
+    }
+    let other = config
+        .srk_name
+        .as_ref()
+        .is_some_and(|pinned| pinned != under);
+    other.then(|| {
+        format!(
+            "it is sealed under the storage key {under}, and srk_name in the images' configuration pins another: /init does not use it"
+        )
+    })
+}
+
+/// `None` where one of them is no block device here.
+fn same_device(one: &Path, other: &Path) -> Option<bool> {
+    let number = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        metadata
+            .file_type()
+            .is_block_device()
+            .then(|| metadata.rdev())
+    };
+    Some(number(one)? == number(other)?)
+}
+
+fn table<T>(
+    path: &Path,
+    parse: impl Fn(&str) -> std::result::Result<Vec<T>, TableError>,
+) -> Result<Vec<T>> {
+    match text(path)? {
+        Some(text) => parse(&text).with_context(|| path.display().to_string()),
+        // No table: nothing is mounted or opened by it.
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The file's text; `None` where there is none.
+fn text(path: &Path) -> Result<Option<String>> {
+    match bounded(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read
+            .map(Some)
+            .with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+fn bounded(path: &Path) -> std::io::Result<String> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(std::io::Error::other(format!(
+            "it has more than {LONGEST} bytes"
+        )));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,210 @@
+//! Will an entry of GRUB's menu unlock the volume by itself?
+
+use std::{cell::RefCell, fmt};
+
+use agent::{
+    forecast::Forecast,
+    unlock::{SealedRecord, TokenId, explain},
+};
+use anyhow::{Result, bail};
+use serde::Serialize;
+use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
+
+use crate::next_boot::predictions::Entry;
+
+/// The TPM, as far as it could be opened.
+#[derive(Default)]
+pub struct TpmState {
+    tpm: RefCell<Option<Tpm2>>,
+    /// Why it could not.
+    pub silent: Option<String>,
+}
+
+impl TpmState {
+    /// Opens it; a machine without TPM (an image made elsewhere) is judged by the records alone.
+    pub fn ask(tcti: &str) -> Self {
+        match Tpm2::open(tcti) {
+            Ok(tpm) => TpmState {
+                tpm: RefCell::new(Some(tpm)),
+                silent: None,
+            },
+            Err(error) => TpmState {
+                tpm: RefCell::new(None),
+                silent: Some(error.to_string()),
+            },
+        }
+    }
+
+    /// The SHA-256 values of these registers.
+    pub fn pcrs(&self, pcrs: PcrSet) -> Result<PcrValues> {
+        match self.tpm.borrow_mut().as_mut() {
+            Some(tpm) => Ok(tpm.pcr_read(Bank::Sha256, pcrs)?),
+            None => bail!("{}", self.silent.as_deref().unwrap_or("no TPM was asked")),
+        }
+    }
+
+    /// The name of its storage root key, where it can be had.
+    pub fn srk(&self) -> Option<Name> {
+        let mut tpm = self.tpm.borrow_mut();
+        tpm.as_mut()?.srk().ok().map(|srk| srk.name)
+    }
+
+    /// Why the TPM would not open this record for the launch it is for. All is tried that can be
+    /// tried in another launch and with the latch closed.
+    pub fn objection(&self, record: &SealedRecord) -> Option<String> {
+        let mut tpm = self.tpm.borrow_mut();
+        let policy = &record.record().parts().policy;
+        let tried = tpm
+            .as_mut()?
+            .rehearse_unseal(record.sealed(), policy, record.approval());
+        tried.err().map(|error| error.to_string())
+    }
+}
+
+/// The answer for one entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    pub entry: String,
+    pub id: Option<String>,
+    pub default: bool,
+    /// `unlock`, `ask`, `stop` or `unknown`.
+    pub verdict: &'static str,
+    /// The record that opens.
+    pub record: Option<TokenId>,
+    /// Why not, or what is worth knowing.
+    pub why: String,
+    /// Files that are not known on the encrypted root, one sentence each: no new record is made
+    /// for the entry.
+    pub unknown_files: Vec<String>,
+    /// What /init and systemd will do; `None` for an entry that boots another initramfs.
+    pub boot: Option<Forecast>,
+}
+
+impl Verdict {
+    pub fn of(entry: &Entry, records: &[(TokenId, SealedRecord)], tpm: &TpmState) -> Self {
+        let (verdict, record, why) = judge(entry, records, tpm);
+        Verdict {
+            entry: entry.name.clone(),
+            id: entry.id.clone(),
+            default: entry.default,
+            verdict,
+            record,
+            why,
+            unknown_files: Vec::new(),
+            boot: None,
+        }
+    }
+
+    /// The same with what will happen when the disk is unlocked: a boot that stops, or asks all
+    /// the same, is no boot by itself.
+    pub fn with_forecast(mut self, forecast: Option<Forecast>) -> Self {
+        if let Some(forecast) = &forecast {
+            let mut reasons = [forecast.stops.clone(), forecast.asks.clone()].concat();
+            if !self.why.is_empty() {
+                reasons.push(std::mem::take(&mut self.why));
+            }
+            self.why = reasons.join("; ");
+            if !forecast.stops.is_empty() {
+                self.verdict = "stop";
+            } else if !forecast.asks.is_empty() {
+                self.verdict = "ask";
+            }
+        }
+        self.boot = forecast;
+        self
+    }
+
+    /// The same with what is to be said of the files; where it asks, they are a reason.
+    pub fn with_unknown(mut self, sentences: Vec<String>) -> Self {
+        if self.verdict == "ask" && !sentences.is_empty() {
+            let files = sentences.join("; ");
+            self.why = format!("{}; {files}", self.why);
+        }
+        self.unknown_files = sentences;
+        self
+    }
+}
+
+fn judge(
+    entry: &Entry,
+    records: &[(TokenId, SealedRecord)],
+    tpm: &TpmState,
+) -> (&'static str, Option<TokenId>, String) {
+    let values = match &entry.predicted {
+        Ok(values) => values,
+        Err(why) if !entry.tboot => return ("ask", None, why.clone()),
+        Err(why) => return ("unknown", None, format!("it can't be predicted: {why}")),
+    };
+    if entry.halts {
+        let why = "tboot would halt: its policy does not allow these files";
+        return ("ask", None, why.into());
+    }
+    let mut objections = Vec::new();
+    for (token, record) in records.iter().filter(|(_, record)| fits(record, values)) {
+        match tpm.objection(record) {
+            None => return ("unlock", Some(*token), String::new()),
+            Some(objection) => objections.push(format!("record {token}: {objection}")),
+        }
+    }
+    if !objections.is_empty() {
+        return ("ask", None, objections.join("; "));
+    }
+    ("ask", None, nearest(records, values))
+}
+
+/// Is the record for a launch with these values? Registers that a prediction says nothing
+/// about, the latch among them, do not speak against it.
+pub fn fits(record: &SealedRecord, values: &PcrValues) -> bool {
+    let expected = record.expected();
+    let mut compared = expected
+        .iter()
+        .filter(|(pcr, _)| values.get(*pcr).is_some())
+        .peekable();
+    compared.peek().is_some() && compared.all(|(pcr, value)| values.get(pcr) == Some(value))
+}
+
+fn nearest(records: &[(TokenId, SealedRecord)], values: &PcrValues) -> String {
+    let differences = records.iter().map(|(token, record)| {
+        let mut found = explain(record.expected(), values, record.components());
+        found.retain(|difference| {
+            difference.pcr != PcrIndex::LATCH && values.get(difference.pcr).is_some()
+        });
+        (token, found)
+    });
+    match differences.min_by_key(|(_, found)| found.len()) {
+        Some((token, found)) => {
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            format!(
+                "no record is for this launch (nearest is record {token}: {})",
+                found.join("; ")
+            )
+        }
+        None => "the volume has no usable record".into(),
+    }
+}
+
+/// A line for the entry, its reason below.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.default { '*' } else { ' ' };
+        write!(f, "{mark} {}: ", self.entry)?;
+        match (self.verdict, self.record) {
+            ("unlock", Some(record)) => writeln!(f, "will unlock (record {record})")?,
+            ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
+            ("stop", _) => writeln!(f, "WILL NOT BOOT")?,
+            _ => writeln!(f, "can't be told")?,
+        }
+        if !self.why.is_empty() {
+            writeln!(f, "      {}", self.why)?;
+        }
+        for note in self.boot.iter().flat_map(|boot| &boot.notes) {
+            writeln!(f, "      note: {note}")?;
+        }
+        if self.verdict != "ask" {
+            for sentence in &self.unknown_files {
+                writeln!(f, "      {sentence}")?;
+            }
+        }
+        Ok(())
+    }
+}

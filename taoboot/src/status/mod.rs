@@ -1,0 +1,124 @@
+//! `taoboot status`.
+
+mod report;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::{
+    config::Config,
+    unlock::{CheckedHeader, deciding_pcrs, find_records},
+};
+use anyhow::{Result, bail};
+use argh::FromArgs;
+
+use crate::next_boot::next_system::pin_objection;
+use crate::volume::genuine::Genuine;
+use crate::{
+    enroll::pcr_source,
+    next_boot::{
+        predictions::Source,
+        verdict::{TpmState, Verdict},
+    },
+    srk::pinned_srk,
+    status::report::StatusReport,
+    volume::root_volume,
+};
+
+const EXIT_WOULD_NOT_OPEN: u8 = 1;
+
+/// Show what is enrolled, and whether the present launch (or a given one) would open the
+/// volume: exit code 0 if so, 1 if not.
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "status",
+    note = "On a booted machine the latch (PCR 15) is closed; that is as it should be and does not count."
+)]
+pub struct Status {
+    /// the LUKS2 volume: a block device or an image file (default: the one under the root file
+    /// system)
+    #[argh(option, arg_name = "device")]
+    volume: Option<PathBuf>,
+    /// the TPM whose PCRs are compared (default device:/dev/tpmrm0)
+    #[argh(option)]
+    tcti: Option<String>,
+    /// compare with the PCR values in this file instead; formats as for enroll
+    #[argh(option, arg_name = "file")]
+    expect: Option<PathBuf>,
+    /// what `tboot-policy predict --all --json` printed: say for each entry of GRUB's menu
+    /// whether it will unlock (default: predict, where /var/lib/taoboot/platform.json exists)
+    #[argh(option, arg_name = "file")]
+    predictions: Option<PathBuf>,
+    /// the configuration that images are built with, for a warning where this TPM is not pinned in
+    /// it (default /etc/taoboot/image.toml)
+    #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
+    config: PathBuf,
+    /// print as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Status {
+    /// `None` where nothing can be predicted: the machine was not set up for it.
+    fn next_boots(
+        &self,
+        header: &CheckedHeader,
+        tpm: &TpmState,
+        config: Option<&Config>,
+    ) -> Result<Option<Vec<Verdict>>> {
+        let source = Source {
+            predictions: self.predictions.clone(),
+            ..Source::default()
+        };
+        if !source.available() {
+            return Ok(None);
+        }
+        let mut usable = Genuine::default().records(header, agent::reseal::SOCKET.as_ref(), None);
+        usable.retain(|(_, record)| {
+            config.is_none_or(|config| pin_objection(config, record).is_none())
+        });
+        let entries = source.entries()?;
+        let verdicts = entries.iter().map(|entry| Verdict::of(entry, &usable, tpm));
+        Ok(Some(verdicts.collect()))
+    }
+
+    pub fn run(self) -> Result<ExitCode> {
+        let volume = root_volume::named_or_root(self.volume.as_deref())?;
+        let header = CheckedHeader::read(&volume)?;
+        let records = find_records(&header);
+        let good: Vec<_> = records
+            .iter()
+            .filter_map(|(_, r)| r.as_ref().ok())
+            .cloned()
+            .collect();
+        if self.expect.is_some() && self.tcti.is_some() {
+            bail!("give only one of --expect and --tcti");
+        }
+        let tpm = TpmState::ask(self.tcti.as_deref().unwrap_or(crate::exit::DEFAULT_TCTI));
+        // Values in a file may be another machine's: then its TPM is not this one.
+        let (seen, judge) = match &self.expect {
+            Some(file) => (Ok(pcr_source::read_file(file)?), None),
+            None => (tpm.pcrs(deciding_pcrs(&good)), Some(&tpm)),
+        };
+        // As for the TPM: the values may be those of another machine's images.
+        let config = judge.and_then(|_| pinned_srk::config(&self.config));
+        let seen_here = seen.as_ref().ok();
+        let mut report = StatusReport::new(&header, &records, seen_here, judge, config.as_ref())?;
+        report.entries = self.next_boots(&header, &tpm, config.as_ref())?;
+        report.pin_warning = judge
+            .and_then(TpmState::srk)
+            .and_then(|srk| pinned_srk::warning(&self.config, &srk));
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            print!("{report}");
+        }
+        // What is enrolled has been shown; whether it would open cannot be told without PCRs.
+        seen?;
+        Ok(if report.would_open() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_WOULD_NOT_OPEN)
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! What `taoboot status` shows, for people and as JSON.
+
+use std::fmt;
+
+use agent::{
+    config::Config,
+    unlock::{
+        CheckedHeader, Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId,
+        VolumeIdentity,
+        enrolment::{Leftover, find_leftovers, find_recovery_keys},
+        explain,
+    },
+};
+use anyhow::Result;
+use serde::Serialize;
+use tpm::{PcrIndex, PcrValues};
+
+use crate::next_boot::next_system::pin_objection;
+use crate::{
+    next_boot::verdict::{TpmState, Verdict},
+    time,
+};
+
+/// The whole report.
+#[derive(Serialize)]
+pub struct StatusReport {
+    device: String,
+    volume: VolumeIdentity,
+    records: Vec<RecordReport>,
+    keyslots: Vec<KeyslotReport>,
+    leftovers: Vec<Leftover>,
+    /// `None`: no PCR values to compare with.
+    would_open: Option<bool>,
+    measured_launch: Option<bool>,
+    /// Why the values are not those of a measured launch.
+    no_launch: Option<String>,
+    latch_closed: Option<bool>,
+    /// Where this TPM's storage key is not pinned in the measured configuration.
+    pub pin_warning: Option<String>,
+    /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
+    pub entries: Option<Vec<Verdict>>,
+}
+
+#[derive(Serialize)]
+struct RecordReport {
+    record: TokenId,
+    #[serde(flatten)]
+    details: Option<RecordDetails>,
+    error: Option<String>,
+    would_open: Option<bool>,
+    /// Why it would not be opened, whatever the launch is.
+    objection: Option<String>,
+    differences: Vec<PcrDifference>,
+}
+
+#[derive(Serialize)]
+struct RecordDetails {
+    keyslot: u32,
+    label: String,
+    created: u64,
+    pcrs: String,
+    parent: String,
+    secret_id: String,
+    swap: Option<String>,
+    /// Highest value of the rollback counter at which it opens.
+    limit: Option<u64>,
+    /// The policy key that signed the launch.
+    policy_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KeyslotReport {
+    keyslot: u32,
+    kdf: String,
+    purpose: String,
+}
+
+impl StatusReport {
+    pub fn new(
+        header: &CheckedHeader,
+        records: &[(TokenId, Result<SealedRecord, RecordError>)],
+        seen: Option<&PcrValues>,
+        tpm: Option<&TpmState>,
+        config: Option<&Config>,
+    ) -> Result<Self> {
+        let records: Vec<RecordReport> = records
+            .iter()
+            .map(|(id, record)| RecordReport::new(*id, record, seen, (tpm, config)))
+            .collect();
+        let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
+        Ok(StatusReport {
+            device: header.device().display().to_string(),
+            volume: header.identity().clone(),
+            keyslots: keyslots(header, &records),
+            leftovers: find_leftovers(header),
+            would_open: seen.map(|_| records.iter().any(|r| r.would_open == Some(true))),
+            measured_launch: seen.map(|seen| LaunchPcrs::check(seen).is_ok()),
+            no_launch: seen
+                .and_then(|seen| LaunchPcrs::check(seen).err())
+                .map(|error| error.to_string()),
+            latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
+            records,
+            pin_warning: None,
+            entries: None,
+        })
+    }
+
+    pub fn would_open(&self) -> bool {
+        self.would_open == Some(true)
+    }
+}
+
+impl RecordReport {
+    fn new(
+        id: TokenId,
+        record: &Result<SealedRecord, RecordError>,
+        seen: Option<&PcrValues>,
+        (tpm, config): (Option<&TpmState>, Option<&Config>),
+    ) -> Self {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                return RecordReport {
+                    record: id,
+                    details: None,
+                    error: Some(error.to_string()),
+                    would_open: seen.map(|_| false),
+                    objection: None,
+                    differences: Vec::new(),
+                };
+            }
+        };
+        // Without values there is nothing to compare with, and `would_open` says so.
+        let mut differences = seen.map_or_else(Vec::new, |seen| {
+            explain(record.expected(), seen, record.components())
+        });
+        differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
+        let objection = tpm.and_then(|tpm| tpm.objection(record));
+        let objection = objection.or_else(|| pin_objection(config?, record));
+        RecordReport {
+            record: id,
+            details: Some(RecordDetails {
+                keyslot: record.keyslot(),
+                label: record.label().to_owned(),
+                created: record.created(),
+                pcrs: record.expected().set().without(PcrIndex::LATCH).to_string(),
+                parent: record.sealed().parent.to_string(),
+                secret_id: record.secret_id().to_owned(),
+                swap: record.swap().map(ToString::to_string),
+                limit: record.counter().map(|counter| counter.limit),
+                policy_key: record.signer().map(|signer| signer.name().to_string()),
+            }),
+            error: None,
+            would_open: seen.map(|_| differences.is_empty() && objection.is_none()),
+            objection,
+            differences,
+        }
+    }
+}
+
+fn keyslots(header: &CheckedHeader, records: &[RecordReport]) -> Vec<KeyslotReport> {
+    let recovery = find_recovery_keys(header);
+    let metadata = header.metadata();
+    let purpose = |number: u32| {
+        let record = records
+            .iter()
+            .find(|record| record.details.as_ref().is_some_and(|d| d.keyslot == number));
+        if let Some(record) = record {
+            return format!("record {}", record.record);
+        }
+        if recovery
+            .iter()
+            .any(|(_, keyslots)| keyslots.contains(&number))
+        {
+            return "recovery key".into();
+        }
+        match metadata
+            .tokens
+            .iter()
+            .find(|(_, token)| token.keyslots.contains(&number))
+        {
+            Some((id, token)) => {
+                let kind: String = token.kind.chars().take(40).collect();
+                format!("token {id} ({})", printable::line(kind))
+            }
+            None => "passphrase".into(),
+        }
+    };
+    metadata
+        .keyslots
+        .iter()
+        .map(|(number, keyslot)| KeyslotReport {
+            keyslot: *number,
+            kdf: match keyslot {
+                Keyslot::Luks2(keyslot) => match &keyslot.kdf {
+                    Kdf::Pbkdf2 { iterations, .. } => format!("pbkdf2, {iterations} iterations"),
+                    Kdf::Argon2i { memory, .. } => format!("argon2i, {memory} KiB"),
+                    Kdf::Argon2id { memory, .. } => format!("argon2id, {memory} KiB"),
+                },
+                Keyslot::Other(kind) => printable::line(kind).to_string(),
+            },
+            purpose: purpose(*number),
+        })
+        .collect()
+}
+
+impl fmt::Display for StatusReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let volume = &self.volume;
+        writeln!(
+            f,
+            "{}: LUKS2 {}, {} with {} bits, {}-byte sectors",
+            self.device,
+            volume.uuid,
+            volume.cipher,
+            volume.key_bytes.saturating_mul(8),
+            volume.sector_bytes
+        )?;
+        for keyslot in &self.keyslots {
+            writeln!(
+                f,
+                "  keyslot {}: {} ({})",
+                keyslot.keyslot, keyslot.purpose, keyslot.kdf
+            )?;
+        }
+        if self.records.is_empty() {
+            writeln!(f, "  no taoboot record: enroll one with `taoboot enroll`")?;
+        }
+        for record in &self.records {
+            record.fmt(f)?;
+        }
+        for leftover in &self.leftovers {
+            match leftover.keyslot {
+                Some(keyslot) => writeln!(
+                    f,
+                    "  keyslot {keyslot} was left behind by an interrupted enrolment; the next enroll or wipe removes it"
+                )?,
+                None => writeln!(
+                    f,
+                    "  an interrupted enrolment left a note behind; the next enroll or wipe removes it"
+                )?,
+            }
+        }
+        if let Some(why) = &self.no_launch {
+            writeln!(f, "no measured launch: {why}")?;
+        }
+        match (self.would_open, self.latch_closed) {
+            (Some(true), Some(true)) => writeln!(
+                f,
+                "this launch opens the volume (the latch is closed until the next boot)"
+            ),
+            (Some(true), _) => writeln!(f, "this launch opens the volume"),
+            (Some(false), _) => writeln!(f, "this launch does not open the volume"),
+            (None, _) => Ok(()),
+        }?;
+        if let Some(warning) = &self.pin_warning {
+            writeln!(f, "warning: {warning}")?;
+        }
+        if let Some(entries) = &self.entries {
+            writeln!(f, "the entries of GRUB's menu (* is booted by default):")?;
+            entries.iter().try_for_each(|verdict| verdict.fmt(f))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RecordReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(details) = &self.details else {
+            let error = self.error.as_deref().unwrap_or_default();
+            return writeln!(f, "  record {}: {error}", self.record);
+        };
+        let label = if details.label.is_empty() {
+            String::new()
+        } else {
+            format!("{:?}, ", details.label)
+        };
+        writeln!(
+            f,
+            "  record {}: {label}PCR {}, keyslot {}, made {}",
+            self.record,
+            details.pcrs,
+            details.keyslot,
+            time::date(details.created)
+        )?;
+        writeln!(f, "    sealed under {}", details.parent)?;
+        if let Some(key) = &details.policy_key {
+            writeln!(f, "    signed by the policy key {key}")?;
+        }
+        if let Some(limit) = details.limit {
+            writeln!(f, "    until the rollback counter is above {limit}")?;
+        }
+        if let Some(swap) = &details.swap {
+            writeln!(f, "    swap on {swap}")?;
+        }
+        if let Some(objection) = &self.objection {
+            writeln!(f, "    it would not be opened: {objection}")?;
+        }
+        for difference in &self.differences {
+            writeln!(f, "    {difference}")?;
+        }
+        if self.would_open == Some(true) {
+            writeln!(f, "    fits this launch")?;
+        }
+        Ok(())
+    }
+}

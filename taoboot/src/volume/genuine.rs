@@ -1,0 +1,65 @@
+//! Which records are really of the secret: a token in the header may be written by anybody, so
+//! that one which seems to be for a launch does not mean that the launch will open the volume.
+
+use std::{collections::BTreeMap, path::Path};
+
+use agent::{
+    reseal::{Question, Reply, ask},
+    unlock::{CheckedHeader, SealedRecord, TokenId, find_records},
+};
+
+use crate::reseal::sealer::Sealer;
+
+/// What is known of records, by their text.
+#[derive(Default)]
+pub struct Genuine(BTreeMap<String, bool>);
+
+impl Genuine {
+    /// The usable records of a header that whoever holds the secret proves to be genuine. Where
+    /// nobody does, those of correct form.
+    pub fn records(
+        &mut self,
+        header: &CheckedHeader,
+        socket: &Path,
+        key: Option<&Sealer>,
+    ) -> Vec<(TokenId, SealedRecord)> {
+        let usable = find_records(header)
+            .into_iter()
+            .filter_map(|(token, record)| Some((token, record.ok()?)));
+        usable
+            .filter(|(token, record)| self.is(*token, record, socket, key))
+            .collect()
+    }
+
+    fn is(
+        &mut self,
+        token: TokenId,
+        record: &SealedRecord,
+        socket: &Path,
+        key: Option<&Sealer>,
+    ) -> bool {
+        let Ok(json) = record.record().to_token() else {
+            return false;
+        };
+        let text = json.to_string();
+        if let Some(known) = self.0.get(&text) {
+            return *known;
+        }
+        let proved = match key {
+            Some(sealer) => sealer.proves(record),
+            None => match ask(socket, &Question::Genuine(Box::new(json))) {
+                Ok(Reply::Genuine(genuine)) => Some(genuine),
+                // Nobody answers.
+                _ => None,
+            },
+        };
+        let genuine = proved.unwrap_or(true);
+        if !genuine {
+            eprintln!(
+                "taoboot: record {token} is none of this secret's, or was changed: it does not count"
+            );
+        }
+        self.0.insert(text, genuine);
+        genuine
+    }
+}

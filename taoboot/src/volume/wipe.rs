@@ -1,0 +1,89 @@
+//! `taoboot wipe`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::unlock::{
+    CheckedHeader, TokenId,
+    enrolment::{WipeRequest, wipe},
+};
+use anyhow::{Result, bail, ensure};
+use argh::FromArgs;
+use serde_json::json;
+
+use crate::volume::records::usable;
+
+/// Remove records together with their keyslots. No passphrase is needed.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "wipe")]
+pub struct Wipe {
+    /// the LUKS2 volume: a block device or an image file
+    #[argh(option, arg_name = "device")]
+    volume: PathBuf,
+    /// number of the record, as `taoboot status` shows it
+    #[argh(option, arg_name = "number")]
+    record: Option<u32>,
+    /// all records
+    #[argh(switch)]
+    all: bool,
+    /// the records that `taoboot retire` can't end, because they were made without
+    /// --rollback-counter
+    #[argh(switch)]
+    without_limit: bool,
+    /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN
+    #[argh(switch)]
+    force: bool,
+    /// print the result as JSON
+    #[argh(switch)]
+    json: bool,
+}
+
+impl Wipe {
+    /// Those without a limit, if there is one with a limit that remains.
+    fn unlimited(&self) -> Result<Vec<TokenId>> {
+        let (limited, unlimited): (Vec<_>, Vec<_>) = usable(&CheckedHeader::read(&self.volume)?)
+            .into_iter()
+            .partition(|(_, record)| record.counter().is_some());
+        ensure!(
+            !limited.is_empty() || self.force,
+            "{}: every record is without a limit: make others with `taoboot reseal --rollback-counter` first, or say --force",
+            self.volume.display()
+        );
+        Ok(unlimited.into_iter().map(|(token, _)| token).collect())
+    }
+
+    pub fn run(self) -> Result<ExitCode> {
+        let request = match (self.record, self.all, self.without_limit) {
+            (Some(number), false, false) => WipeRequest::Records(vec![TokenId(number)]),
+            (None, true, false) => WipeRequest::All,
+            (None, false, true) => WipeRequest::Records(self.unlimited()?),
+            _ => bail!("say what to remove: either --record NUMBER, --without-limit or --all"),
+        };
+        let wiped = wipe(&self.volume, request, self.force)?;
+        if self.json {
+            println!(
+                "{}",
+                json!({ "records": wiped.tokens, "keyslots": wiped.keyslots, "spared": wiped.spared })
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
+        let list = |numbers: Vec<String>| {
+            if numbers.is_empty() {
+                "none".to_owned()
+            } else {
+                numbers.join(", ")
+            }
+        };
+        println!(
+            "{}: removed records: {}; keyslots: {}",
+            self.volume.display(),
+            list(wiped.tokens.iter().map(ToString::to_string).collect()),
+            list(wiped.keyslots.iter().map(ToString::to_string).collect())
+        );
+        for keyslot in wiped.spared {
+            eprintln!(
+                "taoboot: a record named keyslot {keyslot}, which taoboot did not make: it was left alone"
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
