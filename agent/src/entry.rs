@@ -2,7 +2,11 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use crate::{boot, config::Config, resident};
+use crate::{
+    boot,
+    config::{Config, ConfigError},
+    resident,
+};
 
 /// Decides by process number and arguments.
 pub fn main() -> ExitCode {
@@ -11,7 +15,7 @@ pub fn main() -> ExitCode {
     match words.as_slice() {
         [resident::handover::NAME, "host"] => match resident::run() {
             Ok(()) => ExitCode::SUCCESS,
-            Err(sentence) => fail(&sentence),
+            Err(error) => fail(&error),
         },
         [_, after_panic @ ..] if std::process::id() == 1 => match boot::panic::run(after_panic) {
             Some(never) => match never {},
@@ -19,7 +23,7 @@ pub fn main() -> ExitCode {
         },
         [_, "--check-config", file] => match check_config(Path::new(file)) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(sentence) => fail(&sentence),
+            Err(error) => fail(&error),
         },
         _ => fail(
             &"this is taoboot's /init: it runs as process 1 of an initramfs, or with --check-config FILE",
@@ -33,10 +37,13 @@ fn fail(sentence: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// The image builder calls this, so that a bad configuration is refused by the program that will read it.
-fn check_config(file: &Path) -> Result<(), String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    Config::parse(&text, &file.display().to_string())
-        .map(drop)
-        .map_err(|error| error.to_string())
+fn check_config(file: &Path) -> Result<(), ConfigError> {
+    let origin = file.display().to_string();
+    match std::fs::read_to_string(file) {
+        Ok(text) => Config::parse(&text, &origin).map(drop),
+        Err(error) => Err(ConfigError::Invalid {
+            origin,
+            reason: error.to_string(),
+        }),
+    }
 }

@@ -23,15 +23,24 @@ impl Recorded {
     }
 }
 
+/// The Tao host would have another key than the one that is pinned.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the Tao host would have the key {found}, the measured configuration pins {pinned}: nothing is mounted. If a new host secret was made with --new-host-secret, build the image with the new host_key"
+)]
+struct OtherHostKey {
+    found: String,
+    pinned: String,
+}
+
 /// Whoever has the volume's key can make a record of the genuine volume secret with a host secret
 /// that he knows. The measured configuration can say which key the host must have.
-fn check_pinned(pinned: Option<&HostKey>, found: &[u8; 32]) -> Result<(), String> {
+fn check_pinned(pinned: Option<&HostKey>, found: &[u8; 32]) -> Result<(), OtherHostKey> {
     match pinned {
-        Some(pinned) if pinned.digest() != found => Err(format!(
-            "the Tao host would have the key {}, the measured configuration pins {}: nothing is mounted. If a new host secret was made with --new-host-secret, build the image with the new host_key",
-            hex::encode(found),
-            hex::encode(pinned.digest())
-        )),
+        Some(pinned) if pinned.digest() != found => Err(OtherHostKey {
+            found: hex::encode(found),
+            pinned: hex::encode(pinned.digest()),
+        }),
         _ => Ok(()),
     }
 }
@@ -76,7 +85,9 @@ mod tests {
         let pinned = HostKey::try_from("ab".repeat(32)).unwrap();
         assert!(check_pinned(None, &[1; 32]).is_ok());
         assert!(check_pinned(Some(&pinned), &[0xab; 32]).is_ok());
-        let refused = check_pinned(Some(&pinned), &[1; 32]).unwrap_err();
+        let refused = check_pinned(Some(&pinned), &[1; 32])
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("nothing is mounted"), "{refused}");
         for text in [
             "",

@@ -33,6 +33,54 @@ pub(super) struct ReadFile {
     pub taken_away: bool,
 }
 
+/// Why a file of the request is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FileError {
+    /// None, or more than a launch has.
+    #[error("a launch has 1 to {MAX_FILES} files, the request names {0}")]
+    Number(usize),
+    /// It cannot be read.
+    #[error("{path:?}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Elsewhere, or through a link.
+    #[error(
+        "{path:?} is not a file in {boot}: a launch is sealed for files that lie there, named without links"
+    )]
+    Elsewhere {
+        /// The file.
+        path: String,
+        /// Where files have to lie.
+        boot: String,
+    },
+    /// Another content than the prediction was made of.
+    #[error(
+        "{path:?} was changed after the launch was predicted: its SHA-256 is {found}, predicted was {predicted:?}; predict again"
+    )]
+    Changed {
+        /// The file.
+        path: String,
+        /// Its digest.
+        found: String,
+        /// That of the request.
+        predicted: String,
+    },
+    /// Nobody vouches for its content.
+    #[error(
+        "{path:?} (SHA-256 {sha256}) is not known on the encrypted root: neither built here nor installed by a package nor named with `taoboot trust`"
+    )]
+    Unknown {
+        /// The file.
+        path: String,
+        /// Its digest.
+        sha256: String,
+    },
+}
+
 /// Reads each file. It must lie below `boot`, itself and not through a link, have the content
 /// that was predicted, and be known to have that content.
 ///
@@ -43,12 +91,9 @@ pub(super) fn read(
     boot: &Path,
     knows: &dyn Fn(&str, &str) -> bool,
     is_tboot: impl Fn(usize) -> bool,
-) -> Result<Vec<ReadFile>, String> {
+) -> Result<Vec<ReadFile>, FileError> {
     if files.is_empty() || files.len() > MAX_FILES {
-        return Err(format!(
-            "a launch has 1 to {MAX_FILES} files, the request names {}",
-            files.len()
-        ));
+        return Err(FileError::Number(files.len()));
     }
     let numbered = files.iter().enumerate();
     numbered
@@ -61,32 +106,37 @@ fn read_one(
     boot: &Path,
     knows: &dyn Fn(&str, &str) -> bool,
     is_tboot: bool,
-) -> Result<ReadFile, String> {
+) -> Result<ReadFile, FileError> {
     let shown: String = file.path.chars().take(200).collect();
+    let unreadable = |error: io::Error| FileError::Unreadable {
+        path: shown.clone(),
+        reason: error.to_string(),
+    };
     let path = Path::new(&file.path);
-    let real = fs::canonicalize(path).map_err(|error| format!("{shown:?}: {error}"))?;
+    let real = fs::canonicalize(path).map_err(unreadable)?;
     if real != path || !real.starts_with(boot) {
-        return Err(format!(
-            "{shown:?} is not a file in {}: a launch is sealed for files that lie there, named without links",
-            boot.display()
-        ));
+        return Err(FileError::Elsewhere {
+            path: shown,
+            boot: boot.display().to_string(),
+        });
     }
-    let (digest, read) = open(path)
-        .and_then(|file| content(file, is_tboot))
-        .map_err(|error| format!("{shown:?}: {error}"))?;
+    let read = open(path).and_then(|file| content(file, is_tboot));
+    let (digest, read) = read.map_err(unreadable)?;
     if !digest.eq_ignore_ascii_case(&file.sha256) {
-        let expected: String = file.sha256.chars().take(64).collect();
-        return Err(format!(
-            "{shown:?} was changed after the launch was predicted: its SHA-256 is {digest}, predicted was {expected:?}; predict again"
-        ));
+        return Err(FileError::Changed {
+            path: shown,
+            found: digest,
+            predicted: file.sha256.chars().take(64).collect(),
+        });
     }
     let stands_at = file.stands_at.as_ref().unwrap_or(&file.path);
     if knows(stands_at, &digest) {
         return Ok(read);
     }
-    Err(format!(
-        "{shown:?} (SHA-256 {digest}) is not known on the encrypted root: neither built here nor installed by a package nor named with `taoboot trust`"
-    ))
+    Err(FileError::Unknown {
+        path: shown,
+        sha256: digest,
+    })
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -205,11 +255,16 @@ mod tests {
             (boot.join("grub"), "kernel", "no regular file"),
             (boot.join("nothing"), "kernel", "No such file"),
         ] {
-            let error = check(named(&path, content.as_bytes())).unwrap_err();
+            let error = check(named(&path, content.as_bytes()))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(words), "{path:?}: {error}");
         }
         let tboot = |_| true;
-        let error = read(&[kernel], &boot, &knows, tboot).err().unwrap();
+        let error = read(&[kernel], &boot, &knows, tboot)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("tboot"), "{error}");
         assert!(read(&[], &boot, &knows, tboot).is_err());
     }

@@ -24,6 +24,73 @@ const FIRST: u8 = 17;
 /// SINIT extends 17 and 18; 19 holds modules only.
 const LAST_OF_PLATFORM: u8 = 18;
 
+/// Why the registers do not follow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LaunchError {
+    /// None, or more than a launch has.
+    #[error(
+        "a launch has 1 to {MAX_EVENTS} events, the request lists {0}: taoboot reseal and the resident agent must be of the same version"
+    )]
+    Number(usize),
+    /// An event that no launch has.
+    #[error("event {place} {what}")]
+    Event {
+        /// Counted from 0.
+        place: usize,
+        /// What is wrong.
+        what: EventError,
+    },
+    /// The kernel or tboot is not measured.
+    #[error("the launch measures no tboot or no kernel into PCR 17")]
+    NoKernel,
+    /// A file that the key would not depend on.
+    #[error(
+        "{0:?} is loaded and not measured: the launch would be the same with any other file in its place"
+    )]
+    NotMeasured(String),
+    /// Another value.
+    #[error(
+        "PCR {pcr} does not follow from the files: their launch gives {computed}, asked for is {requested}; predict again"
+    )]
+    Register {
+        /// The register.
+        pcr: PcrIndex,
+        /// Hex.
+        computed: String,
+        /// Hex, or `nothing`.
+        requested: String,
+    },
+}
+
+/// What is wrong with an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EventError {
+    /// Another register than 17 to 19.
+    #[error("extends PCR {0}, which is none of a launch")]
+    Register(PcrIndex),
+    /// A file that is not there.
+    #[error("measures file {0}, which the request does not name")]
+    NoFile(usize),
+    /// A file that is not tboot.
+    #[error("measures tboot, and that file is none")]
+    NotTboot,
+    /// tboot with its command line cannot be hashed.
+    #[error("measures tboot: {0}")]
+    Tboot(String),
+    /// Too long, or with a NUL byte.
+    #[error("has a command line that tboot does not take")]
+    CommandLine,
+    /// Only the first event has a register's first value.
+    #[error("sets a register, which only the first one does")]
+    Sets,
+    /// PCR 19.
+    #[error("has no file: only files are measured into PCR {0}")]
+    FilesOnly(PcrIndex),
+    /// Another length, or not hex digits.
+    #[error("has no SHA-256 digest")]
+    Digest,
+}
+
 /// PCR 17 to 19 of these extends: register, digest, and whether the digest is the register's
 /// first value instead of something to be extended.
 #[must_use]
@@ -59,16 +126,14 @@ pub(super) fn check(
     read: &[ReadFile],
     pcrs: &PcrValues,
     approved: Option<&PcrValues>,
-) -> Result<(), String> {
+) -> Result<(), LaunchError> {
     if events.is_empty() || events.len() > MAX_EVENTS {
-        return Err(format!(
-            "a launch has 1 to {MAX_EVENTS} events, the request lists {}: taoboot reseal and the resident agent must be of the same version",
-            events.len()
-        ));
+        return Err(LaunchError::Number(events.len()));
     }
     let mut digests = Vec::new();
     for (place, event) in events.iter().enumerate() {
-        digests.push(digest(place, event, read)?);
+        let digest = digest(place, event, read);
+        digests.push(digest.map_err(|what| LaunchError::Event { place, what })?);
     }
     check_measured(events, named, read)?;
     let extends = events.iter().zip(&digests).map(|(event, digest)| {
@@ -82,48 +147,38 @@ pub(super) fn check(
             continue;
         }
         if asked != Some(value.as_slice()) {
-            return Err(format!(
-                "PCR {pcr} does not follow from the files: their launch gives {}, asked for is {}; predict again",
-                hex::encode(value),
-                asked.map_or("nothing".into(), hex::encode)
-            ));
+            return Err(LaunchError::Register {
+                pcr,
+                computed: hex::encode(value),
+                requested: asked.map_or("nothing".into(), hex::encode),
+            });
         }
     }
     Ok(())
 }
 
-fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8>, String> {
+fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8>, EventError> {
     if !PcrSet::LAUNCH.contains(event.pcr) {
-        return Err(format!(
-            "event {place} extends PCR {}, which is none of a launch",
-            event.pcr
-        ));
+        return Err(EventError::Register(event.pcr));
     }
-    let file = |number: usize| {
-        read.get(number).ok_or_else(|| {
-            format!("event {place} measures file {number}, which the request does not name")
-        })
-    };
+    let file = |number: usize| read.get(number).ok_or(EventError::NoFile(number));
     match &event.measured {
         Measure::Tboot {
             file: number,
             cmdline,
         } => {
             let mle = file(*number)?.mle.as_ref();
-            let mle =
-                mle.ok_or_else(|| format!("event {place} measures tboot, and that file is none"))?;
+            let mle = mle.ok_or(EventError::NotTboot)?;
             let hash = mle.hash(HashAlg::Sha256, cmdline.as_bytes());
-            Ok(hash
-                .map_err(|error| format!("tboot: {error}"))?
-                .as_bytes()
-                .to_vec())
+            let hash = hash.map_err(|error| EventError::Tboot(error.to_string()))?;
+            Ok(hash.as_bytes().to_vec())
         }
         Measure::Module {
             file: number,
             cmdline,
         } => {
             if cmdline.len() > MAX_CMDLINE || cmdline.contains('\0') {
-                return Err(format!("event {place}: tboot takes no such command line"));
+                return Err(EventError::CommandLine);
             }
             let content = file(*number)?.content;
             let cmdline = Sha256::digest(cmdline.as_bytes());
@@ -136,19 +191,14 @@ fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8
         Measure::Platform { sha256, .. } | Measure::Initial { sha256, .. } => {
             let first = place == 0 && event.pcr.get() == FIRST;
             if matches!(event.measured, Measure::Initial { .. }) && !first {
-                return Err(format!(
-                    "event {place} sets a register, which only the first one does"
-                ));
+                return Err(EventError::Sets);
             }
             if event.pcr.get() > LAST_OF_PLATFORM {
-                return Err(format!(
-                    "event {place}: only files are measured into PCR {}",
-                    event.pcr
-                ));
+                return Err(EventError::FilesOnly(event.pcr));
             }
             match hex::decode(sha256) {
                 Ok(digest) if digest.len() == 32 => Ok(digest),
-                _ => Err(format!("event {place} has no SHA-256 digest")),
+                _ => Err(EventError::Digest),
             }
         }
     }
@@ -160,7 +210,7 @@ fn check_measured(
     events: &[LaunchEvent],
     named: &[MeasuredFile],
     read: &[ReadFile],
-) -> Result<(), String> {
+) -> Result<(), LaunchError> {
     let in_first = |wanted: fn(&Measure) -> bool| {
         events
             .iter()
@@ -169,7 +219,7 @@ fn check_measured(
     if !in_first(|m| matches!(m, Measure::Tboot { .. }))
         || !in_first(|m| matches!(m, Measure::Module { .. }))
     {
-        return Err("the launch measures no tboot or no kernel into PCR 17".into());
+        return Err(LaunchError::NoKernel);
     }
     for (number, (file, read)) in named.iter().zip(read).enumerate() {
         let measured = events.iter().any(|event| match &event.measured {
@@ -177,9 +227,8 @@ fn check_measured(
             Measure::Platform { .. } | Measure::Initial { .. } => false,
         });
         if !measured && !read.taken_away {
-            return Err(format!(
-                "{:?} is loaded and not measured: the launch would be the same with any other file in its place",
-                file.path.chars().take(200).collect::<String>()
+            return Err(LaunchError::NotMeasured(
+                file.path.chars().take(200).collect(),
             ));
         }
     }

@@ -13,15 +13,17 @@ use std::{
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
 use tao::keys::Hidden;
-use tpm::{AuthPolicy, CounterLimit, PcrSet, PcrValues, Tpm};
+use tpm::{AuthPolicy, CounterLimit, Name, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
 
 use super::{
-    boot_files::{BootFiles, below},
-    files, launch,
+    boot_files::{BootFiles, BootFilesError, below},
+    files::{self, FileError},
+    launch::{self, LaunchError},
     protocol::{MAX_MESSAGE, Measure, Question, Reply, SealRequest},
 };
 use crate::unlock::{
-    ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, ROLLBACK_COUNTER, RecordParts,
+    ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, LaunchPcrsError, ROLLBACK_COUNTER,
+    RecordError, RecordParts,
 };
 
 /// A client that says nothing does not hold up the next.
@@ -33,6 +35,53 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct ServiceError {
     path: PathBuf,
     source: io::Error,
+}
+
+/// Why a request is refused; the client gets the sentence.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// Longer, or cut off.
+    #[error("a request is one line of at most {MAX_MESSAGE} bytes")]
+    NotALine,
+    /// Another form.
+    #[error("the request is not understood: {0}")]
+    NotUnderstood(serde_json::Error),
+    /// The pattern or the new record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A pattern of somebody else.
+    #[error("the record given as a pattern is not one of the secret that opened this machine")]
+    Pattern,
+    /// No measured launch.
+    #[error(transparent)]
+    NoLaunch(#[from] LaunchPcrsError),
+    /// The list of known files.
+    #[error(transparent)]
+    Known(#[from] BootFilesError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The extends.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A register that nothing vouches for.
+    #[error(
+        "PCR {0} is no register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
+    )]
+    OtherRegister(PcrIndex),
+    /// The TPM.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// Another TPM, or a cleared one.
+    #[error(
+        "the TPM's storage root key is {present}, that of the present records is {enrolled}: enroll again with a passphrase"
+    )]
+    OtherSrk {
+        /// Of the TPM.
+        present: Name,
+        /// Of the records.
+        enrolled: Name,
+    },
 }
 
 /// Opens a TPM for one request.
@@ -112,7 +161,7 @@ impl ResealService {
         } else {
             match question {
                 Ok(question) => self.answer(question, peer.pid()),
-                Err(sentence) => Reply::Refused(sentence),
+                Err(refusal) => Reply::Refused(refusal.to_string()),
             }
         };
         let mut line = serde_json::to_vec(&reply)?;
@@ -136,7 +185,8 @@ impl ResealService {
                 log::warn!("reseal: process {pid} (root) had the boot secret sealed for it");
                 Reply::Record(token)
             }
-            Err(sentence) => {
+            Err(refusal) => {
+                let sentence = refusal.to_string();
                 let short = shown(&sentence, 400);
                 log::warn!("reseal: refused to process {pid} (root): {short}");
                 Reply::Refused(sentence)
@@ -154,8 +204,8 @@ impl ResealService {
         &self,
         request: &SealRequest,
         approved: Option<&PcrValues>,
-    ) -> Result<(), String> {
-        let known = BootFiles::of(&self.root).map_err(|error| error.to_string())?;
+    ) -> Result<(), Refusal> {
+        let known = BootFiles::of(&self.root)?;
         let is_tboot = |number: usize| {
             let mut events = request.events.iter();
             events.any(|e| matches!(&e.measured, Measure::Tboot { file, .. } if *file == number))
@@ -168,41 +218,37 @@ impl ResealService {
             &read,
             &request.pcrs,
             approved,
-        )
+        )?;
+        Ok(())
     }
 
-    fn seal(&self, request: SealRequest) -> Result<Value, String> {
-        let pattern =
-            EnrolledRecord::from_token(&request.pattern).map_err(|error| error.to_string())?;
-        pattern.verify_mac(self.secret.volume()).map_err(|_| {
-            "the record given as a pattern is not one of the secret that opened this machine"
-                .to_owned()
-        })?;
+    fn seal(&self, request: SealRequest) -> Result<Value, Refusal> {
+        let pattern = EnrolledRecord::from_token(&request.pattern)?;
+        pattern
+            .verify_mac(self.secret.volume())
+            .map_err(|_| Refusal::Pattern)?;
         let approved = match &pattern.parts().policy {
             AuthPolicy::Launch(launch) => Some(launch.pcrs().values()),
             AuthPolicy::Signed(_) => None,
         };
         // First, since its sentence says more than that some register differs.
-        LaunchPcrs::check(&request.pcrs).map_err(|error| error.to_string())?;
+        LaunchPcrs::check(&request.pcrs)?;
         self.check_launch(&request, approved)?;
         check_others(&request.pcrs, approved)?;
         let counter = request.limit.map(|limit| CounterLimit {
             index: ROLLBACK_COUNTER,
             limit,
         });
-        let pcrs = LaunchPcrs::new(request.pcrs).map_err(|error| error.to_string())?;
-        let launch = ApprovedLaunch::policy(pcrs, counter);
-        let policy = AuthPolicy::Launch(launch.map_err(|error| error.to_string())?);
-        let mut tpm = (self.tpm)().map_err(|error| error.to_string())?;
-        let sealed = tpm
-            .seal(self.secret.to_bytes().as_slice(), &policy)
-            .map_err(|error| error.to_string())?;
+        let pcrs = LaunchPcrs::new(request.pcrs)?;
+        let policy = AuthPolicy::Launch(ApprovedLaunch::policy(pcrs, counter)?);
+        let mut tpm = (self.tpm)()?;
+        let sealed = tpm.seal(self.secret.to_bytes().as_slice(), &policy)?;
         let old = pattern.parts();
         if sealed.parent != old.sealed.parent {
-            return Err(format!(
-                "the TPM's storage root key is {}, that of the present records is {}: enroll again with a passphrase",
-                sealed.parent, old.sealed.parent
-            ));
+            return Err(Refusal::OtherSrk {
+                present: sealed.parent,
+                enrolled: old.sealed.parent.clone(),
+            });
         }
         let parts = RecordParts {
             keyslot: old.keyslot,
@@ -215,22 +261,18 @@ impl ResealService {
             components: request.components,
             escrow: old.escrow.clone(),
         };
-        EnrolledRecord::new(parts, self.secret.volume())
-            .and_then(|record| record.to_token())
-            .map_err(|error| error.to_string())
+        Ok(EnrolledRecord::new(parts, self.secret.volume())?.to_token()?)
     }
 }
 
 /// What the prediction says nothing of (firmware) stays as it is approved now.
-fn check_others(pcrs: &PcrValues, approved: Option<&PcrValues>) -> Result<(), String> {
+fn check_others(pcrs: &PcrValues, approved: Option<&PcrValues>) -> Result<(), Refusal> {
     for (pcr, value) in pcrs
         .iter()
         .filter(|(pcr, _)| !PcrSet::LAUNCH.contains(*pcr))
     {
         if approved.and_then(|approved| approved.get(pcr)) != Some(value) {
-            return Err(format!(
-                "PCR {pcr} is no register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
-            ));
+            return Err(Refusal::OtherRegister(pcr));
         }
     }
     Ok(())
@@ -277,18 +319,15 @@ fn log_lines(request: &SealRequest) -> Vec<String> {
     lines
 }
 
-/// The outer error is the connection's, the inner one a sentence for the client.
-fn question(stream: &UnixStream) -> io::Result<Result<Question, String>> {
+/// The outer error is the connection's, the inner one the client's.
+fn question(stream: &UnixStream) -> io::Result<Result<Question, Refusal>> {
     let mut line = Vec::new();
     let bounded = stream.take(MAX_MESSAGE as u64);
     BufReader::new(bounded).read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
-        return Ok(Err(format!(
-            "a request is one line of at most {MAX_MESSAGE} bytes"
-        )));
+        return Ok(Err(Refusal::NotALine));
     }
-    Ok(serde_json::from_slice(&line)
-        .map_err(|error| format!("the request is not understood: {error}")))
+    Ok(serde_json::from_slice(&line).map_err(Refusal::NotUnderstood))
 }
 
 /// For the kernel log, where a control character could forge a line.

@@ -8,75 +8,92 @@ mod syscalls;
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use tao::keys::Hidden;
-use tpm::{Bank, PcrSet, Tpm, Tpm2};
+use tpm::{Bank, PcrSet, Tpm, Tpm2, TpmError};
 
 use crate::{
     boot::unseal,
-    host::{self, QuotedRoot},
-    reseal::{self, ResealService},
+    host::{self, HostError, QuotedRoot},
+    reseal::{self, ResealService, ServiceError},
     unlock::BootSecret,
 };
+use handover::ResidentError;
 
 /// Where the Tao host's sockets are.
 pub const SOCKETS: &str = "/run/tao";
 
 const ROOT_USER: u32 = 0;
 
+/// Why the Tao host stops, or why a part of it is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// What the boot handed over.
+    #[error(transparent)]
+    Handover(#[from] ResidentError),
+    /// The TPM.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// The host itself.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The directory of the sockets.
+    #[error("{SOCKETS}: {0}")]
+    Sockets(io::Error),
+    /// The service of `taoboot reseal`.
+    #[error(transparent)]
+    Reseal(#[from] ServiceError),
+    /// Its thread.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
+}
+
 /// Serves until an administrator shuts the host down. An error is for the kernel log, where
 /// a person looks: standard error is /dev/null by then.
-pub fn run() -> Result<(), String> {
+///
+/// # Errors
+/// The first that stops the host.
+pub fn run() -> Result<(), ServeError> {
     let served = attempt();
-    if let Err(sentence) = &served {
-        log::error!("the Tao host stops: {sentence}");
+    if let Err(error) = &served {
+        log::error!("the Tao host stops: {error}");
     }
     served
 }
 
-fn attempt() -> Result<(), String> {
-    let (secret, event, settings) = handover::take_secret().map_err(|error| error.to_string())?;
-    handover::detach_from_console().map_err(|error| error.to_string())?;
+fn attempt() -> Result<(), ServeError> {
+    let (secret, event, settings) = handover::take_secret()?;
+    handover::detach_from_console()?;
     kernel_log::install();
-    handover::harden().map_err(|error| error.to_string())?;
-    let tpm = Tpm2::open(unseal::TCTI).map_err(|error| error.to_string())?;
+    handover::harden()?;
+    let tpm = Tpm2::open(unseal::TCTI)?;
     let host_secret = Hidden::with(|| secret.host().to_bytes());
-    serve_reseal(secret);
+    // Without it the machine is as good, but a new kernel needs a passphrase.
+    if let Err(error) = serve_reseal(secret) {
+        log::error!("reseal: not available in this boot: {error}");
+    }
     let root = QuotedRoot::new(Box::new(tpm), Bank::Sha256, PcrSet::LAUNCH, event);
-    tao_host::serve(host::config(
-        root,
-        host_secret,
-        PathBuf::from(SOCKETS),
-        &settings,
-    ))
-    .map_err(|error| error.to_string())
+    let sockets = PathBuf::from(SOCKETS);
+    tao_host::serve(host::config(root, host_secret, sockets, &settings))?;
+    Ok(())
 }
 
-/// Without it the machine is as good, but a new kernel needs a passphrase: it is said aloud.
-fn serve_reseal(secret: Hidden<BootSecret>) {
-    let open_tpm =
-        || -> Result<Box<dyn Tpm>, tpm::TpmError> { Ok(Box::new(Tpm2::open(unseal::TCTI)?)) };
-    let bound = make_socket_folder()
-        .map_err(|error| format!("{SOCKETS}: {error}"))
-        .and_then(|()| {
-            ResealService::bind(
-                reseal::SOCKET.as_ref(),
-                reseal::BOOT.as_ref(),
-                ROOT_USER,
-                secret,
-                Box::new(open_tpm),
-            )
-            .map_err(|error| error.to_string())
-        });
-    let started = bound.and_then(|service| {
-        std::thread::Builder::new()
-            .name("reseal".into())
-            // All memory is locked: the default of 2 MiB would never be used.
-            .stack_size(512 << 10)
-            .spawn(move || service.run())
-            .map_err(|error| format!("no thread: {error}"))
-    });
-    if let Err(sentence) = started {
-        log::error!("reseal: not available in this boot: {sentence}");
-    }
+fn serve_reseal(secret: Hidden<BootSecret>) -> Result<(), ServeError> {
+    make_socket_folder().map_err(ServeError::Sockets)?;
+    let open_tpm = || -> Result<Box<dyn Tpm>, TpmError> { Ok(Box::new(Tpm2::open(unseal::TCTI)?)) };
+    let service = ResealService::bind(
+        reseal::SOCKET.as_ref(),
+        reseal::BOOT.as_ref(),
+        ROOT_USER,
+        secret,
+        Box::new(open_tpm),
+    )?;
+    std::thread::Builder::new()
+        .name("reseal".into())
+        // All memory is locked: the default of 2 MiB would never be used.
+        .stack_size(512 << 10)
+        .spawn(move || service.run())
+        .map_err(ServeError::Thread)?;
+    Ok(())
 }
 
 fn make_socket_folder() -> io::Result<()> {

@@ -20,7 +20,7 @@ use super::{
     header_check::{self, HeaderCheckError},
     identity::VolumeIdentity,
     keyslot_check,
-    metadata::{Keyslot, Metadata},
+    metadata::{Keyslot, Metadata, MetadataError},
 };
 
 /// Why a device has no usable LUKS2 header.
@@ -55,7 +55,7 @@ pub enum HeaderError {
         /// The device.
         device: PathBuf,
         /// Where and how.
-        reason: String,
+        reason: MetadataError,
     },
     /// The header is well-formed but not acceptable.
     #[error("{device}: {reason}", device = .device.display())]

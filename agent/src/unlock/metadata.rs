@@ -196,23 +196,35 @@ pub struct Token {
     pub json: Value,
 }
 
+/// Metadata that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// The padding is not zeros.
+    #[error("there is something behind the end of the JSON text")]
+    Behind,
+    /// Not JSON, or another form.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 impl Metadata {
     /// The JSON text up to its padding, as a tree. The padding must be zeros only.
-    pub(crate) fn tree(area: &[u8]) -> Result<Value, String> {
+    pub(crate) fn tree(area: &[u8]) -> Result<Value, MetadataError> {
         let end = area
             .iter()
             .position(|byte| *byte == 0)
             .unwrap_or(area.len());
         let (text, padding) = area.split_at_checked(end).unwrap_or((area, &[]));
         if padding.iter().any(|byte| *byte != 0) {
-            return Err("there is something behind the end of the JSON text".into());
+            return Err(MetadataError::Behind);
         }
-        serde_json::from_slice(text).map_err(|error| error.to_string())
+        Ok(serde_json::from_slice(text)?)
     }
 
     /// The tree as types.
-    pub(crate) fn from_tree(tree: &Value) -> Result<Self, String> {
-        Metadata::deserialize(tree).map_err(|error| error.to_string())
+    pub(crate) fn from_tree(tree: &Value) -> Result<Self, MetadataError> {
+        Ok(Metadata::deserialize(tree)?)
     }
 }
 

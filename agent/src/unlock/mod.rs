@@ -46,7 +46,7 @@ pub use identity::VolumeIdentity;
 pub use latch::{LatchError, Latched, close_latch};
 pub use launch_pcrs::{LaunchPcrs, LaunchPcrsError};
 pub use memory_copy::{MemoryCopy, MemoryCopyError};
-pub use metadata::{Digest, Kdf, Keyslot, Metadata, Segment, Token};
+pub use metadata::{Digest, Kdf, Keyslot, Metadata, MetadataError, Segment, Token};
 pub use no_tpm::{NoTpm, NoTpmError};
 pub(crate) use open::close_mapping;
 pub use open::{

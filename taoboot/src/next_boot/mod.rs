@@ -17,7 +17,7 @@ use crate::{
     next_boot::{
         next_system::NextSystem,
         predictions::Source,
-        verdict::{TpmState, Verdict},
+        verdict::{Answer, TpmState, Verdict},
     },
     trust::known::Known,
     volume::{genuine::Genuine, root_volume},
@@ -122,10 +122,10 @@ impl CheckNextBoot {
         }
         let default = verdicts.iter().find(|verdict| verdict.default);
         Ok(match default.map(|verdict| verdict.verdict) {
-            Some("unlock") => ExitCode::SUCCESS,
-            Some("ask") => ExitCode::from(EXIT_WILL_ASK),
-            Some("stop") => ExitCode::from(EXIT_WILL_STOP),
-            _ => ExitCode::from(crate::exit::EXIT_FAILURE),
+            Some(Answer::Unlock) => ExitCode::SUCCESS,
+            Some(Answer::Ask) => ExitCode::from(EXIT_WILL_ASK),
+            Some(Answer::Stop) => ExitCode::from(EXIT_WILL_STOP),
+            Some(Answer::Unknown) | None => ExitCode::from(crate::exit::EXIT_FAILURE),
         })
     }
 }

@@ -61,14 +61,27 @@ impl TpmState {
     }
 }
 
-/// The answer for one entry.
+/// What the machine will do with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Unlock itself.
+    Unlock,
+    /// Ask for a passphrase.
+    Ask,
+    /// Not boot.
+    Stop,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// The answer for one entry, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
     pub entry: String,
     pub id: Option<String>,
     pub default: bool,
-    /// `unlock`, `ask`, `stop` or `unknown`.
-    pub verdict: &'static str,
+    pub verdict: Answer,
     /// The record that opens.
     pub record: Option<TokenId>,
     /// Why not, or what is worth knowing.
@@ -105,9 +118,9 @@ impl Verdict {
             }
             self.why = reasons.join("; ");
             if !forecast.stops.is_empty() {
-                self.verdict = "stop";
+                self.verdict = Answer::Stop;
             } else if !forecast.asks.is_empty() {
-                self.verdict = "ask";
+                self.verdict = Answer::Ask;
             }
         }
         self.boot = forecast;
@@ -116,7 +129,7 @@ impl Verdict {
 
     /// The same with what is to be said of the files; where it asks, they are a reason.
     pub fn with_unknown(mut self, sentences: Vec<String>) -> Self {
-        if self.verdict == "ask" && !sentences.is_empty() {
+        if self.verdict == Answer::Ask && !sentences.is_empty() {
             let files = sentences.join("; ");
             self.why = format!("{}; {files}", self.why);
         }
@@ -129,27 +142,33 @@ fn judge(
     entry: &Entry,
     records: &[(TokenId, SealedRecord)],
     tpm: &TpmState,
-) -> (&'static str, Option<TokenId>, String) {
+) -> (Answer, Option<TokenId>, String) {
     let values = match &entry.predicted {
         Ok(values) => values,
-        Err(why) if !entry.tboot => return ("ask", None, why.clone()),
-        Err(why) => return ("unknown", None, format!("it can't be predicted: {why}")),
+        Err(why) if !entry.tboot => return (Answer::Ask, None, why.clone()),
+        Err(why) => {
+            return (
+                Answer::Unknown,
+                None,
+                format!("it can't be predicted: {why}"),
+            );
+        }
     };
     if entry.halts {
         let why = "tboot would halt: its policy does not allow these files";
-        return ("ask", None, why.into());
+        return (Answer::Ask, None, why.into());
     }
     let mut objections = Vec::new();
     for (token, record) in records.iter().filter(|(_, record)| fits(record, values)) {
         match tpm.objection(record) {
-            None => return ("unlock", Some(*token), String::new()),
+            None => return (Answer::Unlock, Some(*token), String::new()),
             Some(objection) => objections.push(format!("record {token}: {objection}")),
         }
     }
     if !objections.is_empty() {
-        return ("ask", None, objections.join("; "));
+        return (Answer::Ask, None, objections.join("; "));
     }
-    ("ask", None, nearest(records, values))
+    (Answer::Ask, None, nearest(records, values))
 }
 
 /// Is the record for a launch with these values? Registers that a prediction says nothing
@@ -189,9 +208,9 @@ impl fmt::Display for Verdict {
         let mark = if self.default { '*' } else { ' ' };
         write!(f, "{mark} {}: ", self.entry)?;
         match (self.verdict, self.record) {
-            ("unlock", Some(record)) => writeln!(f, "will unlock (record {record})")?,
-            ("ask", _) => writeln!(f, "WILL ASK for a passphrase")?,
-            ("stop", _) => writeln!(f, "WILL NOT BOOT")?,
+            (Answer::Unlock, Some(record)) => writeln!(f, "will unlock (record {record})")?,
+            (Answer::Ask, _) => writeln!(f, "WILL ASK for a passphrase")?,
+            (Answer::Stop, _) => writeln!(f, "WILL NOT BOOT")?,
             _ => writeln!(f, "can't be told")?,
         }
         if !self.why.is_empty() {
@@ -200,7 +219,7 @@ impl fmt::Display for Verdict {
         for note in self.boot.iter().flat_map(|boot| &boot.notes) {
             writeln!(f, "      note: {note}")?;
         }
-        if self.verdict != "ask" {
+        if self.verdict != Answer::Ask {
             for sentence in &self.unknown_files {
                 writeln!(f, "      {sentence}")?;
             }

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 pub use options::Reseal;
-use run::{Outcome, Run};
+use run::{Done, Outcome, Run};
 
 const EXIT_SOME_WILL_ASK: u8 = 1;
 
@@ -103,7 +103,7 @@ impl Reseal {
             );
         }
         let all_open = outcomes.iter().all(|outcome| {
-            let passed_over = outcome.result == "unknown" && outcome.may_be_passed_over;
+            let passed_over = outcome.result == Done::Unknown && outcome.may_be_passed_over;
             outcome.record.is_some() || (self.skip_unknown && passed_over)
         });
         Ok(if all_open {

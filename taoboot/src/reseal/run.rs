@@ -7,6 +7,7 @@ use agent::unlock::{
     enrolment::{EnrolmentError, WipeRequest, wipe},
 };
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::json;
 use tpm::CounterLimit;
 
@@ -27,12 +28,25 @@ use crate::{
     volume::{passphrase::Passphrase, records::numbers},
 };
 
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Done {
+    /// Nothing: there is a record.
+    Present,
+    /// A record was made.
+    Sealed,
+    /// Nothing: a file is not known.
+    Unknown,
+    /// It did not work.
+    Failed,
+}
+
 /// What was done for one entry.
 pub(super) struct Outcome {
     pub entry: String,
     pub id: Option<String>,
-    /// `present`, `sealed`, `unknown` (a file is) or `failed`.
-    pub result: &'static str,
+    pub result: Done,
     pub record: Option<TokenId>,
     pub why: String,
     /// It loads nothing that is about to be put into place.
@@ -64,11 +78,11 @@ impl Run<'_> {
         // Before it is asked: the resident agent looks at what is kept, not at dpkg's records.
         self.known.save()?;
         if !objections.is_empty() {
-            return Ok(Outcome::none(entry, "unknown", objections.join("; ")));
+            return Ok(Outcome::none(entry, Done::Unknown, objections.join("; ")));
         }
         let values = match &entry.predicted {
             Ok(values) => values.clone(),
-            Err(why) => return Ok(Outcome::none(entry, "failed", why.clone())),
+            Err(why) => return Ok(Outcome::none(entry, Done::Failed, why.clone())),
         };
         if self.options.pending {
             self.journal.note(&values, time::now())?;
@@ -90,7 +104,7 @@ impl Run<'_> {
             self.sealer = None;
             let removed = self.prune(0)?;
             if removed.is_empty() {
-                return Ok(Outcome::none(entry, "failed", why));
+                return Ok(Outcome::none(entry, Done::Failed, why));
             }
             let header = CheckedHeader::read(self.device)?;
             sealed = self.sealer()?.seal(&header, wanted());
@@ -98,9 +112,9 @@ impl Run<'_> {
         Ok(match sealed {
             Ok(record) => Outcome {
                 record: Some(record),
-                ..Outcome::none(entry, "sealed", String::new())
+                ..Outcome::none(entry, Done::Sealed, String::new())
             },
-            Err(error) => Outcome::none(entry, "failed", crate::exit::sentence(&error)),
+            Err(error) => Outcome::none(entry, Done::Failed, crate::exit::sentence(&error)),
         })
     }
 
@@ -187,11 +201,11 @@ fn present(
     counter: Option<CounterLimit>,
 ) -> Option<Outcome> {
     if let Err(why) = &entry.predicted {
-        return Some(Outcome::none(entry, "failed", why.clone()));
+        return Some(Outcome::none(entry, Done::Failed, why.clone()));
     }
     if entry.halts {
         let why = "tboot would halt: its policy does not allow these files";
-        return Some(Outcome::none(entry, "failed", why.into()));
+        return Some(Outcome::none(entry, Done::Failed, why.into()));
     }
     // A record without limit does not do where limits are asked for.
     let limited: Vec<_> = records
@@ -202,13 +216,13 @@ fn present(
     let record = Verdict::of(entry, &limited, tpm).record?;
     Some(Outcome {
         record: Some(record),
-        ..Outcome::none(entry, "present", String::new())
+        ..Outcome::none(entry, Done::Present, String::new())
     })
 }
 
 impl Outcome {
     /// Without a record.
-    fn none(entry: &Entry, result: &'static str, why: String) -> Self {
+    fn none(entry: &Entry, result: Done, why: String) -> Self {
         Outcome {
             entry: entry.name.clone(),
             id: entry.id.clone(),
@@ -221,7 +235,7 @@ impl Outcome {
 
     pub fn print(&self) {
         match (self.result, self.record) {
-            ("present", Some(record)) => println!("{}: record {record} is for it", self.entry),
+            (Done::Present, Some(record)) => println!("{}: record {record} is for it", self.entry),
             (_, Some(record)) => println!("{}: sealed, record {record}", self.entry),
             _ => eprintln!("{}: WILL ASK for a passphrase: {}", self.entry, self.why),
         }
