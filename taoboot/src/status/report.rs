@@ -45,12 +45,25 @@ pub struct StatusReport {
 struct RecordReport {
     record: TokenId,
     #[serde(flatten)]
-    details: Option<RecordDetails>,
-    error: Option<String>,
+    state: RecordState,
     would_open: Option<bool>,
     /// Why it would not be opened, whatever the launch is.
     objection: Option<String>,
     differences: Vec<PcrDifference>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RecordState {
+    Usable {
+        #[serde(flatten)]
+        details: Box<RecordDetails>,
+        /// Always null.
+        error: Option<String>,
+    },
+    Unusable {
+        error: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -122,8 +135,9 @@ impl RecordReport {
             Err(error) => {
                 return RecordReport {
                     record: id,
-                    details: None,
-                    error: Some(error.to_string()),
+                    state: RecordState::Unusable {
+                        error: error.to_string(),
+                    },
                     would_open: seen.map(|_| false),
                     objection: None,
                     differences: Vec::new(),
@@ -139,18 +153,20 @@ impl RecordReport {
         let objection = objection.or_else(|| pin_objection(config?, record));
         RecordReport {
             record: id,
-            details: Some(RecordDetails {
-                keyslot: record.keyslot(),
-                label: record.label().to_owned(),
-                created: record.created(),
-                pcrs: record.expected().set().without(PcrIndex::LATCH).to_string(),
-                parent: record.sealed().parent.to_string(),
-                secret_id: record.secret_id().to_owned(),
-                swap: record.swap().map(ToString::to_string),
-                limit: record.counter().map(|counter| counter.limit),
-                policy_key: record.signer().map(|signer| signer.name().to_string()),
-            }),
-            error: None,
+            state: RecordState::Usable {
+                error: None,
+                details: Box::new(RecordDetails {
+                    keyslot: record.keyslot(),
+                    label: record.label().to_owned(),
+                    created: record.created(),
+                    pcrs: record.expected().set().without(PcrIndex::LATCH).to_string(),
+                    parent: record.sealed().parent.to_string(),
+                    secret_id: record.secret_id().to_owned(),
+                    swap: record.swap().map(ToString::to_string),
+                    limit: record.counter().map(|counter| counter.limit),
+                    policy_key: record.signer().map(|signer| signer.name().to_string()),
+                }),
+            },
             would_open: seen.map(|_| differences.is_empty() && objection.is_none()),
             objection,
             differences,
@@ -164,7 +180,7 @@ fn keyslots(header: &CheckedHeader, records: &[RecordReport]) -> Vec<KeyslotRepo
     let purpose = |number: u32| {
         let record = records
             .iter()
-            .find(|record| record.details.as_ref().is_some_and(|d| d.keyslot == number));
+            .find(|record| matches!(&record.state, RecordState::Usable { details, .. } if details.keyslot == number));
         if let Some(record) = record {
             return format!("record {}", record.record);
         }
@@ -266,9 +282,11 @@ impl fmt::Display for StatusReport {
 
 impl fmt::Display for RecordReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(details) = &self.details else {
-            let error = self.error.as_deref().unwrap_or_default();
-            return writeln!(f, "  record {}: {error}", self.record);
+        let details = match &self.state {
+            RecordState::Usable { details, .. } => details,
+            RecordState::Unusable { error } => {
+                return writeln!(f, "  record {}: {error}", self.record);
+            }
         };
         let label = if details.label.is_empty() {
             String::new()
