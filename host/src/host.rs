@@ -60,8 +60,11 @@ pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, 
 
 /// The measures of the policy that this machine, for this user, can't take; the log says them too.
 /// A host finds out by itself when it starts the first program, so that one which starts before
-/// the machine's init does not settle for less. An error if the policy lets nothing be started
-/// without them.
+/// the machine's init does not settle for less.
+///
+/// # Errors
+///
+/// If the policy lets nothing be started without them; if the first process of a set cannot be made.
 pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
     let init = program_init::program()?;
     let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
@@ -73,6 +76,10 @@ pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
 
 /// Runs the host in this process until an administrator shuts it down. The calling thread
 /// becomes one of those that do the work.
+///
+/// # Errors
+///
+/// If it cannot be set up, or cannot go on.
 pub fn serve(config: HostConfig) -> Result<(), HostError> {
     let HostConfig {
         root,

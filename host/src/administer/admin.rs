@@ -2,9 +2,9 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSliceMut},
+    io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream,
     },
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,15 +12,8 @@ use std::{
 
 use prost::Message;
 
-use nix::{
-    cmsg_space,
-    sys::{
-        signal::Signal,
-        socket::{ControlMessageOwned, MsgFlags, recvmsg},
-    },
-};
+use nix::sys::signal::Signal;
 use tao::{
-    descriptors,
     logic::SubPrin,
     wire::{
         messages::{AdminRequest, AdminResponse, RequestHeader},
@@ -36,6 +29,7 @@ use crate::{
         guard_calls,
         host::Host,
         operations::{list, output, pass_signal, signal},
+        receiving::receive,
         start_program::{start, take_stdio},
     },
     measure::credentials::Credentials,
@@ -45,9 +39,6 @@ use crate::{
         reactor::{Interest, Reactor, Source, Token},
     },
 };
-
-/// Descriptors one message may carry; a program takes three.
-const MOST_DESCRIPTORS: usize = 8;
 
 struct State {
     /// `None` once the connection has ended.
@@ -364,24 +355,4 @@ fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, 
         Ok(response) => rpc::write_response(out, header, &response),
         Err(error) => rpc::write_error(out, header, error.to_string()),
     }
-}
-
-fn receive(
-    stream: &UnixStream,
-    space: &mut [u8],
-    received: &mut VecDeque<OwnedFd>,
-) -> io::Result<usize> {
-    let mut control = cmsg_space!([std::os::fd::RawFd; MOST_DESCRIPTORS]);
-    let mut slices = [IoSliceMut::new(space)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            received.extend(descriptors::received(numbers));
-        }
-    }
-    if received.len() > MOST_DESCRIPTORS {
-        return Err(io::Error::other("more descriptors than any request needs"));
-    }
-    Ok(message.bytes)
 }

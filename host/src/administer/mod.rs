@@ -9,5 +9,6 @@ pub(crate) mod guard_calls;
 pub(crate) mod host;
 pub(crate) mod host_guard;
 pub(crate) mod operations;
+pub(crate) mod receiving;
 pub(crate) mod start_error;
 pub(crate) mod start_program;

@@ -10,10 +10,18 @@ pub type RootError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Root: Send {
     /// The host's name. `key` is the name of the host's own key; the name ends with
     /// `guard`, which says who decides what the host may start.
+    ///
+    /// # Errors
+    ///
+    /// If the root cannot be asked, or has no name for this key.
     fn host_name(&mut self, key: &Prin, guard: &SubPrin) -> Result<Prin, RootError>;
 
     /// A serialized attestation of `statement`, which the host's name says; `None` if the
     /// host's key may speak for the host as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the root does not say it.
     fn delegate(&mut self, statement: &Says) -> Result<Option<Vec<u8>>, RootError>;
 
     /// A counter outside the disk's reach, if there is one.
@@ -32,13 +40,25 @@ pub trait Anchor {
     fn describe(&self) -> String;
 
     /// Its value; `None` if it has not been created yet.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
     fn value(&mut self) -> Result<Option<u64>, RootError>;
 
     /// Creates it. It may start anywhere.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created.
     fn create(&mut self) -> Result<u64, RootError>;
 
     /// Adds one, whatever others do at the same time, and gives the new value (a higher one if
     /// others have added too).
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or at its end.
     fn increment(&mut self) -> Result<u64, RootError>;
 }
 

@@ -52,6 +52,10 @@ impl StackedRoot {
     /// Takes the guard's name into this program's own, for good, and only then gets the
     /// host's secret: under another guard the parent does not give it out. The first time
     /// a secret is made and sealed into `state_dir`.
+    ///
+    /// # Errors
+    ///
+    /// If the parent refuses, or the secret can be neither read nor kept.
     pub fn new(
         parent: &'static Parent,
         guard: &SubPrin,

@@ -127,7 +127,7 @@ pub(crate) fn own_proc() -> io::Result<()> {
 /// Lets only the calls of the filter through from now on.
 pub(crate) fn seccomp(filter: &[sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {
-        len: u16::try_from(filter.len()).unwrap_or(u16::MAX),
+        len: u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?,
         filter: filter.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies the filter, whose length is given.

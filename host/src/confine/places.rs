@@ -78,8 +78,7 @@ impl Places {
         let mounts = mounts::mounts()?;
         let mut hidden = Hidden::default();
         for path in folders.into_iter().chain(files) {
-            let Ok(path) = fs::canonicalize(path) else {
-                // It is not there.
+            let Some(path) = present(&path)? else {
                 continue;
             };
             for path in aliases(&path, &mounts) {
@@ -111,6 +110,22 @@ impl Places {
             })
         };
         present.map(device).collect()
+    }
+}
+
+/// A path without links, if there is anything at its end. What this host may not look at it could not
+/// cover, and no program of its user's may either.
+fn present(path: &Path) -> io::Result<Option<PathBuf>> {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match fs::canonicalize(path) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if [NotFound, NotADirectory, PermissionDenied].contains(&error.kind()) => {
+            Ok(None)
+        }
+        Err(error) => {
+            let sentence = format!("{} cannot be hidden: {error}", path.display());
+            Err(io::Error::new(error.kind(), sentence))
+        }
     }
 }
 

@@ -13,6 +13,10 @@ use tao::logic::{Head, LogicError, SubPrin, Term};
 
 /// The name that a host with this policy gives the program at `path`, without what depends on
 /// the machine or on how it is started (arguments, environment, what is lacking).
+///
+/// # Errors
+///
+/// If the program, or what belongs to it, cannot be measured.
 pub fn measured_name(path: &Path, policy: &ProgramPolicy) -> Result<SubPrin, MeasureError> {
     let plain = ProgramPolicy {
         name_arguments: false,

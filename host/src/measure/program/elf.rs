@@ -197,6 +197,10 @@ fn text<R: ReadAt + ?Sized>(
 
 /// Is it a shared object that is no program? With no loader of its own (PT_INTERP) it is the loader
 /// itself, which loads whatever it is told to.
+///
+/// # Errors
+///
+/// If it is not such an ELF file, or damaged.
 pub fn is_shared_object<R: ReadAt + ?Sized>(file: &R) -> Result<bool, ElfError> {
     let header = file.read(0, HEADER as usize).ok_or(ElfError::Kind)?;
     if number(&header, 16, 2) != Some(SHARED) {
@@ -235,6 +239,10 @@ fn dynamic_entries<R: ReadAt + ?Sized>(
 }
 
 /// Reads what a file asks for.
+///
+/// # Errors
+///
+/// If it is not such an ELF file, or damaged; if it asks for more than is supported.
 pub fn needs<R: ReadAt + ?Sized>(file: &R) -> Result<Needs, ElfError> {
     let segments = segments(file)?;
     let mut needs = Needs::default();

@@ -38,6 +38,10 @@ fn text(bytes: &[u8], at: usize) -> Option<&str> {
 
 impl Cache {
     /// Reads a cache.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a cache.
     pub fn parse(file: &[u8]) -> Result<Self, CacheError> {
         let entries = |file: &[u8]| -> Option<Vec<(String, String)>> {
             let start = if file.starts_with(OLD_MAGIC) {

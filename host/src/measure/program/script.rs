@@ -43,6 +43,10 @@ pub fn is_script(file: &[u8]) -> bool {
 }
 
 /// Reads the first line of a script; `start` is the script, or its first 256 bytes at least.
+///
+/// # Errors
+///
+/// If the kernel would not take the line, or what it names would start something else.
 pub fn interpreter(start: &[u8]) -> Result<Interpreter, ScriptError> {
     let start = start.strip_prefix(b"#!").ok_or(ScriptError::None)?;
     // Without a line end it is all one line.
