@@ -19,11 +19,11 @@ use crate::{
     authority::{identity::Identity, keys::HostKeys, root::Root, state_lock::StateLock},
     calls::service::TaoService,
     confine::places::Places,
+    connections::reactor::Reactor,
     counters::{file::TableFile, store::CounterStore},
     error::HostError,
     measure::measuring,
     policy::programs::{Lacking, Measure, ProgramPolicy},
-    serve::reactor::Reactor,
     start::{abilities::Abilities, error::StartError, program_init, spawn::Spawner},
 };
 

@@ -15,7 +15,7 @@
 //!   made ahead.
 //! * `counters`: the programs' counters, in a table whose changes are [`tao::anchored`].
 //! * `calls`: the calls of the Tao, without any input or output.
-//! * `serve`: a few threads that wait for all descriptors at once, and programs' connections.
+//! * `connections`: a few threads that wait for all descriptors at once, and programs' connections.
 //! * `running`: who is running, what they write, how they end.
 //! * `administer`: administrators' connections, what they may do by the guard, and doing it.
 
@@ -23,13 +23,13 @@ mod administer;
 mod authority;
 mod calls;
 mod confine;
+mod connections;
 mod counters;
 mod error;
 mod host;
 mod measure;
 mod policy;
 mod running;
-mod serve;
 mod start;
 
 pub use administer::host_guard::HostGuardError;

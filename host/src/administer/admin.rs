@@ -32,12 +32,12 @@ use crate::{
         receiving::receive,
         start_program::{start, take_stdio},
     },
-    measure::credentials::Credentials,
-    running::programs::{Wait, Waiter},
-    serve::{
+    connections::{
         connection::{Broken, Duplex, Read},
         reactor::{Interest, Reactor, Source, Token},
     },
+    measure::credentials::Credentials,
+    running::programs::{Wait, Waiter},
 };
 
 struct State {

@@ -29,8 +29,8 @@ use crate::{
         administrator::{self, Peer},
         host::Host,
     },
+    connections::reactor::{Interest, Reactor, Source, Token},
     error::HostError,
-    serve::reactor::{Interest, Reactor, Source, Token},
 };
 
 const NAME: &str = "admin.sock";

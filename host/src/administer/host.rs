@@ -13,6 +13,7 @@ use crate::{
     administer::host_guard::HostGuard,
     authority::identity::Identity,
     calls::service::TaoService,
+    connections::reactor::Reactor,
     counters::store::CounterStore,
     measure::measuring::Measuring,
     running::{
@@ -20,7 +21,6 @@ use crate::{
         program::Program,
         programs::Programs,
     },
-    serve::reactor::Reactor,
     start::spawn::Spawner,
 };
 

@@ -22,6 +22,7 @@ use crate::{
         administrator::Peer, host::Host, operations::describe, start_error::StartRefused,
     },
     calls::caller::Caller,
+    connections::{program_socket::ProgramSocket, session::Session},
     measure::{
         compose::compose,
         credentials::Credentials,
@@ -33,7 +34,6 @@ use crate::{
         output::Output,
         program::{Channel, Program},
     },
-    serve::{program_socket::ProgramSocket, session::Session},
     start::launch::Launch,
 };
 

@@ -191,13 +191,13 @@ fn malformed(part: &'static str) -> impl FnOnce(LogicError) -> CallError {
     move |source| CallError::Malformed { part, source }
 }
 
-/// An absent policy is the empty one, which no call takes.
 fn policy(asked: Option<String>) -> String {
+    // An absent policy is the empty one, which no call takes.
     asked.unwrap_or_default()
 }
 
-/// An absent label is the empty one.
 fn label(asked: Option<String>) -> String {
+    // An absent label is the empty one.
     asked.unwrap_or_default()
 }
 

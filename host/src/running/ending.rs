@@ -3,11 +3,11 @@
 use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use crate::{
+    connections::reactor::{Interest, Reactor, Source, Token},
     running::{
         program::{Program, Stage},
         programs::Programs,
     },
-    serve::reactor::{Interest, Reactor, Source, Token},
     start::{child_process::ChildProcess, spawn::Spawner},
 };
 

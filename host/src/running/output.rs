@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::serve::reactor::{Interest, Reactor, Source, Token};
+use crate::connections::reactor::{Interest, Reactor, Source, Token};
 
 /// How much is kept of each program's output.
 const KEPT: usize = 32 * 1024;

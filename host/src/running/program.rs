@@ -10,8 +10,8 @@ use tao::logic::SubPrin;
 
 use crate::{
     calls::caller::Caller,
+    connections::{program_socket::ProgramSocket, reactor::Reactor, session::Session},
     running::output::Output,
-    serve::{program_socket::ProgramSocket, reactor::Reactor, session::Session},
     start::hosted_process::HostedProcess,
 };
 

@@ -12,7 +12,7 @@ use crate::{
         caller::Caller,
         service::{Deferred, TaoService},
     },
-    serve::{
+    connections::{
         connection::{Broken, Duplex, Read},
         reactor::{Interest, Reactor, Source, Token},
     },

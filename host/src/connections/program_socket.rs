@@ -24,7 +24,7 @@ use nix::{
 
 use crate::{
     calls::{caller::Caller, service::TaoService},
-    serve::{
+    connections::{
         reactor::{Interest, Reactor, Source, Token},
         session::Session,
     },
