@@ -2,6 +2,7 @@
 //!
 //! * [`arguments`]: the command line.
 //! * [`output`]: `println!` and its like, which outlive a reader that has gone (`| head`).
+//! * [`date`]: dates.
 //! * [`sentence`]: an error as one sentence.
 //! * [`file`]: the files of a command line; [`replacement`]: how one is replaced.
 //! * [`file_kind`]: what a file looks like.
@@ -17,6 +18,7 @@ pub mod output;
 
 pub mod arguments;
 pub mod file;
+pub mod date;
 pub mod file_kind;
 pub mod mismatch;
 pub mod partner;

@@ -137,7 +137,7 @@ impl Package {
             "taoboot ({}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- {}  {}\n",
             self.version,
             self.maintainer(),
-            rfc2822(source.epoch)
+            commands::date::rfc2822(source.epoch)
         );
         stage.compressed(
             "usr/share/doc/taoboot/changelog.Debian.gz",
@@ -191,61 +191,9 @@ fn collect(root: &Path, below: &str, names: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// A time as a changelog has it, in UTC.
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "the days are a u64 divided by 86400, and no step leaves a u64"
-)]
-fn rfc2822(epoch: u64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (days, seconds) = (epoch / 86_400, epoch % 86_400);
-    // Civil date from a count of days; years begin in March, so that leap days come last.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 2
-    } else {
-        from_march - 10
-    };
-    let year = year_of_era + era * 400 + u64::from(month < 2);
-    let name = |names: &[&'static str], at: u64| {
-        let at = usize::try_from(at).unwrap_or_default();
-        names.get(at).copied().unwrap_or_default()
-    };
-    format!(
-        "{}, {day:02} {} {year} {:02}:{:02}:{:02} +0000",
-        name(&DAYS, days % 7),
-        name(&MONTHS, month),
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written_as_date_does() {
-        for (epoch, text) in [
-            (0, "Thu, 01 Jan 1970 00:00:00 +0000"),
-            (951_782_399, "Mon, 28 Feb 2000 23:59:59 +0000"),
-            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
-            (1_700_000_000, "Tue, 14 Nov 2023 22:13:20 +0000"),
-            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 +0000"),
-        ] {
-            assert_eq!(rfc2822(epoch), text);
-        }
-    }
 
     #[test]
     fn wrong_versions_are_refused() {

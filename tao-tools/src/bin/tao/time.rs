@@ -1,6 +1,7 @@
 //! Moments as people write them (RFC 3339, or a date), in nanoseconds since 1970.
 
-const SECOND: i64 = 1_000_000_000;
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+
 const EXPECTED: &str = "expected a date (2026-11-30), a time (2026-11-30T09:00:00Z or with +01:00), or nanoseconds since 1970";
 
 /// A moment: a date is its beginning, in UTC. A number of seconds is refused and not taken for
@@ -14,80 +15,54 @@ pub fn parse(text: &str) -> Result<i64, String> {
         }
         return Ok(number);
     }
-    moment(text).ok_or_else(wrong)
+    let moment = moment(text).ok_or_else(wrong)?;
+    i64::try_from(moment.unix_timestamp_nanos()).map_err(|_| wrong())
+}
+
+fn moment(text: &str) -> Option<OffsetDateTime> {
+    match text.split_once(['T', 't', ' ']) {
+        None => Some(date(text)?.midnight().assume_utc()),
+        Some((text, clock)) => {
+            let zone = clock.find(['Z', 'z', '+', '-'])?;
+            let (clock, zone) = clock.split_at(zone);
+            let (time, leap) = time_of_day(clock)?;
+            let moment = date(text)?.with_time(time).assume_offset(offset(zone)?);
+            moment.checked_add(leap)
+        }
+    }
 }
 
 /// So many digits, and nothing else.
-fn number(text: &str, digits: usize) -> Option<i64> {
+fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Option<T> {
     let all = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     all.then(|| text.parse().ok())?
 }
 
-fn moment(text: &str) -> Option<i64> {
-    let (date, time) = match text.split_once(['T', 't', ' ']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let (seconds, nanoseconds) = time.map_or(Some((0, 0)), time_of_day)?;
-    let seconds = days(date)?.checked_mul(86_400)?.checked_add(seconds)?;
-    seconds.checked_mul(SECOND)?.checked_add(nanoseconds)
+fn date(text: &str) -> Option<Date> {
+    let (year, rest) = text.split_once('-')?;
+    let (month, day) = rest.split_once('-')?;
+    let month = Month::try_from(number::<u8>(month, 2)?).ok()?;
+    Date::from_calendar_date(number(year, 4)?, month, number(day, 2)?).ok()
 }
 
-/// Days from 1970-01-01, after the proleptic Gregorian calendar.
-fn days(date: &str) -> Option<i64> {
-    let mut parts = date.split('-');
-    let year = number(parts.next()?, 4)?;
-    let month = number(parts.next()?, 2)?;
-    let day = number(parts.next()?, 2)?;
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let length = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if parts.next().is_some() || !(1..=length).contains(&day) {
-        return None;
-    }
-    // Years that begin in March have their odd day at the end.
-    let (years, months) = match month {
-        1 | 2 => (year.checked_sub(1)?, month.checked_add(9)?),
-        _ => (year, month.checked_sub(3)?),
-    };
-    let of_months = months.checked_mul(153)?.checked_add(2)?.div_euclid(5);
-    let leap_days = years
-        .div_euclid(4)
-        .checked_sub(years.div_euclid(100))?
-        .checked_add(years.div_euclid(400))?;
-    let all = years.checked_mul(365)?.checked_add(leap_days)?;
-    // 719 468 days lie between the first of March of year 0 and 1970.
-    all.checked_add(of_months)?
-        .checked_add(day)?
-        .checked_sub(1 + 719_468)
-}
-
-/// Seconds of the day in UTC, and nanoseconds.
-fn time_of_day(text: &str) -> Option<(i64, i64)> {
-    let zone = text.find(['Z', 'z', '+', '-'])?;
-    let (clock, zone) = text.split_at(zone);
-    let (clock, fraction) = match clock.split_once('.') {
+/// The time of day, and what must be added to it: second 60 is a leap second.
+fn time_of_day(text: &str) -> Option<(Time, time::Duration)> {
+    let (clock, nanoseconds) = match text.split_once('.') {
         Some((clock, digits)) => (clock, nanoseconds(digits)?),
-        None => (clock, 0),
+        None => (text, 0),
     };
-    let mut parts = clock.split(':');
-    let hours = number(parts.next()?, 2).filter(|hours| *hours < 24)?;
-    let minutes = number(parts.next()?, 2).filter(|minutes| *minutes < 60)?;
-    // 60 is a leap second.
-    let seconds = number(parts.next()?, 2).filter(|seconds| *seconds <= 60)?;
-    if parts.next().is_some() {
-        return None;
-    }
-    let all = in_seconds(hours, minutes)?.checked_add(seconds)?;
-    Some((all.checked_sub(offset(zone)?)?, fraction))
+    let (hours, rest) = clock.split_once(':')?;
+    let (minutes, seconds) = rest.split_once(':')?;
+    let (seconds, leap) = match number(seconds, 2)? {
+        60 => (59, time::Duration::SECOND),
+        seconds => (seconds, time::Duration::ZERO),
+    };
+    let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+    let time = Time::from_hms_nano(hours, minutes, seconds, nanoseconds).ok()?;
+    Some((time, leap))
 }
 
-fn nanoseconds(digits: &str) -> Option<i64> {
+fn nanoseconds(digits: &str) -> Option<u32> {
     let count = digits.len();
     if count == 0 || count > 9 {
         return None;
@@ -95,29 +70,27 @@ fn nanoseconds(digits: &str) -> Option<i64> {
     number(&format!("{digits:0<9}"), 9)
 }
 
-/// Seconds by which a zone's clock is ahead of UTC.
-fn offset(zone: &str) -> Option<i64> {
+/// By how much a zone's clock is ahead of UTC.
+fn offset(zone: &str) -> Option<UtcOffset> {
     if zone.eq_ignore_ascii_case("z") {
-        return Some(0);
+        return Some(UtcOffset::UTC);
     }
     let (sign, clock) = match zone.split_at_checked(1)? {
-        ("+", clock) => (1, clock),
+        ("+", clock) => (1_i8, clock),
         ("-", clock) => (-1, clock),
         _ => return None,
     };
     let (hours, minutes) = clock.split_once(':')?;
-    let hours = number(hours, 2).filter(|hours| *hours < 24)?;
-    let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
-    in_seconds(hours, minutes)?.checked_mul(sign)
-}
-
-fn in_seconds(hours: i64, minutes: i64) -> Option<i64> {
-    hours.checked_mul(60)?.checked_add(minutes)?.checked_mul(60)
+    let hours = number::<i8>(hours, 2).filter(|hours| *hours < 24)?;
+    let minutes = number::<i8>(minutes, 2).filter(|minutes| *minutes < 60)?;
+    UtcOffset::from_hms(hours.checked_mul(sign)?, minutes.checked_mul(sign)?, 0).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
 
     #[test]
     fn moments_are_read_as_people_write_them() {
@@ -131,6 +104,7 @@ mod tests {
             ("2026-11-29t23:30:00.5-09:30", 1_796_029_200, 500_000_000),
             ("2026-11-30 09:00:00.000000001z", 1_796_029_200, 1),
             ("1969-12-31T23:59:59Z", -1, 0),
+            ("2016-12-31T23:59:60.5Z", 1_483_228_800, 500_000_000),
         ] {
             assert_eq!(parse(text), Ok(seconds * SECOND + nanoseconds), "{text}");
         }
