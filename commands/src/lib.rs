@@ -2,7 +2,7 @@
 //!
 //! * [`arguments`]: the command line.
 //! * [`output`]: `println!` and its like, which outlive a reader that has gone (`| head`).
-//! * [`date`]: dates.
+//! * [`date`]: dates and times in words.
 //! * [`sentence`]: an error as one sentence.
 //! * [`file`]: the files of a command line; [`replacement`]: how one is replaced.
 //! * [`file_kind`]: what a file looks like.

@@ -132,6 +132,9 @@ pub struct Admin {
 
 impl Admin {
     /// Connects to the host that listens at `path`, normally [`ADMIN_SOCKET`].
+    ///
+    /// # Errors
+    /// When nobody listens there, or this process may not connect.
     pub fn connect(path: &Path) -> Result<Admin, AdminError> {
         let stream = UnixStream::connect(path).map_err(|source| AdminError::NoHost {
             path: path.to_owned(),
@@ -194,6 +197,9 @@ impl Admin {
     }
 
     /// Starts a program.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host does not start the program.
     pub fn start(&mut self, start: &Start<'_>) -> Result<HostedProgram, AdminError> {
         let request = AdminRequest {
             path: Some(start.path.to_owned()),
@@ -224,11 +230,17 @@ impl Admin {
     }
 
     /// The programs that run.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn list(&mut self) -> Result<Vec<HostedProgram>, AdminError> {
         programs(self.call("ListHostedPrograms", &AdminRequest::default())?)
     }
 
     /// The same, after those that have ended lately.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn list_all(&mut self) -> Result<Vec<KnownProgram>, AdminError> {
         let request = AdminRequest {
             all: Some(true),
@@ -244,6 +256,9 @@ impl Admin {
 
     /// Asks to be told when a program ends; [`Admin::finish_wait`] gets the answer. In
     /// between [`AsFd`] becomes readable.
+    ///
+    /// # Errors
+    /// When the connection breaks.
     pub fn begin_wait(&mut self, program: &HostedProgram) -> Result<(), AdminError> {
         let request = AdminRequest {
             subprin: Some(program.subprin.encode()),
@@ -254,6 +269,9 @@ impl Admin {
     }
 
     /// The same for a process of which only the number is known.
+    ///
+    /// # Errors
+    /// When the connection breaks.
     pub fn begin_wait_for(&mut self, pid: i32) -> Result<(), AdminError> {
         let request = AdminRequest {
             pid: Some(pid),
@@ -263,6 +281,9 @@ impl Admin {
     }
 
     /// The last of what a program in the background has written.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host keeps no output of such a program.
     pub fn output(&mut self, pid: i32) -> Result<Written, AdminError> {
         let request = AdminRequest {
             pid: Some(pid),
@@ -276,6 +297,9 @@ impl Admin {
     }
 
     /// The wait status, as wait(2) gives it, of the program [`Admin::begin_wait`] named.
+    ///
+    /// # Errors
+    /// When the connection breaks, or there is no such program.
     pub fn finish_wait(&mut self) -> Result<i32, AdminError> {
         let response: AdminResponse = self.receive()?;
         response
@@ -292,16 +316,25 @@ impl Admin {
     }
 
     /// Asks every program of that name to end (SIGTERM).
+    ///
+    /// # Errors
+    /// When the connection breaks, or there is no such program.
     pub fn stop(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
         self.by_name("StopHostedProgram", subprin)
     }
 
     /// Ends every program of that name (SIGKILL).
+    ///
+    /// # Errors
+    /// When the connection breaks, or there is no such program.
     pub fn kill(&mut self, subprin: &SubPrin) -> Result<(), AdminError> {
         self.by_name("KillHostedProgram", subprin)
     }
 
     /// Has the host send a signal to a program.
+    ///
+    /// # Errors
+    /// When the connection breaks, or there is no such program.
     pub fn signal(&mut self, pid: i32, signal: Signal) -> Result<(), AdminError> {
         let request = AdminRequest {
             pid: Some(pid),
@@ -312,6 +345,9 @@ impl Admin {
     }
 
     /// The same, if the program with that process has this name.
+    ///
+    /// # Errors
+    /// When the connection breaks, or there is no such program.
     pub fn signal_program(
         &mut self,
         program: &HostedProgram,
@@ -327,6 +363,9 @@ impl Admin {
     }
 
     /// The host's name.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn host_name(&mut self) -> Result<Prin, AdminError> {
         let response = self.call("HostName", &AdminRequest::default())?;
         let name = response
@@ -336,6 +375,9 @@ impl Admin {
     }
 
     /// What the host says about itself.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn describe(&mut self) -> Result<HostDescription, AdminError> {
         self.send(&admin("Describe"), &AdminRequest::default(), &[])?;
         self.receive()
@@ -354,12 +396,18 @@ impl Admin {
     }
 
     /// How many counters programs have.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn counters(&mut self) -> Result<Vec<CountersOf>, AdminError> {
         Ok(self.counters_call("List", None)?.programs)
     }
 
     /// Deletes all counters of a program, by the hash that [`Admin::counters`] gives. What it has sealed
     /// against rollback opens no more. Gives how many there were.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the program has no counters.
     pub fn delete_counters(&mut self, program: &[u8]) -> Result<u64, AdminError> {
         self.counters_call("Delete", Some(program))?
             .deleted
@@ -375,16 +423,26 @@ impl Admin {
     }
 
     /// Adds a rule to the host's guard, if it is one that administrators change.
+    ///
+    /// # Errors
+    /// When the connection breaks, the rule is not one, or administrators may not change the guard.
     pub fn guard_add(&mut self, rule: &str) -> Result<(), AdminError> {
         self.guard("Add", Some(rule)).map(drop)
     }
 
     /// Takes a rule away from the host's guard, if it is one that administrators change.
+    ///
+    /// # Errors
+    /// When the connection breaks, there is no such rule, or administrators may not change the
+    /// guard.
     pub fn guard_retract(&mut self, rule: &str) -> Result<(), AdminError> {
         self.guard("Retract", Some(rule)).map(drop)
     }
 
     /// Asks the host's guard.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the query is not one.
     pub fn guard_query(&mut self, query: &str) -> Result<bool, AdminError> {
         self.guard("Query", Some(query))?
             .allowed
@@ -392,6 +450,9 @@ impl Admin {
     }
 
     /// Asks the host's guard, and why it answers so.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the query is not one.
     pub fn guard_why(&mut self, query: &str) -> Result<Explanation, AdminError> {
         let response = self.guard("Why", Some(query))?;
         let step = |step: GuardStep| {
@@ -415,6 +476,9 @@ impl Admin {
     }
 
     /// The guard's part of the host's name, and its rules.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn guard_show(&mut self) -> Result<(SubPrin, Vec<String>), AdminError> {
         let response = self.guard("Show", None)?;
         let subprin = response
@@ -425,6 +489,9 @@ impl Admin {
     }
 
     /// Ends the host and all its programs.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
     pub fn shutdown(&mut self) -> Result<(), AdminError> {
         self.call("Shutdown", &AdminRequest::default()).map(drop)
     }

@@ -22,13 +22,25 @@ pub trait Medium {
     type Error;
 
     /// The anchor's value; `None` before it is made.
+    ///
+    /// # Errors
+    /// When it cannot be read.
     fn value(&mut self) -> Result<Option<u64>, Self::Error>;
     /// Makes the anchor, with any value.
+    ///
+    /// # Errors
+    /// When it cannot be made.
     fn create(&mut self) -> Result<u64, Self::Error>;
     /// Adds one, whatever others do at the same time, and gives the new value (or a higher one, if
     /// others have added too).
+    ///
+    /// # Errors
+    /// When it cannot be changed.
     fn increment(&mut self) -> Result<u64, Self::Error>;
     /// Replaces the file as a whole. When this returns it outlives a power cut.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the old or the new one is there.
     fn write(&mut self, date: u64, contents: &Self::Contents) -> Result<(), Self::Error>;
 }
 

@@ -11,6 +11,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// A duplicate of a descriptor that the parent process left open under a known number.
 /// The descriptor itself is marked so that programs started from here do not get it.
+///
+/// # Errors
+/// When there is no such descriptor.
 pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(io::Error::from_raw_os_error(nix::libc::EBADF));

@@ -6,6 +6,7 @@
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod admin;
 pub mod anchored;

@@ -16,6 +16,9 @@ use nix::{
 
 /// Lets this process end quietly when nobody reads its output any more, as commands do.
 /// Rust programs ignore that signal and get an error at each write instead.
+///
+/// # Errors
+/// When the kernel refuses.
 pub fn end_with_broken_pipe() -> io::Result<()> {
     // SAFETY: SIG_DFL installs no code.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
@@ -28,6 +31,9 @@ pub struct PidFd(OwnedFd);
 
 impl PidFd {
     /// Opens the process that has this number now.
+    ///
+    /// # Errors
+    /// When there is no such process.
     pub fn open(pid: i32) -> io::Result<Self> {
         // SAFETY: pidfd_open takes two integers and touches no memory.
         let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -38,6 +44,9 @@ impl PidFd {
 
     /// The process that connected `stream`, whatever has its number by now (Linux 6.5). Before
     /// that the process with `pid`, which the kernel gave as the other end's.
+    ///
+    /// # Errors
+    /// When the process has ended, or the kernel cannot name it.
     pub fn of_peer(stream: BorrowedFd<'_>, pid: i32) -> io::Result<Self> {
         const PEER_PIDFD: i32 = 77;
         let mut fd: RawFd = -1;
@@ -61,12 +70,18 @@ impl PidFd {
     }
 
     /// Has the process ended?
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
     pub fn has_ended(&self) -> io::Result<bool> {
         let mut ended = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         Ok(poll(&mut ended, PollTimeout::ZERO)? > 0)
     }
 
     /// Sends a signal; an error if the process has ended and been waited for.
+    ///
+    /// # Errors
+    /// When the process has ended and been waited for, or may not be signalled.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let no_info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: without siginfo the call reads no memory of ours.
@@ -85,6 +100,9 @@ impl PidFd {
 }
 
 /// How a child of this process ended, as wait(2) gives it; `None` if it has not.
+///
+/// # Errors
+/// When there is no such child.
 pub fn try_wait(child: i32) -> io::Result<Option<i32>> {
     Ok(match wait_with(child, libc::WNOHANG)? {
         (0, _) => None,
@@ -93,6 +111,9 @@ pub fn try_wait(child: i32) -> io::Result<Option<i32>> {
 }
 
 /// Waits for the end of a child of this process.
+///
+/// # Errors
+/// When there is no such child.
 pub fn wait(child: i32) -> io::Result<i32> {
     let (_, status) = wait_with(child, 0)?;
     Ok(status)
@@ -114,6 +135,9 @@ fn wait_with(child: i32, flags: i32) -> io::Result<(i32, i32)> {
 
 /// Sends a signal to a child of this process that has not been waited for: its number can't
 /// be another's meanwhile.
+///
+/// # Errors
+/// When there is no such process, or it may not be signalled.
 pub fn kill(child: i32, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(Pid::from_raw(child), signal)?)
 }

@@ -9,6 +9,9 @@ use std::{
 
 /// Writes a file next to the old one, then puts it in its place. Only its owner can read
 /// it; the folder is made if it is missing, and only its owner can look into it.
+///
+/// # Errors
+/// When the file cannot be written; the old one is there then.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     replace_with_mode(path, contents, 0o600)
 }
@@ -42,6 +45,9 @@ pub fn replace_with_mode(path: &Path, contents: &[u8], mode: u32) -> io::Result<
 
 /// An empty file that a host writes to, for its owner's eyes only: it names programs and their
 /// arguments.
+///
+/// # Errors
+/// When the file cannot be made, or is a symbolic link.
 pub fn log(path: &Path) -> io::Result<File> {
     make_folder(path.parent().ok_or_else(|| not_a_file(path))?)?;
     let file = OpenOptions::new()
@@ -62,6 +68,9 @@ fn not_a_file(path: &Path) -> io::Error {
 }
 
 /// Each folder that is made outlives a power cut before anything is put into it.
+///
+/// # Errors
+/// When a directory cannot be made or written to disk.
 pub fn make_folder(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -82,6 +91,9 @@ pub fn make_folder(dir: &Path) -> io::Result<()> {
 }
 
 /// Reads a file of at most `most` bytes; `None` if there is none.
+///
+/// # Errors
+/// When the file cannot be read, or is larger than `most` bytes.
 pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -29,6 +29,9 @@ pub struct AttestError(#[from] KeyError);
 /// Signs a statement in the given format: programs that know nothing else want the
 /// original's. `delegation` is the serialized attestation that lets `signer` speak
 /// for the statement's speaker; none is needed where the speaker extends the signer.
+///
+/// # Errors
+/// When the key cannot sign.
 pub fn attest(
     signer: &Signer,
     format: SignatureFormat,

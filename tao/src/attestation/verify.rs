@@ -219,6 +219,9 @@ fn delegation(link: &Link) -> Result<(Prin, Prin), AttestationError> {
 /// signed, or an outer part of the speaker's name, or be let by the next delegation. What a program
 /// is, only its host says: a program does not speak for a name that goes on describing it
 /// ([`Prin::is_spoken_for_by`]).
+///
+/// # Errors
+/// See [`AttestationError`]: the attestation then proves nothing.
 pub fn verify(attestation: &[u8], now: i64) -> Result<Verified, AttestationError> {
     let first = link(attestation)?;
     let mut statement = first.statement.clone();

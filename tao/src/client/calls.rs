@@ -56,6 +56,9 @@ impl Parent {
     }
 
     /// This program's name: the host's, extended by what the host measured.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the host refuses.
     pub fn tao_name(&self) -> Result<Prin, CallError> {
         let name = self.data("Tao.GetTaoName", None, &TaoRequest::default())?;
         Ok(Prin::decode(&name)?)
@@ -63,6 +66,9 @@ impl Parent {
 
     /// Extends this program's name, for as long as it runs: there is no way back. What was
     /// sealed under the shorter name opens no more.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the host refuses.
     pub fn extend_tao_name(&self, extension: &SubPrin) -> Result<(), CallError> {
         let extension = extension.encode();
         self.connection
@@ -75,6 +81,9 @@ impl Parent {
     }
 
     /// A secret of `length` bytes that fits the policy: the same for all programs that do.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the host refuses.
     pub fn shared_secret(
         &self,
         length: usize,
@@ -90,6 +99,9 @@ impl Parent {
     }
 
     /// Random bytes from the host. `length` is at least 1.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the host refuses.
     pub fn random_bytes(&self, length: usize) -> Result<SecretBytes, CallError> {
         let request = TaoRequest {
             size: Some(asked(length)?),
@@ -100,6 +112,9 @@ impl Parent {
     }
 
     /// Encrypts data so that only programs that fit the policy get it back.
+    ///
+    /// # Errors
+    /// When the channel breaks, the host refuses, or the data are longer than a frame.
     pub fn seal(&self, data: &[u8], policy: SealPolicy) -> Result<Vec<u8>, CallError> {
         let request = TaoRequest {
             policy: Some(policy.as_str().to_owned()),
@@ -110,6 +125,9 @@ impl Parent {
     }
 
     /// Gets sealed data back, and the policy it was sealed with.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the bytes were changed or sealed for somebody else.
     pub fn unseal(&self, sealed: &[u8]) -> Result<(SecretBytes, SealPolicy), CallError> {
         self.unsealed("Tao.Unseal", sealed)
     }
@@ -132,6 +150,9 @@ impl Parent {
 
     /// Makes this program's counter `label`, or raises it: afterwards it stands at `value`
     /// at least. A counter never goes down.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the host refuses.
     pub fn init_counter(&self, label: &str, value: i64) -> Result<(), CallError> {
         let request = TaoRequest {
             label: Some(label.to_owned()),
@@ -145,6 +166,9 @@ impl Parent {
 
     /// Deletes this program's counter `label`: what was sealed against rollback under it opens no
     /// more, and there is room for another counter. Hosts of the original do not know this call.
+    ///
+    /// # Errors
+    /// When the channel breaks, or there is no such counter.
     pub fn delete_counter(&self, label: &str) -> Result<(), CallError> {
         let request = TaoRequest {
             label: Some(label.to_owned()),
@@ -156,6 +180,9 @@ impl Parent {
     }
 
     /// The value of this program's counter `label`.
+    ///
+    /// # Errors
+    /// When the channel breaks, or there is no such counter.
     pub fn counter(&self, label: &str) -> Result<i64, CallError> {
         let request = TaoRequest {
             label: Some(label.to_owned()),
@@ -169,6 +196,9 @@ impl Parent {
 
     /// Seals data so that they open only until the next such call with this label: old
     /// copies are worthless. Takes a write to the host's disk.
+    ///
+    /// # Errors
+    /// When the channel breaks, the host refuses, or the data are longer than a frame.
     pub fn rollback_protected_seal(
         &self,
         label: &str,
@@ -185,6 +215,10 @@ impl Parent {
     }
 
     /// Gets back what [`Parent::rollback_protected_seal`] sealed last under its label.
+    ///
+    /// # Errors
+    /// When the channel breaks, or the bytes were changed, are old, or were sealed for somebody
+    /// else.
     pub fn rollback_protected_unseal(
         &self,
         sealed: &[u8],
@@ -196,6 +230,9 @@ impl Parent {
     /// `message`, valid from `time` (now) until `expiration` (a year later), both in
     /// nanoseconds since 1970. In the strong format, which only taoboot knows; a host that
     /// does not know it gives the original's.
+    ///
+    /// # Errors
+    /// When the channel breaks, or this program may not speak for the issuer.
     pub fn attest(
         &self,
         issuer: Option<&Prin>,
@@ -207,6 +244,9 @@ impl Parent {
     }
 
     /// The same in the given format: the original's is for programs that know no other.
+    ///
+    /// # Errors
+    /// When the channel breaks, or this program may not speak for the issuer.
     pub fn attest_as(
         &self,
         format: SignatureFormat,

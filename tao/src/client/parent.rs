@@ -17,6 +17,9 @@ pub struct Parent {
 impl Parent {
     /// The parent that the environment names. There is one for the whole process: two
     /// connections over the same pipes would take each other's answers.
+    ///
+    /// # Errors
+    /// When this process was not started by a Tao host, or the channel cannot be opened.
     pub fn from_env() -> Result<&'static Parent, CallError> {
         static PARENT: OnceLock<Result<Parent, CallError>> = OnceLock::new();
         let made = PARENT.get_or_init(|| {

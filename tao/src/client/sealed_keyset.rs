@@ -69,6 +69,9 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> SealedKeysetError {
 }
 
 /// Reads the keys in a folder; `None` if there are none yet.
+///
+/// # Errors
+/// When the file cannot be read, or was sealed for another program.
 pub fn read(parent: &Parent, dir: &Path) -> Result<Option<Keyset>, SealedKeysetError> {
     let path = dir.join(FILE);
     let Some(sealed) = state_file::read(&path, MAX_FILE).map_err(file_error(&path))? else {
@@ -85,6 +88,9 @@ pub fn read(parent: &Parent, dir: &Path) -> Result<Option<Keyset>, SealedKeysetE
 }
 
 /// Has the host seal the keys, and puts them in place of the old ones.
+///
+/// # Errors
+/// When the host does not seal the keys, or the file cannot be written.
 pub fn write(parent: &Parent, dir: &Path, keys: &Keyset) -> Result<(), SealedKeysetError> {
     let path = dir.join(FILE);
     let sealed = parent.seal(&keys.encode()?, SealPolicy::Own)?;
@@ -93,6 +99,9 @@ pub fn write(parent: &Parent, dir: &Path, keys: &Keyset) -> Result<(), SealedKey
 
 /// Reads the keys in a folder, or makes some: to sign (the host lets the key speak for the
 /// program), to encrypt and to derive.
+///
+/// # Errors
+/// Those of [`read`] and [`write`].
 pub fn read_or_make(parent: &Parent, dir: &Path) -> Result<Keyset, SealedKeysetError> {
     if let Some(keys) = read(parent, dir)? {
         return Ok(keys);

@@ -105,6 +105,9 @@ pub struct NewDomain<'a> {
 
 impl Domain {
     /// Makes a domain with a new policy key, and signs its first rules.
+    ///
+    /// # Errors
+    /// When there is a domain already, or its files cannot be written.
     pub fn create(dir: &Path, new: &NewDomain<'_>) -> Result<Self, DomainError> {
         let config_path = dir.join(CONFIG);
         if fs::symlink_metadata(&config_path).is_ok() {
@@ -166,6 +169,9 @@ impl Domain {
     }
 
     /// Reads a domain, one of the original's too.
+    ///
+    /// # Errors
+    /// When a file of the domain is missing or malformed.
     pub fn load(dir: &Path) -> Result<Self, DomainError> {
         let path = dir.join(CONFIG);
         let contents = |reason: &str| DomainError::Contents {
@@ -224,6 +230,9 @@ impl Domain {
     }
 
     /// The policy key for signing. It must be the one that the certificate names.
+    ///
+    /// # Errors
+    /// When the password is wrong, or the key is not the one in the certificate.
     pub fn unlock(&self, password: &[u8]) -> Result<Signer, DomainError> {
         let path = self.keys_dir.join("keys");
         let set = password::open(password, &read(&path)?)?;
@@ -245,6 +254,9 @@ impl Domain {
     }
 
     /// The domain's guard, with its signed rules.
+    ///
+    /// # Errors
+    /// When the rules are missing, malformed, or not signed by the policy key.
     pub fn guard(&self) -> Result<Box<dyn Guard>, DomainError> {
         let file = read(&self.rules)?;
         Ok(match self.guard_kind {
@@ -263,6 +275,9 @@ impl Domain {
     }
 
     /// Signs the guard's rules and puts them in place of the old ones.
+    ///
+    /// # Errors
+    /// When the guard has no rules, or they cannot be signed or written.
     pub fn save(&self, guard: &dyn Guard, signer: &Signer) -> Result<(), DomainError> {
         let rules = guard.serialized().ok_or(GuardError::Fixed(
             "this guard has no rules that could be signed",

@@ -179,6 +179,9 @@ impl<'a> Reader<'a> {
 
 impl Message {
     /// Reads a message.
+    ///
+    /// # Errors
+    /// When the text is not such a message, with the line.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         if text.len() > MAX_LENGTH {
             return Err(TextError::TooLarge);

@@ -66,6 +66,9 @@ impl AclGuard {
     }
 
     /// Reads a `SignedACLSet` file; the signature must be the policy key's.
+    ///
+    /// # Errors
+    /// When the file is malformed, or not signed by this key.
     pub fn from_signed(file: &[u8], key: &Verifier) -> Result<Self, GuardError> {
         let signed: SignedAclSet = proto2::read(file)?;
         key.verify(ACL_CONTEXT, &signed.serialized_aclset, &signed.signature)?;
@@ -75,6 +78,9 @@ impl AclGuard {
     }
 
     /// Reads an `ACLSet` that nobody signed.
+    ///
+    /// # Errors
+    /// When the bytes are malformed, or the list is too long.
     pub fn from_serialized(bytes: &[u8]) -> Result<Self, GuardError> {
         let set: AclSet = proto2::read(bytes)?;
         if set.entries.len() > MOST {

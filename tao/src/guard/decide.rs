@@ -34,9 +34,15 @@ pub trait Guard: Send + Sync {
     fn subprincipal(&self) -> SubPrin;
 
     /// Does `query` hold? Only `Authorized(...)` is meaningful to every guard.
+    ///
+    /// # Errors
+    /// When the query is not one that this guard understands, or takes too long.
     fn query(&self, query: &Pred) -> Result<bool, GuardError>;
 
     /// The answer to [`Guard::query`] and how it comes about.
+    ///
+    /// # Errors
+    /// Those of [`Guard::query`].
     fn why(&self, query: &Pred) -> Result<Explanation, GuardError>;
 
     /// Could any query be answered with yes? No only if that is known without a look at the
@@ -46,12 +52,21 @@ pub trait Guard: Send + Sync {
     }
 
     /// Adds a rule, given as text.
+    ///
+    /// # Errors
+    /// When the text is not a rule of this guard, or the guard cannot be changed.
     fn add_rule(&mut self, rule: &str) -> Result<(), GuardError>;
 
     /// Takes a rule away again; from then on nothing follows from it.
+    ///
+    /// # Errors
+    /// When there is no such rule, or the guard cannot be changed.
     fn retract_rule(&mut self, rule: &str) -> Result<(), GuardError>;
 
     /// Takes all rules away.
+    ///
+    /// # Errors
+    /// When the guard cannot be changed.
     fn clear(&mut self) -> Result<(), GuardError>;
 
     /// The rules' texts, in the order they came.
@@ -70,6 +85,9 @@ pub trait Guard: Send + Sync {
     }
 
     /// Lets `principal` do `operation`.
+    ///
+    /// # Errors
+    /// Those of [`Guard::add_rule`].
     fn authorize(
         &mut self,
         principal: &Prin,
@@ -80,6 +98,9 @@ pub trait Guard: Send + Sync {
     }
 
     /// Takes back what [`Guard::authorize`] gave.
+    ///
+    /// # Errors
+    /// Those of [`Guard::retract_rule`].
     fn retract(
         &mut self,
         principal: &Prin,

@@ -13,6 +13,9 @@ pub const ACL_CONTEXT: &str = "tao.ACLGuard Version 1";
 pub const DATALOG_CONTEXT: &str = "Datalog Rules Signing Context V1";
 
 /// A `SignedACLSet` file from a serialized `ACLSet`.
+///
+/// # Errors
+/// When the key cannot sign.
 pub fn sign_acl(signer: &Signer, serialized_aclset: Vec<u8>) -> Result<Vec<u8>, KeyError> {
     let signature = signer.sign(ACL_CONTEXT, &serialized_aclset)?;
     Ok(SignedAclSet {
@@ -23,6 +26,9 @@ pub fn sign_acl(signer: &Signer, serialized_aclset: Vec<u8>) -> Result<Vec<u8>, 
 }
 
 /// A `SignedDatalogRules` file from serialized `DatalogRules`.
+///
+/// # Errors
+/// When the key cannot sign.
 pub fn sign_datalog(signer: &Signer, serialized_rules: Vec<u8>) -> Result<Vec<u8>, KeyError> {
     let signature = signer.sign(DATALOG_CONTEXT, &serialized_rules)?;
     Ok(SignedDatalogRules {

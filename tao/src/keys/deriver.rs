@@ -26,6 +26,9 @@ impl Deriver {
     }
 
     /// `length` bytes for `tag`.
+    ///
+    /// # Errors
+    /// For more bytes than HKDF can give.
     pub fn derive(&self, tag: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, DeriveError> {
         let mut derived = Zeroizing::new(Vec::new());
         if length > 255 * 32 {
@@ -39,6 +42,9 @@ impl Deriver {
     }
 
     /// A secret to make another key from.
+    ///
+    /// # Errors
+    /// None: HKDF gives 32 bytes in any case.
     pub fn secret(&self, tag: &[u8]) -> Result<Secret, DeriveError> {
         let mut secret = Secret::default();
         let hkdf = Hkdf::<Sha256>::new(None, &*self.0);

@@ -42,6 +42,9 @@ unsafe impl<T: Sync> Sync for Hidden<T> {}
 
 impl<T> Hidden<T> {
     /// Makes a value and takes it there. What making it left on the stack is overwritten.
+    ///
+    /// # Errors
+    /// That of `make`.
     pub fn new<E>(make: impl FnOnce() -> Result<T, E>) -> Result<Self, E> {
         let made = moved(make);
         overwrite_stack();

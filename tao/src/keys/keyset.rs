@@ -50,6 +50,9 @@ pub struct Keyset {
 
 impl Keyset {
     /// Reads a serialized `CryptoKeyset`. Keys of kinds that are not known are left out.
+    ///
+    /// # Errors
+    /// When the bytes are malformed, or a key in them cannot be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, KeysetError> {
         let mut message: CryptoKeyset = proto2::read(bytes)?;
         if message.keys.len() > MOST {
@@ -71,6 +74,9 @@ impl Keyset {
     }
 
     /// The set as the original serializes it.
+    ///
+    /// # Errors
+    /// When a key cannot be written.
     pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let mut keys = Vec::new();
         if let Some(signer) = &self.signer {
@@ -129,6 +135,9 @@ fn key(name: &str, kind: &str, purpose: &str, parts: Vec<Vec<u8>>) -> Zeroizing<
 }
 
 /// A set of one signing key and its certificate, serialized.
+///
+/// # Errors
+/// When a key cannot be written.
 pub fn encode(signer: &Signer, certificate: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let keys = vec![signing(signer)?];
     Ok(serialized(keys, Some(certificate.to_vec()), None))

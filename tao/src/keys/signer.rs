@@ -37,6 +37,9 @@ pub struct Signer {
 
 impl Signer {
     /// The P-256 key that belongs to a secret, the same each time.
+    ///
+    /// # Errors
+    /// Not for secrets with any entropy.
     pub fn new(secret: Secret) -> Result<Self, KeyError> {
         let deriver = Deriver::new(secret);
         // A candidate is not a valid scalar once in 2^32 times; then the next one is.
@@ -51,6 +54,9 @@ impl Signer {
     }
 
     /// A new key from the system's randomness. P-521 keys are not made.
+    ///
+    /// # Errors
+    /// For P-521, or when the system gives no random bytes.
     pub fn generate(kind: KeyKind) -> Result<Self, KeyError> {
         let mut bytes = Zeroizing::new([0; 48]);
         loop {
@@ -78,6 +84,9 @@ impl Signer {
     }
 
     /// Reads a private key: SEC1 DER for ECDSA, 32 bytes for Ed25519.
+    ///
+    /// # Errors
+    /// When it is not a key of this kind, or one for P-521.
     pub fn from_private(kind: KeyKind, bytes: &[u8]) -> Result<Self, KeyError> {
         let bad = |error: &dyn std::fmt::Display| KeyError::PrivateKey(error.to_string());
         let key = match kind {
@@ -110,6 +119,9 @@ impl Signer {
     }
 
     /// The private key, as [`Signer::from_private`] reads it.
+    ///
+    /// # Errors
+    /// When the key cannot be written.
     pub fn private_bytes(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let bad = |error: &dyn std::fmt::Display| KeyError::PrivateKey(error.to_string());
         match &self.key {
@@ -145,11 +157,17 @@ impl Signer {
 
     /// Signs `data` for the purpose that `context` names, in the original's format; gives
     /// a `SignedData` message.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
     pub fn sign(&self, context: &str, data: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.sign_as(SignatureFormat::Original, context, data)
     }
 
     /// The same in the given format.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
     pub fn sign_as(
         &self,
         format: SignatureFormat,

@@ -29,6 +29,9 @@ pub enum Verifier {
 
 impl Verifier {
     /// Reads a DER SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// When it is not a public key of a supported kind.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
             return Ok(Verifier::P256(key));
@@ -45,6 +48,9 @@ impl Verifier {
     }
 
     /// DER SubjectPublicKeyInfo.
+    ///
+    /// # Errors
+    /// When the key cannot be written.
     pub fn spki(&self) -> Result<Vec<u8>, KeyError> {
         let der = match self {
             Verifier::P256(key) => key.to_public_key_der(),
@@ -67,11 +73,17 @@ impl Verifier {
     }
 
     /// `key([sha256 of the SubjectPublicKeyInfo])`
+    ///
+    /// # Errors
+    /// When the key cannot be written.
     pub fn name(&self) -> Result<Prin, KeyError> {
         Ok(Prin::of_public_key("key", &self.spki()?)?)
     }
 
     /// Checks a `SignedData` message in the original's format.
+    ///
+    /// # Errors
+    /// When the signature is not this key's, over these data and for this context.
     pub fn verify(&self, context: &str, data: &[u8], signed: &[u8]) -> Result<(), KeyError> {
         self.verify_formats(&[(SignatureFormat::Original, context)], data, signed)
             .map(drop)
@@ -79,6 +91,9 @@ impl Verifier {
 
     /// Checks a `SignedData` message in one of these formats, each with its context. Gives
     /// the format.
+    ///
+    /// # Errors
+    /// When the signature is not this key's, over these data and in one of the formats.
     pub fn verify_formats(
         &self,
         formats: &[(SignatureFormat, &str)],
@@ -125,6 +140,9 @@ impl Verifier {
     }
 
     /// Checks a DER ECDSA signature over a SHA-256 digest.
+    ///
+    /// # Errors
+    /// When the signature is not this key's, over this digest.
     pub fn verify_digest(&self, digest: &[u8; 32], der: &[u8]) -> Result<(), KeyError> {
         if self.ecdsa(digest, der) {
             Ok(())

@@ -247,6 +247,10 @@ macro_rules! decode {
     ($($type:ty => $method:ident),*) => {$(
         impl $type {
             /// Reads the binary form; all of `bytes` must belong to it.
+            ///
+            /// # Errors
+            /// When the bytes are not the binary form of such a value, or are too many or nested
+            /// too deeply.
             pub fn decode(bytes: &[u8]) -> Result<Self> {
                 whole(bytes, |reader| reader.$method())
             }
@@ -258,6 +262,10 @@ decode!(Term => term, Form => form, Prin => prin, Pred => pred, SubPrin => sub_p
 
 impl PrinTail {
     /// Reads the binary form; all of `bytes` must belong to it.
+    ///
+    /// # Errors
+    /// When the bytes are not the binary form of such a value, or are too many or nested too
+    /// deeply.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         whole(bytes, |reader| {
             reader.expect_tag(tag::PRIN_TAIL, "an extension without principal")?;

@@ -29,6 +29,9 @@ macro_rules! word {
 
         impl $name {
             /// Checks the spelling.
+            ///
+            /// # Errors
+            /// When it is not spelled so.
             pub fn new(text: &str) -> Result<Self, LogicError> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) {

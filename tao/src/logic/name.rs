@@ -12,6 +12,9 @@ use super::{
 impl Prin {
     /// The principal of a kind named by the SHA-256 of a public key
     /// (DER SubjectPublicKeyInfo): `key([...])`, `tpm2([...])`.
+    ///
+    /// # Errors
+    /// When the kind is not spelled as one.
     pub fn of_public_key(kind: &str, spki: &[u8]) -> Result<Prin, LogicError> {
         Ok(Prin {
             kind: Keyword::new(kind)?,
@@ -62,6 +65,9 @@ impl SubPrin {
     }
 
     /// `.Program([sha256 of the binary])`, a hosted program.
+    ///
+    /// # Errors
+    /// None: `Program` is the name of an extension.
     pub fn program(sha256: &[u8; 32]) -> Result<SubPrin, LogicError> {
         SubPrin::single(
             Head::Program.name(),
@@ -70,6 +76,9 @@ impl SubPrin {
     }
 
     /// `.PCRs("17,18", "hex,hex")`: the registers in the order given, with their values.
+    ///
+    /// # Errors
+    /// None: `PCRs` is the name of an extension.
     pub fn pcrs<'a>(
         values: impl IntoIterator<Item = (u8, &'a [u8])>,
     ) -> Result<SubPrin, LogicError> {

@@ -17,6 +17,9 @@ pub trait Text: Sized {
     ///
     /// The original's readers all worked like this and dropped the rest silently;
     /// `str::parse` is the one that takes nothing but the whole text.
+    ///
+    /// # Errors
+    /// When the text does not begin with such a value.
     fn parse_prefix(text: &str) -> Result<(Self, &str)>;
 }
 

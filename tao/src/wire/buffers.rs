@@ -20,7 +20,8 @@ fn idle() -> MutexGuard<'static, Vec<Vec<u8>>> {
 
 /// A buffer that somebody has given, or a new one. What is in it is not worth anything.
 pub fn take() -> Vec<u8> {
-    idle().pop().unwrap_or_else(Vec::new)
+    // Default: a new one, where none is idle.
+    idle().pop().unwrap_or_default()
 }
 
 /// Gives a buffer to whoever needs one next. No secret may be left in it.

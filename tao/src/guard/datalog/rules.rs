@@ -54,6 +54,9 @@ impl DatalogGuard {
     }
 
     /// Reads a `SignedDatalogRules` file; the signature must be the policy key's.
+    ///
+    /// # Errors
+    /// When the file is malformed, or not signed by this key.
     pub fn from_signed(file: &[u8], key: &Verifier) -> Result<Self, GuardError> {
         let signed: SignedDatalogRules = proto2::read(file)?;
         key.verify(DATALOG_CONTEXT, &signed.serialized_rules, &signed.signature)?;
@@ -63,6 +66,9 @@ impl DatalogGuard {
     }
 
     /// Reads `DatalogRules` that nobody signed.
+    ///
+    /// # Errors
+    /// When the bytes are malformed, or have a statement that is not a rule.
     pub fn from_serialized(bytes: &[u8]) -> Result<Self, GuardError> {
         let file: DatalogRules = proto2::read(bytes)?;
         let mut guard = DatalogGuard::new();
