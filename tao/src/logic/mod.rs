@@ -6,6 +6,19 @@
 //! this logic comes from, `[]` and `[00]` had one text, so that two principals had one name.
 //!
 //! Text and bytes are hostile input: depth, size and counts are bounded by [`limits`].
+//!
+//! ```
+//! use tao::logic::{Form, Prin};
+//!
+//! let program: Prin = "key([0a]).Program([0b])".parse()?;
+//! let host: Prin = "key([0a])".parse()?;
+//! assert!(program.is_within(&host));
+//! assert_eq!(program.relative_to(&host).unwrap().to_string(), ".Program([0b])");
+//!
+//! let form: Form = "key([0a]) says Ready(1)".parse()?;
+//! assert_eq!(Form::decode(&form.encode())?, form);
+//! # Ok::<(), tao::logic::LogicError>(())
+//! ```
 
 mod ast;
 mod decode;
