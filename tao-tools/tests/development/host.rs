@@ -96,15 +96,18 @@ fn a_started_program_whose_host_goes_away_is_not_said_to_be_unstarted() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let state = world.path("state");
-    let mut host = None;
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+    let is_host = |entry: &std::fs::DirEntry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
-        if line.contains("host\0start") && line.contains(state.to_str().unwrap()) {
-            host = entry.file_name().to_str().unwrap().parse::<i32>().ok();
-        }
-    }
-    let host = nix::unistd::Pid::from_raw(host.unwrap());
+        line.contains("host\0start") && line.contains(state.to_str().unwrap())
+    };
+    // A child that the host has cloned for its next program has the same line: the host is the
+    // process that was there first.
+    let found = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = found
+        .filter(is_host)
+        .map(|entry| entry.file_name().to_str().unwrap().parse::<i32>().unwrap());
+    let host = nix::unistd::Pid::from_raw(numbers.min().unwrap());
     nix::sys::signal::kill(host, nix::sys::signal::Signal::SIGKILL).unwrap();
     let output = running.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(124), "{output:?}");
