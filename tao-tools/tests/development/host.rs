@@ -1,6 +1,10 @@
 //! A host by itself: its name, the properties that conformance asks for, and how it fails.
 
-use std::process::{Command, Stdio};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::world::*;
 
