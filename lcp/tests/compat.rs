@@ -245,7 +245,7 @@ fn every_difference_in_the_manual_has_a_test() {
     let tests = [
         "tests/compat.rs",
         "tests/original/differences.rs",
-        "src/original/tpm12/pconf_file.rs",
+        "original-options/src/pconf_file_tpm12.rs",
     ];
     let tests = tests.map(read).concat();
     let (mut items, mut named) = (0, 0);

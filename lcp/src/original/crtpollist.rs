@@ -13,7 +13,7 @@ use original_options::{
 use txt::{element::Element, hash::HashAlg};
 use zeroize::Zeroizing;
 
-use super::verify_list;
+use super::{list_file, verify_list};
 
 const OPTIONS: [Opt; 17] = [
     flag("help", 'H'),
@@ -207,7 +207,7 @@ impl Request {
             (false, None) => bail!("no private key file specified"),
             _ => {}
         }
-        let list = parse(out)?;
+        let list = list_file::read(out)?;
         if self.sigalg == "rsa-pkcs15" && list.version() != ListVersion::V1_0 {
             println!("Failed to sign and write LCP list.");
             bail!("rsa-pkcs15 is for lists of version 0x100: use rsa");
@@ -315,9 +315,4 @@ fn text(path: &str) -> Result<String> {
 
 fn public_key(path: &str) -> Result<PublicKey> {
     PublicKey::from_pem(&text(path)?).with_context(|| path.to_owned())
-}
-
-/// Reads a list file.
-pub fn parse(path: &str) -> Result<PolicyList> {
-    PolicyList::parse(&read(path)?).with_context(|| path.to_owned())
 }

@@ -12,6 +12,8 @@ use original_options::{outcome, words::Words};
 mod crtpol;
 mod crtpolelt;
 mod crtpollist;
+mod list_file;
+mod listing;
 mod mlehash;
 #[cfg(feature = "nv")]
 mod nv;

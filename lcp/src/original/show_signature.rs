@@ -2,7 +2,7 @@
 
 use lcp::list::{ListVersion, PolicyList, Signature, SignatureValue};
 
-use super::show::{alg_number, block, line};
+use super::listing::{alg_number, block, line};
 
 /// Number and name of a list's `sig_alg`.
 pub fn alg(list: &PolicyList) -> String {

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use lcp::{list::ListVersion, sign};
 
-use super::{crtpollist::parse, show};
+use super::{list_file, show};
 
 /// Shows a list and verifies its signature.
 pub fn show_file(path: &str) -> Result<()> {
-    let list = parse(path)?;
+    let list = list_file::read(path)?;
     let verified = sign::verify(&list);
     let v3 = list.version() == ListVersion::V3_0;
     if v3 && list.signature().is_none() {
@@ -31,7 +31,7 @@ pub fn show_file(path: &str) -> Result<()> {
 
 /// Verifies a list's signature.
 pub fn verify(path: &str) -> Result<()> {
-    let list = parse(path)?;
+    let list = list_file::read(path)?;
     let v3 = list.version() == ListVersion::V3_0;
     match sign::verify(&list) {
         Err(sign::SignError::Unsigned) => {

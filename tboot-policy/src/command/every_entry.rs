@@ -16,7 +16,7 @@ use tpm::Bank;
 
 use super::{
     boot::EntryOptions,
-    predict::{print_values, printed, refuse_unmeasured},
+    prediction::{print_values, printed, refuse_unmeasured},
 };
 
 /// What can be said of an entry.

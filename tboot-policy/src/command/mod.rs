@@ -11,6 +11,7 @@ mod launch_log;
 mod links;
 mod log;
 mod predict;
+mod prediction;
 mod record;
 mod verify;
 mod vlp;

@@ -12,38 +12,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::variables::Variables;
-
 /// The first line of an environment block.
 const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 /// Longest environment block that is read, in bytes.
 pub const MAX_ENVIRONMENT: usize = 64 << 10;
 /// Where scripts see the folder, as `$prefix` and `$config_directory`.
-const PREFIX: &str = "/boot/grub";
-/// Variables that the scripts of distributions ask for and only the environment block sets:
-/// elsewhere they are empty.
-const EMPTY_UNLESS_SAVED: [&str; 19] = [
-    "default",
-    "next_entry",
-    "saved_entry",
-    "prev_saved_entry",
-    "prev_entry",
-    "initrdfail",
-    "recordfail",
-    "kernelopts",
-    "default_kernelopts",
-    "early_initrd",
-    "blsdir",
-    "tuned_params",
-    "tuned_initrd",
-    "boot_success",
-    "boot_indeterminate",
-    "menu_auto_hide",
-    "menu_hide_ok",
-    "menu_show_once",
-    "fastboot",
-];
-
+pub(super) const PREFIX: &str = "/boot/grub";
 /// An environment block that GRUB doesn't read either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
@@ -145,23 +119,6 @@ impl BootFolder {
             b"-s" => Some(found.is_some_and(|found| found.len() > 0)),
             _ => None,
         }
-    }
-}
-
-impl Variables {
-    /// What GRUB knows when it boots from this folder.
-    #[must_use]
-    pub fn booting(mut self, folder: BootFolder) -> Self {
-        for name in EMPTY_UNLESS_SAVED {
-            if !self.values.contains_key(name) {
-                self.set(name, Vec::new());
-            }
-        }
-        for name in ["prefix", "config_directory"] {
-            self.set(name, PREFIX.as_bytes().to_vec());
-        }
-        self.folder = Some(folder);
-        self
     }
 }
 

@@ -4,7 +4,7 @@
 //! of an entry; behind `>` follows the same for the submenu. Where nothing fits it takes the first
 //! entry (GRUB's normal/menu.c, `get_entry_number`).
 
-use super::menu::Key;
+use super::menu_entry::Key;
 
 /// Why the entry that boots by itself can't be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

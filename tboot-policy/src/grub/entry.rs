@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     cmdline::loader_cmdline,
     lex::Word,
-    menu::MenuEntry,
+    menu_entry::MenuEntry,
     script::{MenuKind, Statement, literal},
     variables::{Unknown, Variables},
     walk::Visitor,

@@ -15,7 +15,7 @@ use txt::{
 
 use super::{
     entry::BootEntry,
-    places::{Found, Places},
+    places::{Found, PlaceError, Places},
 };
 use crate::{
     acm::{Role, TELLING_LEN, may_be_taken_away, role},
@@ -32,26 +32,9 @@ const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 /// A file that GRUB could not load, or that can't be found from here.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// A path that is not absolute.
-    #[error("line {line}: GRUB finds no file {path:?}: a path begins with / or (device)/")]
-    NotAbsolute {
-        /// The line of grub.cfg, from 1.
-        line: usize,
-        /// The path.
-        path: String,
-    },
-    /// No such file.
-    #[error(
-        "line {line}: {path} is not there; looked for {tried}; --root and --boot say where the file systems are"
-    )]
-    NotFound {
-        /// The line of grub.cfg, from 1.
-        line: usize,
-        /// The path as GRUB sees it.
-        path: String,
-        /// The files that were looked for.
-        tried: String,
-    },
+    /// No file of this path.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// A file that can't be read.
     #[error("can't read {path}: {source}")]
     Read {

@@ -3,113 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    bls::BlsEntry,
+    collect::Collected,
     default::{self, Leads, Level, NoDefault, Slot},
-    entry::adds_entries,
-    error::ScriptError,
-    lex::{Piece, Word},
-    script::{MenuKind, Statement, literal, parse},
+    menu_entry::{Key, MenuEntry},
+    menu_error::{MAX_DEPTH, MAX_ENTRIES, MAX_LEVELS, MenuError},
+    script::{MenuKind, Statement, parse},
     title::Titled,
-    variables::{Arguments, Variables},
-    walk::{Visitor, Walk},
+    variables::Variables,
+    walk::Walk,
 };
 
 /// Most entries that are listed in a message.
 const MAX_LISTED: usize = 20;
-/// Most entries that a menu may have.
-const MAX_ENTRIES: usize = 4096;
-/// Deepest submenus, and most of them.
-const MAX_DEPTH: usize = 8;
-const MAX_LEVELS: usize = 512;
-
-/// A menu that can't be read, or an entry that isn't in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MenuError {
-    /// GRUB can't read the script either.
-    #[error(transparent)]
-    Script(#[from] ScriptError),
-    /// No entry of this name.
-    #[error("no menu entry {name:?}; there are: {known}")]
-    NoEntry {
-        /// What was asked for.
-        name: String,
-        /// The entries that there are.
-        known: String,
-    },
-    /// Several entries of this name.
-    #[error(
-        "{name:?} names several menu entries: {found}; name one by its place, as GRUB_DEFAULT does"
-    )]
-    Several {
-        /// What was asked for.
-        name: String,
-        /// The entries.
-        found: String,
-    },
-    /// A menu that is larger than any real one.
-    #[error(
-        "the menu has more than {MAX_ENTRIES} entries or {MAX_DEPTH} levels, or functions that never end"
-    )]
-    TooLarge,
-}
-
-/// How an entry is named at one level of the menu.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// Its place, from 0; `None` for a hidden entry, and behind entries that only some machines
-    /// have or that are not known.
-    pub index: Option<usize>,
-    /// Its title.
-    pub title: String,
-    /// Its `--id`.
-    pub id: Option<String>,
-}
-
-impl Key {
-    fn is(&self, name: &str) -> bool {
-        self.title == name || self.id.as_deref() == Some(name)
-    }
-}
-
-/// An entry that boots something.
-#[derive(Clone, Debug)]
-pub struct MenuEntry {
-    /// The submenus it is in, and itself.
-    pub path: Vec<Key>,
-    /// The line it begins in, from 1.
-    pub line: usize,
-    /// Do only some machines have it?
-    pub conditional: bool,
-    /// Its commands.
-    pub(super) body: Arc<[Statement]>,
-    /// What is known where it is chosen, for all entries of its level.
-    pub(super) walk: Arc<Walk>,
-    /// `$1` and so on in it.
-    pub(super) arguments: Arguments,
-}
-
-impl MenuEntry {
-    /// Its title.
-    pub fn title(&self) -> &str {
-        self.path.last().map_or("", |key| key.title.as_str())
-    }
-
-    /// Its `--id`.
-    pub fn id(&self) -> Option<&str> {
-        self.path.last().and_then(|key| key.id.as_deref())
-    }
-
-    /// Its name as in GRUB_DEFAULT: numbers with `>` between them.
-    pub fn place(&self) -> Option<String> {
-        let numbers: Option<Vec<String>> = self
-            .path
-            .iter()
-            .map(|key| key.index.map(|index| index.to_string()))
-            .collect();
-        numbers.map(|numbers| numbers.join(">"))
-    }
-}
-
 /// A whole menu, submenus flattened.
 #[derive(Clone, Debug, Default)]
 pub struct Menu {
@@ -136,10 +41,7 @@ impl Menu {
         if above.len() >= MAX_DEPTH || self.levels.len() >= MAX_LEVELS {
             return Err(MenuError::TooLarge);
         }
-        let mut collected = Collected {
-            countable: true,
-            ..Collected::default()
-        };
+        let mut collected = Collected::new();
         walk.visit(statements, true, &mut collected)?;
         let walk = Arc::new(walk);
         let this = self.levels.len();
@@ -269,136 +171,6 @@ fn list(entries: &[&MenuEntry]) -> String {
         names.push(format!("and {more} more"));
     }
     names.join(", ")
-}
-
-struct Item {
-    index: Option<usize>,
-    line: usize,
-    kind: MenuKind,
-    conditional: bool,
-    titled: Titled,
-    body: Arc<[Statement]>,
-}
-
-#[derive(Default)]
-struct Collected {
-    items: Vec<Item>,
-    countable: bool,
-    /// How many have a place.
-    shown: usize,
-    unlisted: Option<String>,
-}
-
-impl Collected {
-    fn add(
-        &mut self,
-        line: usize,
-        kind: MenuKind,
-        titled: Titled,
-        body: Arc<[Statement]>,
-        certain: bool,
-    ) {
-        let mut index = None;
-        if kind != MenuKind::Hidden {
-            self.countable &= certain;
-            index = self.countable.then_some(self.shown);
-            self.shown = self.shown.saturating_add(1);
-        }
-        self.items.push(Item {
-            index,
-            line,
-            kind,
-            conditional: !certain,
-            titled,
-            body,
-        });
-    }
-
-    /// What comes from here on may have another place, and any name may be another entry's.
-    fn unlisted(&mut self, why: String) {
-        self.countable = false;
-        self.unlisted.get_or_insert(why);
-    }
-
-    /// The entries that `blscfg` adds.
-    fn bls(&mut self, line: usize, arguments: &[Word], variables: &Variables, certain: bool) {
-        if !arguments.is_empty() {
-            let why =
-                format!("line {line}: blscfg is told which entries to show, which is not followed");
-            return self.unlisted(why);
-        }
-        let Some(place) = &variables.bls else {
-            return self.unlisted(format!("line {line}: blscfg adds entries of other files"));
-        };
-        match place.read(variables.value("blsdir")) {
-            Ok(found) => {
-                self.countable &= found.ordered;
-                for entry in found.entries {
-                    let (titled, body) = bls_item(line, &entry);
-                    self.add(line, MenuKind::Entry, titled, body, certain);
-                }
-            }
-            Err(why) => self.unlisted(format!("line {line}: {why}")),
-        }
-    }
-}
-
-/// A BLS entry as GRUB makes one of it: it loads a Linux, never tboot.
-fn bls_item(line: usize, entry: &BlsEntry) -> (Titled, Arc<[Statement]>) {
-    let word = |text: &str| vec![Piece::Text(text.as_bytes().to_vec())];
-    let words = vec![word("linux"), word(&entry.linux)];
-    let titled = Titled {
-        title: entry.title.clone(),
-        id: Some(entry.id.clone()),
-        ..Titled::default()
-    };
-    (titled, Arc::new([Statement::Command { line, words }]))
-}
-
-impl Visitor for Collected {
-    type Error = MenuError;
-
-    fn too_long(&self, _line: usize) -> MenuError {
-        MenuError::TooLarge
-    }
-
-    fn command(
-        &mut self,
-        line: usize,
-        words: &[Word],
-        variables: &Variables,
-        certain: bool,
-    ) -> Result<(), Self::Error> {
-        let Some((first, arguments)) = words.split_first() else {
-            return Ok(());
-        };
-        match literal(first).as_deref() {
-            Some("blscfg" | "bls_import") => self.bls(line, arguments, variables, certain),
-            Some(command) if adds_entries(command) => self.unlisted(format!(
-                "line {line}: {command} runs another script or menu, whose entries are not known"
-            )),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn menu(
-        &mut self,
-        line: usize,
-        kind: MenuKind,
-        words: &[Word],
-        body: &Arc<[Statement]>,
-        variables: &Variables,
-        certain: bool,
-    ) -> Result<(), Self::Error> {
-        // A function can make entries without end.
-        if self.items.len() > MAX_ENTRIES {
-            return Err(MenuError::TooLarge);
-        }
-        let titled = Titled::of(words, variables);
-        self.add(line, kind, titled, Arc::clone(body), certain);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

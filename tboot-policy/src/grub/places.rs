@@ -7,7 +7,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{entry::Loaded, files::FileError};
+use super::{bls::BlsPlace, entry::Loaded};
+
+/// A path that leads to no file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// A path that is not absolute.
+    #[error("line {line}: GRUB finds no file {path:?}: a path begins with / or (device)/")]
+    NotAbsolute {
+        /// The line of grub.cfg, from 1.
+        line: usize,
+        /// The path.
+        path: String,
+    },
+    /// No such file.
+    #[error(
+        "line {line}: {path} is not there; looked for {tried}; --root and --boot say where the file systems are"
+    )]
+    NotFound {
+        /// The line of grub.cfg, from 1.
+        line: usize,
+        /// The path as GRUB sees it.
+        path: String,
+        /// The files that were looked for.
+        tried: String,
+    },
+}
 
 /// Where GRUB's file systems are mounted.
 #[derive(Clone, Debug)]
@@ -58,7 +83,7 @@ impl Places {
 
     /// The file of a path as GRUB sees it: on the boot file system when that is one of its own,
     /// else on the root file system; below a subvolume's name it begins with `/boot`.
-    pub fn find(&self, loaded: &Loaded) -> Result<Found, FileError> {
+    pub fn find(&self, loaded: &Loaded) -> Result<Found, PlaceError> {
         let line = loaded.line;
         let shown = || String::from_utf8_lossy(&loaded.path).into_owned();
         let path = match loaded.path.strip_prefix(b"(") {
@@ -70,7 +95,7 @@ impl Places {
             None => loaded.path.as_slice(),
         };
         let Some(relative) = path.strip_prefix(b"/") else {
-            return Err(FileError::NotAbsolute {
+            return Err(PlaceError::NotAbsolute {
                 line,
                 path: shown(),
             });
@@ -99,7 +124,7 @@ impl Places {
                 path: path.clone(),
                 read_from: self.replaced.get(path).cloned(),
             }),
-            None => Err(FileError::NotFound {
+            None => Err(PlaceError::NotFound {
                 line,
                 path: shown(),
                 tried: tried
@@ -112,8 +137,8 @@ impl Places {
     }
 
     /// Where GRUB's `blscfg` looks for entries.
-    pub fn bls(&self) -> super::BlsPlace {
-        super::BlsPlace {
+    pub fn bls(&self) -> BlsPlace {
+        BlsPlace {
             boot: self.boot.clone(),
             root: (!self.boot_has_its_own_file_system()).then(|| self.root.clone()),
         }
@@ -162,7 +187,7 @@ mod tests {
         );
         for path in ["vmlinuz", "(hd0", ""] {
             let error = places.find(&loaded(path)).unwrap_err();
-            assert!(matches!(error, FileError::NotAbsolute { .. }), "{path}");
+            assert!(matches!(error, PlaceError::NotAbsolute { .. }), "{path}");
         }
     }
     #[test]

@@ -7,7 +7,9 @@
 use super::{
     boot_folder::BootFolder,
     entry::{BootEntry, EntryError},
-    menu::{Menu, MenuEntry, MenuError},
+    menu::Menu,
+    menu_entry::MenuEntry,
+    menu_error::MenuError,
     variables::Variables,
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     bls::BlsPlace,
-    boot_folder::BootFolder,
+    boot_folder::{BootFolder, PREFIX},
     lex::{Piece, Word},
     script::Statement,
 };
@@ -20,6 +20,29 @@ pub(super) const MAX_VALUE: usize = 16 << 10;
 const MAX_VALUES: usize = 256 << 10;
 /// Most variables, and most names of them that are exported.
 pub(super) const MAX_NAMES: usize = 1024;
+/// Variables that the scripts of distributions ask for and only the environment block sets:
+/// elsewhere they are empty.
+const EMPTY_UNLESS_SAVED: [&str; 19] = [
+    "default",
+    "next_entry",
+    "saved_entry",
+    "prev_saved_entry",
+    "prev_entry",
+    "initrdfail",
+    "recordfail",
+    "kernelopts",
+    "default_kernelopts",
+    "early_initrd",
+    "blsdir",
+    "tuned_params",
+    "tuned_initrd",
+    "boot_success",
+    "boot_indeterminate",
+    "menu_auto_hide",
+    "menu_hide_ok",
+    "menu_show_once",
+    "fastboot",
+];
 
 /// What is known of the variables.
 #[derive(Clone, Debug, Default)]
@@ -122,6 +145,21 @@ impl Variables {
 
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
         self.values.get(name).map(Vec::as_slice)
+    }
+
+    /// What GRUB knows when it boots from this folder.
+    #[must_use]
+    pub fn booting(mut self, folder: BootFolder) -> Self {
+        for name in EMPTY_UNLESS_SAVED {
+            if !self.values.contains_key(name) {
+                self.set(name, Vec::new());
+            }
+        }
+        for name in ["prefix", "config_directory"] {
+            self.set(name, PREFIX.as_bytes().to_vec());
+        }
+        self.folder = Some(folder);
+        self
     }
 
     /// `blscfg` finds its entries there.

@@ -12,7 +12,7 @@ mod options;
 mod polgen;
 mod show;
 
-pub use polgen::NAME;
+pub use options::NAME;
 
 /// Runs the tool.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {

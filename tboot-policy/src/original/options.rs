@@ -12,6 +12,9 @@ use tboot_policy::{
 use tpm::pcr::PcrIndex;
 use txt::hash::HashAlg;
 
+/// The original's name.
+pub const NAME: &str = "tb_polgen";
+
 const OPTIONS: [Opt; 17] = [
     flag("help", 'H'),
     flag("create", 'C'),
@@ -119,7 +122,7 @@ pub fn parse(words: &[String]) -> Result<Params> {
                 None => params.set(id, value)?,
             },
             // The original says so and goes on.
-            Step::Wrong(message) => eprintln!("{}: {message}", super::NAME),
+            Step::Wrong(message) => eprintln!("{}: {message}", NAME),
         }
     }
     if command == Some(Command::Help) {

@@ -12,12 +12,9 @@ use tboot_policy::{
 use txt::hash::{Digest, HashAlg};
 
 use super::{
-    options::{self, Command, Params},
+    options::{self, Command, NAME, Params},
     show,
 };
-
-/// The original's name.
-pub const NAME: &str = "tb_polgen";
 
 const HELP: &str = "\
 tb_polgen --create --type        nonfatal|continue|halt

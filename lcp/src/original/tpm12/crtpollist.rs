@@ -8,7 +8,7 @@ use original_options::{
 };
 
 use super::show;
-use crate::original::crtpollist::{Request, parse};
+use crate::original::{crtpollist::Request, list_file};
 
 const OPTIONS: [Opt; 13] = [
     flag("help", 'H'),
@@ -84,7 +84,7 @@ pub fn run(name: &str, words: &[String]) -> Result<()> {
 }
 
 fn show_file(path: &str) -> Result<()> {
-    let list = parse(path)?;
+    let list = list_file::read(path)?;
     println!("policy list file: {path}");
     print!("{}", show::list("", &list, false));
     match sign::verify(&list) {

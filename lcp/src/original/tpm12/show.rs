@@ -13,8 +13,8 @@ use txt::{
 };
 
 use crate::original::{
-    show::{self, block, line},
-    show_signature,
+    listing::{block, line},
+    show, show_signature,
 };
 
 /// An element; `brief` leaves its data out.
