@@ -121,9 +121,9 @@ fn a_platform_is_matched_as_tboot_does() {
         public_key: Some(key),
         debug_fused: false,
     };
-    assert!(acm.matches(&right).iter().all(|check| check.fits));
+    assert!(right.compare(&acm).iter().all(|check| check.fits));
     let wrong = |platform: Platform| {
-        let checks = acm.matches(&platform);
+        let checks = platform.compare(&acm);
         let wrong: Vec<_> = checks.iter().filter(|check| !check.fits).collect();
         assert_eq!(wrong.len(), 1, "{wrong:?}");
         wrong[0].what
@@ -159,7 +159,8 @@ fn a_platform_is_matched_as_tboot_does() {
     };
     assert_eq!(wrong(sandy(0)), "processor");
     assert!(
-        acm.matches(&sandy(0x0010_0000_0000_0000))
+        sandy(0x0010_0000_0000_0000)
+            .compare(&acm)
             .iter()
             .all(|check| check.fits)
     );

@@ -4,60 +4,30 @@
 //! its policy, then the modules. Order and rules are those of TXT's "details and authorities" PCR
 //! mapping, the only one on TPM 2.0; checked against the log and PCRs of a real host.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::Serialize;
-use tpm::pcr::{Bank, PcrIndex, PcrSyntaxError};
+use tpm::pcr::{Bank, PcrIndex};
 use txt::mlehash::{Mle, MleError};
 
+use self::event::{LOCALITY_CPU, LOCALITY_SINIT};
 use crate::{
-    module::{Module, ModuleError},
+    module::Module,
     platform::{Measured, PlatformRecord, bank_alg},
     vlp::Policy,
 };
 
+mod error;
+mod event;
+pub mod event_type;
 mod extpol;
 pub(crate) mod modules;
 mod replay;
 
+pub use error::LaunchError;
+pub use event::Event;
 pub use extpol::{Extpol, ExtpolError, extend_policy};
 pub use modules::{Finding, HashedModule, Mapping, Measurements, TbootRules, tboot_events};
 pub use replay::{HashStartReading, replay, replay_reading};
-
-/// Event types of the TXT Software Development Guide (EVTYPE_BASE 0x400) and of tboot.
-pub mod event_type {
-    /// What the CPU measured of SINIT.
-    pub const HASH_START: u32 = 0x402;
-    /// tboot.
-    pub const MLE_HASH: u32 = 0x404;
-    /// BIOS ACM registration data.
-    pub const BIOSAC_REG_DATA: u32 = 0x40a;
-    /// Status of the CPU's static root of trust.
-    pub const CPU_SCRTM_STAT: u32 = 0x40b;
-    /// PolicyControl of the launch control policy.
-    pub const LCP_CONTROL_HASH: u32 = 0x40c;
-    /// The SMM transfer monitor.
-    pub const STM_HASH: u32 = 0x40e;
-    /// OsSinitData.Capabilities.
-    pub const OSSINITDATA_CAP_HASH: u32 = 0x40f;
-    /// The key that signed SINIT.
-    pub const SINIT_PUBKEY_HASH: u32 = 0x410;
-    /// Matching elements of the launch control policy.
-    pub const LCP_DETAILS_HASH: u32 = 0x412;
-    /// Signers of the launch control policy.
-    pub const LCP_AUTHORITIES_HASH: u32 = 0x413;
-    /// Attributes of NV indices.
-    pub const NV_INFO_HASH: u32 = 0x414;
-    /// Everything that tboot extends itself.
-    pub const TBOOT: u32 = 0x501;
-}
-
-/// Most events that tboot's list of extends holds.
-const MAX_TBOOT_EVENTS: usize = 32;
-/// Where the CPU, SINIT and tboot talk to the TPM.
-const LOCALITY_CPU: u8 = 4;
-const LOCALITY_SINIT: u8 = 3;
-const LOCALITY_TBOOT: u8 = 2;
 
 /// The files of a boot.
 #[derive(Clone, Debug)]
@@ -74,28 +44,6 @@ pub struct LaunchInput {
     pub platform: PlatformRecord,
 }
 
-/// One extend of a PCR.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Event {
-    /// The register.
-    #[serde(serialize_with = "pcr_number")]
-    pub pcr: PcrIndex,
-    /// The locality that extends it: 4 CPU, 3 SINIT, 2 tboot.
-    pub locality: u8,
-    /// The number in the event log, see [`event_type`].
-    pub event_type: u32,
-    /// The event's name, or what tboot measures.
-    pub name: String,
-    /// The file that it measures.
-    pub file: Option<String>,
-    /// The measured data, for [`event_type::HASH_START`] when known: what TPM_HASH_DATA carries.
-    #[serde(serialize_with = "hex_data")]
-    pub data: Option<Vec<u8>>,
-    /// The digest in each bank that is extended.
-    #[serde(serialize_with = "hex_digests")]
-    pub digests: BTreeMap<Bank, Vec<u8>>,
-}
-
 /// What a launch does.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -105,44 +53,6 @@ pub struct Launch {
     pub findings: Vec<Finding>,
     /// Does tboot halt because of the findings?
     pub halts: bool,
-}
-
-/// A boot whose PCR values can't be computed.
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// tboot can't be hashed.
-    #[error("tboot: {0}")]
-    Mle(#[from] MleError),
-    /// A module can't be hashed.
-    #[error(transparent)]
-    Module(#[from] ModuleError),
-    /// tboot's command line asks for an extend policy that is not computed here.
-    #[error(transparent)]
-    Extpol(#[from] ExtpolError),
-    /// The platform record lacks the bank that tboot extends.
-    #[error(
-        "tboot extends the {0} bank, but the platform record lacks {0} digests: take it again from a boot with this bank"
-    )]
-    Bank(Bank),
-    /// The policy compares hashes of one algorithm while tboot computes another.
-    #[error(
-        "the policy holds {policy} hashes but tboot measures with {extend}: make both the same (tboot's extpol= option)"
-    )]
-    PolicyAlg {
-        /// The policy's algorithm.
-        policy: txt::hash::HashAlg,
-        /// The algorithm of the bank that tboot extends.
-        extend: txt::hash::HashAlg,
-    },
-    /// No kernel.
-    #[error("there is no module: tboot needs at least a kernel")]
-    NoModules,
-    /// More than tboot can extend.
-    #[error("tboot would extend {0} times, its list holds {MAX_TBOOT_EVENTS}: load fewer modules")]
-    TooManyEvents(usize),
-    /// A digest of the wrong length.
-    #[error(transparent)]
-    Digest(#[from] PcrSyntaxError),
 }
 
 /// The events of the launch of these files on this platform.
@@ -266,26 +176,4 @@ fn sinit_events(input: &LaunchInput, banks: &BTreeSet<Bank>) -> Result<Vec<Event
             }
         });
     Ok(events.collect())
-}
-
-fn pcr_number<S: serde::Serializer>(pcr: &PcrIndex, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u8(pcr.get())
-}
-
-fn hex_data<S: serde::Serializer>(
-    data: &Option<Vec<u8>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    data.as_ref().map(hex::encode).serialize(serializer)
-}
-
-fn hex_digests<S: serde::Serializer>(
-    digests: &BTreeMap<Bank, Vec<u8>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        digests
-            .iter()
-            .map(|(bank, digest)| (bank, hex::encode(digest))),
-    )
 }

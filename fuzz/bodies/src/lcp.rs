@@ -111,7 +111,7 @@ pub fn acm(bytes: &[u8]) {
             platform_id: Some(0),
             ..Platform::default()
         };
-        assert_eq!(acm.matches(&platform).len(), 4);
+        assert_eq!(platform.compare(&acm).len(), 4);
         let verified = lcp::acm_signature::check(&acm).is_ok();
         assert!(!verified || acm.header().exponent > 1);
     }

@@ -64,7 +64,7 @@ impl AcmCommand {
         let acm = file::parsed(&self.file, &bytes, Wanted::Sinit, Acm::parse(&bytes))?;
         let signature = lcp::acm_signature::check(&acm);
         let checks = if asked {
-            acm.matches(&platform)
+            platform.compare(&acm)
         } else {
             Vec::new()
         };

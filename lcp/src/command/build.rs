@@ -54,7 +54,7 @@ impl Build {
             let limit = txt::mlehash::MAX_IMAGE_LEN as u64;
             file::read_at_most(&path, limit)
                 .map(Some)
-                .map_err(|error| commands::sentence(error.chain()))
+                .map_err(|error| commands::sentence(error.chain()).into())
         };
         match spec::build(&spec, &read).with_context(shown)? {
             Outcome::Pending(lists) => self.pending(&lists),

@@ -3,105 +3,20 @@
 //! All arithmetic with keys is that of the RustCrypto crates. RSA keys have 2048 or 3072 bits and
 //! the exponent 65537, elliptic curve keys are P-256, P-384 or SM2: nothing else is taken by SINIT.
 
-use txt::{codec::FormatError, hash::HashAlg};
+use txt::hash::HashAlg;
 
 use crate::list::{EcScheme, ListVersion, PolicyList, RsaScheme, Signature, SignatureValue};
 
+mod error;
 mod key;
 mod salt;
+mod scheme;
 mod verify;
 
+pub use error::SignError;
 pub use key::{PrivateKey, PublicKey};
+pub use scheme::{Scheme, SchemeError, ToSign};
 pub use verify::{Verified, verify};
-
-/// A key that can't be read, or a signature that can't be made or doesn't verify.
-#[derive(Debug, thiserror::Error)]
-pub enum SignError {
-    /// A PEM file that holds no key that can be used.
-    #[error(
-        "no {kind} key: expected PEM with an RSA (2048 or 3072 bits, exponent 65537), P-256, P-384 or SM2 key{hint}"
-    )]
-    Key {
-        /// "private" or "public".
-        kind: &'static str,
-        /// What was found instead, when that is known.
-        hint: String,
-    },
-    /// A key that doesn't go with the scheme.
-    #[error("a {key} key can't make a {scheme} signature")]
-    Scheme {
-        /// The key's kind.
-        key: &'static str,
-        /// The scheme's name.
-        scheme: &'static str,
-    },
-    /// A hash that the scheme can't use.
-    #[error("a {scheme} signature can't use {hash}: {expected}")]
-    Hash {
-        /// The scheme's name.
-        scheme: &'static str,
-        /// The hash that was asked for.
-        hash: HashAlg,
-        /// What is possible.
-        expected: &'static str,
-    },
-    /// Private and public key don't belong together.
-    #[error("the public key doesn't belong to the private key: give the two halves of one pair")]
-    Pair,
-    /// The signature isn't one of this key over this list.
-    #[error("the signature doesn't verify: list, key and signature don't belong together")]
-    Mismatch,
-    /// The key in a list is none: even modulus, point not on the curve.
-    #[error("the list's key is no valid {0} key")]
-    ListKey(&'static str),
-    /// The list isn't signed.
-    #[error("the list is not signed")]
-    Unsigned,
-    /// A signature file that isn't of the expected form.
-    #[error("the signature file: {0}")]
-    SignatureFile(String),
-    /// The library refused to sign.
-    #[error("the key can't sign: {0}")]
-    Backend(String),
-    /// The list's parts don't fit.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-}
-
-/// How a list is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// RSA PKCS#1 v1.5: lists up to version 2.1.
-    Rsa,
-    /// RSA PSS: lists of version 3.0.
-    RsaPss,
-    /// ECDSA.
-    Ecdsa,
-    /// SM2.
-    Sm2,
-}
-
-impl Scheme {
-    /// The name on command lines.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Scheme::Rsa => "rsa",
-            Scheme::RsaPss => "rsapss",
-            Scheme::Ecdsa => "ecdsa",
-            Scheme::Sm2 => "sm2",
-        }
-    }
-}
-
-impl std::str::FromStr for Scheme {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Scheme::Rsa, Scheme::RsaPss, Scheme::Ecdsa, Scheme::Sm2]
-            .into_iter()
-            .find(|scheme| scheme.name() == text)
-            .ok_or_else(|| format!("{text:?} is no scheme: rsa, rsapss, ecdsa or sm2"))
-    }
-}
 
 /// What is signed, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,15 +121,6 @@ impl SigningPlan {
             }
         }
     }
-}
-
-/// Bytes to be signed elsewhere, by an offline key or an HSM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToSign {
-    /// The message; `openssl dgst -HASH -sign` takes it as it is.
-    pub bytes: Vec<u8>,
-    /// The hash that the signature must use.
-    pub hash: HashAlg,
 }
 
 /// What an offline key has to sign so that [`attach`] can complete the list.

@@ -130,7 +130,7 @@ impl Maker<'_> {
         })
     }
 
-    fn wrong(&self, text: impl std::fmt::Display) -> SpecError {
+    fn wrong(&self, text: impl Into<super::Cause>) -> SpecError {
         SpecError::at(self.place, text)
     }
 

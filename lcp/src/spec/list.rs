@@ -30,16 +30,23 @@ pub(super) enum Made {
     Pending(Pending),
 }
 
+/// A list's name that cannot become a file's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum NameError {
+    #[error("the name {0:?} must be 1 to 64 letters, digits, '-' or '_': files are named after it")]
+    Form(String),
+    #[error("the name \"policy\" is taken by the policy itself")]
+    Taken,
+}
+
 /// Names become file names.
-fn check_name(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), NameError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
-        return Err(format!(
-            "the name {name:?} must be 1 to 64 letters, digits, '-' or '_': files are named after it"
-        ));
+        return Err(NameError::Form(name.to_owned()));
     }
     if name == "policy" {
-        return Err("the name \"policy\" is taken by the policy itself".to_owned());
+        return Err(NameError::Taken);
     }
     Ok(())
 }

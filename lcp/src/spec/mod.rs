@@ -4,12 +4,9 @@
 //! Paths in it are read through a function that the caller gives, so that nothing here touches the
 //! file system.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error};
 
 use serde::Deserialize;
-use txt::codec::FormatError;
-
-use crate::sign::SignError;
 
 mod build;
 mod element;
@@ -21,8 +18,12 @@ pub use build::{Built, Outcome, build};
 pub use list::Pending;
 pub use nv::{NvIndex, PO_ATTRIBUTES, PO_PERMISSIONS};
 
+/// What goes wrong at a place: an error of the part that is made, of the caller who reads files, or
+/// one sentence.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
 /// Reads a file that a spec names; `None` when there is none.
-pub type ReadFile<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + 'a;
+pub type ReadFile<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>, Cause> + 'a;
 
 /// Why a spec can't be built.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +32,20 @@ pub enum SpecError {
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// Something that is wrong at a place in the spec.
-    #[error("{place}: {text}")]
+    #[error("{place}: {cause}")]
     At {
         /// Where in the spec.
         place: String,
         /// What is wrong there.
-        text: String,
+        cause: Cause,
     },
 }
 
 impl SpecError {
-    fn at(place: &str, text: impl std::fmt::Display) -> Self {
+    fn at(place: &str, cause: impl Into<Cause>) -> Self {
         SpecError::At {
             place: place.to_owned(),
-            text: text.to_string(),
+            cause: cause.into(),
         }
     }
 }
@@ -54,19 +55,7 @@ trait Place<T> {
     fn at(self, place: &str) -> Result<T, SpecError>;
 }
 
-impl<T> Place<T> for Result<T, FormatError> {
-    fn at(self, place: &str) -> Result<T, SpecError> {
-        self.map_err(|error| SpecError::at(place, error))
-    }
-}
-
-impl<T> Place<T> for Result<T, SignError> {
-    fn at(self, place: &str) -> Result<T, SpecError> {
-        self.map_err(|error| SpecError::at(place, error))
-    }
-}
-
-impl<T> Place<T> for Result<T, String> {
+impl<T, E: Into<Cause>> Place<T> for Result<T, E> {
     fn at(self, place: &str) -> Result<T, SpecError> {
         self.map_err(|error| SpecError::at(place, error))
     }

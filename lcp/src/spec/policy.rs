@@ -10,7 +10,7 @@ use crate::{check, policy_data::PolicyData};
 
 const PLACE: &str = "policy";
 
-fn wrong(text: impl std::fmt::Display) -> SpecError {
+fn wrong(text: impl Into<super::Cause>) -> SpecError {
     SpecError::at(PLACE, text)
 }
 

@@ -5,24 +5,15 @@
 
 pub mod deb;
 mod list;
+mod source;
 mod stage;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
 pub use self::list::{CONFIGURATION, PROGRAMS};
-
-/// What a distribution is made of.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The checkout.
-    pub checkout: PathBuf,
-    /// The folder of the static programs.
-    pub programs: PathBuf,
-    /// Time of every file, in seconds since 1970.
-    pub epoch: u64,
-}
+pub use self::source::Source;
 
 impl Source {
     /// Installs everything below `destination`, which may hold other files already.
@@ -43,10 +34,5 @@ impl Source {
         stage
             .finish()
             .with_context(|| format!("cannot finish {}", destination.display()))
-    }
-
-    /// A file of the checkout.
-    fn file(&self, name: &str) -> PathBuf {
-        self.checkout.join(name)
     }
 }

@@ -8,7 +8,12 @@ use std::{
 use tpm::pcr::{Bank, PcrIndex};
 use txt::hash::{Digest, HashAlg};
 
-use super::{Event, Extpol, LOCALITY_TBOOT, LaunchError, MAX_TBOOT_EVENTS, event_type};
+use super::{
+    error::{LaunchError, MAX_TBOOT_EVENTS},
+    event::{Event, LOCALITY_TBOOT},
+    event_type,
+    extpol::Extpol,
+};
 use crate::{
     module::Module,
     platform::bank_alg,

@@ -9,8 +9,8 @@ use txt::codec::{FormatError, Reader, value};
 
 use super::{
     EventLog, Format, LogError, LogEvent,
+    event::unused,
     stream::{self, pcr_field},
-    unused,
 };
 
 /// The begin of the first event's data.

@@ -7,7 +7,7 @@
 use tpm::pcr::Bank;
 use txt::codec::{FormatError, Reader, value};
 
-use super::{EV_NO_ACTION, EventLog, Format, LogError, LogEvent, NOT_EXTENDED, unused};
+use super::{EV_NO_ACTION, EventLog, Format, LogError, LogEvent, NOT_EXTENDED, event::unused};
 
 /// Length of the record that names a legacy log's algorithm: signature, revision, algorithm, size.
 const DESCRIPTION_LEN: usize = 28;

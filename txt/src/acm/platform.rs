@@ -30,33 +30,36 @@ pub struct Check {
     pub text: String,
 }
 
-pub(super) fn compare(acm: &Acm, platform: &Platform) -> Vec<Check> {
-    let mut checks = vec![
-        Check {
-            what: "kind",
-            fits: acm.info.kind == ModuleKind::Sinit,
-            text: format!("SINIT is needed, this is {}", acm.info.kind.name()),
-        },
-        fuses(acm, platform.debug_fused),
-    ];
-    checks.extend(platform.public_key.as_ref().map(|wanted| {
-        let found = HashAlg::Sha256.digest(&acm.header.modulus);
-        Check {
-            what: "key",
-            fits: wanted == &found,
-            text: format!("the chipset takes key {wanted}, this is signed with {found}"),
+impl Platform {
+    /// Compares a module with this identity, as far as that is given.
+    pub fn compare(&self, acm: &Acm) -> Vec<Check> {
+        let mut checks = vec![
+            Check {
+                what: "kind",
+                fits: acm.info().kind == ModuleKind::Sinit,
+                text: format!("SINIT is needed, this is {}", acm.info().kind.name()),
+            },
+            fuses(acm, self.debug_fused),
+        ];
+        checks.extend(self.public_key.as_ref().map(|wanted| {
+            let found = HashAlg::Sha256.digest(&acm.header().modulus);
+            Check {
+                what: "key",
+                fits: wanted == &found,
+                text: format!("the chipset takes key {wanted}, this is signed with {found}"),
+            }
+        }));
+        checks.extend(self.didvid.map(|didvid| chipset(acm, didvid)));
+        if self.fms.is_some() || self.platform_id.is_some() {
+            checks.push(processor(acm, self.fms, self.platform_id));
         }
-    }));
-    checks.extend(platform.didvid.map(|didvid| chipset(acm, didvid)));
-    if platform.fms.is_some() || platform.platform_id.is_some() {
-        checks.push(processor(acm, platform.fms, platform.platform_id));
+        checks
     }
-    checks
 }
 
 fn fuses(acm: &Acm, debug_fused: bool) -> Check {
     let name = |debug| if debug { "debug" } else { "production" };
-    let signed = acm.header.is_debug_signed();
+    let signed = acm.header().is_debug_signed();
     Check {
         what: "fuses",
         fits: signed == debug_fused,
@@ -81,13 +84,13 @@ fn chipset(acm: &Acm, didvid: u64) -> Check {
         id.vendor == vendor && id.device == device && revisions
     };
     let list: Vec<String> = acm
-        .chipsets
+        .chipsets()
         .iter()
         .map(|id| format!("{:04x}:{:04x}", id.vendor, id.device))
         .collect();
     Check {
         what: "chipset",
-        fits: acm.chipsets.iter().any(|id| fits(&id)),
+        fits: acm.chipsets().iter().any(|id| fits(&id)),
         text: format!(
             "the chipset is {vendor:04x}:{device:04x} revision {revision:#x}, this is for {}",
             list.join(", ")
@@ -102,14 +105,14 @@ fn processor(acm: &Acm, fms: Option<u32>, platform_id: Option<u64>) -> Check {
             && platform_id.is_none_or(|number| number & id.platform_mask == id.platform_id)
     };
     let list: Vec<String> = acm
-        .processors
+        .processors()
         .iter()
         .map(|id| format!("{:#x}", id.fms))
         .collect();
     let hex = |number: Option<u64>| number.map_or("unknown".to_owned(), |n| format!("{n:#x}"));
     Check {
         what: "processor",
-        fits: acm.info.processor_list.is_none() || acm.processors.iter().any(|id| fits(&id)),
+        fits: acm.info().processor_list.is_none() || acm.processors().iter().any(|id| fits(&id)),
         text: format!(
             "the processor is {} with platform id {}, this is for {}",
             hex(fms.map(u64::from)),

@@ -5,10 +5,13 @@ use crate::{
     hash::Digest,
 };
 
+mod counters;
+mod policy_type;
 mod tpm12;
 mod tpm20;
 mod v1;
 
+pub use policy_type::PolicyType;
 pub use tpm12::Policy12;
 pub use tpm20::{Policy20, PolicyVersion20, SignMask};
 pub use v1::{DATA_UUID_V1, ListTypeV1, ListV1, PolicyDataV1, PolicyTypeV1, PolicyV1};
@@ -19,42 +22,6 @@ pub const DATA_SIGNATURE: [u8; 32] = *b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0";
 /// Longest policy data file that tboot copies into the TXT heap, in bytes; with more it refuses to
 /// launch.
 pub const MAX_DATA_LEN: usize = 64 << 10;
-
-/// What a policy asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyType {
-    /// 0: what one of the lists allows.
-    List,
-    /// 1: any measured environment on any platform.
-    Any,
-}
-
-impl PolicyType {
-    /// The number in the file.
-    pub const fn number(self) -> u8 {
-        match self {
-            PolicyType::List => 0,
-            PolicyType::Any => 1,
-        }
-    }
-
-    /// The name on command lines.
-    pub const fn name(self) -> &'static str {
-        match self {
-            PolicyType::List => "list",
-            PolicyType::Any => "any",
-        }
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
-        let offset = reader.offset();
-        match reader.u8("policy_type")? {
-            0 => Ok(PolicyType::List),
-            1 => Ok(PolicyType::Any),
-            found => Err(value("policy_type", offset, "0 (list) or 1 (any)", found)),
-        }
-    }
-}
 
 /// Bits of the policy_control field, with what they mean.
 pub const CONTROL_BITS: [(u32, &str); 7] = [
@@ -150,21 +117,5 @@ impl Policy {
             Policy::Tpm12(policy) => policy.control,
             Policy::Tpm20(policy) => policy.control,
         }
-    }
-}
-
-/// The eight revocation counters.
-fn read_counters(reader: &mut Reader<'_>) -> Result<[u16; 8], FormatError> {
-    let mut counters = [0; 8];
-    for counter in &mut counters {
-        *counter = reader.u16("data_revocation_counters")?;
-    }
-    Ok(counters)
-}
-
-/// The eight revocation counters as bytes.
-fn write_counters(counters: [u16; 8], out: &mut Vec<u8>) {
-    for counter in counters {
-        out.extend(counter.to_le_bytes());
     }
 }

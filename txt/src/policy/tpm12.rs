@@ -1,6 +1,9 @@
 //! LCP_POLICY of TPM 1.2, versions 2.0 to 2.4: 54 bytes, SHA-1.
 
-use super::{PolicyType, read_counters, write_counters};
+use super::{
+    PolicyType,
+    counters::{read_counters, write_counters},
+};
 use crate::{
     codec::{FormatError, Reader, value},
     hash::{Digest, HashAlg},

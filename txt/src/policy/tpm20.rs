@@ -1,6 +1,9 @@
 //! LCP_POLICY2 of TPM 2.0, versions 3.0 to 3.2: 38 bytes and a hash.
 
-use super::{PolicyType, read_counters, write_counters};
+use super::{
+    PolicyType,
+    counters::{read_counters, write_counters},
+};
 use crate::{
     codec::{FormatError, Reader, value},
     hash::Digest,

@@ -1,14 +1,10 @@
 //! `lcp policy`: make, show and check policies.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::file;
-use commands::{FileKind, Wanted, refuse_idle};
+use commands::{FileKind, Wanted, file, refuse_idle};
 use lcp::{
     check::{self, Report, Severity, Target},
     policy_data::PolicyData,
@@ -24,6 +20,7 @@ use txt::{
 
 use super::{describe, list, number};
 
+mod read;
 mod verify;
 
 /// Make, show and check policies and their data files.
@@ -119,7 +116,7 @@ impl Create {
         let policy = self.policy(data.as_ref())?;
         let mut report = check::check(&policy, data.as_ref(), &Target::default())?;
         if let Some(path) = &self.previous {
-            let old = read(path)?;
+            let old = read::read_policy(path)?;
             report
                 .findings
                 .extend(check::against_previous(&old, &policy));
@@ -244,12 +241,6 @@ fn any_file(bytes: &[u8]) -> Result<Value> {
         return Ok(describe::policy_v1(&PolicyV1::parse(bytes)?));
     }
     Ok(describe::policy(&Policy::parse(bytes)?))
-}
-
-/// Reads a policy file.
-fn read(path: &Path) -> Result<Policy> {
-    let bytes = file::read(path)?;
-    file::parsed(path, &bytes, Wanted::LaunchPolicy, Policy::parse(&bytes))
 }
 
 /// Prints what was found; refuses what SINIT refuses, and without `force` what is hardly meant so.

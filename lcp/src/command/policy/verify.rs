@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use argh::FromArgs;
-use commands::file;
-use commands::{Wanted, refuse_idle};
+use commands::{Wanted, file, refuse_idle};
 use lcp::{
     check::{self, Report, Target},
     policy_data::PolicyData,
@@ -17,7 +16,8 @@ use txt::{
     mlehash::Mle,
 };
 
-use super::number;
+use super::read::read_policy;
+use crate::command::number;
 
 /// Would SINIT accept this data file under this policy? Exit 1 when not.
 #[derive(FromArgs)]
@@ -67,7 +67,7 @@ impl Verify {
         if self.sinit.is_some() && self.sinit_version.is_some() {
             bail!("give only one of --sinit and --sinit-version");
         }
-        let policy = super::read(&self.policy)?;
+        let policy = read_policy(&self.policy)?;
         let data = match &self.data {
             Some(path) => {
                 let bytes = file::read(path)?;
@@ -91,7 +91,7 @@ impl Verify {
         }
         let mut report = check::check(&policy, data.as_ref(), &target)?;
         if let Some(path) = &self.previous {
-            let old = super::read(path)?;
+            let old = read_policy(path)?;
             report
                 .findings
                 .extend(check::against_previous(&old, &policy));

@@ -1,0 +1,48 @@
+//! Boots that are refused.
+
+use tpm::pcr::{Bank, PcrSyntaxError};
+use txt::{hash::HashAlg, mlehash::MleError};
+
+use super::extpol::ExtpolError;
+use crate::module::ModuleError;
+
+/// Most events that tboot's list of extends holds.
+pub(super) const MAX_TBOOT_EVENTS: usize = 32;
+
+/// A boot whose PCR values can't be computed.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// tboot can't be hashed.
+    #[error("tboot: {0}")]
+    Mle(#[from] MleError),
+    /// A module can't be hashed.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// tboot's command line asks for an extend policy that is not computed here.
+    #[error(transparent)]
+    Extpol(#[from] ExtpolError),
+    /// The platform record lacks the bank that tboot extends.
+    #[error(
+        "tboot extends the {0} bank, but the platform record lacks {0} digests: take it again from a boot with this bank"
+    )]
+    Bank(Bank),
+    /// The policy compares hashes of one algorithm while tboot computes another.
+    #[error(
+        "the policy holds {policy} hashes but tboot measures with {extend}: make both the same (tboot's extpol= option)"
+    )]
+    PolicyAlg {
+        /// The policy's algorithm.
+        policy: HashAlg,
+        /// The algorithm of the bank that tboot extends.
+        extend: HashAlg,
+    },
+    /// No kernel.
+    #[error("there is no module: tboot needs at least a kernel")]
+    NoModules,
+    /// More than tboot can extend.
+    #[error("tboot would extend {0} times, its list holds {MAX_TBOOT_EVENTS}: load fewer modules")]
+    TooManyEvents(usize),
+    /// A digest of the wrong length.
+    #[error(transparent)]
+    Digest(#[from] PcrSyntaxError),
+}

@@ -1,0 +1,85 @@
+//! Events and logs of them.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use tpm::pcr::Bank;
+
+use super::{json::EventText, names};
+
+/// The register of events that are not extended.
+pub const NOT_EXTENDED: u32 = 0xff;
+/// EV_NO_ACTION: not extended either.
+pub const EV_NO_ACTION: u32 = 3;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "EventText", try_from = "EventText")]
+pub struct LogEvent {
+    /// The register; above 23 it is not extended.
+    pub pcr: u32,
+    /// What was measured, see [`names`].
+    pub event_type: u32,
+    /// The digest in each bank (banks other than SHA-1, SHA-256 and SHA-384 are left out).
+    pub digests: BTreeMap<Bank, Vec<u8>>,
+    /// What the log says about it: not authenticated unless it hashes to the digest.
+    pub data: Vec<u8>,
+}
+
+impl LogEvent {
+    /// Does it change a register?
+    pub const fn is_extended(&self) -> bool {
+        self.pcr < 24 && self.event_type != EV_NO_ACTION
+    }
+
+    /// The type's name, or its number.
+    pub fn name(&self) -> String {
+        names::name(self.event_type)
+            .map_or_else(|| format!("{:#x}", self.event_type), str::to_owned)
+    }
+}
+
+/// The form a log was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// TPM 1.2: TXT event container.
+    TxtContainer,
+    /// TPM 2.0: TXT's legacy log, one for each bank.
+    TxtLegacy,
+    /// TPM 1.2: events of the firmware.
+    Sha1Stream,
+    /// TCG's crypto-agile log.
+    CryptoAgile,
+    /// Printed by txt-stat or tboot.
+    Text,
+    /// Several logs as one, or a record made of a log.
+    Merged,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::TxtContainer => "TXT event container (TPM 1.2)",
+            Format::TxtLegacy => "TXT legacy event log (TPM 2.0)",
+            Format::Sha1Stream => "event log of TPM 1.2",
+            Format::CryptoAgile => "TCG crypto-agile event log (TPM 2.0)",
+            Format::Text => "text of txt-stat or tboot",
+            Format::Merged => "several logs",
+        })
+    }
+}
+
+/// A whole log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLog {
+    /// Its form.
+    pub format: Format,
+    /// The events in order.
+    pub events: Vec<LogEvent>,
+}
+
+/// Nothing but 00 or ff from here on: the unused rest of a log's buffer.
+pub(crate) fn unused(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| *byte == 0) || rest.iter().all(|byte| *byte == 0xff)
+}
