@@ -13,9 +13,11 @@ mod original;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    let called_as = arguments.next().unwrap_or_default();
-    let name = Path::new(&called_as)
-        .file_name()
+    let called_as = arguments.next();
+    let name = called_as
+        .as_deref()
+        .map(Path::new)
+        .and_then(Path::file_name)
         .and_then(|name| name.to_str())
         .unwrap_or("lcp");
     if let Some(tool) = original::Tool::named(name) {

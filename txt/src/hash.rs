@@ -149,7 +149,11 @@ impl HashAlg {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) => return Err(error),
                 };
-                hasher.update(buffer.get(..read).unwrap_or_default());
+                let Some(chunk) = buffer.get(..read) else {
+                    let wrong = "a reader says that it read more than there was room for";
+                    return Err(io::Error::other(wrong));
+                };
+                hasher.update(chunk);
             }
         }
         let bytes = match self {

@@ -196,10 +196,15 @@ impl Mle {
         let inside = finish.saturating_sub(begin) as usize;
         let before = slice("the MLE", &self.image, start, begin)?;
         let after = slice("the MLE", &self.image, finish, end)?;
-        let middle = area
-            .get(skip..)
-            .and_then(|rest| rest.get(..inside))
-            .unwrap_or_default();
+        let middle =
+            area.get(skip..)
+                .and_then(|rest| rest.get(..inside))
+                .ok_or(MleError::Range {
+                    what: "the command line area",
+                    start: self.header.cmdline_start,
+                    end: self.header.cmdline_end,
+                    len: self.image.len(),
+                })?;
         Ok(alg.digest_parts(&[before, middle, after]))
     }
 }
@@ -233,21 +238,31 @@ fn find_header(image: &[u8]) -> Result<MleHeader, MleError> {
         .get(offset.saturating_add(MLE_UUID.len())..)
         .and_then(|rest| rest.first_chunk())
         .ok_or(truncated)?;
-    let mut words = fields.chunks_exact(4).map(|word| match word {
-        [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]),
-        _ => 0,
-    });
-    let mut next = || words.next().unwrap_or_default();
+    let (words, _) = fields.as_chunks();
+    let [
+        length,
+        version,
+        entry_point,
+        first_valid_page,
+        mle_start,
+        mle_end,
+        capabilities,
+        cmdline_start,
+        cmdline_end,
+    ] = words
+    else {
+        return Err(MleError::HeaderTruncated { offset });
+    };
     Ok(MleHeader {
         offset,
-        length: next(),
-        version: next(),
-        entry_point: next(),
-        first_valid_page: next(),
-        mle_start: next(),
-        mle_end: next(),
-        capabilities: next(),
-        cmdline_start: next(),
-        cmdline_end: next(),
+        length: u32::from_le_bytes(*length),
+        version: u32::from_le_bytes(*version),
+        entry_point: u32::from_le_bytes(*entry_point),
+        first_valid_page: u32::from_le_bytes(*first_valid_page),
+        mle_start: u32::from_le_bytes(*mle_start),
+        mle_end: u32::from_le_bytes(*mle_end),
+        capabilities: u32::from_le_bytes(*capabilities),
+        cmdline_start: u32::from_le_bytes(*cmdline_start),
+        cmdline_end: u32::from_le_bytes(*cmdline_end),
     })
 }

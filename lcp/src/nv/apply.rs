@@ -76,11 +76,13 @@ fn take(
     match step {
         Step::Release => storage.release(wish.definition.number, owner),
         Step::Define => storage.define(&wish.definition, owner),
-        Step::Write => storage.write(
-            wish.definition.number,
-            wish.data.as_deref().unwrap_or_default(),
-            owner,
-        ),
+        Step::Write => match &wish.data {
+            Some(data) => storage.write(wish.definition.number, data, owner),
+            None => Err(NvError::Refused(format!(
+                "there is nothing to write into NV index {:#x}",
+                wish.definition.number
+            ))),
+        },
     }
 }
 

@@ -57,7 +57,9 @@ impl Storage20 {
         command: impl FnOnce(&mut Tpm2, &[u8]) -> Result<T, TpmError>,
     ) -> Result<T, NvError> {
         let before = self.tries()?;
-        let done = command(self.tpm()?, owner.bytes().unwrap_or_default());
+        // An owner without a password has the empty one.
+        let password = owner.bytes().unwrap_or_default();
+        let done = command(self.tpm()?, password);
         self.judged(before, done)
     }
 

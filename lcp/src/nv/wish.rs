@@ -109,10 +109,10 @@ impl Wish {
                     "its policy_type is not 0, 1 or 2, or it has fewer than 12 bytes".to_owned(),
                 ));
             }
-            _ => {
-                let found = file.first().copied().unwrap_or_default();
+            [found, ..] => {
                 return Err(refused(format!("its version is {found}, expected 2")));
             }
+            [] => return Err(refused("the file is empty".to_owned())),
         }
         if file.len() > MAX_LAUNCH_POLICY {
             return Err(refused(format!(

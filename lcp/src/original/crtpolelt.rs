@@ -256,6 +256,7 @@ impl Request {
         Ok(match kind {
             Kind::Custom => Body::Custom(Custom {
                 uuid: self.uuid.context("no uuid specified")?,
+                // Without a file the element holds no data, as the original makes it.
                 data: self.data.unwrap_or_default(),
             }),
             Kind::Mle => {

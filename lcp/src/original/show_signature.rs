@@ -82,7 +82,7 @@ fn new_form(signature: &Signature) -> String {
     let size = format!("{inner} Version: 0x10\n{inner} KeySize: {bits:#x} ({bits})");
     let scheme = signature.alg_number();
     let scheme = format!("{inner} SigScheme: {scheme:#x} ({})", name(scheme));
-    let hash = signature.hash().map(alg_number).unwrap_or_default();
+    let hash = signature.hash().map_or_else(String::new, alg_number);
     match signature.value() {
         SignatureValue::Rsa {
             modulus, signature, ..

@@ -71,7 +71,7 @@ pub(super) fn reversed(bytes: &[u8], len: usize) -> Vec<u8> {
 
 /// The coordinates of an uncompressed point: 04, x, y.
 fn coordinates(point: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let numbers = point.get(1..).unwrap_or_default();
+    let numbers = point.strip_prefix(&[4]).unwrap_or(point);
     let (x, y) = numbers.split_at(numbers.len() / 2);
     (reversed(x, x.len()), reversed(y, y.len()))
 }

@@ -132,6 +132,7 @@ fn sign_mask(spec: &PolicySpec, data: Option<&PolicyData>) -> Result<SignMask, S
         }
         return Ok(mask);
     }
+    // Without lists there is no signature.
     let mask = data.map(check::sign_mask).unwrap_or_default();
     if mask.0 == 0 {
         return Err(wrong(

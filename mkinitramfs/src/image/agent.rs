@@ -57,6 +57,7 @@ pub fn check_static(bytes: &[u8]) -> Result<()> {
                 "it asks for a dynamic loader (PT_INTERP), which the image does not hold; {HINT}"
             );
         }
+        // A static program without relocations has no dynamic section.
         let dynamic = segment
             .dynamic(endian, bytes)
             .context("its ELF dynamic section is damaged")?

@@ -38,14 +38,19 @@ impl Compression {
     }
 }
 
+/// A text that is no compression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no compression: zstd, gzip, xz, lz4 or none")]
+pub struct CompressionError(pub String);
+
 impl FromStr for Compression {
-    type Err = String;
+    type Err = CompressionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         [Self::Zstd, Self::Gzip, Self::Xz, Self::Lz4, Self::None]
             .into_iter()
             .find(|form| form.name() == text)
-            .ok_or_else(|| format!("{text:?} is no compression: zstd, gzip, xz, lz4 or none"))
+            .ok_or_else(|| CompressionError(text.to_owned()))
     }
 }
 
@@ -109,7 +114,7 @@ fn xz(data: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity((data.len() / 2).saturating_add(4096));
     loop {
         let done = usize::try_from(stream.total_in())?;
-        let rest = data.get(done..).unwrap_or_default();
+        let rest = data.get(done..).context("more was read than there is")?;
         match stream.process_vec(rest, &mut out, Action::Finish)? {
             Status::StreamEnd => return Ok(out),
             Status::Ok | Status::GetCheck | Status::MemNeeded => {
@@ -150,6 +155,7 @@ mod tests {
             "brotli"
                 .parse::<Compression>()
                 .unwrap_err()
+                .to_string()
                 .contains("zstd, gzip")
         );
     }

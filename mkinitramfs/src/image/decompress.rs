@@ -206,7 +206,9 @@ fn lzma_stream(
     loop {
         let before = (stream.total_in(), stream.total_out());
         let consumed = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
-        let rest = bytes.get(consumed..).unwrap_or_default();
+        let rest = bytes
+            .get(consumed..)
+            .ok_or_else(|| packing.damaged("more was read than there is"))?;
         let status = stream
             .process_vec(rest, &mut data, Action::Run)
             .map_err(|error| packing.damaged(error))?;
@@ -250,7 +252,10 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> Result<Unpacked, DecompressError> {
             })?;
         let filled = lz4_flex::block::decompress_into(packed, &mut block)
             .map_err(|error| Packing::Lz4.damaged(error))?;
-        data.extend_from_slice(block.get(..filled).unwrap_or_default());
+        let filled = block
+            .get(..filled)
+            .ok_or_else(|| Packing::Lz4.damaged("a block is larger than the form allows"))?;
+        data.extend_from_slice(filled);
         if u64::try_from(data.len()).unwrap_or(u64::MAX) > limit {
             return Err(DecompressError::TooLarge(limit));
         }

@@ -82,6 +82,7 @@ impl KernelConfig {
     /// The kernel cannot unpack the given one, or unpacks no initramfs at all.
     pub fn choose(&self, given: Option<Compression>) -> Result<Compression> {
         let Some((path, text)) = &self.found else {
+            // Nothing is known of the kernel: the usual compression.
             return Ok(given.unwrap_or_default());
         };
         let path = path.display();

@@ -47,7 +47,12 @@ impl Vendor {
                 Some(0) | None => 2048,
                 Some(size) => usize::try_from(size)?,
             };
-            if total % 4 == 0 && total >= 48 && total <= blob.len() && checksum(blob, total) == 0 {
+            if total % 4 == 0
+                && total >= 48
+                && blob
+                    .get(..total)
+                    .is_some_and(|update| checksum(update) == 0)
+            {
                 return Ok(Self::Intel);
             }
             bail!("it begins as Intel microcode, but its size or checksum is wrong");
@@ -66,9 +71,8 @@ impl Vendor {
 }
 
 /// The sum of an Intel update's 32-bit words, which is 0 for an undamaged one.
-fn checksum(blob: &[u8], total: usize) -> u32 {
-    blob.get(..total)
-        .unwrap_or_default()
+fn checksum(update: &[u8]) -> u32 {
+    update
         .chunks_exact(4)
         .filter_map(|word| word.first_chunk::<4>())
         .fold(0, |sum: u32, word| {
@@ -155,7 +159,7 @@ mod tests {
         blob[0] = 1;
         blob[20] = 1;
         blob[100] = 7;
-        let sum = checksum(&blob, 2048);
+        let sum = checksum(&blob[..2048]);
         blob[16..20].copy_from_slice(&0_u32.wrapping_sub(sum).to_le_bytes());
         blob
     }

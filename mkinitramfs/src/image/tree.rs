@@ -84,7 +84,7 @@ impl Tree {
             );
         }
         for (end, _) in path.match_indices('/') {
-            let parent = path.get(..end).unwrap_or_default();
+            let (parent, _) = path.split_at(end);
             match self.nodes.get(parent) {
                 None => {
                     self.nodes.insert(parent.to_owned(), Node::Directory);

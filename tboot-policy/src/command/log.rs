@@ -193,11 +193,12 @@ fn readings(register: &Register) -> Vec<(&'static str, String)> {
     let value = |reading: Reading| register.replayed.get(&reading).map(hex::encode);
     let [extended, as_value] = Reading::BOTH.map(|reading| (reading.name(), value(reading)));
     if extended.1 == as_value.1 {
-        return vec![("", extended.1.unwrap_or_default())];
+        return extended.1.into_iter().map(|value| ("", value)).collect();
     }
     [extended, as_value]
-        .map(|(name, value)| (name, value.unwrap_or_default()))
-        .into()
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 fn print(log: &EventLog, register: &Register) {

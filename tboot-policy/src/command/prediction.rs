@@ -36,6 +36,7 @@ pub fn print(prediction: &Prediction) {
             }
             let changed = values.old.is_some() && old != new;
             let mark = if changed { '*' } else { ' ' };
+            // What SINIT measures is in no file of the boot.
             let file = row.file.as_deref().unwrap_or_default();
             println!(
                 "PCR {:2} {mark} {:22} {old:18} {new:18} {file}",

@@ -131,7 +131,7 @@ pub fn read_policy(path: &Path) -> Result<Policy> {
     let shown = || path.display().to_string();
     let policy = Policy::parse_prefix(&bytes);
     let (policy, len) = file::parsed(path, &bytes, Wanted::VerifiedPolicy, policy)?;
-    let rest = bytes.get(len..).unwrap_or_default();
+    let rest = bytes.get(len..).with_context(shown)?;
     // An NV index is longer than its policy and filled up with 00 or ff.
     let filler = rest.iter().all(|byte| *byte == 0) || rest.iter().all(|byte| *byte == 0xff);
     ensure!(
@@ -203,6 +203,7 @@ impl Add {
 fn hash_file(image: &Path, cmdline: Option<&str>, alg: HashAlg) -> Result<Digest> {
     let bytes = file::read_at_most(image, MAX_MODULE_LEN as u64)?;
     let name = image.display().to_string();
+    // Without --cmdline the command line is empty.
     let module = Module::new(name, cmdline.unwrap_or_default(), bytes);
     Ok(module.hash(alg)?)
 }

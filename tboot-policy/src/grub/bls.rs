@@ -9,7 +9,7 @@
 use std::{
     cmp::Ordering,
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,49 @@ const MAX_FILES: usize = 512;
 pub const MAX_BLS: usize = 64 << 10;
 /// Where GRUB looks on the file system with the kernels.
 const FOLDER: &str = "loader/entries";
+
+/// Why it is not known what `blscfg` shows.
+#[derive(Debug, thiserror::Error)]
+pub enum BlsError {
+    /// `$blsdir` names a directory that is not followed.
+    #[error("$blsdir is {0:?}, another device's folder, which is not read")]
+    OtherDevice(String),
+    /// A file or directory cannot be read.
+    #[error("the BLS entries that blscfg adds can't be read: {path}: {source}")]
+    Read {
+        /// The file or directory.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A name that is not text.
+    #[error("{0}: a file's name is not UTF-8")]
+    Name(String),
+    /// More files than on any real machine.
+    #[error("{0} has more than {MAX_FILES} entries")]
+    TooMany(String),
+    /// GRUB's order is not known.
+    #[error(
+        "{directory}: GRUB takes {first} and {second} for the same version and shows the one that it finds first"
+    )]
+    Order {
+        /// The directory.
+        directory: String,
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Longer than any real file.
+    #[error("{0} has more than {MAX_BLS} bytes: it is no BLS entry")]
+    TooLong(String),
+    /// A name with a boot counter.
+    #[error("{0}: the name has a boot counter, which GRUB's versions read in different ways")]
+    Counter(String),
+    /// Only some of GRUB's versions show it.
+    #[error("the BLS entry {0} boots an EFI program, which only some of GRUB's versions show")]
+    Efi(String),
+}
 
 /// An entry that `blscfg` makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,59 +100,48 @@ impl BlsPlace {
     /// # Errors
     /// One sentence: the folder or a file in it can't be read, or GRUB's versions disagree about
     /// what it shows.
-    pub fn read(&self, folder: Option<&[u8]>) -> Result<BlsEntries, String> {
+    pub fn read(&self, folder: Option<&[u8]>) -> Result<BlsEntries, BlsError> {
         let relative = match folder {
             None | Some(b"") => FOLDER,
             Some(text) => match std::str::from_utf8(text) {
                 Ok(text) if text.starts_with('/') => text.trim_matches('/'),
                 _ => {
                     let shown = String::from_utf8_lossy(text);
-                    return Err(format!(
-                        "$blsdir is {shown:?}, another device's folder, which is not read"
-                    ));
+                    return Err(BlsError::OtherDevice(shown.into_owned()));
                 }
             },
         };
-        let mut places = vec![self.boot.join(relative)];
-        if let Some(root) = &self.root {
-            places.insert(0, root.join(relative));
-        }
-        let found = places.iter().find(|place| place.is_dir());
-        let Some(found) = found.or(places.last()) else {
-            return Err("no folder of BLS entries is known".to_owned());
-        };
-        read_folder(found)
+        let on_boot = self.boot.join(relative);
+        let on_root = self.root.as_ref().map(|root| root.join(relative));
+        // Where neither is there, the error names the one that GRUB looks at last.
+        let found = on_root.filter(|place| place.is_dir()).unwrap_or(on_boot);
+        read_folder(&found)
     }
 }
 
-fn read_folder(folder: &Path) -> Result<BlsEntries, String> {
-    let failed = |path: &Path, error: std::io::Error| {
-        format!(
-            "the BLS entries that blscfg adds can't be read: {}: {error}",
-            path.display()
-        )
+fn read_folder(folder: &Path) -> Result<BlsEntries, BlsError> {
+    let failed = |path: &Path, source: io::Error| BlsError::Read {
+        path: path.display().to_string(),
+        source,
     };
+    let shown = || folder.display().to_string();
     let mut names = Vec::new();
     for file in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
         let file = file.map_err(|error| failed(folder, error))?;
         let Ok(name) = file.file_name().into_string() else {
-            return Err(format!("{}: a file's name is not UTF-8", folder.display()));
+            return Err(BlsError::Name(shown()));
         };
         if name.len() > 5 && name.ends_with(".conf") && !name.starts_with('.') {
             names.push(name);
         }
         if names.len() > MAX_FILES {
-            return Err(format!(
-                "{} has more than {MAX_FILES} entries",
-                folder.display()
-            ));
+            return Err(BlsError::TooMany(shown()));
         }
     }
-    let ordered = sort(&mut names).map_err(|[a, b]| {
-        format!(
-            "{}: GRUB takes {a} and {b} for the same version and shows the one that it finds first",
-            folder.display()
-        )
+    let ordered = sort(&mut names).map_err(|[first, second]| BlsError::Order {
+        directory: shown(),
+        first,
+        second,
     })?;
     let mut entries = Vec::new();
     for name in names {
@@ -120,17 +152,14 @@ fn read_folder(folder: &Path) -> Result<BlsEntries, String> {
             .read_to_end(&mut text)
             .map_err(|error| failed(&path, error))?;
         if text.len() > MAX_BLS {
-            return Err(format!(
-                "{} has more than {MAX_BLS} bytes: it is no BLS entry",
-                path.display()
-            ));
+            return Err(BlsError::TooLong(path.display().to_string()));
         }
         let id = name.strip_suffix(".conf").unwrap_or(&name);
         if has_counter(id) {
-            return Err(format!(
+            return Err(BlsError::Counter(format!(
                 "{}: the name has a boot counter, which GRUB's versions read in different ways",
                 path.display()
-            ));
+            )));
         }
         entries.extend(parse(id, &text)?);
     }
@@ -172,7 +201,7 @@ fn has_counter(id: &str) -> bool {
 ///
 /// # Errors
 /// It boots an EFI program (`efi`, `uki`): only some of GRUB's versions show that.
-pub fn parse(id: &str, text: &[u8]) -> Result<Option<BlsEntry>, String> {
+pub fn parse(id: &str, text: &[u8]) -> Result<Option<BlsEntry>, BlsError> {
     let (mut title, mut linux) = (None, None);
     for line in text.split(|byte| *byte == b'\n') {
         let line = String::from_utf8_lossy(line);
@@ -192,9 +221,7 @@ pub fn parse(id: &str, text: &[u8]) -> Result<Option<BlsEntry>, String> {
             "title" if title.is_none() => title = Some(value.to_owned()),
             "linux" if linux.is_none() => linux = Some(value.to_owned()),
             "efi" | "uki" => {
-                return Err(format!(
-                    "the BLS entry {id} boots an EFI program, which only some of GRUB's versions show"
-                ));
+                return Err(BlsError::Efi(id.to_owned()));
             }
             _ => {}
         }
@@ -255,7 +282,7 @@ mod tests {
             root: None,
         };
         let error = place.read(None).unwrap_err();
-        assert!(error.contains("loader/entries"), "{error}");
+        assert!(error.to_string().contains("loader/entries"), "{error}");
         let entries = folder.path().join("loader/entries");
         fs::create_dir_all(&entries).unwrap();
         assert_eq!(place.read(None).unwrap().entries, []);
@@ -268,6 +295,12 @@ mod tests {
         );
         assert!(place.read(Some(b"($root)/x")).is_err());
         fs::write(entries.join("d-1.conf"), vec![b'x'; MAX_BLS + 1]).unwrap();
-        assert!(place.read(None).unwrap_err().contains("more than"));
+        assert!(
+            place
+                .read(None)
+                .unwrap_err()
+                .to_string()
+                .contains("more than")
+        );
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     path::{Component, Path, PathBuf},
 };
 
@@ -31,6 +31,27 @@ pub enum EnvironmentError {
         "has {0} bytes, an environment block of GRUB has 1024 and is read up to {MAX_ENVIRONMENT}"
     )]
     TooLong(usize),
+}
+
+/// A directory whose environment block GRUB's decisions cannot be told from.
+#[derive(Debug, thiserror::Error)]
+pub enum BootFolderError {
+    /// It cannot be read.
+    #[error("can't read {path}: {source}")]
+    Read {
+        /// The block's file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is none.
+    #[error("{path} {source}")]
+    Block {
+        /// The block's file.
+        path: String,
+        /// What is wrong with it.
+        source: EnvironmentError,
+    },
 }
 
 /// The variables of an environment block.
@@ -58,11 +79,9 @@ pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Envi
                 byte => line.push(*byte),
             }
         }
-        let equals = line.iter().position(|byte| *byte == b'=');
-        if let (false, Some(at)) = (comment, equals) {
-            let (name, value) = line.split_at_checked(at).unwrap_or_default();
+        let mut parts = line.splitn(2, |byte| *byte == b'=');
+        if let (false, Some(name), Some(value)) = (comment, parts.next(), parts.next()) {
             let name = String::from_utf8_lossy(name).into_owned();
-            let value = value.strip_prefix(b"=").unwrap_or_default();
             variables.insert(name, value.to_vec());
         }
     }
@@ -81,16 +100,20 @@ impl BootFolder {
     /// Reads the environment block of a folder, if it has one.
     ///
     /// # Errors
-    /// One sentence: the block can't be read, or is none.
-    pub fn read(folder: &Path) -> Result<Self, String> {
+    /// The block cannot be read, or is none.
+    pub fn read(folder: &Path) -> Result<Self, BootFolderError> {
         let path = folder.join("grubenv");
         let environment = match fs::read(&path) {
             Ok(block) if block.is_empty() => None,
-            Ok(block) => Some(
-                parse_environment(&block).map_err(|error| format!("{} {error}", path.display()))?,
-            ),
+            Ok(block) => Some(parse_environment(&block).map_err(|source| {
+                let path = path.display().to_string();
+                BootFolderError::Block { path, source }
+            })?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(format!("can't read {}: {error}", path.display())),
+            Err(source) => {
+                let path = path.display().to_string();
+                return Err(BootFolderError::Read { path, source });
+            }
         };
         Ok(BootFolder {
             folder: folder.to_owned(),
@@ -164,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(BootFolder::read(folder.path()).is_ok());
         fs::write(folder.path().join("grubenv"), "x").unwrap();
-        let error = BootFolder::read(folder.path()).unwrap_err();
+        let error = BootFolder::read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("grubenv is no GRUB environment"), "{error}");
     }
 

@@ -14,9 +14,9 @@ pub fn loader_cmdline(arguments: &[Vec<u8>]) -> Vec<u8> {
         }
         let mut rest = argument.as_slice();
         while let Some((first, behind)) = rest.split_first() {
-            if let Some(escape) = hex_escape(rest) {
+            if let Some((escape, behind)) = hex_escape(rest) {
                 line.extend_from_slice(escape);
-                rest = rest.get(escape.len()..).unwrap_or_default();
+                rest = behind;
                 continue;
             }
             if matches!(first, b'\\' | b'\'' | b'"') {
@@ -32,10 +32,12 @@ pub fn loader_cmdline(arguments: &[Vec<u8>]) -> Vec<u8> {
     line
 }
 
-/// `\xHH` at the begin, which GRUB leaves as it is.
-fn hex_escape(text: &[u8]) -> Option<&[u8]> {
+/// `\xHH` at the begin, which GRUB leaves as it is, and what follows.
+fn hex_escape(text: &[u8]) -> Option<(&[u8], &[u8])> {
     match text {
-        [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => text.get(..4),
+        [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+            text.split_at_checked(4)
+        }
         _ => None,
     }
 }

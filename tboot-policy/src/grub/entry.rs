@@ -286,7 +286,7 @@ fn device_end(path: &Word) -> Option<Word> {
             Piece::Text(close),
             rest @ ..,
         ] if open == b"(" && close.starts_with(b")") => {
-            let mut word = vec![Piece::Text(close.get(1..).unwrap_or_default().to_vec())];
+            let mut word = vec![Piece::Text(close.strip_prefix(b")")?.to_vec())];
             word.extend_from_slice(rest);
             Some(word)
         }

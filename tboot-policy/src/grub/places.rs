@@ -89,6 +89,7 @@ impl Places {
         let path = match loaded.path.strip_prefix(b"(") {
             Some(rest) => {
                 let end = rest.iter().position(|byte| *byte == b')');
+                // A device that never ends leaves no path.
                 end.and_then(|end| rest.get(end.saturating_add(1)..))
                     .unwrap_or_default()
             }
@@ -101,8 +102,13 @@ impl Places {
             });
         };
         let below = |place: &Path, path: &[u8]| {
-            let begin = path.iter().position(|byte| *byte != b'/').unwrap_or(0);
-            place.join(OsStr::from_bytes(path.get(begin..).unwrap_or_default()))
+            // Joined with an absolute path, the place would be left.
+            let begin = path.iter().position(|byte| *byte != b'/');
+            let relative = begin.and_then(|begin| path.get(begin..));
+            match relative {
+                Some(relative) => place.join(OsStr::from_bytes(relative)),
+                None => place.to_owned(),
+            }
         };
         let mut tried = vec![below(&self.boot, relative)];
         let on_root = below(&self.root, relative);
@@ -112,11 +118,9 @@ impl Places {
             tried.insert(0, on_root);
         }
         // btrfs: /@/boot/vmlinuz
-        if let Some(at) = path.windows(6).position(|part| part == b"/boot/") {
-            tried.push(below(
-                &self.boot,
-                path.get(at.saturating_add(6)..).unwrap_or_default(),
-            ));
+        let at = path.windows(6).position(|part| part == b"/boot/");
+        if let Some(behind) = at.and_then(|at| path.get(at.saturating_add(6)..)) {
+            tried.push(below(&self.boot, behind));
         }
         let there = |path: &&PathBuf| self.replaced.contains_key(*path) || path.is_file();
         match tried.iter().find(there) {

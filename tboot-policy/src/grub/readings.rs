@@ -4,8 +4,11 @@
 //! block is outside of grub.cfg, programs rewrite it on their own, and nothing authenticates it: an
 //! entry that can be followed only with it is followed, and marked.
 
+use std::sync::Arc;
+
 use super::{
-    boot_folder::BootFolder,
+    boot_folder::{BootFolder, BootFolderError},
+    default::NoDefault,
     entry::{BootEntry, EntryError},
     menu::Menu,
     menu_entry::MenuEntry,
@@ -17,7 +20,32 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Readings {
     plain: Menu,
-    booting: Result<Menu, String>,
+    booting: Result<Menu, NotBooting>,
+}
+
+/// Why a grub.cfg cannot be read as GRUB reads it when it boots.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotBooting {
+    /// What lies beside it is not known.
+    #[error(transparent)]
+    Folder(Arc<BootFolderError>),
+    /// With what lies beside it, it is no menu.
+    #[error(transparent)]
+    Menu(#[from] MenuError),
+}
+
+/// Why the entry that boots by itself cannot be told.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DefaultError {
+    /// The menu at boot is not known.
+    #[error(transparent)]
+    NotBooting(#[from] NotBooting),
+    /// The menu does not say it.
+    #[error(transparent)]
+    NoDefault(#[from] NoDefault),
+    /// grub.cfg by itself does not show the entry.
+    #[error("{0:?} is there only with the environment block")]
+    OnlyWithEnvironment(String),
 }
 
 /// What an entry boots, and where that is said.
@@ -42,14 +70,14 @@ impl Readings {
     pub fn new(
         script: &[u8],
         variables: Variables,
-        folder: Result<BootFolder, String>,
+        folder: Result<BootFolder, BootFolderError>,
     ) -> Result<Self, MenuError> {
         Ok(Readings {
             plain: Menu::parse(script, variables.clone())?,
-            booting: folder.and_then(|folder| {
-                let menu = Menu::parse(script, variables.booting(folder));
-                menu.map_err(|error| error.to_string())
-            }),
+            booting: match folder {
+                Ok(folder) => Menu::parse(script, variables.booting(folder)).map_err(Into::into),
+                Err(error) => Err(NotBooting::Folder(Arc::new(error))),
+            },
         })
     }
 
@@ -61,16 +89,15 @@ impl Readings {
     /// The entry of [`menu`](Self::menu) that boots when nobody chooses one.
     ///
     /// # Errors
-    /// One sentence: why that can't be told.
-    pub fn default_entry(&self) -> Result<&MenuEntry, String> {
+    /// Why that cannot be told.
+    pub fn default_entry(&self) -> Result<&MenuEntry, DefaultError> {
         let booting = self.booting.as_ref().map_err(Clone::clone)?;
-        let default = booting.default_entry().map_err(|why| why.to_string())?;
+        let default = booting.default_entry()?;
         let mut same = self.same(&self.plain, default);
         match (same.next(), same.next()) {
             (Some(entry), None) => Ok(entry),
-            _ => Err(format!(
-                "{:?} is there only with the environment block",
-                default.title()
+            _ => Err(DefaultError::OnlyWithEnvironment(
+                default.title().to_owned(),
             )),
         }
     }

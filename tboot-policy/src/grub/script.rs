@@ -134,7 +134,11 @@ impl Parser<'_> {
             Some((line, Token::Open)) => (*line, "{".to_owned()),
             Some((line, Token::Close)) => (*line, "}".to_owned()),
             Some((line, Token::Word(word))) => {
-                (*line, format!("{:?}", literal(word).unwrap_or_default()))
+                let unknown = || "a word with a variable".to_owned();
+                (
+                    *line,
+                    literal(word).map_or_else(unknown, |word| format!("{word:?}")),
+                )
             }
         };
         ScriptError::Expected {

@@ -71,6 +71,7 @@ impl Titled {
                 Argument::Unknown(_) => titled.arguments.push_unknown(),
             }
         }
+        // Without a word there is no title, and nothing can be named so.
         titled.title = title.unwrap_or_default();
         titled
     }

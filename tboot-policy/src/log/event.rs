@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use tpm::pcr::Bank;
 
-use super::{json::EventText, names};
+use super::names;
 
 /// The register of events that are not extended.
 pub const NOT_EXTENDED: u32 = 0xff;
@@ -37,6 +37,79 @@ impl LogEvent {
         names::name(self.event_type)
             .map_or_else(|| format!("{:#x}", self.event_type), str::to_owned)
     }
+}
+
+/// An event as JSON: digests and data in hexadecimal, the type's number with its name beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventText {
+    pcr: u32,
+    #[serde(rename = "type")]
+    event_type: u32,
+    /// For people; not read.
+    #[serde(default)]
+    name: String,
+    digests: BTreeMap<Bank, String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    data: String,
+}
+
+impl From<LogEvent> for EventText {
+    fn from(event: LogEvent) -> Self {
+        EventText {
+            pcr: event.pcr,
+            event_type: event.event_type,
+            name: event.name(),
+            digests: event
+                .digests
+                .iter()
+                .map(|(bank, digest)| (*bank, hex::encode(digest)))
+                .collect(),
+            data: hex::encode(&event.data),
+        }
+    }
+}
+
+impl TryFrom<EventText> for LogEvent {
+    type Error = EventTextError;
+
+    fn try_from(text: EventText) -> Result<Self, Self::Error> {
+        let bytes =
+            |text: &str| hex::decode(text).map_err(|_| EventTextError::Hex(text.to_owned()));
+        let mut digests = BTreeMap::new();
+        for (bank, digest) in &text.digests {
+            let digest = bytes(digest)?;
+            if digest.len() != bank.digest_len() {
+                return Err(EventTextError::Length {
+                    bank: *bank,
+                    found: digest.len(),
+                });
+            }
+            digests.insert(*bank, digest);
+        }
+        Ok(LogEvent {
+            pcr: text.pcr,
+            event_type: text.event_type,
+            digests,
+            data: bytes(&text.data)?,
+        })
+    }
+}
+
+/// JSON that is no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventTextError {
+    /// Not hexadecimal.
+    #[error("{0:?} is not hexadecimal")]
+    Hex(String),
+    /// A digest of the wrong length.
+    #[error("a {bank} digest has {} bytes, found {found}", .bank.digest_len())]
+    Length {
+        /// The bank.
+        bank: Bank,
+        /// How many bytes there are.
+        found: usize,
+    },
 }
 
 /// The form a log was found in.

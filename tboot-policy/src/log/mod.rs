@@ -17,15 +17,15 @@ pub mod crypto_agile;
 mod error;
 mod event;
 pub mod heap;
-mod json;
 pub mod names;
 pub mod replay;
 pub mod stream;
 pub mod text;
 
 pub use error::{LogError, MAX_LEN};
-pub use event::{EV_NO_ACTION, EventLog, Format, LogEvent, NOT_EXTENDED};
-pub use json::EventText;
+pub use event::{
+    EV_NO_ACTION, EventLog, EventText, EventTextError, Format, LogEvent, NOT_EXTENDED,
+};
 
 impl EventLog {
     /// Reads a log in whatever form it is.

@@ -9,7 +9,10 @@ use tboot_policy::{
     module::{MAX_MODULE_LEN, Module},
     vlp::{Check, Object, Policy, PolicyType, Warning},
 };
-use txt::hash::{Digest, HashAlg};
+use txt::{
+    element::{Body, Element},
+    hash::{Digest, HashAlg},
+};
 
 use super::{
     options::{self, Command, NAME, Params},
@@ -232,26 +235,22 @@ fn unwrap(params: &Params, compat: bool) -> Result<()> {
 
 /// The original's way: only elements of type 3, whosever they are and whatever they hold.
 fn unwrap_unchecked(params: &Params, bytes: &[u8]) -> Result<()> {
-    /// Header and UUID.
-    const BEGIN: usize = 28;
-    let element = txt::element::Element::parse(bytes).with_context(|| params.elt.clone())?;
-    if element.body.number() != 3 {
+    let element = Element::parse(bytes).with_context(|| params.elt.clone())?;
+    let Body::LegacyCustom(custom) = &element.body else {
         bail!(
             "{}: the element is of type {}, expected 3",
             params.elt,
             element.body.number()
         );
-    }
-    let data = bytes.get(BEGIN..).unwrap_or_default();
+    };
+    let data = &custom.data;
     let (policy, len) = Policy::parse_prefix(data).with_context(|| params.elt.clone())?;
     if params.verbose {
         println!("writing/overwriting policy file...");
         print!("{}", show::listing(&policy));
     }
-    file::replace(
-        Path::new(&params.policy),
-        data.get(..len).unwrap_or_default(),
-    )
+    let policy = data.get(..len).with_context(|| params.elt.clone())?;
+    file::replace(Path::new(&params.policy), policy)
 }
 
 /// A note about a difference to the original.

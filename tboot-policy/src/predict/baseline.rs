@@ -315,8 +315,10 @@ pub fn disagreement(log: &EventLog, register: &Register) -> Option<String> {
             "{at} is all ones: that machine had no measured launch"
         )),
         Agreement::After { unseen, .. } => {
-            let first = unseen.first().copied().unwrap_or_default();
-            Some(format!("{at} agrees up to, but without {}", name(first)))
+            let first = unseen
+                .first()
+                .map_or_else(|| "nothing".to_owned(), |first| name(*first));
+            Some(format!("{at} agrees up to, but without {first}"))
         }
         Agreement::Without { event, .. } => {
             Some(format!("{at} agrees only without {}", name(*event)))

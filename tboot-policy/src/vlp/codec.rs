@@ -25,7 +25,7 @@ impl Policy {
     /// Reads a policy that may be followed by other bytes, as in an NV index that is longer than
     /// the policy. Returns it with its length in bytes.
     pub fn parse_prefix(bytes: &[u8]) -> Result<(Self, usize), VlpError> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader { rest: bytes, at: 0 };
         let policy = reader.policy()?;
         if reader.at > MAX_LEN {
             return Err(VlpError::TooLong(reader.at));
@@ -133,25 +133,28 @@ const fn object_number(object: Object) -> u8 {
 
 /// Takes bytes off the front; every step is checked against what is left.
 struct Reader<'a> {
-    bytes: &'a [u8],
+    rest: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
     fn take(&mut self, what: &'static str, needed: usize) -> Result<&'a [u8], VlpError> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest.get(..needed).ok_or(VlpError::Truncated {
-            what,
-            offset: self.at,
-            needed,
-            left: rest.len(),
-        })?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(needed)
+            .ok_or(VlpError::Truncated {
+                what,
+                offset: self.at,
+                needed,
+                left: self.rest.len(),
+            })?;
+        self.rest = rest;
         self.at = self.at.saturating_add(needed);
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], VlpError> {
-        let (offset, left) = (self.at, self.bytes.len().saturating_sub(self.at));
+        let (offset, left) = (self.at, self.rest.len());
         let taken = self.take(what, N)?;
         taken.first_chunk().copied().ok_or(VlpError::Truncated {
             what,

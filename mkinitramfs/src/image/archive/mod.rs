@@ -1,6 +1,7 @@
 //! Reading an image as the kernel does: archives and packed parts one after
 //! another, zeros between them (Documentation/driver-api/early-userspace).
 
+mod error;
 pub mod newc;
 #[cfg(test)]
 mod tests;
@@ -8,64 +9,13 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use thiserror::Error;
-
+pub use self::error::ArchiveError;
+use self::error::MAX_PARTS;
 pub use self::newc::Entry;
-use super::decompress::{DecompressError, Packing, decompress};
+use super::decompress::{Packing, decompress};
 
 /// Most bytes that all packed parts of an image may unpack to together.
 pub const MAX_UNPACKED: u64 = 2 << 30;
-
-/// Most parts (archives, packed or not) of one image.
-const MAX_PARTS: usize = 1024;
-
-/// Why an image cannot be read.
-#[derive(Debug, Error)]
-pub enum ArchiveError {
-    /// A malformed or cut-off archive; the offset counts from the start of its part.
-    #[error("at byte {offset}: {reason}")]
-    Cpio {
-        /// Byte in the part, unpacked.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A packed part cannot be unpacked.
-    #[error("the part at byte {offset} is {source}")]
-    Packed {
-        /// Byte in the image.
-        offset: usize,
-        /// What is wrong.
-        source: DecompressError,
-    },
-    /// An archive inside a part is malformed.
-    #[error("the {packing} part at byte {offset} of the image, {source}")]
-    Inside {
-        /// Byte in the image where the part begins.
-        offset: usize,
-        /// How the part is packed.
-        packing: &'static str,
-        /// What is wrong; its offset counts in the unpacked part.
-        source: Box<ArchiveError>,
-    },
-    /// Bytes that are neither an archive nor packed.
-    #[error(
-        "at byte {offset}: neither a cpio archive nor a known compression begins here \
-         (found {found})"
-    )]
-    Unknown {
-        /// Byte in the part.
-        offset: usize,
-        /// The bytes there, hex.
-        found: String,
-    },
-    /// The image holds no archive at all.
-    #[error("the file holds no archive: it is empty or all zeros")]
-    Empty,
-    /// More parts than any tool writes.
-    #[error("more than {MAX_PARTS} archives in one image")]
-    TooMany,
-}
 
 /// One archive of an image.
 #[derive(Debug)]
@@ -83,8 +33,13 @@ pub struct Part<'image> {
 impl Part<'_> {
     /// The content of an entry as it lies in the archive.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "an entry's range is made of this part's bytes, and of no other's"
+    )]
     pub fn data(&self, entry: &Entry) -> &[u8] {
-        self.bytes.get(entry.data.clone()).unwrap_or_default()
+        let data = self.bytes.get(entry.data.clone());
+        data.expect("an entry of this part")
     }
 
     /// The content of every regular file by its index in `entries`. Of hard links
@@ -122,8 +77,7 @@ pub fn read(image: &[u8]) -> Result<Vec<Part<'_>>, ArchiveError> {
     let mut met = 0_usize;
     let whole = std::rc::Rc::new(Cow::Borrowed(image));
     let mut at = skip_zeros(image, 0);
-    while at < image.len() {
-        let rest = image.get(at..).unwrap_or_default();
+    while let Some(rest) = image.get(at..).filter(|rest| !rest.is_empty()) {
         if newc::is_newc(rest) {
             let archive = newc::read_archive(image, at)?;
             parts.push(Part {
@@ -169,8 +123,8 @@ fn read_packed<'image>(
     };
     let bytes = std::rc::Rc::new(Cow::Owned(data));
     let mut at = skip_zeros(&bytes, 0);
-    while at < bytes.len() {
-        if !newc::is_newc(bytes.get(at..).unwrap_or_default()) {
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        if !newc::is_newc(rest) {
             return Err(inside(unknown(&bytes, at)));
         }
         if parts.len() > MAX_PARTS {
@@ -189,17 +143,12 @@ fn read_packed<'image>(
 }
 
 fn skip_zeros(bytes: &[u8], at: usize) -> usize {
-    let zeros = bytes
-        .get(at..)
-        .unwrap_or_default()
-        .iter()
-        .take_while(|&&byte| byte == 0)
-        .count();
-    at.saturating_add(zeros)
+    let zeros = bytes.iter().skip(at).take_while(|&&byte| byte == 0);
+    at.saturating_add(zeros.count())
 }
 
 fn unknown(bytes: &[u8], offset: usize) -> ArchiveError {
-    let found = bytes.get(offset..).unwrap_or_default().iter().take(6);
+    let found = bytes.iter().skip(offset).take(6);
     ArchiveError::Unknown {
         offset,
         found: found.map(|byte| format!("{byte:02x}")).collect(),

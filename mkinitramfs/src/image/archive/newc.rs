@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::ArchiveError;
+use super::error::ArchiveError;
 
 /// Length of an entry's header.
 const HEADER: usize = 110;
@@ -90,10 +90,10 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
             bytes.len().saturating_sub(at)
         ))
     })?;
-    let crc = match header.first_chunk::<6>() {
-        Some(b"070701") => false,
-        Some(b"070702") => true,
-        Some(b"070707") => {
+    let (crc, digits) = match header.split_first_chunk::<6>() {
+        Some((b"070701", digits)) => (false, digits),
+        Some((b"070702", digits)) => (true, digits),
+        Some((b"070707", _)) => {
             return Err(fail(
                 "this is the old portable cpio form (070707), not newc".into(),
             ));
@@ -105,8 +105,8 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
         }
     };
     let mut fields = [0_u32; 13];
-    let digits = header.get(6..).unwrap_or_default().chunks_exact(8);
-    for (field, text) in fields.iter_mut().zip(digits) {
+    // Behind the magic, which is read above.
+    for (field, text) in fields.iter_mut().zip(digits.chunks_exact(8)) {
         *field = hex(text).ok_or_else(|| {
             fail(format!(
                 "{:?} is no hexadecimal number",

@@ -28,12 +28,13 @@ impl From<Vec<Alias>> for AliasIndex {
                 .pattern
                 .find(['*', '?', '['])
                 .unwrap_or(alias.pattern.len());
-            let length = [LONG, SHORT]
+            let beginning = [LONG, SHORT]
                 .into_iter()
-                .find(|length| *length <= literal)
-                .unwrap_or(0);
+                .filter(|length| *length <= literal)
+                .find_map(|length| beginning(&alias.pattern, length));
+            // What begins with a pattern is looked at for every text.
             by_beginning
-                .entry(beginning(&alias.pattern, length))
+                .entry(beginning.unwrap_or_default())
                 .or_default()
                 .push(index);
             if alias.pattern.starts_with("cpu:") {
@@ -59,8 +60,7 @@ impl AliasIndex {
     pub fn matching(&self, text: &str) -> BTreeSet<&str> {
         [LONG, SHORT, 0]
             .into_iter()
-            .filter(|length| *length <= text.len())
-            .filter_map(|length| self.by_beginning.get(&beginning(text, length)))
+            .filter_map(|length| self.by_beginning.get(&beginning(text, length)?))
             .flatten()
             .filter_map(|index| self.aliases.get(*index))
             .filter(|alias| alias_matches(&alias.pattern, text))
@@ -76,10 +76,10 @@ impl AliasIndex {
     }
 }
 
-/// The first bytes of `text`, '-' as '_', as matching treats them.
-fn beginning(text: &str, length: usize) -> Vec<u8> {
-    let bytes = text.as_bytes().get(..length).unwrap_or_default();
-    normalize(&String::from_utf8_lossy(bytes)).into_bytes()
+/// The first bytes of `text`, '-' as '_', as matching treats them; `None` where it is shorter.
+fn beginning(text: &str, length: usize) -> Option<Vec<u8>> {
+    let bytes = text.as_bytes().get(..length)?;
+    Some(normalize(&String::from_utf8_lossy(bytes)).into_bytes())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct Skipped {
     /// The path that the line is about, as far as it can be told.
     pub path: String,
     /// What is wrong.
-    pub reason: String,
+    pub reason: SkipReason,
 }
 
 impl fmt::Display for Skipped {
@@ -64,20 +64,32 @@ pub fn parse(text: &str, folder: &Path) -> Deps {
     deps
 }
 
+/// Why a line is passed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SkipReason {
+    /// No colon.
+    #[error("it has no colon behind a module's path")]
+    NoColon,
+    /// Another directory's file.
+    #[error("that is not a path below this folder")]
+    Elsewhere,
+    /// White space in the path.
+    #[error("the path contains white space")]
+    WhiteSpace,
+    /// Another file than a module.
+    #[error("{0:?} is not a module file (.ko, or that with .gz, .xz, .zst or .lzma)")]
+    NotAModule(String),
+}
+
 /// One line: a module's name, its file and what it needs.
-fn module(line: &str, folder: &Path) -> Result<(String, Module), String> {
-    let (path, needs) = line
-        .split_once(':')
-        .ok_or("it has no colon behind a module's path")?;
-    let path = below(path, folder).ok_or("that is not a path below this folder")?;
+fn module(line: &str, folder: &Path) -> Result<(String, Module), SkipReason> {
+    let (path, needs) = line.split_once(':').ok_or(SkipReason::NoColon)?;
+    let path = below(path, folder).ok_or(SkipReason::Elsewhere)?;
     if path.contains(char::is_whitespace) {
-        return Err("the path contains white space".into());
+        return Err(SkipReason::WhiteSpace);
     }
-    let name_of = |path: &str| {
-        module_name(path).ok_or_else(|| {
-            format!("{path:?} is not a module file (.ko, or that with .gz, .xz, .zst or .lzma)")
-        })
-    };
+    let name_of =
+        |path: &str| module_name(path).ok_or_else(|| SkipReason::NotAModule(path.to_owned()));
     // depmod writes the module that must be loaded first last.
     let needs = needs.split_whitespace().rev().map(name_of);
     let module = Module {

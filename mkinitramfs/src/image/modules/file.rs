@@ -67,6 +67,7 @@ pub fn read_unpacked(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// whose sections cannot be read: the kernel will refuse that one by itself.
 #[must_use]
 pub fn firmware_names(module: &[u8]) -> Vec<String> {
+    // Nothing for a file that the kernel refuses, see above.
     let modinfo = modinfo_section(module).unwrap_or_default();
     modinfo
         .split(|&byte| byte == 0)

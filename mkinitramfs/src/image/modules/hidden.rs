@@ -76,8 +76,7 @@ pub fn hidden_dependencies(module: &str) -> &'static [&'static str] {
     HIDDEN
         .iter()
         .find(|(name, _, _)| *name == module)
-        .map(|(_, needs, _)| *needs)
-        .unwrap_or_default()
+        .map_or(&[], |(_, needs, _)| *needs)
 }
 
 #[cfg(test)]

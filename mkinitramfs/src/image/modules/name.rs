@@ -36,7 +36,7 @@ pub fn alias_matches(pattern: &str, text: &str) -> bool {
                 at = at.saturating_add(1);
                 continue;
             }
-            (Some(_), Some(&byte)) => match_one(pattern.get(at..).unwrap_or_default(), byte),
+            (Some(_), Some(&byte)) => pattern.get(at..).and_then(|rest| match_one(rest, byte)),
             _ => None,
         };
         if let Some(length) = matched {
@@ -115,6 +115,8 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'
 }
 
 fn edit_distance(one: &[u8], two: &[u8]) -> usize {
+    // The last column of the row that is done.
+    let mut distance = two.len();
     let mut row: Vec<usize> = (0..=two.len()).collect();
     for (i, a) in one.iter().enumerate() {
         let mut diagonal = i;
@@ -128,9 +130,10 @@ fn edit_distance(one: &[u8], two: &[u8]) -> usize {
             diagonal = above;
             next.push(left);
         }
+        distance = left;
         row = next;
     }
-    row.last().copied().unwrap_or_default()
+    distance
 }
 
 #[cfg(test)]

@@ -240,6 +240,7 @@ fn by_alias(
 ) -> Result<BTreeSet<Alias>> {
     let mut aliases = BTreeSet::new();
     for name in names {
+        // What exists nowhere has no drivers.
         for driver in resolver.add(name)?.unwrap_or_default() {
             let after = resolver.after(&driver)?;
             let own = tree

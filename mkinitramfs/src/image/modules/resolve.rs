@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::hidden::hidden_dependencies;
 use super::tree::{Found, ModuleTree};
@@ -67,6 +67,7 @@ impl<'tree> Resolver<'tree> {
             return Ok(after);
         };
         for wanted in &softdep.post {
+            // A soft dependency that does not exist is none (modprobe's rule too).
             after.extend(self.add(wanted)?.unwrap_or_default());
         }
         Ok(after)
@@ -114,14 +115,10 @@ impl<'tree> Resolver<'tree> {
             .tree
             .softdeps
             .get(name)
-            .map(|softdep| softdep.pre.as_slice());
+            .into_iter()
+            .flat_map(|softdep| softdep.pre.iter().map(String::as_str));
         let hidden = hidden_dependencies(name).iter().copied();
-        for wanted in soft
-            .unwrap_or_default()
-            .iter()
-            .map(String::as_str)
-            .chain(hidden)
-        {
+        for wanted in soft.chain(hidden) {
             self.put_softly_before(wanted, &mut before, path)?;
         }
         path.pop();
@@ -171,7 +168,11 @@ impl<'tree> Resolver<'tree> {
             return Ok(());
         }
         self.visit(need, path)?;
-        let above = self.before.get(need).cloned().unwrap_or_default();
+        let above = self
+            .before
+            .get(need)
+            .cloned()
+            .with_context(|| format!("{need} needs itself"))?;
         for name in above.iter().map(String::as_str).chain([need]) {
             if !before.iter().any(|known| known == name) && !path.iter().any(|open| open == name) {
                 before.push(name.to_owned());

@@ -76,6 +76,7 @@ impl ModuleTree {
             "modules.builtin",
             "it comes with the kernel's modules and says which are built in; install them again",
         )?);
+        // Kernels before 5.2 have none.
         let modinfo = text("modules.builtin.modinfo")?.unwrap_or_default();
         let (names, builtin_aliases) = alias::parse_builtin_modinfo(modinfo.as_bytes());
         builtin.extend(names);
@@ -86,6 +87,7 @@ impl ModuleTree {
             builtin,
             aliases: alias::parse_aliases(&aliases).into(),
             builtin_aliases,
+            // depmod writes none where no module has soft dependencies.
             softdeps: alias::parse_softdeps(&text("modules.softdep")?.unwrap_or_default()),
         })
     }

@@ -101,7 +101,7 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
     }
     for path in items.keys() {
         for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            let parent = path.get(..end).unwrap_or_default();
+            let (parent, _) = path.split_at(end);
             let kind = match items.get(parent).map(|(entry, _)| entry.mode & TYPE) {
                 None | Some(DIRECTORY) => continue,
                 Some(SYMLINK) => "a symbolic link",
@@ -141,12 +141,10 @@ fn new_folder(folder: &Path) -> Result<OwnedFd> {
 
 /// Writes one entry; false if it is of a kind that is left out.
 fn write(root: &OwnedFd, path: &[u8], entry: &Entry, data: &[u8]) -> Result<bool> {
-    let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
-        Some(slash) => (
-            path.get(..slash).unwrap_or_default(),
-            path.get(slash.saturating_add(1)..).unwrap_or_default(),
-        ),
-        None => (&b""[..], path),
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    let (parent, name) = match slash.map(|slash| path.split_at(slash)) {
+        Some((parent, [_, name @ ..])) => (parent, name),
+        _ => (&b""[..], path),
     };
     if entry.mode & TYPE == DIRECTORY {
         open_folder(root, path)?;
