@@ -15,6 +15,7 @@ mod recorded;
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use lcp::acm_signature::SignatureError;
+use test_support::required;
 use txt::{
     acm::{Acm, HeaderVersion, ModuleKind, Platform},
     hash::{Digest, HashAlg},
@@ -228,8 +229,7 @@ fn numbers(acm: &Acm) -> Vec<(&'static str, u64)> {
 
 #[test]
 fn txt_acminfo_reads_the_same_numbers() {
-    let Some(tool) = txt_acminfo() else {
-        eprintln!("skipped: txt-acminfo is not there (cargo xtask setup)");
+    let Some(tool) = required(txt_acminfo(), "txt-acminfo (cargo xtask setup)") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

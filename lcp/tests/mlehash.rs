@@ -9,6 +9,7 @@
 
 use std::{fs, path::PathBuf};
 
+use test_support::required;
 use txt::mlehash::{Mle, MleError};
 
 fn vectors() -> PathBuf {
@@ -84,7 +85,10 @@ fn every_recorded_hash_is_reproduced() {
     }
     println!("{hashed} hashes equal, {refused} refused");
     if skipped > 0 {
-        eprintln!("skipped {skipped} cases that need Debian's tboot.gz: run `cargo xtask assets`");
+        required(
+            None::<()>,
+            &format!("Debian's tboot.gz, for {skipped} cases"),
+        );
         assert!(hashed >= 25);
     } else {
         assert!(hashed >= 50, "{hashed}");
@@ -93,8 +97,7 @@ fn every_recorded_hash_is_reproduced() {
 
 #[test]
 fn debian_tboot_has_the_documented_header() {
-    let Some(file) = debian_tboot() else {
-        eprintln!("skipped: needs Debian's tboot.gz");
+    let Some(file) = required(debian_tboot(), "Debian's tboot.gz (cargo xtask setup)") else {
         return;
     };
     let mle = Mle::parse(&file).unwrap();

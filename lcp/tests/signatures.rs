@@ -16,6 +16,7 @@ use lcp::{
     list::{ListVersion, PolicyList, SignatureValue},
     sign::{PrivateKey, PublicKey, Scheme, SignError, SigningPlan, attach, sign, to_sign, verify},
 };
+use test_support::required;
 use txt::hash::HashAlg;
 
 fn pem(name: &str) -> String {
@@ -230,8 +231,7 @@ fn an_offline_key_signs_through_openssl_and_openssl_verifies_ours() {
             .copied()
             .chain(["-sign", &private_pem, "-out", &signature, &message_file])
             .collect();
-        let Some(made) = openssl(&sign_with) else {
-            eprintln!("skipped: openssl is not installed");
+        let Some(made) = required(openssl(&sign_with), "openssl") else {
             return;
         };
         assert!(made, "openssl {sign_with:?}");

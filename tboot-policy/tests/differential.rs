@@ -20,6 +20,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use test_support::required;
+
 /// A small generator (SplitMix64): the same seed gives the same command lines everywhere.
 struct Random(u64);
 
@@ -248,8 +250,11 @@ fn set(folder: &Path, policy: Option<&Vec<u8>>) {
 
 #[test]
 fn random_command_lines_do_what_the_real_tb_polgen_does() {
-    let Some(real) = real_tool() else {
-        eprintln!("skipped: the real tb_polgen is not there (cargo xtask setup downloads it)");
+    let found = required(
+        real_tool(),
+        "the real tb_polgen (cargo xtask setup downloads it)",
+    );
+    let Some(real) = found else {
         return;
     };
     let number = |name: &str, default: u64| {

@@ -19,6 +19,7 @@ use tboot_policy::{
     launch::{LaunchInput, launch, replay},
     platform::BANKS,
 };
+use test_support::required;
 use tpm::Bank;
 use txt::hash::HashAlg;
 use written::{agile, files, log_events, module, tboot};
@@ -303,8 +304,8 @@ fn one_missing_file_is_the_error_of_its_entry_only() {
 #[test]
 fn the_default_is_what_grub_boots_with_this_environment_block() {
     let Some(machine) = machine() else { return };
-    let Ok(probe) = Command::new("grub-editenv").arg("--version").output() else {
-        eprintln!("skipped: no grub-editenv");
+    let probe = Command::new("grub-editenv").arg("--version").output();
+    let Some(probe) = required(probe.ok(), "grub-editenv") else {
         return;
     };
     assert!(probe.status.success());

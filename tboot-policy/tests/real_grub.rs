@@ -21,7 +21,7 @@ use std::{
 };
 
 use machine::{Machine, Menus, text};
-use test_support::grub_machine::quoted;
+use test_support::{grub_machine::quoted, required};
 
 const GRUB: &str = "/usr/lib/grub/i386-pc";
 /// As long as the slowest machine needs.
@@ -159,11 +159,14 @@ fn line<'a>(said: &'a str, mark: &str) -> &'a str {
 #[test]
 fn grub_and_tboot_see_the_command_lines_that_are_computed() {
     if let Some(missing) = missing() {
-        eprintln!("skipped: no {missing}");
+        required(None::<()>, missing);
         return;
     }
-    let Some((tboot, kernel)) = assets() else {
-        eprintln!("skipped: no kernel and tboot (cargo xtask setup downloads them)");
+    let found = required(
+        assets(),
+        "a kernel and tboot (cargo xtask setup downloads them)",
+    );
+    let Some((tboot, kernel)) = found else {
         return;
     };
     let Some(machine) = Machine::new() else {

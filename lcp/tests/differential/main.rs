@@ -23,6 +23,7 @@ mod tools;
 use std::path::Path;
 
 use random::{Line, Random};
+use test_support::required;
 use tools::{Done, ours, real_tools, run, shown};
 
 /// What the command lines before have made, for those behind to use.
@@ -92,8 +93,8 @@ fn difference(line: &Line, theirs: &Done, mine: &Done) -> Option<String> {
 
 #[test]
 fn random_command_lines_do_what_the_real_tools_do() {
-    let Some(real) = real_tools() else {
-        eprintln!("skipped: the real tools are not there (cargo xtask setup)");
+    let found = required(real_tools(), "the real tools (cargo xtask setup)");
+    let Some(real) = found else {
         return;
     };
     let thorough = std::env::var_os("TAOBOOT_THOROUGH").is_some();

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use test_support::required;
+
 use crate::{
     random::{Line, Random},
     tools::{Done, ours, real_tools, run},
@@ -36,8 +38,8 @@ fn succeed(tools: &Path, line: &Line) -> Done {
 
 #[test]
 fn each_side_verifies_the_others_signatures() {
-    let Some(real) = real_tools() else {
-        eprintln!("skipped: the real tools are not there (cargo xtask setup)");
+    let found = required(real_tools(), "the real tools (cargo xtask setup)");
+    let Some(real) = found else {
         return;
     };
     let ours = ours();
