@@ -2,7 +2,8 @@
 //!
 //! [`Tpm`] is what the agent and the tools call. [`Tpm2`] implements it for TPM 2.0
 //! through tss-esapi; [`tpm12`] is an own client for TPM 1.2, [`family`] tells the two apart, and
-//! [`nv`] is what an NV index of a TPM 2.0 is. Everything that comes back from a TPM is untrusted
+//! [`nv`] is what an NV index of a TPM 2.0 is, and `simulated` (a feature) is a TPM 2.0 in memory
+//! for tests. Everything that comes back from a TPM is untrusted
 //! input: it is bounded, checked and turned into the types of [`pcr`], [`sealed`] and the others.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
@@ -17,6 +18,8 @@ pub mod pcr_text;
 pub mod policy;
 pub mod response_code;
 pub mod sealed;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 #[cfg(feature = "swtpm")]
 #[allow(
     clippy::arithmetic_side_effects,

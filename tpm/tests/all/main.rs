@@ -15,5 +15,6 @@ mod machine;
 mod nv;
 mod refusals;
 mod sealing;
+mod simulated;
 mod tpm12;
 mod tpm2;
