@@ -8,6 +8,7 @@
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod approval;
 pub mod error;
@@ -37,7 +38,7 @@ pub use approval::{
 pub use error::TpmError;
 pub use pcr::{Bank, MissingPcr, PcrIndex, PcrSet, PcrValues};
 pub use policy::PcrPolicy;
-pub use sealed::{Name, Sealed};
+pub use sealed::{Name, NameSyntaxError, Sealed};
 #[cfg(feature = "tpm2")]
 pub use tpm2::Tpm2;
 
@@ -74,13 +75,22 @@ pub struct Quote {
 pub trait Tpm {
     /// Reads the given PCRs of one bank. All of them are read or it is an error. The answer has the
     /// TPM's HMAC.
+    ///
+    /// # Errors
+    /// [`TpmError::NoSuchPcr`]; [`TpmError::PcrsKeepChanging`]; or what the TPM says.
     fn pcr_read(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError>;
 
     /// Extends one PCR in every active bank with `H_bank(data)`, as TPM2_PCR_Event does.
+    ///
+    /// # Errors
+    /// What the TPM says: registers 17 to 22 cannot be extended from this locality.
     fn pcr_event(&mut self, pcr: PcrIndex, data: &[u8]) -> Result<(), TpmError>;
 
     /// [`Tpm::pcr_event`], then reads the register back in one bank: both in one session, so that
     /// nobody can drop the one and answer the other.
+    ///
+    /// # Errors
+    /// As [`Tpm::pcr_event`] and [`Tpm::pcr_read`].
     fn pcr_event_read(
         &mut self,
         pcr: PcrIndex,
@@ -90,13 +100,25 @@ pub trait Tpm {
 
     /// The storage root key: persistent 0x81000001 if it is a usable storage key,
     /// otherwise the ECC P-256 primary of the owner hierarchy, derived anew.
+    ///
+    /// # Errors
+    /// [`TpmError::HierarchyPassword`] where it would have to be derived; or what the TPM says.
     fn srk(&mut self) -> Result<Srk, TpmError>;
 
     /// Seals `secret` (at most 128 bytes) under the SRK, to be released only for `policy`.
+    ///
+    /// # Errors
+    /// [`TpmError::BadParameter`] for a secret of another length; [`TpmError::NoSuchPcr`] where the
+    /// policy's bank is off; or what the TPM says.
     fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError>;
 
     /// Releases what [`Tpm::seal`] sealed, for an approval that satisfies its policy. `pinned_srk` is the only parent that will be
     /// accepted when given. The session is salted to the parent and the response encrypted.
+    ///
+    /// # Errors
+    /// [`TpmError::WrongSrk`] and [`TpmError::NotOurs`] for what this TPM did not seal;
+    /// [`TpmError::PolicyFailed`], [`TpmError::Retired`], [`TpmError::NoCounter`] and
+    /// [`TpmError::BadSignature`] where the machine is not in the approved state; or what the TPM says.
     fn unseal(
         &mut self,
         sealed: &Sealed,
@@ -105,12 +127,21 @@ pub trait Tpm {
     ) -> Result<Zeroizing<Vec<u8>>, TpmError>;
 
     /// Random bytes from the TPM's generator.
+    ///
+    /// # Errors
+    /// [`TpmError::BadParameter`] for more than 4096 bytes; or what the TPM says.
     fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError>;
 
     /// The machine's attestation key: a restricted P-256 signing primary, the same each boot.
+    ///
+    /// # Errors
+    /// [`TpmError::HierarchyPassword`]; or what the TPM says.
     fn attestation_key(&mut self) -> Result<AttestationKey, TpmError>;
 
     /// Signs the PCRs of `bank` with the attestation key; `qualifying_data` is at most 32 bytes.
+    ///
+    /// # Errors
+    /// [`TpmError::BadParameter`] for more of it; [`TpmError::NoSuchPcr`]; or what the TPM says.
     fn quote(
         &mut self,
         qualifying_data: &[u8],

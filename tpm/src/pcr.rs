@@ -205,6 +205,9 @@ impl PcrValues {
     }
 
     /// Sets one value; refused when its length is not the bank's.
+    ///
+    /// # Errors
+    /// A value whose length is not the bank's.
     pub fn insert(&mut self, index: PcrIndex, value: Vec<u8>) -> Result<(), PcrSyntaxError> {
         if value.len() != self.bank.digest_len() {
             return Err(PcrSyntaxError(format!(

@@ -38,13 +38,18 @@ impl fmt::Debug for Name {
     }
 }
 
+/// A text that is not a TPM name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a TPM name: 000b and 64 hex digits")]
+pub struct NameSyntaxError(String);
+
 impl std::str::FromStr for Name {
-    type Err = String;
+    type Err = NameSyntaxError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         hex::decode(text)
             .ok()
             .and_then(|bytes| Name::from_bytes(&bytes))
-            .ok_or_else(|| format!("{text:?} is not a TPM name: 000b and 64 hex digits"))
+            .ok_or_else(|| NameSyntaxError(text.to_owned()))
     }
 }
 

@@ -71,12 +71,18 @@ const TPM12_STATE: &str = "tpm-00.permall";
 
 impl Swtpm {
     /// Starts a new TPM 2.0 with new seeds, powered on and started up (TPM2_Startup(CLEAR)).
+    ///
+    /// # Errors
+    /// swtpm cannot be started, did not answer, or refused.
     pub fn start() -> io::Result<Self> {
         Self::started(TempDir::new()?, Kind::Tpm20)
     }
 
     /// Starts a new TPM 1.2, powered on and started up, with an owner if there is a password. The
     /// storage root key has the well-known secret. Needs swtpm_setup.
+    ///
+    /// # Errors
+    /// swtpm cannot be started, did not answer, or refused.
     pub fn start_tpm12(owner_password: Option<&str>) -> io::Result<Self> {
         let state = TempDir::new()?;
         fs::write(
@@ -123,6 +129,9 @@ impl Swtpm {
 
     /// Power off and on: PCRs, sessions and transient objects are gone, seeds and persistent
     /// objects stay.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn reboot(&mut self) -> io::Result<()> {
         stop(&mut self.process)?;
         self.process = spawn(self.state.path(), self.port, self.kind)?;
@@ -131,6 +140,9 @@ impl Swtpm {
 
     /// Plays a dynamic launch: `_TPM_Hash_Start`, `_Data`, `_End` (PCR 17 becomes
     /// H(0^32 || H(data)), 18 to 22 become 0), then the extends.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn launch(&self, hash_data: &[u8], extends: &[Extend]) -> io::Result<()> {
         // The locality holds for this pair of connections only.
         let mut data = connect(self.port)?;
@@ -154,12 +166,18 @@ impl Swtpm {
     }
 
     /// Sends one command as it is, at locality 0, and returns the response.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn command(&self, command: &[u8]) -> io::Result<Vec<u8>> {
         transmit(&mut connect(self.port)?, command)
     }
 
     /// Handles of one kind that exist now: transient objects (0x8000_0000), HMAC and loaded
     /// sessions (0x0200_0000), saved sessions (0x0300_0000), persistent objects (0x8100_0000).
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn handles(&self, first: u32) -> io::Result<Vec<u32>> {
         const TPM_CC_GET_CAPABILITY: u32 = 0x017a;
         const TPM_CAP_HANDLES: u32 = 1;
@@ -169,7 +187,9 @@ impl Swtpm {
             TPM_CC_GET_CAPABILITY,
             &parameters,
         ))?;
-        let handles = answer.get(19..).unwrap_or_default();
+        let handles = answer
+            .get(19..)
+            .ok_or_else(|| io::Error::other("swtpm does not tell its handles"))?;
         Ok(handles
             .chunks_exact(4)
             .filter_map(|handle| Some(u32::from_be_bytes(handle.try_into().ok()?)))

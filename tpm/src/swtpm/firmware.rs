@@ -24,6 +24,9 @@ const TPM_RC_AUTH_FAIL_1: u32 = 0x98e;
 
 impl Swtpm {
     /// Gives the owner hierarchy, which has none yet, a password.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn set_owner_password(&self, password: &str) -> io::Result<()> {
         let new = sized(password.as_bytes());
         self.authorized(TPM_CC_HIERARCHY_CHANGE_AUTH, &[TPM_RH_OWNER], b"", &new)
@@ -31,6 +34,9 @@ impl Swtpm {
 
     /// Defines an index as firmware does (with the platform's authorization, so `attributes` has
     /// PPWRITE and PLATFORMCREATE), and fills it with `data`.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn define_platform_index(
         &self,
         index: u32,
@@ -46,6 +52,9 @@ impl Swtpm {
     }
 
     /// Sets how many failures start the lockout, and lets a failure be forgotten after an hour.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn set_max_tries(&self, tries: u32) -> io::Result<()> {
         let parameters = [tries, 3600, 3600].map(u32::to_be_bytes).concat();
         let command = TPM_CC_DICTIONARY_ATTACK_PARAMETERS;
@@ -54,6 +63,9 @@ impl Swtpm {
 
     /// Tries one wrong password where it counts: at an index of the owner (who has no password
     /// yet) that is defined for it.
+    ///
+    /// # Errors
+    /// swtpm did not answer, or refused.
     pub fn fail_once(&self, index: u32) -> io::Result<()> {
         const AUTH_READ_AUTH_WRITE: u32 = 0x0004_0004;
         let public = nv_public(index, AUTH_READ_AUTH_WRITE, 8)?;

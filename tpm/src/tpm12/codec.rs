@@ -39,6 +39,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn take(&mut self, what: &str, count: usize) -> Result<&'a [u8], Malformed> {
         let Some((taken, rest)) = self.rest.split_at_checked(count) else {
             let left = self.rest.len();
@@ -51,6 +54,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The next bytes as an array.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], Malformed> {
         let taken = self.take(what, N)?;
         taken
@@ -60,11 +66,17 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn u8(&mut self, what: &str) -> Result<u8, Malformed> {
         Ok(u8::from_be_bytes(self.array(what)?))
     }
 
     /// A BOOL: 0 or 1.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn flag(&mut self, what: &str) -> Result<bool, Malformed> {
         match self.u8(what)? {
             0 => Ok(false),
@@ -74,16 +86,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Two bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn u16(&mut self, what: &str) -> Result<u16, Malformed> {
         Ok(u16::from_be_bytes(self.array(what)?))
     }
 
     /// Four bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn u32(&mut self, what: &str) -> Result<u32, Malformed> {
         Ok(u32::from_be_bytes(self.array(what)?))
     }
 
     /// A structure's tag.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn tag(&mut self, what: &str, expected: u16) -> Result<(), Malformed> {
         let found = self.u16(what)?;
         if found != expected {
@@ -95,6 +116,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A 32-bit length and so many bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn sized(&mut self, what: &str) -> Result<&'a [u8], Malformed> {
         let length = self.u32(what)?;
         let length = usize::try_from(length)
@@ -108,6 +132,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may be left.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn finish(self, what: &str) -> Result<(), Malformed> {
         match self.rest.len() {
             0 => Ok(()),
@@ -140,6 +167,9 @@ pub struct Trailer {
 
 impl<'a> Response<'a> {
     /// Reads a whole response.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let tag = reader.u16("the tag")?;
@@ -175,6 +205,9 @@ impl<'a> Response<'a> {
     }
 
     /// Splits the body into parameters and trailer.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
     pub fn split(&self) -> Result<(&'a [u8], Trailer), Malformed> {
         const TRAILER_LEN: usize = 2 * DIGEST_LEN + 1;
         let parameters = self.body.len().checked_sub(TRAILER_LEN);

@@ -14,13 +14,13 @@ struct Scripted {
 
 impl Transport for Scripted {
     fn transmit(&mut self, _command: &[u8]) -> io::Result<Vec<u8>> {
-        let rest = self.script.get(self.next..).unwrap_or_default();
-        let Some((first, rest)) = rest.split_first() else {
+        let rest = self.script.get(self.next..);
+        let Some((first, rest)) = rest.and_then(<[u8]>::split_first) else {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         };
         let length = usize::from(first & 0x7f).min(rest.len());
         self.next = self.next.saturating_add(1).saturating_add(length);
-        let answer = rest.get(..length).unwrap_or_default();
+        let (answer, _) = rest.split_at(length);
         if first & 0x80 == 0 {
             return Ok(answer.to_vec());
         }

@@ -11,6 +11,7 @@ use tss_esapi::{
     traits::{Marshall, UnMarshall},
 };
 
+use super::failure::in_command;
 use crate::{Sealed, TpmError};
 
 /// Longest TPM2B_PRIVATE taken: a sealed 128-byte secret needs about 250 bytes.
@@ -66,7 +67,7 @@ pub(super) fn parse(sealed: &Sealed) -> Result<(Private, Public), TpmError> {
     // The template, marshalled, with the blob's own policy and digest in it, must be the blob.
     let ours = template([0; 32])
         .and_then(|public| public.marshall())
-        .unwrap_or_default();
+        .map_err(in_command("TPM2_Load"))?;
     let (head, _policy, tail) = (area.get(..10), area.get(10..42), area.get(42..));
     let same_shape = area.len().checked_sub(ours.len()) == Some(32)
         && head == ours.get(..10)

@@ -19,6 +19,7 @@ mod open;
 mod owner;
 mod pcr;
 mod rehearse;
+mod saved_key;
 mod seal;
 mod session;
 mod srk;
@@ -40,7 +41,7 @@ pub struct Tpm2 {
     /// The storage root key that the TPM must have to be believed; see [`answering`].
     known_srk: Option<Name>,
     /// The derived storage root key, saved outside of the TPM: loading takes less than deriving.
-    saved_srk: Option<srk::SavedKey>,
+    saved_srk: Option<saved_key::SavedKey>,
 }
 
 impl Tpm for Tpm2 {

@@ -130,7 +130,7 @@ fn check_device(
     sysfs: &Path,
     open: impl FnOnce(&str) -> io::Result<()>,
 ) -> Result<(), TpmError> {
-    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let chip = name.replacen("tpmrm", "tpm", 1);
     let version = fs::read_to_string(sysfs.join(&chip).join("tpm_version_major"));
     if version.is_ok_and(|version| version.trim() == "1") {

@@ -16,8 +16,7 @@ use tss_esapi::{
         reserved_handles::{Hierarchy, Provision},
     },
     structures::{
-        EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SavedTpmContext,
-        SymmetricDefinitionObject,
+        EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
     },
     traits::Marshall,
 };
@@ -25,6 +24,7 @@ use tss_esapi::{
 use super::{
     Tpm2,
     failure::{Failure, in_command},
+    saved_key::SavedKey,
 };
 use crate::{Name, Srk, TpmError};
 
@@ -40,13 +40,6 @@ pub(super) struct StorageKey {
     pub(super) handle: KeyHandle,
     pub(super) name: Name,
     persistent: Option<u32>,
-}
-
-/// A derived storage root key outside of the TPM (TPM2_ContextSave). The public area that sessions
-/// are salted to is the library's copy of the one that was checked.
-pub(super) struct SavedKey {
-    context: SavedTpmContext,
-    name: Name,
 }
 
 impl Tpm2 {
