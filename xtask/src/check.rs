@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use argh::FromArgs;
 
-use crate::{agent, rules, step};
+use crate::{agent, programs, rules, step};
 
 /// The packages that need no C library of Debian's. The others are for `cargo xtask test`.
 const PACKAGES: [&str; 12] = [
@@ -34,6 +34,10 @@ impl Check {
     pub fn run(self) -> Result<()> {
         let started = Instant::now();
         rules::check()?;
+        // Nothing is installed here.
+        if programs::has("codespell") {
+            rules::spelling()?;
+        }
         let packages: Vec<&str> = PACKAGES.iter().flat_map(|name| ["-p", name]).collect();
         rules::clippy(&mut agent::plain_cargo()?, &packages)?;
         let mut tests = agent::plain_cargo()?;

@@ -11,9 +11,11 @@ mod bench;
 mod check;
 mod counts;
 mod demo;
+mod deny;
 mod dist_verb;
 mod named_tests;
 mod packages;
+mod programs;
 mod rules;
 mod setup;
 mod static_libs;
@@ -50,6 +52,7 @@ enum Verb {
     Test(test::Test),
     Bench(bench::Bench),
     Counts(counts::Counts),
+    Deny(deny::Deny),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Verb::Test(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
         Verb::Counts(verb) => verb.run(),
+        Verb::Deny(verb) => verb.run(),
     };
     commands::output::finish(match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -145,6 +145,7 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         Purpose::Test,
         "reads the script for grub-mkconfig",
     ),
+    ("codespell", Purpose::Test, "finds misspelt words"),
     (
         "mtools",
         Purpose::Test,

@@ -41,6 +41,7 @@ impl Test {
         rules::lock_files()?;
         if self.only.is_none() {
             rules::check()?;
+            rules::spelling()?;
             rules::clippy(&mut agent::cargo(&prefix)?, &["--workspace"])?;
         }
         agent::build(&prefix)?;
