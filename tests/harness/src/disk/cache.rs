@@ -138,6 +138,18 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies an image, or a directory with all that is in it, under its own name into `directory`.
+pub fn copy_into(from: &Path, directory: &Path) -> Result<PathBuf> {
+    let name = from.file_name().context("an image has a name")?;
+    let to = directory.join(name);
+    Tool::new("cp")
+        .args(["-a", "--reflink=auto", "--sparse=always", "-T"])
+        .arg(from)
+        .arg(&to)
+        .run()?;
+    Ok(to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,8 +10,6 @@ mod grub_menu;
 mod kernel_package;
 mod userland;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 
 use crate::assets::{Assets, Kernel};
@@ -65,6 +63,18 @@ impl Installed {
             boot,
             old,
             new,
+        })
+    }
+
+    /// The same machine, as it is now, for another scenario.
+    pub fn copied(&self, name: &str) -> Result<Self> {
+        let world = self.world.copied(name)?;
+        let image = crate::disk::cache::copy_into(self.boot.image(), &world.directory)?;
+        Ok(Self {
+            boot: self.boot.at(&image),
+            world,
+            old: self.old.clone(),
+            new: self.new.clone(),
         })
     }
 
@@ -122,20 +132,6 @@ impl Installed {
             .timeout(std::time::Duration::from_secs(500));
         disks.into_iter().fold(machine, Machine::disk)
     }
-
-    /// Copies of everything that a boot changes, to come back to.
-    pub fn snapshot(&self, name: &str) -> Result<Snapshot> {
-        let to = self.world.directory.join(name);
-        std::fs::create_dir(&to).context("cannot make a directory")?;
-        let snapshot = Snapshot { folder: to };
-        snapshot.copy(self, true)?;
-        Ok(snapshot)
-    }
-
-    /// The machine as it was.
-    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
-        snapshot.copy(self, false)
-    }
 }
 
 /// The directory goes with the machine, unless the test is failing.
@@ -147,35 +143,5 @@ impl Drop for Installed {
         } else if let Err(error) = std::fs::remove_dir_all(directory) {
             eprintln!("cannot remove {}: {error}", directory.display());
         }
-    }
-}
-
-/// Disks and TPM of a moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    folder: PathBuf,
-}
-
-impl Snapshot {
-    fn copy(&self, machine: &Installed, save: bool) -> Result<()> {
-        for part in [
-            machine.boot.image(),
-            &machine.world.root,
-            &machine.world.tpm,
-        ] {
-            let name = part.file_name().context("a disk has a name")?;
-            let kept = self.folder.join(name);
-            let (from, to) = if save {
-                (part, kept.as_path())
-            } else {
-                (kept.as_path(), part)
-            };
-            let tool = crate::tool::Tool::new("cp");
-            tool.args(["-a", "--sparse=always", "-T"])
-                .arg(from)
-                .arg(to)
-                .run()?;
-        }
-        Ok(())
     }
 }

@@ -225,6 +225,24 @@ impl World {
         &self.name
     }
 
+    /// The same machine, as it is now, for another scenario.
+    pub fn copied(&self, name: &str) -> Result<Self> {
+        let directory = crate::workplace::scenario_directory(name)?;
+        let copy = |from: &Path| crate::disk::cache::copy_into(from, &directory);
+        Ok(Self {
+            files: self.files.clone(),
+            firmware: self.firmware,
+            launch: self.launch.clone(),
+            root: copy(&self.root)?,
+            swap: copy(&self.swap)?,
+            tpm: copy(&self.tpm)?,
+            enrolled: self.enrolled.clone(),
+            image: None,
+            name: name.to_owned(),
+            directory,
+        })
+    }
+
     /// Enrols the launch of the files as they are now, beside what is enrolled already.
     pub fn enroll_files(&mut self, more: &[&str]) -> Result<()> {
         self.launch = self.launch_of_files()?;

@@ -2,6 +2,8 @@
 //! reboot: with real dpkg, grub-mkconfig, GRUB, tboot, kernels and LUKS. Only the launch itself
 //! is simulated, from the very files that lie on the boot partition.
 
+use std::sync::{Arc, Mutex, Weak};
+
 use harness::disk::boot::Firmware;
 use harness::installed::{FIRST_ENTRY, Installed, MenuEntry, NEW_KERNEL};
 use serde_json::Value;
@@ -69,27 +71,49 @@ fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
     recorded
 }
 
-#[test]
-fn a_new_kernel_unlocks_the_old_one_still_does_until_it_is_retired_and_no_power_cut_matters() {
+/// The machine after the installation. It is made once for the tests that run side by side: each
+/// takes a copy.
+struct After {
+    machine: Installed,
+    recorded: Recorded,
+}
+
+static AFTER: Mutex<Weak<After>> = Mutex::new(Weak::new());
+
+fn after_installation() -> Arc<After> {
+    let mut known = AFTER.lock().unwrap();
+    if let Some(after) = known.upgrade() {
+        return after;
+    }
     let machine = Installed::make("update", Firmware::Bios).unwrap();
-    let (old, new) = (machine.old.version.clone(), machine.new.version.clone());
     let first = machine.menu().unwrap().remove(0);
     assert_eq!(first.id, FIRST_ENTRY);
     let recorded = install(&machine, &first);
+    let after = Arc::new(After { machine, recorded });
+    *known = Arc::downgrade(&after);
+    after
+}
 
-    // The power fails at any of the writes.
-    let switch = recorded.assert_unlocks_after_every_write(&machine);
-    let finished = machine.snapshot("finished").unwrap();
-    recorded.rewind(&machine, switch);
+#[test]
+fn no_power_cut_while_a_kernel_is_installed_matters() {
+    let after = after_installation();
+    let machine = after.machine.copied("update-power-cut").unwrap();
+    let switch = after.recorded.assert_unlocks_after_every_write(&machine);
+    after.recorded.rewind(&machine, switch);
     let entry = machine.menu().unwrap().remove(0);
     assert_eq!(entry.id, FIRST_ENTRY, "the menu is the old one yet");
     // The root file system was cut off in the middle of dpkg's work: that it is unlocked counts.
     let cut = run(&machine, &entry, vec![]);
     let report = cut.outcome.report_of("taoboot").unwrap();
     assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
-    machine.restore(&finished).unwrap();
+}
 
-    // It does not: the default entry is the new kernel. What was predicted is what is played.
+#[test]
+fn a_new_kernel_unlocks_and_the_old_one_still_does() {
+    let after = after_installation();
+    let machine = after.machine.copied("update-both").unwrap();
+    let (old, new) = (machine.old.version.clone(), machine.new.version.clone());
+    // The default entry is the new kernel. What was predicted is what is played.
     let new_entry = machine.menu().unwrap().remove(0);
     assert!(new_entry.boots(&new), "{new_entry:?}");
     let commands = vec![
@@ -112,8 +136,15 @@ fn a_new_kernel_unlocks_the_old_one_still_does_until_it_is_retired_and_no_power_
     unlocked(&boot);
     assert_eq!(stdout(&boot, "uname"), old);
     assert_eq!(cmdline(&boot), old_entry.cmdline());
+}
 
-    // The new one has proved itself: the old one is retired.
+#[test]
+fn the_old_kernel_is_retired_for_good_when_the_new_one_has_booted_well() {
+    let after = after_installation();
+    let machine = after.machine.copied("update-retired").unwrap();
+    let (old, new) = (machine.old.version.clone(), machine.new.version.clone());
+    let new_entry = machine.menu().unwrap().remove(0);
+    let old_entry = machine.entry_of(&old).unwrap();
     let volume = "--volume /dev/disk/by-id/virtio-root";
     let commands = vec![
         shell("limited", "taoboot reseal --rollback-counter --json", 60),
