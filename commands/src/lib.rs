@@ -17,8 +17,8 @@
 pub mod output;
 
 pub mod arguments;
-pub mod file;
 pub mod date;
+pub mod file;
 pub mod file_kind;
 pub mod mismatch;
 pub mod partner;
