@@ -17,6 +17,9 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
 }
 
 /// The same for a file that others may read.
+///
+/// # Errors
+/// As [`replace`].
 pub fn replace_with_mode(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(not_a_file(path));

@@ -267,8 +267,8 @@ fn secrets_of(world: &World) -> Vec<(&'static str, Vec<u8>)> {
     let (_, record) = records.into_iter().next().expect("a record");
     let record = record.unwrap();
     let escrow = record.parts().escrow.as_ref().expect("an escrow");
-    let secret = escrow.open(&harness::world::VOLUME_KEY, &identity).unwrap();
-    let passphrase = secret.volume_passphrase(&identity);
+    let secret = escrow.open(&harness::world::VOLUME_KEY, identity).unwrap();
+    let passphrase = secret.volume_passphrase(identity);
     // It is the one: it opens the keyslot.
     test_passphrase(&header, &passphrase, None).unwrap();
     vec![
