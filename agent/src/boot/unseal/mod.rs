@@ -3,7 +3,7 @@
 pub(super) mod sleep_state;
 mod tboot_page;
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use tpm::{Tpm, Tpm2, TpmError};
 
@@ -52,6 +52,10 @@ pub(super) fn release<'r>(
         "the TPM (/dev/tpmrm0)",
         |_| is_there(Path::new(DEVICE), Path::new(SYSFS_TPM)),
     );
+    let pinned = settings.srk_name.is_some();
+    if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
+        return refused(reason);
+    }
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
         Err(error) => return without(&error, waited.is_err(), settings),
@@ -67,6 +71,10 @@ pub(super) fn release<'r>(
     };
     boot.progress.done(Phase::Unseal, reached);
     let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of(Phase::Latch));
+    // Another may have appeared meanwhile.
+    if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
+        return refused(reason);
+    }
     boot.report.latched = latched.is_ok();
     boot.progress.done(
         Phase::Latch,
@@ -91,6 +99,57 @@ fn is_there(device: &Path, sysfs: &Path) -> bool {
             .is_ok_and(|version| version.trim() == "1")
     };
     device.exists() || is_tpm12()
+}
+
+/// Is it certain which TPM a launch was measured into, so that its latch is the one that is closed?
+/// A machine may have several; the first is whichever driver came first. The one whose storage root
+/// key is pinned is known, and no other is believed.
+fn only_chip(sysfs: &Path, pinned: bool) -> Result<(), String> {
+    if pinned {
+        return Ok(());
+    }
+    let unknown = |error| {
+        format!(
+            "{} cannot be read ({error}), so whether there is another TPM is not certain: nothing is opened or asked for",
+            sysfs.display()
+        )
+    };
+    let chips = match fs::read_dir(sysfs) {
+        Ok(chips) => chips,
+        // A kernel that knows none at all, which the proof of no TPM looks into.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unknown(error)),
+    };
+    let mut names = Vec::new();
+    for chip in chips {
+        names.push(
+            chip.map_err(unknown)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    names.sort();
+    if names.len() <= 1 {
+        return Ok(());
+    }
+    Err(format!(
+        "there are several TPMs ({}), and which of them a launch is measured into is not known: nothing is opened or asked for, because the others' latches stay open. Pin the right one's storage key (srk_name; `taoboot srk --pin`), or switch the others off",
+        printable::line(names.join(", "))
+    ))
+}
+
+/// Nothing is released, opened or asked for.
+fn refused(reason: String) -> Released<'static> {
+    let failure = |phase| Failure {
+        phase,
+        reason: reason.clone(),
+    };
+    Released {
+        secret: Err(failure(Phase::Tpm)),
+        latched: Err(failure(Phase::Latch)),
+        tpm: None,
+    }
 }
 
 /// No TPM could be opened: nothing is released, and only the proof that there is none opens
@@ -175,6 +234,32 @@ mod tests {
             assert_eq!(latched.is_ok(), !through_tboot, "{latched:?}");
             assert_eq!(is_closed(&swtpm), !through_tboot);
         }
+    }
+
+    #[test]
+    fn with_several_tpms_nothing_is_opened_unless_one_is_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let sysfs = folder.path().join("class/tpm");
+        only_chip(&sysfs, false).unwrap();
+        fs::create_dir_all(sysfs.join("tpm0")).unwrap();
+        only_chip(&sysfs, false).unwrap();
+        fs::create_dir(sysfs.join("tpm1")).unwrap();
+        let reason = only_chip(&sysfs, false).unwrap_err();
+        assert!(
+            reason.contains("tpm0, tpm1") && reason.contains("srk_name"),
+            "{reason}"
+        );
+        only_chip(&sysfs, true).unwrap();
+        // What cannot be looked at may be several.
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(only_chip(&folder.path().join("file"), false).is_err());
+        let Released {
+            secret,
+            latched,
+            tpm,
+        } = refused(reason);
+        // Without the latch nobody is asked and no volume is opened.
+        assert!(secret.is_err() && latched.is_err() && tpm.is_none());
     }
 
     #[test]
