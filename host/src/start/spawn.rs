@@ -167,7 +167,7 @@ impl Spawner {
     ) -> Result<(Uid, Gid), StartError> {
         match self.policy.run_as {
             RunAs::Own if self.measures().contains(&Measure::Users) => {
-                Ok(self.users.of(program)?)
+                Ok(self.users.of(program, caller.0)?)
             }
             // Where there are no users for them they are the caller's, and `lacking` says so.
             RunAs::Own | RunAs::Caller => Ok(caller),
