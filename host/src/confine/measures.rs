@@ -101,13 +101,14 @@ pub(crate) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
     }
 }
 
-/// Mounts made by the machine still appear; what the program would mount stays its own.
+/// What the machine mounts later does not appear: it might be a file system with what is hidden
+/// from programs. What the program would mount stays its own.
 /// The kernel's settings and the control groups are files of root: a program of root could
 /// change them without any capability.
 fn namespaces(measures: &Measures) -> io::Result<()> {
     // SAFETY: integers only.
     Errno::result(unsafe { libc::unshare(SPACES) })?;
-    mount(None, c"/", None, libc::MS_REC | libc::MS_SLAVE, None)?;
+    mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
     let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
     for place in &measures.settings {

@@ -55,7 +55,7 @@ impl Field {
         match attack {
             Attack::Rename => {}
             Attack::Mount => {
-                // What is mounted here later appears in the name spaces of programs too.
+                // What is mounted here later appears in the host's name space too, if it has one of its own.
                 let (here, none) = (Some(field.dir.path()), None::<&str>);
                 mount(here, field.dir.path(), none, MsFlags::MS_BIND, none).unwrap();
                 mount(none, field.dir.path(), none, MsFlags::MS_SHARED, none).unwrap();

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use nix::unistd::geteuid;
+use nix::{mount::MsFlags, unistd::geteuid};
 use tao_host::{FileRules, Lacking, Measure, ProgramPolicy, RunAs};
 
 use super::{
@@ -88,6 +88,46 @@ fn the_hosts_state_is_hidden_from_a_program_without_processes_of_its_own_too() {
     let secret = state.join("secret");
     let (done, said) = sh(&host, &format!("cat {}", secret.display()));
     assert!(!done && said.contains("No such file"), "{said}");
+}
+
+#[test]
+fn what_is_mounted_after_a_program_was_started_is_not_seen_by_it() {
+    let setup = Setup::new(87);
+    let place = setup.dir.path().join("place");
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(setup.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let host = setup.start();
+    if !geteuid().is_root() || !can(&host, Measure::Namespaces) {
+        return;
+    }
+    let none: Option<&str> = None;
+    // Where mounts are handed on at all, as on every machine with systemd.
+    nix::mount::mount(Some(&place), &place, none, MsFlags::MS_BIND, none).unwrap();
+    nix::mount::mount(none, &place, none, MsFlags::MS_SHARED, none).unwrap();
+    let script = format!(
+        "for n in $(seq 200); do test -e {0}/go && break; sleep 0.05; done; \
+         test -e {0}/late/secret && echo SEEN; test -e {0}/go && echo END",
+        place.display()
+    );
+    fs::create_dir(place.join("late")).unwrap();
+    let said = std::thread::scope(|scope| {
+        let program = scope.spawn(|| sh(&host, &script));
+        for _ in 0..200 {
+            if text(&host.run(&["list"]).stdout).contains(".Program(") {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let late = place.join("late");
+        nix::mount::mount(Some("late"), &late, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        fs::write(late.join("secret"), "x").unwrap();
+        fs::write(place.join("go"), "").unwrap();
+        let said = program.join().unwrap();
+        nix::mount::umount(&late).unwrap();
+        said
+    });
+    nix::mount::umount(&place).unwrap();
+    assert_eq!(said, (true, "END\n".to_owned()));
 }
 
 #[test]
