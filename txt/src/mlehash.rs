@@ -196,15 +196,17 @@ impl Mle {
         let inside = finish.saturating_sub(begin) as usize;
         let before = slice("the MLE", &self.image, start, begin)?;
         let after = slice("the MLE", &self.image, finish, end)?;
-        let middle =
-            area.get(skip..)
-                .and_then(|rest| rest.get(..inside))
-                .ok_or(MleError::Range {
-                    what: "the command line area",
-                    start: self.header.cmdline_start,
-                    end: self.header.cmdline_end,
-                    len: self.image.len(),
-                })?;
+        let middle = match inside {
+            // The area lies outside of what is hashed.
+            0 => Some(&[][..]),
+            _ => area.get(skip..).and_then(|rest| rest.get(..inside)),
+        };
+        let middle = middle.ok_or(MleError::Range {
+            what: "the command line area",
+            start: self.header.cmdline_start,
+            end: self.header.cmdline_end,
+            len: self.image.len(),
+        })?;
         Ok(alg.digest_parts(&[before, middle, after]))
     }
 }
