@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     bls::BlsEntry,
-    entry::adds_entries,
+    grub_commands::adds_entries,
     lex::{Piece, Word},
     menu_error::{MAX_ENTRIES, MenuError},
     script::{MenuKind, Statement, literal},

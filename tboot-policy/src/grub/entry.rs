@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     cmdline::loader_cmdline,
+    grub_commands::adds_entries,
     lex::Word,
     menu_entry::MenuEntry,
     script::{MenuKind, Statement, literal},
@@ -129,28 +130,6 @@ impl MenuEntry {
             None => Err(EntryError::NoTboot { title }),
         }
     }
-}
-
-/// Commands that run another script or menu, which may do anything and add entries that the file
-/// does not show.
-pub(super) fn adds_entries(command: &str) -> bool {
-    const COMMANDS: [&str; 14] = [
-        "source",
-        ".",
-        "eval",
-        "configfile",
-        "normal",
-        "blscfg",
-        "bls_import",
-        "uki",
-        "extract_entries_source",
-        "extract_entries_configfile",
-        "legacy_source",
-        "legacy_configfile",
-        "syslinux_source",
-        "syslinux_configfile",
-    ];
-    COMMANDS.contains(&command)
 }
 
 #[derive(Default)]

@@ -30,6 +30,7 @@ pub mod entry;
 mod error;
 pub mod files;
 pub mod firmware;
+mod grub_commands;
 mod lex;
 pub mod menu;
 mod menu_entry;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    grub_commands::is_command,
     lex::{Piece, Word},
     script::{MenuKind, Statement, literal},
     variables::{Arguments, MAX_NAMES, Variables},
@@ -42,10 +43,22 @@ pub trait Visitor {
 pub struct Walk {
     /// The variables so far.
     pub variables: Variables,
-    functions: BTreeMap<String, Arc<[Statement]>>,
+    functions: BTreeMap<String, Function>,
     calls: usize,
     steps: usize,
 }
+
+/// What a name may mean where it is called.
+#[derive(Clone, Debug)]
+struct Function {
+    /// Several, where a condition that only the machine knows decides which of them it is.
+    bodies: Vec<Arc<[Statement]>>,
+    /// Has it the one body on every machine?
+    certain: bool,
+}
+
+/// Most definitions of one name under conditions that only the machine knows.
+const MAX_BODIES: usize = 16;
 
 /// Deepest calls of functions.
 const MAX_CALLS: usize = 16;
@@ -110,10 +123,9 @@ impl Walk {
                     self.visit(body, false, visitor)?;
                 }
                 Statement::Function { line, name, body } => {
-                    if self.functions.len() >= MAX_NAMES {
+                    if !self.define(name, body, certain) {
                         return Err(visitor.too_long(*line));
                     }
-                    self.functions.insert(name.clone(), Arc::clone(body));
                 }
                 Statement::If {
                     branches,
@@ -123,6 +135,22 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// `false`: there are more functions than in any real script.
+    fn define(&mut self, name: &str, body: &Arc<[Statement]>, certain: bool) -> bool {
+        if self.functions.len() >= MAX_NAMES {
+            return false;
+        }
+        let mut bodies = Vec::new();
+        if !certain && let Some(before) = self.functions.remove(name) {
+            bodies = before.bodies;
+        }
+        bodies.push(Arc::clone(body));
+        let fits = bodies.len() <= MAX_BODIES;
+        self.functions
+            .insert(name.to_owned(), Function { bodies, certain });
+        fits
     }
 
     fn condition<V: Visitor>(
@@ -199,8 +227,13 @@ impl Walk {
                 self.forget_what_it_sets("load_env", &[]);
                 visitor.command(line, words, &self.variables, certain)?;
             }
-            called => match called.and_then(|name| self.functions.get(name)).cloned() {
-                Some(body) => self.call((line, &body), rest, certain, visitor)?,
+            // GRUB looks among its commands first, so that no function stands in for one.
+            Some(called) if is_command(called) => {
+                visitor.command(line, words, &self.variables, certain)?;
+            }
+            called => match called.and_then(|called| self.functions.get(called).cloned()) {
+                Some(_) if self.calls == MAX_CALLS => return Err(visitor.too_long(line)),
+                Some(function) => self.call(&function, rest, certain, visitor)?,
                 None if assigned_name(first).is_some() => self.assign(first, certain),
                 None => visitor.command(line, words, &self.variables, certain)?,
             },
@@ -208,21 +241,26 @@ impl Walk {
         Ok(())
     }
 
-    /// A function of the script.
+    /// Follows each body that a function may have.
     fn call<V: Visitor>(
         &mut self,
-        (line, body): (usize, &[Statement]),
+        function: &Function,
         arguments: &[Word],
         certain: bool,
         visitor: &mut V,
     ) -> Result<(), V::Error> {
-        if self.calls == MAX_CALLS {
-            return Err(visitor.too_long(line));
-        }
+        let certain = certain && function.certain;
         let inner = self.variables.arguments_of(arguments);
-        let outer = self.variables.arguments.replace(inner);
+        let outer = self.variables.arguments.take();
         self.calls = self.calls.saturating_add(1);
-        let visited = self.visit(body, certain, visitor);
+        let mut visited = Ok(());
+        for body in &function.bodies {
+            self.variables.arguments = Some(inner.clone());
+            visited = self.visit(body, certain, visitor);
+            if visited.is_err() {
+                break;
+            }
+        }
         self.calls = self.calls.saturating_sub(1);
         self.variables.arguments = outer;
         visited

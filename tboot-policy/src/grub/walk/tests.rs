@@ -124,6 +124,33 @@ fn functions_run_where_they_are_called() {
 }
 
 #[test]
+fn a_function_of_an_undecided_branch_is_not_certain() {
+    let either = "if [ $x ]; then function f { echo one; set a=c; }; fi\n";
+    assert_eq!(echoes(&format!("{either}f")).unwrap(), ["one?"]);
+    // Neither the one before nor that one is certain, until another is.
+    let script = format!("function f {{ echo zero; }}\n{either}f\nfunction f {{ echo two; }}\nf");
+    assert_eq!(echoes(&script).unwrap(), ["zero?", "one?", "two"]);
+    let script = format!("set a=b\n{either}f\necho $a");
+    assert_eq!(echoes(&script).unwrap_err(), "a");
+    let script = "for i in a; do function f { echo one; }; done\nf";
+    assert_eq!(echoes(script).unwrap(), ["one?"]);
+    // What a function defines that is called there.
+    let script = "function g { function f { echo one; }; }\nif [ $x ]; then g; fi\nf";
+    assert_eq!(echoes(script).unwrap(), ["one?"]);
+    assert!(
+        echoes(&either.repeat(20))
+            .unwrap_err()
+            .starts_with("too long")
+    );
+}
+
+#[test]
+fn no_function_stands_in_for_a_command() {
+    let script = "function echo { set a=c; }\nset a=b\necho $a";
+    assert_eq!(echoes(script).unwrap(), ["b"]);
+}
+
+#[test]
 fn functions_have_arguments_of_their_own() {
     let script = "function f { echo $1 \"$2\" $3 $#; shift; echo $1; }\nset x='a b'\nf $x 'c d'\n";
     assert_eq!(echoes(script).unwrap(), ["a|b|c|d|3", "b"]);
