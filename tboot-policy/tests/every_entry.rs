@@ -9,6 +9,8 @@
 )]
 
 mod machine;
+#[path = "every_entry/own.rs"]
+mod own;
 mod written;
 
 use std::{fs, path::Path, process::Command};

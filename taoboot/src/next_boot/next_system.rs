@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 
 use tboot_policy::grub::files::FileRole;
 
-use crate::next_boot::predictions::{Entry, OWN_ID};
+use crate::next_boot::predictions::Entry;
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -70,8 +70,7 @@ impl NextSystem {
     /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.
     /// `record` opens it.
     pub fn forecast(&self, entry: &Entry, record: Option<&SealedRecord>) -> Option<Forecast> {
-        let own = entry.id.as_deref().is_some_and(|id| id.starts_with(OWN_ID));
-        if !entry.tboot || !(own || record.is_some()) {
+        if !entry.tboot || !(entry.is_own() || record.is_some()) {
             return None;
         }
         let kernel = entry

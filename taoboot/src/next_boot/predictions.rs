@@ -48,6 +48,8 @@ pub struct Entry {
     pub tboot: bool,
     /// Set where GRUB's environment block has a say in what is measured.
     pub environment: Option<String>,
+    /// The script of `/etc/grub.d` that wrote it, where that is certain.
+    pub script: Option<String>,
     /// PCR 17, 18, 19; or why they can't be told.
     pub predicted: Result<LaunchPcrs, String>,
     /// tboot would halt under its policy.
@@ -68,6 +70,15 @@ pub struct Extend {
 }
 
 impl Entry {
+    /// Did 20_linux_taoboot make it? An id proves nothing: a script that passes on what other disks
+    /// say (os-prober) may print any.
+    pub fn is_own(&self) -> bool {
+        let id = self.id.as_deref();
+        let script = self.script.as_deref();
+        id.is_some_and(|id| id.starts_with(OWN_ID))
+            && script.is_some_and(|script| script.ends_with(OWN_SCRIPT))
+    }
+
     /// Does it load a file that is about to be put into place?
     pub fn loads_replaced(&self) -> bool {
         self.files.iter().any(|file| file.read_from.is_some())
@@ -229,6 +240,7 @@ fn entry(printed: PrintedEntry) -> Result<Entry> {
         default: printed.default,
         tboot: printed.tboot,
         environment: printed.environment,
+        script: printed.script,
         predicted,
         halts,
         files: printed.files,
@@ -285,17 +297,16 @@ pub fn short_text(text: &str) -> String {
 }
 
 /// What the ids of the entries begin with that 20_linux_taoboot makes.
-pub const OWN_ID: &str = "taoboot-";
+const OWN_ID: &str = "taoboot-";
+/// Its path, below the directory of the configuration.
+const OWN_SCRIPT: &str = "/grub.d/20_linux_taoboot";
 
 /// The entries that are asked for by place, id or title. When none is, those that
 /// 20_linux_taoboot made: another script's entry may boot tboot as well, with an initramfs that
 /// has a shell, and nobody meant that one to have the disk key.
 pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Entry>> {
     if wanted.is_empty() {
-        let own = entries.iter().filter(|entry| {
-            let id = entry.id.as_deref();
-            entry.tboot && id.is_some_and(|id| id.starts_with(OWN_ID))
-        });
+        let own = entries.iter().filter(|entry| entry.tboot && entry.is_own());
         let own: Vec<&Entry> = own.collect();
         // Nothing authenticates grubenv, so that it may not choose what is sealed to.
         let changed = own
@@ -312,15 +323,27 @@ pub fn select<'e>(entries: &'e [Entry], wanted: &[String]) -> Result<Vec<&'e Ent
     wanted
         .iter()
         .map(|name| {
-            let found = entries.iter().find(|entry| {
+            let found = entries.iter().filter(|entry| {
                 entry.place.as_ref() == Some(name)
                     || entry.id.as_ref() == Some(name)
                     || entry.title == *name
                     || entry.name == *name
             });
-            found.with_context(|| {
-                format!("GRUB's menu has no entry {name:?} (by place, id or title)")
-            })
+            let found: Vec<&Entry> = found.collect();
+            let own: Vec<&Entry> = found
+                .iter()
+                .copied()
+                .filter(|entry| entry.is_own())
+                .collect();
+            // Another script's entry may have the same id or title.
+            match (found.as_slice(), own.as_slice()) {
+                ([only], _) | (_, [only]) => Ok(*only),
+                ([], _) => bail!("GRUB's menu has no entry {name:?} (by place, id or title)"),
+                _ => bail!(
+                    "{name:?} names {} entries of GRUB's menu: name one by its place, as GRUB_DEFAULT does",
+                    found.len()
+                ),
+            }
         })
         .collect()
 }

@@ -179,6 +179,7 @@ impl Machine {
             "title": format!("Linux {kernel}"),
             "place": place,
             "id": format!("taoboot-{kernel}"),
+            "script": "/etc/grub.d/20_linux_taoboot",
             "default": default,
             "tboot": true,
             "prediction": {

@@ -56,6 +56,26 @@ fn an_entry_of_another_script_is_sealed_to_only_when_it_is_named() {
     let output = machine.reseal(&menu, &["--entry", "tboot-simple"]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
+    // An id says nothing of who wrote the entry.
+    for script in [json!(null), json!("/etc/grub.d/30_os-prober")] {
+        let mut forged = machine.entry("1", "forged", true);
+        forged["script"] = script;
+        let sentence = refusal(&machine.reseal(&json!([forged]), &[]));
+        assert!(sentence.contains("--entry"), "{sentence}");
+        // Nor does it keep the script's own entry from being found.
+        let mut own = machine.entry("0", "own", false);
+        own["id"] = forged["id"].clone();
+        let menu = json!([forged, own]);
+        let output = machine.reseal(&menu, &["--entry", "taoboot-forged", "--json"]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["entries"][0]["entry"], "0: Linux own", "{answer}");
+        let mut twin = forged.clone();
+        twin["place"] = json!("2");
+        let menu = json!([forged, twin]);
+        let sentence = refusal(&machine.reseal(&menu, &["--entry", "taoboot-forged"]));
+        assert!(sentence.contains("by its place"), "{sentence}");
+    }
+    assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }
 
 /// Whoever writes to /boot writes grubenv, too.
@@ -562,7 +582,7 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     assert!(machine.reseal(&menu, &[]).status.success());
     let unknown = json!([
         machine.entry("1", "b", true),
-        { "entry": "2: x", "title": "x", "id": "taoboot-x", "default": false, "tboot": true, "error": "the file is missing", "files": [] },
+        { "entry": "2: x", "title": "x", "id": "taoboot-x", "script": "/etc/grub.d/20_linux_taoboot", "default": false, "tboot": true, "error": "the file is missing", "files": [] },
     ]);
     let output = machine.reseal(&unknown, &["--keep", "0"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

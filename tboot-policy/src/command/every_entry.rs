@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 use tboot_policy::{
-    grub::{BootFiles, MenuEntry, Readings, entry::EntryError, files::BootFile},
+    grub::{BootEntry, BootFiles, MenuEntry, Readings, entry::EntryError, files::BootFile},
     predict::{
         Baseline, Launching, Prediction, predict,
         printed::{PrintedEntry, PrintedFile},
@@ -28,6 +28,8 @@ struct Outlook {
     error: Option<String>,
     /// Set where GRUB's environment block has a say in what is measured.
     environment: Option<String>,
+    /// The script of `/etc/grub.d` that wrote the entry and everything that it loads.
+    script: Option<String>,
 }
 
 /// Prints a prediction for each entry. One that can't be predicted is no failure of the others.
@@ -100,6 +102,7 @@ impl Outlook {
             prediction: None,
             error: None,
             environment: None,
+            script: None,
         };
         let followed = match readings.boot(entry) {
             Err(EntryError::NoTboot { .. }) => {
@@ -108,11 +111,14 @@ impl Outlook {
             }
             Err(error) => {
                 outlook.error = Some(error.to_string());
+                let section = entry.section.as_ref();
+                outlook.script = section.map(|section| section.script.to_string());
                 return Ok(outlook);
             }
             Ok(followed) => followed,
         };
         outlook.environment = followed.environment;
+        outlook.script = script(entry, &followed.boot);
         let mut files = match BootFiles::read_knowing(&followed.boot, &options.places()?, tboots) {
             Err(error) => {
                 outlook.error = Some(error.to_string());
@@ -164,9 +170,18 @@ impl Outlook {
             prediction: self.prediction.as_ref().map(printed),
             error: self.error.clone(),
             environment: self.environment.clone(),
+            script: self.script.clone(),
             files: self.files.iter().map(file).collect(),
         }
     }
+}
+
+/// A function that another script wrote may load files for the entry: then no script did it alone.
+fn script(entry: &MenuEntry, boot: &BootEntry) -> Option<String> {
+    let section = entry.section.as_ref()?;
+    let mut loaded = std::iter::once(&boot.loader).chain(&boot.modules);
+    let alone = loaded.all(|loaded| section.holds(loaded.line));
+    alone.then(|| section.script.to_string())
 }
 
 fn name(entry: &MenuEntry) -> String {

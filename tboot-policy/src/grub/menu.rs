@@ -8,6 +8,7 @@ use super::{
     menu_entry::{Key, MenuEntry},
     menu_error::{MAX_DEPTH, MAX_ENTRIES, MAX_LEVELS, MenuError},
     script::{MenuKind, Statement, parse},
+    sections::Sections,
     title::Titled,
     variables::Variables,
     walk::Walk,
@@ -20,12 +21,16 @@ const MAX_LISTED: usize = 20;
 pub struct Menu {
     entries: Vec<MenuEntry>,
     levels: Vec<Level>,
+    sections: Sections,
 }
 
 impl Menu {
     /// Reads a grub.cfg. `preset`: variables that the firmware or grubenv sets.
     pub fn parse(script: &[u8], preset: Variables) -> Result<Self, MenuError> {
-        let mut menu = Menu::default();
+        let mut menu = Menu {
+            sections: Sections::of(script),
+            ..Menu::default()
+        };
         let statements = parse(script)?;
         menu.level(&statements, Walk::new(preset), &[], false)?;
         Ok(menu)
@@ -75,6 +80,7 @@ impl Menu {
                     path,
                     line: item.line,
                     conditional,
+                    section: self.sections.at(item.line).cloned(),
                     body: item.body,
                     walk: Arc::clone(&walk),
                     arguments,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{script::Statement, variables::Arguments, walk::Walk};
+use super::{script::Statement, sections::Section, variables::Arguments, walk::Walk};
 
 /// How an entry is named at one level of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct MenuEntry {
     pub line: usize,
     /// Do only some machines have it?
     pub conditional: bool,
+    /// What the script of `/etc/grub.d` wrote that wrote its first line, where that is certain.
+    pub section: Option<Section>,
     /// Its commands.
     pub(super) body: Arc<[Statement]>,
     /// What is known where it is chosen, for all entries of its level.

@@ -38,6 +38,7 @@ mod menu_error;
 pub mod places;
 pub mod readings;
 pub mod script;
+mod sections;
 mod title;
 pub mod variables;
 pub mod version;
@@ -54,6 +55,7 @@ pub use menu_entry::{Key, MenuEntry};
 pub use menu_error::MenuError;
 pub use places::{PlaceError, Places};
 pub use readings::{Followed, Readings};
+pub use sections::Section;
 pub use variables::Variables;
 
 /// Longest grub.cfg that is read, in bytes.

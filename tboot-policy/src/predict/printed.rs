@@ -75,6 +75,10 @@ pub struct PrintedEntry {
     /// Set where GRUB's environment block has a say in what is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// The script of `/etc/grub.d` that wrote the entry and everything that it loads, where
+    /// grub-mkconfig's lines say that for certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
     /// The files that it loads.
     pub files: Vec<PrintedFile>,
 }
