@@ -3,6 +3,7 @@
 
 pub mod approve;
 mod files;
+mod known_digests;
 mod new;
 mod sign;
 

@@ -10,7 +10,7 @@ use p256::ecdsa::{Signature, signature::hazmat::PrehashSigner};
 use serde_json::Value;
 use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrSet, PcrValues, PolicySignature, PolicySigner};
 
-use super::files;
+use super::{files, known_digests::KnownDigests};
 use crate::reseal::proof;
 use crate::{
     enroll::pcr_source,
@@ -34,6 +34,10 @@ pub struct Sign {
     /// of these only this entry, by place, id or title; may be repeated
     #[argh(option, arg_name = "entry")]
     entry: Vec<String>,
+    /// with --predictions: sha256sum's list of the files that may be launched; a launch with a file
+    /// whose digest is not in it is not signed
+    #[argh(option, arg_name = "file")]
+    known: Option<PathBuf>,
     /// approve only until the rollback counter is above this value
     #[argh(option, arg_name = "n")]
     limit: Option<u64>,
@@ -120,6 +124,8 @@ impl Sign {
                     self.entry.is_empty(),
                     "--entry goes with --predictions, not with --expect"
                 );
+                let known = ("--known", self.known.is_some());
+                refuse_idle(&[known], "with --expect: PCR values name no files")?;
                 let values = pcr_source::from_file(file, PcrSet::LAUNCH)?;
                 return Ok(vec![(values, short_text(&self.label), BTreeMap::new())]);
             }
@@ -134,6 +140,7 @@ impl Sign {
             predictions: Some(file.clone()),
             ..Source::default()
         };
+        let known = self.known.as_deref().map(KnownDigests::read).transpose()?;
         let entries = source.entries()?;
         let mut launches = Vec::new();
         for entry in select(&entries, &self.entry)? {
@@ -155,11 +162,24 @@ impl Sign {
                         );
                         continue;
                     }
+                    let unknown = known.as_ref().and_then(|known| known.misses(&entry.files));
+                    if let Some(file) = unknown {
+                        eprintln!(
+                            "taoboot: {}: not signed, {} with the digest {} is not in the list of known files",
+                            printable::line(&entry.name),
+                            printable::line(&file.path),
+                            printable::line(&file.sha256)
+                        );
+                        continue;
+                    }
                     // Whether they are the right ones only who signs can tell.
                     println!("{}", printable::line(&entry.name));
                     for file in &entry.files {
                         let path = printable::line(&file.path);
                         println!("  {} {path}", printable::line(&file.sha256));
+                        if let Some(words) = file.cmdline.as_deref().filter(|w| !w.is_empty()) {
+                            println!("    {}", printable::line(words));
+                        }
                     }
                     let label = short_text(&entry.title);
                     launches.push(((**values).clone(), label, entry.components.clone()));

@@ -164,6 +164,56 @@ fn a_launch_that_does_not_depend_on_a_file_is_not_signed_and_the_others_files_ar
 }
 
 #[test]
+fn a_launch_with_a_file_that_is_not_in_the_list_is_not_signed() {
+    let (machine, keys) = enrolled_with_key();
+    let folder = machine.volume.folder.path();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let entries = json!([
+        machine.entry("0>0", "one", true),
+        machine.entry("0>1", "two", false)
+    ]);
+    fs::write(file("menu.json"), entries.to_string()).unwrap();
+    let listed = |entry: &Value| -> String {
+        let files = entry["files"].as_array().unwrap().iter();
+        let lines = files.map(|file| format!("{}  any name\n", file["sha256"].as_str().unwrap()));
+        lines.collect()
+    };
+    let sign = |known: &str, output: &str| {
+        fs::write(file("known"), known).unwrap();
+        plain(&[
+            "policy-key",
+            "sign",
+            "--key",
+            keys.private.to_str().unwrap(),
+            "--predictions",
+            &file("menu.json"),
+            "--known",
+            &file("known"),
+            "--output",
+            &file(output),
+        ])
+    };
+    let text = said(&sign(&listed(&entries[0]), "some"));
+    assert!(text.contains("1 launch(es)"), "{text}");
+    assert!(
+        text.contains("0>1: Linux two: not signed") && text.contains("is not in the list"),
+        "{text}"
+    );
+    let both = listed(&entries[0]) + &listed(&entries[1]);
+    assert!(said(&sign(&both, "both")).contains("2 launch(es)"));
+    for (known, words) in [
+        ("", "names no file"),
+        ("tboot.gz\n", "line 1 is not one of sha256sum"),
+    ] {
+        let sentence = refusal(&sign(known, "none"));
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    let other = format!("{}  x\n", "ab".repeat(32));
+    assert!(!sign(&other, "none").status.success());
+    assert!(!folder.join("none").exists());
+}
+
+#[test]
 fn a_signature_made_by_openssl_with_a_key_that_taoboot_never_sees_is_attached() {
     let (mut machine, keys) = enrolled_with_key();
     let folder = machine.volume.folder.path().to_owned();
