@@ -19,6 +19,8 @@ pub enum Question {
     Which,
     /// Is this token a record of the secret that is held, as it was made?
     Genuine(Box<Value>),
+    /// Which key has the Tao host of this boot?
+    HostKey,
     /// A record for another launch.
     Seal(Box<SealRequest>),
 }
@@ -111,6 +113,8 @@ pub enum Reply {
     Holds(String),
     /// Whether it is.
     Genuine(bool),
+    /// SHA-256 of the Tao host's key, hex, as the boot event names it.
+    HostKey(String),
     /// The record's token.
     Record(Value),
     /// Why not, in one sentence.

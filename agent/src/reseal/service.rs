@@ -95,6 +95,7 @@ pub struct ResealService {
     boot: PathBuf,
     root: PathBuf,
     served_user: u32,
+    host_key: Option<[u8; 32]>,
 }
 
 impl ResealService {
@@ -124,7 +125,15 @@ impl ResealService {
             boot: boot.into(),
             root: "/".into(),
             served_user,
+            host_key: None,
         })
+    }
+
+    /// Says which key the Tao host has, where there is one.
+    #[must_use]
+    pub fn with_host_key(mut self, digest: Option<[u8; 32]>) -> Self {
+        self.host_key = digest;
+        self
     }
 
     /// Another root than /, for tests: there is the list of known files.
@@ -173,6 +182,7 @@ impl ResealService {
         let request = match question {
             Question::Which => return Reply::Holds(self.secret.id()),
             Question::Genuine(token) => return Reply::Genuine(self.is_genuine(&token)),
+            Question::HostKey => return self.host_key(),
             Question::Seal(request) => request,
         };
         let lines = log_lines(&request);
@@ -191,6 +201,13 @@ impl ResealService {
                 log::warn!("reseal: refused to process {pid} (root): {short}");
                 Reply::Refused(sentence)
             }
+        }
+    }
+
+    fn host_key(&self) -> Reply {
+        match self.host_key {
+            Some(digest) => Reply::HostKey(hex::encode(digest)),
+            None => Reply::Refused("this boot has no Tao host".into()),
         }
     }
 

@@ -68,7 +68,7 @@ fn attempt() -> Result<(), ServeError> {
     let tpm = Tpm2::open(unseal::TCTI)?;
     let host_secret = Hidden::with(|| secret.host().to_bytes());
     // Without it the machine is as good, but a new kernel needs a passphrase.
-    if let Err(error) = serve_reseal(secret) {
+    if let Err(error) = serve_reseal(secret, event.host_key) {
         log::error!("reseal: not available in this boot: {error}");
     }
     let root = QuotedRoot::new(Box::new(tpm), Bank::Sha256, PcrSet::LAUNCH, event);
@@ -77,7 +77,7 @@ fn attempt() -> Result<(), ServeError> {
     Ok(())
 }
 
-fn serve_reseal(secret: Hidden<BootSecret>) -> Result<(), ServeError> {
+fn serve_reseal(secret: Hidden<BootSecret>, host_key: Option<[u8; 32]>) -> Result<(), ServeError> {
     make_socket_folder().map_err(ServeError::Sockets)?;
     let open_tpm = || -> Result<Box<dyn Tpm>, TpmError> { Ok(Box::new(Tpm2::open(unseal::TCTI)?)) };
     let service = ResealService::bind(
@@ -86,7 +86,8 @@ fn serve_reseal(secret: Hidden<BootSecret>) -> Result<(), ServeError> {
         ROOT_USER,
         secret,
         Box::new(open_tpm),
-    )?;
+    )?
+    .with_host_key(host_key);
     std::thread::Builder::new()
         .name("reseal".into())
         // All memory is locked: the default of 2 MiB would never be used.

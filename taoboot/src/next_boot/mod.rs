@@ -1,5 +1,6 @@
 //! `taoboot check-next-boot`.
 
+pub mod host_key;
 pub mod menu;
 pub mod next_system;
 pub mod predictions;
@@ -98,11 +99,12 @@ impl CheckNextBoot {
                 "taoboot: the menu in /boot is not the one that was generated last: run /usr/lib/taoboot/kernel refresh if you did not change it"
             );
         }
+        let host_key = system.host_key(&self.socket);
         let mut known = Known::read(&root)?;
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {
-                let verdict = Verdict::of(entry, &records, &tpm);
+                let verdict = Verdict::of(entry, &records, &tpm).with_host_key(&host_key);
                 let opens = records.iter().find(|(id, _)| Some(*id) == verdict.record);
                 let verdict = verdict.with_forecast(system.forecast(entry, opens.map(|(_, r)| r)));
                 if entry.tboot && !entry.files.is_empty() {

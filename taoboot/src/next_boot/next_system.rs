@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 
 use tboot_policy::grub::files::FileRole;
 
-use crate::next_boot::predictions::Entry;
+use crate::next_boot::{host_key::HostKeyCheck, predictions::Entry};
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -65,6 +65,12 @@ impl NextSystem {
             objection.is_none()
         };
         records.into_iter().filter(fits).collect()
+    }
+
+    /// Has the Tao host the key that the configuration pins?
+    pub fn host_key(&self, socket: &Path) -> HostKeyCheck {
+        let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
+        HostKeyCheck::of(config, socket)
     }
 
     /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.

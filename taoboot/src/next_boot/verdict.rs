@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm as _, Tpm2};
 
-use crate::next_boot::predictions::Entry;
+use crate::next_boot::{host_key::HostKeyCheck, predictions::Entry};
 
 /// The TPM, as far as it could be opened.
 #[derive(Default)]
@@ -124,6 +124,22 @@ impl Verdict {
             }
         }
         self.boot = forecast;
+        self
+    }
+
+    /// The same with what is known of the Tao host's key: a disk that is unlocked and not mounted is no
+    /// boot.
+    pub fn with_host_key(mut self, check: &HostKeyCheck) -> Self {
+        let (verdict, sentence) = match check {
+            HostKeyCheck::Fits => return self,
+            HostKeyCheck::Other(sentence) => (Answer::Stop, sentence),
+            HostKeyCheck::Unknown(sentence) => (Answer::Unknown, sentence),
+        };
+        // Without a record there is no host, and /init asks.
+        if self.verdict == Answer::Unlock {
+            self.verdict = verdict;
+            self.why.clone_from(sentence);
+        }
         self
     }
 

@@ -12,15 +12,16 @@ use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use crate::next_boot::next_system::pin_objection;
-use crate::volume::genuine::Genuine;
+use crate::volume::genuine::{self, Genuine};
 use crate::{
     enroll::pcr_source,
     next_boot::{
+        host_key::HostKeyCheck,
         predictions::Source,
         verdict::{TpmState, Verdict},
     },
     srk::pinned_srk,
-    status::report::StatusReport,
+    status::report::{Judges, StatusReport},
     volume::root_volume,
 };
 
@@ -53,6 +54,9 @@ pub struct Status {
     /// it (default /etc/taoboot/image.toml)
     #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
     config: PathBuf,
+    /// the resident agent's socket (default /run/tao/reseal.sock)
+    #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
+    socket: PathBuf,
     /// print as JSON
     #[argh(switch)]
     json: bool,
@@ -73,12 +77,15 @@ impl Status {
         if !source.available() {
             return Ok(None);
         }
-        let mut usable = Genuine::default().records(header, agent::reseal::SOCKET.as_ref(), None);
+        let mut usable = Genuine::default().records(header, &self.socket, None);
         usable.retain(|(_, record)| {
             config.is_none_or(|config| pin_objection(config, record).is_none())
         });
         let entries = source.entries()?;
-        let verdicts = entries.iter().map(|entry| Verdict::of(entry, &usable, tpm));
+        let host_key = HostKeyCheck::of(config, &self.socket);
+        let verdicts = entries
+            .iter()
+            .map(|entry| Verdict::of(entry, &usable, tpm).with_host_key(&host_key));
         Ok(Some(verdicts.collect()))
     }
 
@@ -103,7 +110,13 @@ impl Status {
         // As for the TPM: the values may be those of another machine's images.
         let config = judge.and_then(|_| pinned_srk::config(&self.config));
         let seen_here = seen.as_ref().ok();
-        let mut report = StatusReport::new(&header, &records, seen_here, judge, config.as_ref())?;
+        let told = genuine::told(&records, &self.socket);
+        let judges = Judges {
+            tpm: judge,
+            config: config.as_ref(),
+            told: &told,
+        };
+        let mut report = StatusReport::new(&header, &records, seen_here, &judges)?;
         report.entries = self.next_boots(&header, &tpm, config.as_ref())?;
         report.pin_warning = judge
             .and_then(TpmState::srk)

@@ -1,6 +1,6 @@
 //! What `taoboot status` shows, for people and as JSON.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use agent::{
     config::Config,
@@ -47,6 +47,8 @@ struct RecordReport {
     #[serde(flatten)]
     state: RecordState,
     would_open: Option<bool>,
+    /// What the resident agent says of it; `None`: no agent of this volume's secret answers.
+    genuine: Option<bool>,
     /// Why it would not be opened, whatever the launch is.
     objection: Option<String>,
     differences: Vec<PcrDifference>,
@@ -88,17 +90,24 @@ struct KeyslotReport {
     purpose: String,
 }
 
+/// Who has a say in whether a record opens.
+pub struct Judges<'j> {
+    pub tpm: Option<&'j TpmState>,
+    pub config: Option<&'j Config>,
+    /// Which records are genuine, where the resident agent can tell.
+    pub told: &'j BTreeMap<TokenId, bool>,
+}
+
 impl StatusReport {
     pub fn new(
         header: &CheckedHeader,
         records: &[(TokenId, Result<SealedRecord, RecordError>)],
         seen: Option<&PcrValues>,
-        tpm: Option<&TpmState>,
-        config: Option<&Config>,
+        judges: &Judges<'_>,
     ) -> Result<Self> {
         let records: Vec<RecordReport> = records
             .iter()
-            .map(|(id, record)| RecordReport::new(*id, record, seen, (tpm, config)))
+            .map(|(id, record)| RecordReport::new(*id, record, seen, judges))
             .collect();
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
         Ok(StatusReport {
@@ -121,6 +130,12 @@ impl StatusReport {
     pub fn would_open(&self) -> bool {
         self.would_open == Some(true)
     }
+
+    /// Is a record that fits known to be genuine?
+    fn is_proved(&self) -> bool {
+        let mut fitting = self.records.iter().filter(|r| r.would_open == Some(true));
+        fitting.any(|record| record.genuine == Some(true))
+    }
 }
 
 impl RecordReport {
@@ -128,7 +143,7 @@ impl RecordReport {
         id: TokenId,
         record: &Result<SealedRecord, RecordError>,
         seen: Option<&PcrValues>,
-        (tpm, config): (Option<&TpmState>, Option<&Config>),
+        judges: &Judges<'_>,
     ) -> Self {
         let record = match record {
             Ok(record) => record,
@@ -139,6 +154,7 @@ impl RecordReport {
                         error: error.to_string(),
                     },
                     would_open: seen.map(|_| false),
+                    genuine: None,
                     objection: None,
                     differences: Vec::new(),
                 };
@@ -149,8 +165,12 @@ impl RecordReport {
             explain(record.expected(), seen, record.components())
         });
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
-        let objection = tpm.and_then(|tpm| tpm.objection(record));
-        let objection = objection.or_else(|| pin_objection(config?, record));
+        let genuine = judges.told.get(&id).copied();
+        let forged = (genuine == Some(false)).then(|| {
+            "it is none of the secret that opened this machine, or was changed".to_owned()
+        });
+        let objection = forged.or_else(|| judges.tpm?.objection(record));
+        let objection = objection.or_else(|| pin_objection(judges.config?, record));
         RecordReport {
             record: id,
             state: RecordState::Usable {
@@ -168,6 +188,7 @@ impl RecordReport {
                 }),
             },
             would_open: seen.map(|_| differences.is_empty() && objection.is_none()),
+            genuine,
             objection,
             differences,
         }
@@ -269,6 +290,12 @@ impl fmt::Display for StatusReport {
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
         }?;
+        if self.would_open() && !self.is_proved() {
+            writeln!(
+                f,
+                "whether its record is genuine is not known: no resident agent that holds this volume's secret answers"
+            )?;
+        }
         if let Some(warning) = &self.pin_warning {
             writeln!(f, "warning: {warning}")?;
         }

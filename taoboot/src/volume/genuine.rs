@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use agent::{
     reseal::{Question, Reply, ask},
-    unlock::{CheckedHeader, SealedRecord, TokenId, find_records},
+    unlock::{CheckedHeader, RecordError, SealedRecord, TokenId, find_records},
 };
 
 use crate::reseal::sealer::Sealer;
@@ -61,5 +61,34 @@ impl Genuine {
         }
         self.0.insert(text, genuine);
         genuine
+    }
+}
+
+/// What the resident agent says of each record. Nothing where no agent answers, or where it holds
+/// another volume's secret: what it knows nothing of is not forged for that.
+pub fn told(
+    records: &[(TokenId, Result<SealedRecord, RecordError>)],
+    socket: &Path,
+) -> BTreeMap<TokenId, bool> {
+    let nothing = BTreeMap::new();
+    let Ok(Reply::Holds(secret)) = ask(socket, &Question::Which) else {
+        return nothing;
+    };
+    let mut told = BTreeMap::new();
+    let mut is_its_volume = false;
+    for (token, record) in records {
+        let Ok(record) = record else { continue };
+        let Ok(json) = record.record().to_token() else {
+            continue;
+        };
+        let Ok(Reply::Genuine(genuine)) = ask(socket, &Question::Genuine(Box::new(json))) else {
+            return nothing;
+        };
+        is_its_volume |= genuine || record.secret_id() == secret;
+        told.insert(*token, genuine);
+    }
+    match is_its_volume {
+        true => told,
+        false => nothing,
     }
 }

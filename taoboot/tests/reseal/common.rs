@@ -25,6 +25,9 @@ pub const TBOOT: &[u8] = include_bytes!("../../../lcp/tests/vectors/mlehash/one-
 pub const TBOOT_WORDS: &str = "logging=memory";
 pub const KERNEL_WORDS: &str = "root=/dev/mapper/root ro";
 
+/// The key that the resident agent says its Tao host has.
+pub const HOST_KEY: [u8; 32] = [0xab; 32];
+
 pub struct Machine {
     pub volume: Volume,
     pub swtpm: Swtpm,
@@ -103,7 +106,7 @@ impl Machine {
             Box::new(open),
         )
         .unwrap();
-        let service = service.with_root(&self.root);
+        let service = service.with_root(&self.root).with_host_key(Some(HOST_KEY));
         thread::spawn(move || service.run());
     }
 

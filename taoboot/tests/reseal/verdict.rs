@@ -109,6 +109,66 @@ fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
 }
 
 #[test]
+fn a_host_key_that_the_images_configuration_pins_is_in_the_verdict() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("0", "old", true)]);
+    let folder = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, root) = (folder.join("image.toml"), machine.root.to_str().unwrap());
+    let (socket, nobody) = (machine.socket.to_str().unwrap(), "/nonexistent/reseal.sock");
+    let volume = format!(
+        "[volume]\ndevice = \"UUID={}\"\n",
+        machine.volume.header().uuid()
+    );
+    let own = hex::encode(crate::common::HOST_KEY);
+    for (pinned, socket, code, verdict, words) in [
+        (&own, socket, 0, "will unlock", ""),
+        (&"cd".repeat(32), socket, 3, "WILL NOT BOOT", "host_key"),
+        (&own, nobody, 2, "can't be told", "host_key is pinned"),
+    ] {
+        std::fs::write(&config, format!("host_key = \"{pinned}\"\n{volume}")).unwrap();
+        let output = machine.run(
+            "check-next-boot",
+            &menu,
+            &["--root", root, "--socket", socket],
+        );
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{pinned}: {text}");
+        assert!(text.contains(verdict) && text.contains(words), "{text}");
+        let config = config.to_str().unwrap();
+        let text = said(&machine.run("status", &menu, &["--config", config, "--socket", socket]));
+        assert!(text.contains(verdict) && text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn the_headline_of_status_believes_no_forged_record() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("0", "old", true)]);
+    let status = |socket: &str| machine.run("status", &menu, &["--socket", socket]);
+    let socket = machine.socket.to_str().unwrap();
+    let (opens, unasked) = ("this launch opens the volume", "is genuine is not known");
+    let output = status(socket);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = said(&output);
+    assert!(text.contains(opens) && !text.contains(unasked), "{text}");
+    // The TPM has no objection to what was changed.
+    let token = agent::unlock::TokenId(0);
+    let mut forged = machine.volume.token(token);
+    forged["label"] = json!("changed");
+    machine.volume.replace_token(token, &forged);
+    let output = status(socket);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("does not open the volume") && text.contains("none of the secret"),
+        "{text}"
+    );
+    let text = said(&status("/nonexistent/reseal.sock"));
+    assert!(text.contains(opens) && text.contains(unasked), "{text}");
+}
+
+#[test]
 fn without_a_default_entry_nothing_is_promised() {
     let machine = Machine::up();
     let (code, _) = check(&machine, &json!([machine.entry("0", "old", false)]));
