@@ -167,6 +167,26 @@ fn a_volume_that_another_program_holds_is_busy() {
 }
 
 #[test]
+fn a_volume_that_is_held_for_a_moment_is_waited_for() {
+    let volume = Volume::new();
+    // As systemd-udevd does after each write to a block device.
+    let ready = volume.folder.path().join("ready");
+    let mut holder = Command::new("flock")
+        .arg("--shared")
+        .arg(&volume.image)
+        .args(["sh", "-c", "touch \"$0\"; exec sleep 1"])
+        .arg(&ready)
+        .spawn()
+        .unwrap();
+    while !ready.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let wiped = taoboot("wipe", &volume, &["--all"]);
+    assert!(wiped.status.success(), "{wiped:?}");
+    holder.wait().unwrap();
+}
+
+#[test]
 fn the_last_keyslot_is_wiped_only_by_force() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "initramfs");

@@ -4,6 +4,8 @@ use std::{
     fs::{File, OpenOptions},
     io,
     path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -13,6 +15,12 @@ use nix::{
 };
 
 use super::error::EnrolmentError;
+
+/// How long flock(2) may be held by another: systemd-udevd holds it for a moment whenever somebody
+/// has written to a block device, so that one write of ours would keep the next from happening.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait between two tries.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The lock, held as long as this value.
 #[derive(Debug)]
@@ -37,14 +45,22 @@ impl VolumeLock {
             .open(device)
             .map_err(not_writable)?;
         let busy = || EnrolmentError::Busy(device.into());
-        let second = OpenOptions::new()
+        let started = Instant::now();
+        let mut second = OpenOptions::new()
             .read(true)
             .open(device)
             .map_err(not_writable)?;
-        match Flock::lock(second, FlockArg::LockExclusiveNonblock) {
-            Ok(flock) => drop(flock),
-            Err((_, Errno::EWOULDBLOCK)) => return Err(busy()),
-            Err((_, errno)) => return Err(not_writable(io::Error::from(errno))),
+        loop {
+            match Flock::lock(second, FlockArg::LockExclusiveNonblock) {
+                Ok(flock) => {
+                    drop(flock);
+                    break;
+                }
+                Err((file, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => second = file,
+                Err((_, Errno::EWOULDBLOCK)) => return Err(busy()),
+                Err((_, errno)) => return Err(not_writable(io::Error::from(errno))),
+            }
+            sleep(AGAIN);
         }
         let whole_file = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,
