@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what can be said in less than a minute, for a person who has just changed a line.
+//! `cargo xtask check`: what can be said soon, for a person who has just changed a line.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ const PACKAGES: [&str; 12] = [
 ];
 
 /// Formatting, lints, the rules of the house, and the unit tests of the packages that need no C
-/// library: less than a minute once their dependencies are compiled. Installs nothing.
+/// library. Installs nothing.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check")]
 pub struct Check {}

@@ -95,6 +95,7 @@ impl Listener {
         *spare = None;
         // Closed at once, which is the message; there may be none waiting any more.
         drop(self.take());
+        // None to be had now: the next shortage is not answered, and one is tried for again then.
         *spare = File::open("/dev/null").ok();
     }
 }

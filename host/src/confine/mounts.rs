@@ -43,6 +43,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let (device, root, point) = (fields.next()?, fields.next()?, fields.next()?);
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
     let path = |field| PathBuf::from(OsString::from_vec(unescaped(field)));
+    // Device and kind are text; a line where they are not is not understood, which is an error.
     let text = |field: &[u8]| String::from_utf8(field.to_vec()).ok();
     Some(Mount {
         point: path(point),

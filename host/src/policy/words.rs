@@ -169,6 +169,7 @@ impl PolicyWords {
             return Err(LimitError::NoProcess.into());
         }
         if let Some(text) = self.largest.as_deref() {
+            // A wrong amount and one that is too large have the same sentence, below.
             let largest = parse_memory(text).ok();
             policy.largest = largest
                 .filter(|bytes| *bytes <= MOST_LARGEST)

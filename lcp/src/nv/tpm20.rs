@@ -204,6 +204,7 @@ impl NvStorage for Storage20 {
         let before = self.tries()?;
         // It has a connection of its own, and a simulator takes one at a time.
         self.tpm = None;
+        // As above: an owner without a password has the empty one.
         let password = owner.bytes().unwrap_or_default();
         let done = write_lock::nv_write_lock(&self.tcti, number, password);
         self.judged(before, done)
