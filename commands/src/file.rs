@@ -27,20 +27,20 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The file cannot be read, or is another kind of file.
 pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let shown = path.display();
-    let file = File::open(path).with_context(|| format!("can't open {shown}"))?;
+    let file = File::open(path).with_context(|| format!("cannot open {shown}"))?;
     let found = file.metadata();
     if found
-        .with_context(|| format!("can't read {shown}"))?
+        .with_context(|| format!("cannot read {shown}"))?
         .is_dir()
     {
-        bail!("{shown} is a folder, expected is a file");
+        bail!("{shown} is a directory, expected is a file");
     }
     let mut bytes = Vec::new();
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-    read.with_context(|| format!("can't read {shown}"))?;
+    read.with_context(|| format!("cannot read {shown}"))?;
     if bytes.len() as u64 > limit {
         bail!(
-            "{shown} has more than {limit} bytes: it is no such file, it looks like {}",
+            "{shown} has more than {limit} bytes: it is not such a file, it looks like {}",
             FileKind::of(&bytes)
         );
     }
@@ -88,12 +88,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if old.as_ref().is_some_and(|old| !old.is_file()) {
         let opened = OpenOptions::new().write(true).open(path);
         let written = opened.and_then(|mut file| file.write_all(bytes));
-        return written.with_context(|| format!("can't write {shown}"));
+        return written.with_context(|| format!("cannot write {shown}"));
     }
     path.file_name()
-        .with_context(|| format!("{shown} is no file name"))?;
+        .with_context(|| format!("{shown} is not a file name"))?;
     replacement::replace(path, bytes, old.map(|old| old.permissions()))
-        .with_context(|| format!("can't write {shown}"))
+        .with_context(|| format!("cannot write {shown}"))
 }
 
 #[cfg(test)]

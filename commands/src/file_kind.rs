@@ -19,7 +19,7 @@ pub enum FileKind {
     Empty,
     /// Nothing but bytes of one value, 00 or ff.
     Blank,
-    /// A folder.
+    /// A directory.
     Folder,
     /// What `txt-stat` prints.
     TxtStat,
@@ -71,7 +71,7 @@ impl FileKind {
     /// What a file at a path looks like.
     ///
     /// # Errors
-    /// It can't be read.
+    /// It cannot be read.
     pub fn of_path(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
@@ -200,7 +200,7 @@ impl fmt::Display for FileKind {
         f.write_str(match self {
             FileKind::Empty => "an empty file",
             FileKind::Blank => "a file of nothing but zeros (or ff)",
-            FileKind::Folder => "a folder",
+            FileKind::Folder => "a directory",
             FileKind::TxtStat => "the text of txt-stat",
             FileKind::TbootLog => "the output of tboot",
             FileKind::Json => "JSON",

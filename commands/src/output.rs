@@ -57,7 +57,7 @@ fn note(written: io::Result<()>) {
     }
     STATE.store(LOST, Ordering::Relaxed);
     print_error(format_args!(
-        "standard output can't be written, the rest of it is lost: {error}\n"
+        "standard output cannot be written, the rest of it is lost: {error}\n"
     ));
 }
 

@@ -15,7 +15,7 @@ pub enum HostError {
     /// No guard.
     #[error(transparent)]
     Guard(#[from] GuardError),
-    /// Another host has the state folder.
+    /// Another host has the state directory.
     #[error(transparent)]
     State(std::io::Error),
     /// The administrators' socket.
@@ -26,7 +26,7 @@ pub enum HostError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A system call that the host can't do without.
+    /// A system call that the host cannot do without.
     #[error("the Tao host cannot go on: {step}: {source}")]
     System {
         /// What was attempted.

@@ -38,7 +38,7 @@ pub struct HostConfig {
     pub socket_dir: PathBuf,
     /// Group that may use the socket as well, if the guard lets it: none normally.
     pub admin_group: Option<u32>,
-    /// Where the programs' counters are kept; without, they end with the host. The folder
+    /// Where the programs' counters are kept; without, they end with the host. The directory
     /// need not exist before the first counter does.
     pub state_dir: Option<PathBuf>,
     /// What may be started.
@@ -58,7 +58,7 @@ pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, 
     Ok(keys.signer.spki().to_vec())
 }
 
-/// The measures of the policy that this machine, for this user, can't take; the log says them too.
+/// The measures of the policy that this machine, for this user, cannot take; the log says them too.
 /// A host finds out by itself when it starts the first program, so that one which starts before
 /// the machine's init does not settle for less.
 ///

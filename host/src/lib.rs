@@ -10,7 +10,7 @@
 //! * `policy`: what is asked for when programs are started, in types and in words.
 //! * `authority`: the root that the host rests on, its name, its keys, its state.
 //! * `measure`: from a path to the bytes that will run, their hashes, and the program's name.
-//! * `confine`: what keeps a program apart: name spaces, Landlock, seccomp, control groups, users.
+//! * `confine`: what keeps a program apart: namespaces, Landlock, seccomp, control groups, users.
 //! * `start`: from there to a running program, which is cloned and moves into a set of processes
 //!   made ahead.
 //! * `counters`: the programs' counters, in a table whose changes are [`tao::anchored`].

@@ -20,15 +20,15 @@ pub struct SignatureInfo {
     pub digest: Digest,
 }
 
-/// A signature that doesn't verify.
+/// A signature that does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// No RSA key: even modulus, exponent out of range.
     #[error("the module's RSA key is none: {0}")]
     Key(#[from] rsa::Error),
-    /// The signature isn't one of the key, or the module was changed.
+    /// The signature is not one of the key, or the module was changed.
     #[error(
-        "the module's signature doesn't verify: its key signed another digest than sha256 {0}, so the file is damaged or was changed: get it again from Intel"
+        "the module's signature does not verify: its key signed another digest than sha256 {0}, so the file is damaged or was changed: get it again from Intel"
     )]
     Mismatch(Digest),
 }

@@ -52,7 +52,7 @@ impl PolicyData {
         let mut reader = Reader::new(bytes);
         if reader.array("file signature")? != DATA_SIGNATURE {
             return Err(FormatError::Parts(
-                "not a policy data file: it doesn't begin with \"Intel(R) TXT LCP_POLICY_DATA\""
+                "not a policy data file: it does not begin with \"Intel(R) TXT LCP_POLICY_DATA\""
                     .to_owned(),
             ));
         }

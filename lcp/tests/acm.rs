@@ -1,6 +1,6 @@
 //! SINIT modules: a made-up one, signed with a test key as Intel's are; compared with txt-acminfo.
-//! With `LCP_ACMS` set to a folder of Intel's published modules (Debian's package intel-acm, which
-//! can't be redistributed here), their signatures are checked as well.
+//! With `LCP_ACMS` set to a directory of Intel's published modules (Debian's package intel-acm, which
+//! cannot be redistributed here), their signatures are checked as well.
 // Clippy's permission for tests covers test functions only, not what they call.
 #![allow(
     clippy::unwrap_used,

@@ -23,7 +23,7 @@ use txt::policy::Policy;
 
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A folder with keys, an executable with an MLE header, a SINIT module, and the spec.
+/// A directory with keys, an executable with an MLE header, a SINIT module, and the spec.
 fn folder(spec: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let vectors = recorded::vectors();
@@ -188,7 +188,7 @@ fn an_offline_key_signs_with_the_command_that_is_printed() {
         let output = lcp(folder.path(), &["build", "spec.toml", "--out", "other"]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(
-            text.contains("a.sig: the signature doesn't verify"),
+            text.contains("a.sig: the signature does not verify"),
             "{text}"
         );
         assert!(!folder.path().join("other").exists());
@@ -266,12 +266,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "key = \"rsa3072.pem\"",
         "key = \"rsa2048.pem\"",
-        "the public key doesn't belong",
+        "the public key does not belong",
     ),
     (
         "key = \"p384.pem\"",
         "key = \"sm2.pem\"",
-        "can't make a ecdsa signature",
+        "cannot make a ecdsa signature",
     ),
     (
         "name = \"curve\"",

@@ -125,7 +125,7 @@ fn each_wrong_field_is_found_alone() {
     bad(
         &|p| p.sign_mask = SignMask(0x40),
         Refused,
-        "lcp_sign_alg_mask 0x40 doesn't have",
+        "lcp_sign_alg_mask 0x40 does not have",
     );
     bad(
         &|p| p.sign_mask.0 |= 1 << 30,
@@ -141,7 +141,7 @@ fn each_wrong_field_is_found_alone() {
             .iter()
             .any(|(s, t)| *s == Refused && t.contains("but these hash to"))
     );
-    // A mask without the elements' hash: SINIT ignores them, and the MLE isn't allowed any more.
+    // A mask without the elements' hash: SINIT ignores them, and the MLE is not allowed any more.
     let found = findings(
         with(&|p| p.hash_mask = HashAlg::Sha384.mask()),
         &data,
@@ -225,7 +225,9 @@ fn lists_that_do_not_fit_are_found() {
     let data = PolicyData::new(vec![v3(vec![legacy.clone()])]).unwrap();
     let found = findings(policy(&data), &data, &unknown);
     assert!(
-        found[0].1.contains("doesn't go into a list of version 3.0"),
+        found[0]
+            .1
+            .contains("does not go into a list of version 3.0"),
         "{found:?}"
     );
     // A list of TPM 1.2 under a policy of TPM 2.0, and the other way round.

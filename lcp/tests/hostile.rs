@@ -201,5 +201,5 @@ fn the_program_names_file_offset_field_expected_and_found() {
         "{text}"
     );
     let text = sentence(folder.path(), &["element", "show", "missing"]);
-    assert!(text.contains("can't open missing: No such file"), "{text}");
+    assert!(text.contains("cannot open missing: No such file"), "{text}");
 }

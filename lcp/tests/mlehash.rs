@@ -16,7 +16,7 @@ fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/mlehash")
 }
 
-/// Debian's tboot.gz among the downloaded assets; `None` (said on stderr) when it isn't there.
+/// Debian's tboot.gz among the downloaded assets; `None` (said on stderr) when it is not there.
 fn debian_tboot() -> Option<Vec<u8>> {
     let assets = std::env::var_os("TAOBOOT_ASSETS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/assets"),

@@ -60,7 +60,7 @@ fn files_of_another_kind_are_called_what_they_are() {
             );
         }
         let stderr = refused(command, ".");
-        assert!(stderr.contains("is a folder"), "{command:?}: {stderr}");
+        assert!(stderr.contains("is a directory"), "{command:?}: {stderr}");
     }
     assert!(refused(&["acm"], "zip").contains("unpack it"));
     assert!(refused(&["policy", "show"], "elf").contains("an ELF file"));

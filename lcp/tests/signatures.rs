@@ -188,7 +188,7 @@ fn a_policy_names_the_key_so_that_a_signed_list_can_be_replaced() {
     assert_eq!(hash(list), hash(other));
 }
 
-/// Runs openssl; `None` when it isn't installed.
+/// Runs openssl; `None` when it is not installed.
 fn openssl(arguments: &[&str]) -> Option<bool> {
     let output = Command::new("openssl").args(arguments).output().ok()?;
     Some(output.status.success())

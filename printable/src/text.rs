@@ -17,7 +17,7 @@ pub const fn is_printable(character: char) -> bool {
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             // Invisible operators and directional isolates.
             | '\u{2060}'..='\u{206f}'
-            // Byte order mark, annotations, tags, variation selectors, what is no character.
+            // Byte order mark, annotations, tags, variation selectors, what is not a character.
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}'
             | '\u{e0000}'..='\u{e0fff}'
     )

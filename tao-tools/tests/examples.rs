@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The folder of the built examples: `cargo test` of the workspace builds them before any test is
+/// The directory of the built examples: `cargo test` of the workspace builds them before any test is
 /// run; a run of this file alone does not.
 fn examples() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -29,7 +29,7 @@ fn text(bytes: &[u8]) -> String {
         .to_owned()
 }
 
-/// A folder that programs may use, whoever they run as.
+/// A directory that programs may use, whoever they run as.
 fn open_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);

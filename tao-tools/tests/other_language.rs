@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A folder that programs may use, whoever they run as.
+/// A directory that programs may use, whoever they run as.
 fn open_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);

@@ -55,7 +55,7 @@ pub enum Refused<E> {
         /// Where the anchor stands.
         expected: u64,
     },
-    /// The file was anchored, and the anchor is no more.
+    /// The file was anchored, and the anchor is gone.
     #[error("its counter is gone")]
     Gone,
     /// Somebody else has moved the anchor.

@@ -1,5 +1,5 @@
 //! File descriptors that come from outside: inherited from the host that started this
-//! process, or received over a socket. Rust can't know who owns these numbers.
+//! process, or received over a socket. Rust cannot know who owns these numbers.
 #![allow(unsafe_code)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! Processes by descriptor: a number can be given to another process, a descriptor can't.
+//! Processes by descriptor: a number can be given to another process, a descriptor cannot.
 #![allow(unsafe_code)]
 
 use std::{
@@ -133,7 +133,7 @@ fn wait_with(child: i32, flags: i32) -> io::Result<(i32, i32)> {
     }
 }
 
-/// Sends a signal to a child of this process that has not been waited for: its number can't
+/// Sends a signal to a child of this process that has not been waited for: its number cannot
 /// be another's meanwhile.
 ///
 /// # Errors

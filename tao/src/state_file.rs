@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Writes a file next to the old one, then puts it in its place. Only its owner can read
-/// it; the folder is made if it is missing, and only its owner can look into it.
+/// it; the directory is made if it is missing, and only its owner can look into it.
 ///
 /// # Errors
 /// When the file cannot be written; the old one is there then.
@@ -70,7 +70,7 @@ fn not_a_file(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
-/// Each folder that is made outlives a power cut before anything is put into it.
+/// Each directory that is made outlives a power cut before anything is put into it.
 ///
 /// # Errors
 /// When a directory cannot be made or written to disk.
@@ -80,7 +80,7 @@ pub fn make_folder(dir: &Path) -> io::Result<()> {
     }
     let parent = match dir.parent() {
         None => return Ok(()),
-        // A name without a folder.
+        // A name without a directory.
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
     };

@@ -6,7 +6,7 @@ use std::{fs, process::Command};
 
 #[test]
 fn why_asks_the_companion_and_passes_its_answer_on() {
-    // Beside the program, as it is installed, or in PATH: neither is there in this test's folder.
+    // Beside the program, as it is installed, or in PATH: neither is there in this test's directory.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("taoboot");
     fs::copy(env!("CARGO_BIN_EXE_taoboot"), &program).unwrap();

@@ -37,7 +37,7 @@ pub fn role(content: &[u8]) -> Role {
     }
 }
 
-/// The first bytes that tell what can't be a SINIT module or policy data, whatever follows.
+/// The first bytes that tell what cannot be a SINIT module or policy data, whatever follows.
 pub const TELLING_LEN: usize = 32;
 
 /// Is a file that begins like this one to be read whole before its role is known?

@@ -42,8 +42,8 @@ pub enum ModuleError {
         /// What is wrong with it.
         source: GunzipError,
     },
-    /// The file can't be read (any more).
-    #[error("can't read {name}: {source}")]
+    /// The file cannot be read (any more).
+    #[error("cannot read {name}: {source}")]
     Read {
         /// The module.
         name: String,

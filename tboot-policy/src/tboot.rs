@@ -23,7 +23,7 @@ impl Tboot {
     /// Reads `tboot.gz`, or an uncompressed tboot.
     ///
     /// # Errors
-    /// The file is no tboot.
+    /// The file is not a tboot.
     pub fn parse(file: &[u8]) -> Result<Self, MleError> {
         Self::with_digest(file, HashAlg::Sha256.digest(file))
     }
@@ -49,7 +49,7 @@ impl Tboot {
     /// The MLE's hash with a command line, as SINIT extends it.
     ///
     /// # Errors
-    /// The command line doesn't fit.
+    /// The command line does not fit.
     pub fn hash(&self, alg: HashAlg, cmdline: &[u8]) -> Result<Digest, MleError> {
         let mut hashes = self.0.hashes.borrow_mut();
         let key = (alg, cmdline.to_vec());
@@ -70,7 +70,7 @@ impl Tboots {
     /// The tboot of a file, which is parsed unless one of the same bytes has been.
     ///
     /// # Errors
-    /// The file is no tboot.
+    /// The file is not a tboot.
     pub fn parse(&mut self, file: &[u8]) -> Result<Tboot, MleError> {
         let sha256 = HashAlg::Sha256.digest(file);
         if let Some(known) = self.0.get(&sha256) {

@@ -39,7 +39,7 @@ pub enum Verdict {
     NotAllowed,
     /// No entry.
     NoEntry,
-    /// tboot doesn't compare (extpol=embedded).
+    /// tboot does not compare (extpol=embedded).
     NotCompared,
 }
 
@@ -69,7 +69,7 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Files that tboot can't measure, or a policy that it can't apply.
+/// Files that tboot cannot measure, or a policy that it cannot apply.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// tboot or its command line.

@@ -64,7 +64,7 @@ impl Random {
     }
 }
 
-/// The folder of the real tool.
+/// The directory of the real tool.
 fn real_tool() -> Option<PathBuf> {
     let assets = std::env::var_os("TAOBOOT_ASSETS").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/assets"),
@@ -111,7 +111,7 @@ fn images() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// A custom element of type 3 around a policy, as the original takes it; now and then a wrong one.
-/// (What is no policy the original writes out all the same; that is never done here.)
+/// (What is not a policy the original writes out all the same; that is never done here.)
 fn element(random: &mut Random, policy: &[u8]) -> Vec<u8> {
     let mut element = u32::try_from(28 + policy.len())
         .unwrap()
@@ -239,7 +239,7 @@ fn run(tool: &Path, folder: &Path, words: &[String], more: &[&str]) -> Done {
     }
 }
 
-/// Brings a folder's policy into a state.
+/// Brings a directory's policy into a state.
 fn set(folder: &Path, policy: Option<&Vec<u8>>) {
     match policy {
         Some(bytes) => fs::write(folder.join("p"), bytes).unwrap(),
@@ -301,7 +301,7 @@ fn random_command_lines_do_what_the_real_tb_polgen_does() {
             continue;
         }
         let done = run(&ours, mine.path(), &words, &["--compat"]);
-        // What a refused command line said before it was refused doesn't matter.
+        // What a refused command line said before it was refused does not matter.
         let output = original.rc != Some(0) || original.stdout == done.stdout;
         if original.rc != done.rc || !output || original.policy != done.policy {
             let show = |done: &Done| {

@@ -350,5 +350,8 @@ fn the_default_is_what_grub_boots_with_this_environment_block() {
     fs::write(&environment, "scribble").unwrap();
     let (entries, stderr) = list(&machine, &[]);
     assert_eq!(default_id(&entries), None);
-    assert!(stderr.contains("is no GRUB environment block"), "{stderr}");
+    assert!(
+        stderr.contains("is not a GRUB environment block"),
+        "{stderr}"
+    );
 }

@@ -1,4 +1,4 @@
-//! `from-grub` and `verify` on a boot folder as Debian makes it: real grub.cfg text, real file
+//! `from-grub` and `verify` on a boot directory as Debian makes it: real grub.cfg text, real file
 //! kinds, and everything that goes wrong with them.
 // Clippy's permission for tests covers test functions only, not what they call.
 #![allow(

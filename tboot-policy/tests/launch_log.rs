@@ -256,7 +256,7 @@ fn files_of_another_kind_are_called_what_they_are() {
         }
         let (code, _, stderr) = run(&arguments);
         assert!(
-            code == 1 && stderr.contains("is a folder"),
+            code == 1 && stderr.contains("is a directory"),
             "{command:?}: {stderr}"
         );
     }
@@ -291,7 +291,7 @@ fn a_reason_is_said_once() {
     assert_eq!(stderr.matches(reason).count(), 1, "{stderr}");
 }
 
-/// A reader that has gone (`| head`) is no error, and no panic.
+/// A reader that has gone (`| head`) is neither an error nor a panic.
 #[test]
 fn a_closed_pipe_is_quiet() {
     let path = vector("serial-wrong-sinit.txt");
@@ -329,5 +329,5 @@ fn a_closed_pipe_is_quiet() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("can't be written"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be written"));
 }

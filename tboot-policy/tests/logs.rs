@@ -206,7 +206,7 @@ fn a_log_cut_anywhere_is_refused_or_shorter() {
                     shorter += 1;
                     let known = log.events.len().min(whole.len());
                     assert!(log.events.len() <= whole.len());
-                    // What is there is what was written, but for the last of a text.
+                    // What is there is what was written, except for the last of a text.
                     assert_eq!(
                         log.events[..known.saturating_sub(1)],
                         whole[..known.saturating_sub(1)]

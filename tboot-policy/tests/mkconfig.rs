@@ -1,4 +1,4 @@
-//! `grub.d/20_linux_taoboot` run by the real `grub-mkconfig`, in a folder of its own: what it makes,
+//! `grub.d/20_linux_taoboot` run by the real `grub-mkconfig`, in a directory of its own: what it makes,
 //! what it skips, and that every command line reaches the kernel as it was meant. `grub-probe` and
 //! `grub-mkrelpath`, which need real disks, are stood in for by two scripts.
 // Clippy's permission for tests covers test functions only, not what they call.
@@ -337,7 +337,7 @@ fn a_quote_without_an_end_is_a_character() {
     };
     machine.write(
         "etc/default/grub",
-        "GRUB_CMDLINE_LINUX=\"it's a=b\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"isn't  c\"\n",
+        "GRUB_CMDLINE_LINUX=\"it's a=b\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"is not  c\"\n",
     );
     let cmdline = text(&machine.first().modules[0].cmdline);
     assert_eq!(

@@ -137,10 +137,10 @@ fn kernel(menu: &str) -> (String, Option<String>) {
 #[test]
 fn an_entry_that_is_not_in_the_file_is_never_taken_for_the_tboot_entry() {
     let machine = Machine::new("bls-saved");
-    // The folder of entries isn't there: none is called the default, and the sentence says why.
+    // The directory of entries is not there: none is called the default, and the sentence says why.
     let why = machine.default().unwrap_err();
     assert!(
-        why.contains("can't tell which entry is the default") && why.contains("loader/entries"),
+        why.contains("cannot tell which entry is the default") && why.contains("loader/entries"),
         "{why}"
     );
     let bls = "title Fedora (6.4.10)\nlinux /vmlinuz-6.4.10\noptions $kernelopts\n";
@@ -225,7 +225,7 @@ fn what_the_environment_block_says_of_a_command_line_is_taken_and_said() {
             .contains("kernelopts")
     );
     assert!(list[0]["prediction"].is_object());
-    // A value that is given counts before the environment block, and is no guess.
+    // A value that is given counts before the environment block, and is not a guess.
     let root = machine.path("");
     let (code, stdout, _) = machine.run(&[
         "predict",

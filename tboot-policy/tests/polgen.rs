@@ -41,7 +41,7 @@ fn prepare(case: &Case) -> tempfile::TempDir {
     folder
 }
 
-/// A folder with this program under the original's name.
+/// A directory with this program under the original's name.
 fn tools() -> tempfile::TempDir {
     let tools = tempfile::tempdir().unwrap();
     symlink(
@@ -269,7 +269,7 @@ fn an_element_that_holds_no_policy_is_refused() {
 
 #[test]
 fn a_kill_in_between_leaves_no_half_policy() {
-    // Written beside, then renamed: a folder that can't be written leaves the file as it was.
+    // Written beside, then renamed: a directory that cannot be written leaves the file as it was.
     let folder = tempfile::tempdir().unwrap();
     let (rc, _, stderr) = lines(folder.path(), &["tb_polgen --create --type halt no/such/p"]);
     assert_eq!(rc, 1);

@@ -1,5 +1,5 @@
 //! Launches that others recorded: a real TXT host's log and PCRs, and another project's predictor.
-//! Both records stay outside of the project: the tests say so and pass when they aren't there.
+//! Both records stay outside of the project: the tests say so and pass when they are not there.
 // Clippy's permission for tests covers test functions only, not what they call.
 #![allow(
     clippy::unwrap_used,

@@ -15,7 +15,7 @@ impl NvAttributes {
     pub const POLICY_WRITE: u32 = 1 << 3;
     /// Type of the index, four bits: 0 is ordinary data.
     pub const TYPE: u32 = 0xf << 4;
-    /// It can't be deleted but by its policy.
+    /// It cannot be deleted but by its policy.
     pub const POLICY_DELETE: u32 = 1 << 10;
     /// It is locked against writing.
     pub const WRITE_LOCKED: u32 = 1 << 11;
@@ -29,7 +29,7 @@ impl NvAttributes {
     pub const OWNER_READ: u32 = 1 << 17;
     /// Who knows its own password may read it.
     pub const AUTH_READ: u32 = 1 << 18;
-    /// Wrong passwords for it don't count towards the lockout.
+    /// Wrong passwords for it do not count towards the lockout.
     pub const NO_DA: u32 = 1 << 25;
     /// It is locked against reading.
     pub const READ_LOCKED: u32 = 1 << 28;

@@ -120,7 +120,7 @@ fn from_json(text: &str) -> Result<Found, PcrTextError> {
         for (pcr, value) in values {
             let value = value
                 .as_str()
-                .ok_or_else(|| wrong(format!("the value of PCR {:?} is no text", shown(pcr))))?;
+                .ok_or_else(|| wrong(format!("the value of PCR {:?} is not text", shown(pcr))))?;
             add(&mut found, Some(bank), pcr, value)?;
         }
     }

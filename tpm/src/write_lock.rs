@@ -1,7 +1,7 @@
-//! TPM2_NV_WriteLock, which tss-esapi 7.7 doesn't have: commands of its own over a
+//! TPM2_NV_WriteLock, which tss-esapi 7.7 does not have: commands of its own over a
 //! connection of its own.
 //!
-//! The owner's password keys an HMAC and doesn't cross the bus. The session is not salted (that
+//! The owner's password keys an HMAC and does not cross the bus. The session is not salted (that
 //! would take an own ECDH), so who listens on the bus could try passwords against that HMAC;
 //! every other command of the owner goes through salted sessions.
 
@@ -42,7 +42,7 @@ struct Command(u32, &'static str);
 ///
 /// # Errors
 /// [`TpmError::WrongPassword`]; [`TpmError::Command`] with what the TPM says: 0x149 when the owner
-/// may not write it, 0x182 or 0x2c2 (TPM_RC_ATTRIBUTES) when it can't be locked.
+/// may not write it, 0x182 or 0x2c2 (TPM_RC_ATTRIBUTES) when it cannot be locked.
 pub fn nv_write_lock(tcti: &str, index: u32, owner: &[u8]) -> Result<(), TpmError> {
     let mut transport = transport::open(tcti).map_err(|error| TpmError::Absent {
         tcti: tcti.to_owned(),

@@ -16,7 +16,7 @@ pub enum FormatError {
         /// What is left, in bytes.
         left: usize,
     },
-    /// A field has a value that it can't have.
+    /// A field has a value that it cannot have.
     #[error("{field} at offset {offset:#x} is {found:#x}, expected {expected}")]
     Value {
         /// The field's name.
@@ -38,7 +38,7 @@ pub enum FormatError {
         /// How many there are.
         count: usize,
     },
-    /// Parts that don't go together or don't fit into their fields.
+    /// Parts that do not go together or do not fit into their fields.
     #[error("{0}")]
     Parts(String),
 }
@@ -193,13 +193,13 @@ pub fn value(
 /// A length as the 16 bits that a count field has.
 pub fn count16(what: &'static str, count: usize) -> Result<u16, FormatError> {
     u16::try_from(count)
-        .map_err(|_| FormatError::Parts(format!("{count} {what} don't fit: at most 65535")))
+        .map_err(|_| FormatError::Parts(format!("{count} {what} do not fit: at most 65535")))
 }
 
 /// A length as the 32 bits that a size field has.
 pub fn size32(what: &'static str, size: usize) -> Result<u32, FormatError> {
     u32::try_from(size)
-        .map_err(|_| FormatError::Parts(format!("{what} of {size} bytes doesn't fit")))
+        .map_err(|_| FormatError::Parts(format!("{what} of {size} bytes does not fit")))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Policies name the hash of *decompressed* modules, because GRUB decompresses gzip before tboot
 //! sees anything. The rules are zlib's `gzread`: a file that does not begin with the gzip magic is
 //! taken as it is, members that follow each other are joined, and what follows the last member and
-//! is no gzip is ignored. Unlike the original tools a truncated or corrupt member is an error: its
+//! is not a gzip is ignored. Unlike the original tools a truncated or corrupt member is an error: its
 //! hash would be that of a file that GRUB refuses to load.
 
 use std::{borrow::Cow, io::Read};

@@ -15,7 +15,7 @@ pub struct HashTextError {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashLineError {
-    /// A sign that is no digit.
+    /// A sign that is not a digit.
     #[error("column {0}: no hexadecimal digit")]
     Digit(usize),
     /// Half a byte.

@@ -159,7 +159,7 @@ impl Mle {
         self.hash_with_area(alg, &area)
     }
 
-    /// The hash that tboot's own tool prints, also for a command line that doesn't fit: it then
+    /// The hash that tboot's own tool prints, also for a command line that does not fit: it then
     /// leaves a NUL and the text from its second byte on in the area. No boot gives that hash; only
     /// for comparison with the original.
     pub fn hash_as_original(&self, alg: HashAlg, cmdline: &[u8]) -> Result<Digest, MleError> {

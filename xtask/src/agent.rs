@@ -12,10 +12,10 @@ use crate::{setup, step, workspace};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Examples of hosted programs: in the folder `examples` beside the programs.
+/// Examples of hosted programs: in the directory `examples` beside the programs.
 const EXAMPLES: [&str; 2] = ["sealed-counter", "attested-hello"];
 
-/// Builds the static programs: /init, taoboot, tao, examples of hosted programs. Prints their folder.
+/// Builds the static programs: /init, taoboot, tao, examples of hosted programs. Prints their directory.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "agent")]
 pub struct Agent {}

@@ -69,7 +69,7 @@ impl Bench {
             .args(["--runs", &self.runs.to_string()])
             .args(&self.part);
         if let Some(file) = &self.json {
-            // The bench runs in the workspace's folder, not in the caller's.
+            // The bench runs in the workspace's directory, not in the caller's.
             cargo.arg("--json").arg(std::path::absolute(file)?);
         }
         cargo

@@ -47,7 +47,7 @@ impl Demo {
             .env("TAOBOOT_ASSETS", workspace::assets()?)
             .env("TAOBOOT_PROGRAMS", agent::folder()?);
         if let Some(file) = &self.json {
-            // The demo runs in the workspace's folder, not in the caller's.
+            // The demo runs in the workspace's directory, not in the caller's.
             cargo.arg("--json").arg(std::path::absolute(file)?);
         }
         if self.keep {

@@ -8,11 +8,11 @@ use mkinitramfs::dist::{Source, deb::Package};
 
 use crate::{agent, setup, step, workspace};
 
-/// Installs everything into a folder, or makes a Debian package of it. Needs no root.
+/// Installs everything into a directory, or makes a Debian package of it. Needs no root.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "dist")]
 pub struct Dist {
-    /// folder that becomes the root of the installation
+    /// directory that becomes the root of the installation
     #[argh(option, arg_name = "dir")]
     destdir: Option<PathBuf>,
     /// package for Debian to write
@@ -30,7 +30,7 @@ impl Dist {
     /// Builds and installs.
     pub fn run(self) -> Result<()> {
         if self.destdir.is_none() && self.deb.is_none() {
-            bail!("name a folder with --destdir, a package with --deb, or both");
+            bail!("name a directory with --destdir, a package with --deb, or both");
         }
         let prefix = setup::for_build()?;
         agent::build(&prefix)?;

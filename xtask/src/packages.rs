@@ -202,7 +202,11 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         "makes a file system that must not become swap",
     ),
     ("fdisk", Purpose::Test, "partitions disk images"),
-    ("e2fsprogs", Purpose::Test, "makes ext4 images from folders"),
+    (
+        "e2fsprogs",
+        Purpose::Test,
+        "makes ext4 images from directories",
+    ),
     ("util-linux", Purpose::Test, "mkswap, to compare with"),
     (
         "mmdebstrap",

@@ -5,7 +5,7 @@ use argh::FromArgs;
 
 use crate::{agent, setup};
 
-/// Builds lcp, tboot-policy and taoboot-image as static programs. Prints their folder.
+/// Builds lcp, tboot-policy and taoboot-image as static programs. Prints their directory.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "tools")]
 pub struct Tools {}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The folder that holds the workspace's Cargo.toml.
+/// The directory that holds the workspace's Cargo.toml.
 pub fn root() -> Result<PathBuf> {
     // `cargo run` sets it at run time, so a moved checkout is found as well.
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
@@ -15,7 +15,7 @@ pub fn root() -> Result<PathBuf> {
         .context("the package has no parent folder: run `cargo xtask` from the checkout")
 }
 
-/// Cargo's target folder, where everything that can be made again is kept.
+/// Cargo's target directory, where everything that can be made again is kept.
 pub fn target() -> Result<PathBuf> {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(target) => std::path::absolute(target).context("CARGO_TARGET_DIR"),

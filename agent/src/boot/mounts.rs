@@ -10,10 +10,10 @@ pub const SYSROOT: &str = "/sysroot";
 /// A file system that could not be mounted.
 #[derive(Debug, thiserror::Error)]
 pub enum MountsError {
-    /// The folder could not be made.
+    /// The directory could not be made.
     #[error("cannot make {target}: {source}")]
     Folder {
-        /// The folder.
+        /// The directory.
         target: &'static str,
         /// The system's reason.
         source: std::io::Error,

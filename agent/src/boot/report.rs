@@ -155,7 +155,7 @@ impl Report {
             return Err(std::io::Error::other("it is not a character device"));
         }
         file.write_all(line.as_bytes())?;
-        // A serial line still sends when the machine is reset: wait for it. A file is no terminal.
+        // A serial line still sends when the machine is reset: wait for it. A file is not a terminal.
         match nix::sys::termios::tcdrain(&file) {
             Ok(()) | Err(nix::Error::ENOTTY) => Ok(()),
             Err(error) => Err(error.into()),

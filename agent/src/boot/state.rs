@@ -107,7 +107,7 @@ impl Boot {
         }
     }
 
-    /// A machine without its swap still boots; it is said aloud.
+    /// A machine without its swap still boots; it is reported as a warning.
     pub fn open_swap(
         &mut self,
         spec: &DeviceSpec,

@@ -24,7 +24,7 @@ impl TryFrom<String> for SecretId {
             Ok(SecretId(text))
         } else {
             Err(format!(
-                "{text:?} is no secret_id: 32 hex digits, as `taoboot status` shows them"
+                "{text:?} is not a secret_id: 32 hex digits, as `taoboot status` shows them"
             ))
         }
     }
@@ -51,7 +51,7 @@ impl TryFrom<String> for HostKey {
             .filter(|digest: &[u8; 32]| hex::encode(digest) == text);
         digest.map(HostKey).ok_or_else(|| {
             format!(
-                "{text:?} is no host_key: 64 small hex digits, as boot_event in /run/tao/boot.json has them"
+                "{text:?} is not a host_key: 64 small hex digits, as boot_event in /run/tao/boot.json has them"
             )
         })
     }

@@ -32,7 +32,7 @@ pub struct System<'s> {
     pub fstab: &'s [MountLine],
     /// /init opens the swap device of the configuration or of the record.
     pub swap: bool,
-    /// Is the node the device of the enrolled volume? `None` where that can't be told.
+    /// Is the node the device of the enrolled volume? `None` where that cannot be told.
     pub is_volume: &'s dyn Fn(&str) -> Option<bool>,
 }
 
@@ -261,7 +261,7 @@ impl Forecast {
     }
 }
 
-/// Does the specification name the enrolled volume? `None` where that can't be told.
+/// Does the specification name the enrolled volume? `None` where that cannot be told.
 fn names_volume(spec: &DeviceSpec, system: &System<'_>) -> Option<bool> {
     match spec {
         DeviceSpec::Uuid(uuid) => Some(same_uuid(uuid, system.uuid)),

@@ -106,7 +106,7 @@ impl Anchor for QuotedRoot {
         self.tpm.counter_create(ANCHOR_INDEX).map_err(|error| {
             let sentence = match error {
                 TpmError::WrongPassword { .. } => format!(
-                    "the TPM's owner has a password, so the counter {ANCHOR_INDEX:#010x} can't be defined; define it by hand (tpm2_nvdefine -s 8 -a \"nt=counter|authread|authwrite|ownerread|no_da\" {ANCHOR_INDEX:#010x})"
+                    "the TPM's owner has a password, so the counter {ANCHOR_INDEX:#010x} cannot be defined; define it by hand (tpm2_nvdefine -s 8 -a \"nt=counter|authread|authwrite|ownerread|no_da\" {ANCHOR_INDEX:#010x})"
                 ),
                 other => other.to_string(),
             };

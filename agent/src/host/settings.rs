@@ -70,9 +70,9 @@ pub struct TaoText {
     pub cpu: Option<String>,
     /// The most that is measured for one program, such as `"256M"`.
     pub largest: Option<String>,
-    /// Files and folders that programs may read; with `write`, they may use no others.
+    /// Files and directories that programs may read; with `write`, they may use no others.
     pub read: Vec<PathBuf>,
-    /// Files and folders that programs may also change.
+    /// Files and directories that programs may also change.
     pub write: Vec<PathBuf>,
     /// Who programs run as: `own`, `caller`, or the number of a user, or that and a group's
     /// (`1000:100`).
@@ -484,7 +484,7 @@ mod tests {
         let passed = HostSettings::from_bytes(&settings.to_bytes().unwrap()).unwrap();
         assert_eq!(passed.config.text, settings.config.text);
         assert_eq!(passed.admin_group(), Some(7));
-        // The same host as one that reads the rules from the domain's folder.
+        // The same host as one that reads the rules from the domain's directory.
         let name = |source: &GuardSource| source.subprincipal().unwrap().to_string();
         assert_eq!(name(passed.guard()), name(&domain.guard_source()));
         assert!(passed.guard().check().is_ok());

@@ -146,7 +146,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("is no regular file"));
+        return Err(io::Error::other("is not a regular file"));
     }
     if metadata.len() > MAX_FILE {
         return Err(io::Error::other("is too large for GRUB"));

@@ -24,5 +24,5 @@ pub use service::{ResealService, ServiceError};
 /// The socket of the resident agent.
 pub const SOCKET: &str = "/run/tao/reseal.sock";
 
-/// The only folder whose files a launch may be sealed for.
+/// The only directory whose files a launch may be sealed for.
 pub const BOOT: &str = "/boot";

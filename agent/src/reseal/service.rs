@@ -66,7 +66,7 @@ enum Refusal {
     Launch(#[from] LaunchError),
     /// A register that nothing vouches for.
     #[error(
-        "PCR {0} is no register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
+        "PCR {0} is not a register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
     )]
     OtherRegister(PcrIndex),
     /// The TPM.
@@ -99,7 +99,7 @@ pub struct ResealService {
 }
 
 impl ResealService {
-    /// Makes the socket, for its owner only. `boot` is the folder that files must lie in,
+    /// Makes the socket, for its owner only. `boot` is the directory that files must lie in,
     /// `served_user` the only user who is served: root, but in tests.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl ResealService {
     pub fn run(&self) {
         for stream in self.listener.incoming() {
             let served = stream.and_then(|stream| self.serve(stream));
-            // A client that went away or sent nothing is no failure of the service.
+            // A client that went away or sent nothing is not a failure of the service.
             if let Err(error) = served {
                 log::warn!("reseal: a request was not answered: {error}");
             }

@@ -52,12 +52,12 @@ const ACCEPTED: &[Accepted] = &[
 pub(crate) fn objection(cipher: &str, key_bytes: u32) -> Option<&'static str> {
     if let Some(accepted) = ACCEPTED.iter().find(|accepted| accepted.name == cipher) {
         let right = accepted.lengths.contains(&key_bytes);
-        return (!right).then_some("that is no length of its key");
+        return (!right).then_some("that is not a length of its key");
     }
     let parts: Vec<&str> = cipher.split('-').collect();
     let has = |part: &str| parts.contains(&part);
     Some(if cipher.is_empty() || cipher.contains("null") {
-        "that is no encryption, and any passphrase would do"
+        "that is not an encryption, and any passphrase would do"
     } else if cipher.starts_with("capi:") {
         "the kernel's own notation (capi:) can stand for anything"
     } else if has("ecb") {

@@ -2,7 +2,7 @@
 //!
 //! A keyslot whose area has a null cipher opens with any passphrase; one whose key derivation
 //! asks for all memory or years of time stops the boot; one whose area lies elsewhere reads
-//! what is none of its business.
+//! bytes that do not belong to it.
 
 use super::{
     header_check::{HASHES, HeaderCheckError, MAX_PBKDF2_ITERATIONS, bounds, check_cipher, shown},

@@ -48,7 +48,7 @@ impl Latched {
 }
 
 /// Extends PCR 15 and checks that it is no longer in its reset state, both in one session in which
-/// only the TPM can answer: an extension that something on the bus dropped is no closed latch.
+/// only the TPM can answer: an extension that something on the bus dropped is not a closed latch.
 /// Closing it twice is fine.
 pub fn close_latch(tpm: &mut dyn Tpm) -> Result<Latched, LatchError> {
     let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;

@@ -207,7 +207,7 @@ fn all_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// A folder that is not there has no names: kernels without ACPI or TPM support.
+/// A directory that is not there has no names: kernels without ACPI or TPM support.
 fn names_in(folder: &Path) -> Result<Vec<String>, NoTpmError> {
     let failed = |error: io::Error| unknown(folder.display().to_string(), &error);
     let entries = match fs::read_dir(folder) {
@@ -405,7 +405,7 @@ mod tests {
         board.file("sys/kernel/boot_params/data", &[0; 0x5f]);
         assert!(matches!(board.prove(), Err(NoTpmError::Unknown { .. })));
         board.file("sys/kernel/boot_params/data", &[0; 4096]);
-        // A file where a folder should be.
+        // A file where a directory should be.
         board.file("sys/class/tpm", b"");
         assert!(matches!(board.prove(), Err(NoTpmError::Unknown { .. })));
     }

@@ -224,7 +224,7 @@ fn failure(
             OpenError::WrongPassphrase {
                 device,
                 keyslot: format!(
-                    "any keyslot (but for {}, marked to be ignored: `cryptsetup config --priority normal` takes that away)",
+                    "any keyslot (except for {}, marked to be ignored: `cryptsetup config --priority normal` takes that away)",
                     listed(&ignored)
                 ),
             }

@@ -28,7 +28,7 @@ pub enum UnsealError {
     NoRecords,
     /// No measured launch.
     #[error(
-        "this is no measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
+        "this is not a measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
     )]
     NoLaunch,
     /// A launch that wrote nothing into a register.
@@ -50,7 +50,7 @@ pub enum UnsealError {
     /// The TPM refused although the PCRs are right.
     #[error("the PCRs are the approved ones, but the TPM did not release the disk key: {0}")]
     Tpm(#[source] TpmError),
-    /// What was released is no boot secret.
+    /// What was released is not a boot secret.
     #[error("what the TPM released is not a boot secret: {0}")]
     NotASecret(#[source] SecretError),
     /// Another secret than the one that is pinned.

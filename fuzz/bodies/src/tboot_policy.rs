@@ -116,7 +116,7 @@ pub fn file_kind(bytes: &[u8]) {
     assert!(!ErrorCode::from(error).to_string().is_empty());
 }
 
-/// A block that is read says nothing that isn't in it.
+/// A block that is read says nothing that is not in it.
 pub fn grubenv(bytes: &[u8]) {
     let Ok(variables) = parse_environment(bytes) else {
         return;
@@ -126,7 +126,7 @@ pub fn grubenv(bytes: &[u8]) {
     assert!(variables.iter().map(len).sum::<usize>() <= bytes.len());
 }
 
-/// An entry says nothing that isn't in its file. The two orders of names, the first line's and the
+/// An entry says nothing that is not in its file. The two orders of names, the first line's and the
 /// second's, are the same from both sides.
 pub fn bls(bytes: &[u8]) {
     if let Ok(Some(entry)) = bls::parse("id", bytes) {

@@ -45,7 +45,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Makes the folder and the socket. A socket that nobody listens on is replaced.
+    /// Makes the directory and the socket. A socket that nobody listens on is replaced.
     pub(crate) fn bind(dir: &Path, group: Option<u32>) -> Result<Self, HostError> {
         let path = dir.join(NAME);
         Self::bind_at(dir, &path, group).map_err(|source| HostError::Socket { path, source })

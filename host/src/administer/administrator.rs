@@ -2,9 +2,9 @@
 //! hosted program.
 //!
 //! A hosted program is known by its process and not by its user: it may be root's, or of the
-//! host's own user, and is no administrator for that. Every process of a program descends from
+//! host's own user, and is not an administrator for that. Every process of a program descends from
 //! the host (what loses its parent gets the first process of the program's own set, which is a
-//! child of the host) and has no_new_privs, which it can't give up. Where programs have no set
+//! child of the host) and has no_new_privs, which it cannot give up. Where programs have no set
 //! of their own an orphan's descent is lost, so there no_new_privs alone counts.
 
 use std::{
@@ -189,7 +189,7 @@ fn descent_by(
 /// host does not see it: then it runs in no set of processes below the host's own, where every
 /// hosted program is.
 ///
-/// An error if that can't be told: somebody who may be anybody administers nothing.
+/// An error if that cannot be told: somebody who may be anybody administers nothing.
 pub(crate) fn hosted(
     host: &Host,
     stream: BorrowedFd<'_>,

@@ -102,7 +102,7 @@ impl HostGuard {
     }
 
     /// Reads the file again if it is another one than before. The new rules take the place
-    /// of the old ones at once and as a whole. Rules that can't be read allow nothing.
+    /// of the old ones at once and as a whole. Rules that cannot be read allow nothing.
     fn refresh(&self) -> Result<(), HostGuardError> {
         let Some(path) = self.source.path() else {
             return Ok(());

@@ -46,7 +46,7 @@ pub(crate) enum StartRefused {
         why: Denied,
     },
     /// Nothing can be opened as the caller.
-    #[error("{path}: files can't be opened as user {uid}: {source}")]
+    #[error("{path}: files cannot be opened as user {uid}: {source}")]
     Opener {
         /// The program.
         path: String,
@@ -82,7 +82,7 @@ pub(crate) enum StartRefused {
     #[error("the host is shutting down")]
     Closing,
     /// Its end would not be noticed.
-    #[error("{path}: the host can't watch it: {source}")]
+    #[error("{path}: the host cannot watch it: {source}")]
     Watch {
         /// The program.
         path: String,

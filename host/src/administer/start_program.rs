@@ -198,7 +198,7 @@ fn kept(stdio: &mut [Option<OwnedFd>; 3], (uid, gid): (Uid, Gid)) -> io::Result<
     Ok(Arc::new(Output::new(read.into())))
 }
 
-/// A program that can't be hosted must not run.
+/// A program that cannot be hosted must not run.
 fn abandon(host: &Host, program: &Program, why: StartRefused) -> StartRefused {
     let ended = program.process.abandon();
     host.spawner.clean_up(&program.process);

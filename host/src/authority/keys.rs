@@ -20,7 +20,7 @@ pub struct HostKeys {
 
 impl HostKeys {
     /// Keys from 32 secret bytes, the same each time. They are bound to the guard: the same
-    /// machine under another guard can't open what was sealed under this one.
+    /// machine under another guard cannot open what was sealed under this one.
     pub fn derive(host_secret: &Secret, guard: &SubPrin) -> Result<Self, IdentityError> {
         let guard = guard.encode();
         let deriver = Deriver::new(host_secret.clone());

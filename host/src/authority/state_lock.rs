@@ -19,7 +19,7 @@ use tao::state_file;
 /// How long a host that was just killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The lock on a host's state folder, from when there is one until the host ends. It is the folder
+/// The lock on a host's state directory, from when there is one until the host ends. It is the directory
 /// itself that is locked (flock(2)): nothing is written, and nothing is left behind.
 #[derive(Clone, Debug, Default)]
 pub struct StateLock {
@@ -28,7 +28,7 @@ pub struct StateLock {
 }
 
 impl StateLock {
-    /// The lock of this folder, which is not taken yet; `None`: there is nothing to lock.
+    /// The lock of this directory, which is not taken yet; `None`: there is nothing to lock.
     pub fn new(dir: Option<&Path>) -> Self {
         StateLock {
             dir: dir.map(Path::to_owned),
@@ -36,7 +36,7 @@ impl StateLock {
         }
     }
 
-    /// Takes it, if this has not been done and if there is a folder. What is mounted over the folder
+    /// Takes it, if this has not been done and if there is a directory. What is mounted over the directory
     /// meanwhile is locked as well.
     ///
     /// # Errors
@@ -62,10 +62,10 @@ impl StateLock {
         Ok(())
     }
 
-    /// Makes the folder if it is missing, and takes the lock: nothing is written without it.
+    /// Makes the directory if it is missing, and takes the lock: nothing is written without it.
     ///
     /// # Errors
-    /// Another host has it, or there can't be a folder.
+    /// Another host has it, or there cannot be a directory.
     pub fn make_and_take(&self) -> io::Result<()> {
         if let Some(dir) = &self.dir {
             state_file::make_folder(dir)?;
@@ -90,7 +90,7 @@ fn wait_for(mut folder: File, dir: &Path) -> io::Result<Flock<File>> {
             }
             Err((_, Errno::EWOULDBLOCK)) => {
                 return Err(io::Error::other(format!(
-                    "another Tao host uses the state folder {}; each host needs one of its own",
+                    "another Tao host uses the state directory {}; each host needs one of its own",
                     dir.display()
                 )));
             }

@@ -61,7 +61,7 @@ pub(crate) enum SealError {
     #[error("policy not supported for Seal: {0}")]
     Policy(String),
     /// Too much.
-    #[error("data of more than {MAX_DATA} bytes can't be sealed")]
+    #[error("data of more than {MAX_DATA} bytes cannot be sealed")]
     TooLong,
     /// What was sealed is not a message.
     #[error("sealed data: not made by Seal: not a message")]

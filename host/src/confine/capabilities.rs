@@ -1,4 +1,4 @@
-//! Programs have no capabilities, and can't be given any: without anything in the bounding set
+//! Programs have no capabilities, and cannot be given any: without anything in the bounding set
 //! exec gives even root's programs nothing.
 #![allow(unsafe_code)]
 
@@ -10,7 +10,7 @@ thread_local! {
     static NOTHING_TO_GIVE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread, and with it the processes that it makes from now on, can't get any
+/// This thread, and with it the processes that it makes from now on, cannot get any
 /// capabilities by exec; those that it has it keeps. This is done once per thread, and not in
 /// each new process: it takes as many system calls as there are capabilities.
 pub(crate) fn nothing_to_give() -> io::Result<()> {

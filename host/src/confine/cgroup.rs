@@ -2,7 +2,7 @@
 //!
 //! Groups are `tao/HOST/PROGRAM` below the hierarchy's root, or below the host's own group
 //! where only that was given to it (systemd: `Delegate=yes`). A group that has processes
-//! can't limit its children, so programs are in leaves only.
+//! cannot limit its children, so programs are in leaves only.
 
 use std::{
     fs::{self, OpenOptions},
@@ -40,7 +40,7 @@ pub(crate) struct Groups {
 
 /// What of a control group is needed to get into it.
 pub(crate) struct GroupFiles {
-    /// Its folder.
+    /// Its directory.
     pub folder: OwnedFd,
     /// Its list of processes.
     pub processes: OwnedFd,
@@ -234,7 +234,7 @@ fn below_own(root: &Path) -> io::Result<PathBuf> {
 fn own_dir(shared: &Path) -> io::Result<PathBuf> {
     static HOSTS: AtomicU64 = AtomicU64::new(0);
     let this = std::process::id();
-    // Numbers of processes mean something within one PID name space only.
+    // Numbers of processes mean something within one PID namespace only.
     let numbering = fs::metadata("/proc/self/ns/pid")?.ino();
     for entry in fs::read_dir(shared)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

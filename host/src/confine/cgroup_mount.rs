@@ -18,7 +18,7 @@ const CREATE: u32 = 6;
 const NOTHING_BUT_FILES: u32 = 2 | 4 | 8;
 const CLOSE_ON_EXEC: u32 = 1;
 
-/// The places where processes of this mount name space see cgroup v2.
+/// The places where processes of this mount namespace see cgroup v2.
 pub(crate) fn mount_points() -> io::Result<Vec<PathBuf>> {
     let mounts = mounts::mounts()?.into_iter();
     let found = mounts.filter(|mount| mount.kind == "cgroup2");

@@ -1,7 +1,7 @@
 //! In the new process: what programs must not see of the machine is covered, in their own mounts.
 //! Whatever the rules for files say, and whoever a program runs as.
 //!
-//! * The machine's devices: in place of /dev is a folder with those that hold nothing and do
+//! * The machine's devices: in place of /dev is a directory with those that hold nothing and do
 //!   nothing, terminals and shared memory of the program's own, and what the policy names. Device
 //!   nodes at other places of the machine are dead.
 //! * State of hosts, and administrators' sockets: see [`places`](crate::confine::places).
@@ -51,14 +51,14 @@ const PLAIN: c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Device {
     pub path: CString,
-    /// The folder below /dev that it is in.
+    /// The directory below /dev that it is in.
     pub folder: Option<CString>,
 }
 
 /// What is covered besides, as it was found before the process was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hidden {
-    /// An empty folder is put over each.
+    /// An empty directory is put over each.
     pub folders: Vec<CString>,
     /// `/dev/null` is put over each.
     pub files: Vec<CString>,

@@ -20,7 +20,7 @@ use crate::{confine::numbers::out_of_the_way, policy::programs::FileRules};
 /// The first ABI with scopes (Linux 6.12).
 const SCOPES_ABI: i64 = 6;
 
-/// struct landlock_ruleset_attr as of ABI 6. Older kernels take it if what they don't know
+/// struct landlock_ruleset_attr as of ABI 6. Older kernels take it if what they do not know
 /// is zero.
 #[repr(C)]
 struct RulesetAttributes {
@@ -48,7 +48,7 @@ const MAKE_CHAR: u64 = 1 << 6;
 const MAKE_BLOCK: u64 = 1 << 11;
 const TRUNCATE: u64 = 1 << 14;
 const IOCTL_DEVICE: u64 = 1 << 15;
-/// What can be done with something that is no folder.
+/// What can be done with something that is not a directory.
 const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE;
 
 /// Devices that every program may use: they hold nothing and do nothing.
@@ -100,7 +100,7 @@ pub(crate) struct Domain {
 
 impl Domain {
     /// Prepares the domain. What is in `copies` may be executed whatever the rules say,
-    /// `own` are folders that are the program's.
+    /// `own` are directories that are the program's.
     pub(crate) fn new(
         scopes: bool,
         files: Option<&FileRules>,

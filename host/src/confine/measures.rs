@@ -24,7 +24,7 @@ use crate::{
     policy::programs::Measure,
 };
 
-/// Name spaces besides those of processes and network.
+/// Namespaces besides those of processes and network.
 pub(crate) const SPACES: c_int = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// Measures that this machine can take, and what they need.
@@ -54,7 +54,7 @@ impl Measures {
     }
 }
 
-/// Takes the measures that are name spaces, except that of processes.
+/// Takes the measures that are namespaces, except that of processes.
 pub(crate) fn own_spaces(measures: &Measures) -> io::Result<()> {
     for measure in [Measure::Namespaces, Measure::Network] {
         if measures.wants(measure) {

@@ -86,7 +86,7 @@ pub(crate) fn restrict_copy(mount: BorrowedFd<'_>, set: u64) -> io::Result<()> {
     restrict(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH, set)
 }
 
-/// Restricts every mount of this mount name space.
+/// Restricts every mount of this mount namespace.
 pub(crate) fn restrict_all(set: u64) -> io::Result<()> {
     const RECURSIVE: i32 = 0x8000;
     restrict(libc::AT_FDCWD, c"/", RECURSIVE, set)

@@ -8,7 +8,7 @@ const TABLE: &str = "/proc/self/mountinfo";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
     pub point: PathBuf,
-    /// The folder of its file system that is seen there.
+    /// The directory of its file system that is seen there.
     pub root: PathBuf,
     /// The file system's device, as major:minor.
     pub device: String,
@@ -16,7 +16,7 @@ pub(crate) struct Mount {
     pub kind: String,
 }
 
-/// All mounts of this process's name space. A line that is not understood is an error: what
+/// All mounts of this process's namespace. A line that is not understood is an error: what
 /// would be left out may be what programs must not reach.
 pub(crate) fn mounts() -> io::Result<Vec<Mount>> {
     parse(&fs::read(TABLE)?)

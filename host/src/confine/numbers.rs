@@ -14,7 +14,7 @@ use nix::{
 
 use tao::descriptors::received;
 
-/// Where a program that was measured with its script or libraries has the folder with their
+/// Where a program that was measured with its script or libraries has the directory with their
 /// copies.
 pub(crate) const COPIES: i32 = 5;
 

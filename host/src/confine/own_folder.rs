@@ -24,17 +24,17 @@ use crate::confine::{
     numbers::out_of_the_way,
 };
 
-/// Folder of the folders, in the host's state.
+/// Directory of the directories, in the host's state.
 const FOLDER: &str = "programs";
 
-/// A mount of the folder, and where the program finds it.
+/// A mount of the directory, and where the program finds it.
 pub(crate) struct OwnFolder {
     pub mount: OwnedFd,
     pub place: PathBuf,
 }
 
 impl OwnFolder {
-    /// The folder of the programs with that user, which no other programs have. It is made if it
+    /// The directory of the programs with that user, which no other programs have. It is made if it
     /// is missing. `state` is where the host's state is.
     pub(crate) fn of(state: &Path, uid: Uid, gid: Gid) -> io::Result<Self> {
         let path = state.join(FOLDER).join(uid.to_string());
@@ -43,9 +43,9 @@ impl OwnFolder {
             .mode(0o700)
             .create(&path)?;
         let found = fs::symlink_metadata(&path)?;
-        // Only root writes to the folders above; what is no folder was put there by root.
+        // Only root writes to the directories above; what is not a directory was put there by root.
         if !found.is_dir() {
-            let sentence = format!("{} is no folder", path.display());
+            let sentence = format!("{} is not a directory", path.display());
             return Err(io::Error::other(sentence));
         }
         if found.uid() != uid.as_raw() || found.gid() != gid.as_raw() {

@@ -39,7 +39,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Where the state is, once it is there: a folder that is made later could not be hidden.
+    /// Where the state is, once it is there: a directory that is made later could not be hidden.
     pub(crate) fn make_state(&self) -> io::Result<Option<PathBuf>> {
         let Some(state) = &self.state else {
             return Ok(None);
@@ -49,7 +49,7 @@ impl Places {
             .mode(0o700)
             .create(state);
         match made {
-            // It can't be made later either, unless that changes.
+            // It cannot be made later either, unless that changes.
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
             Err(error) => Err(error),
             Ok(()) => {
@@ -143,7 +143,7 @@ fn socket_of_this_user() -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
-/// Every path by which the file or folder at `path`, or a part of it, is seen: its file system may
+/// Every path by which the file or directory at `path`, or a part of it, is seen: its file system may
 /// be mounted at several places.
 fn aliases(path: &Path, mounts: &[Mount]) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];

@@ -4,9 +4,9 @@
 //! so that a program does without them as on an older kernel. Calls of another architecture end
 //! the program: their numbers mean something else.
 //!
-//! Name spaces of users are what most ways into the kernel begin with (CVE-2022-0185,
+//! Namespaces of users are what most ways into the kernel begin with (CVE-2022-0185,
 //! CVE-2023-32233, CVE-2024-1086): in one of its own a program has all capabilities. So no call
-//! makes or enters a name space.
+//! makes or enters a namespace.
 
 use nix::libc::{self, c_int, c_long, sock_filter};
 
@@ -23,7 +23,7 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 /// Numbers from here on are x32 calls (x86-64 with 32-bit pointers).
 const X32: u32 = 0x4000_0000;
 
-/// All kinds of name spaces: CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET.
+/// All kinds of namespaces: CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID, -NET.
 const NAME_SPACES: u32 = 0x7e02_0000;
 /// CLONE_NEWTIME; the same bit is part of a signal's number for clone(2).
 const TIME_SPACE: u32 = 0x80;
@@ -141,7 +141,7 @@ const MKNOD: c_long = libc::SYS_mknod;
 #[cfg(not(target_arch = "x86_64"))]
 const MKNOD: c_long = -1;
 
-/// `clone3` has its flags in memory, where a filter can't look: it is as if the kernel did not
+/// `clone3` has its flags in memory, where a filter cannot look: it is as if the kernel did not
 /// have it, and C libraries use `clone`.
 const CHECKS: [Check; 8] = [
     check(libc::SYS_clone, 0, &[], PASS),

@@ -137,7 +137,7 @@ impl Table {
         let wrong = |line: usize| {
             let sentence = format!(
                 "line {line} is not a program's hash, or is there twice; put a copy back, or move \
-                 the file away and give the programs' folders beside it new owners"
+                 the file away and give the programs' directories beside it new owners"
             );
             io::Error::new(io::ErrorKind::InvalidData, sentence)
         };
@@ -162,7 +162,7 @@ impl Table {
 }
 
 impl Users {
-    /// Kept in that folder; without one they end with the host.
+    /// Kept in that directory; without one they end with the host.
     pub(crate) fn new(state: Option<&Path>) -> Self {
         Users {
             file: state.map(|dir| dir.join(FILE)),

@@ -1,4 +1,4 @@
-//! A socket by which one hosted program reaches the host: for a program that can't inherit
+//! A socket by which one hosted program reaches the host: for a program that cannot inherit
 //! descriptors, or that wants several connections. All of them speak for the same program.
 
 use std::{
@@ -38,7 +38,7 @@ const MOST: usize = 16;
 /// Whose socket it is.
 struct Owner {
     pid: i32,
-    /// The program's own set of processes, if it has one: its PID name space.
+    /// The program's own set of processes, if it has one: its PID namespace.
     processes: Option<u64>,
 }
 
@@ -65,7 +65,7 @@ fn pid_name_space(pid: i32) -> io::Result<u64> {
 }
 
 impl ProgramSocket {
-    /// Makes a socket with a name that can't be guessed, which only this user can open.
+    /// Makes a socket with a name that cannot be guessed, which only this user can open.
     pub(crate) fn bind(
         dir: &Path,
         caller: Arc<Caller>,
@@ -214,7 +214,7 @@ impl Source for ProgramSocket {
                 Err(error) => {
                     // Not armed again: without descriptors it would be offered for ever.
                     let name = self.caller.started_as();
-                    return log::error!("{name}: it can't connect any more: {error}");
+                    return log::error!("{name}: it cannot connect any more: {error}");
                 }
             }
         }

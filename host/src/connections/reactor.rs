@@ -205,7 +205,7 @@ impl Reactor {
     /// Has all workers return.
     pub(crate) fn stop(&self) {
         if let Err(error) = self.stop.write(1) {
-            log::error!("the host can't be stopped: {error}");
+            log::error!("the host cannot be stopped: {error}");
         }
     }
 

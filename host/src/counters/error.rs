@@ -6,12 +6,12 @@ use tao::keys::{OpenError, RandomError, SealError};
 
 use crate::authority::root::RootError;
 
-/// Why the counters can't be read or changed.
+/// Why the counters cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CounterError {
-    /// The file can't be read or written.
-    #[error("the host's counters can't be stored or read: {path}: {source}", path = path.display())]
+    /// The file cannot be read or written.
+    #[error("the host's counters cannot be stored or read: {path}: {source}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum CounterError {
     },
     /// Somebody else counts with the anchor.
     #[error(
-        "the counter {anchor} stands at {found} instead of {expected}: somebody else has moved it, so what is in the file can't be told to be the newest. Does another host use it?"
+        "the counter {anchor} stands at {found} instead of {expected}: somebody else has moved it, so what is in the file cannot be told to be the newest. Does another host use it?"
     )]
     Moved {
         /// The anchor in words.

@@ -140,7 +140,7 @@ impl CounterStore {
     fn commit(&self, batch: Vec<Change>) {
         // Held during the write: nobody may read a table that is being replaced.
         let mut table = lock(&self.table);
-        // If it can't be written only the file can tell what it says: it is read again.
+        // If it cannot be written only the file can tell what it says: it is read again.
         let loaded = match table.take() {
             Some(loaded) => Ok(loaded),
             None => self.file.load(&self.identity),

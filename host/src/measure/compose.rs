@@ -21,7 +21,7 @@ use crate::{
     policy::programs::{Libraries, ProgramPolicy, Scripts},
 };
 
-/// Folder of the script, in the folder of copies.
+/// Directory of the script, in the directory of copies.
 const SCRIPT: &str = "script";
 
 /// Measures the program at `path` and what belongs to it.

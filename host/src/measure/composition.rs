@@ -20,7 +20,7 @@ pub enum Bytes {
 /// A file that a program finds as it was measured.
 #[derive(Debug)]
 pub struct Copy {
-    /// Where it is in the folder of copies: a relative path.
+    /// Where it is in the directory of copies: a relative path.
     pub place: PathBuf,
     /// SHA-256 of its bytes.
     pub sha256: [u8; 32],
@@ -33,13 +33,13 @@ pub struct Copy {
 pub struct MeasuredScript {
     /// SHA-256 of the script.
     pub sha256: [u8; 32],
-    /// Its place in the folder of copies.
+    /// Its place in the directory of copies.
     pub place: String,
     /// Who reads it.
     pub interpreter: Interpreter,
 }
 
-/// The loader that loads the program and its libraries from the folder of copies.
+/// The loader that loads the program and its libraries from the directory of copies.
 #[derive(Debug)]
 pub struct Loader {
     /// What is executed in place of the program.
@@ -48,7 +48,7 @@ pub struct Loader {
     pub tells_name: bool,
     /// The program's place.
     pub program: String,
-    /// Folder of the libraries.
+    /// Directory of the libraries.
     pub folder: &'static str,
     /// Places of the libraries.
     pub libraries: Vec<String>,

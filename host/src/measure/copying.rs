@@ -165,7 +165,7 @@ mod tests {
         let folder = File::open("/").unwrap();
         let error = copy_and_hash(&folder, 1 << 30, &memory()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
-        // Memory that can't be sealed.
+        // Memory that cannot be sealed.
         let file = file(&[7; 300_000]);
         assert!(copy_and_hash(&file, 1 << 30, &tempfile::tempfile().unwrap()).is_err());
     }

@@ -113,7 +113,7 @@ impl Credentials {
 
     /// Back to the process's own user and group, and to no further groups. Only system calls.
     pub(crate) fn leave() -> io::Result<()> {
-        // SAFETY: they can't fail.
+        // SAFETY: they cannot fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
         change(libc::SYS_setfsuid, uid)?;
         change(libc::SYS_setfsgid, gid)

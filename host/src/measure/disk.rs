@@ -23,7 +23,7 @@ use crate::measure::{
 
 /// What is known of a path.
 enum Seen {
-    /// The caller can't open it, or it is no file.
+    /// The caller cannot open it, or it is not a file.
     Nothing,
     /// It was opened.
     Open(File),

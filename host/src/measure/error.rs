@@ -7,11 +7,11 @@ use std::{
 
 use crate::measure::program::{libraries::LibraryError, script::ScriptError};
 
-/// Why a program can't be measured.
+/// Why a program cannot be measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeasureError {
-    /// The file can't be read, or its copy not made.
+    /// The file cannot be read, or its copy not made.
     #[error("{path}: {source}", path = path.display())]
     Io {
         /// The program.
@@ -19,7 +19,7 @@ pub enum MeasureError {
         /// What the system said.
         source: io::Error,
     },
-    /// A folder, a device, ...
+    /// A directory, a device, ...
     #[error("{path}: not a regular file", path = .0.display())]
     NotRegular(PathBuf),
     /// A script: what runs is its interpreter.
@@ -36,8 +36,8 @@ pub enum MeasureError {
         /// What is wrong.
         source: ScriptError,
     },
-    /// Its libraries can't be measured.
-    #[error("{path}: its libraries can't be measured: {source}", path = path.display())]
+    /// Its libraries cannot be measured.
+    #[error("{path}: its libraries cannot be measured: {source}", path = path.display())]
     Libraries {
         /// The program.
         path: PathBuf,

@@ -20,7 +20,7 @@ pub(crate) fn name_of(path: &Path) -> Result<&str, MeasureError> {
     name.ok_or_else(|| at(path)(io::ErrorKind::InvalidFilename.into()))
 }
 
-/// In that folder under the file's own name.
+/// In that directory under the file's own name.
 pub(crate) fn place(folder: &str, path: &Path) -> Result<String, MeasureError> {
     Ok(format!("{folder}/{}", name_of(path)?))
 }

@@ -48,7 +48,7 @@ fn hashed_copy(path: &Path, source: &File, most: u64) -> Result<MeasuredProgram,
     let failed = at(path);
     check_kind(path, source)?;
     // Nobody else can write to it: it has no name and is open in this process only. And it is
-    // sealed now, so this process can't either.
+    // sealed now, so this process cannot either.
     let copy = sealable_memory(&called(path)).map_err(&failed)?;
     let (length, sha256) = copy_and_hash(source, most, &copy).map_err(&failed)?;
     // Of the copy: the file may have become another since the first look.
@@ -56,7 +56,7 @@ fn hashed_copy(path: &Path, source: &File, most: u64) -> Result<MeasuredProgram,
     if copy.metadata().map_err(&failed)?.len() != length {
         return Err(failed(io::Error::other("its copy has another length")));
     }
-    // The linker itself does not ask for one. What can't be read is not known to be static.
+    // The linker itself does not ask for one. What cannot be read is not known to be static.
     let linker = || elf::is_shared_object(&copy).unwrap_or(true);
     let dynamic = asks_for_linker(&copy).map_err(&failed)? || linker();
     Ok(MeasuredProgram {

@@ -27,11 +27,11 @@ use crate::measure::{
 const CACHE: &str = "/etc/ld.so.cache";
 const PRELOADED: &str = "/etc/ld.so.preload";
 
-/// Folders of the copies, in the folder that the program gets.
+/// Folders of the copies, in the directory that the program gets.
 const LIBRARIES: &str = "lib";
 const PROGRAM: &str = "program";
 
-/// Measures loader and libraries of the program at `path`, and prepares their folder.
+/// Measures loader and libraries of the program at `path`, and prepares their directory.
 pub(crate) fn measure_libraries(
     path: &Path,
     composition: &mut Composition,
@@ -122,7 +122,7 @@ fn nothing_is_preloaded(disk: &mut Disk<'_>) -> Result<(), LibraryError> {
     }
 }
 
-/// What the folder of libraries holds, by place. Of two files for one place the loader would
+/// What the directory of libraries holds, by place. Of two files for one place the loader would
 /// take the first; both are in the name.
 fn copies_of(
     found: &libraries::Libraries,

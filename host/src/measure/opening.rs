@@ -31,12 +31,12 @@ pub(crate) enum Use {
     Execute,
 }
 
-/// A file that can't be opened.
+/// A file that cannot be opened.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// What the system says to the caller.
     Io(io::Error),
-    /// A folder, a device, a file of the kernel's.
+    /// A directory, a device, a file of the kernel's.
     NotRegular,
 }
 
@@ -149,7 +149,7 @@ fn explained(error: Errno) -> io::Error {
         ),
         // RESOLVE_NO_MAGICLINKS, or too many links.
         Errno::ELOOP => io::Error::other(
-            "too many symbolic links, or a link to another process's descriptor (such as /dev/fd), which the host can't follow",
+            "too many symbolic links, or a link to another process's descriptor (such as /dev/fd), which the host cannot follow",
         ),
         other => other.into(),
     }

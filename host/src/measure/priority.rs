@@ -11,7 +11,7 @@ const LONG: u64 = 4 << 20;
 const NICENESS: libc::c_int = 10;
 
 /// Reads and hashes so many bytes. Long work is done by a thread that ends with it: a priority
-/// that was lowered can't always be raised again.
+/// that was lowered cannot always be raised again.
 pub(crate) fn gently<T: Send>(bytes: u64, work: impl FnOnce() -> T + Send) -> T {
     if bytes <= LONG {
         return work();

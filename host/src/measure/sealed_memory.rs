@@ -16,7 +16,7 @@ use nix::{
 /// not executable (sysctl vm.memfd_noexec).
 ///
 /// Executable but not readable: the kernel makes the process of such a file not dumpable, so
-/// that others of its user can't trace it.
+/// that others of its user cannot trace it.
 pub(crate) fn sealable_memory(name: &CStr) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let exec = MFdFlags::from_bits_retain(0x10);

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 /// Most devices of a policy.
 pub(crate) const MOST_DEVICES: usize = 16;
 
-/// Why a path is no device that the policy may name; `None` if it is one.
+/// Why a path is not a device that the policy may name; `None` if it is one.
 pub(crate) fn wrong_device(path: &Path) -> Option<&'static str> {
     let mut names = match path.strip_prefix("/dev") {
         Ok(below) => below.components(),
@@ -19,7 +19,7 @@ pub(crate) fn wrong_device(path: &Path) -> Option<&'static str> {
         }
         (first, None, None) if plain(first) => None,
         (first, second, None) if plain(first) && plain(second) => None,
-        _ => Some("is not a device in /dev or a folder of it"),
+        _ => Some("is not a device in /dev or a directory of it"),
     }
 }
 

@@ -45,7 +45,7 @@ fn is_harmless(variable: &str) -> bool {
         return false;
     };
     let leads_elsewhere = match name {
-        // Zones are in folders, such as Europe/Paris.
+        // Zones are in directories, such as Europe/Paris.
         "TZ" => value.trim_start_matches(':').starts_with('/') || value.contains(".."),
         _ => value.contains('/'),
     };
@@ -78,7 +78,7 @@ pub(crate) enum EnvironmentError {
     Form(String),
     /// A dangerous one.
     #[error(
-        "the environment variable {0} decides what a program loads or who its host is; it can't be set"
+        "the environment variable {0} decides what a program loads or who its host is; it cannot be set"
     )]
     Reserved(String),
     /// Two values.

@@ -66,7 +66,7 @@ impl Measure {
     }
 }
 
-/// What to do where this machine can't do a measure.
+/// What to do where this machine cannot do a measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lacking {
     /// Start programs without it. `tao host show` says so.
@@ -78,7 +78,7 @@ pub enum Lacking {
     Refuse,
 }
 
-/// Files that programs may use, by folder or file; everything below a folder belongs to it.
+/// Files that programs may use, by directory or file; everything below a directory belongs to it.
 /// Programs always have /proc, and the devices that hold nothing (/dev/null, /dev/urandom).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileRules {
@@ -147,7 +147,7 @@ pub enum RunAs {
 pub struct ProgramPolicy {
     /// The measures to take.
     pub measures: Vec<Measure>,
-    /// Where one can't be taken.
+    /// Where one cannot be taken.
     pub lacking: Lacking,
     /// The arguments are part of the name: `.Program([...]).Args("-v", "file")`.
     pub name_arguments: bool,

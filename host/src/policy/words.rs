@@ -45,7 +45,7 @@ pub struct PolicyWords {
     pub devices: Vec<PathBuf>,
 }
 
-/// Why words are no policy; a sentence for a person.
+/// Why words are not a policy; a sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {

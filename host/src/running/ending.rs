@@ -36,7 +36,7 @@ impl Ending {
 
 fn again(reactor: &Reactor, process: &ChildProcess, token: Token) {
     if let Err(error) = reactor.arm(process.pidfd.as_fd(), token, Interest::Read) {
-        log::error!("process {} can't be watched: {error}", process.pid);
+        log::error!("process {} cannot be watched: {error}", process.pid);
     }
 }
 

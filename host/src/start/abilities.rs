@@ -19,7 +19,7 @@ const VSOCK: &str = "/dev/vsock";
 pub(crate) struct Abilities {
     /// The measures of the policy that are taken, and what they need.
     pub measures: Measures,
-    /// Those that can't be taken.
+    /// Those that cannot be taken.
     pub lacking: Vec<Measure>,
     pub groups: Option<Arc<Groups>>,
 }

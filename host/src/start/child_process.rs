@@ -14,7 +14,7 @@ pub struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Opens a child of this process. One that can't be watched must not run.
+    /// Opens a child of this process. One that cannot be watched must not run.
     pub(crate) fn open(pid: i32) -> io::Result<Self> {
         match PidFd::open(pid) {
             Ok(pidfd) => Ok(ChildProcess { pid, pidfd }),

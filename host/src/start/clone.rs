@@ -1,7 +1,7 @@
 //! A new process that runs one function of the host's before it executes a program: in the
 //! host's memory, on a stack of its own, while the thread that asked for it waits.
 //!
-//! That is vfork(2) with a choice of name spaces and a control group. Nothing is copied: to
+//! That is vfork(2) with a choice of namespaces and a control group. Nothing is copied: to
 //! copy the page tables takes longer than all the rest of a start, and a copy would hold the
 //! host's keys. The function may make system calls only: every lock, every byte of memory and
 //! even errno are the host's.
@@ -51,7 +51,7 @@ struct Child<'a> {
     failed: Option<io::Error>,
 }
 
-/// Runs `body` in a new process with the new name spaces of `spaces` (`CLONE_NEW…`). Gives
+/// Runs `body` in a new process with the new namespaces of `spaces` (`CLONE_NEW…`). Gives
 /// the process's number once it has executed a program; the error of `body` if it has not.
 pub(crate) fn start(
     spaces: c_int,
@@ -210,7 +210,7 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        // It can't fail with addresses that are right.
+        // It cannot fail with addresses that are right.
         drop(set_signals(self.before, ptr::null_mut()));
     }
 }
@@ -236,7 +236,7 @@ pub(crate) fn default_signals() -> io::Result<()> {
     // exec resets handlers but keeps what is ignored.
     for signal in 1..=64 {
         // SAFETY: SIG_DFL installs no code, and the table of handlers is not shared. What
-        // can't be set is refused, harmlessly: SIGKILL, SIGSTOP, and two of the C library's.
+        // cannot be set is refused, harmlessly: SIGKILL, SIGSTOP, and two of the C library's.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = libc::SIG_DFL;

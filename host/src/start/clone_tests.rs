@@ -74,7 +74,7 @@ fn its_user_can_not_look_into_the_host_through_a_process_that_is_not_yet_the_pro
     other.wait().unwrap();
     assert!(
         traced,
-        "the spy can't trace anything: this test shows nothing"
+        "the spy cannot trace anything: this test shows nothing"
     );
 
     let number = AtomicI32::new(0);

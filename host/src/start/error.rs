@@ -11,12 +11,12 @@ use crate::{confine::users::UserError, policy::programs::Measure};
 pub(crate) enum StartError {
     /// The policy asks for more than can be had.
     #[error(
-        "programs can't be kept apart as the policy says: this machine, or this user, can't do {}",
+        "programs cannot be kept apart as the policy says: this machine, or this user, cannot do {}",
         names(.0)
     )]
     Lacking(Vec<Measure>),
     /// Limits that nobody would enforce.
-    #[error("limits were asked for, and this host can't set any (see tao host show)")]
+    #[error("limits were asked for, and this host cannot set any (see tao host show)")]
     NoLimits,
     /// Limits beyond those of the policy.
     #[error(transparent)]
@@ -24,7 +24,7 @@ pub(crate) enum StartError {
     /// No user of its own.
     #[error(transparent)]
     User(#[from] UserError),
-    /// No folder of its own.
+    /// No directory of its own.
     #[error("the program's own folder: {0}")]
     OwnFolder(#[source] io::Error),
     /// Nowhere to keep anything.

@@ -71,7 +71,7 @@ impl HostedProcess {
         }
     }
 
-    /// Ends everything and waits for it: for a program that can't be hosted.
+    /// Ends everything and waits for it: for a program that cannot be hosted.
     pub fn abandon(&self) -> io::Result<()> {
         self.signal(Signal::SIGKILL)?;
         wait(self.program.pid)?;

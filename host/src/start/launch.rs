@@ -43,7 +43,7 @@ pub struct Launch<'a> {
     pub uid: Uid,
     /// The group.
     pub gid: Gid,
-    /// Its own folder, if it has one.
+    /// Its own directory, if it has one.
     pub own_folder: Option<OwnFolder>,
     /// The rights of who asked, over the working directory.
     pub caller: Option<&'a Credentials>,
@@ -106,7 +106,7 @@ pub(crate) fn execution<'a>(
     )
 }
 
-/// The path by which the program itself, and it alone, reaches a copy: no folder in it can be
+/// The path by which the program itself, and it alone, reaches a copy: no directory in it can be
 /// renamed or mounted over by others, and none is a link of theirs.
 fn copy(place: &str) -> String {
     format!("/proc/self/fd/{COPIES}/{place}")

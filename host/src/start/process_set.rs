@@ -1,4 +1,4 @@
-//! A program's own set of processes (a PID name space) with its first process, and the mounts,
+//! A program's own set of processes (a PID namespace) with its first process, and the mounts,
 //! host name and System V IPC that go with it: what a program moves into when it starts.
 //!
 //! It is made before the program is known, and has nothing of it: see `spare`.
@@ -33,14 +33,14 @@ use crate::{
 };
 use tao::process::{self, PidFd};
 
-/// Whose the first process is: nobody's. It is no program's, and needs nothing.
+/// Whose the first process is: nobody's. It is not a program's, and needs nothing.
 const NOBODY: libc::uid_t = 65_534;
 
 /// The set. Ended when it is dropped.
 pub(crate) struct ProcessSet {
     /// `None` when it has been given away.
     init: Option<ChildProcess>,
-    /// The name spaces that the program moves into.
+    /// The namespaces that the program moves into.
     spaces: c_int,
     /// Tells of changes of the machine's mounts since before this was made.
     mounts: File,
@@ -110,7 +110,7 @@ impl ProcessSet {
     /// The process that `make` makes is in the set; its memory is not yet.
     pub(crate) fn inside(&self, make: impl FnOnce() -> io::Result<c_int>) -> io::Result<c_int> {
         let own = this_process()?;
-        // The way back first: in a user name space that does not own the host's set of
+        // The way back first: in a user namespace that does not own the host's set of
         // processes there is none, and this thread could make no others any more.
         enter(&own, libc::CLONE_NEWPID)?;
         // This decides about new processes of this thread only, and not about the thread.

@@ -1,4 +1,4 @@
-//! The first process of a program's own set of processes (its PID name space): it waits for
+//! The first process of a program's own set of processes (its PID namespace): it waits for
 //! the host's end. Orphans of the program become its children; they need no waiting for,
 //! because it ignores SIGCHLD. The host ends it when the program has ended, and the kernel ends
 //! with it whatever the program left behind; if the host is killed it ends by itself.
@@ -6,9 +6,9 @@
 //! SIGTERM ends it if it is alone: a machine that shuts down asks all processes to end, and
 //! would wait for a set that no program uses yet.
 //!
-//! The program itself can't be the first process: signals do not reach that one unless it
+//! The program itself cannot be the first process: signals do not reach that one unless it
 //! handles them, so SIGTERM, abort() and `kill -9 $$` would do nothing. A copy of the host
-//! can't be it either: it would keep the host's keys in its memory. So it is an ELF file of a
+//! cannot be it either: it would keep the host's keys in its memory. So it is an ELF file of a
 //! handful of instructions, made here.
 
 use std::{fs::File, io, io::Write as _, os::fd::OwnedFd};

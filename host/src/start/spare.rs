@@ -69,7 +69,7 @@ fn work(maker: &Maker, mut orders: PipeReader) -> io::Result<()> {
         if orders.read(&mut [0; 64])? == 0 {
             return Ok(());
         }
-        // The next start tries for itself, and says why it can't.
+        // The next start tries for itself, and says why it cannot.
         let why_not = |error: io::Error| log::debug!("no set of processes ahead: {error}");
         if maker.spare().is_none() {
             match maker.make() {

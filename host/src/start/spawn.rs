@@ -62,7 +62,7 @@ fn channel() -> io::Result<((File, File), (OwnedFd, OwnedFd))> {
     let (host_reads, program_writes) = pipe2(OFlag::O_CLOEXEC)?;
     for end in [&host_reads, &host_writes] {
         fcntl(end.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        // A frame of 64 KiB fits as a whole. Where it can't be had, it comes in pieces.
+        // A frame of 64 KiB fits as a whole. Where it cannot be had, it comes in pieces.
         if let Err(error) = fcntl(end.as_fd(), FcntlArg::F_SETPIPE_SZ(PIPE)) {
             log::debug!("a pipe of {PIPE} bytes: {error}");
         }
@@ -99,7 +99,7 @@ pub struct Spawner {
     init: OwnedFd,
     abilities: OnceLock<Abilities>,
     sets: OnceLock<Sets>,
-    /// Copies of libraries, once there are some; or why there can't be any.
+    /// Copies of libraries, once there are some; or why there cannot be any.
     store: OnceLock<io::Result<Store>>,
 }
 
@@ -138,7 +138,7 @@ impl Spawner {
         &self.abilities().measures.list
     }
 
-    /// The measures of the policy that this machine can't take.
+    /// The measures of the policy that this machine cannot take.
     pub fn lacking(&self) -> &[Measure] {
         &self.abilities().lacking
     }
@@ -175,7 +175,7 @@ impl Spawner {
         }
     }
 
-    /// The folder of a program that has a user of its own, where programs have their own mounts.
+    /// The directory of a program that has a user of its own, where programs have their own mounts.
     pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, StartError> {
         let has = |measure| self.measures().contains(&measure);
         let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
@@ -200,14 +200,14 @@ impl Spawner {
         }
     }
 
-    /// A folder with the copies that the program is to find, if there are any.
+    /// A directory with the copies that the program is to find, if there are any.
     fn copies_of(&self, program: &Composition) -> io::Result<Option<OwnedFd>> {
         if program.copies.is_empty() {
             return Ok(None);
         }
         let refused = |why: String| {
             io::Error::other(format!(
-                "the program can't be started with measured copies of its {}: {why}",
+                "the program cannot be started with measured copies of its {}: {why}",
                 match program.script {
                     Some(_) => "script and libraries",
                     None => "libraries",
@@ -215,7 +215,7 @@ impl Spawner {
             ))
         };
         let store = self.store.get_or_init(Store::new).as_ref();
-        let none = "this host can't have a file system of its own for them";
+        let none = "this host cannot have a file system of its own for them";
         let store = store.map_err(|error| refused(format!("{none}: {error}")))?;
         let folder = store
             .folder_of(&program.copies)

@@ -55,9 +55,9 @@ pub(crate) struct Setup<'a> {
     pub measures: &'a Measures,
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
-    /// A mount of its own folder, and where it finds that.
+    /// A mount of its own directory, and where it finds that.
     pub own_folder: Option<(OwnedFd, CString)>,
-    /// What becomes [`COPIES`]: the folder with measured copies.
+    /// What becomes [`COPIES`]: the directory with measured copies.
     pub folder: Option<OwnedFd>,
     /// Whose working directory it is to be, if that is another's than the host's.
     pub caller: Option<&'a Credentials>,

@@ -1,11 +1,11 @@
 //! Copies of programs, libraries and scripts that a program is given in place of the files: what
-//! was measured is what is loaded, whatever happens to the files and to their folders meanwhile.
+//! was measured is what is loaded, whatever happens to the files and to their directories meanwhile.
 //!
-//! The copies are in a file system in memory that is mounted in a mount name space of one
+//! The copies are in a file system in memory that is mounted in a mount namespace of one
 //! thread of the host and nowhere else: there is no path to them, for anybody. A program gets
-//! a folder with its copies as a mount that is at no place, read-only, by an open descriptor:
-//! no folder of a path to it can be renamed, mounted over, or be a link. Programs that need the
-//! same file share its memory, and those that need all the same files share the folder.
+//! a directory with its copies as a mount that is at no place, read-only, by an open descriptor:
+//! no directory of a path to it can be renamed, mounted over, or be a link. Programs that need the
+//! same file share its memory, and those that need all the same files share the directory.
 #![allow(unsafe_code)]
 
 use std::{
@@ -36,7 +36,7 @@ use crate::measure::composition::{Bytes, Copy};
 const SIZE: &str = "mode=0755,size=1g";
 const STACK: usize = 128 * 1024;
 const PIECE: usize = 64 * 1024;
-/// The file system's place in the thread's name space: over something that is there; this
+/// The file system's place in the thread's namespace: over something that is there; this
 /// thread looks for nothing by a path any more.
 const PLACE: &str = "/proc";
 
@@ -57,7 +57,7 @@ struct MountAttributes {
 
 /// What the thread is asked for.
 enum Request {
-    /// A mount of a folder of that name.
+    /// A mount of a directory of that name.
     Mount(CString, mpsc::Sender<io::Result<OwnedFd>>),
     /// Another file system, which is empty.
     Renew(mpsc::Sender<io::Result<OwnedFd>>),
@@ -65,7 +65,7 @@ enum Request {
 
 struct State {
     folder: OwnedFd,
-    /// What is in it as a whole: copies, and folders of them.
+    /// What is in it as a whole: copies, and directories of them.
     have: HashSet<[u8; 32]>,
 }
 
@@ -133,7 +133,7 @@ impl Store {
         answered.recv().map_err(io::Error::other)?
     }
 
-    /// A mount of a folder with these copies, at no place.
+    /// A mount of a directory with these copies, at no place.
     pub(crate) fn folder_of(&self, copies: &[Copy]) -> io::Result<OwnedFd> {
         let name = name_of(copies);
         let mut state = self.state();
@@ -151,7 +151,7 @@ impl Store {
     }
 }
 
-/// A folder's name: what is in it, and where.
+/// A directory's name: what is in it, and where.
 fn name_of(copies: &[Copy]) -> [u8; 32] {
     let each: BTreeSet<_> = copies
         .iter()
@@ -160,11 +160,11 @@ fn name_of(copies: &[Copy]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for (place, sha256) in each {
         hash.update(place.as_bytes());
-        // No path has one, and no folder is called as a file's hash: this is longer.
+        // No path has one, and no directory is called as a file's hash: this is longer.
         hash.update([0]);
         hash.update(sha256);
     }
-    hash.update(b"folder");
+    hash.update(b"directory");
     hash.finalize().into()
 }
 
@@ -195,7 +195,7 @@ impl State {
                 &path,
                 AtFlags::empty(),
             ) {
-                // A folder that was left when there was no more memory.
+                // A directory that was left when there was no more memory.
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -242,7 +242,7 @@ impl State {
     }
 }
 
-/// Moves this thread into a mount name space of its own.
+/// Moves this thread into a mount namespace of its own.
 fn own_space() -> io::Result<()> {
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
@@ -250,7 +250,7 @@ fn own_space() -> io::Result<()> {
     Ok(())
 }
 
-/// The file system, mounted there: its folder, twice.
+/// The file system, mounted there: its directory, twice.
 fn folder() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("tao"), PLACE, Some("tmpfs"), flags, Some(SIZE))?;
@@ -265,7 +265,7 @@ fn renewed() -> io::Result<(OwnedFd, OwnedFd)> {
     folder()
 }
 
-/// A mount of one folder of the file system, at no place.
+/// A mount of one directory of the file system, at no place.
 fn mount_of(folder: &OwnedFd, name: &CString) -> io::Result<OwnedFd> {
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
     // SAFETY: a string that ends with a zero, and integers; the descriptor is new.

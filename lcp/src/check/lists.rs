@@ -32,7 +32,7 @@ pub(super) fn check_list(policy: &Policy, index: usize, list: &PolicyList, repor
         if number < 0x20 && (number < 0x10) != (list.version() == ListVersion::V1_0) {
             let (name, version) = (element.body.name(), list.version());
             let text = format!(
-                "element {position} is of type {name}, which doesn't go into a list of version {version}"
+                "element {position} is of type {name}, which does not go into a list of version {version}"
             );
             report.add(Refused, Some(index), text);
         }
@@ -79,7 +79,9 @@ pub(super) fn check_list(policy: &Policy, index: usize, list: &PolicyList, repor
             report.add(
                 Refused,
                 Some(index),
-                format!("it is signed with {name}, which lcp_sign_alg_mask {mask:#x} doesn't have"),
+                format!(
+                    "it is signed with {name}, which lcp_sign_alg_mask {mask:#x} does not have"
+                ),
             );
         }
         Some(_) => {}
@@ -180,7 +182,7 @@ pub(super) fn check_hashes(policy: &Policy, index: usize, list: &PolicyList, rep
         {
             let mask = policy.hash_mask;
             let text = format!(
-                "element {position} ({name}) has {alg} hashes, which lcp_hash_alg_mask {mask:#x} doesn't have: SINIT ignores it"
+                "element {position} ({name}) has {alg} hashes, which lcp_hash_alg_mask {mask:#x} does not have: SINIT ignores it"
             );
             report.add(Warning, Some(index), text);
         }

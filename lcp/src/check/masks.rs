@@ -18,7 +18,7 @@ pub(super) fn check(policy: &Policy, report: &mut Report) {
     if policy.hash_mask & alg.mask() == 0 {
         let mask = policy.hash_mask;
         let text = format!(
-            "the policy's own hash is {alg}, which lcp_hash_alg_mask {mask:#x} doesn't have"
+            "the policy's own hash is {alg}, which lcp_hash_alg_mask {mask:#x} does not have"
         );
         report.add(Severity::Warning, None, text);
     }

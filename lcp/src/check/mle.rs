@@ -51,7 +51,7 @@ pub(super) fn find_mle(policy: &Policy, data: &PolicyData, target: &Target, repo
         report.add(
             Condition,
             None,
-            "no list has an MLE element: the lists don't restrict the MLE",
+            "no list has an MLE element: the lists do not restrict the MLE",
         );
     } else if let (None, Some((list, minimum))) = (&report.allowed_by, too_new) {
         let text = format!("the MLE is allowed with SINIT version {minimum} or later only");

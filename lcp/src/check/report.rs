@@ -60,7 +60,7 @@ pub struct Target {
     pub mle_hashes: Vec<Digest>,
     /// Version of the SINIT module.
     pub sinit_version: Option<u8>,
-    /// The hashes that the SINIT module knows; empty when that isn't known.
+    /// The hashes that the SINIT module knows; empty when that is not known.
     pub sinit_hashes: Vec<HashAlg>,
     /// Size of the NV index for the policy, in bytes.
     pub nv_size: Option<usize>,
@@ -91,7 +91,7 @@ pub struct Match {
 pub struct Report {
     /// Everything that was found.
     pub findings: Vec<Finding>,
-    /// What allows the MLE; `None` when nothing does or when its hash wasn't given.
+    /// What allows the MLE; `None` when nothing does or when its hash was not given.
     pub allowed_by: Option<Match>,
 }
 

@@ -18,7 +18,7 @@ use super::{describe, number};
 /// Show an authenticated code module, check its signature, and match it against a platform.
 ///
 /// The platform's numbers are those that txt-stat prints there (DIDVID, PUBLIC.KEY), cpuid leaf 1
-/// EAX, and `rdmsr 0x17`. Exit 1 when the signature is wrong or a given number doesn't fit. That the
+/// EAX, and `rdmsr 0x17`. Exit 1 when the signature is wrong or a given number does not fit. That the
 /// signature verifies says that the file is whole; that the key is Intel's, only --public-key says.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "acm")]

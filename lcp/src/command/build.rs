@@ -25,7 +25,7 @@ use super::{describe, policy};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "build")]
 pub struct Build {
-    /// folder for the files, made when it doesn't exist
+    /// directory for the files, made when it does not exist
     #[argh(option)]
     out: PathBuf,
     /// write also what is hardly meant so (each warning is printed)
@@ -34,7 +34,7 @@ pub struct Build {
     /// print JSON: the policy, its lists, what was found, and the NV plan
     #[argh(switch)]
     json: bool,
-    /// the spec file; paths in it count from its folder
+    /// the spec file; paths in it count from its directory
     #[argh(positional)]
     spec: PathBuf,
 }
@@ -119,7 +119,7 @@ impl Build {
 
     fn make_folder(&self) -> Result<()> {
         std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("can't make {}", self.out.display()))
+            .with_context(|| format!("cannot make {}", self.out.display()))
     }
 }
 

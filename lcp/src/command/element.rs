@@ -177,7 +177,7 @@ impl Create {
                 Body::LegacyPconf(LegacyPconf { infos: vec![info] })
             }
             "custom-legacy" => Body::LegacyCustom(self.custom()?),
-            other => bail!("{other:?} is no type of element: see lcp element create --help"),
+            other => bail!("{other:?} is not a type of element: see lcp element create --help"),
         })
     }
 

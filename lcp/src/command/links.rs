@@ -11,25 +11,25 @@ use crate::original::Tool;
 #[derive(FromArgs)]
 #[argh(subcommand, name = "links")]
 pub struct Links {
-    /// folder for the links
+    /// directory for the links
     #[argh(positional)]
     folder: PathBuf,
 }
 
 impl Links {
     pub fn run(self) -> Result<ExitCode> {
-        let program = std::env::current_exe().context("can't find this program's own file")?;
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
         for (name, _) in Tool::all() {
             let link = self.folder.join(name);
             let shown = link.display().to_string();
             match std::fs::symlink_metadata(&link) {
                 Ok(metadata) if !metadata.is_symlink() => {
-                    anyhow::bail!("{shown} exists and is no link: remove it first");
+                    anyhow::bail!("{shown} exists and is not a link: remove it first");
                 }
                 Ok(_) => std::fs::remove_file(&link).with_context(|| shown.clone())?,
                 Err(_) => {}
             }
-            symlink(&program, &link).with_context(|| format!("can't make {shown}"))?;
+            symlink(&program, &link).with_context(|| format!("cannot make {shown}"))?;
             println!("{shown}");
         }
         Ok(ExitCode::SUCCESS)

@@ -53,7 +53,7 @@ struct Create {
     elements: Vec<PathBuf>,
 }
 
-/// Show a list and verify its signature; exit 1 when it has one that doesn't verify.
+/// Show a list and verify its signature; exit 1 when it has one that does not verify.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "show")]
 struct Show {
@@ -143,7 +143,7 @@ struct Attach {
     file: PathBuf,
 }
 
-/// Verify a list's signature; exit 1 when it doesn't verify or isn't there.
+/// Verify a list's signature; exit 1 when it does not verify or is not there.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "verify")]
 struct Verify {
@@ -205,7 +205,7 @@ impl Create {
                 let (name, version) = (element.body.name(), self.version);
                 let other = if legacy { "1.0" } else { "2.0, 2.1 or 3.0" };
                 bail!(
-                    "{}: an element of type {name} doesn't go into a list of version {version}, but {other}",
+                    "{}: an element of type {name} does not go into a list of version {version}, but {other}",
                     path.display()
                 );
             }

@@ -43,7 +43,7 @@ impl MleHash {
         }
         let header = mle.header();
         if header.max_cmdline().is_none() && !self.cmdline.is_empty() {
-            eprintln!("lcp: warning: this MLE has no command line area and doesn't measure it");
+            eprintln!("lcp: warning: this MLE has no command line area and does not measure it");
         }
         if self.json {
             let hashes: serde_json::Map<String, serde_json::Value> = hashes

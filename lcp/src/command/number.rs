@@ -1,4 +1,4 @@
-//! Numbers on command lines: decimal, or hexadecimal after 0x. A number that doesn't fit is an
+//! Numbers on command lines: decimal, or hexadecimal after 0x. A number that does not fit is an
 //! error; the original tools cut it silently.
 
 /// A number of at most 32 bits.
@@ -8,10 +8,10 @@ fn parse(text: &str) -> Result<u32, String> {
         None => (text, 10),
     };
     if digits.starts_with(['+', '-']) {
-        return Err(format!("{text:?} is no number"));
+        return Err(format!("{text:?} is not a number"));
     }
     u32::from_str_radix(digits, radix)
-        .map_err(|_| format!("{text:?} is no number: decimal, or hexadecimal after 0x"))
+        .map_err(|_| format!("{text:?} is not a number: decimal, or hexadecimal after 0x"))
 }
 
 /// A number of 32 bits.
@@ -34,10 +34,10 @@ pub fn hex64(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let digits = digits.unwrap_or(text);
     if digits.starts_with('+') {
-        return Err(format!("{text:?} is no number"));
+        return Err(format!("{text:?} is not a number"));
     }
     u64::from_str_radix(digits, 16)
-        .map_err(|_| format!("{text:?} is no hexadecimal number of at most 64 bits"))
+        .map_err(|_| format!("{text:?} is not a hexadecimal number of at most 64 bits"))
 }
 
 /// Up to eight revocation counters, separated by commas; missing ones are 0.

@@ -178,7 +178,7 @@ impl Signature {
         };
         match wrong {
             Some(expected) => Err(FormatError::Parts(format!(
-                "a list of version {version} can't carry this signature: it takes {expected}"
+                "a list of version {version} cannot carry this signature: it takes {expected}"
             ))),
             None => Ok(()),
         }

@@ -201,7 +201,7 @@ fn bits(reader: &mut Reader<'_>) -> Result<usize, FormatError> {
     }
 }
 
-/// The error of a key whose length doesn't exist.
+/// The error of a key whose length does not exist.
 fn known_len(
     len: usize,
     known: &[usize],

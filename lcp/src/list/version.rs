@@ -40,9 +40,9 @@ impl ListVersion {
     }
 }
 
-/// A text that is no version of a list.
+/// A text that is not a version of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version of a list: 1.0, 2.0, 2.1 or 3.0")]
+#[error("{0:?} is not a version of a list: 1.0, 2.0, 2.1 or 3.0")]
 pub struct VersionError(pub String);
 
 impl std::str::FromStr for ListVersion {

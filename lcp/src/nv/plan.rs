@@ -43,7 +43,7 @@ pub struct PlannedIndex {
     pub reasons: Vec<String>,
     /// What the owner should know before it is done.
     pub warnings: Vec<String>,
-    /// Why it can't be done.
+    /// Why it cannot be done.
     pub obstacles: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ impl Plan {
         plan.look_at_lockout();
         if !plan.state.checked {
             plan.warnings.push(
-                "this TPM 1.2 doesn't check accesses to its NV yet (nvLocked is not set): anybody \
+                "this TPM 1.2 does not check accesses to its NV yet (nvLocked is not set): anybody \
                  on this machine may change these indices until you run lcp nv lock"
                     .to_owned(),
             );
@@ -221,7 +221,7 @@ impl PlannedIndex {
         if is != shall && !(self.wish.larger_will_do && is > shall) {
             self.reasons.push(format!(
                 "it has {is} bytes, {shall} are needed: it must be undefined first, an index's \
-                 size can't be changed"
+                 size cannot be changed"
             ));
         }
         if found.attributes != wish.attributes {
@@ -275,7 +275,7 @@ impl PlannedIndex {
 /// Revocation counters of the new policy that are lower than the old one's: lists that were
 /// revoked would be accepted again.
 fn backwards(old: &[u8], new: &[u8]) -> Option<String> {
-    // What is no policy has no counters.
+    // What is not a policy has no counters.
     let old = Policy::read(&mut txt::codec::Reader::new(old)).ok()?;
     let new = Policy::parse(new).ok()?;
     let (was, will) = (

@@ -65,7 +65,7 @@ impl Tries {
 pub struct State {
     /// Its owner.
     pub owner: OwnerState,
-    /// Defence against wrong passwords; `None` when the TPM doesn't tell.
+    /// Defence against wrong passwords; `None` when the TPM does not tell.
     pub tries: Option<Tries>,
     /// Are accesses to NV checked? Always on a TPM 2.0; on a TPM 1.2 after nvLocked was set.
     pub checked: bool,
@@ -103,7 +103,7 @@ pub struct Index {
     pub platform: bool,
     /// It is locked against writing.
     pub write_locked: bool,
-    /// It has a policy without which it can't be deleted.
+    /// It has a policy without which it cannot be deleted.
     pub policy_delete: bool,
     /// The owner's secret is needed to read it.
     pub owner_read: bool,
@@ -115,7 +115,7 @@ pub enum NvError {
     /// The owner's password is wrong.
     #[error("the owner's password is wrong; {}", left(*tries, *counted))]
     WrongPassword {
-        /// The TPM's defence after it; `None` when the TPM doesn't tell.
+        /// The TPM's defence after it; `None` when the TPM does not tell.
         tries: Option<Tries>,
         /// Did this failure count?
         counted: bool,
@@ -140,9 +140,9 @@ pub enum NvError {
     /// There is no such index.
     #[error("there is no NV index {0:#x}")]
     NotDefined(u32),
-    /// The index can't be read in any way that is open to us.
+    /// The index cannot be read in any way that is open to us.
     #[error(
-        "NV index {number:#x} can't be read: its attributes ({attributes}) allow it neither \
+        "NV index {number:#x} cannot be read: its attributes ({attributes}) allow it neither \
          without password nor to the owner"
     )]
     Unreadable {
@@ -154,20 +154,20 @@ pub enum NvError {
     /// What was done did not show when it was read back.
     #[error("{0}")]
     ReadBack(String),
-    /// It can't be done, and why.
+    /// It cannot be done, and why.
     #[error("{0}")]
     Refused(String),
 }
 
 fn left(tries: Option<Tries>, counted: bool) -> String {
     let Some(tries) = tries else {
-        return "the TPM doesn't say how many tries are left before it locks itself".to_owned();
+        return "the TPM does not say how many tries are left before it locks itself".to_owned();
     };
     let (left, of, max) = (tries.left(), tries.counted, tries.max);
     let note = if counted {
         ""
     } else {
-        "; this try was not counted: a TPM 2.0 doesn't count tries of the owner's password"
+        "; this try was not counted: a TPM 2.0 does not count tries of the owner's password"
     };
     format!("{left} tries are left before the lockout ({of} of {max} are counted{note})")
 }
@@ -186,7 +186,7 @@ pub trait NvStorage {
     /// What an index is; `None` when there is none.
     fn index(&mut self, number: u32) -> Result<Option<Index>, NvError>;
 
-    /// What is in an index; `None` when it was never written. A TPM 1.2 doesn't know whether it
+    /// What is in an index; `None` when it was never written. A TPM 1.2 does not know whether it
     /// was: such bytes read 0xff.
     fn read(&mut self, index: &Index, owner: Option<&Owner>) -> Result<Option<Vec<u8>>, NvError>;
 

@@ -24,7 +24,7 @@ impl Storage12 {
                 max: defence.threshold.into(),
                 locked: defence.active,
             })),
-            // Refused, or an answer of the limited kind: it doesn't tell.
+            // Refused, or an answer of the limited kind: it does not tell.
             Err(Tpm12Error::Refused { .. } | Tpm12Error::BadAnswer { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -166,7 +166,7 @@ impl NvStorage for Storage12 {
         let number = index.number;
         if !Attributes(index.attributes).has(lockable) {
             return Err(NvError::Refused(format!(
-                "NV index {number:#x} can't be locked: it has neither WRITEDEFINE nor \
+                "NV index {number:#x} cannot be locked: it has neither WRITEDEFINE nor \
                  WRITE_STCLEAR ({})",
                 index.names.join(", ")
             )));

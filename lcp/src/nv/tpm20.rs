@@ -196,7 +196,7 @@ impl NvStorage for Storage20 {
         let number = index.number;
         if !NvAttributes(index.attributes).has(lockable) {
             return Err(NvError::Refused(format!(
-                "NV index {number:#x} can't be locked: it has neither writedefine nor \
+                "NV index {number:#x} cannot be locked: it has neither writedefine nor \
                  write_stclear ({})",
                 index.names.join(", ")
             )));

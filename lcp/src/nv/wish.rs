@@ -8,7 +8,7 @@ use super::{
     storage::{Definition, NvError},
 };
 
-/// Owner writes, everybody reads, wrong passwords don't count: 0x0204000a, as tboot's documentation
+/// Owner writes, everybody reads, wrong passwords do not count: 0x0204000a, as tboot's documentation
 /// has it.
 const POLICY_ATTRIBUTES_20: u32 = NvAttributes::OWNER_WRITE
     | NvAttributes::POLICY_WRITE
@@ -157,5 +157,5 @@ impl Wish {
 
 fn size(length: usize) -> Result<u16, NvError> {
     u16::try_from(length)
-        .map_err(|_| NvError::Refused(format!("{length} bytes don't fit into an NV index")))
+        .map_err(|_| NvError::Refused(format!("{length} bytes do not fit into an NV index")))
 }

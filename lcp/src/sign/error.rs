@@ -2,7 +2,7 @@
 
 use txt::{codec::FormatError, hash::HashAlg};
 
-/// A key that can't be read, or a signature that can't be made or doesn't verify.
+/// A key that cannot be read, or a signature that cannot be made or does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// A PEM file that holds no key that can be used.
@@ -15,16 +15,16 @@ pub enum SignError {
         /// What was found instead, when that is known.
         hint: String,
     },
-    /// A key that doesn't go with the scheme.
-    #[error("a {key} key can't make a {scheme} signature")]
+    /// A key that does not go with the scheme.
+    #[error("a {key} key cannot make a {scheme} signature")]
     Scheme {
         /// The key's kind.
         key: &'static str,
         /// The scheme's name.
         scheme: &'static str,
     },
-    /// A hash that the scheme can't use.
-    #[error("a {scheme} signature can't use {hash}: {expected}")]
+    /// A hash that the scheme cannot use.
+    #[error("a {scheme} signature cannot use {hash}: {expected}")]
     Hash {
         /// The scheme's name.
         scheme: &'static str,
@@ -33,25 +33,25 @@ pub enum SignError {
         /// What is possible.
         expected: &'static str,
     },
-    /// Private and public key don't belong together.
-    #[error("the public key doesn't belong to the private key: give the two halves of one pair")]
+    /// Private and public key do not belong together.
+    #[error("the public key does not belong to the private key: give the two halves of one pair")]
     Pair,
-    /// The signature isn't one of this key over this list.
-    #[error("the signature doesn't verify: list, key and signature don't belong together")]
+    /// The signature is not one of this key over this list.
+    #[error("the signature does not verify: list, key and signature do not belong together")]
     Mismatch,
     /// The key in a list is none: even modulus, point not on the curve.
-    #[error("the list's key is no valid {0} key")]
+    #[error("the list's key is not a valid {0} key")]
     ListKey(&'static str),
-    /// The list isn't signed.
+    /// The list is not signed.
     #[error("the list is not signed")]
     Unsigned,
-    /// A signature file that isn't of the expected form.
+    /// A signature file that is not of the expected form.
     #[error("the signature file: {0}")]
     SignatureFile(String),
     /// The library refused to sign.
-    #[error("the key can't sign: {0}")]
+    #[error("the key cannot sign: {0}")]
     Backend(String),
-    /// The list's parts don't fit.
+    /// The list's parts do not fit.
     #[error(transparent)]
     Format(#[from] FormatError),
 }

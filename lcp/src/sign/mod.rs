@@ -75,7 +75,7 @@ impl SigningPlan {
     }
 
     /// The list with key and counter in place and a signature of zeros: what the signature is
-    /// taken over doesn't depend on its value.
+    /// taken over does not depend on its value.
     fn prepare(
         &self,
         list: PolicyList,

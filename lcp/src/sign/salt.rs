@@ -1,8 +1,8 @@
 //! The salt of RSA PSS signatures, out of key and message instead of chance: the same list signed
-//! twice gives the same bytes, and a weak random number generator can't spoil anything.
+//! twice gives the same bytes, and a weak random number generator cannot spoil anything.
 //!
 //! The idea is RFC 6979's for ECDSA. PSS stays secure with any salt; nobody can guess this one who
-//! doesn't have the private key.
+//! does not have the private key.
 
 use std::convert::Infallible;
 

@@ -27,9 +27,9 @@ impl Scheme {
     }
 }
 
-/// A text that is no scheme.
+/// A text that is not a scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no scheme: rsa, rsapss, ecdsa or sm2")]
+#[error("{0:?} is not a scheme: rsa, rsapss, ecdsa or sm2")]
 pub struct SchemeError(pub String);
 
 impl std::str::FromStr for Scheme {

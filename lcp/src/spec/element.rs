@@ -35,7 +35,7 @@ pub(super) fn make(
 ) -> Result<Element, SpecError> {
     let Some(fields) = fields_of(&spec.kind) else {
         let text = format!(
-            "{:?} is no type of element: mle2, pconf2, sbios, stm, custom; for TPM 1.2 mle, pconf, sbios-legacy, custom-legacy",
+            "{:?} is not a type of element: mle2, pconf2, sbios, stm, custom; for TPM 1.2 mle, pconf, sbios-legacy, custom-legacy",
             spec.kind
         );
         return Err(SpecError::at(place, text));

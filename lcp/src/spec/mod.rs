@@ -25,10 +25,10 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 /// Reads a file that a spec names; `None` when there is none.
 pub type ReadFile<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>, Cause> + 'a;
 
-/// Why a spec can't be built.
+/// Why a spec cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// No TOML, or a field that doesn't exist or has the wrong type; with line and column.
+    /// No TOML, or a field that does not exist or has the wrong type; with line and column.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// Something that is wrong at a place in the spec.
@@ -202,5 +202,5 @@ fn required(read: &ReadFile<'_>, place: &str, path: &str) -> Result<Vec<u8>, Spe
 /// The same as text.
 fn required_text(read: &ReadFile<'_>, place: &str, path: &str) -> Result<String, SpecError> {
     String::from_utf8(required(read, place, path)?)
-        .map_err(|_| SpecError::at(place, format!("{path} is no text")))
+        .map_err(|_| SpecError::at(place, format!("{path} is not text")))
 }

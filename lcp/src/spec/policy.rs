@@ -136,7 +136,7 @@ fn sign_mask(spec: &PolicySpec, data: Option<&PolicyData>) -> Result<SignMask, S
     let mask = data.map(check::sign_mask).unwrap_or_default();
     if mask.0 == 0 {
         return Err(wrong(
-            "sign_algs is missing: no list is signed, so that it doesn't follow from them",
+            "sign_algs is missing: no list is signed, so that it does not follow from them",
         ));
     }
     Ok(mask)

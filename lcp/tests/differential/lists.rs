@@ -38,11 +38,11 @@ pub fn list(random: &mut Random, elements: &[Vec<u8>]) -> Line {
 pub fn sign(random: &mut Random, lists: &[Vec<u8>]) -> Line {
     let mut words = vec!["--sign".to_owned()];
     let mut files = BTreeMap::new();
-    // Whether the original signs a signed list of version 3.0 again, can't be foreseen.
+    // Whether the original signs a signed list of version 3.0 again, cannot be foreseen.
     let fresh = |list: &&Vec<u8>| list[1] != 3 || list[2..4] == [0, 0];
     let lists: Vec<&Vec<u8>> = lists.iter().filter(fresh).collect();
     let list = lists[random.below(lists.len())].clone();
-    // The original signs lists of version 1.0 with 1024 bits, and then can't read them.
+    // The original signs lists of version 1.0 with 1024 bits, and then cannot read them.
     let v3 = list[1] == 3;
     let first = usize::from(list[1] == 1 || v3);
     files.insert("out".to_owned(), list);
@@ -53,7 +53,7 @@ pub fn sign(random: &mut Random, lists: &[Vec<u8>]) -> Line {
         }
     }
     let key = random.pick(&["rsa1024", "rsa2048", "rsa2048", "rsa3072"][first..]);
-    // Now and then a scheme that doesn't go with the list.
+    // Now and then a scheme that does not go with the list.
     let pss = v3 != random.chance(10);
     let scheme = if pss {
         random.pick(&["rsapss", "rsa-pss"])
@@ -62,7 +62,7 @@ pub fn sign(random: &mut Random, lists: &[Vec<u8>]) -> Line {
     };
     option(random, &mut words, "sigalg", scheme);
     if random.chance(50) {
-        // The original signs with PSS and SHA-1, but doesn't verify that itself.
+        // The original signs with PSS and SHA-1, but does not verify that itself.
         let hashes = ["sha1", "sha256", "sha384"];
         let hash = random.pick(&hashes[usize::from(pss)..]);
         option(random, &mut words, "hashalg", hash);

@@ -82,8 +82,8 @@ pub fn mle_hash(random: &mut Random, images: &[Vec<u8>]) -> Line {
     let mut files = BTreeMap::new();
     let mut image = images[random.below(images.len())].clone();
     if random.chance(10) {
-        // The fields that say what file it is. The original doesn't look at class and version in
-        // e_ident, and behind these fields it reads what isn't there.
+        // The fields that say what file it is. The original does not look at class and version in
+        // e_ident, and behind these fields it reads what is not there.
         let at = [0, 1, 2, 3, 5, 0x10, 0x11, 0x12, 0x13][random.below(9)];
         image[at] ^= 1 << random.below(8);
     }

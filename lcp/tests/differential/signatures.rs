@@ -1,4 +1,4 @@
-//! Signatures with fresh randomness can't be compared, so each side verifies the other's: lists of
+//! Signatures with fresh randomness cannot be compared, so each side verifies the other's: lists of
 //! version 3.0 with RSAPSS. The original crashes when it verifies elliptic curves, also its own, so
 //! that here only ours verifies both (and openssl ours, in tests/signatures.rs).
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::random::{Line, Random};
 
-/// The folder of the real tools. `cargo xtask test` says where the assets are: then they must be
+/// The directory of the real tools. `cargo xtask test` says where the assets are: then they must be
 /// there.
 pub fn real_tools() -> Option<PathBuf> {
     let told = std::env::var_os("TAOBOOT_ASSETS").map(PathBuf::from);
@@ -25,7 +25,7 @@ fn tools_in(assets: &Path) -> Option<PathBuf> {
     folder.join("lcp2_crtpol").exists().then_some(folder)
 }
 
-/// A folder with links to this program by the names of the tools.
+/// A directory with links to this program by the names of the tools.
 pub fn ours() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in [
@@ -57,7 +57,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Runs a tool in a folder of its own that holds the line's files.
+/// Runs a tool in a directory of its own that holds the line's files.
 pub fn run(tools: &Path, line: &Line, words: &[String]) -> Done {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in &line.files {
@@ -91,7 +91,7 @@ pub fn shown(line: &Line, made: &Done, random: &mut Random) -> Option<Line> {
         return None;
     }
     if let Some(data) = made.files.get("data") {
-        // The original creates data files of eight lists but doesn't show them.
+        // The original creates data files of eight lists but does not show them.
         files.insert("data".to_owned(), data.clone());
         words.push("data".to_owned());
         if random.chance(30) {

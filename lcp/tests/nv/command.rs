@@ -158,7 +158,7 @@ fn a_wrong_password_and_a_wrong_tpm_are_one_sentence() {
         let refusal = place.refusal("plan --json");
         assert!(refusal.contains("nothing to write"), "{refusal}");
         let refusal = place.refusal("read policy");
-        assert!(refusal.contains("is no index"), "{refusal}");
+        assert!(refusal.contains("is not an index"), "{refusal}");
     }
     let output = run(Path::new("/"), "device:/nonexistent/tpm0", "list", "");
     let refusal = sentence(&output);
@@ -286,11 +286,11 @@ fn a_platforms_index_makes_the_plan_fail_with_its_reason() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("can't be done") && text.contains("obstacle: the platform"),
+        text.contains("cannot be done") && text.contains("obstacle: the platform"),
         "{text}"
     );
     let output = run(place.folder.path(), &swtpm.tcti(), "release owner", "");
-    assert!(sentence(&output).contains("can't be released by the owner"));
+    assert!(sentence(&output).contains("cannot be released by the owner"));
     let line = "apply --vlp vl.pol --owner-password-file password";
     let output = run(place.folder.path(), &swtpm.tcti(), line, "");
     assert!(sentence(&output).contains("has no password"));

@@ -1,4 +1,4 @@
-//! Why a plan can't be done, and what the owner should know.
+//! Why a plan cannot be done, and what the owner should know.
 
 use lcp::nv::{self, IndexSet, NvError, OwnerState, Role, Step, Wish};
 use tpm::{family::Family, nv::NvAttributes, swtpm::Swtpm};

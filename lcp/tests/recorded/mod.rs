@@ -19,7 +19,7 @@ pub struct Step {
     pub stderr: String,
 }
 
-/// Commands that ran one after the other in a folder.
+/// Commands that ran one after the other in a directory.
 #[derive(serde::Deserialize)]
 pub struct Case {
     /// The case's name.
@@ -47,7 +47,7 @@ impl Case {
     }
 }
 
-/// The folder of test vectors.
+/// The directory of test vectors.
 pub fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }

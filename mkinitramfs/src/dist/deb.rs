@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{CONFIGURATION, Source, stage::Stage};
 
-/// Who made it, where the caller doesn't say. The domain is one that never exists (RFC 2606).
+/// Who made it, where the caller does not say. The domain is one that never exists (RFC 2606).
 const MAINTAINER: &str = "taoboot developers <taoboot@taoboot.invalid>";
 
 /// What the package is called.
@@ -36,10 +36,10 @@ impl Package {
         ensure!(
             self.version.starts_with(|c: char| c.is_ascii_digit())
                 && self.version.chars().all(right),
-            "{:?} is no version of a Debian package: expected a digit, then letters, digits and . + ~ -",
+            "{:?} is not a version of a Debian package: expected a digit, then letters, digits and . + ~ -",
             self.version
         );
-        let scratch = tempfile::tempdir().context("cannot make a folder")?;
+        let scratch = tempfile::tempdir().context("cannot make a directory")?;
         let root = scratch.path().join("root");
         source.install(&root)?;
         let mut stage = Stage::new(&root, source.epoch)?;
@@ -146,7 +146,7 @@ impl Package {
     }
 }
 
-/// KiB as dpkg counts them: each file rounded up, each folder one.
+/// KiB as dpkg counts them: each file rounded up, each directory one.
 fn installed_size(folder: &Path) -> Result<u64> {
     let mut size = 1_u64;
     for entry in fs::read_dir(folder)? {

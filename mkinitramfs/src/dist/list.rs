@@ -25,7 +25,7 @@ pub const CONFIGURATION: [&str; 5] = [
     "etc/kernel/postrm.d/zy-taoboot",
 ];
 
-/// Program, its folder.
+/// Program, its directory.
 const PLACES: [(&str, &str); 6] = [
     ("init", "usr/lib/taoboot"),
     ("taoboot", "usr/sbin"),
@@ -140,10 +140,10 @@ fn manuals(source: &Source, stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Links by the names of tboot's tools, in a folder that is not on anybody's PATH: Debian's tboot
+/// Links by the names of tboot's tools, in a directory that is not on anybody's PATH: Debian's tboot
 /// has programs of these names. The programs themselves know the names.
 fn original_names(source: &Source, stage: &mut Stage) -> Result<()> {
-    let scratch = tempfile::tempdir().context("cannot make a folder")?;
+    let scratch = tempfile::tempdir().context("cannot make a directory")?;
     for program in ["lcp", "tboot-policy"] {
         let output = Command::new(source.programs.join(program))
             .arg("links")

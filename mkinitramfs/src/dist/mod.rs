@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: everything into a folder as it is installed, and a Debian package of it.
+//! `cargo xtask dist`: everything into a directory as it is installed, and a Debian package of it.
 //!
 //! The same programs and the same checkout give the same bytes: times are those of
 //! `SOURCE_DATE_EPOCH`, owners are root, the order is that of names.
@@ -19,7 +19,7 @@ impl Source {
     /// Installs everything below `destination`, which may hold other files already.
     ///
     /// # Errors
-    /// A file of the checkout or a program is missing, or `destination` can't be written.
+    /// A file of the checkout or a program is missing, or `destination` cannot be written.
     pub fn install(&self, destination: &Path) -> Result<()> {
         for name in PROGRAMS {
             let program = self.programs.join(name);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct Source {
     /// The checkout.
     pub checkout: PathBuf,
-    /// The folder of the static programs.
+    /// The directory of the static programs.
     pub programs: PathBuf,
     /// Time of every file, in seconds since 1970.
     pub epoch: u64,

@@ -1,4 +1,4 @@
-//! A folder that becomes the root of an installation: files with their modes, all of one time.
+//! A directory that becomes the root of an installation: files with their modes, all of one time.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
 
-/// The folder, and what has been put there.
+/// The directory, and what has been put there.
 #[derive(Debug)]
 pub struct Stage {
     root: PathBuf,
@@ -22,14 +22,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Begins; makes the folder where it isn't there.
+    /// Begins; makes the directory where it is not there.
     pub fn new(root: &Path, epoch: u64) -> Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
         Ok(Stage {
             root: root.to_owned(),
             time: SystemTime::UNIX_EPOCH
                 .checked_add(Duration::from_secs(epoch))
-                .with_context(|| format!("SOURCE_DATE_EPOCH={epoch} is no time"))?,
+                .with_context(|| format!("SOURCE_DATE_EPOCH={epoch} is not a time"))?,
             folders: BTreeSet::from([root.to_owned()]),
         })
     }
@@ -69,7 +69,7 @@ impl Stage {
         symlink(target, &path).with_context(|| format!("cannot make {}", path.display()))
     }
 
-    /// An empty folder.
+    /// An empty directory.
     pub fn folder(&mut self, to: &str, mode: u32) -> Result<()> {
         let path = self.root.join(to);
         self.make(&path)?;
@@ -77,7 +77,7 @@ impl Stage {
             .with_context(|| format!("cannot change {}", path.display()))
     }
 
-    /// Gives the folders their time, which each file in them changed.
+    /// Gives the directories their time, which each file in them changed.
     pub fn finish(self) -> Result<()> {
         for folder in self.folders.iter().rev() {
             File::open(folder)?.set_modified(self.time)?;

@@ -31,11 +31,11 @@ pub fn check_static(bytes: &[u8]) -> Result<()> {
     const HINT: &str = "build the agent for a static target";
     let header = match FileHeader64::<LittleEndian>::parse(bytes) {
         Ok(header) if bytes.starts_with(b"\x7fELF") => header,
-        _ => bail!("it is no 64-bit ELF program; {HINT}"),
+        _ => bail!("it is not a 64-bit ELF program; {HINT}"),
     };
     let endian = match header.endian() {
         Ok(endian) => endian,
-        Err(_) => bail!("it is no little-endian ELF program; {HINT}"),
+        Err(_) => bail!("it is not a little-endian ELF program; {HINT}"),
     };
     let machine = header.e_machine.get(endian);
     if machine != EM_X86_64 {

@@ -165,10 +165,10 @@ fn kernel_version(given: Option<&str>) -> Result<String> {
             .trim()
             .to_owned(),
     };
-    // It becomes a folder's name in the image and a word of the plan.
+    // It becomes a directory's name in the image and a word of the plan.
     let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~-".contains(&byte);
     if version.is_empty() || version.starts_with('.') || !version.bytes().all(clean) {
-        bail!("--kernel {version:?} is no kernel version; it looks like 6.1.0-56-amd64");
+        bail!("--kernel {version:?} is not a kernel version; it looks like 6.1.0-56-amd64");
     }
     Ok(version)
 }
@@ -217,7 +217,7 @@ fn add_file(tree: &mut Tree, added: &str) -> Result<()> {
         })?;
     let found = fs::metadata(from).with_context(|| format!("--add: cannot read {from}"))?;
     if !found.is_file() || found.len() > MAX_ADDED {
-        bail!("--add: {from} is no regular file of at most {MAX_ADDED} bytes");
+        bail!("--add: {from} is not a regular file of at most {MAX_ADDED} bytes");
     }
     let data = fs::read(from).with_context(|| format!("--add: cannot read {from}"))?;
     let mode = if found.permissions().mode() & 0o111 == 0 {

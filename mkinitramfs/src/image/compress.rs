@@ -38,9 +38,9 @@ impl Compression {
     }
 }
 
-/// A text that is no compression.
+/// A text that is not a compression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no compression: zstd, gzip, xz, lz4 or none")]
+#[error("{0:?} is not a compression: zstd, gzip, xz, lz4 or none")]
 pub struct CompressionError(pub String);
 
 impl FromStr for Compression {

@@ -29,7 +29,7 @@ pub struct KernelConfig {
 
 impl KernelConfig {
     /// Looks where distributions put it: beside the modules (Fedora), in /boot (Debian, SUSE), in
-    /// the modules' build folder (Arch, with headers).
+    /// the modules' build directory (Arch, with headers).
     ///
     /// # Errors
     /// A file that is there cannot be read.

@@ -84,13 +84,13 @@ fn checksum(update: &[u8]) -> u32 {
 /// can follow.
 ///
 /// # Errors
-/// The file cannot be read or is no vendor's microcode.
+/// The file cannot be read or is not a vendor's microcode.
 pub fn early_archive(path: &Path) -> Result<Vec<u8>> {
     let size = fs::metadata(path)
         .with_context(|| format!("cannot read --microcode {}", path.display()))?;
     if !size.is_file() || size.len() > MAX_MICROCODE {
         bail!(
-            "--microcode {} is no regular file of at most {MAX_MICROCODE} bytes; give one file, \
+            "--microcode {} is not a regular file of at most {MAX_MICROCODE} bytes; give one file, \
              several of a vendor put together with cat",
             path.display()
         );

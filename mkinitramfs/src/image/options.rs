@@ -19,10 +19,10 @@ pub struct ImageCommand {
     /// kernel version (default: the running kernel)
     #[argh(option, arg_name = "version")]
     pub kernel: Option<String>,
-    /// folder with modules.dep (default: /lib/modules/VERSION)
+    /// directory with modules.dep (default: /lib/modules/VERSION)
     #[argh(option, arg_name = "dir")]
     pub modules_dir: Option<PathBuf>,
-    /// folder with firmware files (default: /lib/firmware)
+    /// directory with firmware files (default: /lib/firmware)
     #[argh(option, arg_name = "dir")]
     pub firmware_dir: Option<PathBuf>,
     /// config of the agent, measured as /etc/taoboot.toml (default of taoboot-image:
@@ -114,14 +114,14 @@ pub struct Cat {
     pub path: String,
 }
 
-/// Unpack an image into a new or empty folder.
+/// Unpack an image into a new or empty directory.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "extract")]
 pub struct Extract {
     /// the image
     #[argh(positional)]
     pub image: PathBuf,
-    /// folder to unpack to (default: the image's name with .d)
+    /// directory to unpack to (default: the image's name with .d)
     #[argh(option, arg_name = "dir")]
     pub to: Option<PathBuf>,
 }

@@ -11,10 +11,10 @@ use anyhow::{Context, Result, anyhow, bail};
 /// Mode of an image: it holds no secret, and boot loaders and tools read it.
 const MODE: u32 = 0o644;
 
-/// Writes `data` to `path` by way of a temporary file in the same folder.
+/// Writes `data` to `path` by way of a temporary file in the same directory.
 ///
 /// # Errors
-/// The target is no regular file, or the system refuses (full disk, no rights);
+/// The target is not a regular file, or the system refuses (full disk, no rights);
 /// the old file is untouched then and the temporary one is removed.
 pub fn replace(path: &Path, data: &[u8]) -> Result<()> {
     let target = resolve(path)?;
@@ -46,7 +46,7 @@ pub fn replace(path: &Path, data: &[u8]) -> Result<()> {
         .and_then(|folder| folder.sync_all())
         .with_context(|| {
             format!(
-                "{} is written, but its folder cannot be synced",
+                "{} is written, but its directory cannot be synced",
                 path.display()
             )
         })
@@ -61,12 +61,12 @@ fn resolve(path: &Path) -> Result<PathBuf> {
         }
         Ok(found) if found.is_dir() => {
             bail!(
-                "{} is a folder; name the file to write the image to",
+                "{} is a directory; name the file to write the image to",
                 path.display()
             )
         }
         Ok(_) => bail!(
-            "{} is no regular file; the image is not written over it",
+            "{} is not a regular file; the image is not written over it",
             path.display()
         ),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.to_path_buf()),
@@ -143,7 +143,7 @@ mod tests {
     fn folders_devices_and_missing_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         for (path, words) in [
-            (folder.path().to_path_buf(), "is a folder"),
+            (folder.path().to_path_buf(), "is a directory"),
             (PathBuf::from("/dev/full"), "no regular file"),
             (folder.path().join("none/initrd.img"), "cannot write in"),
         ] {

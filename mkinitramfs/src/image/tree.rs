@@ -73,7 +73,7 @@ impl Tree {
     ///
     /// # Errors
     /// The path is not a clean relative path, exists already, or runs through
-    /// something that is no directory.
+    /// something that is not a directory.
     pub fn insert(&mut self, path: &str, node: Node) -> Result<()> {
         if path.is_empty()
             || path.contains('\0')
@@ -91,7 +91,9 @@ impl Tree {
                 }
                 Some(Node::Directory) => {}
                 Some(_) => {
-                    bail!("/{path} cannot be added to the image: /{parent} is no directory there")
+                    bail!(
+                        "/{path} cannot be added to the image: /{parent} is not a directory there"
+                    )
                 }
             }
         }

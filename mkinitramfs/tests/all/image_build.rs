@@ -156,7 +156,7 @@ fn the_bytes_depend_on_nothing_but_the_content() {
         ];
         let mut first = one.command(&one.path("initrd.img"), &added);
         run(first.current_dir(one.top.path()).env("TZ", "Asia/Tokyo"));
-        // Another folder, umask, time zone, language and file times.
+        // Another directory, umask, time zone, language and file times.
         let mut shell = Command::new("sh");
         shell.args([
             "-c",
@@ -234,7 +234,7 @@ fn wrong_input_is_one_sentence_and_leaves_the_old_image() {
         ("--agent", at("script"), "no 64-bit ELF"),
         ("--agent", "/none".into(), "cannot read the agent /none"),
         ("--config", "/none".into(), "cannot read --config /none"),
-        ("--kernel", "../6.1".into(), "is no kernel version"),
+        ("--kernel", "../6.1".into(), "is not a kernel version"),
         ("--modules-dir", "/none".into(), "/none is not there"),
         (
             "--modules-dir",
@@ -293,7 +293,7 @@ fn the_json_summary_tells_what_is_in_the_image() {
     );
 }
 
-/// With a real kernel: `TAOBOOT_ASSETS` is a folder whose assets.json names one.
+/// With a real kernel: `TAOBOOT_ASSETS` is a directory whose assets.json names one.
 #[test]
 fn a_real_kernels_modules_make_a_small_image() {
     let assets = std::env::var("TAOBOOT_ASSETS").ok();

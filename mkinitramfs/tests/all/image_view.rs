@@ -54,7 +54,7 @@ fn the_real_unpackers_and_gnu_cpio_read_our_images() {
     }
 }
 
-/// A folder with one of everything an ordinary user can make.
+/// A directory with one of everything an ordinary user can make.
 fn sample(top: &Path) {
     fs::create_dir_all(top.join("usr/bin")).unwrap();
     fs::write(top.join("usr/bin/tool"), "#!/bin/sh\n").unwrap();
@@ -181,7 +181,7 @@ fn a_hostile_image_writes_nothing_outside_the_folder_nor_inside() {
             "a symbolic link",
         ),
         (vec![("a", LINK, ".."), ("a//evil", FILE, "x")], "empty"),
-        (vec![("f", FILE, "x"), ("f/g", FILE, "x")], "no folder"),
+        (vec![("f", FILE, "x"), ("f/g", FILE, "x")], "no directory"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("initrd.img");

@@ -50,10 +50,10 @@ fn a_file_of_another_kind_is_called_what_it_is() {
         assert!(sentence.contains(words), "{sentence}");
     }
     let sentence = refusal(installed().arg("ls").arg(folder.path()));
-    assert!(sentence.contains("is a folder"), "{sentence}");
+    assert!(sentence.contains("is a directory"), "{sentence}");
 }
 
-/// A reader that has gone (`| head`) is no error.
+/// A reader that has gone (`| head`) is not an error.
 #[test]
 fn a_closed_pipe_is_quiet() {
     let fixture = Fixture::new();

@@ -159,7 +159,7 @@ fn a_strict_host_that_lacks_something_does_not_start() {
         }
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(
-            said.contains("can't do") && said.contains("limits"),
+            said.contains("cannot do") && said.contains("limits"),
             "{said}"
         );
         assert!(!socket.exists());
@@ -198,7 +198,7 @@ fn a_program_sees_neither_state_nor_socket_of_other_hosts() {
     let fails = |script: &str| !world.tao(&["run", "sh", "-c", script]).status.success();
     assert!(fails(&format!("[ -e {} ]", secret.display())));
     assert!(fails(&format!("[ -S {} ]", socket.display())));
-    // Those of the machine's hosts, where there are any: an empty folder, not a closed one.
+    // Those of the machine's hosts, where there are any: an empty directory, not a closed one.
     for state in ["/var/lib/tao", "/var/lib/taoboot/tao"] {
         let seen = format!("[ -n \"$(ls -A {state} 2>&1)\" ]");
         let is_there = root && Path::new(state).is_dir();

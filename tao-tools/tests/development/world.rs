@@ -1,11 +1,11 @@
-//! A folder with a host's socket and what the tests put there.
+//! A directory with a host's socket and what the tests put there.
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-/// A folder that programs may use, whoever they run as.
+/// A directory that programs may use, whoever they run as.
 pub fn open_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);

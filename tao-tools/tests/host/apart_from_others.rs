@@ -48,7 +48,7 @@ fn two_hosts_do_not_share_a_state_folder() {
     );
     let said = text(&refused.stderr);
     assert!(
-        said.contains("another Tao host uses the state folder"),
+        said.contains("another Tao host uses the state directory"),
         "{said}"
     );
     assert!(first.admin().list().is_ok());

@@ -50,7 +50,7 @@ pub struct TestHost {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A folder that programs may use, whoever they run as.
+/// A directory that programs may use, whoever they run as.
 pub fn open_dir() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -111,7 +111,7 @@ impl TestHost {
         Setup::new(secret).start()
     }
 
-    /// The folder with the host's socket and state; it outlives the host.
+    /// The directory with the host's socket and state; it outlives the host.
     pub fn dir(&self) -> Arc<TempDir> {
         Arc::clone(&self.dir)
     }
@@ -165,7 +165,7 @@ impl Drop for TestHost {
         if let Ok(mut admin) = Admin::connect(&self.socket()) {
             admin.shutdown().ok();
         }
-        // A host that did not start in time can't be told to end.
+        // A host that did not start in time cannot be told to end.
         if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
             assert!(thread.join().is_ok());
         }

@@ -152,7 +152,7 @@ fn loader_and_libraries_are_in_the_name_by_their_hashes() {
     for line in mapped {
         assert_ne!(line.split_whitespace().nth(4).unwrap(), inode, "{line}");
     }
-    // And can't be written, not even by root, nor another be put in its place.
+    // And cannot be written, not even by root, nor another be put in its place.
     let folder = "/proc/self/fd/5/lib";
     for script in [
         format!("echo x >>{folder}/libc.so.6"),
@@ -332,7 +332,7 @@ fn the_environment_is_refused_named_or_free_as_the_policy_says() {
     assert!(found.ends_with(".Env(\"A=1\", \"B=2\")"), "{found}");
     assert!(name(&host, &["true"]).ends_with(".Env()"));
     let said = refusal(&host, &["--env", "LD_PRELOAD=/tmp/x.so", "true"]);
-    assert!(said.contains("can't be set"), "{said}");
+    assert!(said.contains("cannot be set"), "{said}");
     let policy = ProgramPolicy {
         environment: Environment::Unnamed,
         ..ProgramPolicy::default()

@@ -1,5 +1,5 @@
-//! Somebody exchanges what is to be measured, all the time: the parent folder is renamed,
-//! another folder mounted over it, a link in its path turned. Whatever a program then does,
+//! Somebody exchanges what is to be measured, all the time: the parent directory is renamed,
+//! another directory mounted over it, a link in its path turned. Whatever a program then does,
 //! its name says so.
 
 use std::{
@@ -36,7 +36,7 @@ enum Attack {
     Link,
 }
 
-/// Two folders with the same files, of which one says "good" and the other "evil"; and the path
+/// Two directories with the same files, of which one says "good" and the other "evil"; and the path
 /// by which one of them is found, now this one, now that.
 struct Field {
     dir: TempDir,
@@ -55,7 +55,7 @@ impl Field {
         match attack {
             Attack::Rename => {}
             Attack::Mount => {
-                // What is mounted here later appears in the host's name space too, if it has one of its own.
+                // What is mounted here later appears in the host's namespace too, if it has one of its own.
                 let (here, none) = (Some(field.dir.path()), None::<&str>);
                 mount(here, field.dir.path(), none, MsFlags::MS_BIND, none).unwrap();
                 mount(none, field.dir.path(), none, MsFlags::MS_SHARED, none).unwrap();

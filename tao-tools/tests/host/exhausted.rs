@@ -50,7 +50,7 @@ fn on_a_full_disk_counters_stand_still_and_all_else_goes_on() {
     // A disk of its own for the host, which only it and its programs see.
     let mut disk = Command::new("unshare");
     disk.arg(if geteuid().is_root() { "-m" } else { "-rm" });
-    // In a chroot `/` is no mount, which unshare's own way of keeping mounts to itself wants.
+    // In a chroot `/` is not a mount, which unshare's own way of keeping mounts to itself wants.
     disk.args(["--propagation", "unchanged"]);
     let mount = "mount --make-rprivate / 2>/dev/null; \
                  mount -t tmpfs -o size=128k,mode=700 state \"$2\" &&";

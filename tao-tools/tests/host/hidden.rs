@@ -77,7 +77,7 @@ fn no_program_reads_or_writes_the_hosts_state_whatever_the_rules_say_and_whoever
 fn the_hosts_state_is_hidden_from_a_program_without_processes_of_its_own_too() {
     let mut setup = Setup::new(88);
     let state = with_state(&setup);
-    // One with a user of its own would find its own folder there.
+    // One with a user of its own would find its own directory there.
     setup.programs.run_as = RunAs::Caller;
     let measures = &mut setup.programs.measures;
     measures.retain(|measure| *measure != Measure::Processes);
@@ -279,7 +279,7 @@ fn a_host_that_can_give_no_users_says_so_and_strict_ones_start_nothing() {
         assert!(output.status.success());
     } else {
         assert_eq!(described.lacking, ["users"]);
-        assert!(text(&output.stderr).contains("can't do users"));
+        assert!(text(&output.stderr).contains("cannot do users"));
     }
 }
 
@@ -312,7 +312,7 @@ fn a_host_says_what_it_lacks_when_it_starts() {
         said.contains("Tao host: ").then_some(said)
     });
     assert!(
-        said.contains("can't do ") && said.contains("users"),
+        said.contains("cannot do ") && said.contains("users"),
         "{said}"
     );
     assert!(said.contains("no_new_privs"), "{said}");

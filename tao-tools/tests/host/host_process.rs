@@ -10,7 +10,7 @@ use tao::{admin::Admin, client::Parent};
 
 use super::common::{command, raw};
 
-/// Folder of such a host: its socket, and its state, which outlive it.
+/// Directory of such a host: its socket, and its state, which outlive it.
 pub struct Place(tempfile::TempDir);
 
 impl Place {

@@ -206,11 +206,11 @@ fn what_is_lacking_is_refused_or_declared_as_the_policy_says() {
         ]);
         assert!(started.status.success(), "{}", text(&started.stderr));
         if refused {
-            // It says so at its start, and is no host.
+            // It says so at its start, and is not a host.
             let line = text(&started.stdout);
             assert_eq!(outer.run(&["wait", &line]).status.code(), Some(1));
             let said = text(&outer.run(&["logs", &line]).stdout);
-            assert!(said.contains("can't be kept apart"), "{said}");
+            assert!(said.contains("cannot be kept apart"), "{said}");
             assert!(!socket.exists());
             continue;
         }

@@ -33,7 +33,7 @@ struct Held {
 }
 
 impl Held {
-    /// `None` where this can't be had.
+    /// `None` where this cannot be had.
     fn new(path: &Path) -> Option<Self> {
         let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
         // SAFETY: integers, and a string that ends with a zero; the descriptor is new.

@@ -216,7 +216,7 @@ fn limits_that_can_not_be_set_are_refused_and_those_of_the_policy_hold() {
     let asked = host.run(&["run", "--processes", "10", "true"]);
     if !can(&host, Measure::Limits) {
         assert_eq!(asked.status.code(), Some(125));
-        assert!(text(&asked.stderr).contains("can't set any"));
+        assert!(text(&asked.stderr).contains("cannot set any"));
         return;
     }
     assert!(asked.status.success(), "{}", text(&asked.stderr));

@@ -59,7 +59,7 @@ fn used_and_waiting(host: &HostProcess) -> (i32, i32) {
 /// A host that does not see what others mount meanwhile.
 fn with_own_mounts(place: &Place) -> HostProcess {
     let mut own = Command::new("unshare");
-    // In a chroot `/` is no mount, which unshare's own way of keeping mounts to itself wants.
+    // In a chroot `/` is not a mount, which unshare's own way of keeping mounts to itself wants.
     own.args(["-m", "--propagation", "unchanged"]);
     let shell = place.host("mount --make-rprivate / 2>/dev/null;");
     own.arg(shell.get_program()).args(shell.get_args());

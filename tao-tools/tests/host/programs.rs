@@ -133,7 +133,7 @@ fn a_program_gets_its_channel_and_nothing_else_of_the_host() {
     let host = TestHost::start(7);
     let output = host.run(&["run", "ls", "/proc/self/fd"]);
     let descriptors = String::from_utf8(output.stdout).unwrap();
-    // 5 is the folder that ls itself reads.
+    // 5 is the directory that ls itself reads.
     assert_eq!(
         descriptors.split_whitespace().collect::<Vec<_>>(),
         ["0", "1", "2", "3", "4", "5"]

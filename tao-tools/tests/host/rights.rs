@@ -110,7 +110,7 @@ fn nobody_starts_what_they_may_not_read_and_execute_themselves() {
     // In the host's memory of what it measured lately it counts the same.
     file(&host.path("all"), &pwd, 0o700);
     assert!(refused(&host, &host.path("all"), root).contains("Permission denied"));
-    // Without the permission to execute it is no program, not even root's.
+    // Without the permission to execute it is not a program, not even root's.
     file(&host.path("text"), &pwd, 0o644);
     for uid in [STRANGER, 0] {
         let said = run(&host, uid, &host.path("text"), root).unwrap_err();
@@ -125,7 +125,7 @@ fn what_is_behind_a_closed_folder_nobody_is_told() {
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     file(&closed.join("there"), &fs::read("/bin/pwd").unwrap(), 0o755);
-    fs::create_dir(closed.join("folder")).unwrap();
+    fs::create_dir(closed.join("directory")).unwrap();
     let same = |ask: &dyn Fn(&Path) -> String, names: &[&str]| {
         let said: Vec<String> = names
             .iter()
@@ -135,7 +135,7 @@ fn what_is_behind_a_closed_folder_nobody_is_told() {
         assert!(said.iter().all(|one| *one == said[0]), "{said:?}");
     };
     let root = Path::new("/");
-    let names = ["there", "folder", "absent"];
+    let names = ["there", "directory", "absent"];
     // As the program, as the interpreter of a script, as the working directory.
     same(&|path| refused(&host, path, root), &names);
     let script = host.path("script");
@@ -147,7 +147,7 @@ fn what_is_behind_a_closed_folder_nobody_is_told() {
     same(&interpreted, &names);
     file(&host.path("pwd"), &fs::read("/bin/pwd").unwrap(), 0o755);
     let from = |path: &Path| refused(&host, &host.path("pwd"), path);
-    same(&from, &["folder", "absent"]);
+    same(&from, &["directory", "absent"]);
     // Root sees it all.
     assert_eq!(run(&host, 0, &closed.join("there"), root).unwrap(), "/\n");
 }
@@ -176,12 +176,12 @@ fn the_hosts_own_descriptors_and_memory_are_no_files_of_the_callers() {
     let Some(host) = host(163) else { return };
     let root = Path::new("/");
     for (path, words) in [
-        ("/proc/self/exe", "can't follow"),
-        ("/proc/self/fd/1", "can't follow"),
-        ("/dev/fd/1", "can't follow"),
+        ("/proc/self/exe", "cannot follow"),
+        ("/proc/self/fd/1", "cannot follow"),
+        ("/dev/fd/1", "cannot follow"),
         ("/proc/self/environ", "not a regular file"),
         ("/proc/self/mem", "not a regular file"),
-        ("/proc/1/root/bin/pwd", "can't follow"),
+        ("/proc/1/root/bin/pwd", "cannot follow"),
     ] {
         for uid in [STRANGER, 0] {
             let said = run(&host, uid, Path::new(path), root).unwrap_err();

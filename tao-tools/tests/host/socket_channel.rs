@@ -51,7 +51,7 @@ fn a_program_is_the_same_over_a_socket_and_gets_the_same() {
     assert_eq!(report["name"], over_pipes["name"]);
     assert_eq!(report["attestation"]["verdict"]["verified"], true);
     let open = host.run(&["run", "--channel", "unix", "ls", "/proc/self/fd"]);
-    // 3 is the folder that ls itself reads.
+    // 3 is the directory that ls itself reads.
     assert_eq!(text(&open.stdout), "0\n1\n2\n3\n");
     let odd = host.run(&["run", "--channel", "tcp", "true"]);
     assert!(text(&odd.stderr).contains("expected pipe or unix"));

@@ -126,7 +126,7 @@ fn the_recorded_conversation_goes_as_recorded() {
     assert!(transcript.steps.len() >= 34);
 }
 
-/// Same statement, but for the host's name; our attestation verifies.
+/// Same statement, except for the host's name; our attestation verifies.
 fn attested(name: &Prin, ours: &[u8], recorded: &[u8]) {
     let statement = |bytes: &[u8]| {
         let message: AttestationMessage = proto2::read(bytes).unwrap();

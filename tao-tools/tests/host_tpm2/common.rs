@@ -116,7 +116,7 @@ impl Drop for TestHost {
         if let Ok(mut admin) = Admin::connect(&self.socket()) {
             admin.shutdown().ok();
         }
-        // A host that did not start in time can't be told to end.
+        // A host that did not start in time cannot be told to end.
         if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
             assert!(thread.join().is_ok());
         }

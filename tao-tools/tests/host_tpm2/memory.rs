@@ -61,7 +61,7 @@ fn found(pid: u32, wanted: &[Vec<u8>]) -> Vec<usize> {
         let (range, _) = line.split_once(' ').unwrap();
         let (start, end) = range.split_once('-').unwrap();
         let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
-        // A value may lie across two pages; one page that can't be read hides no other.
+        // A value may lie across two pages; one page that cannot be read hides no other.
         let mut before: Vec<u8> = Vec::new();
         for page in (start..end).step_by(4096) {
             let mut bytes = [0; 4096];

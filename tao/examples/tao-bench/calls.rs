@@ -119,7 +119,7 @@ fn put(rows: &mut Rows, name: &str, floor: &str, pair: &Pair, limit: f64) {
     rows.target(format!("{name} / {floor}"), pair.ratio, "", limit, &note);
 }
 
-/// One caller beside many; and what one durable write of a small file costs in that folder.
+/// One caller beside many; and what one durable write of a small file costs in that directory.
 fn rollback(hosted: &mut Hosted, state: &Path, rows: &mut Rows) -> anyhow::Result<()> {
     let hosted = RefCell::new(hosted);
     let turn_of = |call: &str| hosted.borrow_mut().turn(call);
@@ -152,7 +152,7 @@ fn rollback(hosted: &mut Hosted, state: &Path, rows: &mut Rows) -> anyhow::Resul
     Ok(())
 }
 
-/// The kind of file system under a folder, as /proc/self/mountinfo has it.
+/// The kind of file system under a directory, as /proc/self/mountinfo has it.
 fn file_system(folder: &Path) -> anyhow::Result<String> {
     let folder = fs::canonicalize(folder)?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;

@@ -1,7 +1,7 @@
 //! What hosted programs cost: every figure beside the floor that it is compared with, both
 //! measured in this run, in turns.
 //!
-//! `tao-bench host SOCKET STATE` (a running host's admin.sock, and the folder where it keeps its
+//! `tao-bench host SOCKET STATE` (a running host's admin.sock, and the directory where it keeps its
 //! counters), `tao-bench programs SOCKET PROGRAM` (a program that asks for its name and prints a
 //! byte) and `tao-bench library` print one line of JSON: rows of a table. `cargo xtask bench
 //! tao` runs all three.

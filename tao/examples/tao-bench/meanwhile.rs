@@ -28,7 +28,7 @@ pub fn measure(socket: &Path, rows: &mut Rows) -> anyhow::Result<()> {
     let alone = hosted.turn("name p99")?;
     let large = socket
         .parent()
-        .context("the socket's folder")?
+        .context("the socket's directory")?
         .join("large");
     large_program(&large)?;
     let (over, measured) = (AtomicBool::new(false), AtomicU32::new(0));

@@ -43,7 +43,7 @@ pub fn measure(socket: &Path, program: &Path, rows: &mut Rows) -> anyhow::Result
         program.display()
     );
     bytes.resize(LENGTH, 0);
-    let folder = socket.parent().context("the socket's folder")?;
+    let folder = socket.parent().context("the socket's directory")?;
     let padded = folder.join("program");
     OpenOptions::new()
         .create(true)
@@ -56,7 +56,7 @@ pub fn measure(socket: &Path, program: &Path, rows: &mut Rows) -> anyhow::Result
     let first = in_turns(
         || {
             several(|| {
-                // Changed just now: the host can't know it yet.
+                // Changed just now: the host cannot know it yet.
                 File::open(&padded)?.set_modified(SystemTime::now())?;
                 hosted(&mut admin, &padded)
             })

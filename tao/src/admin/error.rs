@@ -23,7 +23,7 @@ pub enum AdminError {
     #[error("the connection to the Tao host failed: {0}")]
     Connection(#[from] io::Error),
     /// The request is too long.
-    #[error("the request can't be sent: {0}")]
+    #[error("the request cannot be sent: {0}")]
     Request(#[source] FrameError),
     /// The host sent something else than frames.
     #[error("the Tao host's answer is malformed: {0}")]

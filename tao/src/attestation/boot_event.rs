@@ -112,7 +112,7 @@ pub enum BootEventError {
     /// One of its fields.
     #[error("the boot event's {0} is not one of those that there are")]
     Field(&'static str),
-    /// A bank in which its register can't be computed.
+    /// A bank in which its register cannot be computed.
     #[error("a boot event has no value in a bank of {0} bytes; SHA-256 and SHA-384 do")]
     Bank(usize),
 }

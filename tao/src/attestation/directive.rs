@@ -25,7 +25,7 @@ pub enum DirectiveError {
     /// A part is missing.
     #[error("the directive has no {0}")]
     Missing(&'static str),
-    /// Its statement or its signer can't be read.
+    /// Its statement or its signer cannot be read.
     #[error("the directive is malformed: {0}")]
     Statement(#[from] LogicError),
     /// Another kind of directive.

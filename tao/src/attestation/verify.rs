@@ -33,7 +33,7 @@ pub enum AttestationError {
     /// Fields that nobody knows, twice, or in another order: none of it is signed.
     #[error("not an attestation as hosts write them: it has other fields, or in another order")]
     NotCanonical,
-    /// The statement can't be read.
+    /// The statement cannot be read.
     #[error("the attestation's statement is malformed: {0}")]
     Statement(#[from] LogicError),
     /// The statement is not `... says ...`.

@@ -14,7 +14,7 @@ pub enum CallError {
         /// The variable that is missing.
         variable: &'static str,
     },
-    /// The environment's description of the channel can't be used.
+    /// The environment's description of the channel cannot be used.
     #[error("the channel to the host is described as {found:?}; expected {expected}")]
     Spec {
         /// What can be used.

@@ -1,5 +1,5 @@
 //! A program's keys in a file that its host has sealed for it (policy self), as the original
-//! keeps them: `sealed_keyset` in a folder. A program of either kind reads what the other
+//! keeps them: `sealed_keyset` in a directory. A program of either kind reads what the other
 //! wrote, if it is the same program on the same host.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::{
     logic::{Form, Speaksfor},
 };
 
-/// The file's name in its folder.
+/// The file's name in its directory.
 pub const FILE: &str = "sealed_keyset";
 /// Largest file.
 const MAX_FILE: u64 = 1 << 20;
@@ -68,7 +68,7 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> SealedKeysetError {
     move |source| SealedKeysetError::File { path, source }
 }
 
-/// Reads the keys in a folder; `None` if there are none yet.
+/// Reads the keys in a directory; `None` if there are none yet.
 ///
 /// # Errors
 /// When the file cannot be read, or was sealed for another program.
@@ -97,7 +97,7 @@ pub fn write(parent: &Parent, dir: &Path, keys: &Keyset) -> Result<(), SealedKey
     state_file::replace(&path, &sealed).map_err(file_error(&path))
 }
 
-/// Reads the keys in a folder, or makes some: to sign (the host lets the key speak for the
+/// Reads the keys in a directory, or makes some: to sign (the host lets the key speak for the
 /// program), to encrypt and to derive.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Why a domain can't be read or changed.
+//! Why a domain cannot be read or changed.
 
 use std::{io, path::PathBuf};
 
@@ -8,7 +8,7 @@ use crate::{
     keys::{KeyError, KeysetError, PasswordError},
 };
 
-/// Why a domain can't be read or changed.
+/// Why a domain cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DomainError {
@@ -28,7 +28,7 @@ pub enum DomainError {
         /// What is wrong.
         source: TextError,
     },
-    /// The configuration names something that can't be used.
+    /// The configuration names something that cannot be used.
     #[error("{path}: {reason}", path = path.display())]
     Contents {
         /// The file.

@@ -1,4 +1,4 @@
-//! A domain: a policy key and the rules that it signs, in a folder that the original could
+//! A domain: a policy key and the rules that it signs, in a directory that the original could
 //! load (`tao.config`, `policy_keys/cert`, `policy_keys/keys`, the rules).
 
 mod error;
@@ -19,7 +19,7 @@ use crate::{
 pub use error::DomainError;
 use text::{Message, Value};
 
-/// The configuration's name in the folder.
+/// The configuration's name in the directory.
 pub const CONFIG: &str = "tao.config";
 /// Largest file that is read.
 const MAX_FILE: u64 = 256 << 20;
@@ -57,7 +57,7 @@ impl GuardKind {
     }
 }
 
-/// A domain in its folder.
+/// A domain in its directory.
 #[derive(Debug)]
 pub struct Domain {
     dir: PathBuf,
@@ -163,7 +163,7 @@ impl Domain {
             }
         }
         domain.save(guard.as_ref(), &signer)?;
-        // Last: a folder with a configuration is a domain that is complete.
+        // Last: a directory with a configuration is a domain that is complete.
         write(&config_path, config.to_string().as_bytes())?;
         Ok(domain)
     }
@@ -207,7 +207,7 @@ impl Domain {
             let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
             if !Path::new(inside).components().all(plain) {
                 return Err(contents(&format!(
-                    "{inside:?} leads out of the domain's folder"
+                    "{inside:?} leads out of the domain's directory"
                 )));
             }
         }
@@ -224,7 +224,7 @@ impl Domain {
         })
     }
 
-    /// The domain's folder.
+    /// The domain's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

@@ -75,7 +75,7 @@ pub trait Guard: Send + Sync {
     /// The rules in the serialized form that policy keys sign; `None` for a guard without.
     fn serialized(&self) -> Option<Vec<u8>>;
 
-    /// May `principal` do `operation`? No, if the guard can't tell.
+    /// May `principal` do `operation`? No, if the guard cannot tell.
     fn is_authorized(&self, principal: &Prin, operation: &str, args: &[Term]) -> bool {
         self.query(&authorized(principal, operation, args))
             .unwrap_or_else(|error| {

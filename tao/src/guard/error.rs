@@ -9,13 +9,13 @@ pub enum GuardError {
     /// A rule or a query that is not one.
     #[error("{0}")]
     Syntax(#[from] LogicError),
-    /// A statement that is no rule of this guard.
+    /// A statement that is not a rule of this guard.
     #[error("not a rule this guard understands: {0}")]
     Rule(String),
-    /// A statement that is no query.
+    /// A statement that is not a query.
     #[error("not a query this guard understands: {0}")]
     Query(String),
-    /// The guard can't be changed in this way.
+    /// The guard cannot be changed in this way.
     #[error("{0}")]
     Fixed(&'static str),
     /// Retracted, but not there.

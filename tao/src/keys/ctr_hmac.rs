@@ -193,7 +193,7 @@ impl CtrHmac {
     /// Opens an `EncryptedData` message.
     ///
     /// # Errors
-    /// When it is no such message, was changed, or belongs to another key.
+    /// When it is not such a message, was changed, or belongs to another key.
     pub fn open(&self, encrypted: &[u8]) -> Result<SecretBytes, OpenError> {
         let format = || OpenError::Format {
             found: encrypted.len(),

@@ -1,8 +1,8 @@
-//! Why a key can't be used.
+//! Why a key cannot be used.
 
 use crate::{logic::LogicError, wire::proto2::ProtoError};
 
-/// Why a key can't be used or a signature is not valid.
+/// Why a key cannot be used or a signature is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -40,7 +40,7 @@ pub enum KeyError {
     /// The certificate could not be made.
     #[error("no certificate could be made: {0}")]
     Certificate(String),
-    /// The key can't be named.
+    /// The key cannot be named.
     #[error(transparent)]
     Name(#[from] LogicError),
 }

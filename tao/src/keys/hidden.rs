@@ -4,7 +4,7 @@
 //! by `secretmem.enable=1`; where it is off the value lies in usual memory, and says so.
 //!
 //! Root can still have the process itself read it (ptrace); that is what Yama's ptrace_scope=3 is
-//! for. While such memory is in use the machine can't hibernate.
+//! for. While such memory is in use the machine cannot hibernate.
 #![allow(unsafe_code)]
 
 use std::{
@@ -154,7 +154,7 @@ mod tests {
             }
             let (start, end) = range.split_once('-').unwrap();
             let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
-            // Page by page: secret ones can't be read.
+            // Page by page: secret ones cannot be read.
             (start..end).step_by(4096).any(|page| {
                 let mut bytes = [0; 4096];
                 memory.read_exact_at(&mut bytes, page).is_ok()

@@ -18,14 +18,14 @@ const DERIVER: &str = "hdkf-sha256";
 /// Most keys of a set.
 const MOST: usize = 64;
 
-/// Why a key set can't be read.
+/// Why a key set cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeysetError {
     /// Not a key set.
     #[error("not a key set: {0}")]
     Message(#[from] ProtoError),
-    /// A key can't be used.
+    /// A key cannot be used.
     #[error("a key of the set: {0}")]
     Key(#[from] KeyError),
     /// Something is too much or too little.

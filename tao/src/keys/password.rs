@@ -57,7 +57,7 @@ pub enum PasswordError {
     Seal(#[from] SealError),
 }
 
-/// The parameters are part of the key: they can't be changed.
+/// The parameters are part of the key: they cannot be changed.
 fn key(password: &[u8], salt: &[u8], memory: u32, passes: u32) -> Result<Secret, PasswordError> {
     let failed = |error: argon2::Error| PasswordError::Hash(error.to_string());
     let mut key = Secret::default();
@@ -147,7 +147,7 @@ fn bounded(iterations: i32, most: u32) -> Option<u32> {
 /// Opens a file of either format.
 ///
 /// # Errors
-/// When it is no such file, would take too much work to open, was changed, or has another
+/// When it is not such a file, would take too much work to open, was changed, or has another
 /// password.
 pub fn open(password: &[u8], file: &[u8]) -> Result<SecretBytes, PasswordError> {
     let data: PbeData = proto2::read(file)?;

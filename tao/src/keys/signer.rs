@@ -62,7 +62,7 @@ impl Signer {
         loop {
             random(&mut *bytes).map_err(|error| KeyError::PrivateKey(error.to_string()))?;
             let (half, _) = bytes.split_at(32);
-            // A candidate that is no valid scalar is as good as never drawn.
+            // A candidate that is not a valid scalar is as good as never drawn.
             let key = match kind {
                 KeyKind::P256 => p256::ecdsa::SigningKey::from_slice(half)
                     .map(Private::P256)

@@ -113,7 +113,7 @@ impl Verifier {
                 key: self.kind().public_name(),
             });
         };
-        // Of each statement there is one form: what nobody signed can't be changed either.
+        // Of each statement there is one form: what nobody signed cannot be changed either.
         if signed.encode_to_vec() != bytes || !format.writes(&signed.header) {
             return Err(KeyError::NotCanonical);
         }

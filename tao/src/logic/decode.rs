@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a counted list. Each element takes at least `smallest` bytes, so a count
-    /// that can't be true is refused before memory is set aside for it.
+    /// that cannot be true is refused before memory is set aside for it.
     fn list<T>(
         &mut self,
         smallest: usize,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::{LogicError, shortened};
 
-/// Words that can't be the kind of a principal.
+/// Words that cannot be the kind of a principal.
 pub(super) const RESERVED: [&str; 13] = [
     "from",
     "until",

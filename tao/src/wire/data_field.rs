@@ -9,7 +9,7 @@ use super::proto2::Fields;
 pub const DATA: u32 = 1;
 
 /// Takes a field of bytes out of a message: the field, and all others. `None` if the message
-/// can't be taken apart.
+/// cannot be taken apart.
 pub fn split(message: &[u8], number: u32) -> Option<(Option<&[u8]>, Vec<u8>)> {
     let (mut data, mut rest) = (None, Vec::new());
     for field in Fields::of(message) {

@@ -69,7 +69,7 @@ pub struct HostDescription {
     /// How programs are kept apart, one measure each.
     #[prost(string, repeated, tag = "4")]
     pub isolation: Vec<String>,
-    /// What of that this machine can't do.
+    /// What of that this machine cannot do.
     #[prost(string, repeated, tag = "5")]
     pub lacking: Vec<String>,
     /// How programs are started: words of the policy, as `libraries = "measure"`.

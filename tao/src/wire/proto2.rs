@@ -93,7 +93,7 @@ pub(super) struct Field<'a> {
 pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The fields of a message; an error and no more where it can't be taken apart.
+    /// The fields of a message; an error and no more where it cannot be taken apart.
     pub(super) fn of(message: &'a [u8]) -> Self {
         Fields(message)
     }

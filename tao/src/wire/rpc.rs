@@ -71,7 +71,7 @@ pub fn write_response(out: &mut Vec<u8>, request: RequestHeader, body: &impl Mes
 }
 
 fn answer_too_long(error: &FrameError) -> String {
-    format!("the answer can't be sent: {error}")
+    format!("the answer cannot be sent: {error}")
 }
 
 /// Appends a request of the Tao with these data; `rest` has none.
@@ -166,7 +166,7 @@ fn header_field(header: &ResponseHeader) -> [u8; 4] {
 pub fn unknown_method(op: &str, service: &str) -> String {
     match op.rsplit_once('.') {
         None => format!("rpc: service/method request ill-formed: {op}"),
-        Some((named, _)) if named != service => format!("rpc: can't find service {op}"),
-        Some(_) => format!("rpc: can't find method {op}"),
+        Some((named, _)) if named != service => format!("rpc: cannot find service {op}"),
+        Some(_) => format!("rpc: cannot find method {op}"),
     }
 }

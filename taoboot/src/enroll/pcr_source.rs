@@ -31,7 +31,7 @@ pub fn read_file(file: &Path) -> Result<PcrValues> {
     let other = || mismatch(file, &bytes, Wanted::Pcrs).map(anyhow::Error::msg);
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
-        Err(_) => return Err(other().unwrap_or_else(|| anyhow!("{} is no text", file.display()))),
+        Err(_) => return Err(other().unwrap_or_else(|| anyhow!("{} is not text", file.display()))),
     };
     let parsed = pcr_text::of_bank(text, Bank::Sha256);
     parsed.map_err(|error| {

@@ -71,7 +71,7 @@ fn refuse_in_boot(root: &Path, path: &Path) -> Result<()> {
     let shown = path.display();
     let real = path.canonicalize().with_context(|| shown.to_string())?;
     let boot = root.join("boot");
-    // Where it can't be told what /boot is, the file may be there.
+    // Where it cannot be told what /boot is, the file may be there.
     let device = |path: &Path| -> Result<u64> {
         let found = fs::metadata(path).with_context(|| path.display().to_string())?;
         Ok(found.dev())

@@ -28,7 +28,7 @@ const EXIT_WILL_ASK: u8 = 1;
 const EXIT_WILL_STOP: u8 = 3;
 
 /// Say for each entry of GRUB's menu whether the machine will unlock itself with it. Exit code
-/// 0: the default entry will, 1: it will ask for a passphrase, 2: that can't be told, 3: /init or
+/// 0: the default entry will, 1: it will ask for a passphrase, 2: that cannot be told, 3: /init or
 /// systemd will stop.
 #[derive(FromArgs)]
 #[argh(
@@ -59,7 +59,7 @@ pub struct CheckNextBoot {
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
     /// where the root file system is mounted, with its crypttab and fstab (default /)
-    #[argh(option, arg_name = "folder")]
+    #[argh(option, arg_name = "directory")]
     root: Option<PathBuf>,
     /// the resident agent's socket (default /run/tao/reseal.sock)
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]

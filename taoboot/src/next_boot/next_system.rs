@@ -36,7 +36,7 @@ pub struct NextSystem {
 }
 
 impl NextSystem {
-    /// A file that is missing is no news.
+    /// A file that is missing is not a news.
     ///
     /// # Errors
     /// One that is there and cannot be read: what it would have said is part of the answer.
@@ -123,7 +123,7 @@ pub fn pin_objection(config: &Config, record: &SealedRecord) -> Option<String> {
     })
 }
 
-/// `None` where one of them is no block device here.
+/// `None` where one of them is not a block device here.
 fn same_device(one: &Path, other: &Path) -> Option<bool> {
     let number = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;

@@ -50,7 +50,7 @@ pub struct Entry {
     pub environment: Option<String>,
     /// The script of `/etc/grub.d` that wrote it, where that is certain.
     pub script: Option<String>,
-    /// PCR 17, 18, 19; or why they can't be told.
+    /// PCR 17, 18, 19; or why they cannot be told.
     pub predicted: Result<LaunchPcrs, String>,
     /// tboot would halt under its policy.
     pub halts: bool,

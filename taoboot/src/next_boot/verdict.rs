@@ -109,7 +109,7 @@ impl Verdict {
     }
 
     /// The same with what will happen when the disk is unlocked: a boot that stops, or asks all
-    /// the same, is no boot by itself.
+    /// the same, is not a boot by itself.
     pub fn with_forecast(mut self, forecast: Option<Forecast>) -> Self {
         if let Some(forecast) = &forecast {
             let mut reasons = [forecast.stops.clone(), forecast.asks.clone()].concat();
@@ -166,7 +166,7 @@ fn judge(
             return (
                 Answer::Unknown,
                 None,
-                format!("it can't be predicted: {why}"),
+                format!("it cannot be predicted: {why}"),
             );
         }
     };
@@ -227,7 +227,7 @@ impl fmt::Display for Verdict {
             (Answer::Unlock, Some(record)) => writeln!(f, "will unlock (record {record})")?,
             (Answer::Ask, _) => writeln!(f, "WILL ASK for a passphrase")?,
             (Answer::Stop, _) => writeln!(f, "WILL NOT BOOT")?,
-            _ => writeln!(f, "can't be told")?,
+            _ => writeln!(f, "cannot be told")?,
         }
         if !self.why.is_empty() {
             writeln!(f, "      {}", self.why)?;

@@ -12,7 +12,7 @@ use crate::next_boot::predictions::beside_myself;
 
 /// Say why the last launch was measured, or was not: from TXT's registers, or from the text of
 /// txt-stat or tboot's serial output. Exit code 0: it was a measured launch, 1 or 2: it was none, or
-/// that can't be told.
+/// that cannot be told.
 #[derive(FromArgs)]
 #[argh(
     subcommand,

@@ -63,7 +63,7 @@ pub fn private_key(file: &Path) -> Result<SigningKey> {
     }
     SigningKey::from_pkcs8_pem(&text).map_err(|error| {
         anyhow::anyhow!(
-            "{}: is no private P-256 key in PKCS#8 PEM ({error})",
+            "{}: is not a private P-256 key in PKCS#8 PEM ({error})",
             file.display()
         )
     })
@@ -74,7 +74,7 @@ pub fn public_key(file: &Path) -> Result<PolicySigner> {
     let text = read(file)?;
     let key = PublicKey::from_public_key_pem(&text).map_err(|error| {
         anyhow::anyhow!(
-            "{}: is no public P-256 key in PEM ({error})",
+            "{}: is not a public P-256 key in PEM ({error})",
             file.display()
         )
     })?;

@@ -33,7 +33,7 @@ pub struct New {
 impl New {
     pub fn run(self) -> Result<ExitCode> {
         let mut scalar = Zeroizing::new([0_u8; 32]);
-        // One of 2^32 numbers is no scalar of the curve.
+        // One of 2^32 numbers is not a scalar of the curve.
         let key = loop {
             getrandom::fill(scalar.as_mut_slice())
                 .map_err(|error| anyhow::anyhow!("the kernel gave no random bytes: {error}"))?;

@@ -212,7 +212,7 @@ impl Attach {
         let bytes = fs::read(&self.signature).with_context(|| format!("cannot read {shown}"))?;
         let parsed = Signature::from_der(&bytes).or_else(|_| Signature::from_slice(&bytes));
         let parsed = parsed.map_err(|_| {
-            anyhow::anyhow!("{shown}: is no ECDSA signature of P-256, neither DER nor 64 bytes")
+            anyhow::anyhow!("{shown}: is not an ECDSA signature of P-256, neither DER nor 64 bytes")
         })?;
         let approval = ApprovedLaunch {
             launch: policy(values, self.limit)?,

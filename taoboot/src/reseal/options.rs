@@ -39,7 +39,7 @@ pub struct Reseal {
     #[argh(option, arg_name = "file")]
     pub boot_menu: Option<PathBuf>,
     /// where the root file system is mounted (default /)
-    #[argh(option, arg_name = "folder")]
+    #[argh(option, arg_name = "directory")]
     pub root: Option<PathBuf>,
     /// PATH=FILE: what will stand at PATH lies at FILE now; may be repeated
     #[argh(option, arg_name = "path=file")]
@@ -47,7 +47,7 @@ pub struct Reseal {
     /// only this entry, by place, id or title; may be repeated
     #[argh(option, arg_name = "entry")]
     pub entry: Vec<String>,
-    /// remove records that no entry of the menu and not the running launch needs, but for the
+    /// remove records that no entry of the menu and not the running launch needs, except for the
     /// newest N
     #[argh(option, arg_name = "n")]
     pub keep: Option<usize>,

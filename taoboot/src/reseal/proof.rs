@@ -77,7 +77,7 @@ fn measured(extend: &Extend, files: &[PrintedFile]) -> Result<Measure> {
         found.with_context(|| format!("{}: the prediction names no file for it", extend.name))?;
     let cmdline = loaded.cmdline.clone().with_context(|| {
         format!(
-            "{}: its command line is no text, or tboot-policy is of another version",
+            "{}: its command line is not text, or tboot-policy is of another version",
             loaded.path
         )
     })?;

@@ -12,7 +12,7 @@ use crate::{
 /// The launches that must keep their records: the running one and those of the menu.
 ///
 /// # Errors
-/// When an entry or the running launch can't be told: then any record may be the one that
+/// When an entry or the running launch cannot be told: then any record may be the one that
 /// opens the machine.
 pub fn needed<'e>(
     entries: impl IntoIterator<Item = &'e Entry>,
@@ -22,7 +22,7 @@ pub fn needed<'e>(
     for entry in entries.into_iter().filter(|entry| entry.tboot) {
         match &entry.predicted {
             Ok(values) => needed.push(values.clone()),
-            Err(why) => bail!("{} can't be predicted: {why}", entry.name),
+            Err(why) => bail!("{} cannot be predicted: {why}", entry.name),
         }
     }
     let running = Tpm2::open(tcti)?.pcr_read(Bank::Sha256, PcrSet::LAUNCH)?;

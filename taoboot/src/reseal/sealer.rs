@@ -32,7 +32,7 @@ pub struct Wanted {
     pub label: String,
     pub components: BTreeMap<PcrIndex, String>,
     pub files: Vec<MeasuredFile>,
-    /// Every extend, for the resident agent; or why they can't be listed.
+    /// Every extend, for the resident agent; or why they cannot be listed.
     pub events: Result<Vec<LaunchEvent>>,
     pub created: u64,
 }

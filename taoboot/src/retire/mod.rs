@@ -37,7 +37,7 @@ use crate::{
     subcommand,
     name = "retire",
     note = "Refused unless the running launch was unlocked by the TPM and noted as booted well (taoboot booted).",
-    note = "Approvals without a counter can't be ended; enroll with --rollback-counter from the start."
+    note = "Approvals without a counter cannot be ended; enroll with --rollback-counter from the start."
 )]
 pub struct Retire {
     /// the LUKS2 volume (default: the one under the root file system)
@@ -53,7 +53,7 @@ pub struct Retire {
     #[argh(option, arg_name = "file")]
     predictions: Option<PathBuf>,
     /// where the root file system is mounted (default /)
-    #[argh(option, arg_name = "folder", default = "PathBuf::from(\"/\")")]
+    #[argh(option, arg_name = "directory", default = "PathBuf::from(\"/\")")]
     root: PathBuf,
     /// file with the password of the TPM's owner, if it has one
     #[argh(option, arg_name = "file")]
@@ -132,7 +132,7 @@ impl Retire {
         }
         if !unlimited.is_empty() {
             eprintln!(
-                "taoboot: records without a limit can't be retired and still open the volume: {}",
+                "taoboot: records without a limit cannot be retired and still open the volume: {}",
                 list(&unlimited)
             );
         }
@@ -189,7 +189,7 @@ fn seal_kept(
     for entry in entries {
         let values = match &entry.predicted {
             Ok(values) => values,
-            Err(why) => bail!("{} can't be kept: {why}", entry.name),
+            Err(why) => bail!("{} cannot be kept: {why}", entry.name),
         };
         let header = CheckedHeader::read(device)?;
         let present = genuine.records(&header, socket, None);
@@ -199,7 +199,7 @@ fn seal_kept(
         }
         let objections = known.objections(entry);
         if !objections.is_empty() {
-            bail!("{} can't be kept: {}", entry.name, objections.join("; "));
+            bail!("{} cannot be kept: {}", entry.name, objections.join("; "));
         }
         // Before: the resident agent looks at what is kept.
         known.save()?;

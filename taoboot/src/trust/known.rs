@@ -139,7 +139,7 @@ impl Known {
                 "its content is not that which `taoboot trust` was given".into()
             }
             _ if file.role == FileRole::Initramfs => {
-                "it is no image that was built here: run /usr/lib/taoboot/kernel refresh".into()
+                "it is not an image that was built here: run /usr/lib/taoboot/kernel refresh".into()
             }
             _ => "no package has installed it".into(),
         };
@@ -160,7 +160,7 @@ impl Known {
 
     /// Why a file as it lies there is not known.
     pub fn objection_to(&mut self, path: &Path) -> Result<Option<String>> {
-        let text = path.to_str().context("the path is no text")?;
+        let text = path.to_str().context("the path is not text")?;
         if is_link(text) {
             return Ok(Some(format!("{text} is a symbolic link")));
         }
@@ -193,7 +193,7 @@ impl Known {
 /// Changes the list, while no other program does.
 pub fn update<T>(root: &Path, change: impl FnOnce(&mut BootFiles) -> Result<T>) -> Result<T> {
     let path = root.join(BOOT_FILES);
-    let folder = path.parent().context("the list has no folder")?;
+    let folder = path.parent().context("the list has no directory")?;
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -248,6 +248,6 @@ fn open(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::other("is no regular file"))
+        Err(io::Error::other("is not a regular file"))
     }
 }

@@ -56,7 +56,7 @@ pub struct Trust {
     #[argh(switch)]
     json: bool,
     /// where the root file system is mounted (default /)
-    #[argh(option, arg_name = "folder", default = "PathBuf::from(\"/\")")]
+    #[argh(option, arg_name = "directory", default = "PathBuf::from(\"/\")")]
     root: PathBuf,
     /// the file
     #[argh(positional)]
@@ -115,7 +115,7 @@ impl Trust {
             self.root.join("boot").display()
         );
         let text = file.to_str();
-        let text = text.with_context(|| format!("{}: is no text", file.display()))?;
+        let text = text.with_context(|| format!("{}: is not text", file.display()))?;
         Ok(below(&self.root, text))
     }
 

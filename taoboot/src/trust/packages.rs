@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// dpkg's folder.
+/// dpkg's directory.
 const DPKG: &str = "var/lib/dpkg";
 /// The paths that count, as dpkg writes them.
 const BELOW: &str = "boot/";

@@ -21,7 +21,7 @@ fn under_root() -> Result<PathBuf> {
     let device = PathBuf::from("/sys/dev/block").join(number);
     let is_luks2 = match fs::read_to_string(device.join("dm/uuid")) {
         Ok(kind) => kind.starts_with("CRYPT-LUKS2-"),
-        // A device that is no mapping.
+        // A device that is not a mapping.
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(error).with_context(|| format!("{}/dm/uuid", device.display())),
     };

@@ -25,7 +25,7 @@ pub struct Wipe {
     /// all records
     #[argh(switch)]
     all: bool,
-    /// the records that `taoboot retire` can't end, because they were made without
+    /// the records that `taoboot retire` cannot end, because they were made without
     /// --rollback-counter
     #[argh(switch)]
     without_limit: bool,

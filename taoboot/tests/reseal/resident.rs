@@ -250,7 +250,7 @@ fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
             let value = vec![1; 32];
             r.pcrs.insert(14.try_into().unwrap(), value).unwrap();
         },
-        "PCR 14 is no register of a launch",
+        "PCR 14 is not a register of a launch",
     );
 }
 
@@ -592,7 +592,7 @@ fn nothing_is_pruned_while_an_entry_cannot_be_predicted() {
     assert_eq!(machine.volume.header().metadata().tokens.len(), 3);
 }
 
-/// `taoboot reseal | head`: what is printed is nobody's business any more, what is sealed is.
+/// `taoboot reseal | head`: the reader of its output is gone, but what was to be sealed is sealed.
 #[test]
 fn a_closed_pipe_stops_no_sealing() {
     let machine = Machine::up();

@@ -326,7 +326,7 @@ fn a_key_that_exists_is_not_overwritten() {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(&keys.private).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Where the public half can't be written no private one is left behind.
+    // Where the public half cannot be written no private one is left behind.
     let new = machine.volume.folder.path().join("new.pem");
     let words = [
         "--private",

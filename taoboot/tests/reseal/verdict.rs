@@ -124,7 +124,7 @@ fn a_host_key_that_the_images_configuration_pins_is_in_the_verdict() {
     for (pinned, socket, code, verdict, words) in [
         (&own, socket, 0, "will unlock", ""),
         (&"cd".repeat(32), socket, 3, "WILL NOT BOOT", "host_key"),
-        (&own, nobody, 2, "can't be told", "host_key is pinned"),
+        (&own, nobody, 2, "cannot be told", "host_key is pinned"),
     ] {
         std::fs::write(&config, format!("host_key = \"{pinned}\"\n{volume}")).unwrap();
         let output = machine.run(
@@ -466,7 +466,7 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     // The name that crypttab has, as the sentence says.
     let renamed = format!("root=/dev/mapper/disk ro rd.luks.name={uuid}=disk");
     assert_eq!(check(&machine, &with_words(&renamed)).0, Some(0));
-    // What the image is told counts as well; where a table can't be read, that can't be told.
+    // What the image is told counts as well; where a table cannot be read, that cannot be told.
     let config = format!("[volume]\ndevice = \"UUID={uuid}\"\nname = \"disk\"\n");
     std::fs::write(etc.join("taoboot/image.toml"), config).unwrap();
     let (code, answer) = check(&machine, &with_words("root=/dev/mapper/disk ro"));

@@ -59,7 +59,7 @@ impl EntryOptions {
         Ok(replaced)
     }
 
-    /// The folder of GRUB's files. Fedora and SUSE call it grub2.
+    /// The directory of GRUB's files. Fedora and SUSE call it grub2.
     fn grub_folder(&self) -> PathBuf {
         let beside = self.config.as_ref().and_then(|config| config.parent());
         if let Some(folder) = beside.filter(|folder| folder.join("grubenv").exists()) {
@@ -76,7 +76,7 @@ impl EntryOptions {
         found.unwrap_or_else(|| boot.join("grub"))
     }
 
-    /// The menu, by itself and with the environment block in GRUB's folder.
+    /// The menu, by itself and with the environment block in GRUB's directory.
     pub fn menu(&self) -> Result<Readings> {
         let folder = self.grub_folder();
         let config = match &self.config {

@@ -32,7 +32,7 @@ struct Outlook {
     script: Option<String>,
 }
 
-/// Prints a prediction for each entry. One that can't be predicted is no failure of the others.
+/// Prints a prediction for each entry. One that cannot be predicted is not a failure of the others.
 pub fn run(
     options: &EntryOptions,
     baseline: &Baseline,
@@ -83,7 +83,7 @@ fn warn(sentence: &str) {
 fn default_entry(readings: &Readings) -> Option<&MenuEntry> {
     let found = readings.default_entry();
     found
-        .inspect_err(|why| warn(&format!("can't tell which entry is the default: {why}")))
+        .inspect_err(|why| warn(&format!("cannot tell which entry is the default: {why}")))
         .ok()
 }
 
@@ -155,7 +155,7 @@ impl Outlook {
             println!("  {environment}");
         }
         if let Some(error) = &self.error {
-            println!("  can't be predicted: {error}");
+            println!("  cannot be predicted: {error}");
         }
     }
 
@@ -193,7 +193,7 @@ fn name(entry: &MenuEntry) -> String {
 
 fn file(file: &BootFile) -> PrintedFile {
     let text = |path: &Path| path.display().to_string();
-    // A command line that is no text is left out: it would be another one in JSON.
+    // A command line that is not text is left out: it would be another one in JSON.
     let cmdline = file.cmdline.as_deref().map(str::from_utf8);
     PrintedFile {
         path: text(&file.found.path),

@@ -17,7 +17,7 @@ use tboot_policy::{
 
 /// Say why a launch was measured, or was not: from the text of txt-stat, from a capture of tboot's
 /// serial output, or from this machine's registers. Exit code 0: it was a measured launch, 2: it
-/// was none, 1: that can't be told.
+/// was none, 1: that cannot be told.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "launch-log")]
 pub struct Command {
@@ -42,7 +42,7 @@ impl Command {
             let digits = text.strip_prefix("0x").unwrap_or(text);
             let raw = u32::from_str_radix(digits, 16);
             let raw =
-                raw.with_context(|| format!("{text:?} is no value of 32 bits in hexadecimal"))?;
+                raw.with_context(|| format!("{text:?} is not a value of 32 bits in hexadecimal"))?;
             println!("TXT.ERRORCODE {raw:#x}: {}", ErrorCode::from(raw));
             return Ok(ExitCode::SUCCESS);
         }
@@ -78,9 +78,9 @@ fn from_file(path: &Path) -> Result<LaunchLog> {
 fn this_machine() -> Result<LaunchLog> {
     let advice = "give a file: what txt-stat prints, or a capture of tboot's serial output";
     let memory = heap::DevMem::open(Path::new(super::log::MEMORY))
-        .with_context(|| format!("can't open {}; {advice}", super::log::MEMORY))?;
+        .with_context(|| format!("cannot open {}; {advice}", super::log::MEMORY))?;
     let registers = Registers::read(&memory).with_context(|| {
-        format!("can't read TXT's registers, the kernel may forbid it (lockdown); {advice}")
+        format!("cannot read TXT's registers, the kernel may forbid it (lockdown); {advice}")
     })?;
     // All ones: nothing answers there.
     if registers.iter().all(|register| register.value == u64::MAX) {
@@ -93,7 +93,7 @@ fn verdict(log: &LaunchLog) -> &'static str {
     match log.measured {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "that can't be told from this text",
+        None => "that cannot be told from this text",
     }
 }
 
@@ -142,7 +142,7 @@ fn print(log: &LaunchLog, from_text: bool) {
     }
     match &log.events {
         Some(Ok(events)) => print_events(events),
-        Some(Err(error)) => println!("the events can't be read: {error}"),
+        Some(Err(error)) => println!("the events cannot be read: {error}"),
         None if from_text && !log.has_tboot_log => println!(
             "there is no log of tboot's in this text: the launch was made by another loader, or without \"memory\" in tboot's option logging=; look into a capture of the serial port, or read the TXT heap as root (`tboot-policy log show` without a file)"
         ),

@@ -11,24 +11,24 @@ use crate::original;
 #[derive(FromArgs)]
 #[argh(subcommand, name = "links")]
 pub struct Links {
-    /// folder for the link
+    /// directory for the link
     #[argh(positional)]
     folder: PathBuf,
 }
 
 impl Links {
     pub fn run(self) -> Result<ExitCode> {
-        let program = std::env::current_exe().context("can't find this program's own file")?;
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
         let link = self.folder.join(original::NAME);
         let shown = link.display().to_string();
         match std::fs::symlink_metadata(&link) {
             Ok(metadata) if !metadata.is_symlink() => {
-                bail!("{shown} exists and is no link: remove it first");
+                bail!("{shown} exists and is not a link: remove it first");
             }
             Ok(_) => std::fs::remove_file(&link).with_context(|| shown.clone())?,
             Err(_) => {}
         }
-        symlink(&program, &link).with_context(|| format!("can't make {shown}"))?;
+        symlink(&program, &link).with_context(|| format!("cannot make {shown}"))?;
         println!("{shown}");
         Ok(ExitCode::SUCCESS)
     }

@@ -20,7 +20,7 @@ use tboot_policy::{
 };
 use tpm::PcrValues;
 
-/// The kernel's folder of the TPM.
+/// The kernel's directory of the TPM.
 const KERNEL_TPM: &str = "/sys/class/tpm/tpm0";
 /// Physical memory.
 pub const MEMORY: &str = "/dev/mem";
@@ -54,7 +54,7 @@ struct Show {
 }
 
 /// Replay a log, with both meanings of HASH_START. Exit code 0: every compared PCR agrees, 2: one
-/// does not, 1: it can't be said.
+/// does not, 1: it cannot be said.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "replay")]
 struct Replay {
@@ -77,7 +77,7 @@ struct Replay {
 pub fn load(files: &[PathBuf]) -> Result<EventLog> {
     if files.is_empty() {
         let memory = heap::DevMem::open(Path::new(MEMORY)).with_context(|| {
-            format!("can't open {MEMORY}: name a file with the log, or run as root")
+            format!("cannot open {MEMORY}: name a file with the log, or run as root")
         })?;
         return Ok(heap::read(&memory)?);
     }

@@ -37,7 +37,7 @@ pub struct Predict {
     /// with a log: file with the PCR values of that launch (default: this machine's PCRs)
     #[argh(option)]
     pcrs: Option<PathBuf>,
-    /// which TPM the log is of, 1.2 or 2.0, where it doesn't show
+    /// which TPM the log is of, 1.2 or 2.0, where it does not show
     #[argh(option, from_str_fn(family))]
     tpm: Option<Family>,
     /// the GRUB entry to be booted: title, id, or place as in GRUB_DEFAULT

@@ -28,7 +28,7 @@ pub struct Record {
     /// file with the PCR values of that launch (default: this machine's PCRs)
     #[argh(option)]
     pcrs: Option<PathBuf>,
-    /// which TPM the log is of, 1.2 or 2.0, where it doesn't show
+    /// which TPM the log is of, 1.2 or 2.0, where it does not show
     #[argh(option, from_str_fn(family))]
     tpm: Option<Family>,
     /// the GRUB entry that was booted, whose SINIT modules and policy data are remembered
@@ -62,7 +62,7 @@ pub fn family(text: &str) -> Result<Family, String> {
     match text {
         "1.2" => Ok(Family::Tpm12),
         "2.0" => Ok(Family::Tpm20),
-        _ => Err(format!("{text:?} is no TPM version: 1.2 or 2.0")),
+        _ => Err(format!("{text:?} is not a TPM version: 1.2 or 2.0")),
     }
 }
 

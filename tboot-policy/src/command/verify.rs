@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Say for each module whether tboot would boot it under a policy. Exit code 0: tboot boots, 2: it
-/// does not, 1: that can't be said.
+/// does not, 1: that cannot be said.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "verify")]
 pub struct Verify {

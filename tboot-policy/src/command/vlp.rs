@@ -184,7 +184,7 @@ impl Add {
             (None, None) => None,
         };
         if hash.as_ref().is_some_and(Digest::is_zero) {
-            bail!("--hash: a hash of all zeros is no module's");
+            bail!("--hash: a hash of all zeros is not a module's");
         }
         let entries = policy.entries();
         let known = entries.iter().find(|entry| entry.object == self.num);

@@ -135,7 +135,7 @@ const fn processor(code: u32) -> Option<(&'static str, &'static str)> {
             "another tboot or SINIT module may help",
         ),
         12 => (
-            "a machine check that can't be recovered from",
+            "a machine check that cannot be recovered from",
             "the hardware is at fault, or an old machine check was never cleared: switch the power off",
         ),
         13 => ("VMX was aborted", "update firmware and tboot"),

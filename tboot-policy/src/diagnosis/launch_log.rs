@@ -47,7 +47,7 @@ pub struct Noted {
 pub struct LaunchLog {
     /// tboot's version, where its banner is there.
     pub version: Option<String>,
-    /// Was it a measured launch? `None`: the text doesn't say.
+    /// Was it a measured launch? `None`: the text does not say.
     pub measured: Option<bool>,
     /// TXT's registers as they were printed last.
     pub registers: Registers,

@@ -38,7 +38,7 @@ impl Registers {
     /// Those of the running machine.
     ///
     /// # Errors
-    /// The memory can't be read.
+    /// The memory cannot be read.
     pub fn read(memory: &impl Memory) -> io::Result<Self> {
         let mut registers = Registers::default();
         for (name, place) in PLACES {

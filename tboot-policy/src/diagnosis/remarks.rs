@@ -63,11 +63,11 @@ const KNOWN: [(&str, Weight, &str); 30] = [
         Weight::Obstacle,
         "TXT was reset after an error: switch the power off, a warm start is not enough",
     ),
-    ("SMX not supported", Weight::Obstacle, "SMX can't be used"),
+    ("SMX not supported", Weight::Obstacle, "SMX cannot be used"),
     (
         "TXT not supported",
         Weight::Obstacle,
-        "Intel TXT can't be used",
+        "Intel TXT cannot be used",
     ),
     (
         "no SINIT AC module found",
@@ -182,12 +182,12 @@ pub fn rejection(line: &str) -> Option<&'static str> {
             "ACM is not an SINIT ACM",
             "it is another kind of module (BIOS or revocation ACM)",
         ),
-        ("ACM size is too small", "it is no module of Intel's"),
+        ("ACM size is too small", "it is not a module of Intel's"),
         (
             "ACM size mismatch",
             "its length is wrong: it is damaged or no module of Intel's",
         ),
-        ("ACM type/vendor mismatch", "it is no module of Intel's"),
+        ("ACM type/vendor mismatch", "it is not a module of Intel's"),
         (
             "ACM info_table version unsupported",
             "it is of a version that tboot does not know",

@@ -26,10 +26,10 @@ const FOLDER: &str = "loader/entries";
 #[derive(Debug, thiserror::Error)]
 pub enum BlsError {
     /// `$blsdir` names a directory that is not followed.
-    #[error("$blsdir is {0:?}, another device's folder, which is not read")]
+    #[error("$blsdir is {0:?}, another device's directory, which is not read")]
     OtherDevice(String),
     /// A file or directory cannot be read.
-    #[error("the BLS entries that blscfg adds can't be read: {path}: {source}")]
+    #[error("the BLS entries that blscfg adds cannot be read: {path}: {source}")]
     Read {
         /// The file or directory.
         path: String,
@@ -55,7 +55,7 @@ pub enum BlsError {
         second: String,
     },
     /// Longer than any real file.
-    #[error("{0} has more than {MAX_BLS} bytes: it is no BLS entry")]
+    #[error("{0} has more than {MAX_BLS} bytes: it is not a BLS entry")]
     TooLong(String),
     /// A name with a boot counter.
     #[error("{0}: the name has a boot counter, which GRUB's versions read in different ways")]
@@ -88,7 +88,7 @@ pub struct BlsEntries {
 /// Where the files are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlsPlace {
-    /// The file system or folder with the kernels.
+    /// The file system or directory with the kernels.
     pub boot: PathBuf,
     /// The root file system, if the kernels have none of their own.
     pub root: Option<PathBuf>,
@@ -98,7 +98,7 @@ impl BlsPlace {
     /// Reads the files. `folder`: the value of `$blsdir`, where the script sets it.
     ///
     /// # Errors
-    /// One sentence: the folder or a file in it can't be read, or GRUB's versions disagree about
+    /// One sentence: the directory or a file in it cannot be read, or GRUB's versions disagree about
     /// what it shows.
     pub fn read(&self, folder: Option<&[u8]>) -> Result<BlsEntries, BlsError> {
         let relative = match folder {

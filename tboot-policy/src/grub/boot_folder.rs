@@ -16,14 +16,14 @@ use std::{
 const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 /// Longest environment block that is read, in bytes.
 pub const MAX_ENVIRONMENT: usize = 64 << 10;
-/// Where scripts see the folder, as `$prefix` and `$config_directory`.
+/// Where scripts see the directory, as `$prefix` and `$config_directory`.
 pub(super) const PREFIX: &str = "/boot/grub";
-/// An environment block that GRUB doesn't read either.
+/// An environment block that GRUB does not read either.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
     /// Another file.
     #[error(
-        "is no GRUB environment block (its first line is not \"# GRUB Environment Block\"): make a new one with grub-editenv"
+        "is not a GRUB environment block (its first line is not \"# GRUB Environment Block\"): make a new one with grub-editenv"
     )]
     Signature,
     /// Longer than any real one.
@@ -37,7 +37,7 @@ pub enum EnvironmentError {
 #[derive(Debug, thiserror::Error)]
 pub enum BootFolderError {
     /// It cannot be read.
-    #[error("can't read {path}: {source}")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The block's file.
         path: String,
@@ -74,7 +74,7 @@ pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Envi
         while let Some(byte) = rest.next() {
             match byte {
                 b'\n' => break,
-                // In a comment (and the filling behind the last line) a backslash is no more than that.
+                // In a comment (and the filling behind the last line) a backslash is just that.
                 b'\\' if !comment => line.extend(rest.next()),
                 byte => line.push(*byte),
             }
@@ -88,7 +88,7 @@ pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Envi
     Ok(variables)
 }
 
-/// The folder of grub.cfg, e.g. /boot/grub.
+/// The directory of grub.cfg, e.g. /boot/grub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootFolder {
     folder: PathBuf,
@@ -97,7 +97,7 @@ pub struct BootFolder {
 }
 
 impl BootFolder {
-    /// Reads the environment block of a folder, if it has one.
+    /// Reads the environment block of a directory, if it has one.
     ///
     /// # Errors
     /// The block cannot be read, or is none.
@@ -188,7 +188,10 @@ mod tests {
         assert!(BootFolder::read(folder.path()).is_ok());
         fs::write(folder.path().join("grubenv"), "x").unwrap();
         let error = BootFolder::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("grubenv is no GRUB environment"), "{error}");
+        assert!(
+            error.contains("grubenv is not a GRUB environment"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::menu_entry::Key;
 
-/// Why the entry that boots by itself can't be told.
+/// Why the entry that boots by itself cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDefault {
     /// There is no entry at all, or GRUB comes to an empty submenu.
@@ -15,7 +15,7 @@ pub enum NoDefault {
     /// The variable is set where the machine decides, or by another script.
     #[error("the value of $default depends on what only the booting machine knows")]
     Unknown,
-    /// Entries may stand in the menu that the file doesn't show.
+    /// Entries may stand in the menu that the file does not show.
     #[error("{0}")]
     Unlisted(String),
     /// The machine decides whether the entry is there.
@@ -32,7 +32,7 @@ pub(super) struct Level {
     /// The value of `default` where the level has been read; `None`: only the machine knows. In a
     /// submenu `None` is the rule, as GRUB then goes on with what stands behind the `>`.
     pub default: Option<Vec<u8>>,
-    /// Why there may be entries that the file doesn't show: one of them may have any name.
+    /// Why there may be entries that the file does not show: one of them may have any name.
     pub unlisted: Option<String>,
 }
 
@@ -137,7 +137,7 @@ enum Number {
     Is(usize),
 }
 
-/// What GRUB's strtoul makes of a text: it stops at the first sign that is no digit.
+/// What GRUB's strtoul makes of a text: it stops at the first sign that is not a digit.
 fn number(text: &[u8]) -> Number {
     let text = text.trim_ascii_start();
     let (digits, base) = match text {
@@ -250,7 +250,7 @@ mod tests {
         ] {
             assert_eq!(booted(&script, ""), None, "{script}");
         }
-        // Behind the default it does no harm, and a script that isn't there isn't run.
+        // Behind the default it does no harm, and a script that is not there is not run.
         let script = format!(
             "set default=Last\n{MENU}{efi}menuentry 'fw' {{ a }}\nfi\n\
              if [ -f ${{config_directory}}/custom.cfg ]; then\nsource ${{config_directory}}/custom.cfg\n\

@@ -1,11 +1,11 @@
-//! What GRUB can't read either.
+//! What GRUB cannot read either.
 
 use super::MAX_LEN;
 
 /// Deepest nesting of blocks and conditions.
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// A script that GRUB can't read either, or that is too large.
+/// A script that GRUB cannot read either, or that is too large.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// Larger than [`MAX_LEN`].

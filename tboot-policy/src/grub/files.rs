@@ -29,14 +29,14 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The first bytes of an xz file.
 const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// A file that GRUB could not load, or that can't be found from here.
+/// A file that GRUB could not load, or that cannot be found from here.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// No file of this path.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// A file that can't be read.
-    #[error("can't read {path}: {source}")]
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: String,
@@ -88,7 +88,7 @@ pub enum FileError {
     /// Nothing is left to boot.
     #[error("tboot finds no module but SINIT modules and policy data: the entry loads no kernel")]
     NoKernel,
-    /// Policy data that tboot doesn't take.
+    /// Policy data that tboot does not take.
     #[error(
         "{path} is policy data of {found} bytes, tboot takes at most {MAX_DATA_LEN} and refuses to launch with more"
     )]

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-/// The value of `$grub_platform`, from the kernel's folder of system information (`/sys`).
-/// `None`: the folder doesn't tell.
+/// The value of `$grub_platform`, from the kernel's directory of system information (`/sys`).
+/// `None`: the directory does not tell.
 pub fn platform(sys: &Path) -> Option<&'static str> {
     let firmware = sys.join("firmware");
     if firmware.join("efi").is_dir() {
         return Some("efi");
     }
-    // A folder that is there and doesn't have it: /sys is mounted.
+    // A directory that is there and does not have it: /sys is mounted.
     firmware.is_dir().then_some("pc")
 }
 

@@ -105,7 +105,7 @@ impl Menu {
     /// [`Variables::booting`].
     ///
     /// # Errors
-    /// Why that can't be told.
+    /// Why that cannot be told.
     pub fn default_entry(&self) -> Result<&MenuEntry, NoDefault> {
         let found = self.entries.get(default::find(&self.levels)?);
         found.ok_or(NoDefault::Empty)

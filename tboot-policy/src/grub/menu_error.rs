@@ -8,10 +8,10 @@ pub(super) const MAX_ENTRIES: usize = 4096;
 pub(super) const MAX_DEPTH: usize = 8;
 pub(super) const MAX_LEVELS: usize = 512;
 
-/// A menu that can't be read, or an entry that isn't in it.
+/// A menu that cannot be read, or an entry that is not in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MenuError {
-    /// GRUB can't read the script either.
+    /// GRUB cannot read the script either.
     #[error(transparent)]
     Script(#[from] ScriptError),
     /// No entry of this name.

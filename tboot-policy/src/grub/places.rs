@@ -39,7 +39,7 @@ pub enum PlaceError {
 pub struct Places {
     /// The root file system, `/`.
     pub root: PathBuf,
-    /// The file system or folder with the kernels, `/boot`.
+    /// The file system or directory with the kernels, `/boot`.
     pub boot: PathBuf,
     /// Files that will stand at a path, and where they are now.
     pub replaced: BTreeMap<PathBuf, PathBuf>,

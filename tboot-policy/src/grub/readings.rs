@@ -29,7 +29,7 @@ pub enum NotBooting {
     /// What lies beside it is not known.
     #[error(transparent)]
     Folder(Arc<BootFolderError>),
-    /// With what lies beside it, it is no menu.
+    /// With what lies beside it, it is not a menu.
     #[error(transparent)]
     Menu(#[from] MenuError),
 }
@@ -63,10 +63,10 @@ fn identity(entry: &MenuEntry) -> (usize, &str, Option<&str>) {
 }
 
 impl Readings {
-    /// Reads a grub.cfg. `folder`: what lies beside it, or why that can't be read.
+    /// Reads a grub.cfg. `folder`: what lies beside it, or why that cannot be read.
     ///
     /// # Errors
-    /// GRUB can't read the script either.
+    /// GRUB cannot read the script either.
     pub fn new(
         script: &[u8],
         variables: Variables,

@@ -51,7 +51,7 @@ fn find(grub_config: &[u8]) -> Option<Vec<Section>> {
     let mut seen = HashSet::new();
     let mut open: Option<(&str, usize)> = None;
     for (at, line) in grub_config.split(|byte| *byte == b'\n').enumerate() {
-        // A line that is no text names no script.
+        // A line that is not text names no script.
         let Ok(line) = std::str::from_utf8(line) else {
             continue;
         };

@@ -110,7 +110,7 @@ impl Arguments {
 pub struct Unknown(pub String);
 
 impl Variables {
-    /// Sets a variable that the script doesn't, as the firmware or grubenv would. Submenus see it.
+    /// Sets a variable that the script does not, as the firmware or grubenv would. Submenus see it.
     pub fn preset(&mut self, name: &str, value: &str) {
         self.set(name, value.as_bytes().to_vec());
         self.exported.insert(name.to_owned());
@@ -147,7 +147,7 @@ impl Variables {
         self.values.get(name).map(Vec::as_slice)
     }
 
-    /// What GRUB knows when it boots from this folder.
+    /// What GRUB knows when it boots from this directory.
     #[must_use]
     pub fn booting(mut self, folder: BootFolder) -> Self {
         for name in EMPTY_UNLESS_SAVED {

@@ -14,7 +14,7 @@ pub trait Visitor {
     /// Its refusal.
     type Error;
 
-    /// A command that is no assignment. `certain`: it runs on every machine.
+    /// A command that is not an assignment. `certain`: it runs on every machine.
     fn command(
         &mut self,
         line: usize,
@@ -97,7 +97,7 @@ impl Walk {
         inner
     }
 
-    /// Visits statements. Both sides of a condition that can't be decided are visited as uncertain,
+    /// Visits statements. Both sides of a condition that cannot be decided are visited as uncertain,
     /// and what they set is unknown afterwards.
     pub fn visit<V: Visitor>(
         &mut self,
@@ -306,7 +306,7 @@ impl Walk {
         };
         // What is preset is meant to be what these commands find.
         let Variables { values, preset, .. } = &mut self.variables;
-        // Behind -f stands the file, which is no variable.
+        // Behind -f stands the file, which is not a variable.
         let no_names = match texts.iter().any(|text| text == "-f" || text == "--file") {
             true => names.len() <= 1,
             false => names.is_empty(),

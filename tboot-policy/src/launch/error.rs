@@ -9,13 +9,13 @@ use crate::module::ModuleError;
 /// Most events that tboot's list of extends holds.
 pub(super) const MAX_TBOOT_EVENTS: usize = 32;
 
-/// A boot whose PCR values can't be computed.
+/// A boot whose PCR values cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// tboot can't be hashed.
+    /// tboot cannot be hashed.
     #[error("tboot: {0}")]
     Mle(#[from] MleError),
-    /// A module can't be hashed.
+    /// A module cannot be hashed.
     #[error(transparent)]
     Module(#[from] ModuleError),
     /// tboot's command line asks for an extend policy that is not computed here.

@@ -27,7 +27,7 @@ pub enum ExtpolError {
     Twice(String, String),
 }
 
-/// The banks that tboot extends with this command line; sha256 when it doesn't say.
+/// The banks that tboot extends with this command line; sha256 when it does not say.
 pub fn extend_policy(cmdline: &[u8]) -> Result<Extpol, ExtpolError> {
     let text = String::from_utf8_lossy(cmdline);
     let mut values = text

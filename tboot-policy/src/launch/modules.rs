@@ -23,7 +23,7 @@ use crate::{
 /// A module that is not as the policy wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// No entry speaks of the module, so that it isn't measured either.
+    /// No entry speaks of the module, so that it is not measured either.
     NoEntry {
         /// Its number, from 0.
         number: usize,
@@ -48,7 +48,7 @@ impl fmt::Display for Finding {
         match self {
             Finding::NoEntry { number, module } => write!(
                 f,
-                "module {number} ({module}) has no entry in the policy, so that it isn't measured: add one"
+                "module {number} ({module}) has no entry in the policy, so that it is not measured: add one"
             ),
             Finding::HashNotAllowed {
                 number,
@@ -172,7 +172,7 @@ pub(crate) fn check_alg(policy: &Policy, rules: &TbootRules) -> Result<(), Launc
     }
 }
 
-/// Where the modules are not as the policy wants them; nowhere when tboot doesn't compare.
+/// Where the modules are not as the policy wants them; nowhere when tboot does not compare.
 pub(crate) fn findings(
     policy: &Policy,
     modules: &[HashedModule],

@@ -25,7 +25,7 @@ pub fn replay(events: &[Event]) -> Result<BTreeMap<Bank, PcrValues>, PcrSyntaxEr
 
 /// [`replay`] with a choice of how HASH_START is read.
 ///
-/// Events of other registers than 17 to 22 don't count: their values at the launch aren't known.
+/// Events of other registers than 17 to 22 do not count: their values at the launch are not known.
 /// A digest whose length is not its bank's is an error.
 pub fn replay_reading(
     events: &[Event],

@@ -7,17 +7,17 @@ use super::event::Format;
 /// Longest log that is read, in bytes.
 pub const MAX_LEN: usize = 16 << 20;
 
-/// What is no event log.
+/// What is not an event log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// Larger than [`MAX_LEN`].
-    #[error("the log has more than {MAX_LEN} bytes: it is no event log")]
+    #[error("the log has more than {MAX_LEN} bytes: it is not an event log")]
     TooLong,
     /// Empty, or nothing but zeros.
     #[error("the log holds no event: was it a measured launch? Was it read as root?")]
     Empty,
     /// None of the forms.
-    #[error("this is no event log: {0}")]
+    #[error("this is not an event log: {0}")]
     Unknown(FormatError),
     /// One of the forms, but damaged.
     #[error("the log ({format}) is damaged: {source}")]
@@ -35,9 +35,9 @@ pub enum LogError {
         /// What is wrong.
         what: String,
     },
-    /// Logs that don't belong together.
+    /// Logs that do not belong together.
     #[error(
-        "the logs don't belong together: event {index} is {first} in one and {second} in another"
+        "the logs do not belong together: event {index} is {first} in one and {second} in another"
     )]
     NotTogether {
         /// The event's place, from 0.

@@ -96,7 +96,7 @@ impl TryFrom<EventText> for LogEvent {
     }
 }
 
-/// JSON that is no event.
+/// JSON that is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventTextError {
     /// Not hexadecimal.

@@ -54,12 +54,12 @@ impl Memory for DevMem {
     }
 }
 
-/// A machine without a log, or one that doesn't show it.
+/// A machine without a log, or one that does not show it.
 #[derive(Debug, thiserror::Error)]
 pub enum HeapError {
     /// The kernel refuses.
     #[error(
-        "can't read {what} at {address:#x}: {source}; the kernel may forbid it (lockdown, STRICT_DEVMEM): take the log with txt-stat on a kernel that allows it, or from tboot's serial output"
+        "cannot read {what} at {address:#x}: {source}; the kernel may forbid it (lockdown, STRICT_DEVMEM): take the log with txt-stat on a kernel that allows it, or from tboot's serial output"
     )]
     Memory {
         /// What was read.
@@ -95,7 +95,7 @@ pub enum HeapError {
     /// No pointer to a log.
     #[error("the TXT heap has no event log: tboot did not launch, or the SINIT module keeps none")]
     NoLog,
-    /// A log that can't be read.
+    /// A log that cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
 }

@@ -78,7 +78,7 @@ fn number(line: usize, what: &str, text: &str) -> Result<u32, LogError> {
     };
     parsed.map_err(|_| LogError::Text {
         line,
-        what: format!("{what} {text:?} is no number"),
+        what: format!("{what} {text:?} is not a number"),
     })
 }
 

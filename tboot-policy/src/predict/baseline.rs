@@ -86,7 +86,7 @@ pub enum BaselineError {
     Disagrees(String),
     /// An event that no rule is known for.
     #[error(
-        "event {place} (type {event_type:#x} in PCR {pcr}) is unknown: whether it changes with the files can't be said"
+        "event {place} (type {event_type:#x} in PCR {pcr}) is unknown: whether it changes with the files cannot be said"
     )]
     UnknownEvent {
         /// Its place in the log, from 0.
@@ -274,7 +274,7 @@ impl Baseline {
             if recorded.is_empty() {
                 if let Some(file) = files.iter().find(of_role) {
                     warnings.push(format!(
-                        "the record doesn't say with which {what} it was made: {} is taken for the same",
+                        "the record does not say with which {what} it was made: {} is taken for the same",
                         file.name
                     ));
                 }

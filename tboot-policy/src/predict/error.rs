@@ -1,11 +1,11 @@
-//! Why a launch can't be predicted.
+//! Why a launch cannot be predicted.
 
 use tpm::pcr::{Bank, PcrSyntaxError};
 use txt::mlehash::MleError;
 
 use crate::launch::{ExtpolError, LaunchError};
 
-/// A launch that can't be predicted.
+/// A launch that cannot be predicted.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     /// tboot or its command line.
@@ -60,7 +60,7 @@ pub enum PredictError {
     /// A policy that changes what only SINIT computes.
     #[error("{0}: launch once with the new policy and record that launch")]
     Lcp(&'static str),
-    /// The capabilities can't be told.
+    /// The capabilities cannot be told.
     #[error(
         "tboot's capabilities ({new:#x}) are new, and the recorded OSSINITDATA_CAP_HASH is of none that is known: launch once with this tboot and record that launch"
     )]

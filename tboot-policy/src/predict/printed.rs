@@ -95,7 +95,7 @@ pub struct PrintedFile {
     pub sha256: String,
     /// What it is to the boot.
     pub role: FileRole,
-    /// What is measured with it; `None`: nothing, or what is no text and so cannot stand here.
+    /// What is measured with it; `None`: nothing, or what is not text and so cannot stand here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmdline: Option<String>,
 }

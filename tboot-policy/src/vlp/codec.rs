@@ -15,7 +15,7 @@ const VERSION: u8 = 2;
 const ANY_MODULE: u8 = 129;
 const NV_HASHED: u8 = 130;
 const NV_RAW: u8 = 131;
-/// `pcr` of an entry that isn't extended.
+/// `pcr` of an entry that is not extended.
 const PCR_NONE: u8 = 255;
 /// Lengths of the fixed parts, in bytes.
 const HEADER_LEN: usize = 12;

@@ -5,7 +5,7 @@ use txt::hash::Digest;
 
 use super::{Check, Entry, Object, Policy, PolicyType, VlpError};
 
-/// Something that is to be removed and isn't there.
+/// Something that is to be removed and is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoveError {
     /// No entry for the object.
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(policy.allow(module(0), None, hash("b")), Ok(true));
         assert_eq!(policy.entries().len(), 1);
         assert_eq!(policy.entries()[0].hashes.len(), 2);
-        // Any content: the hashes stay, but don't count.
+        // Any content: the hashes stay, but do not count.
         policy.allow(module(0), None, None).unwrap();
         assert_eq!(policy.entries()[0].check, Check::Any);
         assert_eq!(policy.entries()[0].hashes.len(), 2);

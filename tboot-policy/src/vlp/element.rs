@@ -11,8 +11,8 @@ use super::{Policy, VlpError};
 /// An element that holds no policy of tboot's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnwrapError {
-    /// The bytes are no element.
-    #[error("this is no policy element: {0}")]
+    /// The bytes are not an element.
+    #[error("this is not a policy element: {0}")]
     Element(#[from] FormatError),
     /// Another type of element.
     #[error(
@@ -27,8 +27,8 @@ pub enum UnwrapError {
     /// Somebody else's custom element.
     #[error("the custom element's UUID is {0}, tboot's is {TBOOT_UUID}: it is somebody else's")]
     Uuid(Uuid),
-    /// What the element carries is no policy.
-    #[error("the element's data is no verified launch policy: {0}")]
+    /// What the element carries is not a policy.
+    #[error("the element's data is not a verified launch policy: {0}")]
     Policy(#[from] VlpError),
 }
 

@@ -4,7 +4,7 @@ use txt::hash::HashAlg;
 
 use super::entry::MAX_LEN;
 
-/// Bytes or parts that are no verified launch policy.
+/// Bytes or parts that are not a verified launch policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VlpError {
     /// The bytes end before the policy does.
@@ -34,7 +34,7 @@ pub enum VlpError {
         found: u8,
     },
     /// An algorithm that tboot's policy has no number for.
-    #[error("a verified launch policy can't use {0}: sha1, sha256, sha384 or sha512")]
+    #[error("a verified launch policy cannot use {0}: sha1, sha256, sha384 or sha512")]
     Alg(HashAlg),
     /// A digest of another algorithm than the policy's.
     #[error("entry {entry} holds a {found} digest in a {expected} policy")]
@@ -60,6 +60,6 @@ pub enum VlpError {
         found: usize,
     },
     /// Bytes behind the policy in a file that should hold nothing else.
-    #[error("{0} bytes follow the policy's last entry: the file is no policy, or a damaged one")]
+    #[error("{0} bytes follow the policy's last entry: the file is not a policy, or a damaged one")]
     Trailing(usize),
 }

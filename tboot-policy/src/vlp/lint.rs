@@ -30,7 +30,7 @@ pub enum Warning {
     NotEnforced(PolicyType),
     /// Longer than the NV index of tboot's documentation.
     LongerThanNv(usize),
-    /// Control bits that tboot doesn't know.
+    /// Control bits that tboot does not know.
     ControlBits(u32),
     /// No entry for modules beyond those named.
     NoEntryForOthers,

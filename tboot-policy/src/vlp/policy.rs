@@ -23,7 +23,7 @@ impl Policy {
     pub const EXTEND_PCR17: u32 = 1;
 
     /// A policy from its parts; refused when a digest is of another algorithm, when it would be
-    /// longer than tboot reads, or when the algorithm is one that tboot's policy doesn't know.
+    /// longer than tboot reads, or when the algorithm is one that tboot's policy does not know.
     pub fn new(
         policy_type: PolicyType,
         alg: HashAlg,
@@ -104,7 +104,7 @@ impl Policy {
     }
 
     /// What tboot extends for the policy itself: H( control || H(policy) ), the inner digest being
-    /// zeros when the control field doesn't ask for it. `alg` is the algorithm tboot extends with.
+    /// zeros when the control field does not ask for it. `alg` is the algorithm tboot extends with.
     pub fn measurement(&self, alg: HashAlg) -> Digest {
         self.measurement_of(alg, alg)
     }

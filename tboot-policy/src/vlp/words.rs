@@ -8,7 +8,7 @@ use super::{ModuleNumber, Object, PolicyType};
 
 /// A word that means nothing here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is no {what}: {expected}")]
+#[error("{found:?} is not {what}: {expected}")]
 pub struct WordError {
     what: &'static str,
     expected: &'static str,
@@ -50,7 +50,7 @@ impl FromStr for PolicyType {
             "nonfatal" => Ok(PolicyType::NonFatal),
             "continue" => Ok(PolicyType::Continue),
             "halt" => Ok(PolicyType::Halt),
-            _ => Err(wrong("policy type", "nonfatal, continue or halt", text)),
+            _ => Err(wrong("a policy type", "nonfatal, continue or halt", text)),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Object {
         let number = text.parse().ok().and_then(ModuleNumber::new);
         number
             .map(Object::Module)
-            .ok_or_else(|| wrong("module", "a number from 0 to 127, or any", text))
+            .ok_or_else(|| wrong("a module", "a number from 0 to 127, or any", text))
     }
 }
 
@@ -88,7 +88,7 @@ pub fn pcr_from_word(text: &str) -> Result<Option<PcrIndex>, WordError> {
     let number = text.parse::<u8>().ok();
     let pcr = number.and_then(|number| PcrIndex::try_from(number).ok());
     pcr.map(Some)
-        .ok_or_else(|| wrong("PCR", "a number from 0 to 23, or none", text))
+        .ok_or_else(|| wrong("a PCR", "a number from 0 to 23, or none", text))
 }
 
 #[cfg(test)]

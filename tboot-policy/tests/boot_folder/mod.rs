@@ -1,4 +1,4 @@
-//! A boot folder as Debian makes it.
+//! A boot directory as Debian makes it.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::{fs, io::Write, path::PathBuf, process::Command};
@@ -6,7 +6,7 @@ use std::{fs, io::Write, path::PathBuf, process::Command};
 /// The kernel's command line as GRUB passes it.
 pub const CMDLINE: &str = "root=UUID=0815 ro quiet intel_iommu=on \"dyndbg=file a +p\"";
 
-/// A boot folder with its grub.cfg, and the command that is run on it.
+/// A boot directory with its grub.cfg, and the command that is run on it.
 pub struct World {
     folder: tempfile::TempDir,
 }

@@ -17,7 +17,7 @@ pub struct Step {
     pub stdout: String,
 }
 
-/// Commands that ran one after the other in a folder.
+/// Commands that ran one after the other in a directory.
 #[derive(serde::Deserialize)]
 pub struct Case {
     /// The case's name.

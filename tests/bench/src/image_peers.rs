@@ -2,7 +2,7 @@
 //!
 //! Both look for the kernel's parts at fixed places. They get them in a mount namespace of
 //! their own: an overlay that adds `modules/VERSION` to /usr/lib, and the unpacked package's
-//! boot folder in place of /boot. Nothing outside the namespace changes.
+//! boot directory in place of /boot. Nothing outside the namespace changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use nix::unistd::Uid;
 use crate::files::mebibytes;
 use crate::timing::{Times, time};
 
-/// Arguments: folder to add to /usr/lib, modules, version, boot folder; then the command.
+/// Arguments: directory to add to /usr/lib, modules, version, boot directory; then the command.
 const NAMESPACE: &str = "set -e\n\
     mount -t overlay overlay -o \"lowerdir=$1:/usr/lib\" /usr/lib\n\
     mount --bind \"$2\" \"/usr/lib/modules/$3\"\n\
@@ -45,7 +45,7 @@ impl Peers {
             .kernel
             .vmlinuz
             .parent()
-            .context("the kernel is in no folder")?
+            .context("the kernel is in no directory")?
             .to_path_buf();
         let peers = Self {
             folder: folder.to_path_buf(),

@@ -17,7 +17,7 @@ pub struct Initramfs {
 }
 
 impl Initramfs {
-    /// An archive with these folders.
+    /// An archive with these directories.
     pub fn with_folders(folders: &[&str]) -> Result<Self> {
         let mut initramfs = Self::default();
         for folder in folders {
@@ -26,7 +26,7 @@ impl Initramfs {
         Ok(initramfs)
     }
 
-    /// A file; the folders above it come with it.
+    /// A file; the directories above it come with it.
     pub fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> Result<()> {
         let path = path.trim_start_matches('/');
         if let Some((folder, _)) = path.rsplit_once('/') {

@@ -48,7 +48,7 @@ fn script() -> String {
         mkswap /dev/mapper/swap > /dev/null || fail mkswap\n\
         swapon /dev/mapper/swap || fail swapon\n\
         mount -t ext4 -o ro /dev/mapper/root /root || fail mount\n\
-        for folder in dev proc sys run; do mount --move /$folder /root/$folder || fail move; done\n\
+        for directory in dev proc sys run; do mount --move /$directory /root/$directory || fail move; done\n\
         exec switch_root /root /sbin/init\n"
     )
 }

@@ -108,7 +108,9 @@ fn tpm2(tpm: &HostTpm, folder: &Path, arguments: &[&str]) -> Result<()> {
 fn pcr_values(world: &World) -> Result<Vec<u8>> {
     let mut values = vec![0; 32];
     for pcr in 17..=19 {
-        values.extend(hex::decode(world.launch.sha256_hex(pcr)?).context("a PCR value is no hex")?);
+        values.extend(
+            hex::decode(world.launch.sha256_hex(pcr)?).context("a PCR value is not a hex")?,
+        );
     }
     Ok(values)
 }

@@ -73,10 +73,10 @@ fn program() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A boot folder with one entry, and the platform's record; the files that the entry loads.
+/// A boot directory with one entry, and the platform's record; the files that the entry loads.
 fn prepare(assets: &Assets, folder: &Path) -> Result<Vec<PathBuf>> {
     let boot = folder.join("boot");
-    fs::create_dir_all(boot.join("grub")).context("cannot make the boot folder")?;
+    fs::create_dir_all(boot.join("grub")).context("cannot make the boot directory")?;
     let copy = |from: &Path, name: &str| {
         fs::copy(from, boot.join(name)).with_context(|| format!("cannot copy {}", from.display()))
     };

@@ -94,7 +94,7 @@ impl Host {
     fn start() -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a directory")?;
         let target = workspace_root().join("target");
-        std::fs::create_dir_all(&target).context("cannot make the target folder")?;
+        std::fs::create_dir_all(&target).context("cannot make the target directory")?;
         let state = tempfile::tempdir_in(target).context("cannot make a directory")?;
         let mut command = Command::new(programs::path("tao")?);
         command

@@ -22,7 +22,7 @@ impl JsonFile {
         if let Ok(found) = path.metadata() {
             ensure!(
                 found.is_file(),
-                "--json {} is no regular file: name one, or a new one",
+                "--json {} is not a regular file: name one, or a new one",
                 path.display()
             );
         }

@@ -157,7 +157,7 @@ fn describe(facts: &mut Facts, world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Removes the machine; of one that failed, everything that is no log.
+/// Removes the machine; of one that failed, everything that is not a log.
 fn tidy(directory: &Path, passed: bool) -> Result<()> {
     let removed = if passed {
         fs::remove_dir_all(directory)

@@ -18,7 +18,7 @@ pub fn change_one_byte(kernel: &mut [u8]) -> Result<String> {
         .context("the kernel is too short for a bzImage")?;
     ensure!(
         kernel.get(0x202..0x206) == Some(b"HdrS"),
-        "the kernel is no bzImage: it has no setup header"
+        "the kernel is not a bzImage: it has no setup header"
     );
     let start = VERSION_BASE + usize::from(u16::from_le_bytes(pointer));
     let size = kernel.len();

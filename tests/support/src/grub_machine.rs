@@ -1,4 +1,4 @@
-//! A machine's /etc and /boot in a folder, with the real grub-mkconfig.
+//! A machine's /etc and /boot in a directory, with the real grub-mkconfig.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
@@ -58,7 +58,7 @@ impl Machine {
         Some(machine)
     }
 
-    /// A path below the folder.
+    /// A path below the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -174,7 +174,7 @@ impl Tpm12 {
     /// A number among the TPM's properties (TPM_CAP_PROPERTY).
     ///
     /// # Errors
-    /// `BAD_MODE` for a property that the TPM doesn't have.
+    /// `BAD_MODE` for a property that the TPM does not have.
     pub fn property(&mut self, property: u32) -> Result<u32, Tpm12Error> {
         self.capability_as(CAP_PROPERTY, &property.to_be_bytes(), |bytes| {
             let mut reader = Reader::new(bytes);

@@ -30,7 +30,7 @@ pub enum Tpm12Error {
         /// Why.
         code: ReturnCode,
     },
-    /// A response that the specification doesn't allow.
+    /// A response that the specification does not allow.
     #[error("the TPM's answer to {command} is not valid: {source}")]
     BadAnswer {
         /// The command's name in the specification.
@@ -38,10 +38,10 @@ pub enum Tpm12Error {
         /// What is wrong with it.
         source: Malformed,
     },
-    /// A response whose HMAC is wrong: it doesn't come from the TPM that knows the secret.
+    /// A response whose HMAC is wrong: it does not come from the TPM that knows the secret.
     #[error(
         "the TPM's answer to {command} is not authentic (its HMAC is wrong): something changed it \
-         on the way, don't trust what the TPM shows"
+         on the way, do not trust what the TPM shows"
     )]
     NotAuthentic {
         /// The command's name in the specification.

@@ -39,7 +39,7 @@ impl Tpm12 {
     ///
     /// # Errors
     /// What the TPM says: `AUTH_FAIL` for a wrong owner's secret, `BAD_PRESENCE` when one is
-    /// needed, `BAD_INDEX` for a reserved or existing number, `NO_SPACE` when it doesn't fit.
+    /// needed, `BAD_INDEX` for a reserved or existing number, `NO_SPACE` when it does not fit.
     pub fn nv_define(
         &mut self,
         public: &NvPublic,
@@ -64,7 +64,7 @@ impl Tpm12 {
         self.nv_define(&public, owner, &Secret::well_known())
     }
 
-    /// Sets nvLocked: from now on the TPM checks who reads, writes and defines. This can't be
+    /// Sets nvLocked: from now on the TPM checks who reads, writes and defines. This cannot be
     /// taken back.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Tpm12 {
     ) -> Result<Vec<u8>, Tpm12Error> {
         if length > MAX_READ {
             return Err(Tpm12Error::BadParameter(format!(
-                "{length} bytes of NV can't be read: at most {MAX_READ}"
+                "{length} bytes of NV cannot be read: at most {MAX_READ}"
             )));
         }
         let mut data = Vec::new();

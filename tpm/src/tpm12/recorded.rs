@@ -60,7 +60,7 @@ impl Exchange {
 }
 
 /// The steps: number and command line, and what crossed the wire. trousers flushes each session
-/// although the TPM closed it with its command (and gets 0x22 for it); we don't.
+/// although the TPM closed it with its command (and gets 0x22 for it); we do not.
 fn steps() -> Vec<(String, Vec<Exchange>)> {
     let mut steps: Vec<(String, Vec<Exchange>)> = Vec::new();
     let mut command = Vec::new();
@@ -198,7 +198,7 @@ fn check(exchanges: &[Exchange], counts: &mut Counts) {
             Ok(list.into_iter().flat_map(u32::to_be_bytes).collect())
         })),
         (0x65, false) if word(0) == 0x11 => done(replayed(exchanges, |tpm| {
-            // No such index is no error here, but `None`.
+            // No such index gives `None`, not an error.
             Ok(tpm
                 .nv_public(word(8))?
                 .map(|public| public.to_bytes())

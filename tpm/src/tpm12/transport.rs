@@ -1,6 +1,6 @@
 //! How a command reaches a TPM: a character device of the kernel, or the socket of a simulator.
 //!
-//! It serves TPM 1.2 (which tpm2-tss can't talk to), and finds out which of the two a TPM is.
+//! It serves TPM 1.2 (which tpm2-tss cannot talk to), and finds out which of the two a TPM is.
 
 use std::{
     fs::{File, OpenOptions},

@@ -17,7 +17,7 @@ use crate::{Sealed, TpmError};
 /// Longest TPM2B_PRIVATE taken: a sealed 128-byte secret needs about 250 bytes.
 const MAX_PRIVATE: usize = 1024;
 
-/// fixedTPM and fixedParent: it can't be moved to another TPM. Not userWithAuth: only the
+/// fixedTPM and fixedParent: it cannot be moved to another TPM. Not userWithAuth: only the
 /// policy opens it, no password. noDA: a failure does not count as a dictionary attack.
 fn attributes() -> tss_esapi::Result<ObjectAttributes> {
     ObjectAttributesBuilder::new()
@@ -77,7 +77,7 @@ pub(super) fn parse(sealed: &Sealed) -> Result<(Private, Public), TpmError> {
             "its public part is not that of a secret sealed by taoboot",
         ));
     }
-    let public = Public::unmarshall(area).map_err(|_| bad("its public part can't be read"))?;
+    let public = Public::unmarshall(area).map_err(|_| bad("its public part cannot be read"))?;
     let private = without_length(&sealed.private)
         .filter(|bytes| !bytes.is_empty() && bytes.len() <= MAX_PRIVATE)
         .and_then(|bytes| Private::try_from(bytes.to_vec()).ok())

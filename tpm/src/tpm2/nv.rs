@@ -47,7 +47,7 @@ impl Tpm2 {
                 .get_capability(CapabilityType::Handles, first, LIST_PART)
                 .map_err(in_command(GET_CAPABILITY))?;
             let CapabilityData::Handles(handles) = data else {
-                return Err(bad_answer(GET_CAPABILITY, "it is no list of handles"));
+                return Err(bad_answer(GET_CAPABILITY, "it is not a list of handles"));
             };
             let before = list.len();
             for handle in handles.into_inner() {
@@ -125,7 +125,7 @@ impl Tpm2 {
     ///
     /// # Errors
     /// [`TpmError::WrongPassword`] for the owner's, or what the TPM says (0x146: too long, 0x148:
-    /// locked, 0x149: this authorization doesn't do).
+    /// locked, 0x149: this authorization does not do).
     pub fn nv_write(&mut self, index: u32, data: &[u8], auth: NvAuth<'_>) -> Result<(), TpmError> {
         let chunk = self.nv_chunk()?;
         let (handle, _) = self.nv_existing(index)?;
@@ -315,7 +315,7 @@ impl Tpm2 {
 fn nv_handle(index: u32) -> Result<NvIndexTpmHandle, TpmError> {
     NvIndexTpmHandle::new(index).map_err(|_| {
         TpmError::BadParameter(format!(
-            "{index:#x} is no NV index of a TPM 2.0: 0x1000000 to 0x1ffffff"
+            "{index:#x} is not a NV index of a TPM 2.0: 0x1000000 to 0x1ffffff"
         ))
     })
 }

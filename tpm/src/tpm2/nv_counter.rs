@@ -95,7 +95,7 @@ impl Tpm2 {
         };
         if public.attributes.0 & NvAttributes::TYPE != COUNTER {
             return Err(TpmError::BadParameter(format!(
-                "NV index {index:#x} is no counter"
+                "NV index {index:#x} is not a counter"
             )));
         }
         match self.nv_read(index, NvAuth::Index)? {

@@ -2,7 +2,7 @@
 //!
 //! The password never crosses the bus: it keys an HMAC, in a session salted to a fresh key of the
 //! null hierarchy (the owner's password may be what keeps us from the storage root key), so that
-//! someone who listens can't try passwords against that HMAC.
+//! someone who listens cannot try passwords against that HMAC.
 
 use tss_esapi::{
     Context,

@@ -27,7 +27,7 @@ impl Tpm2 {
     ) -> Result<Sealed, TpmError> {
         if secret.is_empty() || secret.len() > MAX_SECRET {
             return Err(TpmError::BadParameter(format!(
-                "a secret of {} bytes can't be sealed: 1 to {MAX_SECRET} bytes fit",
+                "a secret of {} bytes cannot be sealed: 1 to {MAX_SECRET} bytes fit",
                 secret.len()
             )));
         }

@@ -232,7 +232,7 @@ impl Tpm2 {
             }
         }
         let key = self.make_srk()?;
-        // What can't be saved is derived again the next time.
+        // What cannot be saved is derived again the next time.
         self.saved_srk = self
             .context
             .context_save(key.handle.into())

@@ -197,7 +197,7 @@ fn a_signed_launch_can_have_a_limit() {
         .unwrap();
     let approval = owner.approve(&limited(value));
     assert_eq!(*tpm.unseal(&sealed, &approval, None).unwrap(), SECRET);
-    // The signed limit can't be left out or raised.
+    // The signed limit cannot be left out or raised.
     for launch in [limited(value + 1), launch_policy(LAUNCH).into()] {
         let forged = Approval::signed(launch, approval.signature().unwrap().clone());
         let error = tpm.unseal(&sealed, &forged, None).unwrap_err();

@@ -131,7 +131,7 @@ fn other_values_than_the_tpm_showed_are_noticed() {
         assert!(is_forged(read(PcrSet::LAUNCH)));
     }
     bus.traffic().forger = None;
-    // What the TPM itself said a moment ago is no answer to a new question.
+    // What the TPM itself said a moment ago is not an answer to a new question.
     let before = overheard(&bus, port, PCR_READ, || drop(read(latch()).unwrap()));
     bus.traffic().forger = instead_of(PCR_READ, before);
     assert!(is_forged(read(latch())));

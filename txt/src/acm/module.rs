@@ -73,7 +73,7 @@ impl Acm {
         &self.chipsets
     }
 
-    /// The processors that it is for; none in modules before version 4, which don't care.
+    /// The processors that it is for; none in modules before version 4, which do not care.
     pub fn processors(&self) -> &[ProcessorId] {
         &self.processors
     }

@@ -22,7 +22,7 @@ impl HashList {
             Some(hash) => {
                 let found = hash.alg();
                 Err(FormatError::Parts(format!(
-                    "a {found} hash can't stand in a list of {alg}"
+                    "a {found} hash cannot stand in a list of {alg}"
                 )))
             }
         }
@@ -79,7 +79,7 @@ pub struct LegacyMle {
 }
 
 impl LegacyMle {
-    /// An element; refused when the hashes aren't SHA-1.
+    /// An element; refused when the hashes are not SHA-1.
     pub fn new(sinit_min_version: u8, hashes: HashList) -> Result<Self, FormatError> {
         if hashes.alg() != HashAlg::Sha1 {
             let found = hashes.alg();

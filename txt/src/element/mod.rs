@@ -169,7 +169,7 @@ impl Element {
         Ok(element)
     }
 
-    /// The element's bytes; an error when its parts don't fit into their fields.
+    /// The element's bytes; an error when its parts do not fit into their fields.
     pub fn to_bytes(&self) -> Result<Vec<u8>, FormatError> {
         let mut body = Vec::new();
         self.body.write(&mut body)?;

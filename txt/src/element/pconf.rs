@@ -19,7 +19,7 @@ pub struct PcrInfoShort {
 }
 
 impl PcrInfoShort {
-    /// One from its parts; refused when the selection isn't 1 to 3 bytes or the digest not SHA-1.
+    /// One from its parts; refused when the selection is not 1 to 3 bytes or the digest not SHA-1.
     pub fn new(select: Vec<u8>, locality: u8, digest: Digest) -> Result<Self, FormatError> {
         if !(1..=3).contains(&select.len()) || digest.alg() != HashAlg::Sha1 {
             return Err(FormatError::Parts(
@@ -158,7 +158,7 @@ impl Pconf2 {
         for (pcr, digest) in values {
             let byte = select
                 .get_mut(usize::from(pcr / 8))
-                .ok_or_else(|| FormatError::Parts(format!("PCR {pcr} doesn't exist: 0 to 23")))?;
+                .ok_or_else(|| FormatError::Parts(format!("PCR {pcr} does not exist: 0 to 23")))?;
             if previous.is_some_and(|previous| previous >= *pcr) {
                 return Err(FormatError::Parts(
                     "PCRs must be given once, ascending".to_owned(),

@@ -14,7 +14,7 @@ pub struct LegacySbios {
 }
 
 impl LegacySbios {
-    /// An element; refused when a hash isn't SHA-1.
+    /// An element; refused when a hash is not SHA-1.
     pub fn new(fallback: Digest, hashes: HashList) -> Result<Self, FormatError> {
         if fallback.alg() != HashAlg::Sha1 {
             return Err(FormatError::Parts(

@@ -34,7 +34,7 @@ impl Policy12 {
     pub const LEN: usize = 54;
 
     /// A policy of version 2.`minor` with all fields at what tboot's tools use; refused when the
-    /// minor version doesn't exist or the hash isn't SHA-1.
+    /// minor version does not exist or the hash is not SHA-1.
     pub fn new(
         minor: u8,
         policy_type: PolicyType,
@@ -42,7 +42,7 @@ impl Policy12 {
     ) -> Result<Self, FormatError> {
         if minor > 4 {
             return Err(FormatError::Parts(format!(
-                "policy version 2.{minor} doesn't exist: 2.0 to 2.4"
+                "policy version 2.{minor} does not exist: 2.0 to 2.4"
             )));
         }
         if policy_hash.alg() != HashAlg::Sha1 {

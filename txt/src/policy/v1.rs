@@ -121,7 +121,7 @@ impl PolicyDataV1 {
         let mut reader = Reader::new(bytes);
         if reader.array("uuid")? != DATA_UUID_V1 {
             return Err(FormatError::Parts(
-                "not a policy data file of version 1: it doesn't begin with its UUID".to_owned(),
+                "not a policy data file of version 1: it does not begin with its UUID".to_owned(),
             ));
         }
         reader.zeros("version", 1)?;

@@ -31,7 +31,7 @@ pub struct Scope {
     /// Names of items that are defined here.
     pub items: BTreeSet<String>,
     pub mentions: Vec<Mention>,
-    /// Every word outside of `use`, but for names of fields and methods.
+    /// Every word outside of `use`, except for names of fields and methods.
     pub words: BTreeSet<String>,
 }
 

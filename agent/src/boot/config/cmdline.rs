@@ -35,7 +35,7 @@ pub struct CommandLine {
     pub device_timeout: Option<Seconds<30>>,
     /// `taoboot.report=`: a device that gets the boot's report as one JSON line.
     pub report: Option<PathBuf>,
-    /// Words that ask for something taoboot does not do; said aloud, then ignored.
+    /// Words that ask for something taoboot does not do; reported, then ignored.
     pub ignored: Vec<String>,
     /// `module.parameter=value` words, as given.
     pub module_parameters: Vec<(String, String)>,

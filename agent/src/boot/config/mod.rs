@@ -92,7 +92,7 @@ pub struct Settings {
     pub module_parameters: Vec<(String, String)>,
     /// What the resident Tao host gets.
     pub host: HostSettings,
-    /// Words that are not obeyed, to be said aloud.
+    /// Words that are not obeyed, to be reported.
     pub ignored: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use std::{fs, fs::File, os::unix::fs::FileExt, path::Path};
 
 use crate::boot::devices::superblock::uuid;
 
-/// The PARTUUID of a block device by its kernel name (`vda1`); `None` when it is no partition
+/// The PARTUUID of a block device by its kernel name (`vda1`); `None` when it is not a partition
 /// or its table is of another kind.
 pub fn partuuid(name: &str) -> Option<String> {
     let sys = fs::canonicalize(Path::new("/sys/class/block").join(name)).ok()?;

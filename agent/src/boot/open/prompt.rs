@@ -18,7 +18,7 @@ const LONGEST: usize = 512;
 /// Why nothing could be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    /// No console, or it is no terminal.
+    /// No console, or it is not a terminal.
     #[error("cannot ask for a passphrase: /dev/console: {0}")]
     Console(std::io::Error),
     /// The console hung up.

@@ -93,7 +93,7 @@ fn is_executable_within(root: &Path, path: &Path) -> bool {
         };
         let full = root.join(relative);
         let Ok(metadata) = fs::symlink_metadata(&full) else {
-            // A folder on the way may be an absolute link; exec will tell.
+            // A directory on the way may be an absolute link; exec will tell.
             return fs::metadata(&full).is_ok();
         };
         if !metadata.is_symlink() {

@@ -2,7 +2,7 @@
 //!
 //! tboot leaves the address of its shared page in the kernel's boot parameters (`tboot_addr`,
 //! Documentation/arch/x86/zero-page.rst). An approved launch has tboot in PCR 17, and its kernel is
-//! started by that tboot; so where the address is zero, this is no approved launch, whatever the TPM
+//! started by that tboot; so where the address is zero, this is not an approved launch, whatever the TPM
 //! or something in its place says. The other way round it proves nothing.
 
 use std::{fs, path::Path};

@@ -115,7 +115,7 @@ pub(super) fn components(
                 .map(|pcr| (pcr, words))
         })
         .collect::<Option<_>>()
-        .ok_or_else(|| damaged("a component's key is no PCR number"))
+        .ok_or_else(|| damaged("a component's key is not a PCR number"))
 }
 
 /// A launch that a record may approve: the latch open, and a measured one.

@@ -66,7 +66,7 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
         return Err(damaged("its type or its PCR bank is another"));
     }
     let keyslot = match token.keyslots.as_slice() {
-        [number] => slot_number(number).ok_or_else(|| damaged("its keyslot is no number"))?,
+        [number] => slot_number(number).ok_or_else(|| damaged("its keyslot is not a number"))?,
         [] => return Err(RecordError::Keyslot("it names none".into())),
         _ => return Err(damaged("it names more than one keyslot")),
     };

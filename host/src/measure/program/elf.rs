@@ -54,7 +54,7 @@ pub enum ElfError {
     /// More than anybody needs.
     #[error("the ELF file has more {0} than is supported")]
     TooMany(&'static str),
-    /// A name that is no text.
+    /// A name that is not text.
     #[error("the ELF file is damaged: {0} is not text")]
     Text(&'static str),
     /// It has itself watched by another library.
@@ -195,7 +195,7 @@ fn text<R: ReadAt + ?Sized>(
     String::from_utf8(text.to_vec()).map_err(|_| ElfError::Text(what))
 }
 
-/// Is it a shared object that is no program? With no loader of its own (PT_INTERP) it is the loader
+/// Is it a shared object that is not a program? With no loader of its own (PT_INTERP) it is the loader
 /// itself, which loads whatever it is told to.
 ///
 /// # Errors

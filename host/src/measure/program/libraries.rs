@@ -34,7 +34,7 @@ const USUAL: [&str; 6] = [
     "/lib",
     "/usr/lib",
 ];
-/// Folders for better processors, within each folder.
+/// Folders for better processors, within each directory.
 const LEVELS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
 const BETTER: &str = "glibc-hwcaps";
 
@@ -43,14 +43,14 @@ const BETTER: &str = "glibc-hwcaps";
 #[non_exhaustive]
 pub enum LibraryError {
     /// It is nowhere.
-    #[error("{needed_by} needs the library {name}, which is in none of the loader's folders", needed_by = needed_by.display())]
+    #[error("{needed_by} needs the library {name}, which is in none of the loader's directories", needed_by = needed_by.display())]
     Missing {
         /// The library.
         name: String,
         /// Who needs it.
         needed_by: PathBuf,
     },
-    /// It can't be read.
+    /// It cannot be read.
     #[error("{path}: {source}", path = path.display())]
     Io {
         /// The library.
@@ -69,16 +69,16 @@ pub enum LibraryError {
     /// A loader of another C library has other rules.
     #[error("{0} is not the loader of glibc; whose libraries it would load is not known")]
     Loader(String),
-    /// A folder that depends on where the file is, or on the machine.
-    #[error("{path} looks for libraries in {folder}, which can't be resolved for a program that runs from memory", path = path.display())]
+    /// A directory that depends on where the file is, or on the machine.
+    #[error("{path} looks for libraries in {folder}, which cannot be resolved for a program that runs from memory", path = path.display())]
     Folder {
         /// Who looks.
         path: PathBuf,
-        /// The folder as it is written there.
+        /// The directory as it is written there.
         folder: String,
     },
     /// By a path: the loader would walk it again after the file was measured.
-    #[error("{path} needs {name} by its path, where a program can't find the copy that was measured; link it by the library's name", path = path.display())]
+    #[error("{path} needs {name} by its path, where a program cannot find the copy that was measured; link it by the library's name", path = path.display())]
     ByPath {
         /// Who needs it.
         path: PathBuf,
@@ -107,8 +107,8 @@ pub trait Files {
     fn exists(&mut self, path: &Path) -> bool;
 }
 
-/// Where below a folder of the loader's the library of that name, found at that path, belongs:
-/// in the folder for a better processor, or in the folder itself.
+/// Where below a directory of the loader's the library of that name, found at that path, belongs:
+/// in the directory for a better processor, or in the directory itself.
 pub fn place_of(name: &str, path: &Path) -> PathBuf {
     let mut above = path.ancestors().skip(1).map(Path::file_name);
     let (level, better) = (above.next().flatten(), above.next().flatten());
@@ -152,7 +152,7 @@ pub fn resolve(
     let mut found = Libraries::new();
     let mut waiting = VecDeque::new();
     let mut seen = BTreeSet::new();
-    // A program in memory is in no folder.
+    // A program in memory is in no directory.
     ask(path, needs, None, &[], &mut waiting)?;
     while let Some(asked) = waiting.pop_front() {
         if found.contains_key(&asked.name) {
@@ -218,7 +218,7 @@ fn ask(
     Ok(())
 }
 
-/// `$ORIGIN` is the folder of the file that names it.
+/// `$ORIGIN` is the directory of the file that names it.
 fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf, LibraryError> {
     let wrong = || LibraryError::Folder {
         path: path.to_owned(),
@@ -235,7 +235,7 @@ fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf,
     Ok(PathBuf::from(text))
 }
 
-/// The files of that name in a folder of the loader's, and in its folders for better processors.
+/// The files of that name in a directory of the loader's, and in its directories for better processors.
 fn inside(folder: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
     let better = LEVELS.map(|level| folder.join(BETTER).join(level));
     let all = better.into_iter().chain([folder.to_owned()]);
@@ -244,7 +244,7 @@ fn inside(folder: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The files that a library may be: those of the first folder that has any, or of the cache.
+/// The files that a library may be: those of the first directory that has any, or of the cache.
 fn places(
     asked: &Asked,
     cache: &Cache,

@@ -83,7 +83,7 @@ fn what_can_not_be_resolved_is_refused_with_a_sentence() {
         let mut program = needs(&["a"]);
         program.runpath = Some(vec![folder.to_owned()]);
         let found = resolved(&program, &mut world, &entries);
-        assert!(found.contains("can't be resolved"), "{found}");
+        assert!(found.contains("cannot be resolved"), "{found}");
     }
     for name in ["./a", "/l/a"] {
         let found = resolved(&needs(&[name]), &mut world, &entries);

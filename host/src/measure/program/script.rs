@@ -12,7 +12,7 @@ pub struct Interpreter {
     pub argument: Option<String>,
 }
 
-/// Why a script's first line can't be used; a sentence for a person.
+/// Why a script's first line cannot be used; a sentence for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScriptError {

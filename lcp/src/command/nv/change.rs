@@ -46,7 +46,7 @@ pub struct Release {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "lock")]
 pub struct Lock {
-    /// yes, although it can't be taken back
+    /// yes, although it cannot be taken back
     #[argh(switch)]
     yes: bool,
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
@@ -82,13 +82,13 @@ impl Release {
         let state = storage.state()?;
         if found.platform || found.policy_delete {
             bail!(
-                "NV index {number:#x} can't be released by the owner ({}): the platform's firmware \
+                "NV index {number:#x} cannot be released by the owner ({}): the platform's firmware \
                  defined it, or only its own policy may delete it",
                 found.names.join(", ")
             );
         }
         if let OwnerState::Unusable(why) = &state.owner {
-            bail!("NV index {number:#x} can't be released: {why}");
+            bail!("NV index {number:#x} cannot be released: {why}");
         }
         storage.release(number, &source.owner(&state.owner)?)?;
         if storage.index(number)?.is_some() {
@@ -150,7 +150,7 @@ impl Lock {
 
     fn consent(&self, what: &str) -> Result<()> {
         if !self.yes {
-            bail!("{what} can't be taken back: say --yes if you mean it");
+            bail!("{what} cannot be taken back: say --yes if you mean it");
         }
         Ok(())
     }

@@ -102,7 +102,7 @@ pub fn plan_lines(plan: &Plan) -> Vec<String> {
     for planned in &plan.indices {
         let steps: Vec<&str> = planned.steps.iter().map(|step| step.name()).collect();
         let todo = match (planned.obstacles.is_empty(), steps.is_empty()) {
-            (false, _) => "can't be done".to_owned(),
+            (false, _) => "cannot be done".to_owned(),
             (true, true) => "nothing to do".to_owned(),
             (true, false) => steps.join(", "),
         };

@@ -23,5 +23,10 @@ pub fn index_named(text: &str, family: Family, set: IndexSet) -> Result<u32> {
     let names: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
     number::u32(text)
         .map_err(anyhow::Error::msg)
-        .with_context(|| format!("{text:?} is no index: a number, or {}", names.join(", ")))
+        .with_context(|| {
+            format!(
+                "{text:?} is not an index: a number, or {}",
+                names.join(", ")
+            )
+        })
 }

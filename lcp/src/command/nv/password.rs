@@ -65,11 +65,11 @@ pub fn from_file(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         return first_line(&mut io::stdin().lock()).context("standard input");
     }
     let shown = || path.display().to_string();
-    let mut file = File::open(path).with_context(|| format!("can't open {}", shown()))?;
+    let mut file = File::open(path).with_context(|| format!("cannot open {}", shown()))?;
     first_line(&mut file).with_context(shown)
 }
 
-/// The first line, without its end. More than one line is refused: it is no password file.
+/// The first line, without its end. More than one line is refused: it is not a password file.
 fn first_line(from: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
     // Its room is reserved: growing would leave copies behind that nobody wipes.
     let mut bytes = Zeroizing::new(vec![0; MAX_LEN + 2]);
@@ -79,7 +79,7 @@ fn first_line(from: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
             Ok(0) => break,
             Ok(count) => length = length.saturating_add(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("can't read the owner's password"),
+            Err(error) => return Err(error).context("cannot read the owner's password"),
         }
     }
     bytes.truncate(length);
@@ -134,7 +134,7 @@ fn typed(terminal: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// A terminal that shows nothing of what is typed, and doesn't end the program on Ctrl-C, so that
+/// A terminal that shows nothing of what is typed, and does not end the program on Ctrl-C, so that
 /// it is always made to show again.
 struct Silent {
     terminal: File,

@@ -18,7 +18,7 @@ use super::{
     password::Source,
 };
 
-/// Say what is in the NV, what would change, and why it can't. Exit 1 when it can't.
+/// Say what is in the NV, what would change, and why it cannot. Exit 1 when it cannot.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "plan")]
 pub struct Plan {

@@ -120,7 +120,7 @@ impl List {
     }
 }
 
-/// One index of the list. One that can't be understood doesn't hide the others.
+/// One index of the list. One that cannot be understood does not hide the others.
 fn one(storage: &mut dyn NvStorage, number: u32, as_json: bool) -> Value {
     let family = storage.family();
     let role = Role::of(family, number);

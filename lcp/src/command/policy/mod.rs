@@ -176,7 +176,7 @@ impl Create {
             "3.0" => PolicyVersion20::V3_0,
             "3.1" => PolicyVersion20::V3_1,
             "3.2" => PolicyVersion20::V3_2,
-            other => bail!("{other:?} is no policy version: 3.0, 3.1, 3.2, or 2.0 to 2.4"),
+            other => bail!("{other:?} is not a policy version: 3.0, 3.1, 3.2, or 2.0 to 2.4"),
         };
         // Without lists there is no signature.
         let mut mask = data.map(check::sign_mask).unwrap_or_default();

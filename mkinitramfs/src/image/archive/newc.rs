@@ -109,7 +109,7 @@ fn read_entry(bytes: &[u8], start: usize, at: usize) -> Result<(Entry, usize), A
     for (field, text) in fields.iter_mut().zip(digits.chunks_exact(8)) {
         *field = hex(text).ok_or_else(|| {
             fail(format!(
-                "{:?} is no hexadecimal number",
+                "{:?} is not a hexadecimal number",
                 String::from_utf8_lossy(text)
             ))
         })?;

@@ -8,7 +8,7 @@ use super::name::module_name;
 /// One loadable module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
-    /// File, relative to the folder of modules.dep; may end in .ko.xz and the like.
+    /// File, relative to the directory of modules.dep; may end in .ko.xz and the like.
     pub path: String,
     /// Modules to load before it, first one first.
     pub needs: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Deps {
 }
 
 /// Parses the text of `modules.dep`. Absolute paths are taken where they lie below `folder`, the
-/// folder of modules.dep; some distributions' depmod writes them.
+/// directory of modules.dep; some distributions' depmod writes them.
 pub fn parse(text: &str, folder: &Path) -> Deps {
     let mut deps = Deps::default();
     for (index, line) in text.lines().enumerate() {
@@ -71,7 +71,7 @@ pub enum SkipReason {
     #[error("it has no colon behind a module's path")]
     NoColon,
     /// Another directory's file.
-    #[error("that is not a path below this folder")]
+    #[error("that is not a path below this directory")]
     Elsewhere,
     /// White space in the path.
     #[error("the path contains white space")]
@@ -99,7 +99,7 @@ fn module(line: &str, folder: &Path) -> Result<(String, Module), SkipReason> {
     Ok((name_of(path)?, module))
 }
 
-/// The path relative to the folder; `None` when it leaves it.
+/// The path relative to the directory; `None` when it leaves it.
 fn below<'a>(path: &'a str, folder: &Path) -> Option<&'a str> {
     let relative = match path.strip_prefix('/') {
         None => path,

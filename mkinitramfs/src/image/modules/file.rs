@@ -30,7 +30,7 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_unpacked(path, MAX_MODULE)?;
     if !bytes.starts_with(b"\x7fELF") {
         bail!(
-            "{} is no kernel module: it does not begin as an ELF file",
+            "{} is not a kernel module: it does not begin as an ELF file",
             path.display()
         );
     }

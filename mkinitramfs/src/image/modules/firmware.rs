@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::file::read_unpacked;
 use super::name::alias_matches;
 
-/// Most entries of one folder that a pattern is compared with.
+/// Most entries of one directory that a pattern is compared with.
 const MAX_LISTED: usize = 100_000;
 
 /// Largest firmware file, unpacked.
@@ -19,11 +19,11 @@ const MAX_FIRMWARE: u64 = 256 << 20;
 pub struct Firmware {
     /// Content by path below /lib/firmware.
     pub found: BTreeMap<String, Vec<u8>>,
-    /// Named by a module, not in the folder.
+    /// Named by a module, not in the directory.
     pub missing: BTreeSet<String>,
 }
 
-/// Looks for `names` where the kernel does: below updates/VERSION, updates, VERSION and the folder
+/// Looks for `names` where the kernel does: below updates/VERSION, updates, VERSION and the directory
 /// itself (Documentation/driver-api/firmware/fw_search_path.rst), as they are or packed as .xz or
 /// .zst. A name with wildcards stands for every file that it matches.
 ///
@@ -39,7 +39,7 @@ pub fn collect(folder: &Path, kernel: &str, names: &BTreeSet<String>) -> Result<
     ];
     let mut firmware = Firmware::default();
     for name in names {
-        // The name comes out of a module file; keep it below the folder.
+        // The name comes out of a module file; keep it below the directory.
         let clean = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let wild = name.contains(['*', '?', '[']);
         let files = match clean {
@@ -81,7 +81,7 @@ fn matching(place: &Path, pattern: &str) -> BTreeSet<String> {
     for part in pattern.split('/') {
         let mut next = BTreeSet::new();
         for below in found {
-            // A folder that is not there has nothing that matches.
+            // A directory that is not there has nothing that matches.
             let entries = std::fs::read_dir(place.join(&below)).into_iter().flatten();
             for entry in entries.flatten().take(MAX_LISTED) {
                 let Ok(file) = entry.file_name().into_string() else {

@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 use super::plan::Drivers;
 use super::wanted::is_file_system;
 
-/// Deepest folder looked at below /sys/devices; real ones end near 20.
+/// Deepest directory looked at below /sys/devices; real ones end near 20.
 const MAX_DEPTH: usize = 40;
 
 /// Reads the devices below `sysfs`; `mounts` is the text of /proc/self/mounts, where
 /// the root file system's type is found.
 ///
 /// # Errors
-/// `sysfs` has no devices folder.
+/// `sysfs` has no devices directory.
 pub fn read(sysfs: &Path, mounts: &str) -> Result<Drivers> {
     let devices = sysfs.join("devices");
     if !devices.is_dir() {
@@ -37,7 +37,7 @@ pub fn read(sysfs: &Path, mounts: &str) -> Result<Drivers> {
 }
 
 /// All modalias files below `folder`. Symbolic links are not followed: sysfs links
-/// its folders in circles. What vanishes meanwhile was a device just unplugged.
+/// its directories in circles. What vanishes meanwhile was a device just unplugged.
 fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
     found.extend(modalias(folder));
     if depth >= MAX_DEPTH {

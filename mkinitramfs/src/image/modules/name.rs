@@ -7,7 +7,7 @@ pub fn normalize(name: &str) -> String {
 }
 
 /// The module's name from its file's path: `kernel/x/dm-crypt.ko.xz` is `dm_crypt`.
-/// `None` when the path is no module file.
+/// `None` when the path is not a module file.
 #[must_use]
 pub fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -46,7 +46,7 @@ pub enum Drivers {
 pub struct Plan {
     /// Kernel version.
     pub kernel: String,
-    /// Name to (file in the kernel's folder, names to load before it).
+    /// Name to (file in the kernel's directory, names to load before it).
     pub modules: BTreeMap<String, (String, Vec<String>)>,
     /// Wanted and built in.
     pub builtin: BTreeSet<String>,

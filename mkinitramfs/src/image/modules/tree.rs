@@ -1,4 +1,4 @@
-//! The folder /lib/modules/VERSION as one value: every file of it that says
+//! The directory /lib/modules/VERSION as one value: every file of it that says
 //! something about a module, parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub enum Found {
 /// The modules of one kernel.
 #[derive(Debug, Default)]
 pub struct ModuleTree {
-    /// The folder that holds modules.dep.
+    /// The directory that holds modules.dep.
     pub folder: PathBuf,
     /// Loadable modules by name.
     pub modules: BTreeMap<String, Module>,
@@ -44,15 +44,15 @@ pub struct ModuleTree {
 }
 
 impl ModuleTree {
-    /// Reads the folder.
+    /// Reads the directory.
     ///
     /// # Errors
-    /// The folder, modules.dep, modules.alias or modules.builtin is missing or unreadable.
+    /// The directory, modules.dep, modules.alias or modules.builtin is missing or unreadable.
     pub fn read(folder: &Path, kernel: &str) -> Result<Self> {
         if !folder.is_dir() {
             return Err(anyhow!(
                 "{} is not there: install the modules of kernel {kernel}, or name another \
-                 kernel with --kernel or another folder with --modules-dir",
+                 kernel with --kernel or another directory with --modules-dir",
                 folder.display()
             ));
         }

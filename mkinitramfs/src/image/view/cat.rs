@@ -39,6 +39,10 @@ pub fn run(cat: &Cat) -> Result<()> {
             shown(data),
             cat.image.display()
         ),
-        _ => bail!("{} is no regular file in {}", cat.path, cat.image.display()),
+        _ => bail!(
+            "{} is not a regular file in {}",
+            cat.path,
+            cat.image.display()
+        ),
     }
 }

@@ -1,8 +1,8 @@
 //! `image extract`: unpacking an image that may be hostile.
 //!
 //! All names are checked before anything is written: an absolute path, a ".." and a
-//! path through a symbolic link could each write outside the folder (the class of
-//! CVE-2015-1197 in GNU cpio). The folder must be new or empty, and every step
+//! path through a symbolic link could each write outside the directory (the class of
+//! CVE-2015-1197 in GNU cpio). The directory must be new or empty, and every step
 //! down is opened with O_NOFOLLOW, so that a link put there meanwhile is not
 //! followed either.
 
@@ -32,7 +32,7 @@ type Item<'a> = (&'a Entry, &'a [u8]);
 /// only by root.
 ///
 /// # Errors
-/// The image cannot be read or is hostile (nothing is written then), the folder is
+/// The image cannot be read or is hostile (nothing is written then), the directory is
 /// not empty, or the system refuses.
 pub fn run(extract: &Extract) -> Result<()> {
     let image = load(&extract.image)?;
@@ -54,7 +54,7 @@ pub fn run(extract: &Extract) -> Result<()> {
             .with_context(|| format!("cannot write {} in {}", shown(path), folder.display()))?;
         skipped = skipped.saturating_add(usize::from(!written));
     }
-    // Last, children first: a folder that its owner may not write in would stop
+    // Last, children first: a directory that its owner may not write in would stop
     // what comes into it.
     for (path, (entry, _)) in items.iter().rev() {
         if entry.mode & TYPE == DIRECTORY {
@@ -105,7 +105,7 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
             let kind = match items.get(parent).map(|(entry, _)| entry.mode & TYPE) {
                 None | Some(DIRECTORY) => continue,
                 Some(SYMLINK) => "a symbolic link",
-                Some(_) => "no folder",
+                Some(_) => "no directory",
             };
             bail!(
                 "the entry {} runs through {}, which is {kind}",
@@ -117,16 +117,16 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
     Ok(items)
 }
 
-/// Makes the folder, or takes an empty one.
+/// Makes the directory, or takes an empty one.
 fn new_folder(folder: &Path) -> Result<OwnedFd> {
     match fs::create_dir(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let mut entries = fs::read_dir(folder)
-                .with_context(|| format!("{} is no folder to unpack to", folder.display()))?;
+                .with_context(|| format!("{} is not a directory to unpack to", folder.display()))?;
             if entries.next().is_some() {
                 bail!(
-                    "{} is not empty; name a new folder with --to",
+                    "{} is not empty; name a new directory with --to",
                     folder.display()
                 );
             }
@@ -177,7 +177,7 @@ fn write(root: &OwnedFd, path: &[u8], entry: &Entry, data: &[u8]) -> Result<bool
     Ok(true)
 }
 
-/// Opens a folder below `root` step by step, making what is missing.
+/// Opens a directory below `root` step by step, making what is missing.
 fn open_folder(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
     let mut place = root.try_clone()?;
     for name in path

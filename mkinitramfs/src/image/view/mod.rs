@@ -38,12 +38,15 @@ pub fn load(path: &Path) -> Result<Vec<u8>> {
     let found = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     if found.is_dir() {
         bail!(
-            "{} is a folder, expected is an image: give the initrd that GRUB loads",
+            "{} is a directory, expected is an image: give the initrd that GRUB loads",
             path.display()
         );
     }
     if !found.is_file() {
-        bail!("{} is no regular file, so it is no image", path.display());
+        bail!(
+            "{} is not a regular file, so it is not an image",
+            path.display()
+        );
     }
     if found.len() > MAX_IMAGE {
         bail!(
@@ -57,7 +60,7 @@ pub fn load(path: &Path) -> Result<Vec<u8>> {
 /// The parts of an image that [`load`] has read.
 ///
 /// # Errors
-/// It is no image, or damaged; the sentence names `path` and the place.
+/// It is not an image, or damaged; the sentence names `path` and the place.
 pub fn parts<'image>(path: &Path, image: &'image [u8]) -> Result<Vec<Part<'image>>> {
     archive::read(image).map_err(|error| match mismatch(path, image, Wanted::Image) {
         Some(sentence) => anyhow!(sentence),
@@ -92,7 +95,7 @@ pub fn shown(bytes: &[u8]) -> String {
     printable::line(String::from_utf8_lossy(bytes)).to_string()
 }
 
-/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
+/// Prints to standard output. A reader that has seen enough (`| head`) is not an error.
 ///
 /// # Errors
 /// Standard output cannot be written.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 pub const KERNEL: &str = "6.1.0-9-test";
 
-/// A folder with everything an image is built from.
+/// A directory with everything an image is built from.
 pub struct Fixture {
     pub top: TempDir,
 }
@@ -65,7 +65,7 @@ alias fs-xfs xfs
 ";
 
 impl Fixture {
-    /// Everything in a temporary folder, module files written in `order`.
+    /// Everything in a temporary directory, module files written in `order`.
     pub fn new() -> Self {
         Self::in_order(|_| {})
     }

@@ -91,7 +91,7 @@ pub fn fact(question: &[&str]) -> anyhow::Result<String> {
         }
         ["devices"] => opened_devices().join(" "),
         ["user"] => Uid::current().to_string(),
-        ["name space"] => match unshare(CloneFlags::CLONE_NEWUSER) {
+        ["namespace"] => match unshare(CloneFlags::CLONE_NEWUSER) {
             Ok(()) => "made".to_owned(),
             Err(error) => error.to_string(),
         },
@@ -202,7 +202,7 @@ impl Driver<'_> {
     fn filtered(&self) -> Verdict {
         let found = self.fact(&["status", "Seccomp"])?;
         expect(found == "2", found)?;
-        let found = self.fact(&["name space"])?;
+        let found = self.fact(&["namespace"])?;
         expect(found.starts_with("EPERM"), found)?;
         let found = self.fact(&["netfilter"])?;
         expect(found != "opened", found)?;
@@ -224,7 +224,7 @@ impl Driver<'_> {
             let found = self.fact(&["status", "NoNewPrivs"])?;
             expect(found == "1", found)
         });
-        report.check("a program is no administrator of its host", || {
+        report.check("a program is not an administrator of its host", || {
             let socket = self
                 .socket
                 .to_str()
@@ -274,7 +274,7 @@ impl Driver<'_> {
                     })
                 }),
                 "seccomp" => (
-                    "a program has a filter of system calls, and makes no name space",
+                    "a program has a filter of system calls, and makes no namespace",
                     self.filtered(),
                 ),
                 "scopes" => ("a program can not signal another one", self.signalled()),

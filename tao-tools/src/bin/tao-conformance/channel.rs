@@ -25,7 +25,7 @@ pub const ENDING: [(&str, &str); 5] = [
     ),
     (
         "header",
-        "a header that is no message ends only that connection",
+        "a header that is not a message ends only that connection",
     ),
     (
         "missing",
@@ -47,7 +47,7 @@ pub const LASTING: [(&str, &str); 5] = [
     ),
     (
         "body",
-        "a body that is no message is an error, and the connection goes on",
+        "a body that is not a message is an error, and the connection goes on",
     ),
     ("slow", "a request that comes byte by byte is answered"),
     (
@@ -146,13 +146,13 @@ pub fn play(case: &str) -> Result<(), String> {
     match case {
         "unknown" => {
             let error = channel.error_to(&request("Tao.Bogus", 1)?)?;
-            if error != "rpc: can't find method Tao.Bogus" {
+            if error != "rpc: cannot find method Tao.Bogus" {
                 return Err(error);
             }
         }
         "service" => {
             let error = channel.error_to(&request("LinuxHost.Shutdown", 1)?)?;
-            if !error.starts_with("rpc: can't find service") {
+            if !error.starts_with("rpc: cannot find service") {
                 return Err(error);
             }
         }

@@ -58,12 +58,12 @@ pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(words)
 }
 
-/// What `test` says of a folder of its own.
+/// What `test` says of a directory of its own.
 pub fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
     let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(words)?;
     let verdict = test(&dir);
-    // A folder that is left behind is no property of the host.
+    // A directory that is left behind is not a property of the host.
     drop(std::fs::remove_dir_all(&dir));
     verdict
 }
@@ -281,8 +281,8 @@ impl Driver<'_> {
         self.files(report);
         for (property, path) in [
             ("a file that is not there is not started", "/absent"),
-            ("a folder is not started", "/"),
-            ("a file that is no program is not started", "/etc/passwd"),
+            ("a directory is not started", "/"),
+            ("a file that is not a program is not started", "/etc/passwd"),
         ] {
             report.note(property, refused(self.start(Path::new(path), &[]), ""));
         }

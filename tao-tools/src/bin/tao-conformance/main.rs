@@ -53,7 +53,7 @@ fn hosted(words: &[&str]) -> anyhow::Result<String> {
         }
         ["descriptors"] => {
             let mut numbers = apart::numbers_in("/proc/self/fd")?;
-            // The folder's own descriptor is not open any more.
+            // The directory's own descriptor is not open any more.
             let is_open =
                 |number: &u32| std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
             numbers.retain(is_open);

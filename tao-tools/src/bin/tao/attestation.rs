@@ -56,8 +56,8 @@ struct Verify {
     /// the speaker must have this very name
     #[argh(option, arg_name = "name")]
     speaker: Option<Prin>,
-    /// trust the programs that the domain in this folder lets execute
-    #[argh(option, arg_name = "folder")]
+    /// trust the programs that the domain in this directory lets execute
+    #[argh(option, arg_name = "directory")]
     domain: Option<PathBuf>,
     /// verify as of this time: a date (2026-11-30), a time (2026-11-30T09:00:00Z, or with +01:00
     /// instead of Z), or nanoseconds since 1970 (default: now)
@@ -202,7 +202,7 @@ fn read(file: &str) -> anyhow::Result<Vec<u8>> {
         std::fs::File::open(file).and_then(|open| open.take(limit).read_to_end(&mut bytes))
     };
     read.with_context(|| file.to_owned())?;
-    // A serialized attestation begins with byte 0a, which is no hex digit.
+    // A serialized attestation begins with byte 0a, which is not a hex digit.
     let text: Vec<u8> = bytes
         .iter()
         .copied()

@@ -54,7 +54,7 @@ struct Init {
     /// protect the policy key so that the original can sign with it too: weaker
     #[argh(switch)]
     original_keys: bool,
-    /// the folder
+    /// the directory
     #[argh(positional)]
     dir: PathBuf,
 }
@@ -66,7 +66,7 @@ struct Show {
     /// print JSON
     #[argh(switch)]
     json: bool,
-    /// the folder
+    /// the directory
     #[argh(positional)]
     dir: PathBuf,
 }
@@ -89,7 +89,7 @@ struct AddProgram {
     /// part of the rule) (default: refuse)
     #[argh(option, default = "\"refuse\".to_owned()")]
     scripts: String,
-    /// the domain's folder
+    /// the domain's directory
     #[argh(positional)]
     dir: PathBuf,
     /// the programs' files
@@ -104,7 +104,7 @@ struct AddHost {
     /// file with the policy key's password, - for standard input (default: ask)
     #[argh(option)]
     password_file: Option<PathBuf>,
-    /// the domain's folder
+    /// the domain's directory
     #[argh(positional)]
     dir: PathBuf,
     /// the host's name

@@ -16,7 +16,7 @@ use super::domain;
 #[derive(FromArgs)]
 #[argh(subcommand, name = "guard")]
 pub struct Guard {
-    /// the domain in this folder instead of the running host
+    /// the domain in this directory instead of the running host
     #[argh(option)]
     domain: Option<PathBuf>,
     /// with --domain, to add or retract: file with the policy key's password, - for standard

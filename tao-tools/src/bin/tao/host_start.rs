@@ -36,7 +36,7 @@ pub struct Start {
     /// rest on the Tao host that started this very program
     #[argh(switch)]
     stacked: bool,
-    /// folder for the host's secret, counters and local rules (default: /var/lib/tao; for others
+    /// directory for the host's secret, counters and local rules (default: /var/lib/tao; for others
     /// than root $XDG_STATE_HOME/tao or ~/.local/state/tao)
     #[argh(option, default = "PathBuf::new()")]
     state: PathBuf,
@@ -44,14 +44,14 @@ pub struct Start {
     /// add allows), domain (what the rules in --domain allow) (default: liberal)
     #[argh(option, default = "\"liberal\".to_owned()")]
     guard: String,
-    /// folder of a domain (tao domain init), for its rules and policy key
+    /// directory of a domain (tao domain init), for its rules and policy key
     #[argh(option)]
     domain: Option<PathBuf>,
     /// group that may use the host's socket too, by number, for what the guard lets
     /// user(NUMBER) do (default: only root and this user)
     #[argh(option)]
     admin_group: Option<u32>,
-    /// how programs are kept apart: best (what this machine can do), declare (what it can't
+    /// how programs are kept apart: best (what this machine can do), declare (what it cannot
     /// do is said in their names), strict (without all of it nothing is started), none
     /// (default: best)
     #[argh(option, default = "\"best\".to_owned()")]
@@ -92,11 +92,11 @@ pub struct Start {
     /// larger is not started (default: 256M; at most 1G)
     #[argh(option)]
     largest: Option<String>,
-    /// a file or folder that programs may read and execute; may be given several times. With
+    /// a file or directory that programs may read and execute; may be given several times. With
     /// this or --write they may use no others (default: what the files' permissions allow)
     #[argh(option)]
     read: Vec<PathBuf>,
-    /// a file or folder that programs may also change
+    /// a file or directory that programs may also change
     #[argh(option)]
     write: Vec<PathBuf>,
     /// who programs run as: own (a user of its own for each program, if the host is root),
@@ -125,7 +125,7 @@ impl Start {
             "local" => GuardSource::Local(self.state.join("rules")),
             "domain" => {
                 let dir = self.domain.as_deref().context(
-                    "--guard domain needs --domain DIR, a folder that tao domain init made",
+                    "--guard domain needs --domain DIR, a directory that tao domain init made",
                 )?;
                 Domain::load(dir)?.guard_source()
             }
@@ -215,7 +215,7 @@ pub fn start(socket: &Path, command: &mut Start) -> anyhow::Result<ExitCode> {
         return background(socket, command);
     }
     stderr_log::install();
-    // What this machine can't do is said now and not when the first program is started.
+    // What this machine cannot do is said now and not when the first program is started.
     lacking(&programs).context("no program could be started")?;
     let subprin = guard.subprincipal()?;
     let (root, host_secret): (Box<dyn Root>, Secret) = if command.soft {
@@ -263,7 +263,7 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
             let host = admin.describe()?;
             if !host.lacking.is_empty() {
                 eprintln!(
-                    "tao: this machine can't do all to keep programs apart: it lacks {}",
+                    "tao: this machine cannot do all to keep programs apart: it lacks {}",
                     host.lacking.join(", ")
                 );
             }

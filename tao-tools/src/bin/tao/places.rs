@@ -1,4 +1,4 @@
-//! Where a host's socket and state are, unless the command line says: the system's folders for
+//! Where a host's socket and state are, unless the command line says: the system's directories for
 //! root and for the machine's host, those of the XDG base directories for everybody else.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 /// Of root's hosts.
 const STATE: &str = "/var/lib/tao";
 
-/// A folder that a variable names; XDG has relative ones ignored.
+/// A directory that a variable names; XDG has relative ones ignored.
 fn folder(variable: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(variable)?);
     path.is_absolute().then_some(path)
@@ -28,7 +28,7 @@ pub fn state() -> anyhow::Result<PathBuf> {
     Ok(state.join("tao"))
 }
 
-/// Where this user's own host listens; `None` for root, and where there is no such folder.
+/// Where this user's own host listens; `None` for root, and where there is no such directory.
 fn own_socket() -> Option<PathBuf> {
     if geteuid().is_root() {
         return None;

@@ -76,9 +76,9 @@ pub fn run(socket: &Path, command: &Run) -> anyhow::Result<ExitCode> {
     FORWARDED.into_iter().for_each(|signal| signals.add(signal));
     signals
         .thread_block()
-        .context("signals can't be forwarded")?;
+        .context("signals cannot be forwarded")?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context("signals can't be forwarded")?;
+        .context("signals cannot be forwarded")?;
 
     let mut admin = Admin::connect(socket)?;
     let path = find(program)?;
@@ -146,10 +146,10 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.unwrap_or(END_UNKNOWN))
 }
 
-/// A shell does not look into the present folder either, which surprises everybody once.
+/// A shell does not look into the present directory either, which surprises everybody once.
 fn absent(program: &str) -> String {
     if Path::new(program).is_file() {
-        format!("{program}: no such program in PATH; the one in this folder is ./{program}")
+        format!("{program}: no such program in PATH; the one in this directory is ./{program}")
     } else {
         format!("{program}: no such program in PATH")
     }
@@ -199,7 +199,7 @@ fn wait(
         }
         while let Some(signal) = signals
             .read_signal()
-            .context("signals can't be forwarded")?
+            .context("signals cannot be forwarded")?
         {
             let signal = i32::try_from(signal.ssi_signo)
                 .ok()

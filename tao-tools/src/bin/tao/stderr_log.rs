@@ -15,7 +15,7 @@ impl Log for StandardError {
         if record.level() <= log::max_level() {
             // As a whole: standard error has no buffer, and others write there too.
             let line = format!("tao: {}\n", printable::line(record.args()));
-            // Nobody can be told that it can't be told.
+            // Nobody can be told that it cannot be told.
             drop(std::io::stderr().write_all(line.as_bytes()));
         }
     }

@@ -62,7 +62,7 @@ fn only_decidable_conditions_are_decided() {
     let script = "set a=b\nif [ x$a = xb ]; then echo 1; else echo 2; fi\n\
         if [ -n \"$a\" ]; then echo 3; fi\nif ! true; then echo 4; fi\n\
         if [ x$grub_platform = xefi ]; then\nset a=c\necho 5; else echo 6; fi";
-    // ! is no command of GRUB's own, so that it can't be decided.
+    // ! is not a command of GRUB's own, so that it cannot be decided.
     assert_eq!(echoes(script).unwrap(), ["1", "3", "4?", "5?", "6?"]);
 }
 

@@ -28,11 +28,11 @@ fn archive() -> Result<PathBuf> {
 /// /files there, what is in `modules` at /lib/modules.
 ///
 /// # Errors
-/// The archive can't be made, or the tools of util-linux are missing.
+/// The archive cannot be made, or the tools of util-linux are missing.
 pub fn run(files: &Path, modules: &Path, script: &str) -> Result<Output> {
     let outer = r#"
 set -e
-# Not by unshare itself: in a chroot `/` is no mount, and it would give up.
+# Not by unshare itself: in a chroot `/` is not a mount, and it would give up.
 mount --make-rprivate / 2>/dev/null || true
 tree=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$tree"

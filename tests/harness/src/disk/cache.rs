@@ -104,7 +104,7 @@ fn mark_used(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot mark {} as used", path.display()))
 }
 
-/// Removes the images of one kind that nobody has used for long, but for the newest. The
+/// Removes the images of one kind that nobody has used for long, except for the newest. The
 /// agent changes with every build, and each build's root file system would stay for ever.
 fn prune(directory: &Path, kind: &str, now: SystemTime) -> Result<()> {
     let mut images = Vec::new();

@@ -26,7 +26,7 @@ pub enum Firmware {
 }
 
 impl Firmware {
-    /// GRUB's name of the platform, which is its folder of modules as well.
+    /// GRUB's name of the platform, which is its directory of modules as well.
     pub const fn format(self) -> &'static str {
         match self {
             Firmware::Bios => "i386-pc",
@@ -38,7 +38,7 @@ impl Firmware {
 /// GRUB's image: the modules that it holds and what it runs first.
 #[derive(Clone, Copy, Debug)]
 pub struct Core<'a> {
-    /// The folder of GRUB's own files, as GRUB sees it.
+    /// The directory of GRUB's own files, as GRUB sees it.
     pub prefix: &'a str,
     /// The embedded configuration.
     pub early: &'a str,

@@ -71,7 +71,7 @@ pub(super) fn modules(from: &Path, to: &Path) -> Result<()> {
             continue;
         }
         let target = to.join("kernel").join(folder);
-        let parent = target.parent().context("a folder has a parent")?;
+        let parent = target.parent().context("a directory has a parent")?;
         fs::create_dir_all(parent).context("cannot make a directory")?;
         Tool::new("cp").arg("-rT").arg(&source).arg(&target).run()?;
     }

@@ -129,7 +129,7 @@ pub fn parse_reports(text: &str, log: &Path) -> Result<Vec<Value>> {
         .filter_map(|line| line.find("{\"").and_then(|start| line.get(start..)))
         .map(|line| {
             serde_json::from_str(line.trim_end())
-                .with_context(|| format!("{} holds a line that is no JSON: {line}", log.display()))
+                .with_context(|| format!("{} holds a line that is not JSON: {line}", log.display()))
         })
         .collect()
 }

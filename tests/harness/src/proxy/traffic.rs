@@ -35,7 +35,7 @@ impl Traffic {
         })
     }
 
-    /// One line about something that is no TPM command.
+    /// One line about something that is not a TPM command.
     pub fn note(&mut self, text: &str) -> Result<()> {
         let seconds = self.started.elapsed().as_secs_f32();
         writeln!(self.log, "{seconds:8.3} {text}").context("cannot write the TPM log")

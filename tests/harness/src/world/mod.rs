@@ -298,7 +298,7 @@ impl World {
         Ok(json!({ "sha256": values }))
     }
 
-    /// The approved launch, but for something else measured into PCR 18.
+    /// The approved launch, except for something else measured into PCR 18.
     pub fn launch_with_pcr18_of(&self, data: &[u8]) -> Launch {
         let mut launch = self.launch.clone();
         for extend in launch.extends.iter_mut().filter(|extend| extend.pcr == 18) {

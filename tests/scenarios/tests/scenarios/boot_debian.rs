@@ -142,7 +142,7 @@ fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
     assert_isolation(probe);
 }
 
-/// What this kernel can do to keep programs apart is done; what it can't is in their names.
+/// What this kernel can do to keep programs apart is done; what it cannot is in their names.
 fn assert_isolation(probe: &Value) {
     let host = stdout_json(probe, "host");
     // Linux 6.1 has Landlock, but its scopes came with 6.12.

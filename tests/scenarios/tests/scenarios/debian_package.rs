@@ -51,7 +51,7 @@ fn run(command: &mut Command) -> String {
 fn the_same_input_makes_the_same_package() {
     let folder = tempfile::tempdir().unwrap();
     let first = fs::read(build("0.1.0-1", folder.path())).unwrap();
-    // Another folder, another time of day, other umask and owner are no part of it.
+    // Another directory, another time of day, other umask and owner are not part of it.
     let other = folder.path().join("other");
     fs::create_dir(&other).unwrap();
     let second = fs::read(build("0.1.0-1", &other)).unwrap();

@@ -1,7 +1,7 @@
 //! The kernel hook with every one of its steps failing, and killed before and after every one: what
 //! is left always boots and unlocks, and the next run finishes the work.
 //!
-//! A killed script is what a power cut leaves, but for what the disk had not been told to write;
+//! A killed script is what a power cut leaves, except for what the disk had not been told to write;
 //! that the script syncs is among the steps.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -107,7 +107,7 @@ fn every_fault(arguments: &[&str], change: impl Fn(&HookMachine)) {
         for fault in [Fault::Fail, Fault::KillBefore].into_iter().chain(last) {
             m.restore(&before);
             fs::write(&kept_menu, &kept_before).unwrap();
-            // What was sealed to by other runs doesn't count.
+            // What was sealed to by other runs does not count.
             for folder in seals(&m).difference(&sealed_before) {
                 fs::remove_dir_all(folder).unwrap();
             }

@@ -1,4 +1,4 @@
-//! A machine's /etc, /boot, /var/lib/taoboot and /var/lib/dpkg in a folder, for the kernel hook: the real script,
+//! A machine's /etc, /boot, /var/lib/taoboot and /var/lib/dpkg in a directory, for the kernel hook: the real script,
 //! the real `grub-mkconfig` and the real predictor. A recording program stands in for `taoboot`: to
 //! seal, for it, is to keep what `tboot-policy` predicts for the menu and files it is given.
 
@@ -150,7 +150,7 @@ impl HookMachine {
         command
     }
 
-    /// The machine's folders and programs.
+    /// The machine's directories and programs.
     pub fn prepare(&self, command: &mut Command) {
         let m = &self.machine;
         let path = format!(
@@ -265,7 +265,7 @@ impl HookMachine {
         assert_eq!(
             launches.len(),
             entries,
-            "{what}: an entry can't be predicted"
+            "{what}: an entry cannot be predicted"
         );
     }
 

@@ -24,7 +24,7 @@ esac
 "#;
 
 pub struct Sealed {
-    /// Ends before the folder goes that its state is in.
+    /// Ends before the directory goes that its state is in.
     tpm: HostTpm,
     pub machine: HookMachine,
 }
