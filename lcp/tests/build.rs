@@ -236,7 +236,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "wants SINIT version 99",
     ),
     ("type = \"mle2\"", "type = \"stm\"", "takes no tboot"),
-    ("type = \"mle2\"", "type = \"mle3\"", "no type of element"),
+    (
+        "type = \"mle2\"",
+        "type = \"mle3\"",
+        "not a type of element",
+    ),
     (
         "hashes = [\"0011",
         "hashes = [\"zz11",

@@ -337,7 +337,7 @@ fn a_quote_without_an_end_is_a_character() {
     };
     machine.write(
         "etc/default/grub",
-        "GRUB_CMDLINE_LINUX=\"it's a=b\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"is not  c\"\n",
+        "GRUB_CMDLINE_LINUX=\"it's a=b\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"isn't  c\"\n",
     );
     let cmdline = text(&machine.first().modules[0].cmdline);
     assert_eq!(

@@ -252,7 +252,7 @@ mod tests {
             (root.join("outside"), "kernel", "not a file in"),
             (boot.join("link"), "kernel", "not a file in"),
             (boot.join("grub/../vmlinuz"), "kernel", "not a file in"),
-            (boot.join("grub"), "kernel", "no regular file"),
+            (boot.join("grub"), "kernel", "not a regular file"),
             (boot.join("nothing"), "kernel", "No such file"),
         ] {
             let error = check(named(&path, content.as_bytes()))

@@ -57,7 +57,7 @@ pub(crate) fn objection(cipher: &str, key_bytes: u32) -> Option<&'static str> {
     let parts: Vec<&str> = cipher.split('-').collect();
     let has = |part: &str| parts.contains(&part);
     Some(if cipher.is_empty() || cipher.contains("null") {
-        "that is not an encryption, and any passphrase would do"
+        "that is no encryption, and any passphrase would do"
     } else if cipher.starts_with("capi:") {
         "the kernel's own notation (capi:) can stand for anything"
     } else if has("ecb") {

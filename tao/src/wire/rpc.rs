@@ -162,11 +162,12 @@ fn header_field(header: &ResponseHeader) -> [u8; 4] {
     length.to_be_bytes()
 }
 
-/// The error for a call to something else than `service`, or to a method it has not.
+/// The error for a call to something else than `service`, or to a method it has not. These are the
+/// sentences of Go's net/rpc, which the original's clients compare.
 pub fn unknown_method(op: &str, service: &str) -> String {
     match op.rsplit_once('.') {
         None => format!("rpc: service/method request ill-formed: {op}"),
-        Some((named, _)) if named != service => format!("rpc: cannot find service {op}"),
-        Some(_) => format!("rpc: cannot find method {op}"),
+        Some((named, _)) if named != service => format!("rpc: can't find service {op}"),
+        Some(_) => format!("rpc: can't find method {op}"),
     }
 }
