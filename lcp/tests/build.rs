@@ -244,7 +244,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "hashes = [\"0011",
         "hashes = [\"zz11",
-        "column 1: no hexadecimal digit",
+        "column 1: not a hexadecimal digit",
     ),
     ("hashes = [\"0011", "hashes = [\"11", "32 bytes, found 31"),
     (

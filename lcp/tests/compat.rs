@@ -181,7 +181,7 @@ fn keys_that_do_not_belong_together_are_refused() {
     );
     let line =
         "lcp2_crtpollist --sign --sigalg rsapss --pub rsa3072.pub.pem --priv rsa2048.pem --out l";
-    refused(folder.path(), line, "doesn't belong to the private key");
+    refused(folder.path(), line, "does not belong to the private key");
     assert_eq!(fs::read(folder.path().join("l")).unwrap().len(), 8);
 }
 
@@ -209,7 +209,7 @@ fn pss_with_sha1_is_refused() {
         "lcp2_crtpollist --create --listver 0x300 --out l",
     );
     let line = "lcp2_crtpollist --sign --sigalg rsapss --hashalg sha1 --pub rsa2048.pub.pem --priv rsa2048.pem --out l";
-    refused(folder.path(), line, "a rsapss signature can't use sha1");
+    refused(folder.path(), line, "a rsapss signature cannot use sha1");
 }
 
 #[test]

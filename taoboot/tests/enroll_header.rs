@@ -189,7 +189,7 @@ fn a_refused_cipher_is_refused_with_its_reason() {
         ("aes-cbc-essiv:sha256", "single bits"),
         ("aes-xts-plain", "2 TiB"),
         ("capi:xts(aes)-plain64", "can stand for anything"),
-        ("cipher_null-ecb", "no encryption"),
+        ("cipher_null-ecb", "not encryption"),
     ] {
         let image = forged(|t| t["segments"]["0"]["encryption"] = cipher.into());
         let sentence = refusal_of(&image).to_string();

@@ -293,7 +293,7 @@ mod tests {
                 format!("{{\"sha1\":{{\"17\":\"{}\"}}}}", "ab".repeat(20)),
                 "sha256",
             ),
-            ("{\"sha256\":{\"17\":5}}".into(), "no text"),
+            ("{\"sha256\":{\"17\":5}}".into(), "not text"),
         ] {
             let sentence = of_bank(&text, Bank::Sha256).unwrap_err().to_string();
             assert!(sentence.contains(words), "{text:?}: {sentence}");

@@ -16,7 +16,7 @@ pub struct HashTextError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashLineError {
     /// A sign that is not a digit.
-    #[error("column {0}: no hexadecimal digit")]
+    #[error("column {0}: not a hexadecimal digit")]
     Digit(usize),
     /// Half a byte.
     #[error("column {0}: an odd number of digits")]

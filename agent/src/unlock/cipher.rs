@@ -57,7 +57,7 @@ pub(crate) fn objection(cipher: &str, key_bytes: u32) -> Option<&'static str> {
     let parts: Vec<&str> = cipher.split('-').collect();
     let has = |part: &str| parts.contains(&part);
     Some(if cipher.is_empty() || cipher.contains("null") {
-        "that is no encryption, and any passphrase would do"
+        "that is not encryption, and any passphrase would do"
     } else if cipher.starts_with("capi:") {
         "the kernel's own notation (capi:) can stand for anything"
     } else if has("ecb") {
@@ -122,10 +122,10 @@ mod tests {
     #[test]
     fn a_refusal_says_why() {
         for (cipher, words) in [
-            ("", "no encryption"),
-            ("null", "no encryption"),
-            ("cipher_null-ecb", "no encryption"),
-            ("cipher_null-xts-plain64", "no encryption"),
+            ("", "not encryption"),
+            ("null", "not encryption"),
+            ("cipher_null-ecb", "not encryption"),
+            ("cipher_null-xts-plain64", "not encryption"),
             ("aes-ecb", "equal blocks"),
             ("aes-cbc-essiv:sha256", "single bits"),
             ("aes-cbc-plain64", "single bits"),

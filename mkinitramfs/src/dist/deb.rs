@@ -211,7 +211,7 @@ mod tests {
             let error = package
                 .build(&source, Path::new("/nonexistent.deb"))
                 .unwrap_err();
-            assert!(error.to_string().contains("no version"), "{error}");
+            assert!(error.to_string().contains("is not a version"), "{error}");
         }
     }
 }

@@ -112,9 +112,9 @@ mod tests {
     #[test]
     fn what_is_no_static_x86_64_program_is_refused_by_name() {
         for (bytes, words) in [
-            (b"#!/bin/sh\n".to_vec(), "no 64-bit ELF"),
-            (Vec::new(), "no 64-bit ELF"),
-            (b"\x7fELF".to_vec(), "no 64-bit ELF"),
+            (b"#!/bin/sh\n".to_vec(), "not a 64-bit ELF"),
+            (Vec::new(), "not a 64-bit ELF"),
+            (b"\x7fELF".to_vec(), "not a 64-bit ELF"),
             (fs::read("/proc/self/exe").unwrap(), "dynamic loader"),
         ] {
             let error = check_static(&bytes).unwrap_err().to_string();

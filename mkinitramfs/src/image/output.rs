@@ -144,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (path, words) in [
             (folder.path().to_path_buf(), "is a directory"),
-            (PathBuf::from("/dev/full"), "no regular file"),
+            (PathBuf::from("/dev/full"), "not a regular file"),
             (folder.path().join("none/initrd.img"), "cannot write in"),
         ] {
             let error = replace(&path, b"x").unwrap_err().to_string();

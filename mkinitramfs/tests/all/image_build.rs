@@ -211,7 +211,7 @@ fn wrong_input_is_one_sentence_and_leaves_the_old_image() {
         (vec!["--generic", "--host-only"], "exclude each other"),
         (vec!["--add", "x"], "is not FILE:PATH"),
         (vec!["--add", "/none:/etc/x"], "cannot read /none"),
-        (vec!["--add", "/dev/zero:/etc/x"], "no regular file"),
+        (vec!["--add", "/dev/zero:/etc/x"], "not a regular file"),
         (
             vec!["--add", "/etc/hostname:/init"],
             "/init is in the image already",
@@ -231,7 +231,7 @@ fn wrong_input_is_one_sentence_and_leaves_the_old_image() {
     }
     for (option, value, words) in [
         ("--agent", at("picky"), "unknown key \"colour\""),
-        ("--agent", at("script"), "no 64-bit ELF"),
+        ("--agent", at("script"), "not a 64-bit ELF"),
         ("--agent", "/none".into(), "cannot read the agent /none"),
         ("--config", "/none".into(), "cannot read --config /none"),
         ("--kernel", "../6.1".into(), "is not a kernel version"),
@@ -241,7 +241,7 @@ fn wrong_input_is_one_sentence_and_leaves_the_old_image() {
             at("firmware"),
             "modules.dep is missing: run depmod",
         ),
-        ("--output", "/dev/full".into(), "no regular file"),
+        ("--output", "/dev/full".into(), "not a regular file"),
     ] {
         let whole = fixture.command(&fixture.path("initrd.img"), &[]);
         let mut args: Vec<_> = whole.get_args().map(std::ffi::OsStr::to_owned).collect();

@@ -181,7 +181,10 @@ fn a_hostile_image_writes_nothing_outside_the_folder_nor_inside() {
             "a symbolic link",
         ),
         (vec![("a", LINK, ".."), ("a//evil", FILE, "x")], "empty"),
-        (vec![("f", FILE, "x"), ("f/g", FILE, "x")], "no directory"),
+        (
+            vec![("f", FILE, "x"), ("f/g", FILE, "x")],
+            "not a directory",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("initrd.img");

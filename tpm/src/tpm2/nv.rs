@@ -315,7 +315,7 @@ impl Tpm2 {
 fn nv_handle(index: u32) -> Result<NvIndexTpmHandle, TpmError> {
     NvIndexTpmHandle::new(index).map_err(|_| {
         TpmError::BadParameter(format!(
-            "{index:#x} is not a NV index of a TPM 2.0: 0x1000000 to 0x1ffffff"
+            "{index:#x} is not an NV index of a TPM 2.0: 0x1000000 to 0x1ffffff"
         ))
     })
 }

@@ -241,5 +241,5 @@ fn many_indices_are_all_listed() {
     }
     assert_eq!(tpm.nv_list().unwrap(), expected);
     let error = tpm.nv_public(0x8100_0001).unwrap_err().to_string();
-    assert!(error.contains("no NV index"), "{error}");
+    assert!(error.contains("not an NV index"), "{error}");
 }

@@ -90,7 +90,7 @@ fn damage_is_named_with_its_offset() {
     let cut = &good[..good.len() - 30];
     for (image, words) in [
         (&wrong_size[..], "only"),
-        (&wrong_digit, "no hexadecimal"),
+        (&wrong_digit, "not a hexadecimal"),
         (&long_name, "a name of 2147483647"),
         (&no_nul, "does not end in NUL"),
         (&junk, "6a756e6b"),

@@ -109,7 +109,7 @@ mod tests {
             read_module(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("no kernel module")
+                .contains("not a kernel module")
         );
         let path = folder.path().join("x.ko.xz");
         fs::write(&path, "text").unwrap();

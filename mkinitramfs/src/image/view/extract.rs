@@ -105,7 +105,7 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
             let kind = match items.get(parent).map(|(entry, _)| entry.mode & TYPE) {
                 None | Some(DIRECTORY) => continue,
                 Some(SYMLINK) => "a symbolic link",
-                Some(_) => "no directory",
+                Some(_) => "not a directory",
             };
             bail!(
                 "the entry {} runs through {}, which is {kind}",
