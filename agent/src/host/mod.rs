@@ -3,6 +3,7 @@
 //! the PCRs of the launch.
 
 mod quoted;
+mod section;
 mod settings;
 
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use sha2::{Digest, Sha256};
 use tao::keys::{Hidden, Secret};
 
 pub use quoted::{ANCHOR_INDEX, QuotedRoot};
-pub use settings::{GuardKind, HostSettings, HostTextError, STATE, TaoConfig, TaoConfigError};
+pub use section::{GuardKind, TaoConfig, TaoConfigError};
+pub use settings::{HostSettings, HostTextError, STATE};
 pub use tao_host::HostError;
 
 /// SHA-256 of the key (DER SubjectPublicKeyInfo) that a host with this secret and these settings

@@ -3,6 +3,11 @@
 
 use std::path::PathBuf;
 
+use serde::{
+    Serialize,
+    de::{Error as _, MapAccess},
+};
+
 use crate::policy::{
     devices::{MOST_DEVICES, wrong_device},
     programs::{
@@ -13,7 +18,7 @@ use crate::policy::{
 use tao::limits::{LimitError, Limits, parse_cpu, parse_memory};
 
 /// The words; `None` and empty lists are the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PolicyWords {
     /// `best`, `declare`, `strict` or `none`.
     pub isolation: Option<String>,
@@ -105,6 +110,55 @@ fn word(key: &'static str, found: &str, expected: &'static str) -> PolicyError {
 }
 
 impl PolicyWords {
+    /// The words' keys in a configuration.
+    pub const KEYS: [&'static str; 14] = [
+        "isolation",
+        "network",
+        "name_arguments",
+        "libraries",
+        "scripts",
+        "environment",
+        "memory",
+        "processes",
+        "cpu",
+        "largest",
+        "read",
+        "write",
+        "user",
+        "devices",
+    ];
+
+    /// Reads the value of `key` from a section that has keys of its own besides these. (serde's
+    /// `flatten` would do the same, but its errors name neither line nor key.)
+    ///
+    /// # Errors
+    ///
+    /// If the value is of another type, or the key is not one of [`Self::KEYS`].
+    pub fn read_value<'de, M: MapAccess<'de>>(
+        &mut self,
+        key: &str,
+        section: &mut M,
+    ) -> Result<(), M::Error> {
+        match key {
+            "isolation" => self.isolation = section.next_value()?,
+            "network" => self.network = section.next_value()?,
+            "name_arguments" => self.name_arguments = section.next_value()?,
+            "libraries" => self.libraries = section.next_value()?,
+            "scripts" => self.scripts = section.next_value()?,
+            "environment" => self.environment = section.next_value()?,
+            "memory" => self.memory = section.next_value()?,
+            "processes" => self.processes = section.next_value()?,
+            "cpu" => self.cpu = section.next_value()?,
+            "largest" => self.largest = section.next_value()?,
+            "read" => self.read = section.next_value()?,
+            "write" => self.write = section.next_value()?,
+            "user" => self.user = section.next_value()?,
+            "devices" => self.devices = section.next_value()?,
+            unknown => return Err(M::Error::unknown_field(unknown, &Self::KEYS)),
+        }
+        Ok(())
+    }
+
     /// The policy that the words say.
     ///
     /// # Errors
