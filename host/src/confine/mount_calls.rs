@@ -1,5 +1,7 @@
 //! The calls that make mounts at no place and put them somewhere (Linux 5.2 and 5.12). Each is
 //! a system call or a few, and nothing else: they run in new processes too (see `clone`).
+//! The mounts of the store of copies are made with them as well as those that hide what
+//! a program may not see.
 #![allow(unsafe_code)]
 
 use std::{
@@ -11,6 +13,8 @@ use std::{
 
 use nix::{errno::Errno, libc};
 
+/// Attributes of a mount (Linux, mount.h).
+pub(crate) const READ_ONLY: u64 = 1;
 pub(crate) const NO_SET_USER_ID: u64 = 2;
 pub(crate) const NO_DEVICES: u64 = 4;
 
@@ -26,18 +30,28 @@ struct Attributes {
     user_namespace: u64,
 }
 
-/// A mount of what is at `path`, at no place yet. The descriptor is the caller's to close.
-pub(crate) fn copy_raw(path: &CStr) -> io::Result<RawFd> {
+fn open_tree(directory: RawFd, path: &CStr) -> io::Result<RawFd> {
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC;
     // SAFETY: a string that ends with a zero, and integers.
-    let opened =
-        unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    let opened = unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) };
     RawFd::try_from(Errno::result(opened)?).map_err(|_| io::ErrorKind::Other.into())
+}
+
+/// A mount of what is at `path`, at no place yet. The descriptor is the caller's to close.
+pub(crate) fn copy_raw(path: &CStr) -> io::Result<RawFd> {
+    open_tree(libc::AT_FDCWD, path)
 }
 
 /// The same, closed when it is dropped.
 pub(crate) fn copy(path: &CStr) -> io::Result<OwnedFd> {
     let number = copy_raw(path)?;
+    // SAFETY: the kernel just made this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The same of what is at `path` below an open directory.
+pub(crate) fn copy_at(directory: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
+    let number = open_tree(directory.as_raw_fd(), path)?;
     // SAFETY: the kernel just made this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -6,14 +6,13 @@
 //! a directory with its copies as a mount that is at no place, read-only, by an open descriptor:
 //! no directory of a path to it can be renamed, mounted over, or be a link. Programs that need the
 //! same file share its memory, and those that need all the same files share the directory.
-#![allow(unsafe_code)]
 
 use std::{
     collections::{BTreeSet, HashSet},
-    ffi::CString,
+    ffi::{CStr, CString},
     fs::File,
     io::{self, Write as _},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd as _, OwnedFd},
     os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
@@ -30,7 +29,10 @@ use nix::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::measure::composition::{Bytes, Copy};
+use crate::{
+    confine::mount_calls,
+    measure::composition::{Bytes, Copy},
+};
 
 /// Most memory for copies.
 const SIZE: &str = "mode=0755,size=1g";
@@ -39,21 +41,6 @@ const PIECE: usize = 64 * 1024;
 /// The file system's place in the thread's namespace: over something that is there; this
 /// thread looks for nothing by a path any more.
 const PLACE: &str = "/proc";
-
-/// Linux, mount.h.
-const OPEN_TREE_CLONE: u32 = 1;
-const READ_ONLY: u64 = 1;
-const NO_SET_USER_ID: u64 = 2;
-const NO_DEVICES: u64 = 4;
-
-/// struct mount_attr.
-#[repr(C)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    user_namespace: u64,
-}
 
 /// What the thread is asked for.
 enum Request {
@@ -266,36 +253,9 @@ fn renewed() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// A mount of one directory of the file system, at no place.
-fn mount_of(folder: &OwnedFd, name: &CString) -> io::Result<OwnedFd> {
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC.cast_unsigned();
-    // SAFETY: a string that ends with a zero, and integers; the descriptor is new.
-    let mount = unsafe {
-        let opened = libc::syscall(
-            libc::SYS_open_tree,
-            folder.as_raw_fd(),
-            name.as_ptr(),
-            flags,
-        );
-        let number = RawFd::try_from(Errno::result(opened)?).map_err(io::Error::other)?;
-        OwnedFd::from_raw_fd(number)
-    };
-    let attributes = MountAttributes {
-        set: READ_ONLY | NO_SET_USER_ID | NO_DEVICES,
-        clear: 0,
-        propagation: 0,
-        user_namespace: 0,
-    };
-    // SAFETY: the kernel reads a structure whose size is given, and an empty string.
-    let set = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of::<MountAttributes>(),
-        )
-    };
-    Errno::result(set)?;
+fn mount_of(folder: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let mount = mount_calls::copy_at(folder.as_fd(), name)?;
+    let attributes = mount_calls::READ_ONLY | mount_calls::NO_SET_USER_ID | mount_calls::NO_DEVICES;
+    mount_calls::restrict_copy(mount.as_fd(), attributes)?;
     Ok(mount)
 }
