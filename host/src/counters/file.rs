@@ -11,10 +11,7 @@ use crate::{
         root::{Anchor, RootError},
         state_lock::StateLock,
     },
-    counters::{
-        error::CounterError,
-        table::{Counters, Table},
-    },
+    counters::{error::CounterError, sealed_form::Table, table::Counters},
 };
 use tao::anchored::{self, Medium, Refused, Settled};
 use tao::state_file;

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod file;
+mod sealed_form;
 pub(crate) mod store;
 pub(crate) mod table;
 #[cfg(test)]

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::counters::error::{ChangeError, CounterError};
+use crate::counters::error::ChangeError;
 use tao::keys::{RandomError, random};
 
 /// Longest label.
@@ -66,9 +65,9 @@ pub(crate) enum Target {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Counter {
-    owner: Id,
-    stored: Stored,
+pub(super) struct Counter {
+    pub owner: Id,
+    pub stored: Stored,
 }
 
 /// What one program has.
@@ -82,8 +81,8 @@ pub(crate) struct Use {
 /// All counters of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    values: BTreeMap<Key, Counter>,
-    owners: BTreeMap<Id, Use>,
+    pub(super) values: BTreeMap<Key, Counter>,
+    pub(super) owners: BTreeMap<Id, Use>,
     bytes: usize,
 }
 
@@ -169,7 +168,7 @@ impl Counters {
         Ok(())
     }
 
-    fn insert(&mut self, key: Key, owner: &Owner, stored: Stored) {
+    pub(super) fn insert(&mut self, key: Key, owner: &Owner, stored: Stored) {
         let begin = cost_of(&owner.name);
         let bytes = &mut self.bytes;
         let has = self.owners.entry(owner.id).or_insert_with(|| {
@@ -220,126 +219,4 @@ impl Counters {
         let value = i64::try_from(keys.len()).unwrap_or(i64::MAX);
         Ok((Stored { era: 0, value }, true))
     }
-
-    /// The table as it is written, with its date.
-    pub(crate) fn to_table(&self, date: u64) -> Table {
-        let mut of_owners: BTreeMap<Id, BTreeMap<Id, Vec<CounterEntry>>> = BTreeMap::new();
-        for ((program, label), Counter { owner, stored }) in &self.values {
-            let entry = CounterEntry {
-                label: label.clone(),
-                value: stored.value,
-                era: stored.era,
-            };
-            let programs = of_owners.entry(*owner).or_default();
-            programs.entry(*program).or_default().push(entry);
-        }
-        let owners = self.owners.iter().map(|(owner, has)| {
-            let programs = of_owners.remove(owner).into_iter().flatten();
-            let programs = programs.map(|(program, counters)| ProgramEntry {
-                id: (program != *owner).then(|| program.to_vec()),
-                counters,
-            });
-            OwnerEntry {
-                id: owner.to_vec(),
-                name: has.name.clone(),
-                programs: programs.collect(),
-            }
-        });
-        let owners = owners.collect();
-        Table {
-            date,
-            former: Vec::new(),
-            era: None,
-            owners,
-        }
-    }
-
-    /// Reads a table; its date, and what is in it.
-    pub(crate) fn from_table(table: Table) -> Result<(u64, Self), CounterError> {
-        let mut counters = Counters::default();
-        // As it was written before: one era for all, and each name its own owner.
-        for FormerEntry {
-            program,
-            label,
-            value,
-        } in table.former
-        {
-            let id = id(&program);
-            let owner = Owner {
-                id,
-                name: format!("[{}]", hex::encode(id)),
-            };
-            let era = table.era.ok_or(CounterError::Contents("no era"))?;
-            counters.insert((id, label), &owner, Stored { era, value });
-        }
-        let wrong = |_| CounterError::Contents("a name's hash is not one of 32 bytes");
-        for OwnerEntry { id, name, programs } in table.owners {
-            let id = Id::try_from(id).map_err(wrong)?;
-            let owner = Owner { id, name };
-            for ProgramEntry {
-                id: program,
-                counters: list,
-            } in programs
-            {
-                let program = program.map_or(Ok(id), Id::try_from).map_err(wrong)?;
-                for CounterEntry { label, value, era } in list {
-                    counters.insert((program, label), &owner, Stored { era, value });
-                }
-            }
-        }
-        Ok((table.date, counters))
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct CounterEntry {
-    #[prost(string, required, tag = "1")]
-    pub label: String,
-    #[prost(int64, required, tag = "2")]
-    pub value: i64,
-    #[prost(fixed64, required, tag = "3")]
-    pub era: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ProgramEntry {
-    /// None: the name that its owner was started under.
-    #[prost(bytes = "vec", optional, tag = "1")]
-    pub id: Option<Vec<u8>>,
-    #[prost(message, repeated, tag = "2")]
-    pub counters: Vec<CounterEntry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct OwnerEntry {
-    #[prost(bytes = "vec", required, tag = "1")]
-    pub id: Vec<u8>,
-    #[prost(string, required, tag = "2")]
-    pub name: String,
-    #[prost(message, repeated, tag = "3")]
-    pub programs: Vec<ProgramEntry>,
-}
-
-/// An entry as it was written before programs had quotas.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct FormerEntry {
-    #[prost(bytes = "vec", required, tag = "1")]
-    pub program: Vec<u8>,
-    #[prost(string, required, tag = "2")]
-    pub label: String,
-    #[prost(int64, required, tag = "3")]
-    pub value: i64,
-}
-
-/// The table as it is sealed.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Table {
-    #[prost(uint64, required, tag = "1")]
-    pub date: u64,
-    #[prost(message, repeated, tag = "2")]
-    pub former: Vec<FormerEntry>,
-    #[prost(fixed64, optional, tag = "3")]
-    pub era: Option<u64>,
-    #[prost(message, repeated, tag = "4")]
-    pub owners: Vec<OwnerEntry>,
 }

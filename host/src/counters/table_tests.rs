@@ -2,10 +2,8 @@ use prost::Message as _;
 
 use crate::counters::{
     error::ChangeError,
-    table::{
-        CounterEntry, Counters, FormerEntry, Id, MOST_BYTES, MOST_BYTES_PER_PROGRAM, Owner,
-        OwnerEntry, ProgramEntry, Stored, Table, Target, id,
-    },
+    sealed_form::{CounterEntry, FormerEntry, OwnerEntry, ProgramEntry, Table},
+    table::{Counters, Id, MOST_BYTES, MOST_BYTES_PER_PROGRAM, Owner, Stored, Target, id},
 };
 
 fn owner(number: usize) -> Owner {
