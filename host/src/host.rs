@@ -23,7 +23,7 @@ use crate::{
     counters::{file::TableFile, store::CounterStore},
     error::HostError,
     measure::measuring,
-    policy::programs::{Lacking, Measure, ProgramPolicy},
+    policy::programs::{Confinement, Lacking, ProgramPolicy},
     start::{abilities::Abilities, error::StartError, program_init, spawn::Spawner},
 };
 
@@ -58,14 +58,14 @@ pub fn public_key(host_secret: &Secret, guard: &GuardSource) -> Result<Vec<u8>, 
     Ok(keys.signer.spki().to_vec())
 }
 
-/// The measures of the policy that this machine, for this user, cannot take; the log says them too.
+/// The confinements of the policy that this machine, for this user, cannot provide; they are logged too.
 /// A host finds out by itself when it starts the first program, so that one which starts before
 /// the machine's init does not settle for less.
 ///
 /// # Errors
 ///
 /// If the policy lets nothing be started without them; if the first process of a set cannot be made.
-pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Measure>> {
+pub fn lacking(policy: &ProgramPolicy) -> std::io::Result<Vec<Confinement>> {
     let init = program_init::program()?;
     let lacking = Abilities::find(policy, &init, &Places::default()).lacking;
     if policy.lacking == Lacking::Refuse && !lacking.is_empty() {

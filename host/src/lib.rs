@@ -45,7 +45,7 @@ pub use host::{HostConfig, lacking, public_key, serve};
 pub use measure::{error::MeasureError, program, program_name::measured_name};
 pub use policy::{
     programs::{
-        Environment, FileRules, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
+        Confinement, Environment, FileRules, Lacking, Libraries, ProgramPolicy, RunAs, Scripts,
     },
     words::{PolicyError, PolicyWords},
 };

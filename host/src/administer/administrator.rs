@@ -17,7 +17,7 @@ use nix::{
     unistd::{Gid, Uid, geteuid},
 };
 
-use crate::{administer::host::Host, policy::programs::Measure};
+use crate::{administer::host::Host, policy::programs::Confinement};
 use tao::{
     logic::{Prin, SubPrin},
     process::PidFd,
@@ -202,7 +202,10 @@ pub(crate) fn hosted(
     let process = PidFd::of_peer(stream, pid)?;
     let peer = HostedPeer { pid, process };
     let descent = peer.descent(this)?;
-    let sets = host.spawner.measures().contains(&Measure::Processes);
+    let sets = host
+        .spawner
+        .confinements()
+        .contains(&Confinement::Processes);
     let hosted = descent.confined && (descent.from_host || !sets);
     Ok(hosted.then_some(peer))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     administer::{administrator::Peer, error::Refused, host::Host},
-    policy::{programs::Measure, said},
+    policy::{programs::Confinement, said},
 };
 use tao::{
     guard::{Explanation, GuardError},
@@ -85,9 +85,9 @@ fn explained(explanation: Explanation) -> GuardResponse {
     }
 }
 
-fn names(measures: &[Measure]) -> Vec<String> {
-    let name = |measure: &Measure| measure.name().to_owned();
-    measures.iter().map(name).collect()
+fn names(confinements: &[Confinement]) -> Vec<String> {
+    let name = |confinement: &Confinement| confinement.name().to_owned();
+    confinements.iter().map(name).collect()
 }
 
 /// What the host says about itself.
@@ -98,7 +98,7 @@ pub(crate) fn describe(host: &Host) -> HostDescription {
             .identity
             .with_anchor(|anchor| anchor.map(|anchor| anchor.describe())),
         programs: u32::try_from(host.programs.list().len()).ok(),
-        isolation: names(host.spawner.measures()),
+        isolation: names(host.spawner.confinements()),
         lacking: names(host.spawner.lacking()),
         policy: said::words(&host.spawner.policy),
         boot_event: host.identity.boot_event(),

@@ -1,6 +1,6 @@
 //! Landlock: a domain of a program's own, and the files it may use in it. What the kernel
 //! does not know yet is left out (landlock(7) asks for that), and told by the host: see
-//! [`Measure::Scopes`](crate::Measure::Scopes).
+//! [`Confinement::Scopes`](crate::Confinement::Scopes).
 #![allow(unsafe_code)]
 
 use std::{

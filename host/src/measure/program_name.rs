@@ -6,7 +6,7 @@ use crate::{
     measure::{compose::compose, composition::Composition, error::MeasureError, opening::Opener},
     policy::{
         environment,
-        programs::{Environment, Lacking, Measure, ProgramPolicy},
+        programs::{Confinement, Environment, Lacking, ProgramPolicy},
     },
 };
 use tao::logic::{Head, LogicError, SubPrin, Term};
@@ -40,7 +40,7 @@ pub fn measured_name(path: &Path, policy: &ProgramPolicy) -> Result<SubPrin, Mea
 /// What is part of the name besides the program's bytes.
 pub(crate) struct Circumstances<'a> {
     pub policy: &'a ProgramPolicy,
-    pub lacking: &'a [Measure],
+    pub lacking: &'a [Confinement],
     pub arguments: &'a [String],
     pub environment: &'a [String],
 }
@@ -76,7 +76,10 @@ pub(crate) fn program_name(
     if policy.environment == Environment::Named || !named.is_empty() {
         parts.push((Head::Env, texts(&named)));
     }
-    let lacking = circumstances.lacking.iter().map(|measure| measure.name());
+    let lacking = circumstances
+        .lacking
+        .iter()
+        .map(|confinement| confinement.name());
     let unmeasured = composition.libraries.is_none().then_some("libraries");
     let lacking: Vec<_> = lacking.chain(unmeasured).map(text).collect();
     if policy.lacking == Lacking::Declare && !lacking.is_empty() {

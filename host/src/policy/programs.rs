@@ -11,9 +11,9 @@ pub const LARGEST: u64 = 256 << 20;
 /// The most that a policy may say: copies of it all lie in memory.
 pub const MOST_LARGEST: u64 = 1 << 30;
 
-/// One measure. Each is applied to a program before its first instruction.
+/// One kind of confinement. Each is applied to a program before its first instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum Confinement {
     /// No capability, not even for root's programs, and no way to get one.
     Capabilities,
     /// Mounts, host name and System V IPC of its own; the kernel's settings read-only; devices
@@ -36,37 +36,37 @@ pub enum Measure {
     Users,
 }
 
-impl Measure {
-    /// All measures.
-    pub const ALL: [Measure; 9] = [
-        Measure::Capabilities,
-        Measure::Namespaces,
-        Measure::Processes,
-        Measure::Network,
-        Measure::Landlock,
-        Measure::Scopes,
-        Measure::Seccomp,
-        Measure::Limits,
-        Measure::Users,
+impl Confinement {
+    /// All of them.
+    pub const ALL: [Confinement; 9] = [
+        Confinement::Capabilities,
+        Confinement::Namespaces,
+        Confinement::Processes,
+        Confinement::Network,
+        Confinement::Landlock,
+        Confinement::Scopes,
+        Confinement::Seccomp,
+        Confinement::Limits,
+        Confinement::Users,
     ];
 
-    /// The measure's name for people and in names of programs.
+    /// The name for people and in names of programs.
     pub const fn name(self) -> &'static str {
         match self {
-            Measure::Capabilities => "capabilities",
-            Measure::Namespaces => "namespaces",
-            Measure::Processes => "processes",
-            Measure::Network => "network",
-            Measure::Landlock => "landlock",
-            Measure::Scopes => "scopes",
-            Measure::Seccomp => "seccomp",
-            Measure::Limits => "limits",
-            Measure::Users => "users",
+            Confinement::Capabilities => "capabilities",
+            Confinement::Namespaces => "namespaces",
+            Confinement::Processes => "processes",
+            Confinement::Network => "network",
+            Confinement::Landlock => "landlock",
+            Confinement::Scopes => "scopes",
+            Confinement::Seccomp => "seccomp",
+            Confinement::Limits => "limits",
+            Confinement::Users => "users",
         }
     }
 }
 
-/// What to do where this machine cannot do a measure.
+/// What to do where this machine cannot confine a program in one of these ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lacking {
     /// Start programs without it. `tao host show` says so.
@@ -128,7 +128,7 @@ pub enum Environment {
 /// Who programs run as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunAs {
-    /// A user of its own for each program ([`Measure::Users`]).
+    /// A user of its own for each program ([`Confinement::Users`]).
     #[default]
     Own,
     /// Whoever has one started.
@@ -145,8 +145,8 @@ pub enum RunAs {
 /// How programs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramPolicy {
-    /// The measures to take.
-    pub measures: Vec<Measure>,
+    /// How programs are confined.
+    pub confinements: Vec<Confinement>,
     /// Where one cannot be taken.
     pub lacking: Lacking,
     /// The arguments are part of the name: `.Program([...]).Args("-v", "file")`.
@@ -172,9 +172,9 @@ pub struct ProgramPolicy {
 impl Default for ProgramPolicy {
     /// Everything but a network of its own, where it can be had.
     fn default() -> Self {
-        let wanted = |measure: &Measure| *measure != Measure::Network;
+        let wanted = |confinement: &Confinement| *confinement != Confinement::Network;
         ProgramPolicy {
-            measures: Measure::ALL.into_iter().filter(wanted).collect(),
+            confinements: Confinement::ALL.into_iter().filter(wanted).collect(),
             lacking: Lacking::default(),
             name_arguments: false,
             libraries: Libraries::default(),
@@ -190,8 +190,8 @@ impl Default for ProgramPolicy {
 }
 
 impl ProgramPolicy {
-    /// Is the measure to be taken?
-    pub fn wants(&self, measure: Measure) -> bool {
-        self.measures.contains(&measure)
+    /// Are programs to be confined in this way?
+    pub fn wants(&self, confinement: Confinement) -> bool {
+        self.confinements.contains(&confinement)
     }
 }

@@ -1,10 +1,10 @@
 //! What a host says of its policy.
 
 use crate::policy::programs::{
-    Environment, Lacking, Libraries, Measure, ProgramPolicy, RunAs, Scripts,
+    Confinement, Environment, Lacking, Libraries, ProgramPolicy, RunAs, Scripts,
 };
 
-/// What a policy says besides the measures, in the words of the configuration.
+/// What a policy says besides the confinements, in the words of the configuration.
 pub(crate) fn words(policy: &ProgramPolicy) -> Vec<String> {
     let libraries = match policy.libraries {
         Libraries::Unmeasured => "accept",
@@ -20,9 +20,9 @@ pub(crate) fn words(policy: &ProgramPolicy) -> Vec<String> {
         Environment::Named => "name",
         Environment::Unnamed => "accept",
     };
-    let taken = |measure: &Measure| *measure != Measure::Network;
+    let taken = |confinement: &Confinement| *confinement != Confinement::Network;
     let lacking = match policy.lacking {
-        _ if !policy.measures.iter().any(taken) => "none",
+        _ if !policy.confinements.iter().any(taken) => "none",
         Lacking::Accept => "best",
         Lacking::Declare => "declare",
         Lacking::Refuse => "strict",

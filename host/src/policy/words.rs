@@ -11,8 +11,8 @@ use serde::{
 use crate::policy::{
     devices::{MOST_DEVICES, wrong_device},
     programs::{
-        Environment, FileRules, Lacking, Libraries, MOST_LARGEST, Measure, ProgramPolicy, RunAs,
-        Scripts,
+        Confinement, Environment, FileRules, Lacking, Libraries, MOST_LARGEST, ProgramPolicy,
+        RunAs, Scripts,
     },
 };
 use tao::limits::{LimitError, Limits, parse_cpu, parse_memory};
@@ -174,19 +174,21 @@ impl PolicyWords {
             None | Some("best") => {}
             Some("declare") => policy.lacking = Lacking::Declare,
             Some("strict") => policy.lacking = Lacking::Refuse,
-            Some("none") => policy.measures.clear(),
+            Some("none") => policy.confinements.clear(),
             Some(found) => return Err(word("isolation", found, "best, declare, strict or none")),
         }
         // Who is to have no network has none, whatever else is not taken.
         if self.network == Some(false) {
-            policy.measures.push(Measure::Network);
+            policy.confinements.push(Confinement::Network);
         }
         policy.run_as = self.run_as()?;
-        if policy.run_as == RunAs::Own && !policy.wants(Measure::Users) {
+        if policy.run_as == RunAs::Own && !policy.wants(Confinement::Users) {
             policy.run_as = RunAs::Caller;
         }
         if policy.run_as != RunAs::Own {
-            policy.measures.retain(|measure| *measure != Measure::Users);
+            policy
+                .confinements
+                .retain(|confinement| *confinement != Confinement::Users);
         }
         policy.devices = self.devices()?;
         policy.libraries = match self.libraries.as_deref() {
@@ -248,7 +250,7 @@ impl PolicyWords {
         Ok(())
     }
 
-    /// Words that only a measure carries out, where none is taken: who writes them relies on them.
+    /// Words that only a confinement carries out, where there is none: who writes them relies on them.
     fn all_count(&self) -> Result<(), PolicyError> {
         if self.isolation.as_deref() != Some("none") {
             return Ok(());

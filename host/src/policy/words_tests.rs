@@ -39,7 +39,7 @@ fn who_is_to_have_no_network_has_none_without_other_measures_too() {
         ..PolicyWords::default()
     };
     let policy = made.policy().unwrap();
-    assert_eq!(policy.measures, [Measure::Network]);
+    assert_eq!(policy.confinements, [Confinement::Network]);
     assert!(words(&policy).contains(&"isolation = \"none\"".to_owned()));
 }
 

@@ -4,10 +4,10 @@ use std::{ffi::CString, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use crate::{
     confine::{
-        cgroup::Groups, hiding::Hidden, measures::Measures, places::Places, seccomp,
+        cgroup::Groups, confinements::Confinements, hiding::Hidden, places::Places, seccomp,
         settings::settings,
     },
-    policy::programs::{Measure, ProgramPolicy},
+    policy::programs::{Confinement, ProgramPolicy},
     start::{error::StartError, possible::possible},
 };
 
@@ -17,10 +17,10 @@ const VSOCK: &str = "/dev/vsock";
 /// What this machine can do. Found out when it is first asked for: a host that starts before
 /// the machine's init has mounted anything must not settle for less.
 pub(crate) struct Abilities {
-    /// The measures of the policy that are taken, and what they need.
-    pub measures: Measures,
+    /// The confinements of the policy that this machine can provide, and what they need.
+    pub confinements: Confinements,
     /// Those that cannot be taken.
-    pub lacking: Vec<Measure>,
+    pub lacking: Vec<Confinement>,
     pub groups: Option<Arc<Groups>>,
 }
 
@@ -45,7 +45,7 @@ impl Abilities {
                 (Vec::new(), false)
             }
         };
-        let groups = match policy.wants(Measure::Limits) {
+        let groups = match policy.wants(Confinement::Limits) {
             false => None,
             true => Groups::find()
                 .inspect_err(|error| log::debug!("no control groups: {error}"))
@@ -53,7 +53,7 @@ impl Abilities {
                 .map(Arc::new),
         };
         let limits = groups.as_ref().is_some_and(|groups| groups.controllers);
-        let mut measures = Measures {
+        let mut confinements = Confinements {
             list: Vec::new(),
             filter: seccomp::filter(policy.devices.iter().any(|path| path == Path::new(VSOCK))),
             settings,
@@ -61,17 +61,17 @@ impl Abilities {
             hidden: Hidden::default(),
         };
         let mut lacking = Vec::new();
-        for measure in policy.measures.iter().copied() {
-            let blind = measure == Measure::Namespaces && !known;
-            if !blind && possible(measure, &measures, limits, init, places) {
-                measures.list.push(measure);
+        for confinement in policy.confinements.iter().copied() {
+            let blind = confinement == Confinement::Namespaces && !known;
+            if !blind && possible(confinement, &confinements, limits, init, places) {
+                confinements.list.push(confinement);
             } else {
-                lacking.push(measure);
+                lacking.push(confinement);
             }
         }
         if !lacking.is_empty() {
             log::warn!("{}", StartError::Lacking(lacking.clone()));
-            if lacking.contains(&Measure::Processes) {
+            if lacking.contains(&Confinement::Processes) {
                 log::warn!(
                     "a process that has no_new_privs is taken for one of a hosted program, and \
                      administers nothing"
@@ -79,7 +79,7 @@ impl Abilities {
             }
         }
         Abilities {
-            measures,
+            confinements,
             lacking,
             groups,
         }
@@ -100,8 +100,8 @@ mod tests {
         };
         let unknown = find(Err(io::ErrorKind::InvalidData.into()));
         // A set of processes needs mounts of its own.
-        for measure in [Measure::Namespaces, Measure::Processes] {
-            assert!(unknown.contains(&measure), "{unknown:?}");
+        for confinement in [Confinement::Namespaces, Confinement::Processes] {
+            assert!(unknown.contains(&confinement), "{unknown:?}");
         }
         let known = find(settings());
         assert!(known.len() < unknown.len() || known == unknown, "{known:?}");

@@ -12,7 +12,7 @@ use nix::{
 };
 
 use super::*;
-use crate::confine::measures::become_user;
+use crate::confine::confinements::become_user;
 use tao::process;
 
 /// A user that nobody is.

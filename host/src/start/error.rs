@@ -4,7 +4,7 @@ use std::io;
 
 use tao::limits::LimitError;
 
-use crate::{confine::users::UserError, policy::programs::Measure};
+use crate::{confine::users::UserError, policy::programs::Confinement};
 
 /// Why none is started.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub(crate) enum StartError {
         "programs cannot be kept apart as the policy says: this machine, or this user, cannot do {}",
         names(.0)
     )]
-    Lacking(Vec<Measure>),
+    Lacking(Vec<Confinement>),
     /// Limits that nobody would enforce.
     #[error("limits were asked for, and this host cannot set any (see tao host show)")]
     NoLimits,
@@ -32,7 +32,10 @@ pub(crate) enum StartError {
     State(#[source] io::Error),
 }
 
-fn names(measures: &[Measure]) -> String {
-    let names: Vec<&str> = measures.iter().map(|measure| measure.name()).collect();
+fn names(confinements: &[Confinement]) -> String {
+    let names: Vec<&str> = confinements
+        .iter()
+        .map(|confinement| confinement.name())
+        .collect();
     names.join(", ")
 }

@@ -13,44 +13,46 @@ use nix::{
 
 use crate::{
     confine::{
+        confinements::{Confinements, take},
         landlock::{self, Domain},
-        measures::{Measures, take},
         places::Places,
     },
-    policy::programs::Measure,
+    policy::programs::Confinement,
     start::{clone, process_set::ProcessSet},
 };
 use tao::process;
 
-/// Can the measure be taken? `measures` holds those that were found possible before;
+/// Can programs be confined in this way? `confinements` holds those that were found possible before;
 /// `groups` says whether limits can be set; `init` is the first process of a set.
 pub(crate) fn possible(
-    measure: Measure,
-    measures: &Measures,
+    confinement: Confinement,
+    confinements: &Confinements,
     groups: bool,
     init: &OwnedFd,
     places: &Places,
 ) -> bool {
-    let taken = &measures.list;
-    match measure {
+    let taken = &confinements.list;
+    match confinement {
         // The new /proc must not appear anywhere else.
-        Measure::Processes => {
-            taken.contains(&Measure::Namespaces) && own_processes(measures, init, places)
+        Confinement::Processes => {
+            taken.contains(&Confinement::Namespaces) && own_processes(confinements, init, places)
         }
-        Measure::Landlock => Domain::new(landlock::has_scopes(), None, None, &[])
+        Confinement::Landlock => Domain::new(landlock::has_scopes(), None, None, &[])
             .is_ok_and(|domain| tried(|| domain.enter().is_ok())),
-        Measure::Scopes => taken.contains(&Measure::Landlock) && landlock::has_scopes(),
-        Measure::Limits => groups,
+        Confinement::Scopes => taken.contains(&Confinement::Landlock) && landlock::has_scopes(),
+        Confinement::Limits => groups,
         // Who becomes who they are already has become nobody else.
-        Measure::Users => geteuid().is_root() && tried(|| take(measure, measures).is_ok()),
-        _ => tried(|| take(measure, measures).is_ok()),
+        Confinement::Users => {
+            geteuid().is_root() && tried(|| take(confinement, confinements).is_ok())
+        }
+        _ => tried(|| take(confinement, confinements).is_ok()),
     }
 }
 
 /// A set is made, and a process that does nothing is in it for a moment.
-fn own_processes(measures: &Measures, init: &OwnedFd, places: &Places) -> bool {
+fn own_processes(confinements: &Confinements, init: &OwnedFd, places: &Places) -> bool {
     let tried = || -> io::Result<bool> {
-        let set = ProcessSet::new(measures, places, init, false)?;
+        let set = ProcessSet::new(confinements, places, init, false)?;
         let pid = set.inside(|| {
             clone::start(0, None, &|_| {
                 let done = set.enter().is_ok();

@@ -21,10 +21,10 @@ use nix::{
 use crate::{
     confine::{
         capabilities,
-        measures::{self, Measures, become_user, own_proc},
+        confinements::{self, Confinements, become_user, own_proc},
         places::Places,
     },
-    policy::programs::Measure,
+    policy::programs::Confinement,
     start::{
         child_process::ChildProcess,
         clone,
@@ -49,24 +49,24 @@ pub(crate) struct ProcessSet {
 impl ProcessSet {
     /// Makes one. `program` is what its first process executes: see `program_init`.
     pub(crate) fn new(
-        measures: &Measures,
+        confinements: &Confinements,
         places: &Places,
         program: &OwnedFd,
         spared: bool,
     ) -> io::Result<Self> {
         // First: what changes later is noticed.
         let mounts = File::open("/proc/self/mountinfo")?;
-        let measures = measures.with_present_mounts(places)?;
+        let confinements = confinements.with_present_mounts(places)?;
         let mut spaces = 0;
-        if measures.list.contains(&Measure::Namespaces) {
-            spaces |= measures::SPACES;
+        if confinements.list.contains(&Confinement::Namespaces) {
+            spaces |= confinements::SPACES;
         }
-        if measures.list.contains(&Measure::Network) {
+        if confinements.list.contains(&Confinement::Network) {
             spaces |= libc::CLONE_NEWNET;
         }
         let host = this_process()?;
         capabilities::nothing_to_give()?;
-        let init = || match become_init(&measures, program, &host, spared) {
+        let init = || match become_init(&confinements, program, &host, spared) {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -189,7 +189,7 @@ fn enter(process: &PidFd, spaces: c_int) -> io::Result<()> {
 /// The first process: nothing of the host stays with it but a descriptor that tells of the
 /// host's end.
 fn become_init(
-    measures: &Measures,
+    confinements: &Confinements,
     program: &OwnedFd,
     host: &PidFd,
     spared: bool,
@@ -204,7 +204,7 @@ fn become_init(
     not_spared(spared)?;
     clone::default_signals()?;
     terminations()?;
-    measures::own_spaces(measures)?;
+    confinements::own_spaces(confinements)?;
     own_proc()?;
     setsid()?;
     prctl::set_no_new_privs()?;

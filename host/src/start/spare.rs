@@ -15,12 +15,12 @@ use nix::{
 };
 
 use crate::{
-    confine::{cgroup::Groups, measures::Measures, places::Places},
+    confine::{cgroup::Groups, confinements::Confinements, places::Places},
     start::process_set::ProcessSet,
 };
 
 struct Maker {
-    measures: Measures,
+    confinements: Confinements,
     places: Places,
     program: OwnedFd,
     spared: bool,
@@ -31,7 +31,7 @@ struct Maker {
 
 impl Maker {
     fn make(&self) -> io::Result<ProcessSet> {
-        ProcessSet::new(&self.measures, &self.places, &self.program, self.spared)
+        ProcessSet::new(&self.confinements, &self.places, &self.program, self.spared)
     }
 
     /// It is a whole set or none.
@@ -94,14 +94,14 @@ pub(crate) struct Sets {
 impl Sets {
     /// `program` and `spared` are those of [`ProcessSet::new`].
     pub(crate) fn new(
-        measures: Measures,
+        confinements: Confinements,
         places: Places,
         program: OwnedFd,
         spared: bool,
         groups: Option<Arc<Groups>>,
     ) -> Self {
         let maker = Arc::new(Maker {
-            measures,
+            confinements,
             places,
             program,
             spared,

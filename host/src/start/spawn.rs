@@ -27,7 +27,7 @@ use crate::{
         users::Users,
     },
     measure::composition::Composition,
-    policy::programs::{Lacking, Measure, ProgramPolicy, RunAs},
+    policy::programs::{Confinement, Lacking, ProgramPolicy, RunAs},
     start::{
         abilities::Abilities,
         error::StartError,
@@ -133,13 +133,13 @@ impl Spawner {
             .get_or_init(|| Abilities::find(&self.policy, &self.init, &self.places))
     }
 
-    /// The measures that are taken.
-    pub fn measures(&self) -> &[Measure] {
-        &self.abilities().measures.list
+    /// How programs are confined.
+    pub fn confinements(&self) -> &[Confinement] {
+        &self.abilities().confinements.list
     }
 
-    /// The measures of the policy that this machine cannot take.
-    pub fn lacking(&self) -> &[Measure] {
+    /// The confinements of the policy that this machine cannot provide.
+    pub fn lacking(&self) -> &[Confinement] {
         &self.abilities().lacking
     }
 
@@ -153,7 +153,7 @@ impl Spawner {
 
     /// The limits of a program for which `asked` is asked.
     pub fn limits(&self, asked: &Limits) -> Result<Limits, StartError> {
-        if !asked.is_empty() && !self.measures().contains(&Measure::Limits) {
+        if !asked.is_empty() && !self.confinements().contains(&Confinement::Limits) {
             return Err(StartError::NoLimits);
         }
         Ok(self.policy.limits.lowered(asked)?)
@@ -166,7 +166,7 @@ impl Spawner {
         caller: (Uid, Gid),
     ) -> Result<(Uid, Gid), StartError> {
         match self.policy.run_as {
-            RunAs::Own if self.measures().contains(&Measure::Users) => {
+            RunAs::Own if self.confinements().contains(&Confinement::Users) => {
                 Ok(self.users.of(program, caller.0)?)
             }
             // Where there are no users for them they are the caller's, and `lacking` says so.
@@ -177,9 +177,9 @@ impl Spawner {
 
     /// The directory of a program that has a user of its own, where programs have their own mounts.
     pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, StartError> {
-        let has = |measure| self.measures().contains(&measure);
-        let own = self.policy.run_as == RunAs::Own && has(Measure::Users);
-        if !own || !has(Measure::Namespaces) {
+        let has = |confinement| self.confinements().contains(&confinement);
+        let own = self.policy.run_as == RunAs::Own && has(Confinement::Users);
+        if !own || !has(Confinement::Namespaces) {
             return Ok(None);
         }
         let Some(state) = self.places.make_state().map_err(StartError::State)? else {
@@ -231,7 +231,7 @@ impl Spawner {
     ) -> io::Result<Domain> {
         let own: Vec<_> = own.iter().map(|(folder, _)| folder.as_fd()).collect();
         let domain = Domain::new(scopes, self.policy.files.as_ref(), copies, &own)?;
-        match self.measures().contains(&Measure::Namespaces) {
+        match self.confinements().contains(&Confinement::Namespaces) {
             true => domain.with_devices(&self.policy.devices),
             false => Ok(domain),
         }
@@ -240,15 +240,17 @@ impl Spawner {
     /// Where sets of processes come from, if programs have their own.
     fn sets(&self) -> io::Result<Option<&Sets>> {
         let Abilities {
-            measures, groups, ..
+            confinements,
+            groups,
+            ..
         } = self.abilities();
-        if !measures.list.contains(&Measure::Processes) {
+        if !confinements.list.contains(&Confinement::Processes) {
             return Ok(None);
         }
         let init = self.init.try_clone()?;
         let new = || {
             Sets::new(
-                measures.clone(),
+                confinements.clone(),
                 self.places.clone(),
                 init,
                 self.spared,
@@ -280,9 +282,9 @@ impl Spawner {
         let set = sets.map(Sets::take).transpose()?;
         // A set was made with the mounts that there are now, and with what is to be hidden now;
         // without one the program makes its own mounts.
-        let alone = set.is_none() && self.measures().contains(&Measure::Namespaces);
+        let alone = set.is_none() && self.confinements().contains(&Confinement::Namespaces);
         let present = match alone {
-            true => Some(abilities.measures.with_present_mounts(&self.places)?),
+            true => Some(abilities.confinements.with_present_mounts(&self.places)?),
             false => None,
         };
         let (group, files) = match &abilities.groups {
@@ -293,7 +295,7 @@ impl Spawner {
             None => (None, None),
         };
         let setup = || -> io::Result<_> {
-            let scopes = abilities.measures.list.contains(&Measure::Scopes);
+            let scopes = abilities.confinements.list.contains(&Confinement::Scopes);
             let root = geteuid().is_root();
             Ok(spawn_child::Setup {
                 stdio: stdio(launch.stdio)?,
@@ -301,7 +303,7 @@ impl Spawner {
                 open_files: self.open_files,
                 become_user: root.then(|| (launch.uid.as_raw(), launch.gid.as_raw())),
                 spared: self.spared,
-                measures: present.as_ref().unwrap_or(&abilities.measures),
+                confinements: present.as_ref().unwrap_or(&abilities.confinements),
                 set: set.as_ref(),
                 domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
                 folder,

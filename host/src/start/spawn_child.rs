@@ -24,13 +24,13 @@ use crate::{
     confine::{
         capabilities,
         cgroup::GroupFiles,
+        confinements::{Confinements, become_user, own_spaces, seccomp},
         landlock::Domain,
-        measures::{Measures, become_user, own_spaces, seccomp},
         mount_calls::put,
         numbers::COPIES,
     },
     measure::credentials::Credentials,
-    policy::programs::Measure,
+    policy::programs::Confinement,
     start::{
         clone::{self, InGroup},
         execution::Execution,
@@ -52,7 +52,7 @@ pub(crate) struct Setup<'a> {
     /// The host is spared by the OOM killer; the program is not.
     pub spared: bool,
     /// What to take, and with what.
-    pub measures: &'a Measures,
+    pub confinements: &'a Confinements,
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
     /// A mount of its own directory, and where it finds that.
@@ -73,7 +73,7 @@ pub(crate) struct Setup<'a> {
 
 /// Starts the program, in its set if it has one: the number of its process.
 pub(crate) fn start(setup: &Setup<'_>) -> io::Result<c_int> {
-    if setup.measures.wants(Measure::Capabilities) {
+    if setup.confinements.wants(Confinement::Capabilities) {
         capabilities::nothing_to_give()?;
     }
     let start = || {
@@ -103,7 +103,7 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     // What needs root's powers first, then the user, then what needs none.
     match setup.set {
         Some(set) => set.enter()?,
-        None => own_spaces(setup.measures)?,
+        None => own_spaces(setup.confinements)?,
     }
     if let Some((folder, place)) = &setup.own_folder {
         put(folder.as_raw_fd(), place)?;
@@ -112,7 +112,7 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     setsid()?;
     prctl::set_no_new_privs()?;
     in_group.join(setup.group.as_ref())?;
-    if setup.measures.wants(Measure::Capabilities) {
+    if setup.confinements.wants(Confinement::Capabilities) {
         capabilities::inherit_nothing()?;
     }
     if let Some((uid, gid)) = setup.become_user {
@@ -137,11 +137,11 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         Errno::result(unsafe { libc::dup2(folder.as_raw_fd(), COPIES) })?;
     }
     clone::default_signals()?;
-    if setup.measures.wants(Measure::Landlock) {
+    if setup.confinements.wants(Confinement::Landlock) {
         setup.domain.enter()?;
     }
-    if setup.measures.wants(Measure::Seccomp) {
-        seccomp(&setup.measures.filter)?;
+    if setup.confinements.wants(Confinement::Seccomp) {
+        seccomp(&setup.confinements.filter)?;
     }
     Err(setup.execution.execute())
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tao_host::{Environment, Lacking, Libraries, Measure, ProgramPolicy, Scripts};
+use tao_host::{Confinement, Environment, Lacking, Libraries, ProgramPolicy, Scripts};
 
 use super::{
     common::{Setup, TestHost},
@@ -126,7 +126,7 @@ fn finish(mut child: Child) -> String {
 #[test]
 fn loader_and_libraries_are_in_the_name_by_their_hashes() {
     let host = measuring(130);
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         assert!(refusal(&host, &["true"]).contains("namespaces"));
         return;
     }
@@ -175,7 +175,7 @@ fn loader_and_libraries_are_in_the_name_by_their_hashes() {
 #[test]
 fn another_library_is_another_program_and_a_library_that_is_overwritten_changes_nothing() {
     let host = measuring(131);
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -201,7 +201,7 @@ fn another_library_is_another_program_and_a_library_that_is_overwritten_changes_
 #[test]
 fn a_script_is_named_by_its_interpreter_and_itself_and_runs_as_it_was_measured() {
     let host = measuring(132);
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let script = host.path("script");
@@ -257,7 +257,7 @@ fn copies_need_no_mounts_of_the_programs_own() {
     let policy = ProgramPolicy {
         libraries: Libraries::Measured,
         scripts: Scripts::Measured,
-        measures: Vec::new(),
+        confinements: Vec::new(),
         ..ProgramPolicy::default()
     };
     let host = with(134, policy);
@@ -274,7 +274,7 @@ fn copies_need_no_mounts_of_the_programs_own() {
 #[test]
 fn a_program_with_measured_libraries_is_called_as_it_was_started_and_gets_its_arguments() {
     let host = measuring(150);
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let output = host.run(&[
@@ -313,7 +313,7 @@ fn measured_libraries_are_found_under_rules_for_files() {
         ..ProgramPolicy::default()
     };
     let host = with(136, policy);
-    if can(&host, Measure::Namespaces) {
+    if can(&host, Confinement::Namespaces) {
         assert_eq!(finish(start(&host, &program)), "one\n");
     }
 }

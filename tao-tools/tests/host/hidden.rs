@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::{mount::MsFlags, unistd::geteuid};
-use tao_host::{FileRules, Lacking, Measure, ProgramPolicy, RunAs};
+use tao_host::{Confinement, FileRules, Lacking, ProgramPolicy, RunAs};
 
 use super::{
     common::{Setup, TestHost, command},
@@ -47,7 +47,7 @@ fn no_program_reads_or_writes_the_hosts_state_whatever_the_rules_say_and_whoever
             setup.programs.run_as = run_as;
             setup.programs.files = files;
             let host = setup.start();
-            if !can(&host, Measure::Namespaces) {
+            if !can(&host, Confinement::Namespaces) {
                 return;
             }
             let secret = state.join("secret");
@@ -79,10 +79,10 @@ fn the_hosts_state_is_hidden_from_a_program_without_processes_of_its_own_too() {
     let state = with_state(&setup);
     // One with a user of its own would find its own directory there.
     setup.programs.run_as = RunAs::Caller;
-    let measures = &mut setup.programs.measures;
-    measures.retain(|measure| *measure != Measure::Processes);
+    let confinements = &mut setup.programs.confinements;
+    confinements.retain(|confinement| *confinement != Confinement::Processes);
     let host = setup.start();
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let secret = state.join("secret");
@@ -97,7 +97,7 @@ fn what_is_mounted_after_a_program_was_started_is_not_seen_by_it() {
     fs::create_dir(&place).unwrap();
     fs::set_permissions(setup.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let host = setup.start();
-    if !geteuid().is_root() || !can(&host, Measure::Namespaces) {
+    if !geteuid().is_root() || !can(&host, Confinement::Namespaces) {
         return;
     }
     let none: Option<&str> = None;
@@ -136,7 +136,7 @@ fn devices_are_those_that_hold_nothing_and_what_the_policy_names() {
         let mut setup = Setup::new(93);
         setup.programs.run_as = run_as;
         let host = setup.start();
-        if !can(&host, Measure::Namespaces) {
+        if !can(&host, Confinement::Namespaces) {
             return;
         }
         let (_, listed) = sh(&host, "ls /dev");
@@ -187,7 +187,7 @@ fn a_device_node_elsewhere_is_dead_and_shared_memory_is_not_shared() {
     let mut setup = Setup::new(95);
     setup.programs.run_as = RunAs::User { uid: 0, gid: 0 };
     let host = setup.start();
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let node = host.path("node");
@@ -206,7 +206,7 @@ fn a_device_node_elsewhere_is_dead_and_shared_memory_is_not_shared() {
 #[test]
 fn each_program_has_a_user_and_a_folder_of_its_own_that_it_finds_again() {
     let host = TestHost::start(96);
-    if !can(&host, Measure::Users) {
+    if !can(&host, Confinement::Users) {
         return;
     }
     let state = host.path("state");
@@ -250,7 +250,7 @@ fn each_program_has_a_user_and_a_folder_of_its_own_that_it_finds_again() {
 #[test]
 fn a_program_with_a_user_of_its_own_writes_to_nobodys_files() {
     let host = TestHost::start(97);
-    if !can(&host, Measure::Users) {
+    if !can(&host, Confinement::Users) {
         return;
     }
     let file = host.path("roots");
@@ -269,7 +269,7 @@ fn a_program_with_a_user_of_its_own_writes_to_nobodys_files() {
 #[test]
 fn a_host_that_can_give_no_users_says_so_and_strict_ones_start_nothing() {
     let mut setup = Setup::new(98);
-    setup.programs.measures = vec![Measure::Users];
+    setup.programs.confinements = vec![Confinement::Users];
     setup.programs.lacking = Lacking::Refuse;
     let host = setup.start();
     let described = host.admin().describe().unwrap();
@@ -287,7 +287,7 @@ fn a_host_that_can_give_no_users_says_so_and_strict_ones_start_nothing() {
 fn a_host_says_what_it_lacks_when_it_starts() {
     // One that is a hosted program lacks most.
     let outer = TestHost::start(100);
-    if !can(&outer, Measure::Seccomp) {
+    if !can(&outer, Confinement::Seccomp) {
         return;
     }
     let (tao, socket) = (command("tao"), outer.path("inner/admin.sock"));
@@ -320,14 +320,14 @@ fn a_host_says_what_it_lacks_when_it_starts() {
 
 #[test]
 fn a_network_of_its_own_has_a_loopback_that_works() {
-    for measures in [None, Some(vec![Measure::Network])] {
+    for confinements in [None, Some(vec![Confinement::Network])] {
         let mut setup = Setup::new(99);
         setup.programs = ProgramPolicy {
-            measures: measures.unwrap_or_else(|| Measure::ALL.to_vec()),
+            confinements: confinements.unwrap_or_else(|| Confinement::ALL.to_vec()),
             ..ProgramPolicy::default()
         };
         let host = setup.start();
-        if !can(&host, Measure::Network) {
+        if !can(&host, Confinement::Network) {
             return;
         }
         // The address is there only while the loopback is up.

@@ -4,7 +4,7 @@ use std::{io::Write, time::Duration};
 
 use tao::wire::{MAX_FRAME, messages::TaoRequest, rpc};
 
-use tao_host::Measure;
+use tao_host::Confinement;
 
 use super::common::{Setup, TestHost, command};
 
@@ -121,8 +121,9 @@ fn a_large_seal_and_a_large_answer_pass() {
 fn a_child_left_behind_speaks_for_nobody() {
     // With a set of processes or a control group nothing would be left behind.
     let mut setup = Setup::new(26);
-    let measures = &mut setup.programs.measures;
-    measures.retain(|measure| !matches!(measure, Measure::Processes | Measure::Limits));
+    let confinements = &mut setup.programs.confinements;
+    confinements
+        .retain(|confinement| !matches!(confinement, Confinement::Processes | Confinement::Limits));
     let host = setup.start();
     let left = host.path("left");
     // The program ends at once; what it leaves behind still holds the channel.

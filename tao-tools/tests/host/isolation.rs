@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use tao_host::{Libraries, Measure, ProgramPolicy};
+use tao_host::{Confinement, Libraries, ProgramPolicy};
 
 use super::common::{Setup, TestHost, command};
 
@@ -16,16 +16,16 @@ fn with(secret: u8, policy: ProgramPolicy) -> TestHost {
     setup.start()
 }
 
-/// The measures that this machine can take; the tests of the others have nothing to see.
-pub fn can(host: &TestHost, measure: Measure) -> bool {
+/// The confinements that this machine can provide; the tests of the others have nothing to see.
+pub fn can(host: &TestHost, confinement: Confinement) -> bool {
     let described = host.admin().describe().unwrap();
-    let listed = |list: &[String]| list.iter().any(|name| name == measure.name());
+    let listed = |list: &[String]| list.iter().any(|name| name == confinement.name());
     assert_ne!(listed(&described.isolation), listed(&described.lacking));
     let is_possible = listed(&described.isolation);
     if !is_possible {
         eprintln!(
             "skipped: this machine, or this user, has no {}",
-            measure.name()
+            confinement.name()
         );
     }
     is_possible
@@ -39,12 +39,12 @@ fn a_program_of_root_has_no_capabilities_and_a_filter() {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().to_owned()
     };
-    if can(&host, Measure::Capabilities) {
+    if can(&host, Confinement::Capabilities) {
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert_eq!(field(set), "0000000000000000", "{set}");
         }
     }
-    if can(&host, Measure::Seccomp) {
+    if can(&host, Confinement::Seccomp) {
         assert_eq!(field("Seccomp:"), "2");
     }
     assert_eq!(field("NoNewPrivs"), "1");
@@ -58,14 +58,14 @@ fn a_program_has_name_spaces_of_its_own() {
         let program = text(&host.run(&["run", "readlink", &link]).stdout);
         program.trim() != std::fs::read_link(&link).unwrap().to_str().unwrap()
     };
-    if can(&host, Measure::Namespaces) {
+    if can(&host, Confinement::Namespaces) {
         assert!(own("mnt") && own("ipc") && own("uts"));
     }
     assert!(!own("net"));
     let mut policy = ProgramPolicy::default();
-    policy.measures.push(Measure::Network);
+    policy.confinements.push(Confinement::Network);
     let host = with(72, policy);
-    if can(&host, Measure::Network) {
+    if can(&host, Confinement::Network) {
         let devices = text(&host.run(&["run", "cat", "/proc/net/dev"]).stdout);
         let names: Vec<_> = devices.lines().skip(2).map(str::trim_start).collect();
         assert!(
@@ -80,12 +80,12 @@ fn a_program_can_not_signal_another_program() {
     // Where it could see the other's number.
     let mut policy = ProgramPolicy::default();
     policy
-        .measures
-        .retain(|measure| *measure != Measure::Processes);
+        .confinements
+        .retain(|confinement| *confinement != Confinement::Processes);
     let host = with(73, policy);
     let victim = host.raw();
     let pid = victim.program.pid.to_string();
-    if can(&host, Measure::Scopes) {
+    if can(&host, Confinement::Scopes) {
         let output = host.run(&["run", "sh", "-c", &format!("kill -9 {pid}")]);
         assert!(!output.status.success());
         assert_eq!(
@@ -101,7 +101,7 @@ fn a_program_can_not_signal_another_program() {
 #[test]
 fn a_program_can_not_mount_nor_leave_its_name_spaces() {
     let host = TestHost::start(74);
-    if can(&host, Measure::Seccomp) {
+    if can(&host, Confinement::Seccomp) {
         for words in [
             ["mount", "-t", "tmpfs", "none", "/mnt"],
             ["unshare", "-m", "true", "", ""],
@@ -116,7 +116,7 @@ fn a_program_can_not_mount_nor_leave_its_name_spaces() {
 #[test]
 fn without_measures_nothing_is_taken_and_the_host_says_so() {
     let policy = ProgramPolicy {
-        measures: Vec::new(),
+        confinements: Vec::new(),
         ..ProgramPolicy::default()
     };
     let host = with(75, policy);
@@ -182,9 +182,9 @@ fn a_program_is_measured_before_it_runs_whatever_happens_to_its_file() {
 
 #[test]
 fn what_is_lacking_is_refused_or_declared_as_the_policy_says() {
-    // A host that is itself a hosted program can take few of the measures.
+    // A host that is itself a hosted program can confine in few of these ways.
     let outer = TestHost::start(79);
-    if !can(&outer, Measure::Seccomp) {
+    if !can(&outer, Confinement::Seccomp) {
         return;
     }
     let tao = command("tao");

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tao_host::{FileRules, Measure, ProgramPolicy};
+use tao_host::{Confinement, FileRules, ProgramPolicy};
 
 use super::{
     common::{Setup, TestHost, command, executable},
@@ -50,7 +50,7 @@ fn detached(host: &TestHost, words: &[&str]) -> i32 {
 #[test]
 fn a_program_sees_only_its_own_processes() {
     let host = TestHost::start(120);
-    if !can(&host, Measure::Processes) {
+    if !can(&host, Confinement::Processes) {
         return;
     }
     let victim = detached(&host, &["sleep", "60"]);
@@ -66,7 +66,7 @@ fn a_program_sees_only_its_own_processes() {
 #[test]
 fn what_a_program_leaves_behind_ends_with_it() {
     let host = TestHost::start(121);
-    if !can(&host, Measure::Processes) {
+    if !can(&host, Confinement::Processes) {
         return;
     }
     // The child has given up its parent, its session and its channel. Its file system is the
@@ -119,7 +119,7 @@ fn a_program_that_the_kernel_does_not_execute_is_an_error_and_leaves_nothing() {
 #[test]
 fn orphans_are_waited_for() {
     let host = TestHost::start(123);
-    if !can(&host, Measure::Processes) {
+    if !can(&host, Confinement::Processes) {
         return;
     }
     // They end some time; then nothing is left of them, not even a zombie.
@@ -132,7 +132,7 @@ fn orphans_are_waited_for() {
 #[test]
 fn the_kernels_settings_can_not_be_written_by_a_program_of_root() {
     let host = TestHost::start(124);
-    if !can(&host, Measure::Processes) || !test_support::is_root() {
+    if !can(&host, Confinement::Processes) || !test_support::is_root() {
         return;
     }
     for file in [
@@ -150,7 +150,7 @@ fn the_kernels_settings_can_not_be_written_by_a_program_of_root() {
 #[test]
 fn programs_end_with_a_host_that_is_killed() {
     let outer = TestHost::start(125);
-    if !can(&outer, Measure::Processes) {
+    if !can(&outer, Confinement::Processes) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ fn limits_that_can_not_be_set_are_refused_and_those_of_the_policy_hold() {
     setup.programs.limits.memory = Some(1 << 30);
     let host = setup.start();
     let asked = host.run(&["run", "--processes", "10", "true"]);
-    if !can(&host, Measure::Limits) {
+    if !can(&host, Confinement::Limits) {
         assert_eq!(asked.status.code(), Some(125));
         assert!(text(&asked.stderr).contains("cannot set any"));
         return;
@@ -268,7 +268,7 @@ fn a_program_uses_the_files_of_the_policy_and_no_others() {
         ..ProgramPolicy::default()
     };
     let host = setup.start();
-    if !can(&host, Measure::Landlock) {
+    if !can(&host, Confinement::Landlock) {
         return;
     }
     let sh = |script: String| host.run(&["run", "sh", "-c", &script]);

@@ -9,7 +9,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tao_host::Measure;
+use tao_host::Confinement;
 
 use super::{
     common::TestHost,
@@ -68,7 +68,7 @@ fn with_own_mounts(place: &Place) -> HostProcess {
 
 fn possible() -> bool {
     let host = TestHost::start(149);
-    test_support::is_root() && can(&host, Measure::Processes)
+    test_support::is_root() && can(&host, Confinement::Processes)
 }
 
 #[test]

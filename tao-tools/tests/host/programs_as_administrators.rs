@@ -4,7 +4,7 @@ use std::process::Output;
 
 use sha2::{Digest as _, Sha256};
 use tao::guard::GuardSource;
-use tao_host::{Measure, ProgramPolicy};
+use tao_host::{Confinement, ProgramPolicy};
 
 use super::{
     common::{Setup, TestHost, command},
@@ -16,12 +16,12 @@ fn hash(path: &std::path::Path) -> String {
 }
 
 /// A host whose guard lets only `sh` and `tao` run, and whose programs are kept apart by
-/// `measures`.
-fn host(secret: u8, measures: Vec<Measure>) -> TestHost {
+/// `confinements`.
+fn host(secret: u8, confinements: Vec<Confinement>) -> TestHost {
     let mut setup = Setup::new(secret);
     setup.guard = GuardSource::Local(setup.dir.path().join("rules"));
     setup.programs = ProgramPolicy {
-        measures,
+        confinements,
         ..ProgramPolicy::default()
     };
     let host = setup.start();
@@ -69,7 +69,7 @@ const OPERATIONS: [&[&str]; 8] = [
 
 #[test]
 fn a_hosted_program_administers_nothing_whoever_it_runs_as() {
-    // Without any measure it is of the host's own user and sees the socket.
+    // Without any confinement it is of the host's own user and sees the socket.
     let host = host(83, Vec::new());
     for words in OPERATIONS {
         let output = hosted(&host, words);
@@ -122,7 +122,7 @@ fn a_program_whose_name_the_guard_says_does_that_operation_and_no_other() {
 #[test]
 fn a_liberal_guard_names_no_program_as_an_administrator() {
     let mut setup = Setup::new(85);
-    setup.programs.measures = Vec::new();
+    setup.programs.confinements = Vec::new();
     let host = setup.start();
     let said = text(&hosted(&host, &["list"]).stderr);
     assert!(
@@ -134,7 +134,7 @@ fn a_liberal_guard_names_no_program_as_an_administrator() {
 #[test]
 fn the_administrators_socket_is_out_of_a_programs_sight() {
     let host = TestHost::start(86);
-    if !can(&host, Measure::Namespaces) {
+    if !can(&host, Confinement::Namespaces) {
         return;
     }
     let output = hosted(&host, &["list"]);

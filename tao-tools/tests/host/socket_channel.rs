@@ -24,7 +24,7 @@ use nix::{
 };
 use tao::limits::Limits;
 use tao::{admin::Start, descriptors::received};
-use tao_host::Measure;
+use tao_host::Confinement;
 
 use super::{
     common::{TestHost, command},
@@ -96,7 +96,7 @@ fn a_number_that_the_program_has_only_now_is_not_the_one_that_connected() {
     let place = Place::new();
     let host = HostProcess::start(&place);
     let recent = host.admin().describe().unwrap().isolation;
-    let processes = recent.iter().any(|measure| measure == "processes");
+    let processes = recent.iter().any(|confinement| confinement == "processes");
     if !processes || !knows_peer_processes() || fs::write(NEXT, "300").is_err() {
         eprintln!("skipped: not on this machine, or not by this user");
         return;
@@ -211,7 +211,7 @@ fn connect_and_end(socket: &Path) -> (u32, OwnedFd) {
 #[test]
 fn all_connections_of_a_program_speak_for_the_same_name() {
     let host = TestHost::start(142);
-    if !can(&host, Measure::Processes) {
+    if !can(&host, Confinement::Processes) {
         return;
     }
     let conformance = command("tao-conformance");
@@ -229,7 +229,7 @@ fn all_connections_of_a_program_speak_for_the_same_name() {
 #[test]
 fn connections_are_limited_and_one_that_ends_makes_room() {
     let host = TestHost::start(143);
-    if !can(&host, Measure::Processes) {
+    if !can(&host, Confinement::Processes) {
         return;
     }
     let conformance = command("tao-conformance");

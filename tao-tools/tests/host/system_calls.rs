@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::libc::{EAFNOSUPPORT, ENOSYS, EPERM};
-use tao_host::{Measure, ProgramPolicy};
+use tao_host::{Confinement, ProgramPolicy};
 
 use super::{
     common::{Setup, TestHost},
@@ -57,7 +57,7 @@ fn calls(host: &TestHost, words: &[&str]) -> (BTreeMap<String, i32>, String) {
 #[test]
 fn each_call_that_is_not_allowed_fails_and_ordinary_ones_work() {
     let host = TestHost::start(87);
-    if !can(&host, Measure::Seccomp) {
+    if !can(&host, Confinement::Seccomp) {
         return;
     }
     let (calls, rest) = calls(&host, &[]);
@@ -96,7 +96,7 @@ fn each_call_that_is_not_allowed_fails_and_ordinary_ones_work() {
 fn without_the_filter_the_same_calls_reach_the_kernel() {
     let mut setup = Setup::new(88);
     setup.programs = ProgramPolicy {
-        measures: Vec::new(),
+        confinements: Vec::new(),
         ..ProgramPolicy::default()
     };
     let host = setup.start();

@@ -171,7 +171,7 @@ impl Driver<'_> {
         expect(Path::new(&found) != own, found)
     }
 
-    /// The measures that the host says it takes; none if it is one that says nothing.
+    /// How the host says it confines programs; empty if it says nothing of it.
     fn claims(&self) -> Result<Vec<String>, String> {
         let described = self.described()?;
         Ok(described.map_or_else(Vec::new, |host| host.isolation))
@@ -214,7 +214,7 @@ impl Driver<'_> {
         expect(allowed || found != "opened", found)
     }
 
-    /// Each of the measures that the host says it takes.
+    /// Each kind of confinement that the host says it provides.
     pub fn kept_apart(&self, report: &mut Report) {
         report.check("what a program leaves behind speaks for it no more", || {
             let run = self.run(&["fact", "leave"])?;

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// The property under which a host that cannot be asked is reported.
-pub const DESCRIBED: &str = "the host says which measures it takes and what its policy is";
+pub const DESCRIBED: &str = "the host says how it confines programs and what its policy is";
 
 pub struct Driver<'a> {
     pub socket: &'a Path,

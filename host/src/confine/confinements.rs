@@ -1,4 +1,4 @@
-//! The measures as they are taken in a new process, before it executes a program.
+//! The confinements as a new process takes them on, before it executes a program.
 //!
 //! Only system calls may be made there, and not through those functions of the C library
 //! that do more than the call: see `clone`.
@@ -21,16 +21,16 @@ use crate::{
         settings::settings,
         users,
     },
-    policy::programs::Measure,
+    policy::programs::Confinement,
 };
 
 /// Namespaces besides those of processes and network.
 pub(crate) const SPACES: c_int = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// Measures that this machine can take, and what they need.
+/// Confinements that this machine can provide, and what they need.
 #[derive(Clone)]
-pub(crate) struct Measures {
-    pub list: Vec<Measure>,
+pub(crate) struct Confinements {
+    pub list: Vec<Confinement>,
     /// The filter of system calls.
     pub filter: Vec<sock_filter>,
     /// Mounts with the kernel's settings, which programs may only read.
@@ -39,30 +39,30 @@ pub(crate) struct Measures {
     pub hidden: Hidden,
 }
 
-impl Measures {
+impl Confinements {
     /// The same with the mounts, and what is to be hidden, that there are now.
     pub(crate) fn with_present_mounts(&self, places: &Places) -> io::Result<Self> {
-        Ok(Measures {
+        Ok(Confinements {
             settings: settings()?,
             hidden: places.hidden()?,
             ..self.clone()
         })
     }
 
-    pub(crate) fn wants(&self, measure: Measure) -> bool {
-        self.list.contains(&measure)
+    pub(crate) fn wants(&self, confinement: Confinement) -> bool {
+        self.list.contains(&confinement)
     }
 }
 
-/// Takes the measures that are namespaces, except that of processes.
-pub(crate) fn own_spaces(measures: &Measures) -> io::Result<()> {
-    for measure in [Measure::Namespaces, Measure::Network] {
-        if measures.wants(measure) {
-            take(measure, measures)?;
+/// Takes on the confinements that are namespaces, except the PID namespace.
+pub(crate) fn own_spaces(confinements: &Confinements) -> io::Result<()> {
+    for confinement in [Confinement::Namespaces, Confinement::Network] {
+        if confinements.wants(confinement) {
+            take(confinement, confinements)?;
         }
     }
     // The machine's, which is seen where programs have no processes of their own.
-    match measures.wants(Measure::Namespaces) {
+    match confinements.wants(Confinement::Namespaces) {
         true => hiding::hide_in_proc(),
         false => Ok(()),
     }
@@ -84,20 +84,23 @@ pub(crate) fn become_user(uid: libc::uid_t, gid: libc::gid_t) -> io::Result<()> 
     Ok(())
 }
 
-/// Takes one measure, for good.
-pub(crate) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
-    match measure {
-        Measure::Capabilities => capabilities::drop_all(),
-        Measure::Namespaces => namespaces(measures),
-        Measure::Network => {
+/// Takes on one confinement, for good.
+pub(crate) fn take(confinement: Confinement, confinements: &Confinements) -> io::Result<()> {
+    match confinement {
+        Confinement::Capabilities => capabilities::drop_all(),
+        Confinement::Namespaces => namespaces(confinements),
+        Confinement::Network => {
             // SAFETY: integers only.
             Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
             loopback::up()
         }
-        Measure::Users => become_user(users::FIRST, users::FIRST),
-        Measure::Seccomp => seccomp(&measures.filter),
+        Confinement::Users => become_user(users::FIRST, users::FIRST),
+        Confinement::Seccomp => seccomp(&confinements.filter),
         // They need more than a call.
-        Measure::Processes | Measure::Landlock | Measure::Scopes | Measure::Limits => Ok(()),
+        Confinement::Processes
+        | Confinement::Landlock
+        | Confinement::Scopes
+        | Confinement::Limits => Ok(()),
     }
 }
 
@@ -105,16 +108,16 @@ pub(crate) fn take(measure: Measure, measures: &Measures) -> io::Result<()> {
 /// from programs. What the program would mount stays its own.
 /// The kernel's settings and the control groups are files of root: a program of root could
 /// change them without any capability.
-fn namespaces(measures: &Measures) -> io::Result<()> {
+fn namespaces(confinements: &Confinements) -> io::Result<()> {
     // SAFETY: integers only.
     Errno::result(unsafe { libc::unshare(SPACES) })?;
     mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
     let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
     let careful = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-    for place in &measures.settings {
+    for place in &confinements.settings {
         mount(None, place, None, again | careful, None)?;
     }
-    hiding::hide(&measures.hidden)
+    hiding::hide(&confinements.hidden)
 }
 
 /// /proc with this set of processes only, and the kernel's settings in it read-only.
