@@ -13,6 +13,7 @@ mod client;
 mod files;
 mod launch;
 mod protocol;
+mod request_log;
 mod service;
 
 pub use boot_files::{BOOT_FILES, BootFiles, BootFilesError, KnownFile, Origin, below};

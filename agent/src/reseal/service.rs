@@ -20,6 +20,7 @@ use super::{
     files::{self, FileError},
     launch::{self, LaunchError},
     protocol::{MAX_MESSAGE, Measure, Question, Reply, SealRequest},
+    request_log::{log_lines, shown},
 };
 use crate::unlock::{
     ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, LaunchPcrsError, ROLLBACK_COUNTER,
@@ -295,47 +296,6 @@ fn check_others(pcrs: &PcrValues, approved: Option<&PcrValues>) -> Result<(), Re
     Ok(())
 }
 
-/// Files, digests and registers of a request; the kernel takes lines of less than 1 KiB.
-fn log_lines(request: &SealRequest) -> Vec<String> {
-    let registers: Vec<String> = request
-        .pcrs
-        .iter()
-        .map(|(pcr, value)| format!("PCR {pcr} {}", hex::encode(value)))
-        .collect();
-    let mut lines = vec![format!("{:?}", shown(&request.label, 160))];
-    lines.extend(registers.chunks(4).map(|some| some.join(", ")));
-    // As many as are looked at; what has more is refused.
-    lines.extend(request.files.iter().take(64).map(|file| {
-        let stands_at = file.stands_at.as_ref().unwrap_or(&file.path);
-        format!(
-            "{} SHA-256 {}",
-            shown(stands_at, 200),
-            shown(&file.sha256, 64)
-        )
-    }));
-    let said: Vec<String> = request
-        .events
-        .iter()
-        .filter_map(|event| match &event.measured {
-            Measure::Platform { name, sha256 } | Measure::Initial { name, sha256 } => {
-                Some(format!(
-                    "PCR {} {} {}",
-                    event.pcr,
-                    shown(name, 40),
-                    shown(sha256, 64)
-                ))
-            }
-            Measure::Tboot { .. } | Measure::Module { .. } => None,
-        })
-        .take(64)
-        .collect();
-    let said = said
-        .chunks(5)
-        .map(|some| format!("as root says: {}", some.join(", ")));
-    lines.extend(said);
-    lines
-}
-
 /// The outer error is the connection's, the inner one the client's.
 fn question(stream: &UnixStream) -> io::Result<Result<Question, Refusal>> {
     let mut line = Vec::new();
@@ -345,10 +305,4 @@ fn question(stream: &UnixStream) -> io::Result<Result<Question, Refusal>> {
         return Ok(Err(Refusal::NotALine));
     }
     Ok(serde_json::from_slice(&line).map_err(Refusal::NotUnderstood))
-}
-
-/// For the kernel log, where a control character could forge a line.
-fn shown(text: &str, most: usize) -> String {
-    let short: String = text.chars().take(most).collect();
-    printable::line(short).to_string()
 }

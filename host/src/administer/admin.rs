@@ -1,4 +1,4 @@
-//! An administrator's connection: starts, lists, waits for, stops and kills programs.
+//! An administrator's connection: what is received and sent, and whom it is handed to.
 
 use std::{
     collections::VecDeque,
@@ -12,32 +12,18 @@ use std::{
 
 use prost::Message;
 
-use nix::sys::signal::Signal;
-use tao::{
-    logic::SubPrin,
-    wire::{
-        messages::{AdminRequest, AdminResponse, RequestHeader},
-        proto2, rpc,
-    },
-};
+use tao::wire::{messages::RequestHeader, proto2, rpc};
 
 use crate::{
     administer::{
-        administrator::Peer,
-        counter_calls,
-        error::Refused,
-        guard_calls,
-        host::Host,
-        operations::{list, output, pass_signal, signal},
+        administrator::Peer, counter_calls, error::Refused, guard_calls, host::Host,
         receiving::receive,
-        start_program::{start, take_stdio},
     },
     connections::{
         connection::{Broken, Duplex, Read},
         reactor::{Interest, Reactor, Source, Token},
     },
     measure::credentials::Credentials,
-    running::programs::{Wait, Waiter},
 };
 
 struct State {
@@ -52,17 +38,17 @@ struct State {
 }
 
 /// What a request came with.
-struct Came<'a> {
-    descriptors: &'a mut VecDeque<OwnedFd>,
-    starting: &'a mut bool,
+pub(super) struct Came<'a> {
+    pub descriptors: &'a mut VecDeque<OwnedFd>,
+    pub starting: &'a mut bool,
 }
 
 /// An administrator's connection.
 pub(crate) struct AdminConnection {
-    peer: Peer,
+    pub(super) peer: Peer,
     /// The rights of who is there, or why they are not known.
-    caller: Result<Credentials, Arc<io::Error>>,
-    host: Arc<Host>,
+    pub(super) caller: Result<Credentials, Arc<io::Error>>,
+    pub(super) host: Arc<Host>,
     state: Mutex<State>,
 }
 
@@ -102,7 +88,7 @@ impl AdminConnection {
     }
 
     /// Sends an answer that took its time.
-    fn push(&self, answer: &[u8]) {
+    pub(super) fn push(&self, answer: &[u8]) {
         let mut state = self.state();
         let State {
             stream: Some(stream),
@@ -129,7 +115,7 @@ impl AdminConnection {
     }
 
     /// The answer to a start, after which the connection goes on.
-    fn started(self: &Arc<Self>, answer: &[u8]) {
+    pub(super) fn started(self: &Arc<Self>, answer: &[u8]) {
         let mut state = self.state();
         state.starting = false;
         state.duplex.out.extend_from_slice(answer);
@@ -230,118 +216,6 @@ impl AdminConnection {
             write(out, header, answer);
         }
     }
-
-    /// Sends the answer to that request when it is known. An administrator who has gone needs
-    /// none.
-    fn later<M: Message + 'static>(
-        self: &Arc<Self>,
-        header: &RequestHeader,
-    ) -> Box<dyn FnOnce(Result<M, Refused>) + Send> {
-        let (connection, header) = (Arc::downgrade(self), header.clone());
-        Box::new(move |answer| {
-            if let Some(connection) = connection.upgrade() {
-                let mut out = Vec::new();
-                write(&mut out, header, answer);
-                connection.push(&out);
-            }
-        })
-    }
-
-    /// The answer to one of the original's calls; none yet to a wait and a start.
-    fn administer(
-        self: &Arc<Self>,
-        header: &RequestHeader,
-        request: AdminRequest,
-        came: Came<'_>,
-    ) -> Result<Option<AdminResponse>, Refused> {
-        let host = &*self.host;
-        let may = |operation| self.peer.require(host, operation);
-        match header.op.strip_prefix("LinuxHost.") {
-            Some("StartHostedProgram") => {
-                let stdio = take_stdio(&request, came.descriptors)?;
-                may("Start")?;
-                self.start(header, request, stdio)?;
-                *came.starting = true;
-                Ok(None)
-            }
-            Some("ListHostedPrograms") => {
-                may("List")?;
-                Ok(Some(list(host, request.all.unwrap_or(false))))
-            }
-            Some("WaitHostedProgram") => {
-                may("Wait")?;
-                self.wait(header, &request)
-            }
-            Some("StopHostedProgram") => {
-                may("Stop")?;
-                signal(host, &request, Signal::SIGTERM).map(Some)
-            }
-            Some("KillHostedProgram") => {
-                may("Kill")?;
-                signal(host, &request, Signal::SIGKILL).map(Some)
-            }
-            Some("Signal") => pass_signal(host, &self.peer, &request).map(Some),
-            Some("Output") => {
-                may("List")?;
-                output(host, &request).map(Some)
-            }
-            Some("HostName") => Ok(Some(AdminResponse {
-                prin: Some(host.service.host_name().encode()),
-                ..AdminResponse::default()
-            })),
-            Some("Shutdown") => {
-                may("Shutdown")?;
-                host.shut_down();
-                Ok(Some(AdminResponse::default()))
-            }
-            _ => {
-                let sentence = rpc::unknown_method(&header.op, rpc::ADMIN_SERVICE);
-                Err(Refused::Unknown(sentence))
-            }
-        }
-    }
-
-    /// Has the program measured and started by other threads.
-    fn start(
-        self: &Arc<Self>,
-        header: &RequestHeader,
-        request: AdminRequest,
-        stdio: [Option<OwnedFd>; 3],
-    ) -> Result<(), Refused> {
-        let caller = self.caller.clone().map_err(Refused::Credentials)?;
-        let (connection, header) = (Arc::clone(self), header.clone());
-        let job = move || {
-            let mut answer = Vec::new();
-            let AdminConnection { host, peer, .. } = &*connection;
-            let started = start(host, peer, &caller, &request, stdio);
-            write(&mut answer, header, started.map_err(Refused::from));
-            connection.started(&answer);
-        };
-        let measuring = &self.host.measuring;
-        Ok(measuring.submit(self.peer.uid.as_raw(), Box::new(job))?)
-    }
-
-    /// The answer, or none yet.
-    fn wait(
-        self: &Arc<Self>,
-        header: &RequestHeader,
-        request: &AdminRequest,
-    ) -> Result<Option<AdminResponse>, Refused> {
-        let subprin = request.subprin.as_deref().map(SubPrin::decode).transpose();
-        let subprin = subprin.map_err(Refused::SubPrin)?;
-        let pid = request.pid.ok_or(Refused::NoSuchProgram)?;
-        let ended = |status| AdminResponse {
-            status: Some(status),
-            ..AdminResponse::default()
-        };
-        let later = self.later(header);
-        let waiter: Waiter = Box::new(move |status| later(Ok(ended(status))));
-        match self.host.programs.wait(pid, subprin.as_ref(), waiter) {
-            Wait::Registered => Ok(None),
-            Wait::Ended(status) => Ok(Some(ended(status))),
-            Wait::Unknown => Err(Refused::NoSuchProgram),
-        }
-    }
 }
 
 impl Source for AdminConnection {
@@ -350,7 +224,12 @@ impl Source for AdminConnection {
     }
 }
 
-fn write(out: &mut Vec<u8>, header: RequestHeader, answer: Result<impl Message, Refused>) {
+/// Appends an answer, or why there is none.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    header: RequestHeader,
+    answer: Result<impl Message, Refused>,
+) {
     match answer {
         Ok(response) => rpc::write_response(out, header, &response),
         Err(error) => rpc::write_error(out, header, error.to_string()),

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod admin_socket;
 pub(crate) mod administrator;
+mod answering;
 pub(crate) mod counter_calls;
 pub(crate) mod error;
 pub(crate) mod guard_calls;

@@ -1,6 +1,7 @@
 //! `taoboot status`.
 
 mod report;
+mod report_text;
 
 use std::{path::PathBuf, process::ExitCode};
 

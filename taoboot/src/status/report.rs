@@ -1,6 +1,6 @@
 //! What `taoboot status` shows, for people and as JSON.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use agent::{
     config::Config,
@@ -16,25 +16,22 @@ use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::next_boot::next_system::pin_objection;
-use crate::{
-    next_boot::verdict::{TpmState, Verdict},
-    time,
-};
+use crate::next_boot::verdict::{TpmState, Verdict};
 
 /// The whole report.
 #[derive(Serialize)]
 pub struct StatusReport {
-    device: String,
-    volume: VolumeIdentity,
-    records: Vec<RecordReport>,
-    keyslots: Vec<KeyslotReport>,
-    leftovers: Vec<Leftover>,
+    pub(super) device: String,
+    pub(super) volume: VolumeIdentity,
+    pub(super) records: Vec<RecordReport>,
+    pub(super) keyslots: Vec<KeyslotReport>,
+    pub(super) leftovers: Vec<Leftover>,
     /// `None`: no PCR values to compare with.
-    would_open: Option<bool>,
-    measured_launch: Option<bool>,
+    pub(super) would_open: Option<bool>,
+    pub(super) measured_launch: Option<bool>,
     /// Why the values are not those of a measured launch.
-    no_launch: Option<String>,
-    latch_closed: Option<bool>,
+    pub(super) no_launch: Option<String>,
+    pub(super) latch_closed: Option<bool>,
     /// Where this TPM's storage key is not pinned in the measured configuration.
     pub pin_warning: Option<String>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
@@ -42,21 +39,21 @@ pub struct StatusReport {
 }
 
 #[derive(Serialize)]
-struct RecordReport {
-    record: TokenId,
+pub(super) struct RecordReport {
+    pub(super) record: TokenId,
     #[serde(flatten)]
-    state: RecordState,
-    would_open: Option<bool>,
+    pub(super) state: RecordState,
+    pub(super) would_open: Option<bool>,
     /// What the resident agent says of it; `None`: no agent of this volume's secret answers.
-    genuine: Option<bool>,
+    pub(super) genuine: Option<bool>,
     /// Why it would not be opened, whatever the launch is.
-    objection: Option<String>,
-    differences: Vec<PcrDifference>,
+    pub(super) objection: Option<String>,
+    pub(super) differences: Vec<PcrDifference>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum RecordState {
+pub(super) enum RecordState {
     Usable {
         #[serde(flatten)]
         details: Box<RecordDetails>,
@@ -69,25 +66,25 @@ enum RecordState {
 }
 
 #[derive(Serialize)]
-struct RecordDetails {
-    keyslot: u32,
-    label: String,
-    created: u64,
-    pcrs: String,
-    parent: String,
-    secret_id: String,
-    swap: Option<String>,
+pub(super) struct RecordDetails {
+    pub(super) keyslot: u32,
+    pub(super) label: String,
+    pub(super) created: u64,
+    pub(super) pcrs: String,
+    pub(super) parent: String,
+    pub(super) secret_id: String,
+    pub(super) swap: Option<String>,
     /// Highest value of the rollback counter at which it opens.
-    limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// The policy key that signed the launch.
-    policy_key: Option<String>,
+    pub(super) policy_key: Option<String>,
 }
 
 #[derive(Serialize)]
-struct KeyslotReport {
-    keyslot: u32,
-    kdf: String,
-    purpose: String,
+pub(super) struct KeyslotReport {
+    pub(super) keyslot: u32,
+    pub(super) kdf: String,
+    pub(super) purpose: String,
 }
 
 /// Who has a say in whether a record opens.
@@ -132,7 +129,7 @@ impl StatusReport {
     }
 
     /// Is a record that fits known to be genuine?
-    fn is_proved(&self) -> bool {
+    pub(super) fn is_proved(&self) -> bool {
         let mut fitting = self.records.iter().filter(|r| r.would_open == Some(true));
         fitting.any(|record| record.genuine == Some(true))
     }
@@ -239,114 +236,4 @@ fn keyslots(header: &CheckedHeader, records: &[RecordReport]) -> Vec<KeyslotRepo
             purpose: purpose(*number),
         })
         .collect()
-}
-
-impl fmt::Display for StatusReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let volume = &self.volume;
-        writeln!(
-            f,
-            "{}: LUKS2 {}, {} with {} bits, {}-byte sectors",
-            self.device,
-            volume.uuid,
-            volume.cipher,
-            volume.key_bytes.saturating_mul(8),
-            volume.sector_bytes
-        )?;
-        for keyslot in &self.keyslots {
-            writeln!(
-                f,
-                "  keyslot {}: {} ({})",
-                keyslot.keyslot, keyslot.purpose, keyslot.kdf
-            )?;
-        }
-        if self.records.is_empty() {
-            writeln!(f, "  no taoboot record: enroll one with `taoboot enroll`")?;
-        }
-        for record in &self.records {
-            record.fmt(f)?;
-        }
-        for leftover in &self.leftovers {
-            match leftover.keyslot {
-                Some(keyslot) => writeln!(
-                    f,
-                    "  keyslot {keyslot} was left behind by an interrupted enrolment; the next enroll or wipe removes it"
-                )?,
-                None => writeln!(
-                    f,
-                    "  an interrupted enrolment left a note behind; the next enroll or wipe removes it"
-                )?,
-            }
-        }
-        if let Some(why) = &self.no_launch {
-            writeln!(f, "no measured launch: {why}")?;
-        }
-        match (self.would_open, self.latch_closed) {
-            (Some(true), Some(true)) => writeln!(
-                f,
-                "this launch opens the volume (the latch is closed until the next boot)"
-            ),
-            (Some(true), _) => writeln!(f, "this launch opens the volume"),
-            (Some(false), _) => writeln!(f, "this launch does not open the volume"),
-            (None, _) => Ok(()),
-        }?;
-        if self.would_open() && !self.is_proved() {
-            writeln!(
-                f,
-                "whether its record is genuine is not known: no resident agent that holds this volume's secret answers"
-            )?;
-        }
-        if let Some(warning) = &self.pin_warning {
-            writeln!(f, "warning: {warning}")?;
-        }
-        if let Some(entries) = &self.entries {
-            writeln!(f, "the entries of GRUB's menu (* is booted by default):")?;
-            entries.iter().try_for_each(|verdict| verdict.fmt(f))?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for RecordReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let details = match &self.state {
-            RecordState::Usable { details, .. } => details,
-            RecordState::Unusable { error } => {
-                return writeln!(f, "  record {}: {error}", self.record);
-            }
-        };
-        let label = if details.label.is_empty() {
-            String::new()
-        } else {
-            format!("{:?}, ", details.label)
-        };
-        writeln!(
-            f,
-            "  record {}: {label}PCR {}, keyslot {}, made {}",
-            self.record,
-            details.pcrs,
-            details.keyslot,
-            time::date(details.created)
-        )?;
-        writeln!(f, "    sealed under {}", details.parent)?;
-        if let Some(key) = &details.policy_key {
-            writeln!(f, "    signed by the policy key {key}")?;
-        }
-        if let Some(limit) = details.limit {
-            writeln!(f, "    until the rollback counter is above {limit}")?;
-        }
-        if let Some(swap) = &details.swap {
-            writeln!(f, "    swap on {swap}")?;
-        }
-        if let Some(objection) = &self.objection {
-            writeln!(f, "    it would not be opened: {objection}")?;
-        }
-        for difference in &self.differences {
-            writeln!(f, "    {difference}")?;
-        }
-        if self.would_open == Some(true) {
-            writeln!(f, "    fits this launch")?;
-        }
-        Ok(())
-    }
 }

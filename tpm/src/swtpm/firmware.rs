@@ -3,7 +3,10 @@
 
 use std::io;
 
-use super::{Swtpm, TPM_ST_SESSIONS, framed};
+use super::{
+    Swtpm,
+    wire::{TPM_ST_SESSIONS, framed},
+};
 
 const TPM_RS_PW: u32 = 0x4000_0009;
 const TPM_RH_OWNER: u32 = 0x4000_0001;

@@ -20,7 +20,7 @@ use super::{
     failure::{in_command, is_disabled_hierarchy, is_refused_session},
     pcr::ATTEMPTS,
     session::Encrypted,
-    srk::srk_template,
+    srk_template::srk_template,
 };
 use crate::{Name, TpmError};
 

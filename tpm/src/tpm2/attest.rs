@@ -24,7 +24,7 @@ use super::{
     Tpm2, der,
     failure::in_command,
     pcr::{selected, selection},
-    srk::{name_of, primary_attributes},
+    srk_template::{name_of, primary_attributes},
 };
 use crate::{AttestationKey, Bank, PcrSet, Quote, TpmError};
 

@@ -23,6 +23,7 @@ mod saved_key;
 mod seal;
 mod session;
 mod srk;
+mod srk_template;
 mod unseal;
 
 use tss_esapi::Context;

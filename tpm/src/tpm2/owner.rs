@@ -18,7 +18,7 @@ use super::{
     failure::{Failure, in_command, is_refused_session},
     pcr::ATTEMPTS,
     session::Encrypted,
-    srk::srk_template,
+    srk_template::srk_template,
 };
 use crate::TpmError;
 

@@ -5,26 +5,21 @@
 //! so do tpm2-tools (`tpm2_createprimary -G ecc`) and systemd, and so the key is the same as
 //! theirs.
 
-use sha2::{Digest as _, Sha256};
 use tss_esapi::{
-    attributes::{ObjectAttributes, ObjectAttributesBuilder},
     handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle},
     interface_types::{
-        algorithm::{HashingAlgorithm, PublicAlgorithm},
+        algorithm::HashingAlgorithm,
         data_handles::Persistent,
-        ecc::EccCurve,
         reserved_handles::{Hierarchy, Provision},
     },
-    structures::{
-        EccPoint, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
-    },
-    traits::Marshall,
+    structures::Public,
 };
 
 use super::{
     Tpm2,
     failure::{Failure, in_command},
     saved_key::SavedKey,
+    srk_template::{is_storage_key, name_of, srk_template},
 };
 use crate::{Name, Srk, TpmError};
 
@@ -280,60 +275,6 @@ impl Tpm2 {
             .tr_close(&mut object)
             .map_err(in_command("closing a handle"))?)
     }
-}
-
-/// The name of a public area (Part 1, 16): computed, not the one that the TPM claims.
-pub(super) fn name_of(public: &Public, command: &'static str) -> Result<Name, TpmError> {
-    let area = public.marshall().map_err(in_command(command))?;
-    let mut name = vec![0x00, 0x0b];
-    name.extend_from_slice(&Sha256::digest(&area));
-    (public.name_hashing_algorithm() == HashingAlgorithm::Sha256)
-        .then(|| Name::from_bytes(&name))
-        .flatten()
-        .ok_or_else(|| TpmError::BadAnswer {
-            command,
-            reason: "the key's name algorithm is not SHA-256".into(),
-        })
-}
-
-fn is_storage_key(public: &Public) -> bool {
-    let attributes = public.object_attributes();
-    matches!(public, Public::Ecc { .. } | Public::Rsa { .. })
-        && public.name_hashing_algorithm() == HashingAlgorithm::Sha256
-        && attributes.restricted()
-        && attributes.decrypt()
-        && !attributes.sign_encrypt()
-        && attributes.fixed_tpm()
-        && attributes.fixed_parent()
-        && attributes.sensitive_data_origin()
-        && attributes.user_with_auth()
-}
-
-pub(super) fn srk_template() -> tss_esapi::Result<Public> {
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(primary_attributes().with_decrypt(true).build()?)
-        .with_ecc_parameters(
-            PublicEccParametersBuilder::new_restricted_decryption_key(
-                SymmetricDefinitionObject::AES_128_CFB,
-                EccCurve::NistP256,
-            )
-            .build()?,
-        )
-        .with_ecc_unique_identifier(EccPoint::default())
-        .build()
-}
-
-/// What our primary keys have in common; decrypt or sign comes on top.
-pub(super) fn primary_attributes() -> ObjectAttributesBuilder {
-    ObjectAttributes::builder()
-        .with_fixed_tpm(true)
-        .with_fixed_parent(true)
-        .with_sensitive_data_origin(true)
-        .with_user_with_auth(true)
-        .with_restricted(true)
-        .with_no_da(true)
 }
 
 fn owner_password(failure: Failure) -> TpmError {

@@ -10,9 +10,8 @@ use zeroize::Zeroizing;
 use super::{
     editor::Editor,
     error::EnrolmentError,
-    pending::{Leftover, Pending, PendingKdf, find_leftovers},
+    pending::{Leftover, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
-    room,
     volume_lock::VolumeLock,
 };
 use crate::unlock::{
@@ -27,8 +26,7 @@ use crate::unlock::{
     swap::SwapSpec,
 };
 
-const KEYSLOTS: u32 = 32;
-/// The library's minimum; to it a random number below 1024 is added ([`Pending`]).
+/// The library's minimum; to it a random number below 1024 is added ([`Pending`](super::pending::Pending)).
 const MIN_ITERATIONS: u32 = 1000;
 /// Memory of a recovery key's Argon2id in KiB; to it a random number below 1024 is added.
 const RECOVERY_MEMORY_KIB: u32 = 256 * 1024;
@@ -76,10 +74,10 @@ pub struct Enrolled {
 /// A volume that is locked and unlocked at once: locked against other writers, and its
 /// volume key known.
 pub struct Enrolment {
-    device: PathBuf,
+    pub(super) device: PathBuf,
     volume: VolumeIdentity,
-    editor: Editor,
-    volume_key: Zeroizing<Vec<u8>>,
+    pub(super) editor: Editor,
+    pub(super) volume_key: Zeroizing<Vec<u8>>,
     leftovers: Vec<Leftover>,
     /// Made once, so that all launches enrolled in one go have the same host.
     host_secret: Option<HostSecret>,
@@ -272,76 +270,6 @@ impl Enrolment {
             token: id,
             keyslot: pending.keyslot,
         })
-    }
-
-    /// Chooses the keyslot.
-    fn announce(&self, kdf: PendingKdf) -> Result<Pending, EnrolmentError> {
-        let header = CheckedHeader::read(&self.device)?;
-        let taken = &header.metadata().keyslots;
-        let keyslot = (0..KEYSLOTS)
-            .find(|number| !taken.contains_key(number))
-            .ok_or_else(|| EnrolmentError::NoFreeKeyslot(self.device.clone()))?;
-        Ok(Pending { keyslot, kdf })
-    }
-
-    /// The transaction: pending token, keyslot, `before_commit`, final token. Undone on error.
-    fn make_keyslot(
-        &mut self,
-        pending: Pending,
-        passphrase: &[u8],
-        before_commit: impl FnOnce(()) -> io::Result<()>,
-        token: &serde_json::Value,
-    ) -> Result<TokenId, EnrolmentError> {
-        room::for_keyslot(&CheckedHeader::read(&self.device)?, token)?;
-        let id = self.editor.add_token(&pending.to_token())?;
-        let added =
-            self.editor
-                .add_keyslot(pending.keyslot, &self.volume_key, passphrase, pending.kdf);
-        let committed = added.and_then(|()| {
-            before_commit(()).map_err(EnrolmentError::RecoveryKeyNotShown)?;
-            self.editor.replace_token(id, token)
-        });
-        if let Err(error) = committed {
-            // The first failure is the one to report; what cannot be undone now is a
-            // leftover, which the next run removes.
-            if let Err(undo) = self.undo(id) {
-                log::warn!("{}: undoing failed, too: {undo}", self.device.display());
-            }
-            return Err(error);
-        }
-        Ok(id)
-    }
-
-    fn undo(&mut self, id: TokenId) -> Result<(), EnrolmentError> {
-        let header = CheckedHeader::read(&self.device)?;
-        let leftovers = find_leftovers(&header);
-        if let Some(leftover) = leftovers.iter().find(|leftover| leftover.token == id) {
-            if let Some(keyslot) = leftover.keyslot {
-                self.editor.remove_keyslot(keyslot)?;
-            }
-            self.editor.remove_token(id)?;
-        }
-        Ok(())
-    }
-
-    /// Reads everything back as the boot will, and opens the keyslot.
-    fn verify(&self, enrolled: &Enrolled, passphrase: &[u8]) -> Result<(), EnrolmentError> {
-        let not_verified = |reason: String| EnrolmentError::NotVerified {
-            device: self.device.clone(),
-            reason,
-        };
-        let header = CheckedHeader::read(&self.device)?;
-        let record = find_enrolled(&header)
-            .into_iter()
-            .find(|(id, _)| *id == enrolled.token);
-        match record {
-            Some((_, Ok(_))) => {}
-            Some((_, Err(error))) => return Err(not_verified(error.to_string())),
-            None => return Err(not_verified("the token is not there".into())),
-        }
-        test_passphrase(&header, passphrase, Some(enrolled.keyslot))
-            .map_err(|error| not_verified(error.to_string()))?;
-        Ok(())
     }
 }
 

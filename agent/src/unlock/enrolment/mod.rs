@@ -13,6 +13,7 @@ mod pending;
 mod recovery_key;
 mod reseal;
 mod room;
+mod transaction;
 mod volume_lock;
 mod wipe;
 
