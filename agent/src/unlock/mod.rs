@@ -64,3 +64,6 @@ pub use unseal::{Pinned, UnsealError, Unsealing, deciding_pcrs, matching, unseal
 /// NV index of the rollback counter: in the range that is the owner's. (0x018074a0 is the
 /// Tao host's.)
 pub const ROLLBACK_COUNTER: u32 = 0x0180_74a1;
+
+#[cfg(test)]
+mod simulated_tests;
