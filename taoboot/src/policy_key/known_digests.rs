@@ -38,6 +38,7 @@ fn parse(bytes: &[u8]) -> Result<BTreeSet<String>> {
         let number = at.saturating_add(1);
         // sha256sum marks a name that it had to escape.
         let line = line.strip_prefix(b"\\").unwrap_or(line);
+        // A shorter line has no name, and is refused below.
         let (digest, name) = line.split_at_checked(64).unwrap_or_default();
         let name = name
             .strip_prefix(b"  ")

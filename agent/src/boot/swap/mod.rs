@@ -93,15 +93,12 @@ pub fn open(device: &BlockDevice) -> Result<(), SwapError> {
 
 /// Turns swap off and removes the mapping; for a boot that fails later. The kernel forgets the key.
 pub fn close() -> Result<(), SwapError> {
-    close_by(
-        || swap_off(&mapping()),
-        || close_mapping(NAME).map_err(|error| error.to_string()),
-    )
+    close_by(|| swap_off(&mapping()), || close_mapping(NAME))
 }
 
-fn close_by(
+fn close_by<E: std::error::Error>(
     off: impl FnOnce() -> nix::Result<()>,
-    unmap: impl FnOnce() -> Result<(), String>,
+    unmap: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), SwapError> {
     let failed = |step: &'static str, reason: String| SwapError::Failed {
         device: NAME.into(),
@@ -113,7 +110,7 @@ fn close_by(
         Ok(()) | Err(nix::Error::EINVAL) => {}
         Err(error) => return Err(failed("swapoff", error.to_string())),
     }
-    unmap().map_err(|reason| failed("close", reason))
+    unmap().map_err(|error| failed("close", error.to_string()))
 }
 
 fn map(node: &Path, key: &[u8]) -> Result<(), LibcryptErr> {
@@ -193,7 +190,7 @@ mod tests {
             let step = |name| steps.borrow_mut().push(name);
             let unmap = || {
                 step("unmap");
-                Ok(())
+                Ok::<(), nix::Error>(())
             };
             let switch_off = || {
                 step("off");

@@ -3,7 +3,11 @@
 pub(super) mod sleep_state;
 mod tboot_page;
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::Path,
+};
 
 use tpm::{Tpm, Tpm2, TpmError};
 
@@ -54,7 +58,7 @@ pub(super) fn release<'r>(
     );
     let pinned = settings.srk_name.is_some();
     if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
-        return refused(reason);
+        return refused(reason.to_string());
     }
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
@@ -73,7 +77,7 @@ pub(super) fn release<'r>(
     let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of(Phase::Latch));
     // Another may have appeared meanwhile.
     if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
-        return refused(reason);
+        return refused(reason.to_string());
     }
     boot.report.latched = latched.is_ok();
     boot.progress.done(
@@ -101,42 +105,55 @@ fn is_there(device: &Path, sysfs: &Path) -> bool {
     device.exists() || is_tpm12()
 }
 
+/// Why it is not certain which TPM's latch has to be closed.
+#[derive(Debug, thiserror::Error)]
+enum ChipError {
+    /// The list of TPMs cannot be read.
+    #[error(
+        "{path} cannot be read ({source}), so whether there is another TPM is not certain: nothing is opened or asked for"
+    )]
+    Unreadable {
+        /// The kernel's list.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There are several, and none is pinned.
+    #[error(
+        "there are several TPMs ({0}), and which of them a launch is measured into is not known: nothing is opened or asked for, because the latches of the others stay open. Pin the right one's storage key (srk_name; `taoboot srk --pin`), or switch the others off"
+    )]
+    Several(String),
+}
+
 /// Is it certain which TPM a launch was measured into, so that its latch is the one that is closed?
 /// A machine may have several; the first is whichever driver came first. The one whose storage root
 /// key is pinned is known, and no other is believed.
-fn only_chip(sysfs: &Path, pinned: bool) -> Result<(), String> {
+fn only_chip(sysfs: &Path, pinned: bool) -> Result<(), ChipError> {
     if pinned {
         return Ok(());
     }
-    let unknown = |error| {
-        format!(
-            "{} cannot be read ({error}), so whether there is another TPM is not certain: nothing is opened or asked for",
-            sysfs.display()
-        )
+    let unreadable = |source| ChipError::Unreadable {
+        path: sysfs.display().to_string(),
+        source,
     };
     let chips = match fs::read_dir(sysfs) {
         Ok(chips) => chips,
         // A kernel that knows none at all, which the proof of no TPM looks into.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unknown(error)),
+        Err(error) => return Err(unreadable(error)),
     };
     let mut names = Vec::new();
     for chip in chips {
-        names.push(
-            chip.map_err(unknown)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        let name = chip.map_err(unreadable)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
     }
     names.sort();
-    if names.len() <= 1 {
-        return Ok(());
+    match names.len() {
+        0 | 1 => Ok(()),
+        _ => Err(ChipError::Several(
+            printable::line(names.join(", ")).to_string(),
+        )),
     }
-    Err(format!(
-        "there are several TPMs ({}), and which of them a launch is measured into is not known: nothing is opened or asked for, because the others' latches stay open. Pin the right one's storage key (srk_name; `taoboot srk --pin`), or switch the others off",
-        printable::line(names.join(", "))
-    ))
 }
 
 /// Nothing is released, opened or asked for.
@@ -244,7 +261,7 @@ mod tests {
         fs::create_dir_all(sysfs.join("tpm0")).unwrap();
         only_chip(&sysfs, false).unwrap();
         fs::create_dir(sysfs.join("tpm1")).unwrap();
-        let reason = only_chip(&sysfs, false).unwrap_err();
+        let reason = only_chip(&sysfs, false).unwrap_err().to_string();
         assert!(
             reason.contains("tpm0, tpm1") && reason.contains("srk_name"),
             "{reason}"
