@@ -24,7 +24,7 @@ pub fn say_version<W: AsRef<str>>(name: &str, rest: &[W]) -> bool {
 pub fn from_env<T: TopLevelCommand>() -> T {
     let words: Result<Vec<String>, _> = env::args_os().map(|word| word.into_string()).collect();
     let words = words.unwrap_or_else(|word| {
-        eprintln!("{} is not an UTF-8 text", word.display());
+        eprintln!("{} is not UTF-8 text", word.display());
         exit(1)
     });
     let (command, rest) = match words.split_first() {

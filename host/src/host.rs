@@ -101,7 +101,7 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     log::info!("Tao host: {}", identity.name());
     if !identity.keys.is_secret() {
         log::info!(
-            "the Tao host's keys are in usual memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
+            "the Tao host's keys are in ordinary memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
         );
     }
     if identity.with_anchor(|anchor| anchor.is_none()) {

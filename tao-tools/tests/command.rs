@@ -78,7 +78,7 @@ fn what_follows_a_value_is_refused_by_check_and_named_by_encode() {
     );
     let encoded = tao(&["logic", "encode"], "P(1))");
     assert!(encoded.status.success());
-    assert!(text(&encoded.stderr).contains("left aside"));
+    assert!(text(&encoded.stderr).contains("ignored"));
     assert!(!tao(&["logic", "encode"], "P(1) P(2)").status.success());
 }
 

@@ -59,7 +59,7 @@ pub enum Refused<E> {
     #[error("its counter is gone")]
     Gone,
     /// Somebody else has moved the anchor.
-    #[error("its counter stands at {found} instead of {expected}: somebody else has moved it")]
+    #[error("its counter stands at {found} instead of {expected}: something else has changed it")]
     Moved {
         /// Where it stands.
         found: u64,

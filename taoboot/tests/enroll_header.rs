@@ -188,8 +188,8 @@ fn a_refused_cipher_is_refused_with_its_reason() {
     for (cipher, why) in [
         ("aes-cbc-essiv:sha256", "single bits"),
         ("aes-xts-plain", "2 TiB"),
-        ("capi:xts(aes)-plain64", "can stand for anything"),
-        ("cipher_null-ecb", "not encryption"),
+        ("capi:xts(aes)-plain64", "can select any cipher"),
+        ("cipher_null-ecb", "does not encrypt"),
     ] {
         let image = forged(|t| t["segments"]["0"]["encryption"] = cipher.into());
         let sentence = refusal_of(&image).to_string();

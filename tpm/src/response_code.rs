@@ -28,9 +28,9 @@ pub fn meaning(code: u32) -> Option<Meaning> {
     found.map(|(_, name, advice)| Meaning { name, advice })
 }
 
-const FAULT: &str = "the TPM does not take the command as it was sent, a fault of taoboot or of the TPM's firmware that no setting mends: report it with this code and the TPM's make";
+const FAULT: &str = "the TPM does not accept the command as it was sent, which is a defect of taoboot or of the TPM's firmware: report it with this code and the TPM's make";
 const ALGORITHM: &str = "the TPM lacks an algorithm that taoboot needs (SHA-256, AES-128-CFB, ECC P-256 with ECDSA): look for an update of its firmware";
-const BUSY: &str = "the TPM is busy: try again, and if it stays so restart the machine";
+const BUSY: &str = "the TPM is busy: try again, and if that does not help, restart the machine";
 const GONE: &str = "an object or a session of taoboot is not in the TPM any more, because another program removed it: try again, and have every program use /dev/tpmrm0";
 const ROOM: &str = "the TPM has no room for another object or session, because programs that use /dev/tpm0 left theirs there: `tpm2_flushcontext -t` and `tpm2_flushcontext -l -s` remove them, so does a restart; have every program use /dev/tpmrm0";
 const RESTART: &str = "the TPM has to be reset before it goes on: restart the machine";
@@ -46,12 +46,12 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x100,
         "TPM_RC_INITIALIZE",
-        "the firmware did not start the TPM, or started it twice: switch the machine off and on; if it stays so, look for a firmware update",
+        "the firmware did not start the TPM, or started it twice: switch the machine off and on; if that does not help, look for a firmware update",
     ),
     (
         0x101,
         "TPM_RC_FAILURE",
-        "the TPM failed its self-test and takes no commands: switch the machine off and on; if it stays so, the TPM is broken",
+        "the TPM failed its self-test and accepts no commands: switch the machine off and on; if that does not help, the TPM is broken",
     ),
     (0x103, "TPM_RC_SEQUENCE", FAULT),
     (0x10b, "TPM_RC_PRIVATE", FAULT),
@@ -108,7 +108,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x147,
         "TPM_RC_NV_SIZE",
-        "the TPM takes no NV index of this size: another program's may be in the way (`tpm2_nvreadpublic`)",
+        "the TPM does not accept an NV index of this size: another program's may be in the way (`tpm2_nvreadpublic`)",
     ),
     (
         0x148,
@@ -155,7 +155,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x084,
         "TPM_RC_VALUE",
-        "a value is not one that the TPM takes here: the record may be damaged; enroll again, and if that fails as well report it with this code",
+        "a value is not one that the TPM accepts here: the record may be damaged; enroll again, and if that fails as well report it with this code",
     ),
     (
         0x085,
@@ -182,13 +182,13 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x090,
         "TPM_RC_PP",
-        "the TPM wants somebody to confirm this at the machine: see the firmware set-up",
+        "the TPM requires that a person confirms this at the machine: see the firmware set-up",
     ),
     (0x092, "TPM_RC_SCHEME", ALGORITHM),
     (
         0x095,
         "TPM_RC_SIZE",
-        "something is longer or shorter than the TPM takes: the record may be damaged; enroll again, and if that fails as well report it with this code",
+        "something is longer or shorter than the TPM accepts: the record may be damaged; enroll again, and if that fails as well report it with this code",
     ),
     (0x096, "TPM_RC_SYMMETRIC", ALGORITHM),
     (0x097, "TPM_RC_TAG", FAULT),
@@ -265,7 +265,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x920,
         "TPM_RC_NV_RATE",
-        "the TPM spares its memory and takes no more writes for now: wait a minute and try again",
+        "the TPM limits the writes to its memory and accepts none at present: wait a minute and try again",
     ),
     (
         0x921,
@@ -276,7 +276,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x923,
         "TPM_RC_NV_UNAVAILABLE",
-        "the TPM cannot write its memory at present: try again, and if it stays so restart the machine",
+        "the TPM cannot write its memory at present: try again, and if that does not help, restart the machine",
     ),
 ];
 

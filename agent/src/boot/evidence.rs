@@ -26,7 +26,7 @@ impl Recorded {
 /// The Tao host would have another key than the one that is pinned.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the Tao host would have the key {found}, the measured configuration pins {pinned}: nothing is mounted. If a new host secret was made with --new-host-secret, build the image with the new host_key"
+    "the Tao host would have the key {found}, but the measured configuration pins {pinned}: nothing is mounted. If a new host secret was made with --new-host-secret, build the image with the new host_key"
 )]
 struct OtherHostKey {
     found: String,

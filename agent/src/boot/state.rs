@@ -65,7 +65,7 @@ impl Boot {
         self.take_settings(settings.clone());
         for word in &settings.ignored {
             self.warn(format!(
-                "{word} on the kernel command line is not supported and ignored"
+                "{word} on the kernel command line is not supported; it is ignored"
             ));
         }
         Ok(settings)

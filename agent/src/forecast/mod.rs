@@ -75,7 +75,7 @@ impl Forecast {
         })?;
         for word in &line.ignored {
             self.notes.push(format!(
-                "/init does not know what {} asks for, and passes over it",
+                "/init does not know the option {} and ignores it",
                 quoted(word)
             ));
         }
@@ -94,7 +94,7 @@ impl Forecast {
             }
             Err(SettingsError::NoVolume) => {
                 return Err(format!(
-                    "/init stops, as no encrypted volume is named: put rd.luks.uuid={uuid} into GRUB_CMDLINE_LINUX, or [volume] device = \"UUID={uuid}\" into /etc/taoboot/image.toml, {APPLY}"
+                    "/init stops because no encrypted volume is named: put rd.luks.uuid={uuid} into GRUB_CMDLINE_LINUX, or [volume] device = \"UUID={uuid}\" into /etc/taoboot/image.toml, {APPLY}"
                 ));
             }
             Err(error) => return Err(format!("/init stops: {error}")),
@@ -125,7 +125,7 @@ impl Forecast {
                 return Ok(());
             }
             return Err(format!(
-                "/init opens the volume as /dev/mapper/{name}, root= is {shown}, so it stops: {}, {APPLY}",
+                "/init opens the volume as /dev/mapper/{name}, but root= is {shown}, so it stops: {}, {APPLY}",
                 match check_mapper_name(other, "root=") {
                     Ok(()) => format!(
                         "put rd.luks.name={}={other} into GRUB_CMDLINE_LINUX if {other} is the volume (a logical volume in it is not found)",
@@ -179,7 +179,7 @@ impl Forecast {
                     Err(_) => rename,
                 };
                 self.asks.push(format!(
-                    "/init opens the volume as {name}, /etc/crypttab calls it {other}: systemd asks for its passphrase a second time, and no answer opens a volume that is in use: {todo}"
+                    "/init opens the volume as {name}, but /etc/crypttab calls it {other}: systemd asks for its passphrase a second time, and no passphrase opens a volume that is in use: {todo}"
                 ));
             }
         }
@@ -196,7 +196,7 @@ impl Forecast {
             };
             if let Some(other) = other.filter(|other| other != name) {
                 self.asks.push(format!(
-                    "/init opens the volume as {name}, {} tells systemd to open it as {}, so systemd asks for its passphrase a second time: write rd.luks.name={uuid}=NAME instead into GRUB_CMDLINE_LINUX, which only /init reads, {APPLY}",
+                    "/init opens the volume as {name}, but {} tells systemd to open it as {}, so systemd asks for its passphrase a second time: write rd.luks.name={uuid}=NAME instead into GRUB_CMDLINE_LINUX, which only /init reads, {APPLY}",
                     quoted(word),
                     quoted(&other)
                 ));
@@ -254,7 +254,7 @@ impl Forecast {
                 ));
             } else if means_volume(mapping) && line.needed() {
                 self.stops.push(format!(
-                    "systemd waits in vain for {place} and stops in emergency mode, as {missing}: {todo}"
+                    "systemd waits in vain for {place} and stops in emergency mode, because {missing}: {todo}"
                 ));
             }
         }

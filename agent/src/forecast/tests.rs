@@ -65,7 +65,7 @@ fn a_line_at_which_init_stops_is_told_with_what_to_do() {
     for (line, words) in [
         (
             format!("{good} taoboot.on_failur=prompt"),
-            "is not a word of taoboot",
+            "is not an option of taoboot",
         ),
         (
             format!("{good} taoboot.failure_delay=soon"),

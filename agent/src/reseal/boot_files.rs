@@ -138,7 +138,7 @@ impl BootFiles {
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
         if list.version != VERSION {
             return Err(failed(format!(
-                "has version {}, this program knows version {VERSION}",
+                "has version {}, this program supports version {VERSION}",
                 list.version
             )));
         }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub enum ResealError {
     /// Nothing serves there.
     #[error(
-        "no resident agent answers at {socket} ({source}): it stays only on a machine that the TPM unlocked; otherwise use --recovery-key or --passphrase-file", socket = .socket.display()
+        "no resident agent answers at {socket} ({source}): it runs only on a machine that the TPM unlocked; otherwise use --recovery-key or --passphrase-file", socket = .socket.display()
     )]
     NoAgent {
         /// The socket.
@@ -30,7 +30,7 @@ pub enum ResealError {
     #[error("the resident agent did not answer: {0}")]
     Broken(#[from] io::Error),
     /// It answered something else.
-    #[error("the resident agent's answer is not understood: {0}")]
+    #[error("the resident agent's answer cannot be read: {0}")]
     Answer(String),
     /// It refused.
     #[error("the resident agent refused: {0}")]

@@ -59,7 +59,7 @@ pub(super) enum FileError {
     },
     /// Another content than the prediction was made of.
     #[error(
-        "{path:?} was changed after the launch was predicted: its SHA-256 is {found}, predicted was {predicted:?}; predict again"
+        "{path:?} was changed after the launch was predicted: its SHA-256 is {found}, but {predicted:?} was predicted; predict again"
     )]
     Changed {
         /// The file.

@@ -45,12 +45,12 @@ pub(super) enum LaunchError {
     NoKernel,
     /// A file that the key would not depend on.
     #[error(
-        "{0:?} is loaded and not measured: the launch would be the same with any other file in its place"
+        "{0:?} is loaded but not measured: the launch would be the same with any other file in its place"
     )]
     NotMeasured(String),
     /// Another value.
     #[error(
-        "PCR {pcr} does not follow from the files: their launch gives {computed}, asked for is {requested}; predict again"
+        "PCR {pcr} does not follow from the files: their launch gives {computed}, but {requested} was requested; predict again"
     )]
     Register {
         /// The register.
@@ -66,19 +66,19 @@ pub(super) enum LaunchError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EventError {
     /// Another register than 17 to 19.
-    #[error("extends PCR {0}, which is none of a launch")]
+    #[error("extends PCR {0}, which does not belong to a launch")]
     Register(PcrIndex),
     /// A file that is not there.
     #[error("measures file {0}, which the request does not name")]
     NoFile(usize),
     /// A file that is not tboot.
-    #[error("measures tboot, and that file is none")]
+    #[error("measures tboot, but that file is not tboot")]
     NotTboot,
     /// tboot with its command line cannot be hashed.
     #[error("measures tboot: {0}")]
     Tboot(String),
     /// Too long, or with a NUL byte.
-    #[error("has a command line that tboot does not take")]
+    #[error("has a command line that tboot does not accept")]
     CommandLine,
     /// Only the first event has a register's first value.
     #[error("sets a register, which only the first one does")]

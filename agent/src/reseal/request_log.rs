@@ -38,7 +38,7 @@ pub(super) fn log_lines(request: &SealRequest) -> Vec<String> {
         .collect();
     let said = said
         .chunks(5)
-        .map(|some| format!("as root says: {}", some.join(", ")));
+        .map(|some| format!("according to root: {}", some.join(", ")));
     lines.extend(said);
     lines
 }

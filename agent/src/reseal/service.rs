@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the service cannot be offered.
 #[derive(Debug, thiserror::Error)]
-#[error("no `taoboot reseal`: {path}: {source}", path = .path.display())]
+#[error("`taoboot reseal` is not available: {path}: {source}", path = .path.display())]
 pub struct ServiceError {
     path: PathBuf,
     source: io::Error,
@@ -51,7 +51,7 @@ enum Refusal {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// A pattern of somebody else.
-    #[error("the record given as a pattern is not one of the secret that opened this machine")]
+    #[error("the record given as a pattern does not belong to the secret that opened this machine")]
     Pattern,
     /// No measured launch.
     #[error(transparent)]
@@ -75,7 +75,7 @@ enum Refusal {
     Tpm(#[from] TpmError),
     /// Another TPM, or a cleared one.
     #[error(
-        "the TPM's storage root key is {present}, that of the present records is {enrolled}: enroll again with a passphrase"
+        "the TPM's storage root key is {present}, but the present records are sealed under {enrolled}: enroll again with a passphrase"
     )]
     OtherSrk {
         /// Of the TPM.

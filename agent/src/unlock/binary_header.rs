@@ -41,16 +41,18 @@ pub enum BinaryHeaderError {
     #[error("no LUKS signature")]
     NoMagic,
     /// A LUKS1 header.
-    #[error("is LUKS1, LUKS2 is needed: convert it with `cryptsetup convert --type luks2 DEVICE`")]
+    #[error(
+        "is LUKS1, but LUKS2 is required: convert it with `cryptsetup convert --type luks2 DEVICE`"
+    )]
     Luks1,
     /// A version other than 1 and 2.
-    #[error("LUKS version {0} is unknown, 2 is expected")]
+    #[error("LUKS version {0} is not supported: expected 2")]
     UnknownVersion(u16),
     /// A size that the format does not allow.
-    #[error("the header says that it has {0} bytes, which is none of the sizes LUKS2 allows")]
+    #[error("the header gives its size as {0} bytes, which LUKS2 does not allow")]
     BadSize(u64),
     /// The copy says that it lies elsewhere.
-    #[error("the header copy at offset {found} says that it belongs to offset {claimed}")]
+    #[error("the header copy at offset {found} claims to belong at offset {claimed}")]
     Misplaced {
         /// Where it was read.
         found: u64,
@@ -64,7 +66,7 @@ pub enum BinaryHeaderError {
     #[error("the header's checksum does not match its contents")]
     Checksum,
     /// UUID field not a terminated text.
-    #[error("the header's UUID is not one")]
+    #[error("the header's UUID is not a valid UUID")]
     BadUuid,
 }
 

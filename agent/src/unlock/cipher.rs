@@ -52,24 +52,24 @@ const ACCEPTED: &[Accepted] = &[
 pub(crate) fn objection(cipher: &str, key_bytes: u32) -> Option<&'static str> {
     if let Some(accepted) = ACCEPTED.iter().find(|accepted| accepted.name == cipher) {
         let right = accepted.lengths.contains(&key_bytes);
-        return (!right).then_some("that is not a length of its key");
+        return (!right).then_some("the cipher does not support keys of that length");
     }
     let parts: Vec<&str> = cipher.split('-').collect();
     let has = |part: &str| parts.contains(&part);
     Some(if cipher.is_empty() || cipher.contains("null") {
-        "that is not encryption, and any passphrase would do"
+        "it does not encrypt, so any passphrase would work"
     } else if cipher.starts_with("capi:") {
-        "the kernel's own notation (capi:) can stand for anything"
+        "the kernel's capi: notation can select any cipher"
     } else if has("ecb") {
-        "in ECB equal blocks stay equal"
+        "with ECB, equal blocks of data remain recognizable"
     } else if has("cbc") {
-        "in CBC whoever writes to the disk can change single bits of the data"
+        "with CBC, anyone who can write to the disk can change single bits of the data"
     } else if has("ctr") || cipher.starts_with("arc4") {
-        "with a stream cipher whoever writes to the disk can change single bits of the data"
+        "with a stream cipher, anyone who can write to the disk can change single bits of the data"
     } else if has("plain") {
-        "its sector numbers (plain) begin anew after 2 TiB, so that data is encrypted alike twice"
+        "its sector numbers (plain) wrap around after 2 TiB, so that sectors share an initialization vector"
     } else {
-        "it is not on the list"
+        "it is not on the list of accepted ciphers"
     })
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn module(cipher: &str) -> Option<&'static str> {
 /// For an error at the opening: what may be missing.
 pub(crate) fn hint(module: &str) -> String {
     format!(
-        "its cipher needs the kernel module {module}, which an image has when it was built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
+        "its cipher needs the kernel module {module}, which is in an image only if it was built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
     )
 }
 
@@ -122,17 +122,17 @@ mod tests {
     #[test]
     fn a_refusal_says_why() {
         for (cipher, words) in [
-            ("", "not encryption"),
-            ("null", "not encryption"),
-            ("cipher_null-ecb", "not encryption"),
-            ("cipher_null-xts-plain64", "not encryption"),
+            ("", "does not encrypt"),
+            ("null", "does not encrypt"),
+            ("cipher_null-ecb", "does not encrypt"),
+            ("cipher_null-xts-plain64", "does not encrypt"),
             ("aes-ecb", "equal blocks"),
             ("aes-cbc-essiv:sha256", "single bits"),
             ("aes-cbc-plain64", "single bits"),
             ("aes-ctr-plain64", "single bits"),
             ("aes-xts-plain", "2 TiB"),
-            ("capi:xts(aes)-plain64", "can stand for anything"),
-            ("capi:authenc(hmac(sha256),cbc(aes))-random", "can stand"),
+            ("capi:xts(aes)-plain64", "can select any cipher"),
+            ("capi:authenc(hmac(sha256),cbc(aes))-random", "can select"),
             ("xchacha12,aes-adiantum-plain", "2 TiB"),
             ("aes-xts-plain64 ", "not on the list"),
             ("AES-XTS-PLAIN64", "not on the list"),

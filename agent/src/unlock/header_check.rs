@@ -35,14 +35,14 @@ pub enum HeaderCheckError {
     Requirement(String),
     /// Not exactly one segment with number 0.
     #[error(
-        "the header has {found} data segments, exactly one (number 0) is expected; a reencryption may be under way"
+        "the header has {found} data segments, expected exactly one (number 0); a reencryption may be in progress"
     )]
     Segments {
         /// Number of segments.
         found: usize,
     },
     /// A segment of another kind, or with flags.
-    #[error("the data segment is of kind {0:?}, a plain \"crypt\" segment is expected")]
+    #[error("the data segment is of kind {0:?}, expected a plain \"crypt\" segment")]
     SegmentKind(String),
     /// A cipher that is not on the list.
     #[error(
@@ -60,7 +60,7 @@ pub enum HeaderCheckError {
         why: &'static str,
     },
     /// A number out of its bounds.
-    #[error("{what} is {found}, expected is {expected}")]
+    #[error("{what} is {found}, expected {expected}")]
     Bounds {
         /// What.
         what: String,

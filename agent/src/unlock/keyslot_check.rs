@@ -26,7 +26,9 @@ pub(crate) fn check_keyslot(
     let keyslot = match metadata.keyslots.get(&number) {
         Some(Keyslot::Luks2(keyslot)) => keyslot,
         Some(Keyslot::Other(kind)) => {
-            return Err(refuse(&format!("is of kind {kind:?}, not a passphrase's")));
+            return Err(refuse(&format!(
+                "is of type {kind:?}, expected a keyslot for a passphrase"
+            )));
         }
         None => return Err(refuse("does not exist")),
     };

@@ -27,12 +27,12 @@ pub enum LaunchPcrsError {
     NoLaunch,
     /// All zeros: reset by the launch, then left alone.
     #[error(
-        "the launch measured nothing into PCR {0} of the sha256 bank (it is all zeros), so that the values do not depend on what was booted: have extpol=sha256 on tboot's command line (not sha1 or embedded; tboot before 1.9.12 extends sha1 unless it is told), and a policy of tboot that measures the initramfs into PCR 19"
+        "the launch measured nothing into PCR {0} of the sha256 bank (it is all zeros), so that the values do not depend on what was booted: put extpol=sha256 on tboot's command line (not sha1 or embedded; tboot before 1.9.12 extends sha1 by default), and a policy of tboot that measures the initramfs into PCR 19"
     )]
     NotWritten(PcrIndex),
     /// PCR 17 after a hash of no bytes.
     #[error(
-        "PCR 17 of the sha256 bank holds the hash of nothing: a launch was begun and nothing was measured in it"
+        "PCR 17 of the sha256 bank holds the hash of nothing: a launch began, but nothing was measured in it"
     )]
     HashOfNothing,
     /// A register that depends on what was booted is not among the values.

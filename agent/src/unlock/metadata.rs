@@ -201,7 +201,7 @@ pub struct Token {
 #[non_exhaustive]
 pub enum MetadataError {
     /// The padding is not zeros.
-    #[error("there is something behind the end of the JSON text")]
+    #[error("unexpected data after the end of the JSON text")]
     Behind,
     /// Not JSON, or another form.
     #[error(transparent)]

@@ -61,7 +61,7 @@ pub enum NoTpmError {
     NotAllowed,
     /// Opening it failed in another way than by a missing node.
     #[error(
-        "a TPM that cannot be used is there all the same: nothing is opened or asked for, because its \
+        "the TPM is present but cannot be used: nothing is opened or asked for, because its \
          latch cannot be closed"
     )]
     Unusable,

@@ -40,7 +40,7 @@ pub enum OpenError {
         keyslot: String,
     },
     /// A passphrase is tried only on keyslots that are not marked.
-    #[error("{device}: all keyslots ({keyslots}) are marked to be ignored unless one is named, so that no passphrase is tried: `cryptsetup config --priority normal --key-slot NUMBER {device}` takes the mark away", device = .device.display())]
+    #[error("{device}: all keyslots ({keyslots}) have the priority \"ignore\", so that no passphrase is tried: `cryptsetup config --priority normal --key-slot NUMBER {device}` changes it", device = .device.display())]
     AllIgnored {
         /// The device.
         device: PathBuf,
@@ -224,7 +224,7 @@ fn failure(
             OpenError::WrongPassphrase {
                 device,
                 keyslot: format!(
-                    "any keyslot (except for {}, marked to be ignored: `cryptsetup config --priority normal` takes that away)",
+                    "any keyslot (except for {}, of priority \"ignore\"; `cryptsetup config --priority normal` changes it)",
                     listed(&ignored)
                 ),
             }

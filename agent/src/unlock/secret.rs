@@ -21,11 +21,11 @@ const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The kernel gave no random bytes.
-    #[error("the kernel's random number generator gave nothing: {0}")]
+    #[error("the kernel gave no random bytes: {0}")]
     NoRandomness(getrandom::Error),
     /// Not [`BootSecret::LEN`] bytes.
     #[error(
-        "a boot secret has {expected} bytes, this has {found}; one of 32 bytes is of an earlier form: enroll again with `taoboot enroll --new-secret`",
+        "a boot secret has {expected} bytes, this one has {found}; 32 bytes are an earlier format: enroll again with `taoboot enroll --new-secret`",
         expected = BootSecret::LEN
     )]
     WrongLength {

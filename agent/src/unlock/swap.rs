@@ -25,7 +25,7 @@ pub enum SwapSpecError {
     )]
     NeedsSignature(String),
     /// Anything else.
-    #[error("{0:?} names no swap partition: PARTUUID=<partition UUID> or /dev/<node> is expected")]
+    #[error("{0:?} is not a swap partition: expected PARTUUID=<partition UUID> or /dev/<node>")]
     Syntax(String),
 }
 

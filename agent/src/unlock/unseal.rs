@@ -32,7 +32,7 @@ pub enum UnsealError {
     )]
     NoLaunch,
     /// A launch that wrote nothing into a register.
-    #[error("the TPM gives no disk key to this launch: {0}")]
+    #[error("the TPM does not release the disk key to this launch: {0}")]
     Unmeasured(LaunchPcrsError),
     /// The latch is closed.
     #[error(
@@ -40,7 +40,7 @@ pub enum UnsealError {
     )]
     LatchClosed,
     /// The launch is another than the approved ones.
-    #[error("the launch is not an approved one{}: {}", nearest(.label), joined(.differences))]
+    #[error("the launch is not approved{}: {}", nearest(.label), joined(.differences))]
     NotApproved {
         /// Label of the record that comes nearest.
         label: String,

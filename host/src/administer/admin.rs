@@ -110,7 +110,7 @@ impl AdminConnection {
             Err(error) => Err(io::Error::other(error)),
         };
         if let Err(error) = armed {
-            log::debug!("an administrator has gone: {error}");
+            log::debug!("an administrator has disconnected: {error}");
         }
     }
 

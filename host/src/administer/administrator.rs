@@ -55,12 +55,12 @@ pub(crate) enum Forbidden {
     Process(io::Error),
     /// A program's, and not known which program's.
     #[error(
-        "{0}: this process is taken for one of a hosted program, and of which is not known; administer the host from outside its programs"
+        "{0}: this process seems to belong to a hosted program, and to which one is not known; administer the host from outside its programs"
     )]
     UnknownProgram(String),
     /// A program that the guard does not name.
     #[error(
-        "a hosted program administers nothing: the host's guard does not say Authorized({name}, \"{operation}\")"
+        "a hosted program may not administer the host unless its guard allows Authorized({name}, \"{operation}\")"
     )]
     Program {
         /// The program.
@@ -69,7 +69,7 @@ pub(crate) enum Forbidden {
         operation: String,
     },
     /// A user that the guard does not name.
-    #[error("the host's guard does not say Authorized(user({uid}), \"{operation}\")")]
+    #[error("the host's guard does not allow Authorized(user({uid}), \"{operation}\")")]
     User {
         /// The user.
         uid: Uid,

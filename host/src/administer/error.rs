@@ -36,7 +36,7 @@ pub(crate) enum Refused {
     #[error("no such hosted program")]
     NoSuchProgram,
     /// Nothing is kept.
-    #[error("no output of such a program is kept; only that of programs in the background is")]
+    #[error("no output of this program is kept: only that of programs in the background is")]
     NoOutput,
     /// Not a program's name.
     #[error("subprin: {0}")]

@@ -51,7 +51,7 @@ pub(crate) enum Denied {
     #[error("{0}")]
     Rule(&'static str),
     /// Without any rule.
-    #[error("the host's guard has no rules, and so allows nothing")]
+    #[error("the host's guard has no rules, so it allows nothing")]
     NoRules,
     /// It does not follow from the rules; in a sentence.
     #[error("{0}")]

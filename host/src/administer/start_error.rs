@@ -90,7 +90,7 @@ pub(crate) enum StartRefused {
         source: io::Error,
     },
     /// It was started, was to be ended, and may still be there.
-    #[error("{why}; process {pid} is left: {source}")]
+    #[error("{why}; process {pid} could not be ended: {source}")]
     Left {
         /// Why it was to be ended.
         why: Box<StartRefused>,

@@ -20,7 +20,7 @@ pub(crate) enum ExtendError {
     Nothing,
     /// It would be too long.
     #[error(
-        "the name would have {extensions} extensions and {length} bytes; at most {MOST_EXTENSIONS} and {MAX_NAME} are possible"
+        "the name would have {extensions} extensions and {length} bytes; the limits are {MOST_EXTENSIONS} extensions and {MAX_NAME} bytes"
     )]
     TooLong {
         /// How many extensions.

@@ -60,7 +60,7 @@ struct Program {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UserError {
     /// All are taken.
-    #[error("{MOST} programs have had users of their own, and no more can have one")]
+    #[error("all {MOST} users for programs are taken, so that no new program can have one")]
     Full,
     /// Those that this user may take are taken.
     #[error(

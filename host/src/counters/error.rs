@@ -19,7 +19,7 @@ pub enum CounterError {
         source: io::Error,
     },
     /// The file was changed, or is another host's.
-    #[error("the host's counters do not open ({path}): {source}", path = path.display())]
+    #[error("the host's counters cannot be decrypted ({path}): {source}", path = path.display())]
     Sealed {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum CounterError {
     },
     /// Somebody else counts with the anchor.
     #[error(
-        "the counter {anchor} stands at {found} instead of {expected}: somebody else has moved it, so what is in the file cannot be told to be the newest. Does another host use it?"
+        "the counter {anchor} stands at {found} instead of {expected}: something else has changed it, so it is not certain that the file is the newest. Does another host use it?"
     )]
     Moved {
         /// The anchor in words.
@@ -92,17 +92,17 @@ pub(crate) enum ChangeError {
     #[error("No such counter")]
     NoCounter,
     /// The program has none.
-    #[error("no counters of such a program")]
+    #[error("the program has no counters")]
     NoCounters,
     /// It cannot go any higher.
     #[error("the counter is at its end")]
     End,
     /// A label that is too long.
-    #[error("a label of more than {0} bytes")]
+    #[error("the label is longer than {0} bytes")]
     Label(usize),
     /// The program has its share.
     #[error(
-        "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; at most {most} in {most_bytes} bytes are possible. Delete some (DeleteCounter)"
+        "no more counters: this program, under all its names, has {counters} of them in {bytes} bytes; the limit is {most} counters in {most_bytes} bytes. Delete some (DeleteCounter)"
     )]
     Program {
         /// How many it has.

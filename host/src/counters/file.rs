@@ -167,7 +167,7 @@ impl Anchored<'_> {
     ) -> Result<T, CounterError> {
         let done = self.identity.with_anchor(|anchor| match anchor {
             Some(anchor) => work(anchor),
-            None => Err("it is there no more".into()),
+            None => Err("it no longer exists".into()),
         });
         done.map_err(CounterError::Anchor)
     }

@@ -66,7 +66,7 @@ impl Credentials {
         peer(stream, libc::SO_PEERCRED, &mut one)?;
         let [peer_is] = one;
         if peer_is.uid == NOBODY_AT_ALL || peer_is.gid == NOBODY_AT_ALL {
-            return Err(io::Error::other("who connected is not known"));
+            return Err(io::Error::other("the process that connected is not known"));
         }
         let mut groups: Vec<gid_t> = vec![0; FEW_GROUPS];
         let count = match peer(stream, libc::SO_PEERGROUPS, &mut groups) {

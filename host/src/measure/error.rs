@@ -54,7 +54,7 @@ pub enum MeasureError {
     #[error("{path}: needs dynamic libraries; this host's policy starts static programs only", path = .0.display())]
     Dynamic(PathBuf),
     /// Too large.
-    #[error("{path}: with all that is measured for this program more than {most} bytes, which is the most that this host's policy measures (tao host start --largest)", path = path.display())]
+    #[error("{path}: the program and what is measured with it have more than {most} bytes, the most that this host's policy allows (tao host start --largest)", path = path.display())]
     TooLarge {
         /// The file with which it is too much.
         path: PathBuf,

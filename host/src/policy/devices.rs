@@ -15,7 +15,7 @@ pub(crate) fn wrong_device(path: &Path) -> Option<&'static str> {
     let own = ["shm", "pts", "ptmx", "fd", "stdin", "stdout", "stderr"];
     match (names.next(), names.next(), names.next()) {
         (Some(first), _, _) if own.iter().any(|name| first.as_os_str() == *name) => {
-            Some("is what every program has one of its own of")
+            Some("is a device of which every program has its own")
         }
         (first, None, None) if plain(first) => None,
         (first, second, None) if plain(first) && plain(second) => None,

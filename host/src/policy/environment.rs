@@ -70,7 +70,7 @@ pub(crate) fn named(asked: &[String], policy: &ProgramPolicy) -> Vec<String> {
 pub(crate) enum EnvironmentError {
     /// The policy has none.
     #[error(
-        "environment variables were asked for, and this host's policy refuses them (tao host start --environment name)"
+        "environment variables were requested, but this host's policy refuses them (tao host start --environment name)"
     )]
     Refused,
     /// Not a variable.

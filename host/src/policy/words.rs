@@ -291,8 +291,7 @@ impl PolicyWords {
         match (number(uid), number(gid)) {
             (Some(uid), Some(gid)) => Ok(RunAs::User { uid, gid }),
             _ => {
-                let expected =
-                    "own, caller, or the number of a user, or that and a group's (1000:100)";
+                let expected = "own, caller, UID, or UID:GID such as 1000:100";
                 Err(word("user", who, expected))
             }
         }

@@ -73,8 +73,8 @@ impl Abilities {
             log::warn!("{}", StartError::Lacking(lacking.clone()));
             if lacking.contains(&Confinement::Processes) {
                 log::warn!(
-                    "a process that has no_new_privs is taken for one of a hosted program, and \
-                     administers nothing"
+                    "a process that has no_new_privs is treated as part of a hosted program and \
+                     cannot administer the host"
                 );
             }
         }

@@ -11,12 +11,12 @@ use crate::{confine::users::UserError, policy::programs::Confinement};
 pub(crate) enum StartError {
     /// The policy asks for more than can be had.
     #[error(
-        "programs cannot be kept apart as the policy says: this machine, or this user, cannot do {}",
+        "programs cannot be confined as the policy requires: this machine, or this user, cannot provide {}",
         names(.0)
     )]
     Lacking(Vec<Confinement>),
     /// Limits that nobody would enforce.
-    #[error("limits were asked for, and this host cannot set any (see tao host show)")]
+    #[error("limits were requested, but this host cannot set any (see tao host show)")]
     NoLimits,
     /// Limits beyond those of the policy.
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     User(#[from] UserError),
     /// No directory of its own.
-    #[error("the program's own folder: {0}")]
+    #[error("the program's own directory: {0}")]
     OwnFolder(#[source] io::Error),
     /// Nowhere to keep anything.
     #[error("the host's state: {0}")]

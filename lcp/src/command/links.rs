@@ -13,14 +13,14 @@ use crate::original::Tool;
 pub struct Links {
     /// directory for the links
     #[argh(positional)]
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Links {
     pub fn run(self) -> Result<ExitCode> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         for (name, _) in Tool::all() {
-            let link = self.folder.join(name);
+            let link = self.directory.join(name);
             let shown = link.display().to_string();
             match std::fs::symlink_metadata(&link) {
                 Ok(metadata) if !metadata.is_symlink() => {

@@ -159,7 +159,7 @@ fn a_strict_host_that_lacks_something_does_not_start() {
         }
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(
-            said.contains("cannot do") && said.contains("limits"),
+            said.contains("cannot provide") && said.contains("limits"),
             "{said}"
         );
         assert!(!socket.exists());

@@ -210,7 +210,7 @@ fn what_is_lacking_is_refused_or_declared_as_the_policy_says() {
             let line = text(&started.stdout);
             assert_eq!(outer.run(&["wait", &line]).status.code(), Some(1));
             let said = text(&outer.run(&["logs", &line]).stdout);
-            assert!(said.contains("cannot be kept apart"), "{said}");
+            assert!(said.contains("cannot be confined"), "{said}");
             assert!(!socket.exists());
             continue;
         }

@@ -99,7 +99,7 @@ fn sealed_to(target: &Target) -> String {
             format!("PCR {} and the latch (PCR 15){until}", expected.set())
         }
         Target::PolicyKey(key) => format!(
-            "launches that the policy key {} signs; none is approved yet but those that are stored already (taoboot approve)",
+            "launches that the policy key {} signs; none is approved yet except for those that are stored already (taoboot approve)",
             key.name()
         ),
     }

@@ -84,7 +84,7 @@ fn refuse_in_boot(root: &Path, path: &Path) -> Result<()> {
     let in_boot = real.starts_with(&real_boot) || (apart && device(&real)? == boot_device);
     ensure!(
         !in_boot,
-        "{shown} is in /boot, where anybody who had the disk in hands may have written it: leave --grub-config out (the menu is then generated from the settings on the encrypted root), or name a menu that lies there"
+        "{shown} is in /boot, where anyone who had access to the disk may have written it: leave --grub-config out (the menu is then generated from the settings on the encrypted root), or name a menu that lies there"
     );
     Ok(())
 }

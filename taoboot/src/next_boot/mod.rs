@@ -34,7 +34,7 @@ const EXIT_WILL_STOP: u8 = 3;
 #[argh(
     subcommand,
     name = "check-next-boot",
-    note = "The entry that GRUB boots by itself is marked with *."
+    note = "The entry that GRUB boots by default is marked with *."
 )]
 pub struct CheckNextBoot {
     /// the LUKS2 volume (default: the one under the root file system)

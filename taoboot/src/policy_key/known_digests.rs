@@ -48,7 +48,7 @@ fn parse(bytes: &[u8]) -> Result<BTreeSet<String>> {
             && name.is_some_and(|name| !name.is_empty());
         ensure!(
             is_line,
-            "line {number} is not one of sha256sum: expected 64 hex digits, two spaces and a name"
+            "line {number} is not a line of sha256sum: expected 64 hex digits, two spaces and a name"
         );
         Ok(String::from_utf8_lossy(digest).to_ascii_lowercase())
     };

@@ -157,7 +157,7 @@ impl Sign {
                 Ok(values) => {
                     if let Some(path) = proof::unmeasured(entry) {
                         eprintln!(
-                            "taoboot: {}: not signed, {path} is loaded and not measured, so that any other file in its place would get the key",
+                            "taoboot: {}: not signed, {path} is loaded but not measured, so that any other file in its place would get the key",
                             entry.name
                         );
                         continue;

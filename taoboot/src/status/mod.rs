@@ -34,7 +34,7 @@ const EXIT_WOULD_NOT_OPEN: u8 = 1;
 #[argh(
     subcommand,
     name = "status",
-    note = "On a booted machine the latch (PCR 15) is closed; that is as it should be and does not count."
+    note = "On a booted machine the latch (PCR 15) is closed; that is expected, and is not reported as a difference."
 )]
 pub struct Status {
     /// the LUKS2 volume: a block device or an image file (default: the one under the root file

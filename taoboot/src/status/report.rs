@@ -164,7 +164,7 @@ impl RecordReport {
         differences.retain(|difference| difference.pcr != PcrIndex::LATCH);
         let genuine = judges.told.get(&id).copied();
         let forged = (genuine == Some(false)).then(|| {
-            "it is none of the secret that opened this machine, or was changed".to_owned()
+            "it does not belong to the secret that opened this machine, or was changed".to_owned()
         });
         let objection = forged.or_else(|| judges.tpm?.objection(record));
         let objection = objection.or_else(|| pin_objection(judges.config?, record));

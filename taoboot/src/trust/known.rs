@@ -53,7 +53,7 @@ impl Known {
         }
         if let Some(path) = proof::unmeasured(entry) {
             objections.push(format!(
-                "{path} is loaded and not measured, so that any other file in its place would get the key: give tboot's policy an entry for it"
+                "{path} is loaded but not measured, so that any other file in its place would get the key: give tboot's policy an entry for it"
             ));
         }
         objections
@@ -84,7 +84,7 @@ impl Known {
                         return None;
                     }
                     stale = Some(format!(
-                        "is that of {name} {version}, which is not installed any more"
+                        "is that of {name} {version}, which is no longer installed"
                     ));
                 }
             }

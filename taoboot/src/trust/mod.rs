@@ -22,13 +22,13 @@ use crate::trust::known::{Known, digests, update};
 const EXIT_UNKNOWN: u8 = 3;
 
 /// Name a file in /boot with its digest, so that launches with it may be sealed for. Images that
-/// the kernel hook builds and files that packages install are known by themselves; tboot, SINIT
+/// the kernel hook builds and files that packages install are known automatically; tboot, SINIT
 /// modules and kernels that came otherwise are not.
 #[derive(FromArgs)]
 #[argh(
     subcommand,
     name = "trust",
-    note = "The digest is to come from whoever made the file, and not from /boot: anybody who had the disk in hands may have written there.",
+    note = "The digest is to come from whoever made the file, and not from /boot: anyone who had access to the disk may have written there.",
     example = "A SINIT module from Intel:\n  taoboot trust /boot/sinit.bin --sha256 8f0c...",
     example = "What is known:\n  taoboot trust --list"
 )]
@@ -206,7 +206,7 @@ impl Trust {
         let key = self.key(file)?;
         let known = update(&self.root, |list| Ok(list.forget(&key)))?;
         ensure!(known, "{key} is not in the list");
-        println!("{key}: not known any more; records that are sealed for it stay (taoboot status)");
+        println!("{key}: no longer known; records that are sealed for it stay (taoboot status)");
         Ok(())
     }
 

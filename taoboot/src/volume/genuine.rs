@@ -56,7 +56,7 @@ impl Genuine {
         let genuine = proved.unwrap_or(true);
         if !genuine {
             eprintln!(
-                "taoboot: record {token} is none of this secret's, or was changed: it does not count"
+                "taoboot: record {token} does not belong to this secret, or was changed: it is ignored"
             );
         }
         self.0.insert(text, genuine);

@@ -225,7 +225,7 @@ fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
         },
         "PCR 18 does not follow",
     );
-    refused(&|r| drop(r.events.pop()), "is loaded and not measured");
+    refused(&|r| drop(r.events.pop()), "is loaded but not measured");
     refused(&|r| r.events.clear(), "1 to 64 events");
     refused(
         &|r| {
@@ -435,7 +435,7 @@ fn a_record_of_another_secret_is_no_pattern() {
         ..request(&machine, "new")
     }));
     let error = ask(&machine.socket, &question).unwrap_err().to_string();
-    assert!(error.contains("not one of the secret"), "{error}");
+    assert!(error.contains("does not belong to the secret"), "{error}");
     // Nor is one whose swap partition was changed to something to be overwritten.
     let Question::Seal(mut request) = question else {
         panic!("it is one")
@@ -445,7 +445,7 @@ fn a_record_of_another_secret_is_no_pattern() {
     let error = ask(&machine.socket, &Question::Seal(request)).unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("not one of the secret") || error.contains("damaged"),
+        error.contains("does not belong to the secret") || error.contains("damaged"),
         "{error}"
     );
 }

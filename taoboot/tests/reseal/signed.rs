@@ -154,7 +154,7 @@ fn a_launch_that_does_not_depend_on_a_file_is_not_signed_and_the_others_files_ar
     assert!(text.contains("1 launch(es)"), "{text}");
     for words in [
         "0>1: Linux two: not signed",
-        "is loaded and not measured",
+        "is loaded but not measured",
         "0>2: Linux three: not signed, the prediction names no files",
         "/boot/vmlinuz-one",
         entries[0]["files"][1]["sha256"].as_str().unwrap(),

@@ -161,7 +161,7 @@ fn the_headline_of_status_believes_no_forged_record() {
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("does not open the volume") && text.contains("none of the secret"),
+        text.contains("does not open the volume") && text.contains("does not belong to the secret"),
         "{text}"
     );
     let text = said(&status("/nonexistent/reseal.sock"));
@@ -434,7 +434,7 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     let (code, answer) = check(&machine, &with_words(&good));
     assert_eq!(code, Some(0), "{answer}");
     for (more, words) in [
-        (" taoboot.on_failur=prompt", "is not a word of taoboot"),
+        (" taoboot.on_failur=prompt", "is not an option of taoboot"),
         (
             " rd.luks.uuid=1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11",
             "more than one rd.luks.uuid",

@@ -13,13 +13,13 @@ use crate::original;
 pub struct Links {
     /// directory for the link
     #[argh(positional)]
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Links {
     pub fn run(self) -> Result<ExitCode> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let link = self.folder.join(original::NAME);
+        let link = self.directory.join(original::NAME);
         let shown = link.display().to_string();
         match std::fs::symlink_metadata(&link) {
             Ok(metadata) if !metadata.is_symlink() => {

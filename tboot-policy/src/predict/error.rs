@@ -29,7 +29,7 @@ pub enum PredictError {
     },
     /// Every bank is extended, and nothing is compared.
     #[error(
-        "with extpol=embedded tboot compares no module with its policy, and no secret is sealed to such a launch: have extpol=sha256 on tboot's command line"
+        "with extpol=embedded tboot compares no module with its policy, and no secret is sealed to such a launch: put extpol=sha256 on tboot's command line"
     )]
     Embedded,
     /// The record lacks the bank.

@@ -136,7 +136,7 @@ fn hmac(key: &Secret, parts: &[&[u8]]) -> Result<Bytes20, Tpm12Error> {
     match keyed(key, parts) {
         Some(mac) => Ok(mac.finalize().into_bytes().into()),
         None => Err(Tpm12Error::BadParameter(
-            "HMAC-SHA1 takes no key of 20 bytes".to_owned(),
+            "HMAC-SHA1 does not accept a key of 20 bytes".to_owned(),
         )),
     }
 }

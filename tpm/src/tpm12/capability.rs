@@ -258,7 +258,7 @@ impl Tpm12 {
         if public.index != index {
             let found = public.index;
             return Err(bad_answer(GET_CAPABILITY)(Malformed(format!(
-                "it describes index {found:#x}, asked was for {index:#x}"
+                "it describes index {found:#x}, but {index:#x} was requested"
             ))));
         }
         Ok(Some(public))
@@ -278,7 +278,7 @@ fn parse_list(bytes: &[u8]) -> Result<Vec<u32>, Malformed> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(Malformed(format!(
-            "a list of indices has {} bytes, no multiple of 4",
+            "a list of indices has {} bytes, not a multiple of 4",
             bytes.len()
         )));
     }

@@ -178,7 +178,7 @@ impl<'a> Response<'a> {
             TAG_AUTH1_RESPONSE => true,
             _ => {
                 return Err(Malformed(format!(
-                    "the tag is {tag:#06x}, expected 0x00c4 or 0x00c5: no TPM 1.2"
+                    "the tag is {tag:#06x}, expected 0x00c4 or 0x00c5: not a TPM 1.2"
                 )));
             }
         };
@@ -239,7 +239,12 @@ mod tests {
             assert!(Response::parse(&good[..end]).is_err(), "{end}");
         }
         let tpm2 = [0x80, 0x01, 0, 0, 0, 10, 0, 0, 0, 0];
-        assert!(Response::parse(&tpm2).unwrap_err().0.contains("no TPM 1.2"));
+        assert!(
+            Response::parse(&tpm2)
+                .unwrap_err()
+                .0
+                .contains("not a TPM 1.2")
+        );
         assert!(parsed.split().is_err());
     }
 

@@ -15,7 +15,7 @@ pub(super) fn framed(tag: u16, ordinal: u32, body: &[&[u8]]) -> Result<Vec<u8>, 
         .filter(|_| length <= MAX_LEN)
         .ok_or_else(|| {
             Tpm12Error::BadParameter(format!(
-                "a command of {length} bytes is too long: a TPM 1.2 takes at most {MAX_LEN}"
+                "a command of {length} bytes is too long: a TPM 1.2 accepts at most {MAX_LEN}"
             ))
         })?;
     let mut out = Vec::with_capacity(length);

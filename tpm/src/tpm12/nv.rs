@@ -176,7 +176,7 @@ impl Tpm12 {
         reader.finish("data").map_err(bad_answer(ordinal))?;
         if u32::try_from(data.len()) != Ok(length) {
             return Err(bad_answer(ordinal)(super::Malformed(format!(
-                "{} bytes came, {length} were asked for",
+                "{} bytes were returned, {length} were requested",
                 data.len()
             ))));
         }

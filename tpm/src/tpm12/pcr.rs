@@ -59,7 +59,7 @@ impl Tpm12 {
                 .map_err(bad_answer(GET_RANDOM))?;
             if bytes.is_empty() || bytes.len() > wanted {
                 return Err(bad_answer(GET_RANDOM)(Malformed(format!(
-                    "{} random bytes came, 1 to {wanted} were expected",
+                    "{} random bytes were returned, expected 1 to {wanted}",
                     bytes.len()
                 ))));
             }

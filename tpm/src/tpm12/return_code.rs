@@ -73,7 +73,7 @@ const CODES: &[(u32, &str, &str)] = &[
     (0x0e, "TPM_INAPPROPRIATE_ENC", "the encryption scheme is not allowed here"),
     (0x0f, "TPM_MIGRATEFAIL", "the migration is not authorized"),
     (0x10, "TPM_INVALID_PCR_INFO", "the PCR information cannot be understood"),
-    (0x11, "TPM_NOSPACE", "it does not fit: it reaches behind the index's end, or the TPM has no room for the index"),
+    (0x11, "TPM_NOSPACE", "it does not fit: it reaches beyond the index's end, or the TPM has no room for the index"),
     (0x12, "TPM_NOSRK", "the TPM has no owner: take ownership first"),
     (0x13, "TPM_NOTSEALED_BLOB", "the blob is not sealed, or was not made by this TPM"),
     (0x14, "TPM_OWNER_SET", "the TPM has an owner already"),
@@ -86,7 +86,7 @@ const CODES: &[(u32, &str, &str)] = &[
     (0x1b, "TPM_SHA_ERROR", "the SHA-1 calculation failed"),
     (0x1c, "TPM_FAILEDSELFTEST", "the TPM failed its self-test: switch the machine off and on"),
     (0x1d, "TPM_AUTH2FAIL", "the second password is wrong"),
-    (0x1e, "TPM_BADTAG", "the tag is wrong: the TPM does not take this kind of command"),
+    (0x1e, "TPM_BADTAG", "the tag is wrong: the TPM does not accept this kind of command"),
     (0x1f, "TPM_IOERROR", "the TPM could not be read or written"),
     (0x20, "TPM_ENCRYPT_ERROR", "the encryption failed"),
     (0x21, "TPM_DECRYPT_ERROR", "the decryption failed"),
@@ -158,7 +158,7 @@ const CODES: &[(u32, &str, &str)] = &[
     (0x800, "TPM_RETRY", "the TPM is too busy: try again"),
     (0x801, "TPM_NEEDS_SELFTEST", "the TPM has to test itself first: try again"),
     (0x802, "TPM_DOING_SELFTEST", "the TPM is testing itself: try again in a few seconds"),
-    (0x803, "TPM_DEFEND_LOCK_RUNNING", "too many wrong passwords: the TPM takes none for a while; leave it powered, wait, and do not try in between"),
+    (0x803, "TPM_DEFEND_LOCK_RUNNING", "too many wrong passwords: the TPM accepts none for a while; leave it powered, wait, and do not try in between"),
 ];
 
 #[cfg(test)]

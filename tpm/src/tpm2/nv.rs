@@ -189,7 +189,10 @@ impl Tpm2 {
                 if part.len() != usize::from(length) {
                     return Err(bad_answer(
                         READ,
-                        &format!("{} bytes came, {length} were asked for", part.len()),
+                        &format!(
+                            "{} bytes were returned, {length} were requested",
+                            part.len()
+                        ),
                     ));
                 }
                 data.extend_from_slice(&part);
@@ -284,7 +287,7 @@ impl Tpm2 {
         if found != index {
             return Err(bad_answer(
                 READ_PUBLIC,
-                &format!("it describes index {found:#x}, asked was for {index:#x}"),
+                &format!("it describes index {found:#x}, but {index:#x} was requested"),
             ));
         }
         let size = u16::try_from(public.data_size())

@@ -39,7 +39,7 @@ impl Tpm2 {
     ) -> Result<T, TpmError> {
         if password.len() > MAX_PASSWORD {
             return Err(TpmError::BadParameter(format!(
-                "the owner's password has {} bytes: a TPM takes at most {MAX_PASSWORD}",
+                "the owner's password has {} bytes: a TPM accepts at most {MAX_PASSWORD}",
                 password.len()
             )));
         }

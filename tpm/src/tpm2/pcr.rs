@@ -78,7 +78,7 @@ impl Tpm2 {
             reason,
         };
         if let Some(extra) = returned.iter().find(|index| !wanted.contains(*index)) {
-            return Err(bad(format!("PCR {extra} was not asked for")));
+            return Err(bad(format!("PCR {extra} was not requested")));
         }
         if let (true, Some(pcr)) = (returned.is_empty(), wanted.iter().next()) {
             return Err(TpmError::NoSuchPcr { bank, pcr });
@@ -192,7 +192,7 @@ impl Tpm2 {
         const RANDOM: &str = "TPM2_GetRandom";
         if length > MAX_RANDOM {
             return Err(TpmError::BadParameter(format!(
-                "{length} random bytes were asked for; at most {MAX_RANDOM} are given at once"
+                "{length} random bytes were requested; at most {MAX_RANDOM} are given at once"
             )));
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
@@ -205,7 +205,7 @@ impl Tpm2 {
             if some.is_empty() || some.len() > left {
                 return Err(TpmError::BadAnswer {
                     command: RANDOM,
-                    reason: format!("{} bytes where {left} were asked for", some.len()),
+                    reason: format!("{} bytes where {left} were requested", some.len()),
                 });
             }
             bytes.extend_from_slice(&some);

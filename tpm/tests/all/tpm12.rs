@@ -221,5 +221,5 @@ fn each_tpm_is_recognized_and_can_be_opened_afterwards() {
 fn a_tpm_2_is_recognized_as_no_tpm_1_2() {
     let swtpm = Swtpm::start().unwrap();
     let error = open(&swtpm).nv_list().unwrap_err().to_string();
-    assert!(error.contains("no TPM 1.2"), "{error}");
+    assert!(error.contains("not a TPM 1.2"), "{error}");
 }

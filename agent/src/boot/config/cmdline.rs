@@ -46,7 +46,7 @@ pub struct CommandLine {
 pub enum CommandLineError {
     /// A `taoboot.` word that does not exist.
     #[error(
-        "kernel command line: {0:?} is not a word of taoboot: taoboot.on_failure, taoboot.no_tpm, \
+        "kernel command line: {0:?} is not an option of taoboot: expected taoboot.on_failure, taoboot.no_tpm, \
          taoboot.failure_delay, taoboot.device_timeout or taoboot.report"
     )]
     UnknownWord(String),

@@ -103,7 +103,7 @@ impl ModulePlan {
                 ["alias", pattern, name] => plan.aliases.push(((*pattern).into(), (*name).into())),
                 _ => {
                     return Err(ModulesError::Plan(format!(
-                        "line {}: {line:?} is none of kernel, module, builtin, always, optional, alias",
+                        "line {}: {line:?} does not begin with kernel, module, builtin, always, optional or alias",
                         number.saturating_add(1)
                     )));
                 }

@@ -146,7 +146,7 @@ fn open_with_passphrase(
     boot: &mut Boot,
 ) -> Result<(OpenVolume, BootVolume), Failure> {
     boot.progress
-        .error(&format!("the disk is not unlocked by itself: {why}"));
+        .error(&format!("the disk cannot be unlocked automatically: {why}"));
     boot.report.phase = Some(why.phase);
     boot.report.reason = Some(why.reason.clone());
     boot.report.action = Some(OnFailure::Prompt);

@@ -24,7 +24,7 @@ pub enum EnrolmentError {
         source: io::Error,
     },
     /// Another process holds a lock.
-    #[error("{device}: is busy: another program (cryptsetup, taoboot, a virtual machine) has it locked; try again when it is done", device = .0.display())]
+    #[error("{device}: is busy: another program (cryptsetup, taoboot, a virtual machine) has locked it; try again when it has finished", device = .0.display())]
     Busy(PathBuf),
     /// The existing passphrase is wrong.
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub enum EnrolmentError {
     Secret(#[from] SecretError),
     /// A second record would have another host secret than the first.
     #[error(
-        "{device}: is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; say --new-host-secret to make another one, with which hosted programs lose what they sealed and the host's key is a new one to those who verify its attestations", device = .0.display()
+        "{device}: is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; use --new-host-secret to make a new one: hosted programs then lose what they sealed, and those who verify the host's attestations see a new key", device = .0.display()
     )]
     HostSecretUnknown(PathBuf),
     /// The record cannot be made.
@@ -73,7 +73,7 @@ pub enum EnrolmentError {
         reason: String,
     },
     /// Reading back what was written gave something else.
-    #[error("{device}: what was written does not read back ({reason}): check the disk, and enroll again", device = .device.display())]
+    #[error("{device}: what was written cannot be read back ({reason}): check the disk, and enroll again", device = .device.display())]
     NotVerified {
         /// The device.
         device: PathBuf,

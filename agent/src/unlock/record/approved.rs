@@ -74,13 +74,15 @@ impl ApprovedLaunch {
         let token = ApprovalJson::deserialize(json)
             .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
         if token.kind != APPROVAL_TYPE || !token.keyslots.is_empty() {
-            return Err(damaged("its type is another, or it names a keyslot"));
+            return Err(damaged(
+                "its type is not that of an approval, or it names a keyslot",
+            ));
         }
         let components = form::components(token.components)?;
         check_texts(&token.label, &components)?;
         let r_and_s = blob("signature", &token.signature)?
             .try_into()
-            .map_err(|_| damaged("its signature has not 64 bytes"))?;
+            .map_err(|_| damaged("its signature does not have 64 bytes"))?;
         let signer = form::signer(&token.policy_key)?;
         Ok(ApprovedLaunch {
             launch: form::launch_policy(token.pcrs, token.counter.map(Into::into))?,

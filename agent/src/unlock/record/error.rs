@@ -8,7 +8,7 @@ pub enum RecordError {
     #[error("the record is damaged: {0}")]
     Damaged(String),
     /// Written by a newer taoboot.
-    #[error("the record has format version {0}, this program knows version 1")]
+    #[error("the record has format version {0}, this program supports version 1")]
     Version(u64),
     /// Made for another volume, or the volume's header was changed.
     #[error(

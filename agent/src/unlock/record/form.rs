@@ -93,9 +93,7 @@ pub(super) fn check_texts(
     if is_printable(label) && components.values().all(|text| is_printable(text)) {
         return Ok(());
     }
-    Err(damaged(
-        "a label has characters that do not print or is too long",
-    ))
+    Err(damaged("a label is too long or has unprintable characters"))
 }
 
 pub(super) fn components_json(components: &BTreeMap<PcrIndex, String>) -> BTreeMap<String, String> {

@@ -63,7 +63,7 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
     let token = TokenJson::deserialize(json)
         .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
     if token.kind != TOKEN_TYPE || token.bank != "sha256" {
-        return Err(damaged("its type or its PCR bank is another"));
+        return Err(damaged("its type or its PCR bank is not the expected one"));
     }
     let keyslot = match token.keyslots.as_slice() {
         [number] => slot_number(number).ok_or_else(|| damaged("its keyslot is not a number"))?,
@@ -95,7 +95,7 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
         .escrow
         .map(|text| {
             Escrow::from_bytes(&blob("escrow", &text)?)
-                .ok_or_else(|| damaged(format!("its escrow has not {} bytes", Escrow::LEN)))
+                .ok_or_else(|| damaged(format!("its escrow does not have {} bytes", Escrow::LEN)))
         })
         .transpose()?;
     let parts = RecordParts {

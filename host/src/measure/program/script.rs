@@ -17,7 +17,7 @@ pub struct Interpreter {
 #[non_exhaustive]
 pub enum ScriptError {
     /// Nothing behind `#!`.
-    #[error("the script names no interpreter behind #!")]
+    #[error("the script names no interpreter after #!")]
     None,
     /// The kernel would cut it off.
     #[error(
@@ -32,7 +32,7 @@ pub enum ScriptError {
     Relative,
     /// A program that starts another one, which would not be measured.
     #[error(
-        "the script's interpreter is env, which starts another program that would not be measured; name that one behind #!"
+        "the script's interpreter is env, which starts another program that would not be measured; name that program after #!"
     )]
     Env,
 }

@@ -46,7 +46,7 @@ struct Show {
 
 /// Verify an attestation: signatures, chain, quote and validity, and that it is from whom you
 /// trust. Exit status 0 if it is, 1 if not, and 3 if its signatures are good and you have not said
-/// whom you trust (--root, --speaker or --domain): anybody makes a key and signs with it.
+/// whom you trust (--root, --speaker or --domain): anyone can make a key and sign with it.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "verify")]
 struct Verify {
@@ -63,7 +63,7 @@ struct Verify {
     /// instead of Z), or nanoseconds since 1970 (default: now)
     #[argh(option, arg_name = "time", from_str_fn(super::time::parse))]
     at: Option<i64>,
-    /// the boot's volume must have been opened so: tpm, recovery-key or passphrase
+    /// how the boot's volume must have been opened: tpm, recovery-key or passphrase
     #[argh(option, arg_name = "how")]
     opened: Option<Opened>,
     /// it must be the volume with this secret_id, as `taoboot status` shows it
@@ -326,7 +326,7 @@ fn verified(command: &Verify) -> anyhow::Result<ExitCode> {
         Verdict::Refused(_) => ExitCode::FAILURE,
         Verdict::Unrooted(verified) => {
             eprintln!(
-                "tao: whether {} is to be trusted was not said: anybody makes such a key; say whom you trust with --root, --speaker or --domain",
+                "tao: whether {} is to be trusted was not specified: anyone can make such a key; say whom you trust with --root, --speaker or --domain",
                 verified.root
             );
             ExitCode::from(UNROOTED)

@@ -69,7 +69,7 @@ fn show(socket: &Path, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// List or delete what programs count with, so that nothing old can be shown to them.
+/// List or delete the counters that protect what programs seal from rollback.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "counters")]
 struct Counters {
@@ -93,7 +93,7 @@ struct CountersList {
     json: bool,
 }
 
-/// Delete all counters of a program: what it has sealed against rollback opens no more.
+/// Delete all counters of a program: what it has sealed against rollback can no longer be opened.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "delete")]
 struct CountersDelete {

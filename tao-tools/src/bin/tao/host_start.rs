@@ -26,7 +26,7 @@ use super::stderr_log;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Start a host in the foreground (or --background). The host of a machine that taoboot
-/// boots starts by itself.
+/// boots starts automatically.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "start")]
 pub struct Start {
@@ -74,8 +74,8 @@ pub struct Start {
     #[argh(option, default = "\"refuse\".to_owned()")]
     scripts: String,
     /// environment variables that are asked for: refuse, name (they are part of the program's
-    /// name), accept (those that change only how things are shown, such as TERM and LANG, are no
-    /// part of it; all others are) (default: refuse)
+    /// name), accept (those that change only how things are shown, such as TERM and LANG, are not part of
+    /// it; all others are) (default: refuse)
     #[argh(option, default = "\"refuse\".to_owned()")]
     environment: String,
     /// the most memory of a program, in bytes or with K, M, G or T (default: three quarters of
@@ -104,7 +104,7 @@ pub struct Start {
     #[argh(option)]
     user: Option<String>,
     /// a device of the machine that programs may use, such as /dev/kvm; may be given several
-    /// times (default: none but those that hold nothing)
+    /// times (default: only those that hold nothing, such as /dev/null)
     #[argh(option)]
     device: Vec<PathBuf>,
     /// start a process of its own and return as soon as the host answers
@@ -263,7 +263,7 @@ fn background(socket: &Path, command: &Start) -> anyhow::Result<ExitCode> {
             let host = admin.describe()?;
             if !host.lacking.is_empty() {
                 eprintln!(
-                    "tao: this machine cannot do all to keep programs apart: it lacks {}",
+                    "tao: this machine cannot confine programs completely: it lacks {}",
                     host.lacking.join(", ")
                 );
             }

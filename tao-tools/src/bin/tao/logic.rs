@@ -24,7 +24,7 @@ enum LogicCommand {
 }
 
 /// Read text from standard input, print the hex of its binary form. What follows a
-/// complete value is left aside with a warning; see also `check`.
+/// complete value is ignored with a warning; see also `check`.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "encode")]
 struct Encode {
@@ -199,7 +199,7 @@ pub fn logic(command: &Logic) -> anyhow::Result<ExitCode> {
                         value.rest
                     );
                 }
-                eprintln!("tao: left aside after {}: {:?}", value.text, value.rest);
+                eprintln!("tao: ignored after {}: {:?}", value.text, value.rest);
             }
             print(kind, &value, json, &hex::encode(&value.bytes));
         }

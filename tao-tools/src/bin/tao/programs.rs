@@ -95,10 +95,10 @@ fn meant(words: &[String]) -> anyhow::Result<Meant> {
     let text = text.trim();
     ensure!(
         !text.is_empty(),
-        "no program is named: give its process, its name, or its line of `tao list`"
+        "no program is named: give its process ID, its name, or its line of `tao list`"
     );
     let wrong =
-        || format!("{text}: neither a process nor a name nor a line that `tao list` prints");
+        || format!("{text}: neither a process ID nor a name nor a line that `tao list` prints");
     let digits = text.find(|letter: char| !letter.is_ascii_digit());
     let (pid, rest) = text.split_at(digits.unwrap_or(text.len()));
     if pid.is_empty() {
@@ -165,7 +165,7 @@ fn one(admin: &mut Admin, words: &[String]) -> anyhow::Result<(i32, Option<Hoste
 #[derive(FromArgs)]
 #[argh(subcommand, name = "stop")]
 pub struct Stop {
-    /// its process; a name, for all programs that have it; or a line that `tao list` prints
+    /// its process ID; a name, for all programs that have it; or a line that `tao list` prints
     #[argh(positional)]
     program: Vec<String>,
 }
@@ -178,7 +178,7 @@ pub fn stop(socket: &Path, command: &Stop) -> anyhow::Result<ExitCode> {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "kill")]
 pub struct Kill {
-    /// its process; a name, for all programs that have it; or a line that `tao list` prints
+    /// its process ID; a name, for all programs that have it; or a line that `tao list` prints
     #[argh(positional)]
     program: Vec<String>,
 }
@@ -191,7 +191,7 @@ pub fn kill(socket: &Path, command: &Kill) -> anyhow::Result<ExitCode> {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "wait")]
 pub struct Wait {
-    /// its process, its name, or its line of `tao list`
+    /// its process ID, its name, or its line of `tao list`
     #[argh(positional)]
     program: Vec<String>,
 }
@@ -212,7 +212,7 @@ pub struct Logs {
     /// go on with what it writes, until it ends
     #[argh(switch, short = 'f')]
     follow: bool,
-    /// its process, its name, or its line of `tao list`
+    /// its process ID, its name, or its line of `tao list`
     #[argh(positional)]
     program: Vec<String>,
 }
@@ -252,7 +252,7 @@ fn print_new(admin: &mut Admin, pid: i32, seen: u64) -> anyhow::Result<u64> {
     let kept = written.last.len();
     let lost = new.saturating_sub(kept as u64);
     if lost > 0 && seen > 0 {
-        eprintln!("tao: {lost} bytes are not kept any more");
+        eprintln!("tao: {lost} bytes are no longer kept");
     }
     // What has been printed already is at the front. As many bytes as are kept, or more, fit.
     let printed = usize::try_from(new).map_or(0, |new| kept.saturating_sub(new));

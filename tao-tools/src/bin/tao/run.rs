@@ -51,7 +51,7 @@ pub struct Run {
     /// that it connects to) (default: pipe)
     #[argh(option, default = "\"pipe\".to_owned()")]
     channel: String,
-    /// the program, an ELF file or where the host's policy says so a script, and its arguments
+    /// the program, an ELF file or, where the host's policy allows it, a script, and its arguments
     #[argh(positional, greedy)]
     command: Vec<String>,
 }

@@ -31,7 +31,7 @@ fn wrong_words_on_the_command_line_are_named() {
             (
                 "taoboot.on_failur=reboot",
                 "config",
-                &["taoboot.on_failur", "is not a word of taoboot"],
+                &["taoboot.on_failur", "is not an option of taoboot"],
             ),
             (
                 "taoboot.device_timeout=soon",

@@ -20,7 +20,7 @@ fn refused_for(world: &World, pcr: u8, component: &str) {
     let found = value(&launch, pcr);
     let named = format!("PCR {pcr} ({component}) is {}", &found[..8]);
     let wanted = format!("expected {}", &value(&world.launch, pcr)[..8]);
-    let words = ["not an approved one", &named, &wanted];
+    let words = ["not approved", &named, &wanted];
     let report = assert_refused(&outcome, "unseal", &words);
     for register in 17..=19 {
         let differs = value(&launch, register) != value(&world.launch, register);

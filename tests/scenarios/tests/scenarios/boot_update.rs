@@ -57,7 +57,7 @@ fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
     unlocked(&boot);
     let said = stdout(&boot, "install");
     assert!(
-        said.contains("the next boot will unlock the disk by itself"),
+        said.contains("the next boot will unlock the disk automatically"),
         "{said}"
     );
     let check = stdout_json(&boot, "check");

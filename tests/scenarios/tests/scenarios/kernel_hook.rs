@@ -47,7 +47,7 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
     );
     assert!(run.stdout.contains("verdict"));
     assert!(
-        run.stderr.contains("will unlock the disk by itself"),
+        run.stderr.contains("will unlock the disk automatically"),
         "{}",
         run.stderr
     );

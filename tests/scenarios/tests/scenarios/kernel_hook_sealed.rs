@@ -26,7 +26,7 @@ fn every_entry_unlocks_after_each_run_and_old_records_go() {
         }
         assert!(
             run.stderr
-                .contains("the next boot will unlock the disk by itself"),
+                .contains("the next boot will unlock the disk automatically"),
             "{}",
             run.stderr
         );
@@ -71,8 +71,7 @@ fn what_cannot_be_sealed_to_is_not_put_into_place() {
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("--recovery-key"), "{}", run.stderr);
     assert!(
-        run.stderr
-            .contains("menu and images are as they were before"),
+        run.stderr.contains("menu and images are unchanged"),
         "{}",
         run.stderr
     );
@@ -152,7 +151,7 @@ fn the_work_for_one_kernel_is_done_in_seconds() {
     let took = started.elapsed().as_secs_f64();
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(
-        run.stderr.contains("will unlock the disk by itself"),
+        run.stderr.contains("will unlock the disk automatically"),
         "{}",
         run.stderr
     );
