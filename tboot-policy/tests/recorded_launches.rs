@@ -1,5 +1,5 @@
-//! Launches that others recorded: a real TXT host's log and PCRs, and another project's predictor.
-//! Both records stay outside of the project: the tests say so and pass when they are not there.
+//! Launches that others recorded: a real TXT host's log and PCRs, and another project's predictor
+//! (vectors/real-host and vectors/pcr-openxt, each with a README.md that says where it is from).
 // Clippy's permission for tests covers test functions only, not what they call.
 #![allow(
     clippy::unwrap_used,
@@ -32,16 +32,10 @@ fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
 }
 
-/// Recorded data outside of the project; `None`, said on stderr, without it.
-fn shared(path: &str) -> Option<Vec<u8>> {
-    let full = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/vectors")
-        .join(path);
-    let bytes = fs::read(&full).ok();
-    if bytes.is_none() {
-        eprintln!("skipped: {path} is not there (../shared/vectors)");
-    }
-    bytes
+/// A file below `tests/vectors`.
+fn recorded(path: &str) -> Vec<u8> {
+    let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    fs::read(vectors.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn logged(register: u8, kind: u32, bank: Bank, digest: &str) -> Event {
@@ -58,9 +52,7 @@ fn logged(register: u8, kind: u32, bank: Bank, digest: &str) -> Event {
 
 #[test]
 fn a_real_hosts_log_replays_to_its_pcrs() {
-    let Some(record) = shared("real-host/events.json") else {
-        return;
-    };
+    let record = recorded("real-host/events.json");
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     let mut events = Vec::new();
     for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
@@ -144,11 +136,9 @@ fn openxt_log(text: &str) -> Vec<Vec<(u32, String)>> {
 
 #[test]
 fn openxts_predictor_gives_the_same_values() {
-    let Some(verbose) = shared("tboot/pcr-openxt/da20-sha256/step02.stdout") else {
-        return;
-    };
+    let verbose = recorded("pcr-openxt/da20-sha256/step02.stdout");
     let log = openxt_log(std::str::from_utf8(&verbose).unwrap());
-    let result = shared("tboot/pcr-openxt/da20-sha256/step01.stdout").unwrap();
+    let result = recorded("pcr-openxt/da20-sha256/step01.stdout");
     let mut events = Vec::new();
     for (register, list) in [17, 18].into_iter().zip(&log) {
         for (kind, digest) in list {
@@ -168,7 +158,7 @@ fn openxts_predictor_gives_the_same_values() {
         );
     }
     // The event for the policy is the one that pcr-calc computed of the same file.
-    let bytes = shared("tboot/pcr-openxt/da20-sha256/in/p.pol").unwrap();
+    let bytes = recorded("pcr-openxt/da20-sha256/p.pol");
     let policy = Policy::parse(&bytes).unwrap();
     let first_by_tboot = log[0]
         .iter()
@@ -182,47 +172,41 @@ fn openxts_predictor_gives_the_same_values() {
 
 #[test]
 fn openxts_module_hash_is_the_same() {
-    let Some(bytes) = shared("tboot/pcr-openxt/module-hash/in/vmlinuz") else {
-        return;
-    };
+    let bytes = recorded("vlp/vmlinuz");
     let cmdline = "root=/dev/mapper/vg-root ro quiet intel_iommu=on";
-    for (step, alg, cmdline) in [
-        ("step01.stdout", HashAlg::Sha256, cmdline),
-        ("step02.stdout", HashAlg::Sha1, cmdline),
-        ("step03.stdout", HashAlg::Sha256, ""),
+    // What `module_hash -a ALGORITHM -c CMDLINE vmlinuz` printed.
+    for (alg, cmdline, expected) in [
+        (
+            HashAlg::Sha256,
+            cmdline,
+            "251c8c7a2e57d7f04d40efa3ddd2264ae06c5cb216766ead51ed35d8755b60f8",
+        ),
+        (
+            HashAlg::Sha1,
+            cmdline,
+            "dfc6a82c577807e647ab133e82f57b2381fc8d1a",
+        ),
+        (
+            HashAlg::Sha256,
+            "",
+            "c34de8303d88bae3de467754c690638ce93bc39fbf911df4c3428e11276c04f2",
+        ),
     ] {
-        let expected = shared(&format!("tboot/pcr-openxt/module-hash/{step}")).unwrap();
         let hash = module("vmlinuz", cmdline, &bytes).hash(alg).unwrap();
-        assert_eq!(
-            hash.to_string(),
-            std::str::from_utf8(&expected).unwrap().trim()
-        );
+        assert_eq!(hash.to_string(), expected);
     }
 }
+
 #[test]
 fn openxts_logs_replay_to_what_openxt_computes() {
     for (log, output, bank) in [
-        (
-            "da20-sha256/in/log",
-            "da20-sha256/step03.stdout",
-            Bank::Sha256,
-        ),
-        (
-            "da20-sha256/in/log",
-            "da20-sha256/step04.stdout",
-            Bank::Sha1,
-        ),
-        (
-            "lg12-default/in/log",
-            "lg12-default/step04.stdout",
-            Bank::Sha1,
-        ),
+        ("da20-sha256/log", "da20-sha256/step03.stdout", Bank::Sha256),
+        ("da20-sha256/log", "da20-sha256/step04.stdout", Bank::Sha1),
+        ("lg12-default/log", "lg12-default/step04.stdout", Bank::Sha1),
     ] {
-        let Some(bytes) = shared(&format!("tboot/pcr-openxt/{log}")) else {
-            return;
-        };
+        let bytes = recorded(&format!("pcr-openxt/{log}"));
         let log = EventLog::parse(&bytes).unwrap();
-        let expected = shared(&format!("tboot/pcr-openxt/{output}")).unwrap();
+        let expected = recorded(&format!("pcr-openxt/{output}"));
         for line in String::from_utf8(expected).unwrap().lines() {
             let (register, hex) = line.split_once(':').unwrap();
             // pcr-calc takes the logged HASH_START for PCR 17's value.
@@ -238,9 +222,7 @@ fn openxts_logs_replay_to_what_openxt_computes() {
 
 #[test]
 fn a_real_hosts_log_agrees_with_its_pcrs() {
-    let Some(record) = shared("real-host/events.json") else {
-        return;
-    };
+    let record = recorded("real-host/events.json");
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     let digest = |name: &str| hex::decode(record["sha256"][name].as_str().unwrap()).unwrap();
     let mut events = Vec::new();
@@ -311,11 +293,8 @@ fn openxts_predictions_are_ours() {
             TbootRules::tpm12(Mapping::Legacy),
         ),
     ] {
-        let Some(log) = shared(&format!("tboot/pcr-openxt/{case}/in/log")) else {
-            return;
-        };
-        let policy =
-            Policy::parse(&shared(&format!("tboot/pcr-openxt/{case}/in/p.pol")).unwrap()).unwrap();
+        let log = recorded(&format!("pcr-openxt/{case}/log"));
+        let policy = Policy::parse(&recorded(&format!("pcr-openxt/{case}/p.pol"))).unwrap();
         let alg = tboot_policy::platform::bank_alg(bank);
         let [mle, kernel, initramfs] = hashes.map(|hex| Digest::from_hex(alg, hex).unwrap());
         let mut events = EventLog::parse(&log).unwrap().events;
@@ -339,7 +318,7 @@ fn openxts_predictions_are_ours() {
             format: Format::Merged,
             events,
         };
-        let output = shared(&format!("tboot/pcr-openxt/{case}/step01.stdout")).unwrap();
+        let output = recorded(&format!("pcr-openxt/{case}/step01.stdout"));
         for line in String::from_utf8(output).unwrap().lines() {
             let (register, hex) = line.split_once(':').unwrap();
             let ours = value(&log, bank, register.parse().unwrap(), Reading::Value);

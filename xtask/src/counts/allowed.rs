@@ -94,6 +94,13 @@ pub const SHARED_BY_TESTS: &str = "taoboot-test-support";
 /// What nobody uses.
 pub const USED_BY_NOBODY: &str = "taoboot-xtask";
 
+/// Paths in sources that climb out of the directory where they stand for links elsewhere: on the
+/// machine that a package is installed on, and in /sys.
+pub const LEAD_ELSEWHERE: [&str; 2] = [
+    "../../../sbin/{program}",
+    "../../devices/pci0/0000:01/virtio0/block/vda",
+];
+
 /// Circles of a module and its own parts. Lower it, never raise it.
 pub const CIRCLES_WITH_PARTS: usize = 6;
 

@@ -2,7 +2,7 @@
 //!
 //! * [`package`]: the packages and their targets.
 //! * [`tokens`], [`scope`], [`modules`]: a source file, what a module says, what its paths lead to.
-//! * [`circles`], [`arrows`], [`places`]: what is counted.
+//! * [`circles`], [`arrows`], [`outside`], [`places`]: what is counted.
 //! * [`allowed`]: what is allowed, as tables.
 
 mod allowed;
@@ -10,6 +10,7 @@ mod arrows;
 mod circles;
 mod figure;
 mod modules;
+mod outside;
 mod package;
 mod places;
 mod scope;
@@ -25,7 +26,7 @@ use crate::workspace;
 use figure::Figure;
 use survey::Survey;
 
-/// Counts circles of imports, arrows between packages, files of other packages, silent defaults,
+/// Counts circles of imports, arrows between packages, files from elsewhere, silent defaults,
 /// errors that are text, and long files.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "counts")]

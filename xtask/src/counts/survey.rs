@@ -13,6 +13,7 @@ use super::{
     circles::{self, Circle},
     figure::Figure,
     modules::Modules,
+    outside::{self, Depth},
     package::{self, Package},
     places::{self, LONGEST},
     tokens,
@@ -26,6 +27,7 @@ pub struct Survey {
     circles_with_parts: Vec<String>,
     arrows: Vec<String>,
     elsewhere: Vec<String>,
+    outside: Vec<String>,
     unnamed: Vec<String>,
     defaults: Vec<String>,
     defaults_without_reason: Vec<String>,
@@ -67,6 +69,7 @@ impl Survey {
                 0,
             ),
             figure("#[path] that leaves its package", self.elsewhere, 0),
+            figure("paths that leave the repository", self.outside, 0),
             figure(
                 "dependencies that no source file names",
                 self.unnamed,
@@ -127,6 +130,10 @@ impl Survey {
             words.extend(tokens::words(&tokens));
             // What another package owns is looked at there.
             if normal(&file).starts_with(&package.directory) {
+                for line in outside::look(&tokens, self.depth(package, &file)) {
+                    let place = self.place(&file, line);
+                    self.outside.push(place);
+                }
                 let is_shipped = is_product && !package.is_below_tests(&self.root);
                 self.file(&file, &tokens, is_shipped)?;
             }
@@ -155,6 +162,17 @@ impl Survey {
             self.text_errors.push(self.place(file, line));
         }
         Ok(())
+    }
+
+    fn depth(&self, package: &Package, file: &Path) -> Depth {
+        let below = |directory: &Path| {
+            let below = directory.strip_prefix(&self.root);
+            below.map_or(0, |below| below.components().count())
+        };
+        Depth {
+            package: below(&package.directory),
+            file: normal(file).parent().map_or(0, below),
+        }
     }
 
     fn circle(&self, circle: &Circle) -> String {
