@@ -1,4 +1,4 @@
-//! The filter, run as the kernel does; tests/host/system_calls.rs has programs make the calls.
+//! The filter, run as the kernel does; `host::system_calls` of tao-tools has programs make the calls.
 
 use super::*;
 

@@ -1,0 +1,19 @@
+//! The tests of this package are one program: there is one program to link.
+// A test fails by a panic, and so do its helpers.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod enroll_header;
+mod enroll_kill;
+mod enroll_proof;
+mod enroll_refusals;
+mod enroll_room;
+mod enroll_support;
+mod enroll_unseal;
+mod idle_options;
+mod reseal;
+mod why;

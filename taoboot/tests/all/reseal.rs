@@ -1,0 +1,8 @@
+//! The next launch is approved before it happens: through the resident agent, with a
+//! passphrase, or by the owner's signature. Real LUKS2 volumes, a real swtpm, the real command.
+
+mod common;
+mod key;
+mod resident;
+mod signed;
+mod verdict;

@@ -1,0 +1,29 @@
+//! The tests of this package are one program: there is one program to link.
+// A test fails by a panic, and so do its helpers.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod boot_folder;
+mod differential;
+mod every_entry;
+mod grub;
+mod heap;
+mod idle_options;
+mod launch;
+mod launch_log;
+mod logs;
+mod machine;
+mod mkconfig;
+mod other_menus;
+mod polgen;
+mod predict;
+mod predict_command;
+mod real_grub;
+mod recorded;
+mod recorded_launches;
+mod vlp;
+mod written;
