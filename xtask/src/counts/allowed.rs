@@ -101,9 +101,6 @@ pub const LEAD_ELSEWHERE: [&str; 2] = [
     "../../devices/pci0/0000:01/virtio0/block/vda",
 ];
 
-/// Circles of a module and its own parts. Lower it, never raise it.
-pub const CIRCLES_WITH_PARTS: usize = 6;
-
 /// Dependencies whose library has another name than their package.
 pub const NAMED_OTHERWISE: &[(&str, &str)] = &[("md-5", "md5")];
 

@@ -61,7 +61,7 @@ impl Survey {
             figure(
                 "circles of a module and its own parts",
                 self.circles_with_parts,
-                allowed::CIRCLES_WITH_PARTS,
+                0,
             ),
             figure(
                 "arrows between packages that are not allowed",

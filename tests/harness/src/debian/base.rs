@@ -5,10 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{ROOT_LABEL, ROOT_UUID};
 use crate::disk::cache::{CacheKey, cached};
 use crate::disk::ext4;
 
+/// UUID of the root file system.
+pub const ROOT_UUID: &str = "7a0b0003-0003-4003-8003-000000000003";
+/// Its label.
+pub const ROOT_LABEL: &str = "debian-root";
 /// The release that is bootstrapped; that of the kernel which the tests boot.
 const SUITE: &str = "bookworm";
 /// What the scenarios need beyond Debian's minimum.

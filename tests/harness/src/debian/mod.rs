@@ -15,12 +15,7 @@ use anyhow::{Context, Result};
 use crate::disk::cache::{CacheKey, cached, copy};
 use overlay::Overlay;
 
-pub use base::debian_base;
-
-/// UUID of the root file system.
-pub const ROOT_UUID: &str = "7a0b0003-0003-4003-8003-000000000003";
-/// Its label.
-pub const ROOT_LABEL: &str = "debian-root";
+pub use base::{ROOT_LABEL, ROOT_UUID, debian_base};
 
 /// The image of a Debian root with the harness' settings, `probe` (the static guest_probe)
 /// and what `extra` adds.

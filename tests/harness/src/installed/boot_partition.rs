@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{FIRST_ENTRY, grub_menu::MenuEntry};
+use super::grub_menu::MenuEntry;
 use crate::assets::Kernel;
 use crate::boot_files::BootFiles;
 use crate::disk::ext4;
@@ -14,6 +14,8 @@ use crate::disk::grub::{BOOT_UUID, Core, Firmware, GRUB, bios_disk, efi_disk};
 use crate::disk::partition::PARTITION_START;
 use crate::tool::Tool;
 
+/// Id of the menu entry of the first boot, which the harness wrote.
+pub const FIRST_ENTRY: &str = "first";
 /// Two kernels and images, and their successors beside them.
 const SIZE: u64 = 128 << 20;
 /// What GRUB's image does before it enters its normal mode, which reads $prefix/grub.cfg.

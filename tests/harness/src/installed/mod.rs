@@ -21,14 +21,10 @@ use crate::measured::launch_of;
 use crate::world::{Plan, Userland, World, policy};
 use crate::write_log::LoggedDisks;
 
-pub use boot_partition::{BootPartition, Content};
+pub use boot_partition::{BootPartition, Content, FIRST_ENTRY};
 pub use grub_menu::{MenuEntry, parse as menu_of};
 pub use kernel_package::kernel_package;
-
-/// Where the guest has the kernel package that a test installs.
-pub const NEW_KERNEL: &str = "/root/new-kernel.deb";
-/// Id of the menu entry of the first boot, which the harness wrote.
-pub const FIRST_ENTRY: &str = "first";
+pub use userland::NEW_KERNEL;
 
 /// An installed machine.
 #[derive(Debug)]

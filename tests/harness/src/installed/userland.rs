@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tboot_policy::platform::PlatformRecord;
 
-use super::{NEW_KERNEL, kernel_package::modules};
+use super::kernel_package::modules;
 use crate::assets::Kernel;
 use crate::debian::overlay::Overlay;
 use crate::programs;
@@ -15,6 +15,8 @@ use crate::tool::Tool;
 use crate::workplace::workspace_root;
 use crate::world::{BASE_CMDLINE, policy};
 
+/// Where the guest has the kernel package that a test installs.
+pub const NEW_KERNEL: &str = "/root/new-kernel.deb";
 /// The boot partition, by the disk's id.
 pub(super) const BOOT_PARTUUID: &str = "7a0b0001-01";
 

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Machine, TpmInterface};
+use super::description::Machine;
+use super::tpm::TpmInterface;
 use crate::disk::boot::Firmware;
 use crate::tool;
 

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Machine;
 use super::command::{Sockets, qemu};
+use super::description::Machine;
 use super::outcome::{Ending, Outcome, parse_reports};
 use crate::proxy::{Proxy, ProxyConfig};
 use crate::qmp::{MachineEvent, Qmp};
 use crate::serial::Serial;
 use crate::swtpm::Swtpm;
 use crate::tool;
-use crate::workplace::MachineSlot;
+use crate::workplace::{MachineSlot, machine_slot};
 
 /// How long QEMU may take to connect to the harness after its start, in milliseconds.
 const CONNECT_PATIENCE: u16 = 30_000;
@@ -61,8 +61,22 @@ impl Drop for Qemu {
     }
 }
 
+impl Machine {
+    /// Boots it and waits until it has ended.
+    pub fn run(self) -> Result<Outcome> {
+        self.start()?.wait()
+    }
+
+    /// Boots it and returns while it runs; waits for a free slot first.
+    pub fn start(self) -> Result<Running> {
+        let slot = machine_slot()?;
+        let name = self.name.clone();
+        Running::start(self, slot).with_context(|| format!("cannot start the machine {name}"))
+    }
+}
+
 impl Running {
-    pub(super) fn start(machine: Machine, slot: MachineSlot) -> Result<Self> {
+    fn start(machine: Machine, slot: MachineSlot) -> Result<Self> {
         let sockets = Sockets::new()?;
         let listen =
             |name: &str| UnixListener::bind(sockets.path(name)).context("cannot listen for QEMU");

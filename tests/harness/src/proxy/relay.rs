@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::config::{ProxyConfig, ProxySummary};
 use super::traffic::Traffic;
-use super::{ProxyConfig, ProxySummary, control, descriptor, message, play};
+use super::{control, descriptor, message, play};
 use crate::launch::Launch;
 
 /// Longest that swtpm may take for one answer: RSA keys take it seconds on a busy machine.

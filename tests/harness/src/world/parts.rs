@@ -11,7 +11,7 @@ use tboot_policy::vlp::{Entry, ModuleNumber, Object, Policy, PolicyType};
 use tpm::PcrIndex;
 use txt::hash::HashAlg;
 
-use super::{BASE_CMDLINE, PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
+use super::plan::{BASE_CMDLINE, PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
 use crate::assets::Assets;
 use crate::boot_files::BootFiles;
 use crate::debian::{debian_root, overlay::Overlay};

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, bail, ensure};
 
-use super::Server;
 use super::handshake::{disk_wanted, number};
+use super::server::Server;
 
 const REQUEST_MAGIC: u32 = 0x2560_9513;
 const REPLY_MAGIC: u32 = 0x6744_6698;

@@ -7,9 +7,9 @@
 
 mod connection;
 mod handshake;
+mod server;
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::OpenOptions;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,34 +17,15 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-/// One write.
-#[derive(Clone, Debug)]
-pub struct Write {
-    /// Which disk: its position in [`LoggedDisks::serve`].
-    pub disk: usize,
-    /// Where, in bytes.
-    pub offset: u64,
-    /// What.
-    pub data: Vec<u8>,
-}
+use server::{Server, State};
 
-#[derive(Debug)]
-struct State {
-    images: Vec<File>,
-    writes: Vec<Write>,
-}
+pub use server::Write;
 
 /// The disks of one machine, served until this value is dropped and the machine has gone.
 #[derive(Debug)]
 pub struct LoggedDisks {
     socket: PathBuf,
     state: Arc<Mutex<State>>,
-}
-
-/// The exports: a number for each disk.
-struct Server {
-    state: Arc<Mutex<State>>,
-    sizes: Vec<u64>,
 }
 
 impl LoggedDisks {
@@ -60,14 +41,8 @@ impl LoggedDisks {
         }
         let socket = folder.join("disks.sock");
         let listener = UnixListener::bind(&socket).context("cannot serve disks")?;
-        let state = Arc::new(Mutex::new(State {
-            images: files,
-            writes: Vec::new(),
-        }));
-        let server = Arc::new(Server {
-            state: Arc::clone(&state),
-            sizes,
-        });
+        let state = Arc::new(Mutex::new(State::new(files)));
+        let server = Arc::new(Server::new(Arc::clone(&state), sizes));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -93,7 +68,7 @@ impl LoggedDisks {
     /// The writes so far, in order.
     pub fn writes(&self) -> Vec<Write> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.writes.clone()
+        state.writes()
     }
 }
 
@@ -103,30 +78,4 @@ impl Drop for LoggedDisks {
             eprintln!("cannot remove {}: {error}", self.socket.display());
         }
     }
-}
-
-impl Server {
-    fn size(&self, disk: usize) -> Option<u64> {
-        self.sizes.get(disk).copied()
-    }
-
-    fn read(&self, disk: usize, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut data = vec![0; length];
-        image(&state, disk)?.read_exact_at(&mut data, offset)?;
-        Ok(data)
-    }
-
-    /// Into the log and the image, at one moment for all disks.
-    fn write(&self, disk: usize, offset: u64, data: Vec<u8>) -> std::io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        image(&state, disk)?.write_all_at(&data, offset)?;
-        state.writes.push(Write { disk, offset, data });
-        Ok(())
-    }
-}
-
-fn image(state: &State, disk: usize) -> std::io::Result<&File> {
-    let image = state.images.get(disk);
-    image.ok_or_else(|| std::io::Error::other("no such disk"))
 }

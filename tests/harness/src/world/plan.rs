@@ -1,0 +1,79 @@
+//! How a world is made, and what all worlds have alike.
+
+use anyhow::Result;
+
+use crate::assets::{Assets, Kernel};
+use crate::debian::overlay::Overlay;
+use crate::disk::boot::Firmware;
+
+/// UUID of the encrypted volume.
+pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
+/// The passphrase that the volume had before it was enrolled.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// Its volume key: known, so that tests can look for it in memory dumps and on the bus.
+pub const VOLUME_KEY: [u8; 64] =
+    *b"taoboot tests: a volume key that is looked for in memory, 64 B!!";
+/// Words that every scenario's kernel gets.
+pub(crate) const BASE_CMDLINE: &str = "console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=no \
+     rd.luks.uuid=7a0b0002-0002-4002-8002-000000000002 root=/dev/mapper/root ro \
+     taoboot.report=/dev/ttyS1 taoboot.failure_delay=1";
+
+/// What is in the encrypted root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Userland {
+    /// Debian with systemd; its probe reports.
+    Debian,
+    /// A busybox that says that it was reached and switches the machine off: for scenarios
+    /// that should not get this far, or need no more.
+    Small,
+}
+
+/// How a world is made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the root holds.
+    pub userland: Userland,
+    /// Which firmware boots it.
+    pub firmware: Firmware,
+    /// More words for the kernel.
+    pub cmdline: String,
+    /// More lines for taoboot.toml.
+    pub config: String,
+    /// Leave the root volume without a record.
+    pub unenrolled: bool,
+    /// More files for a Debian root.
+    pub extra: Overlay,
+    /// Another kernel than [`Assets::kernel`].
+    pub kernel: Option<Kernel>,
+}
+
+impl Plan {
+    /// BIOS, nothing special.
+    pub fn new(userland: Userland) -> Self {
+        Self {
+            userland,
+            firmware: Firmware::Bios,
+            cmdline: String::new(),
+            config: String::new(),
+            unenrolled: false,
+            extra: Overlay::default(),
+            kernel: None,
+        }
+    }
+
+    /// What it is made from.
+    pub(super) fn assets(&self) -> Result<Assets> {
+        let mut assets = Assets::load()?;
+        if let Some(kernel) = &self.kernel {
+            assets.kernel = kernel.clone();
+        }
+        Ok(assets)
+    }
+
+    /// With more words on the kernel command line.
+    #[must_use]
+    pub fn cmdline(mut self, words: &str) -> Self {
+        self.cmdline = format!("{} {words}", self.cmdline);
+        self
+    }
+}
