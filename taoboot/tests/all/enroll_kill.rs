@@ -52,7 +52,9 @@ fn enroll_killed_at(volume: &Volume, tcti: &str, passphrase: &Path, point: usize
     ptrace::syscall(pid, None).unwrap();
     let (mut entering, mut seen) = (true, 0);
     loop {
-        let status = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::__WALL)).unwrap();
+        // Of this test's thread only: other tests of this process wait for processes of their own.
+        let own = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+        let status = waitpid(Pid::from_raw(-1), Some(own)).unwrap();
         let (thread, signal) = match status {
             WaitStatus::Exited(who, code) if who == pid => {
                 assert_eq!(code, 0);
