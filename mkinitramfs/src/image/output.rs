@@ -1,12 +1,13 @@
-//! Replacing a file as a whole: a reader sees the old image or the new one, also
-//! after a crash or on a full disk, never a part.
+//! Replacing an image as a whole: a reader sees the old one or the new one, also after a crash or on a full
+//! disk, never a part.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use commands::replacement::{self, ReplaceError};
 
 /// Mode of an image: it holds no secret, and boot loaders and tools read it.
 const MODE: u32 = 0o644;
@@ -18,38 +19,34 @@ const MODE: u32 = 0o644;
 /// the old file is untouched then and the temporary one is removed.
 pub fn replace(path: &Path, data: &[u8]) -> Result<()> {
     let target = resolve(path)?;
-    let folder = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     };
-    let name = target
-        .file_name()
-        .ok_or_else(|| anyhow!("{} names no file to write the image to", path.display()))?;
-    let (temporary, file) = create(&folder, &name.to_string_lossy())
-        .with_context(|| format!("cannot write in {}", folder.display()))?;
-    let written = fill(file, data).and_then(|()| fs::rename(&temporary, &target));
-    if let Err(error) = written {
-        let removed = fs::remove_file(&temporary);
-        let left = match removed {
-            Ok(()) => String::new(),
-            Err(error) => format!("; {} is left behind: {error}", temporary.display()),
-        };
-        return Err(anyhow!(
-            "{} is unchanged: writing {} bytes in {} failed: {}{left}",
+    if target.file_name().is_none() {
+        bail!("{} names no file to write the image to", path.display());
+    }
+    let replaced = replacement::replace(&target, data, Some(Permissions::from_mode(MODE)));
+    replaced.map_err(|error| match error {
+        ReplaceError::Create(error) => {
+            anyhow::Error::new(error).context(format!("cannot write in {}", directory.display()))
+        }
+        ReplaceError::Write { source, left } => anyhow!(
+            "{} is unchanged: writing {} bytes in {} failed: {}{}",
             path.display(),
             data.len(),
-            folder.display(),
-            sentence(&error),
-        ));
-    }
-    File::open(&folder)
-        .and_then(|folder| folder.sync_all())
-        .with_context(|| {
-            format!(
-                "{} is written, but its directory cannot be synced",
-                path.display()
-            )
-        })
+            directory.display(),
+            sentence(&source),
+            left.map_or_else(String::new, |left| format!(
+                "; {} is left behind",
+                left.display()
+            )),
+        ),
+        ReplaceError::Sync(error) => anyhow::Error::new(error).context(format!(
+            "{} is written, but its directory cannot be synced",
+            path.display()
+        )),
+    })
 }
 
 /// Follows a symbolic link, and refuses what a rename would destroy: as root it
@@ -72,30 +69,6 @@ fn resolve(path: &Path) -> Result<PathBuf> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.to_path_buf()),
         Err(error) => Err(error).with_context(|| format!("cannot look at {}", path.display())),
     }
-}
-
-fn create(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
-    let mut last = None;
-    for attempt in 0..16 {
-        let path = folder.join(format!(".{name}.{}-{attempt}.new", std::process::id()));
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-        {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => last = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::Error::from(ErrorKind::AlreadyExists)))
-}
-
-fn fill(mut file: File, data: &[u8]) -> io::Result<()> {
-    file.write_all(data)?;
-    file.set_permissions(fs::Permissions::from_mode(MODE))?;
-    file.sync_all()
 }
 
 fn sentence(error: &io::Error) -> String {
