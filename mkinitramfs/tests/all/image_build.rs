@@ -1,13 +1,14 @@
 //! The image builder, through its command line.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
-use test_support::required;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+};
 
 use crate::image_fixture::{Fixture, KERNEL, elf, image, refusal, run};
 
-fn plan(fixture: &Fixture, more: &[&str]) -> String {
+pub fn plan(fixture: &Fixture, more: &[&str]) -> String {
     fixture.build(more);
     let output = run(image()
         .arg("cat")
@@ -49,65 +50,6 @@ always ext4
 }
 
 #[test]
-fn generic_drivers_come_with_their_aliases_and_firmware_and_no_network() {
-    let fixture = Fixture::new();
-    let text = plan(&fixture, &["--generic"]);
-    for line in [
-        "module nvme kernel/drivers/nvme/nvme.ko",
-        "module virtio_blk kernel/drivers/block/virtio_blk.ko virtio",
-        "alias virtio:d00000002v* virtio_blk",
-        "alias pci:v*d*sv*sd*bc01sc08i02* nvme",
-        "alias fs-xfs xfs",
-    ] {
-        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
-    }
-    assert!(
-        !text.contains("netcard") && !text.contains("alias cpu"),
-        "{text}"
-    );
-    let output = run(image()
-        .arg("cat")
-        .arg(fixture.path("initrd.img"))
-        .arg("lib/firmware/nvme/blob.bin"));
-    assert_eq!(output.stdout, b"firmware");
-    let output = run(&mut fixture.command(&fixture.path("initrd.img"), &["--generic", "-v"]));
-    assert!(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .contains("not found: not/there.bin")
-    );
-}
-
-#[test]
-fn host_only_takes_what_the_devices_ask_for() {
-    let fixture = Fixture::new();
-    for (place, alias) in [
-        ("pci0/virtio0", "virtio:d00000002v00001AF4"),
-        (
-            "pci1",
-            "pci:v00001234d00000001sv00000000sd00000000bc02sc00i00",
-        ),
-    ] {
-        let folder = fixture.path("sys/devices").join(place);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("modalias"), format!("{alias}\n")).unwrap();
-    }
-    let sysfs = fixture.path("sys");
-    let text = plan(
-        &fixture,
-        &["--host-only", "--sysfs", sysfs.to_str().unwrap()],
-    );
-    assert!(
-        text.contains("alias virtio:d00000002v* virtio_blk"),
-        "{text}"
-    );
-    assert!(
-        !text.contains("nvme") && !text.contains("netcard"),
-        "{text}"
-    );
-}
-
-#[test]
 fn a_named_root_file_system_replaces_ext4() {
     let text = plan(
         &Fixture::new(),
@@ -118,28 +60,6 @@ fn a_named_root_file_system_replaces_ext4() {
         text.contains("always xfs\n") && text.contains("always virtio_blk\n"),
         "{text}"
     );
-}
-
-#[test]
-fn packed_modules_are_unpacked_and_give_the_same_image() {
-    let plain = Fixture::new().build(&["--generic"]);
-    for (tool, suffix) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
-        let fixture = Fixture::new();
-        let folder = fixture.path("modules/kernel/fs/ext4");
-        let mut command = Command::new(tool);
-        run(command.arg("-q").arg("ext4.ko").current_dir(&folder));
-        if tool == "zstd" {
-            fs::remove_file(folder.join("ext4.ko")).unwrap();
-        }
-        let dep = fixture.path("modules/modules.dep");
-        let text = fs::read_to_string(&dep).unwrap();
-        fs::write(
-            &dep,
-            text.replace("ext4.ko:", &format!("ext4.ko.{suffix}:")),
-        )
-        .unwrap();
-        assert!(fixture.build(&["--generic"]) == plain, "{tool}");
-    }
 }
 
 #[test]
@@ -293,73 +213,6 @@ fn the_json_summary_tells_what_is_in_the_image() {
     );
 }
 
-/// With a real kernel: `TAOBOOT_ASSETS` is a directory whose assets.json names one.
-#[test]
-fn a_real_kernels_modules_make_a_small_image() {
-    let assets = std::env::var("TAOBOOT_ASSETS").ok();
-    let Some(assets) = required(assets, "a kernel in the directory TAOBOOT_ASSETS") else {
-        return;
-    };
-    let json = fs::read(std::path::Path::new(&assets).join("assets.json")).unwrap();
-    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
-    let fixture = Fixture::new();
-    let mut command = image();
-    command
-        .args(["--kernel", json["kernel"]["version"].as_str().unwrap()])
-        .args(["--modules-dir", json["kernel"]["modules"].as_str().unwrap()])
-        .arg("--config")
-        .arg(fixture.path("taoboot.toml"))
-        .arg("--agent")
-        .arg(fixture.path("agent"))
-        .arg("--output")
-        .arg(fixture.path("initrd.img"))
-        .args(["--module", "virtio_pci", "--module", "virtio_blk", "--json"]);
-    let output = run(&mut command);
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let modules = summary["modules"].as_array().unwrap();
-    for name in ["dm_crypt", "xts", "virtio_blk"] {
-        assert!(
-            modules.iter().any(|module| module == name),
-            "{name} in {modules:?}"
-        );
-    }
-    assert!(summary["size"].as_u64().unwrap() < 1 << 20, "{summary}");
-}
-
-#[test]
-fn without_module_aliases_no_device_would_find_its_driver_and_no_image_is_made() {
-    let fixture = Fixture::new();
-    fs::remove_file(fixture.path("modules/modules.alias")).unwrap();
-    let sentence = fixture.refused(&["--generic"]);
-    assert!(
-        sentence.contains("modules.alias is missing: run depmod"),
-        "{sentence}"
-    );
-    assert!(!fixture.path("initrd.img").exists());
-}
-
-#[test]
-fn odd_lines_of_modules_dep_that_nothing_needs_are_warned_of() {
-    let fixture = Fixture::new();
-    let path = fixture.path("modules/modules.dep");
-    let mut text = fs::read_to_string(&path).unwrap();
-    text.push_str("extra/a name.ko:\n/elsewhere/b.ko:\nextra/c.ko.lz4:\n");
-    fs::write(&path, &text).unwrap();
-    let output = run(&mut fixture.command(&fixture.path("initrd.img"), &["--generic", "--json"]));
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        summary["warnings"].as_array().unwrap().len(),
-        3,
-        "{summary}"
-    );
-    // Where one of them is asked for, the line is named.
-    let sentence = fixture.refused(&["--module", "c"]);
-    assert!(
-        sentence.contains("extra/c.ko.lz4") && sentence.contains("passed over"),
-        "{sentence}"
-    );
-}
-
 #[test]
 fn the_kernel_s_configuration_decides_how_the_image_is_packed() {
     let fixture = Fixture::new();
@@ -376,27 +229,4 @@ fn the_kernel_s_configuration_decides_how_the_image_is_packed() {
             .build(&["--kernel-config", given])
             .starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
     );
-}
-
-#[test]
-fn a_module_of_two_compressed_frames_is_taken_whole() {
-    let fixture = Fixture::new();
-    let inside = "kernel/drivers/md/dm-crypt.ko";
-    let path = fixture.path(&format!("modules/{inside}"));
-    let dep = fixture.path("modules/modules.dep");
-    let module = fs::read(&path).unwrap();
-    let (one, two) = module.split_at(module.len() / 2);
-    let packed = [one, two]
-        .map(|half| zstd::encode_all(half, 3).unwrap())
-        .concat();
-    fs::write(path.with_extension("ko.zst"), packed).unwrap();
-    fs::remove_file(&path).unwrap();
-    let text = fs::read_to_string(&dep).unwrap();
-    fs::write(&dep, text.replace("dm-crypt.ko", "dm-crypt.ko.zst")).unwrap();
-    fixture.build(&["--compress", "none"]);
-    let output = run(image()
-        .arg("cat")
-        .arg(fixture.path("initrd.img"))
-        .arg(format!("/lib/modules/{KERNEL}/{inside}")));
-    assert!(output.stdout == module);
 }

@@ -10,5 +10,6 @@
 mod idle_options;
 mod image_build;
 mod image_fixture;
+mod image_modules;
 mod image_view;
 mod installed_builder;

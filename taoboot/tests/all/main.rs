@@ -7,6 +7,7 @@
     clippy::unwrap_used
 )]
 
+mod enroll_ciphers;
 mod enroll_header;
 mod enroll_kill;
 mod enroll_proof;

@@ -3,6 +3,10 @@
 
 mod common;
 mod key;
+mod known_files;
+mod refusals;
 mod resident;
+mod room;
 mod signed;
 mod verdict;
+mod verdict_tpm;

@@ -114,4 +114,4 @@ pub const DEFAULTS_WITHOUT_REASON: usize = 6;
 pub const TEXT_ERRORS: usize = 43;
 
 /// Files of more than 400 lines. Lower it, never raise it.
-pub const LONG_FILES: usize = 8;
+pub const LONG_FILES: usize = 2;
