@@ -13,6 +13,22 @@
 //! * [`log`]: event logs in every form, and their replay.
 //! * [`pcr_text`]: PCR values as other programs write them.
 //! * [`predict`]: the PCRs of a launch that has not happened yet.
+//!
+//! A policy that allows one kernel with one command line:
+//!
+//! ```
+//! use tboot_policy::{
+//!     module::Module,
+//!     vlp::{ModuleNumber, Object, Policy},
+//! };
+//!
+//! let mut policy = Policy::default_tpm2();
+//! let kernel = Module::new("vmlinuz", "root=/dev/sda1 ro", b"a kernel".to_vec());
+//! let hash = kernel.hash(policy.alg())?;
+//! policy.allow(Object::Module(ModuleNumber::FIRST), None, Some(hash))?;
+//! assert_eq!(Policy::parse(&policy.to_bytes())?, policy);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

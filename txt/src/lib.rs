@@ -9,6 +9,15 @@
 //! * [`policy`]: the launch control policy itself, as it stands in TPM NV.
 //! * [`acm`]: the SINIT modules.
 //! * [`codec`]: how they are read; its error says where and what.
+//!
+//! ```
+//! use txt::hash::{Digest, HashAlg};
+//!
+//! let digest = HashAlg::Sha256.digest(b"tboot");
+//! let again = Digest::from_hex(HashAlg::Sha256, &digest.to_string())?;
+//! assert_eq!(digest, again);
+//! # Ok::<(), txt::hash::HashError>(())
+//! ```
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
