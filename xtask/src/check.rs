@@ -8,13 +8,14 @@ use argh::FromArgs;
 use crate::{agent, programs, rules, step};
 
 /// The packages that need no C library of Debian's. The others are for `cargo xtask test`.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "taoboot-printable",
     "taoboot-commands",
     "taoboot-xaes256gcm",
     "taoboot-tao",
     "taoboot-host",
     "taoboot-txt",
+    "taoboot-storage",
     "taoboot-original-options",
     "taoboot-policy",
     "taoboot-mkinitramfs",

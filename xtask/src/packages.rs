@@ -201,6 +201,12 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         Purpose::Test,
         "makes a file system that must not become swap",
     ),
+    (
+        "lvm2",
+        Purpose::Test,
+        "makes volume groups, to compare with",
+    ),
+    ("mdadm", Purpose::Test, "makes arrays, to compare with"),
     ("fdisk", Purpose::Test, "partitions disk images"),
     (
         "e2fsprogs",

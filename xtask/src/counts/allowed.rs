@@ -7,6 +7,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("taoboot-commands", &["taoboot-printable"]),
     ("taoboot-xaes256gcm", &[]),
     ("taoboot-tpm", &[]),
+    // /init and the image builder read disks and tables with it.
+    ("taoboot-storage", &[]),
     // What lcp, tboot-policy and /init read alike.
     ("taoboot-txt", &["taoboot-printable", "taoboot-tpm"]),
     // What the commands under the original names share.

@@ -1,0 +1,20 @@
+//! What lies on disks and in a machine's tables, read and never written: for /init, which assembles what the
+//! boot needs, and for the image builder, which asks what that is.
+//!
+//! * [`disk`], [`checksum`]: how parts of a disk are read and believed.
+//! * [`lvm2`]: physical volumes, volume groups, and the device-mapper tables of logical volumes.
+//!
+//! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
+//! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
+//! what it refuses. Nothing here opens a device: readers take what is [`Disk`], as a file is.
+
+// Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod checksum;
+pub mod disk;
+pub mod lvm2;
+
+mod fields;
+
+pub use disk::{Disk, ReadError};
