@@ -3,6 +3,7 @@
 //!
 //! * [`disk`], [`checksum`]: how parts of a disk are read and believed.
 //! * [`lvm2`]: physical volumes, volume groups, and the device-mapper tables of logical volumes.
+//! * [`md`]: superblocks of software RAID, and which devices make an array.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
 //! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
@@ -14,6 +15,7 @@
 pub mod checksum;
 pub mod disk;
 pub mod lvm2;
+pub mod md;
 
 mod fields;
 
