@@ -3,6 +3,7 @@
 //!
 //! * [`disk`], [`checksum`]: how parts of a disk are read and believed.
 //! * [`lvm2`]: physical volumes, volume groups, and the device-mapper tables of logical volumes.
+//! * [`btrfs`]: superblocks, and which devices make a file system.
 //! * [`md`]: superblocks of software RAID, and which devices make an array.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
@@ -12,6 +13,7 @@
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod btrfs;
 pub mod checksum;
 pub mod disk;
 pub mod lvm2;
