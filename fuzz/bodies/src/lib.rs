@@ -3,6 +3,7 @@
 //!
 //! * [`lcp`]: files and command lines of launch control policies.
 //! * [`tboot_policy`]: tboot's policy, event logs, GRUB's files.
+//! * [`storage`]: disks, and a machine's tables.
 //! * [`tao`]: what hosted programs, administrators and strangers send to the Tao host.
 //! * [`tpm12`]: answers of a TPM 1.2.
 #![allow(
@@ -13,6 +14,7 @@
 )]
 
 pub mod lcp;
+pub mod storage;
 pub mod tao;
 pub mod tboot_policy;
 pub mod tpm12;
@@ -28,6 +30,7 @@ pub fn targets() -> impl Iterator<Item = FuzzTarget> {
         tboot_policy::TARGETS.as_slice(),
         tao::TARGETS.as_slice(),
         tpm12::TARGETS.as_slice(),
+        storage::TARGETS.as_slice(),
     ]
     .into_iter()
     .flatten()

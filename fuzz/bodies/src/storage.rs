@@ -1,0 +1,161 @@
+//! What the fuzz targets of `storage` do with their bytes. Checksums are made right first: whoever writes
+//! to a disk can do that as well.
+
+use std::{collections::BTreeMap, io::Cursor};
+
+use storage::{
+    btrfs, checksum,
+    lvm2::{self, Group, Node, VolumeGroup},
+    md,
+};
+
+use crate::target::FuzzTarget;
+
+/// Names of the targets, with their functions.
+pub const TARGETS: [FuzzTarget; 4] = [
+    ("storage_lvm2_text", lvm2_text),
+    ("storage_lvm2_disk", lvm2_disk),
+    ("storage_md", md),
+    ("storage_btrfs", btrfs),
+];
+
+/// Sectors of every device of a group.
+const SECTORS: u64 = 1 << 20;
+
+/// A group's text: no table leaves its devices.
+pub fn lvm2_text(bytes: &[u8]) {
+    if let Ok(metadata) = lvm2::read_text(bytes) {
+        maps(metadata);
+    }
+}
+
+fn maps(metadata: VolumeGroup) {
+    let devices: BTreeMap<_, _> = metadata
+        .physical
+        .keys()
+        .map(|name| (name.clone(), name.clone()))
+        .collect();
+    let node = |(minor, name): (u32, &String)| {
+        let node = Node {
+            major: 253,
+            minor,
+            sectors: SECTORS,
+        };
+        (name.clone(), node)
+    };
+    let nodes = (0..).zip(metadata.physical.keys()).map(node).collect();
+    let group = Group {
+        metadata,
+        devices,
+        behind: Vec::new(),
+    };
+    for volume in group.metadata.logical.keys().take(16) {
+        let Ok(mapping) = lvm2::mapping(&group, volume, &nodes) else {
+            continue;
+        };
+        let mut next = 0;
+        for target in &mapping.targets {
+            assert_eq!(target.start, next);
+            next += target.length;
+            let each = target.length / target.on.len() as u64;
+            assert!(target.on.iter().all(|(_, first)| first + each <= SECTORS));
+        }
+        let (found, name) = lvm2::split_mapping_name(&mapping.name).unwrap();
+        assert_eq!((&found, &name), (&group.metadata.name, volume));
+    }
+}
+
+/// The beginning of a physical volume, with its label in sector 1 and its first metadata area at 4 KiB.
+pub fn lvm2_disk(bytes: &[u8]) {
+    let mut disk = bytes.to_vec();
+    seal(&mut disk, 528, 532..1024);
+    if let Some(header) = disk.get(4136..4152) {
+        let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap());
+        let place = number(0).checked_add(4096);
+        let end = place.and_then(|place| place.checked_add(number(8)));
+        if let (Some(place), Some(end)) = (place, end)
+            && let Some(text) = disk.get(place as usize..end as usize)
+        {
+            let sum = checksum::lvm(text).to_le_bytes();
+            disk[4152..4156].copy_from_slice(&sum);
+        }
+        seal(&mut disk, 4096, 4100..4608);
+    }
+    let candidate = lvm2::Candidate::read("disk", &mut Cursor::new(disk));
+    if let Ok(Some(candidate)) = candidate {
+        let Some(name) = candidate.groups.first().map(|group| group.name.clone()) else {
+            return;
+        };
+        if let Ok(group) = lvm2::group(&name, &[candidate]) {
+            maps(group.metadata);
+        }
+    }
+}
+
+fn seal(disk: &mut [u8], at: usize, covered: std::ops::Range<usize>) {
+    if let Some(covered) = disk.get(covered) {
+        let sum = checksum::lvm(covered).to_le_bytes();
+        disk[at..at + 4].copy_from_slice(&sum);
+    }
+}
+
+/// Members of an array: a byte that says where each has its superblock, then pieces of 512 bytes. The
+/// superblocks of format 0.90 are longer, and end with zeros.
+pub fn md(bytes: &[u8]) {
+    const SECTORS: u64 = 512;
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    let format = md::Format::ALL[usize::from(*kind) % 4];
+    let at = usize::try_from(format.sector(SECTORS).unwrap() * 512).unwrap();
+    let mut candidates = Vec::new();
+    for (index, piece) in (0..6).zip(rest.chunks(512)) {
+        let mut disk = vec![0; 512 * SECTORS as usize];
+        let block = &mut disk[at..at + 4096];
+        block[..piece.len()].copy_from_slice(piece);
+        if format == md::Format::V0_90 {
+            // Which of the disks it is.
+            block[3968] = index;
+            let sum = checksum::md_v0(block).to_le_bytes();
+            block[152..156].copy_from_slice(&sum);
+        } else {
+            let roles = usize::from(u16::from_le_bytes([block[220], block[221]])).min(1920);
+            let sum = checksum::md_v1(&block[..256 + 2 * roles]).to_le_bytes();
+            block[216..220].copy_from_slice(&sum);
+        }
+        candidates.push(md::Candidate::read(&index.to_string(), &mut Cursor::new(disk)).unwrap());
+    }
+    let found = candidates.iter().flat_map(|one| &one.superblocks);
+    let Some(wanted) = found.map(|superblock| superblock.array).next() else {
+        return;
+    };
+    if let Ok(array) = md::array(wanted, &candidates) {
+        let slots: std::collections::BTreeSet<u32> =
+            array.members.iter().map(|member| member.slot).collect();
+        assert_eq!(slots.len(), array.members.len());
+        assert!(slots.iter().all(|slot| *slot < array.superblock.members));
+    }
+}
+
+/// Superblocks of devices of a file system, in pieces of 640 bytes.
+pub fn btrfs(bytes: &[u8]) {
+    let mut candidates = Vec::new();
+    for (index, piece) in (0..4).zip(bytes.chunks(640)) {
+        let mut disk = vec![0; 65_536 + 4096 * 16];
+        let block = &mut disk[65_536..65_536 + 4096];
+        block[..piece.len()].copy_from_slice(piece);
+        let sum = checksum::crc32c(&block[32..]).to_le_bytes();
+        block[..4].copy_from_slice(&sum);
+        if let Ok(Some(superblock)) = btrfs::Superblock::read(&mut Cursor::new(disk)) {
+            candidates.push(btrfs::Candidate {
+                device: format!("disk {index}"),
+                superblock,
+            });
+        }
+    }
+    if let Some(first) = candidates.first()
+        && let Ok(found) = btrfs::members(first.superblock.id, &candidates)
+    {
+        assert_eq!(found.devices.len() as u64, found.superblock.devices);
+    }
+}
