@@ -5,6 +5,8 @@
 //! * [`lvm2`]: physical volumes, volume groups, and the device-mapper tables of logical volumes.
 //! * [`btrfs`]: superblocks, and which devices make a file system.
 //! * [`md`]: superblocks of software RAID, and which devices make an array.
+//! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
+//! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
 //! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
@@ -15,9 +17,15 @@
 
 pub mod btrfs;
 pub mod checksum;
+pub mod crypttab;
+pub mod device_name;
 pub mod disk;
+pub mod fstab;
+pub mod keyboard;
 pub mod lvm2;
 pub mod md;
+pub mod mdadm_conf;
+pub mod table;
 
 mod fields;
 

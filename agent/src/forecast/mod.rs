@@ -3,9 +3,8 @@
 //! It is the reader of /init itself that judges ([`CommandLine`], [`volume_of`]); of systemd it is
 //! known that systemd-cryptsetup-generator(8) opens what crypttab says under the names that it says.
 
-pub mod tables;
-
 use serde::Serialize;
+use storage::{crypttab::CryptLine, device_name, fstab::MountLine};
 
 use crate::{
     boot::{
@@ -18,7 +17,6 @@ use crate::{
     },
     config::{Config, ConfigError, check_mapper_name, device::DeviceSpec},
 };
-use tables::{CryptLine, MountLine};
 
 /// The system that an entry boots.
 pub struct System<'s> {
@@ -120,7 +118,7 @@ impl Forecast {
     ) -> Result<(), String> {
         let shown = quoted(&root.to_string());
         let text = root.to_string();
-        if let Some(other) = tables::mapping(&text) {
+        if let Some(other) = device_name::mapping(&text) {
             if other == name {
                 return Ok(());
             }
@@ -141,7 +139,7 @@ impl Forecast {
             )),
             DeviceSpec::Uuid(uuid) if *uuid != system.uuid.to_ascii_lowercase() => {
                 let mut roots = system.fstab.iter().filter(|line| line.place == "/");
-                let other = roots.find_map(|line| tables::uuid(&line.device));
+                let other = roots.find_map(|line| device_name::uuid(&line.device));
                 if let Some(other) = other.filter(|other| other != uuid) {
                     self.notes.push(format!(
                         "root={shown}, but / in /etc/fstab is UUID={}: /init stops unless the command line is right",
@@ -218,7 +216,7 @@ impl Forecast {
             .fstab
             .iter()
             .filter(|line| line.place == "/")
-            .find_map(|line| tables::mapping(&line.device));
+            .find_map(|line| device_name::mapping(&line.device));
         let means_volume = |mapping: &str| {
             root == Some(mapping)
                 || system
@@ -227,7 +225,8 @@ impl Forecast {
                     .any(|line| line.name == mapping && is_enrolled(&line.device, system))
         };
         for line in system.fstab.iter().filter(|line| line.at_boot()) {
-            let Some(mapping) = tables::mapping(&line.device).filter(|name| !made(name)) else {
+            let Some(mapping) = device_name::mapping(&line.device).filter(|name| !made(name))
+            else {
                 continue;
             };
             let (shown, place) = (quoted(mapping), quoted(&line.place));
@@ -265,15 +264,15 @@ impl Forecast {
 fn names_volume(spec: &DeviceSpec, system: &System<'_>) -> Option<bool> {
     match spec {
         DeviceSpec::Uuid(uuid) => Some(same_uuid(uuid, system.uuid)),
-        other => (system.is_volume)(&tables::node(&other.to_string())?),
+        other => (system.is_volume)(&device_name::node(&other.to_string())?),
     }
 }
 
 /// Is a line of a table about the enrolled volume?
 fn is_enrolled(device: &str, system: &System<'_>) -> bool {
-    match tables::uuid(device) {
+    match device_name::uuid(device) {
         Some(uuid) => same_uuid(&uuid, system.uuid),
-        None => tables::node(device).and_then(|node| (system.is_volume)(&node)) == Some(true),
+        None => device_name::node(device).and_then(|node| (system.is_volume)(&node)) == Some(true),
     }
 }
 

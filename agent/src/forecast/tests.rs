@@ -28,8 +28,8 @@ fn forecast(line: &str, files: &Files) -> Forecast {
         &System {
             uuid: UUID,
             config: config.as_ref(),
-            crypttab: &tables::crypttab(&files.crypttab).unwrap(),
-            fstab: &tables::fstab(&files.fstab).unwrap(),
+            crypttab: &storage::crypttab::read(&files.crypttab).unwrap(),
+            fstab: &storage::fstab::read(&files.fstab).unwrap(),
             swap: files.swap,
             is_volume: &is_volume,
         },

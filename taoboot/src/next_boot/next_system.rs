@@ -9,13 +9,15 @@ use std::{
 
 use agent::{
     config::{Config, ConfigError, SecretId},
-    forecast::{
-        Forecast, System,
-        tables::{self, CryptLine, MountLine, TableError},
-    },
+    forecast::{Forecast, System},
     unlock::{CheckedHeader, SealedRecord, TokenId},
 };
 use anyhow::{Context as _, Result};
+use storage::{
+    crypttab::{self, CryptLine},
+    fstab::{self, MountLine},
+    table::TableError,
+};
 
 use tboot_policy::grub::files::FileRole;
 
@@ -47,8 +49,8 @@ impl NextSystem {
             uuid: header.uuid().to_owned(),
             device: header.device().to_owned(),
             config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
-            crypttab: table(&root.join("etc/crypttab"), tables::crypttab)?,
-            fstab: table(&root.join("etc/fstab"), tables::fstab)?,
+            crypttab: table(&root.join("etc/crypttab"), crypttab::read)?,
+            fstab: table(&root.join("etc/fstab"), fstab::read)?,
         })
     }
 
