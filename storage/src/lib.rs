@@ -7,6 +7,7 @@
 //! * [`md`]: superblocks of software RAID, and which devices make an array.
 //! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
 //! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
+//! * [`stack`], [`mountinfo`], [`device_number`]: the devices that the running system is on.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
 //! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
@@ -19,12 +20,15 @@ pub mod btrfs;
 pub mod checksum;
 pub mod crypttab;
 pub mod device_name;
+pub mod device_number;
 pub mod disk;
 pub mod fstab;
 pub mod keyboard;
 pub mod lvm2;
 pub mod md;
 pub mod mdadm_conf;
+pub mod mountinfo;
+pub mod stack;
 pub mod table;
 
 mod fields;
