@@ -4,19 +4,25 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use storage::{
-    btrfs, checksum,
+    btrfs, checksum, crypttab, fstab,
+    keyboard::Keyboard,
     lvm2::{self, Group, Node, VolumeGroup},
-    md,
+    md, mdadm_conf, mountinfo,
 };
 
 use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [FuzzTarget; 4] = [
+pub const TARGETS: [FuzzTarget; 9] = [
     ("storage_lvm2_text", lvm2_text),
     ("storage_lvm2_disk", lvm2_disk),
     ("storage_md", md),
     ("storage_btrfs", btrfs),
+    ("storage_crypttab", crypttab),
+    ("storage_fstab", fstab),
+    ("storage_mdadm_conf", mdadm_conf),
+    ("storage_keyboard", keyboard),
+    ("storage_mountinfo", mountinfo),
 ];
 
 /// Sectors of every device of a group.
@@ -157,5 +163,70 @@ pub fn btrfs(bytes: &[u8]) {
         && let Ok(found) = btrfs::members(first.superblock.id, &candidates)
     {
         assert_eq!(found.devices.len() as u64, found.superblock.devices);
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or("")
+}
+
+/// crypttab: what is read is in the text, and each line's options are understood or refused by their line.
+pub fn crypttab(bytes: &[u8]) {
+    let text = text(bytes);
+    for line in crypttab::read(text).unwrap_or_default() {
+        assert!(text.contains(&line.name) && text.contains(&line.device));
+        line.key();
+        line.decoded();
+        match line.typed_options() {
+            Ok(options) => assert!(options.len() <= line.options.len()),
+            Err(error) => assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("line {}: ", line.number))
+            ),
+        }
+    }
+}
+
+/// fstab.
+pub fn fstab(bytes: &[u8]) {
+    for line in fstab::read(text(bytes)).unwrap_or_default() {
+        line.option("subvol");
+        line.needed();
+        assert!(line.in_initramfs() || line.place != "/");
+    }
+}
+
+/// mdadm.conf.
+pub fn mdadm_conf(bytes: &[u8]) {
+    if let Ok(conf) = mdadm_conf::read(text(bytes)) {
+        for array in conf.arrays {
+            if let Some(id) = array.id {
+                assert_eq!(md::ArrayId::parse(&id.to_string()), Some(id));
+            }
+        }
+    }
+}
+
+/// The keyboard's files: no value is more than a name or a path without a way up.
+pub fn keyboard(bytes: &[u8]) {
+    let mut keyboard = Keyboard::default();
+    if keyboard.read(text(bytes)).is_ok() {
+        let values = [keyboard.keymap, keyboard.layout, keyboard.options];
+        assert!(
+            values
+                .iter()
+                .flatten()
+                .all(|value| !value.contains([' ', '$', '\n']))
+        );
+    }
+}
+
+/// mountinfo.
+pub fn mountinfo(bytes: &[u8]) {
+    if let Ok(mounts) = mountinfo::read(text(bytes)) {
+        for mount in &mounts {
+            assert!(mountinfo::at(&mounts, &mount.place).is_some());
+        }
     }
 }
