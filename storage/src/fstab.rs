@@ -16,7 +16,7 @@ pub struct MountLine {
     pub kind: String,
     /// Comma-separated.
     pub options: String,
-    /// When it is checked: 0 is never, and what a number that is none means.
+    /// When it is checked: 0 is never, and also what is not a number.
     pub pass: u32,
 }
 

@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named_with_its_line() {
         assert_eq!(
-            error("\nARAY /dev/md0\n"),
-            "line 2: the keyword \"ARAY\" is not known"
+            error("\nARRAYS /dev/md0\n"),
+            "line 2: the keyword \"ARRAYS\" is not known"
         );
         assert!(error("AR x").contains("keyword"));
         assert_eq!(error(" x"), "line 1 continues a line, but is the first");

@@ -33,7 +33,7 @@ pub fn lines(text: &str) -> Result<Vec<(usize, &str)>, TableError> {
     Ok(found)
 }
 
-/// The fields of each line that is no comment. An empty line has none.
+/// The fields of each line that is not a comment. An empty line has none.
 ///
 /// # Errors
 /// As [`lines`].
@@ -69,7 +69,7 @@ pub fn unescape(text: &str) -> String {
             }
         }
     }
-    // Escapes can make bytes that are no text.
+    // Escapes can make bytes that are not text.
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 

@@ -121,8 +121,8 @@ fn what_only_one_of_the_two_understands_is_known() {
 #[test]
 fn an_option_that_is_not_understood_is_named_with_its_line() {
     assert_eq!(
-        refused("luks,dicard"),
-        "line 3: the option \"dicard\" is not known"
+        refused("luks,trim"),
+        "line 3: the option \"trim\" is not known"
     );
     assert_eq!(
         refused("tries=three"),

@@ -257,7 +257,7 @@ fn every_changed_byte_is_noticed() {
         for offset in at..at + length {
             disk.get_mut()[offset] ^= 0x40;
             let candidate = Candidate::read("changed", &mut disk).unwrap();
-            // Without its magic number or its major version it is none.
+            // Without its magic number or its major version it is not a superblock.
             let is_none = offset < at + 8;
             assert_eq!(
                 candidate.damaged.len(),

@@ -94,7 +94,7 @@ impl CryptLine {
     /// The options, each by its name. A comma in a value is written `\,`.
     ///
     /// # Errors
-    /// If one is in neither crypttab(5), or its value is none; the error names line and option.
+    /// If one is in neither crypttab(5), or its value does not fit it; the error names line and option.
     pub fn typed_options(&self) -> Result<Vec<CryptOption>, OptionError> {
         value::options(self.number, &self.options)
     }

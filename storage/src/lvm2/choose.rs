@@ -41,7 +41,7 @@ pub enum MetadataError {
 }
 
 impl Candidate {
-    /// Reads a disk. `None`: it is no physical volume.
+    /// Reads a disk. `None`: it is not a physical volume.
     ///
     /// # Errors
     /// If its label is damaged. Damaged metadata is [`Candidate::damaged`]: another disk may have it whole.

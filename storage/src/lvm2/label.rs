@@ -36,8 +36,8 @@ pub enum LabelError {
     /// Which one counts?
     #[error("there is an LVM label in sector {0} and another in sector {1}")]
     Two(u64, u64),
-    /// Not made of LVM's characters.
-    #[error("the LVM label holds no UUID")]
+    /// It could not be printed.
+    #[error("the UUID in the LVM label is not made of LVM's characters")]
     Uuid,
     /// A list without end.
     #[error("the LVM label lists more than {MOST_AREAS} areas")]

@@ -24,7 +24,7 @@ pub enum AreaError {
     /// The header was changed, or half-written.
     #[error("the LVM metadata area at {0} has a header with a wrong checksum")]
     HeaderChecksum(u64),
-    /// It is none.
+    /// Something else is there.
     #[error("at {0} is not an LVM metadata area of version 1")]
     Kind(u64),
     /// The header belongs elsewhere.

@@ -158,7 +158,7 @@ impl Place<'_> {
     }
 }
 
-/// The logical volumes that a segment names, under whichever key; its tags are no names.
+/// The logical volumes that a segment names, under whichever key; its tags are not names.
 fn uses(section: &Section, others: &BTreeMap<String, Section>) -> Vec<String> {
     let values = section
         .values

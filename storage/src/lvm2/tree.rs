@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn values_and_sections_are_read() {
         let text = "vg-1 { # a comment with } and \"\n id=\"a\\\"\\\\b\"\n n = -12\nx=1.5\n\
-                    l=[\"a\",0 , 3]\n e=[ ]\nin { }\n}\nversion = 1\n\0";
+                    l=[\"a\",0 , 3]\n e=[ ]\ninner { }\n}\nversion = 1\n\0";
         let tree = parse(text.as_bytes()).unwrap();
         let group = &tree.sections["vg-1"];
         assert_eq!(tree.values["version"], Value::Number(1));
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(group.values["n"], Value::Number(-12));
         assert_eq!(group.values["x"], Value::Other);
         assert_eq!(group.values["e"], Value::List(vec![]));
-        assert_eq!(group.sections["in"], Section::default());
+        assert_eq!(group.sections["inner"], Section::default());
         let list = [
             Value::Text("a".to_owned()),
             Value::Number(0),

@@ -9,7 +9,7 @@ pub enum GroupTextError {
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     /// A key has no value, or none that it can have.
-    #[error("LVM's metadata: {place} has no {key} of the kind that it needs")]
+    #[error("LVM's metadata: the {key} of {place} is missing, or is not what it should be")]
     Key {
         /// Section.
         place: String,

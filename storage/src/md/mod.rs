@@ -4,6 +4,9 @@
 //! [`Candidate::read`] each disk, then [`array`] by the UUID that is wanted. What the kernel has to be told
 //! to assemble it is in the answer: the format's [`Format::numbers`] and the devices. Formats of firmware
 //! (Intel's, DDF) are not read.
+//!
+//! A disk and its last partition can have one superblock of format 0.90 or 1.0 in common, because both end
+//! there: only the one that is meant is to be handed over, or both are refused as copies of each other.
 
 mod array;
 mod damage;

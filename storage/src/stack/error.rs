@@ -38,7 +38,7 @@ pub enum StackError {
     NotMounted(String),
     /// zfs, a network, a file system of the memory.
     #[error(
-        "{place} is mounted from {source_name} ({kind}), which is no block device that /sys knows"
+        "{place} is mounted from {source_name} ({kind}), which is not a block device that /sys knows"
     )]
     NoDevice {
         /// Where.
