@@ -1,7 +1,7 @@
 //! Lets go of everything that a boot has opened, so that no key survives its failure.
 
 use nix::mount::{MntFlags, umount2};
-use std::path::Path;
+use std::{fs, io, path::Path};
 
 use super::{mounts, swap};
 use crate::unlock::close_mapping;
@@ -27,4 +27,65 @@ pub(super) fn close(volume: Option<&str>) -> Vec<String> {
         warnings.push(format!("cannot close the volume: {error}"));
     }
     warnings
+}
+
+/// What may hold a key still, as the kernel says: mappings by their names, and areas of swap.
+pub(super) fn left_open() -> Vec<String> {
+    open_in(Path::new("/sys/block"), Path::new("/proc/swaps"))
+}
+
+fn open_in(block: &Path, swaps: &Path) -> Vec<String> {
+    let unknown = |path: &Path, error: io::Error| vec![format!("{}: {error}", path.display())];
+    let mut open = match mappings(block) {
+        Ok(names) => names,
+        // A boot that failed before it was mounted has no mappings either.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => unknown(block, error),
+    };
+    match fs::read_to_string(swaps) {
+        // The first line is a heading.
+        Ok(text) => open.extend(text.lines().skip(1).map(|line| {
+            let device = line.split_whitespace().next().unwrap_or(line);
+            format!("swap on {device}")
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => open.extend(unknown(swaps, error)),
+    }
+    open.sort();
+    open
+}
+
+fn mappings(block: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(block)? {
+        match fs::read_to_string(entry?.path().join("dm/name")) {
+            Ok(name) => names.push(format!("mapping {}", name.trim_end())),
+            // A disk.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_still_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let open = || open_in(&path("block"), &path("swaps"));
+        assert!(open().is_empty());
+        fs::create_dir_all(path("block/vda")).unwrap();
+        fs::write(path("swaps"), "Filename Type Size Used Priority\n").unwrap();
+        assert!(open().is_empty());
+        fs::create_dir_all(path("block/dm-0/dm")).unwrap();
+        fs::write(path("block/dm-0/dm/name"), "root\n").unwrap();
+        fs::write(path("swaps"), "Filename\n/dev/dm-1 partition 1 0 -2\n").unwrap();
+        assert_eq!(open(), ["mapping root", "swap on /dev/dm-1"]);
+        fs::write(path("file"), "").unwrap();
+        assert_eq!(open_in(&path("file"), &path("swaps")).len(), 2);
+    }
 }

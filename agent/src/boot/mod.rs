@@ -40,9 +40,14 @@ use crate::{
 
 /// Boots the machine. `arguments` are those that the kernel gave to /init.
 pub fn run(arguments: Vec<OsString>) -> ! {
+    begin(|boot| column(boot, arguments))
+}
+
+/// Carries `phases` out. What ends them, an error or a panic, is carried out as the policy says.
+fn begin(phases: impl FnOnce(&mut Boot) -> Result<Infallible, Failure>) -> ! {
     panic::install_hook();
     let mut boot = Boot::start();
-    match column(&mut boot, arguments) {
+    match phases(&mut boot) {
         Ok(never) => match never {},
         Err(failure) => boot.fail(&failure),
     }

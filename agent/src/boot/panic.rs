@@ -189,6 +189,29 @@ mod tests {
         panic!("boom");
     }
 
+    /// Not a test either: a boot whose first phase panics, in a program that is not /init.
+    #[test]
+    #[ignore = "it is the process that panics"]
+    fn a_boot_that_panics() {
+        super::super::begin(|boot| {
+            boot.take_failure_words(&CommandLine::failure_words("taoboot.failure_delay=3600"));
+            panic!("boom")
+        });
+    }
+
+    /// This program does not know the arguments that it is executed again with, and says so.
+    #[test]
+    fn a_boot_executes_itself_again_after_a_panic() {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("boot::panic::tests::a_boot_that_panics")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(said.contains(WORD.trim_start_matches('-')), "{said}");
+    }
+
     #[test]
     fn a_panic_executes_what_carries_out_the_policy() {
         let output = Command::new(std::env::current_exe().unwrap())

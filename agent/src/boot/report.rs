@@ -91,6 +91,10 @@ pub struct Report {
     /// The swap device that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<String>,
+    /// Of a boot that stopped: mappings and swap areas that the kernel has still, after everything
+    /// was closed. There should be none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_open: Option<Vec<String>>,
     /// Things that went wrong and stopped nothing.
     pub warnings: Vec<String>,
 }
@@ -121,6 +125,7 @@ impl Default for Report {
             unlocked_by: None,
             volume: None,
             swap: None,
+            left_open: None,
             warnings: Vec::new(),
         }
     }

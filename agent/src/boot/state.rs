@@ -174,6 +174,11 @@ impl Boot {
         for warning in close::close(self.volume_name()) {
             self.warn(warning);
         }
+        let left_open = close::left_open();
+        if !left_open.is_empty() {
+            self.warn(format!("still open: {}", left_open.join(", ")));
+        }
+        self.report.left_open = Some(left_open);
         self.report.outcome = Outcome::Failed;
         self.report.phase = Some(failure.phase);
         self.report.reason = Some(failure.reason.clone());

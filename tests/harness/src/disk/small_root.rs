@@ -15,16 +15,17 @@ const INIT: &str = "#!/bin/busybox sh\n\
     echo 'small root: real init' > /dev/kmsg\n\
     at() { /bin/busybox dmesg | /bin/busybox sed -n \"s/^[^[]*\\[ *\\([0-9.]*\\)] $1.*/\\1/p\" | /bin/busybox head -n 1; }\n\
     swaps=$(/bin/busybox tail -n +2 /proc/swaps | /bin/busybox wc -l)\n\
+    sleep=$(/bin/busybox cat /sys/power/mem_sleep 2>/dev/null)\n\
     boot=$(/bin/busybox cat /run/tao/boot.json 2>/dev/null)\n\
-    printf '{\"small\":1,\"swaps\":%s,\"init_started\":\"%s\",\"real_init_started\":\"%s\",\"boot\":%s}\\n' \\\n\
-        \"$swaps\" \"$(at 'Run .init as init process')\" \"$(at 'small root: real init')\" \"${boot:-null}\" > /dev/ttyS1\n\
+    printf '{\"small\":1,\"swaps\":%s,\"mem_sleep\":\"%s\",\"init_started\":\"%s\",\"real_init_started\":\"%s\",\"boot\":%s}\\n' \\\n\
+        \"$swaps\" \"$sleep\" \"$(at 'Run .init as init process')\" \"$(at 'small root: real init')\" \"${boot:-null}\" > /dev/ttyS1\n\
     exec /bin/busybox poweroff -f\n";
 
 /// The image, from the cache or new.
 pub fn small_root() -> Result<PathBuf> {
     let busybox = fs::read("/bin/busybox")
         .context("cannot read /bin/busybox (Debian package busybox-static)")?;
-    let mut key = CacheKey::new("small-root", 4);
+    let mut key = CacheKey::new("small-root", 5);
     key.bytes(INIT.as_bytes());
     key.bytes(&busybox);
     cached("small-root", &key, |image| {

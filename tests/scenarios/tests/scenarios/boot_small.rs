@@ -21,5 +21,10 @@ fn an_approved_launch_unlocks_root_and_swap_by_itself() {
     let small = outcome.report_of("small").unwrap();
     assert_eq!(small["swaps"], 1);
     assert_eq!(small["boot"]["outcome"], "booted");
+    // The machine offers S3, which its kernel would take; nobody told it on the command line.
+    let sleep = small["mem_sleep"].as_str().unwrap();
+    assert!(sleep.contains("[s2idle]"), "{sleep}");
+    assert!(sleep.contains("deep"), "the machine offers no S3: {sleep}");
+    assert!(!world.files.kernel_cmdline.contains("mem_sleep"));
     assert_eq!(outcome.ending, Ending::PowerOff);
 }

@@ -250,6 +250,10 @@ fn a_root_without_the_real_init_leaves_no_key_in_memory() {
     let report = outcome.report_of("taoboot").unwrap();
     assert_eq!(report["phase"], "root");
     assert!(report["reason"].as_str().unwrap().contains("/no/such/init"));
+    // Swap was on by then, and is off again; its key is a random one, so nothing can look for it.
+    assert!(report["swap"].is_string(), "{report:#}");
+    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
+    assert_eq!(report["warnings"], serde_json::json!([]), "{report:#}");
     assert_eq!(outcome.secrets_released().unwrap(), 1);
     let memory = std::fs::read(&memory).unwrap();
     // The control: the dump is the machine's memory, and the search finds what is there.

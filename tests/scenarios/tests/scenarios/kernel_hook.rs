@@ -81,31 +81,6 @@ fn nothing_changes_where_nothing_changed() {
 }
 
 #[test]
-fn what_is_between_the_renames_is_sealed_to_as_well() {
-    let Some(m) = HookMachine::new() else { return };
-    m.forget_calls();
-    m.machine.write("etc/taoboot/image.toml", "two\n");
-    m.machine
-        .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
-    let run = m.run(&["refresh"]);
-    assert_eq!(run.code, Some(0), "{run:?}");
-    m.assert_every_entry_unlocks("after refresh");
-    let calls = m.calls();
-    assert!(
-        calls[0].contains("--grub-config /var/lib/taoboot/grub.cfg --replace"),
-        "{calls:?}"
-    );
-    assert!(calls[1].contains("--keep"), "{calls:?}");
-    assert!(
-        calls[2].contains("--grub-config /var/lib/taoboot/work/grub.cfg --entry"),
-        "{calls:?}"
-    );
-    for version in KERNELS {
-        assert_eq!(m.image(version), format!("image of {version}\ntwo\n"));
-    }
-}
-
-#[test]
 fn a_kernel_that_is_installed_again_does_not_unseal_the_others() {
     let Some(m) = HookMachine::new() else { return };
     m.machine.write("etc/taoboot/image.toml", "two\n");

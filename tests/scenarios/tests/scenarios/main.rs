@@ -27,6 +27,7 @@ mod harness_tpm;
 mod hook_machine;
 mod kernel_hook;
 mod kernel_hook_attacks;
+mod kernel_hook_between;
 mod kernel_hook_faults;
 mod kernel_hook_sealed;
 mod static_programs;
