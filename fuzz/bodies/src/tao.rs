@@ -16,6 +16,7 @@ use tao::{
             SignedAclSet, SignedData, SignedDatalogRules, TaoRequest, TaoResponse,
         },
         proto2::{self, Proto2},
+        user_messages::{UsersRequest, UsersResponse},
     },
 };
 use tao_host::program::{elf, ld_cache::Cache, script};
@@ -83,6 +84,8 @@ pub fn messages(bytes: &[u8]) {
     message::<GuardRequest>(bytes);
     message::<CountersRequest>(bytes);
     message::<CountersResponse>(bytes);
+    message::<UsersRequest>(bytes);
+    message::<UsersResponse>(bytes);
     message::<GuardResponse>(bytes);
     message::<HostDescription>(bytes);
     message::<AttestationMessage>(bytes);

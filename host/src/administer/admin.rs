@@ -12,7 +12,7 @@ use std::{
 
 use prost::Message;
 
-use tao::wire::{messages::RequestHeader, proto2, rpc};
+use tao::wire::{messages::RequestHeader, proto2, rpc, user_messages::UsersResponse};
 
 use crate::{
     administer::{
@@ -203,6 +203,15 @@ impl AdminConnection {
                 });
             if let Some(answer) = answer.transpose() {
                 write(out, header, answer);
+            }
+            return;
+        }
+        if header.op.starts_with("Users.") {
+            let submitted = proto2::read(body)
+                .map_err(Refused::from)
+                .and_then(|request| self.users(&header, &request));
+            if let Err(error) = submitted {
+                write(out, header, Err::<UsersResponse, _>(error));
             }
             return;
         }

@@ -11,6 +11,7 @@ use tao::{
     wire::{
         messages::{AdminRequest, AdminResponse, RequestHeader},
         rpc,
+        user_messages::UsersRequest,
     },
 };
 
@@ -20,6 +21,7 @@ use crate::{
         error::Refused,
         operations::{list, output, pass_signal, signal},
         start_program::{start, take_stdio},
+        user_calls::UserCall,
     },
     running::programs::{Wait, Waiter},
 };
@@ -39,6 +41,20 @@ impl AdminConnection {
                 connection.push(&out);
             }
         })
+    }
+
+    /// Has a call about users answered by other threads: it looks at many files.
+    pub(super) fn users(
+        self: &Arc<Self>,
+        header: &RequestHeader,
+        request: &UsersRequest,
+    ) -> Result<(), Refused> {
+        let call = UserCall::of(&header.op, request)?;
+        self.peer.require(&self.host, call.operation())?;
+        let (host, later) = (Arc::clone(&self.host), self.later(header));
+        let job = move || later(call.answer(&host));
+        let measuring = &self.host.measuring;
+        Ok(measuring.submit(self.peer.uid.as_raw(), Box::new(job))?)
     }
 
     /// The answer to one of the original's calls; none yet to a wait and a start.

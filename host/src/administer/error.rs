@@ -7,6 +7,7 @@ use tao::{logic::LogicError, wire::proto2::ProtoError};
 
 use crate::{
     administer::{administrator::Forbidden, host_guard::HostGuardError, start_error::StartRefused},
+    confine::users::DeleteError,
     counters::error::{ChangeError, CounterError},
     measure::measuring::QueueError,
 };
@@ -72,6 +73,15 @@ pub(crate) enum Refused {
     /// Not the hash of a program.
     #[error("a program's hash has 32 bytes, not {0}")]
     Hash(usize),
+    /// Neither a number nor a hash, or both.
+    #[error("a user is named by its number or by its program's hash, and by one of them only")]
+    WhichUser,
+    /// A user is not deleted.
+    #[error(transparent)]
+    User(#[from] DeleteError),
+    /// What is in the host's state.
+    #[error("the programs' directories: {0}")]
+    State(#[source] io::Error),
 }
 
 impl From<StartRefused> for Refused {

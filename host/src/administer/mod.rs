@@ -13,3 +13,4 @@ pub(crate) mod operations;
 pub(crate) mod receiving;
 pub(crate) mod start_error;
 pub(crate) mod start_program;
+pub(crate) mod user_calls;

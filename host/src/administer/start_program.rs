@@ -14,6 +14,7 @@ use nix::{
 };
 use tao::{
     limits::Limits,
+    logic::SubPrin,
     wire::messages::{AdminRequest, AdminResponse},
 };
 
@@ -22,6 +23,7 @@ use crate::{
         administrator::Peer, host::Host, operations::describe, start_error::StartRefused,
     },
     calls::caller::Caller,
+    confine::{started, users::UserLease},
     connections::{program_socket::ProgramSocket, session::Session},
     measure::{
         compose::compose,
@@ -115,7 +117,7 @@ pub(crate) fn start(
         log::warn!("{path} ({subprin}) was not started: {why}");
         return Err(denied(subprin.to_string(), why));
     }
-    let user = host.spawner.user_of(&subprin, (peer.uid, peer.gid))?;
+    let (user, lease) = host.spawner.user_of(&subprin, (peer.uid, peer.gid))?;
     let own_folder = host.spawner.own_folder(user)?;
     let output = match request.keep_output {
         Some(true) => Some(kept(&mut stdio, user).map_err(system)?),
@@ -160,7 +162,8 @@ pub(crate) fn start(
         }
         (None, None) => return Err(StartRefused::NoChannel(path.to_owned())),
     };
-    let program = Program::new(spawned.process, program, channel, output, peer.uid);
+    note_start(host, lease.as_ref(), &program.subprin());
+    let program = Program::new(spawned.process, program, channel, output, peer.uid, lease);
     let program = Arc::new(program);
     let added = host.programs.insert(Arc::clone(&program));
     drop(starting);
@@ -182,6 +185,19 @@ pub(crate) fn start(
         child: vec![describe(&program, program.started_as())],
         ..AdminResponse::default()
     })
+}
+
+/// Administrators who ask which users are of use no longer are told when each was used.
+fn note_start(host: &Host, lease: Option<&UserLease>, program: &SubPrin) {
+    let (Some(lease), Some(state)) = (lease, host.spawner.state()) else {
+        return;
+    };
+    match started::note(state, lease.uid(), program) {
+        Err(error) if error.kind() != io::ErrorKind::ReadOnlyFilesystem => {
+            log::warn!("when {program} was started last is not noted: {error}");
+        }
+        _ => {}
+    }
 }
 
 /// Standard output and error go to a pipe that the host reads.

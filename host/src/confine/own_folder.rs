@@ -33,11 +33,36 @@ pub(crate) struct OwnFolder {
     pub place: PathBuf,
 }
 
+/// Where the directory of the programs with that user is, once there is one.
+pub(crate) fn directory_of(state: &Path, uid: Uid) -> PathBuf {
+    state.join(FOLDER).join(uid.to_string())
+}
+
+/// The numbers of the users that have a directory.
+pub(crate) fn users_with_directory(state: &Path) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(state.join(FOLDER)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        numbers.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok()),
+        );
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
 impl OwnFolder {
     /// The directory of the programs with that user, which no other programs have. It is made if it
     /// is missing. `state` is where the host's state is.
     pub(crate) fn of(state: &Path, uid: Uid, gid: Gid) -> io::Result<Self> {
-        let path = state.join(FOLDER).join(uid.to_string());
+        let path = directory_of(state, uid);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -10,6 +10,7 @@ use tao::logic::SubPrin;
 
 use crate::{
     calls::caller::Caller,
+    confine::users::UserLease,
     connections::{program_socket::ProgramSocket, reactor::Reactor, session::Session},
     running::output::Output,
     start::hosted_process::HostedProcess,
@@ -52,6 +53,8 @@ pub(crate) struct Program {
     pub output: Option<Arc<Output>>,
     /// Who had it started.
     pub owner: Uid,
+    /// Its user, if that is its own, is not deleted before it has ended.
+    user: Mutex<Option<UserLease>>,
     /// How it ended, while what it has left behind has not.
     status: Mutex<Option<i32>>,
 }
@@ -63,6 +66,7 @@ impl Program {
         channel: Channel,
         output: Option<Arc<Output>>,
         owner: Uid,
+        user: Option<UserLease>,
     ) -> Self {
         Program {
             pid: process.program.pid,
@@ -71,6 +75,7 @@ impl Program {
             channel,
             output,
             owner,
+            user: Mutex::new(user),
             status: Mutex::default(),
         }
     }
@@ -78,6 +83,12 @@ impl Program {
     /// The name under which it was started.
     pub(crate) fn started_as(&self) -> &SubPrin {
         self.caller.started_as()
+    }
+
+    /// Nothing runs as its user any more.
+    pub(crate) fn let_go_of_user(&self) {
+        let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(user.take());
     }
 
     /// Takes the status from the system if the program has ended, as wait(2) gives it. Then

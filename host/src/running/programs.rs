@@ -88,6 +88,7 @@ impl Programs {
 
     /// Takes note of an end. Gives those who wait for it.
     pub(crate) fn ended(&self, program: &Program, status: i32) -> Vec<Waiter> {
+        program.let_go_of_user();
         let mut table = self.table();
         let waiters = table
             .running

@@ -8,7 +8,8 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    sync::OnceLock,
+    path::Path,
+    sync::{Arc, OnceLock},
 };
 
 use nix::{
@@ -24,7 +25,7 @@ use crate::{
         numbers::{out_of_the_way, reserve},
         own_folder::OwnFolder,
         places::Places,
-        users::Users,
+        users::{UserLease, Users},
     },
     measure::composition::Composition,
     policy::programs::{Confinement, Lacking, ProgramPolicy, RunAs},
@@ -94,7 +95,7 @@ pub struct Spawner {
     pub policy: ProgramPolicy,
     /// What is hidden from them.
     places: Places,
-    users: Users,
+    users: Arc<Users>,
     /// The first process of each program's own.
     init: OwnedFd,
     abilities: OnceLock<Abilities>,
@@ -159,20 +160,32 @@ impl Spawner {
         Ok(self.policy.limits.lowered(asked)?)
     }
 
-    /// Who a program of that name runs as, if `caller` has it started.
+    /// Who a program of that name runs as, if `caller` has it started; and what keeps a user of its
+    /// own from being deleted.
     pub(crate) fn user_of(
         &self,
         program: &SubPrin,
         caller: (Uid, Gid),
-    ) -> Result<(Uid, Gid), StartError> {
+    ) -> Result<((Uid, Gid), Option<UserLease>), StartError> {
         match self.policy.run_as {
             RunAs::Own if self.confinements().contains(&Confinement::Users) => {
-                Ok(self.users.of(program, caller.0)?)
+                let lease = self.users.of(program, caller.0)?;
+                Ok(((lease.uid(), lease.gid()), Some(lease)))
             }
             // Where there are no users for them they are the caller's, and `lacking` says so.
-            RunAs::Own | RunAs::Caller => Ok(caller),
-            RunAs::User { uid, gid } => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
+            RunAs::Own | RunAs::Caller => Ok((caller, None)),
+            RunAs::User { uid, gid } => Ok(((Uid::from_raw(uid), Gid::from_raw(gid)), None)),
         }
+    }
+
+    /// The users of the programs' own.
+    pub(crate) const fn users(&self) -> &Arc<Users> {
+        &self.users
+    }
+
+    /// Where the host's state is, if it has any.
+    pub(crate) fn state(&self) -> Option<&Path> {
+        self.places.state.as_deref()
     }
 
     /// The directory of a program that has a user of its own, where programs have their own mounts.

@@ -26,3 +26,4 @@ mod rights;
 mod socket_channel;
 mod system_calls;
 mod transcript;
+mod users;

@@ -12,8 +12,18 @@ use crate::{
         guard_messages::{GuardRequest, GuardResponse, GuardStep, HostDescription},
         messages::AdminRequest,
         rpc,
+        user_messages::{UserOf, UsersRequest, UsersResponse},
     },
 };
+
+/// A user that a program has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramUser {
+    /// By its number.
+    Number(u32),
+    /// By its program: SHA-256 of the binary form of the name that it is started under.
+    Program([u8; 32]),
+}
 
 impl Admin {
     /// The host's name.
@@ -66,6 +76,45 @@ impl Admin {
         self.counters_call("Delete", Some(program))?
             .deleted
             .ok_or(AdminError::Incomplete("it does not say how many"))
+    }
+
+    fn users_call(
+        &mut self,
+        op: &str,
+        request: &UsersRequest,
+    ) -> Result<UsersResponse, AdminError> {
+        self.send(&format!("{}.{op}", rpc::USERS_SERVICE), request, &[])?;
+        self.receive()
+    }
+
+    /// The users that programs have of their own.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the host refuses.
+    pub fn users(&mut self) -> Result<Vec<UserOf>, AdminError> {
+        Ok(self.users_call("List", &UsersRequest::default())?.users)
+    }
+
+    /// Deletes a program's user with its private directory; gives its number, which no program gets
+    /// again.
+    ///
+    /// # Errors
+    /// When the connection breaks, there is no such user, something runs as it, or its directory could
+    /// not be removed.
+    pub fn delete_user(&mut self, which: &ProgramUser) -> Result<u32, AdminError> {
+        let request = match which {
+            ProgramUser::Number(uid) => UsersRequest {
+                uid: Some(*uid),
+                program: None,
+            },
+            ProgramUser::Program(hash) => UsersRequest {
+                uid: None,
+                program: Some(hash.to_vec()),
+            },
+        };
+        self.users_call("Delete", &request)?
+            .deleted
+            .ok_or(AdminError::Incomplete("it does not say which"))
     }
 
     fn guard(&mut self, op: &str, text: Option<&str>) -> Result<GuardResponse, AdminError> {

@@ -7,6 +7,7 @@ mod programs;
 
 pub use connection::Admin;
 pub use error::AdminError;
+pub use host::ProgramUser;
 pub use programs::{HostedProgram, KnownProgram, Start, Written};
 
 /// Where the host of a booted machine listens.

@@ -10,5 +10,6 @@ pub mod key_messages;
 pub mod messages;
 pub mod proto2;
 pub mod rpc;
+pub mod user_messages;
 
 pub use frame::{FrameError, Inbox, MAX_FRAME, MessageRange};

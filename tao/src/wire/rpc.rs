@@ -14,8 +14,10 @@ use super::{
 pub const TAO_SERVICE: &str = "Tao";
 /// The service administrators call.
 pub const ADMIN_SERVICE: &str = "LinuxHost";
-/// The service by which administrators ask and change a host's guard.
+/// The service by which administrators see and delete programs' counters.
 pub const COUNTERS_SERVICE: &str = "Counters";
+/// The service by which administrators see and delete programs' users.
+pub const USERS_SERVICE: &str = "Users";
 /// The service for administrators of the host's guard.
 pub const GUARD_SERVICE: &str = "Guard";
 

@@ -164,6 +164,7 @@ enum HostCommand {
     Start(Box<super::host_start::Start>),
     Show(Show),
     Counters(Counters),
+    Users(super::users::Users),
     Shutdown(Shutdown),
 }
 
@@ -186,6 +187,7 @@ pub fn host(socket: &Path, command: Host) -> anyhow::Result<ExitCode> {
         HostCommand::Start(mut command) => return super::host_start::start(socket, &mut command),
         HostCommand::Show(command) => show(socket, command.json)?,
         HostCommand::Counters(command) => counters(socket, &command)?,
+        HostCommand::Users(command) => super::users::users(socket, &command)?,
         HostCommand::Shutdown(_) => Admin::connect(socket)?.shutdown()?,
     }
     Ok(ExitCode::SUCCESS)

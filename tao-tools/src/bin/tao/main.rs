@@ -21,6 +21,7 @@ mod programs;
 mod run;
 mod stderr_log;
 mod time;
+mod users;
 
 use std::{path::PathBuf, process::ExitCode};
 

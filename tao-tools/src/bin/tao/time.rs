@@ -32,6 +32,26 @@ fn moment(text: &str) -> Option<OffsetDateTime> {
     }
 }
 
+/// A moment in seconds since 1970, in UTC, as people write it.
+pub fn of_seconds(seconds: u64) -> String {
+    let moment = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    match moment {
+        Some(at) => format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        ),
+        // Beyond the year 9999.
+        None => format!("{seconds} s"),
+    }
+}
+
 /// So many digits, and nothing else.
 fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Option<T> {
     let all = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -141,5 +161,17 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn seconds_are_written_as_they_are_read() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_796_049_562, "2026-11-30T14:32:42Z"),
+        ] {
+            assert_eq!(of_seconds(seconds), text);
+            assert_eq!(parse(text), Ok(seconds as i64 * 1_000_000_000));
+        }
+        assert_eq!(of_seconds(u64::MAX), format!("{} s", u64::MAX));
     }
 }

@@ -74,6 +74,8 @@ fn the_group_may_do_what_the_guard_lets_its_users_do_and_nothing_else() {
         vec!["guard", "query", "A(1)"],
         vec!["guard", "add", "A(1)"],
         vec!["logs", "1"],
+        vec!["host", "users", "list"],
+        vec!["host", "users", "delete", "1879048192"],
     ] {
         let said = text(&stranger(&host, &arguments).stderr);
         let expected = format!("Authorized(user({STRANGER}), ");
