@@ -7,19 +7,28 @@ use crate::{
     boot::{config::Settings, failure::Failure, open::Unlocked, phase::Phase, state::Boot},
     config::HostKey,
     host,
-    unlock::record_boot,
+    unlock::{LatchError, Latched, record_boot},
 };
 
 /// Proof that PCR 15 tells what was opened, or that there is no TPM that could. Only [`record`]
 /// makes one; mounting root asks for it.
 pub struct Recorded {
     event: BootEvent,
+    latched: Latched,
 }
 
 impl Recorded {
     /// What was extended.
     pub const fn event(&self) -> &BootEvent {
         &self.event
+    }
+
+    /// Is the latch that all this rests on the only one still?
+    ///
+    /// # Errors
+    /// Another TPM has appeared.
+    pub fn holds(&self) -> Result<(), LatchError> {
+        self.latched.holds()
     }
 }
 
@@ -48,9 +57,12 @@ fn check_pinned(pinned: Option<&HostKey>, found: &[u8; 32]) -> Result<(), OtherH
 /// Extends PCR 15 for the second time.
 pub(super) fn record(
     unlocked: &mut Unlocked,
+    latched: Latched,
     settings: &Settings,
     boot: &mut Boot,
 ) -> Result<Recorded, Failure> {
+    // A person may have been asked in between.
+    latched.holds().map_err(Failure::of(Phase::Latch))?;
     let host_key = match &unlocked.secret {
         Some(secret) => {
             let found = host::key_digest(&secret.host().to_bytes(), &settings.host)
@@ -73,12 +85,51 @@ pub(super) fn record(
         boot.progress
             .done(Phase::Evidence, &format!("PCR 15 extended: {event}"));
     }
-    Ok(Recorded { event })
+    Ok(Recorded { event, latched })
 }
 
 #[cfg(test)]
 mod tests {
+    use tao::attestation::{BootVolume, Opened};
+    use tpm::{Tpm2, swtpm::Swtpm};
+
     use super::*;
+    use crate::{
+        boot::config::cmdline::CommandLine,
+        config::Config,
+        unlock::{KnownTpms, close_latch},
+    };
+
+    #[test]
+    fn a_tpm_that_appears_while_a_person_is_asked_stops_the_boot_before_anything_is_mounted() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let swtpm = Swtpm::start().unwrap();
+        let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+        let latched =
+            |tpm: &mut Tpm2| close_latch(tpm, &KnownTpms::one(sysfs.path(), false)).unwrap();
+        let line = CommandLine::parse("root=/dev/sda2").unwrap();
+        let settings = Settings::merge(line, Config::default()).unwrap();
+        let mut record_with = |latched| {
+            let mut unlocked = Unlocked {
+                mapping: "/dev/mapper/root".into(),
+                swap: None,
+                secret: None,
+                opened: Opened::Passphrase,
+                volume: BootVolume::Unproven([1; 32]),
+                tpm: None,
+            };
+            record(&mut unlocked, latched, &settings, &mut Boot::start())
+        };
+        std::fs::create_dir(sysfs.path().join("tpm0")).unwrap();
+        let recorded = record_with(latched(&mut tpm)).unwrap();
+        recorded.holds().unwrap();
+        let late = latched(&mut tpm);
+        std::fs::create_dir(sysfs.path().join("tpm1")).unwrap();
+        let failure = record_with(late).map(drop).unwrap_err();
+        assert_eq!(failure.phase, Phase::Latch);
+        // Nor is the real init executed.
+        assert!(recorded.holds().is_err());
+    }
 
     #[test]
     fn only_the_pinned_key_is_taken_and_any_where_none_is_pinned() {

@@ -86,8 +86,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     // From here on the TPM's latch is closed, or it is proved that there is no TPM: open::unlock
     // opens and asks for nothing otherwise.
     boot.avoid_s3(Path::new(unseal::sleep_state::MEM_SLEEP));
-    let mut unlocked = open::unlock(&header, released, &settings, boot)?;
-    let recorded = evidence::record(&mut unlocked, &settings, boot)?;
+    let (mut unlocked, latched) = open::unlock(&header, released, &settings, boot)?;
+    let recorded = evidence::record(&mut unlocked, latched, &settings, boot)?;
 
     let swap = settings
         .swap
@@ -110,6 +110,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.progress
         .done(Phase::Root, &format!("root mounted ({kind})"));
 
+    // What is executed from here on may not find a TPM with an open latch.
+    recorded.holds().map_err(Failure::of(Phase::Latch))?;
     boot.announce_mappings(&unlocked.mapping);
     pivot::switch_root().map_err(Failure::of(Phase::Pivot))?;
     if let Some(secret) = &unlocked.secret {

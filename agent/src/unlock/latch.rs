@@ -8,17 +8,22 @@
 
 use tpm::{Bank, PcrIndex, Tpm, TpmError};
 
-use super::no_tpm::NoTpm;
+use super::{
+    known_tpms::{KnownTpms, KnownTpmsError},
+    no_tpm::NoTpm,
+};
 
 /// What PCR 15 is extended with.
 const LATCH_EVENT: &[u8] = tao::attestation::LATCH_EVENT;
 
-/// Proof that no TPM releases the boot secret any more in this boot.
+/// Proof that no TPM releases the boot secret any more in this boot, as long as no other TPM
+/// appears ([`Latched::holds`]).
 ///
 /// Only [`close_latch`] and a [`NoTpm`] make one; [`super::open_volume`] asks for it.
 #[derive(Debug)]
 pub struct Latched {
     has_tpm: bool,
+    tpms: KnownTpms,
 }
 
 /// Why the latch could not be closed. Nothing may be opened then.
@@ -33,12 +38,29 @@ pub enum LatchError {
          so no volume is opened: the TPM or the path to it is not to be trusted"
     )]
     StillOpen,
+    /// There is another TPM, whose latch is open.
+    #[error(transparent)]
+    OtherTpm(#[from] KnownTpmsError),
 }
 
 impl Latched {
     /// There is no TPM, so that nothing can be unsealed from one.
-    pub fn without_tpm(_proof: NoTpm) -> Latched {
-        Latched { has_tpm: false }
+    pub fn without_tpm(_proof: NoTpm, tpms: KnownTpms) -> Result<Latched, LatchError> {
+        let tpms = tpms.none();
+        tpms.look()?;
+        Ok(Latched {
+            has_tpm: false,
+            tpms,
+        })
+    }
+
+    /// Is it true still? A TPM that the kernel has found since then has a latch of its own, which
+    /// nobody closed. Whatever relies on the latch asks right before.
+    ///
+    /// # Errors
+    /// There is another TPM, or it cannot be found out.
+    pub fn holds(&self) -> Result<(), LatchError> {
+        Ok(self.tpms.look()?)
     }
 
     /// Is there a TPM, so that it is its latch that is closed?
@@ -49,11 +71,16 @@ impl Latched {
 
 /// Extends PCR 15 and checks that it is no longer in its reset state, both in one session in which
 /// only the TPM can answer: an extension that something on the bus dropped is not a closed latch.
-/// Closing it twice is fine.
-pub fn close_latch(tpm: &mut dyn Tpm) -> Result<Latched, LatchError> {
+/// Closing it twice is fine. The latch is closed, too, where another of the `tpms` makes that worthless.
+pub fn close_latch(tpm: &mut dyn Tpm, tpms: &KnownTpms) -> Result<Latched, LatchError> {
     let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;
     match values.get(PcrIndex::LATCH) {
-        Some(value) if value.iter().any(|byte| *byte != 0) => Ok(Latched { has_tpm: true }),
-        _ => Err(LatchError::StillOpen),
+        Some(value) if value.iter().any(|byte| *byte != 0) => {}
+        _ => return Err(LatchError::StillOpen),
     }
+    tpms.look()?;
+    Ok(Latched {
+        has_tpm: true,
+        tpms: tpms.clone(),
+    })
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     cipher, cryptsetup_messages,
     header::CheckedHeader,
-    latch::Latched,
+    latch::{LatchError, Latched},
     memory_copy::{MemoryCopy, MemoryCopyError},
     proof::{ProofError, prove_volume},
 };
@@ -28,6 +28,9 @@ const FLAGS: CryptActivate = CryptActivate::IGNORE_PERSISTENT;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The latch is worth nothing any more.
+    #[error(transparent)]
+    Latch(#[from] LatchError),
     /// The header could not be copied or was refused.
     #[error(transparent)]
     Header(#[from] MemoryCopyError),
@@ -84,12 +87,13 @@ pub struct OpenVolume {
 /// The volume key goes to dm-crypt in the mapping's table, not into a kernel keyring; flags
 /// stored in the header have no effect. Needs /proc, /dev/mapper/control and dm-crypt.
 pub fn open_volume(
-    _latched: &Latched,
+    latched: &Latched,
     header: &CheckedHeader,
     name: &str,
     passphrase: &[u8],
     keyslot: u32,
 ) -> Result<OpenVolume, OpenError> {
+    latched.holds()?;
     let keyslot = activate(header, Some(name), passphrase, Some(keyslot))?;
     Ok(OpenVolume {
         name: name.to_owned(),
@@ -100,12 +104,13 @@ pub fn open_volume(
 /// Opens the volume with any passphrase, after its key has proved which volume it is: where
 /// `pinned` is the id of a secret, another volume is not opened at all.
 pub fn open_proven_volume(
-    _latched: &Latched,
+    latched: &Latched,
     header: &CheckedHeader,
     name: &str,
     passphrase: &[u8],
     pinned: Option<&str>,
 ) -> Result<(OpenVolume, BootVolume), OpenError> {
+    latched.holds()?;
     let (volume_key, keyslot, proof) = proven_key(header, passphrase, pinned)?;
     let copy = MemoryCopy::new(header, Some(keyslot))?;
     let (result, said) = cryptsetup_messages::collect(|| {

@@ -9,9 +9,15 @@ use tpm::{
 };
 
 use super::{
-    BootRecordError, BootSecret, EnrolledRecord, HostSecret, LatchError, RecordParts, SealedRecord,
-    UnsealError, VolumeIdentity, VolumeSecret, close_latch, record_boot, unseal, unseal::Pinned,
+    BootRecordError, BootSecret, EnrolledRecord, HostSecret, KnownTpms, LatchError, Latched,
+    RecordParts, SealedRecord, UnsealError, VolumeIdentity, VolumeSecret, record_boot, unseal,
+    unseal::Pinned,
 };
+
+/// Of a machine that lists no TPM beside it.
+fn close_latch(tpm: &mut SimulatedTpm) -> Result<Latched, LatchError> {
+    super::close_latch(tpm, &KnownTpms::one("/none", false))
+}
 
 fn launched(number: u8, kernel: u8) -> SimulatedTpm {
     let mut tpm = SimulatedTpm::new(number);

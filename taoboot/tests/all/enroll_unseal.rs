@@ -1,7 +1,8 @@
 //! From enrolment to the opened volume, and every way it must fail.
 
 use agent::unlock::{
-    RecordError, TokenId, UnsealError, VolumeSecret, close_latch, find_records, test_passphrase,
+    KnownTpms, OpenError, RecordError, TokenId, UnsealError, VolumeSecret, close_latch,
+    find_records, open_proven_volume, open_volume, test_passphrase,
 };
 use base64::Engine as _;
 use tpm::Tpm2;
@@ -59,7 +60,8 @@ fn the_closed_latch_keeps_the_secret_until_the_next_boot() {
     let volume = Volume::new();
     let mut swtpm = launched("kernel", "initramfs");
     enroll_current(&volume, &swtpm);
-    close_latch(&mut Tpm2::open(&swtpm.tcti()).unwrap()).unwrap();
+    let tpms = KnownTpms::one("/sys/class/tpm", true);
+    close_latch(&mut Tpm2::open(&swtpm.tcti()).unwrap(), &tpms).unwrap();
     assert!(matches!(
         unsealed(&volume, &swtpm),
         Err(UnsealError::LatchClosed)
@@ -78,6 +80,24 @@ fn the_closed_latch_keeps_the_secret_until_the_next_boot() {
     swtpm.reboot().unwrap();
     launch(&swtpm, "kernel", "initramfs");
     assert!(unsealed(&volume, &swtpm).is_ok());
+}
+
+#[test]
+fn a_latch_beside_which_another_tpm_has_appeared_opens_nothing() {
+    let volume = Volume::new();
+    let swtpm = launched("kernel", "initramfs");
+    enroll_current(&volume, &swtpm);
+    let sysfs = tempfile::tempdir().unwrap();
+    std::fs::create_dir(sysfs.path().join("tpm0")).unwrap();
+    let tpms = KnownTpms::one(sysfs.path(), false);
+    let latched = close_latch(&mut Tpm2::open(&swtpm.tcti()).unwrap(), &tpms).unwrap();
+    std::fs::create_dir(sysfs.path().join("tpm1")).unwrap();
+    let header = volume.header();
+    let name = "taoboot-test-of-two-tpms";
+    let opened = open_volume(&latched, &header, name, PASSPHRASE.as_bytes(), 0);
+    assert!(matches!(opened, Err(OpenError::Latch(_))), "{opened:?}");
+    let opened = open_proven_volume(&latched, &header, name, PASSPHRASE.as_bytes(), None);
+    assert!(matches!(opened, Err(OpenError::Latch(_))), "{opened:?}");
 }
 
 #[test]

@@ -38,13 +38,14 @@ pub(super) struct Unlocked {
     pub tpm: Option<Tpm2>,
 }
 
-/// Opens the volume with what was released, or with a passphrase if that is the policy.
+/// Opens the volume with what was released, or with a passphrase if that is the policy. Also gives
+/// what allowed it.
 pub(super) fn unlock(
     header: &CheckedHeader,
     released: Released<'_>,
     settings: &Settings,
     boot: &mut Boot,
-) -> Result<Unlocked, Failure> {
+) -> Result<(Unlocked, Latched), Failure> {
     let latched = match (released.latched, &released.secret) {
         (Ok(latched), _) => latched,
         // No passphrase either: a TPM that may still give a key must not see another program.
@@ -52,6 +53,7 @@ pub(super) fn unlock(
         (Err(_), Err(why)) => return Err(why.clone()),
         (Err(latch), Ok(_)) => return Err(latch),
     };
+    latched.holds().map_err(Failure::of(Phase::Latch))?;
     let opened = released.secret.and_then(|(secret, record)| {
         let volume = open_with_secret(header, &latched, record, &secret, settings)?;
         let proof = BootVolume::Secret(secret.volume().id_bytes());
@@ -87,7 +89,7 @@ pub(super) fn unlock(
         ),
     );
     boot.root = Some(volume);
-    Ok(unlocked)
+    Ok((unlocked, latched))
 }
 
 fn open_with_secret(
@@ -180,6 +182,8 @@ fn open_with_passphrase(
             Err(error @ OpenError::NotEnrolled { .. }) => {
                 return Err(Failure::of(Phase::Open)(error));
             }
+            // Nor is another asked for, when a TPM has appeared.
+            Err(error @ OpenError::Latch(_)) => return Err(Failure::of(Phase::Latch)(error)),
             Err(error) => prompt
                 .say(&format!("taoboot: {error}"))
                 .map_err(Failure::of(Phase::Prompt))?,

@@ -3,11 +3,7 @@
 pub(super) mod sleep_state;
 mod tboot_page;
 
-use std::{
-    fs,
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use tpm::{Tpm, Tpm2, TpmError};
 
@@ -18,8 +14,8 @@ use crate::{
     },
     config::SecretId,
     unlock::{
-        BootSecret, LatchError, Latched, NoTpm, NoTpmError, Pinned, SealedRecord, Unsealing,
-        close_latch, unseal,
+        BootSecret, KnownTpms, LatchError, Latched, NoTpm, NoTpmError, Pinned, SYSFS_TPM,
+        SealedRecord, Unsealing, close_latch, unseal,
     },
 };
 
@@ -28,8 +24,6 @@ pub(crate) const TCTI: &str = "device:/dev/tpmrm0";
 
 /// The node that [`TCTI`] opens.
 const DEVICE: &str = "/dev/tpmrm0";
-/// Where the kernel lists TPMs.
-const SYSFS_TPM: &str = "/sys/class/tpm";
 
 /// The TPM's answer, and the proof that it will give no other.
 pub(super) struct Released<'r> {
@@ -50,35 +44,47 @@ pub(super) fn release<'r>(
     boot: &mut Boot,
 ) -> Released<'r> {
     // A built-in TPM driver sends no event any more; one in a module does.
+    let tpms = KnownTpms::one(SYSFS_TPM, settings.srk_name.is_some());
     let waited = devices.wait(
         loader,
         settings.device_timeout,
         "the TPM (/dev/tpmrm0)",
-        |_| is_there(Path::new(DEVICE), Path::new(SYSFS_TPM)),
+        |_| is_there(Path::new(DEVICE), tpms.sysfs()),
     );
-    let pinned = settings.srk_name.is_some();
-    if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
-        return refused(reason.to_string());
+    if let Err(error) = tpms.look() {
+        return refused(error.to_string());
     }
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
-        Err(error) => return without(&error, waited.is_err(), settings),
+        Err(error) => return without(&error, waited.is_err(), settings, tpms),
     };
     if let Some(name) = &settings.srk_name {
         tpm.pin_srk(name.clone());
     }
     boot.progress.done(Phase::Tpm, "TPM 2.0 opened");
-    let secret = ask(&mut tpm, records, settings, boot);
+    release_from(tpm, &tpms, records, settings, boot)
+}
+
+/// What this TPM gives, if there is no other.
+fn release_from<'r>(
+    mut tpm: Tpm2,
+    tpms: &KnownTpms,
+    records: &'r [SealedRecord],
+    settings: &Settings,
+    boot: &mut Boot,
+) -> Released<'r> {
+    // Another may have appeared meanwhile.
+    let secret = match tpms.look() {
+        Ok(()) => ask(&mut tpm, records, settings, boot),
+        Err(error) => Err(Failure::of(Phase::Tpm)(error)),
+    };
     let reached = match &secret {
         Ok(_) => "boot secret released",
         Err(_) => "boot secret not released",
     };
     boot.progress.done(Phase::Unseal, reached);
-    let latched = close(&mut tpm, tboot_page::may_be_there()).map_err(Failure::of(Phase::Latch));
-    // Another may have appeared meanwhile.
-    if let Err(reason) = only_chip(Path::new(SYSFS_TPM), pinned) {
-        return refused(reason.to_string());
-    }
+    let latched =
+        close(&mut tpm, tpms, tboot_page::may_be_there()).map_err(Failure::of(Phase::Latch));
     boot.report.latched = latched.is_ok();
     boot.progress.done(
         Phase::Latch,
@@ -105,57 +111,6 @@ fn is_there(device: &Path, sysfs: &Path) -> bool {
     device.exists() || is_tpm12()
 }
 
-/// Why it is not certain which TPM's latch has to be closed.
-#[derive(Debug, thiserror::Error)]
-enum ChipError {
-    /// The list of TPMs cannot be read.
-    #[error(
-        "{path} cannot be read ({source}), so whether there is another TPM is not certain: nothing is opened or asked for"
-    )]
-    Unreadable {
-        /// The kernel's list.
-        path: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// There are several, and none is pinned.
-    #[error(
-        "there are several TPMs ({0}), and which of them a launch is measured into is not known: nothing is opened or asked for, because the latches of the others stay open. Pin the right one's storage key (srk_name; `taoboot srk --pin`), or switch the others off"
-    )]
-    Several(String),
-}
-
-/// Is it certain which TPM a launch was measured into, so that its latch is the one that is closed?
-/// A machine may have several; the first is whichever driver came first. The one whose storage root
-/// key is pinned is known, and no other is believed.
-fn only_chip(sysfs: &Path, pinned: bool) -> Result<(), ChipError> {
-    if pinned {
-        return Ok(());
-    }
-    let unreadable = |source| ChipError::Unreadable {
-        path: sysfs.display().to_string(),
-        source,
-    };
-    let chips = match fs::read_dir(sysfs) {
-        Ok(chips) => chips,
-        // A kernel that knows none at all, which the proof of no TPM looks into.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut names = Vec::new();
-    for chip in chips {
-        let name = chip.map_err(unreadable)?.file_name();
-        names.push(name.to_string_lossy().into_owned());
-    }
-    names.sort();
-    match names.len() {
-        0 | 1 => Ok(()),
-        _ => Err(ChipError::Several(
-            printable::line(names.join(", ")).to_string(),
-        )),
-    }
-}
-
 /// Nothing is released, opened or asked for.
 fn refused(reason: String) -> Released<'static> {
     let failure = |phase| Failure {
@@ -171,7 +126,12 @@ fn refused(reason: String) -> Released<'static> {
 
 /// No TPM could be opened: nothing is released, and only the proof that there is none opens
 /// anything.
-fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Released<'static> {
+fn without(
+    error: &TpmError,
+    waited_in_vain: bool,
+    settings: &Settings,
+    tpms: KnownTpms,
+) -> Released<'static> {
     let proof = NoTpm::prove(settings.no_tpm, error);
     let mut reason = error.to_string();
     if waited_in_vain && matches!(proof, Ok(_) | Err(NoTpmError::NotAllowed)) {
@@ -187,8 +147,8 @@ fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Relea
             reason,
         }),
         latched: proof
-            .map(Latched::without_tpm)
-            .map_err(Failure::of(Phase::Latch)),
+            .map_err(Failure::of(Phase::Latch))
+            .and_then(|proof| Latched::without_tpm(proof, tpms).map_err(Failure::of(Phase::Latch))),
         tpm: None,
     }
 }
@@ -196,11 +156,11 @@ fn without(error: &TpmError, waited_in_vain: bool, settings: &Settings) -> Relea
 /// Closes the latch of the TPM whose storage root key is pinned. A TPM that was cleared or exchanged
 /// has another; without tboot no TPM releases anything in this boot, and then the latch of whatever
 /// TPM is there will do, so that the owner's recovery key still opens the volume.
-fn close(tpm: &mut Tpm2, through_tboot: bool) -> Result<Latched, LatchError> {
-    match close_latch(tpm) {
+fn close(tpm: &mut Tpm2, tpms: &KnownTpms, through_tboot: bool) -> Result<Latched, LatchError> {
+    match close_latch(tpm, tpms) {
         Err(LatchError::Tpm(TpmError::WrongSrk { .. })) if !through_tboot => {
             tpm.unpin_srk();
-            close_latch(tpm)
+            close_latch(tpm, tpms)
         }
         done => done,
     }
@@ -231,6 +191,7 @@ mod tests {
     use tpm::{Bank, Name, PcrIndex, PcrSet, swtpm::Swtpm};
 
     use super::*;
+    use crate::{boot::config::cmdline::CommandLine, config::Config};
 
     fn is_closed(swtpm: &Swtpm) -> bool {
         let latch = PcrSet::default().with(PcrIndex::LATCH);
@@ -246,36 +207,61 @@ mod tests {
             let swtpm = Swtpm::start().unwrap();
             let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
             tpm.pin_srk(pinned.clone());
-            let latched = close(&mut tpm, through_tboot);
+            let latched = close(&mut tpm, &KnownTpms::one("/x", true), through_tboot);
             drop(tpm);
             assert_eq!(latched.is_ok(), !through_tboot, "{latched:?}");
             assert_eq!(is_closed(&swtpm), !through_tboot);
         }
     }
 
+    /// Closed or not, the latch is worth nothing then, and the secret is not asked for.
     #[test]
-    fn with_several_tpms_nothing_is_opened_unless_one_is_pinned() {
-        let folder = tempfile::tempdir().unwrap();
-        let sysfs = folder.path().join("class/tpm");
-        only_chip(&sysfs, false).unwrap();
-        fs::create_dir_all(sysfs.join("tpm0")).unwrap();
-        only_chip(&sysfs, false).unwrap();
+    fn a_tpm_that_appears_after_the_first_look_is_noticed_before_the_unseal_and_after_the_latch() {
+        let directory = tempfile::tempdir().unwrap();
+        let sysfs = directory.path();
+        let settings = Settings::merge(
+            CommandLine::parse("root=/dev/sda2").unwrap(),
+            Config::default(),
+        )
+        .unwrap();
+        let tpms = KnownTpms::one(sysfs, false);
+        fs::create_dir(sysfs.join("tpm0")).unwrap();
+        let swtpm = Swtpm::start().unwrap();
+        let asked = |tpms: &KnownTpms| {
+            let mut boot = Boot::start();
+            let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            let released = release_from(tpm, tpms, &[], &settings, &mut boot);
+            assert_eq!(boot.report.latched, released.latched.is_ok());
+            let phase = released.secret.map(drop).unwrap_err().phase;
+            (phase, released.latched, boot.report.pcrs.is_empty())
+        };
+        // Nothing is released for want of a record, and nothing else is wrong.
+        let (phase, latched, unread) = asked(&tpms);
+        assert_eq!((phase, unread), (Phase::Unseal, false));
+        let latched = latched.unwrap();
+        latched.holds().unwrap();
         fs::create_dir(sysfs.join("tpm1")).unwrap();
-        let reason = only_chip(&sysfs, false).unwrap_err().to_string();
-        assert!(
-            reason.contains("tpm0, tpm1") && reason.contains("srk_name"),
-            "{reason}"
-        );
-        only_chip(&sysfs, true).unwrap();
-        // What cannot be looked at may be several.
-        fs::write(folder.path().join("file"), "").unwrap();
-        assert!(only_chip(&folder.path().join("file"), false).is_err());
+        let (phase, late, unread) = asked(&tpms);
+        assert_eq!((phase, unread), (Phase::Tpm, true));
+        let late = late.unwrap_err();
+        assert_eq!(late.phase, Phase::Latch);
+        assert!(late.reason.contains("tpm0, tpm1"), "{late}");
+        assert!(is_closed(&swtpm));
+        // Nor does the one that was closed before count any more.
+        assert!(latched.holds().is_err());
+        let (phase, latched, _) = asked(&KnownTpms::one(sysfs, true));
+        assert_eq!(phase, Phase::Unseal);
+        latched.unwrap().holds().unwrap();
+    }
+
+    #[test]
+    fn several_tpms_before_any_is_opened_are_refused() {
+        // Without the latch nobody is asked and no volume is opened.
         let Released {
             secret,
             latched,
             tpm,
-        } = refused(reason);
-        // Without the latch nobody is asked and no volume is opened.
+        } = refused("several".into());
         assert!(secret.is_err() && latched.is_err() && tpm.is_none());
     }
 

@@ -2,7 +2,7 @@
 
 use agent::{
     host::{self, HostSettings, QuotedRoot, key_digest},
-    unlock::{close_latch, record_boot},
+    unlock::{KnownTpms, close_latch, record_boot},
 };
 use sha2::{Digest as _, Sha256};
 use tao::{
@@ -43,7 +43,7 @@ pub fn event(secret: u8) -> BootEvent {
 /// What /init does after the unsealing, once a boot: the latch, then the event.
 pub fn booted(swtpm: &Swtpm, event: &BootEvent) {
     let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
-    close_latch(&mut tpm).unwrap();
+    close_latch(&mut tpm, &KnownTpms::one("/none", false)).unwrap();
     record_boot(&mut tpm, event).unwrap();
 }
 
@@ -179,7 +179,7 @@ fn a_boot_event_that_does_not_arrive_stops_the_boot() {
         let refused = record_boot(&mut tpm, &event(45)).unwrap_err().to_string();
         assert!(refused.contains("nothing is mounted"), "{refused}");
         assert!(refused.contains("PCR 15"), "{refused}");
-        close_latch(&mut tpm).unwrap();
+        close_latch(&mut tpm, &KnownTpms::one("/none", false)).unwrap();
     }
     // A boot that a person opened, in which nobody is to be proved anything.
     let none = BootEvent {
