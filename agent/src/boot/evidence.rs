@@ -77,6 +77,7 @@ pub(super) fn record(
         opened: unlocked.opened,
         volume: unlocked.volume,
         host_key,
+        acpi: boot.acpi.event(),
     };
     // The resident process opens the TPM anew.
     if let Some(mut tpm) = unlocked.tpm.take() {

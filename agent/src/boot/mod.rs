@@ -3,6 +3,7 @@
 //! [`column`] is the whole of it in one column. Every phase is a file of its own; what a
 //! failure does is decided in [`failure`] and nowhere else.
 
+pub mod acpi;
 mod close;
 pub mod config;
 pub mod devices;
@@ -62,6 +63,9 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     let settings = boot.read_settings().map_err(Failure::of(Phase::Config))?;
     boot.progress.done(Phase::Config, "configuration read");
+
+    // Before drivers are loaded, whose devices have ACPI load more.
+    boot.read_acpi(Path::new(acpi::TABLES));
 
     let mut loader = load_modules(&settings).map_err(Failure::of(Phase::Modules))?;
     boot.progress.done(Phase::Modules, "modules loaded");

@@ -12,6 +12,8 @@ pub enum Phase {
     Mounts,
     /// Command line and measured configuration.
     Config,
+    /// ACPI's tables are read.
+    Acpi,
     /// Kernel modules.
     Modules,
     /// The disk appears.
@@ -49,6 +51,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Mounts => "mounts",
             Phase::Config => "config",
+            Phase::Acpi => "acpi",
             Phase::Modules => "modules",
             Phase::Devices => "devices",
             Phase::Records => "records",
@@ -74,7 +77,13 @@ mod tests {
 
     #[test]
     fn a_report_and_a_sentence_name_a_phase_alike() {
-        for phase in [Phase::Mounts, Phase::Tpm, Phase::Evidence, Phase::Init] {
+        for phase in [
+            Phase::Mounts,
+            Phase::Acpi,
+            Phase::Tpm,
+            Phase::Evidence,
+            Phase::Init,
+        ] {
             assert_eq!(serde_json::to_value(phase).unwrap(), phase.to_string());
         }
     }

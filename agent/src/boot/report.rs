@@ -9,7 +9,7 @@ use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::{
-    boot::phase::Phase,
+    boot::{acpi::Tables, phase::Phase},
     config::OnFailure,
     unlock::{LaunchPcrs, LaunchPcrsError},
 };
@@ -76,6 +76,9 @@ pub struct Report {
     pub launch: Launch,
     /// PCR number to hex value, SHA-256 bank, as the unsealing was decided on.
     pub pcrs: BTreeMap<PcrIndex, String>,
+    /// The ACPI tables with code that the kernel had when /init began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acpi: Option<Tables>,
     /// Is PCR 15 extended, so that the TPM releases no key until the next reset?
     pub latched: bool,
     /// What PCR 15 was extended with after the latch: how root was opened, which volume it is,
@@ -120,6 +123,7 @@ impl Default for Report {
             total_ms: 0.0,
             launch: Launch::Unknown,
             pcrs: BTreeMap::new(),
+            acpi: None,
             latched: false,
             boot_event: None,
             unlocked_by: None,

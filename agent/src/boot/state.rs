@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     boot::{
-        close,
+        acpi, close,
         config::{self, Settings, cmdline::CommandLine},
         devices::Devices,
         failure::{self, Failure},
@@ -36,6 +36,8 @@ pub(super) struct Boot {
     pub report_to: Option<PathBuf>,
     pub on_failure: OnFailure,
     pub failure_delay: Duration,
+    /// Which code the kernel was given.
+    pub acpi: acpi::Found,
     pub root: Option<OpenVolume>,
     pub swap: bool,
 }
@@ -51,6 +53,7 @@ impl Boot {
             report_to: None,
             on_failure: defaults.on_failure,
             failure_delay: Duration::from_secs(defaults.failure_delay.get()),
+            acpi: acpi::Found::Unknown("they were not read".into()),
             root: None,
             swap: false,
         }
@@ -90,6 +93,23 @@ impl Boot {
     pub fn warn(&mut self, text: String) {
         self.progress.warn(&text);
         self.report.warnings.push(text);
+    }
+
+    /// Which code the kernel was given in ACPI's tables, for the report, the boot event and the pin.
+    pub fn read_acpi(&mut self, directory: &Path) {
+        self.acpi = acpi::find(directory);
+        let said = match &self.acpi {
+            acpi::Found::Tables(tables) => {
+                self.report.acpi = Some(tables.clone());
+                format!("ACPI tables with code: {tables}")
+            }
+            acpi::Found::None => "no ACPI tables".to_owned(),
+            acpi::Found::Unknown(why) => {
+                let warning = format!("ACPI's tables cannot be read: {why}");
+                return self.warn(warning);
+            }
+        };
+        self.progress.done(Phase::Acpi, &said);
     }
 
     /// A suspend must not open the latch again. Without a launch there is nothing that it would

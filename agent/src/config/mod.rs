@@ -15,7 +15,7 @@ use tpm::Name;
 use crate::host::TaoConfig;
 use device::DeviceSpec;
 
-pub use pins::{HostKey, SecretId};
+pub use pins::{AcpiPin, HostKey, SecretId};
 pub use policies::{OnFailure, WithoutTpm};
 pub use seconds::Seconds;
 
@@ -39,6 +39,9 @@ pub struct Config {
     /// The only key that the Tao host may have, as the boot event of PCR 15 names it: a record
     /// that somebody with the volume's key made, with a host secret of his own, is refused.
     pub host_key: Option<HostKey>,
+    /// The only ACPI tables with code in them that the kernel may have been given, as /run/tao/boot.json
+    /// names them. A machine whose firmware makes them anew at each boot cannot pin them.
+    pub acpi_tables: Option<AcpiPin>,
     /// The encrypted volume that holds the root file system.
     pub volume: Option<VolumeConfig>,
     /// The swap device, where the sealed record does not name it.
@@ -202,6 +205,7 @@ mod tests {
             "failure_delay = -1",
             "on_failure = \"shell\"",
             "srk_name = \"000b\"",
+            "acpi_tables = \"sha256:00\"",
             "[volume]\ndevice = \"UUID=xyz\"",
             "[volume]\ndevice = \"/dev/vda\"\nname = \"../x\"",
             "[swap]\ndevice = \"UUID=0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11\"",

@@ -1,4 +1,4 @@
-//! What the configuration can pin: the boot secret and the key of the Tao host.
+//! What the configuration can pin: the boot secret, the key of the Tao host, and ACPI's tables.
 
 use serde::Deserialize;
 
@@ -45,14 +45,39 @@ impl HostKey {
 impl TryFrom<String> for HostKey {
     type Error = String;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digest = hex::decode(&text)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .filter(|digest: &[u8; 32]| hex::encode(digest) == text);
-        digest.map(HostKey).ok_or_else(|| {
+        digest(&text).map(HostKey).ok_or_else(|| {
             format!(
                 "{text:?} is not a host_key: 64 small hex digits, as boot_event in /run/tao/boot.json has them"
             )
         })
     }
+}
+
+/// The digest of the ACPI tables with code in them: 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AcpiPin([u8; 32]);
+
+impl AcpiPin {
+    /// The digest.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AcpiPin {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        digest(&text).map(AcpiPin).ok_or_else(|| {
+            format!(
+                "{text:?} is not a digest of acpi_tables: 64 small hex digits, as acpi in /run/tao/boot.json has them"
+            )
+        })
+    }
+}
+
+/// In its one spelling.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digest: [u8; 32] = hex::decode(text).ok()?.try_into().ok()?;
+    (hex::encode(digest) == text).then_some(digest)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tao::attestation::{BootEvent, BootVolume, Opened};
+use tao::attestation::{AcpiTables, BootEvent, BootVolume, Opened};
 use tpm::{
     AuthPolicy, Bank, PcrIndex, PcrPolicy, PcrSet, Tpm, TpmError,
     simulated::{Call, SimulatedTpm},
@@ -160,6 +160,7 @@ fn a_boot_event_for_a_host_stands_behind_the_latch_alone() {
         opened: Opened::Tpm,
         volume: BootVolume::Secret([4; 16]),
         host_key: Some([5; 32]),
+        acpi: AcpiTables::None,
     };
     let mut tpm = launched(1, 2);
     close_latch(&mut tpm).unwrap();

@@ -1,5 +1,5 @@
-//! What a boot says of itself in PCR 15: how its volume was opened, which volume it is, and
-//! which key the Tao host signs with.
+//! What a boot says of itself in PCR 15: how its volume was opened, which volume it is, which
+//! key the Tao host signs with, and which code the kernel was given in ACPI's tables.
 //!
 //! Whoever can open the TPM can have it quote PCR 17-19, over any statement. So /init extends
 //! PCR 15 with the latch and then, before it mounts anything, with this event; a quote over
@@ -18,9 +18,9 @@ pub const BOOT_PCR: u8 = 15;
 pub const LATCH_EVENT: &[u8] = b"taoboot latch 1";
 
 /// What every event begins with; the number is the version of its form.
-const HEAD: &str = "taoboot boot 1";
-/// The longest event has some 200 bytes.
-const MAX_TEXT: usize = 256;
+const HEAD: &str = "taoboot boot 2";
+/// The longest event has some 260 bytes.
+const MAX_TEXT: usize = 384;
 
 /// What opened the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,42 @@ impl FromStr for BootVolume {
     }
 }
 
+/// Which ACPI tables with code in them the kernel had when /init began. They are not measured by the
+/// launch; code in them that wants to hide can (SECURITY.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcpiTables {
+    /// Their digest, as /init computes it.
+    Digest([u8; 32]),
+    /// The kernel has none.
+    None,
+    /// They could not be read.
+    Unknown,
+}
+
+impl fmt::Display for AcpiTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcpiTables::Digest(digest) => f.write_str(&hex::encode(digest)),
+            AcpiTables::None => f.write_str("none"),
+            AcpiTables::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl FromStr for AcpiTables {
+    type Err = BootEventError;
+
+    fn from_str(text: &str) -> Result<Self, BootEventError> {
+        match text {
+            "none" => Ok(AcpiTables::None),
+            "unknown" => Ok(AcpiTables::Unknown),
+            digest => bytes(digest)
+                .map(AcpiTables::Digest)
+                .ok_or(BootEventError::Field("acpi")),
+        }
+    }
+}
+
 /// The event. Its text is one line with one spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootEvent {
@@ -98,6 +134,8 @@ pub struct BootEvent {
     /// SHA-256 of the DER SubjectPublicKeyInfo of the key that the Tao host signs with; `None`
     /// where no host is started.
     pub host_key: Option<[u8; 32]>,
+    /// Which code the kernel was given by the firmware, or by whoever gave it tables.
+    pub acpi: AcpiTables,
 }
 
 /// Why a text is not a boot event.
@@ -106,7 +144,7 @@ pub struct BootEvent {
 pub enum BootEventError {
     /// Not the line that it should be.
     #[error(
-        "a boot event has the form '{HEAD} opened=HOW volume=WHICH host-key=DIGEST'; this has not"
+        "a boot event has the form '{HEAD} opened=HOW volume=WHICH host-key=DIGEST acpi=DIGEST'; this has not"
     )]
     Form,
     /// One of its fields.
@@ -122,9 +160,10 @@ impl fmt::Display for BootEvent {
         let host_key = self.host_key.map_or_else(|| "none".to_owned(), hex::encode);
         write!(
             f,
-            "{HEAD} opened={} volume={} host-key={host_key}",
+            "{HEAD} opened={} volume={} host-key={host_key} acpi={}",
             self.opened.word(),
-            self.volume
+            self.volume,
+            self.acpi
         )
     }
 }
@@ -137,8 +176,11 @@ impl FromStr for BootEvent {
             .filter(|text| text.len() <= MAX_TEXT)
             .and_then(|text| text.strip_prefix(HEAD)?.strip_prefix(" opened="))
             .and_then(|rest| rest.split_once(" volume="))
-            .and_then(|(opened, rest)| Some((opened, rest.split_once(" host-key=")?)));
-        let Some((opened, (volume, host_key))) = fields else {
+            .and_then(|(opened, rest)| Some((opened, rest.split_once(" host-key=")?)))
+            .and_then(|(opened, (volume, rest))| {
+                Some((opened, volume, rest.split_once(" acpi=")?))
+            });
+        let Some((opened, volume, (host_key, acpi))) = fields else {
             return Err(BootEventError::Form);
         };
         let host_key = match host_key {
@@ -149,6 +191,7 @@ impl FromStr for BootEvent {
             opened: opened.parse()?,
             volume: volume.parse()?,
             host_key,
+            acpi: acpi.parse()?,
         };
         // Capital digits would be another text with the same meaning.
         if event.to_string() == text {
@@ -219,15 +262,17 @@ mod tests {
             opened: Opened::Tpm,
             volume: BootVolume::Secret([0xab; 16]),
             host_key: Some([0xcd; 32]),
+            acpi: AcpiTables::Digest([0x12; 32]),
         }
     }
 
     #[test]
     fn the_text_and_the_register_do_not_change_between_versions() {
         let text = format!(
-            "taoboot boot 1 opened=tpm volume=secret:{} host-key={}",
+            "taoboot boot 2 opened=tpm volume=secret:{} host-key={} acpi={}",
             "ab".repeat(16),
-            "cd".repeat(32)
+            "cd".repeat(32),
+            "12".repeat(32)
         );
         assert_eq!(event().to_string(), text);
         // Computed with Python's hashlib.
@@ -237,7 +282,7 @@ mod tests {
     }
 
     const REGISTER_SHA256: &str =
-        "6de9a613c18503280eac65b738fe7a35ab075a2eb7bba8a262570a40d11fa851";
+        "83466bec0fa186193bdb614aa85f4975a10885a33db8ce49dd636c2496e4ddc1";
 
     #[test]
     fn every_event_reads_back_and_has_one_spelling() {
@@ -247,14 +292,21 @@ mod tests {
                 BootVolume::Unproven([0xef; 32]),
             ] {
                 for host_key in [None, Some([0xfe; 32])] {
-                    let event = BootEvent {
-                        opened,
-                        volume,
-                        host_key,
-                    };
-                    let text = event.to_string();
-                    assert!(text.len() <= MAX_TEXT);
-                    assert_eq!(text.parse(), Ok(event));
+                    for acpi in [
+                        AcpiTables::Digest([0x34; 32]),
+                        AcpiTables::None,
+                        AcpiTables::Unknown,
+                    ] {
+                        let event = BootEvent {
+                            opened,
+                            volume,
+                            host_key,
+                            acpi,
+                        };
+                        let text = event.to_string();
+                        assert!(text.len() <= MAX_TEXT);
+                        assert_eq!(text.parse(), Ok(event));
+                    }
                 }
             }
         }
@@ -262,7 +314,9 @@ mod tests {
         for other in [
             text.to_uppercase(),
             text.replace("abab", "ABAB"),
-            text.replace("boot 1", "boot 2"),
+            text.replace("boot 2", "boot 1"),
+            text.replace("acpi=12", "acpi="),
+            text.replace(" acpi", "  acpi"),
             text.replace("opened=tpm", "opened=magic"),
             text.replace("secret:ab", "secret:"),
             format!("{text} "),

@@ -46,7 +46,9 @@ mod quote;
 mod tests;
 mod verify;
 
-pub use boot_event::{BOOT_PCR, BootEvent, BootEventError, BootVolume, LATCH_EVENT, Opened};
+pub use boot_event::{
+    AcpiTables, BOOT_PCR, BootEvent, BootEventError, BootVolume, LATCH_EVENT, Opened,
+};
 pub use clock::{ClockError, now};
 pub use directive::{DIRECTIVE_CONTEXT, Directive, DirectiveError, verify_directive};
 pub use make::{AttestError, SIGNING_CONTEXT, STRONG_CONTEXT, attest, quoted};

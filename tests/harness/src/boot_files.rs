@@ -19,6 +19,8 @@ pub struct BootFiles {
     pub kernel_cmdline: String,
     /// The initramfs: tboot's module 1.
     pub initramfs: PathBuf,
+    /// An ACPI table, as /boot/table.aml, for a GRUB line that loads it.
+    pub acpi_table: Option<PathBuf>,
 }
 
 impl BootFiles {
@@ -34,6 +36,7 @@ impl BootFiles {
             kernel: assets.kernel.vmlinuz.clone(),
             kernel_cmdline: kernel_cmdline.into(),
             initramfs: initramfs.into(),
+            acpi_table: None,
         }
     }
 

@@ -8,7 +8,7 @@ use tpm::Name;
 
 use crate::{
     config::{
-        Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
+        AcpiPin, Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
         device::DeviceSpec,
     },
     host::{HostSettings, TaoConfigError},
@@ -78,6 +78,8 @@ pub struct Settings {
     pub secret_id: Option<SecretId>,
     /// The only key that the Tao host may have.
     pub host_key: Option<HostKey>,
+    /// The only ACPI tables with code.
+    pub acpi_tables: Option<AcpiPin>,
     /// The device that holds the LUKS volume.
     pub volume: DeviceSpec,
     /// The mapping's name.
@@ -133,6 +135,7 @@ impl Settings {
             srk_name: config.srk_name,
             secret_id: config.secret_id,
             host_key: config.host_key,
+            acpi_tables: config.acpi_tables,
             volume,
             volume_name,
             swap: config.swap.map(|swap| swap.device),

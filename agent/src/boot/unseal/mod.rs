@@ -176,13 +176,17 @@ fn ask<'r>(
         srk: settings.srk_name.as_ref(),
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
     };
+    // Without a record nothing is asked for; the registers are read for the report.
+    let acpi = boot.acpi.check(settings.acpi_tables.as_ref());
+    let offered = if acpi.is_ok() { records } else { &[] };
     let Unsealing { seen, released } =
-        unseal(tpm, records, pinned).map_err(Failure::of(Phase::Launch))?;
+        unseal(tpm, offered, pinned).map_err(Failure::of(Phase::Launch))?;
     boot.report.pcrs = seen
         .iter()
         .map(|(pcr, value)| (pcr, hex::encode(value)))
         .collect();
     boot.report.launch = Launch::of(&seen);
+    acpi.map_err(Failure::of(Phase::Acpi))?;
     released.map_err(Failure::of(Phase::Unseal))
 }
 
@@ -252,6 +256,29 @@ mod tests {
         let (phase, latched, _) = asked(&KnownTpms::one(sysfs, true));
         assert_eq!(phase, Phase::Unseal);
         latched.unwrap().holds().unwrap();
+    }
+
+    /// The latch is closed all the same, so that a person may be asked.
+    #[test]
+    fn with_other_acpi_tables_than_the_pinned_ones_the_tpm_is_not_asked() {
+        let swtpm = Swtpm::start().unwrap();
+        for (config, asked) in [
+            ("", Phase::Unseal),
+            (
+                &format!("acpi_tables = \"{}\"", "ab".repeat(32)),
+                Phase::Acpi,
+            ),
+        ] {
+            let line = CommandLine::parse("root=/dev/sda2").unwrap();
+            let settings = Settings::merge(line, Config::parse(config, "x").unwrap()).unwrap();
+            let mut boot = Boot::start();
+            let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            let tpms = KnownTpms::one("/none", false);
+            let released = release_from(tpm, &tpms, &[], &settings, &mut boot);
+            assert_eq!(released.secret.map(drop).unwrap_err().phase, asked);
+            assert!(released.latched.is_ok() && is_closed(&swtpm));
+            assert!(!boot.report.pcrs.is_empty());
+        }
     }
 
     #[test]

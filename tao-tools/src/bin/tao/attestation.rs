@@ -72,6 +72,9 @@ struct Verify {
     /// the Tao host's key must be this one: SHA-256 of it, in hex
     #[argh(option, arg_name = "digest")]
     host_key: Option<String>,
+    /// the ACPI tables with code that the kernel had must have this digest, as /run/tao/boot.json has it
+    #[argh(option, arg_name = "digest")]
+    acpi: Option<String>,
     /// print JSON
     #[argh(switch)]
     json: bool,
@@ -90,12 +93,14 @@ impl Verify {
                 self.volume.as_deref().map(|id| format!("secret:{id}")),
             ),
             ("host-key", self.host_key.clone()),
+            ("acpi", self.acpi.clone()),
         ];
         let found = |field: &str| {
             let boot = verified.boot.as_ref()?;
             Some(match field {
                 "opened" => boot.opened.word().to_owned(),
                 "volume" => boot.volume.to_string(),
+                "acpi" => boot.acpi.to_string(),
                 _ => boot.host_key.map(hex::encode)?,
             })
         };

@@ -6,7 +6,7 @@ use agent::{
 };
 use sha2::{Digest as _, Sha256};
 use tao::{
-    attestation::{self, AttestationError, BootEvent, BootVolume, Opened, QuoteError},
+    attestation::{self, AcpiTables, AttestationError, BootEvent, BootVolume, Opened, QuoteError},
     keys::{Hidden, Secret, SignatureFormat, Signer},
     logic::{Form, Prin, Says, Speaksfor, SubPrin},
 };
@@ -37,6 +37,7 @@ pub fn event(secret: u8) -> BootEvent {
         opened: Opened::Tpm,
         volume: BootVolume::Secret([7; 16]),
         host_key: Some(key.unwrap()),
+        acpi: AcpiTables::Digest([9; 32]),
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) fn event() -> BootEvent {
         opened: Opened::Tpm,
         volume: BootVolume::Secret([7; 16]),
         host_key: Some(Sha256::digest(host().spki()).into()),
+        acpi: AcpiTables::Digest([9; 32]),
     }
 }
 

@@ -114,6 +114,10 @@ fn a_quote_needs_the_event_that_is_in_pcr_15() {
             volume: BootVolume::Secret([8; 16]),
             ..event()
         },
+        BootEvent {
+            acpi: AcpiTables::Digest([8; 32]),
+            ..event()
+        },
     ] {
         let quote = machine.quote_with(&statement, good_structure(&statement), &event.to_string());
         assert_eq!(

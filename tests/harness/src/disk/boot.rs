@@ -57,7 +57,8 @@ pub fn boot_disk_with(files: &BootFiles, firmware: Firmware, grub_cfg: &str) -> 
     let mut key = CacheKey::new("boot", RECIPE);
     key.bytes(format!("{firmware:?}").as_bytes());
     key.bytes(grub_cfg.as_bytes());
-    for file in files.tboot.iter().chain([&files.kernel, &files.initramfs]) {
+    let always = [&files.kernel, &files.initramfs];
+    for file in files.tboot.iter().chain(always).chain(&files.acpi_table) {
         key.file(file)?;
     }
     cached("boot", &key, |image| {
@@ -83,6 +84,9 @@ fn fill(directory: &Path, files: &BootFiles, grub_cfg: &str) -> Result<()> {
     };
     if let Some(tboot) = &files.tboot {
         copy(tboot, "tboot.gz")?;
+    }
+    if let Some(table) = &files.acpi_table {
+        copy(table, "table.aml")?;
     }
     copy(&files.kernel, "vmlinuz")?;
     copy(&files.initramfs, "initramfs")?;

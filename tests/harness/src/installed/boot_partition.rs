@@ -172,6 +172,7 @@ impl Content {
             kernel: copy(&kernel.0, "vmlinuz")?,
             kernel_cmdline: kernel.1.clone(),
             initramfs: copy(&initramfs.0, "initramfs")?,
+            acpi_table: None,
         })
     }
 

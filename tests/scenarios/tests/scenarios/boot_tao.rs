@@ -41,7 +41,7 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     assert_eq!(boot["boot_event"], host["boot_event"]);
     let event = host["boot_event"].as_str().unwrap();
     let id = world.enrolled["secret_id"].as_str().unwrap();
-    let opened = format!("taoboot boot 1 opened=tpm volume=secret:{id} host-key=");
+    let opened = format!("taoboot boot 2 opened=tpm volume=secret:{id} host-key=");
     assert!(event.starts_with(&opened), "{event}");
     let report: Value = serde_json::from_str(stdout(&first, "report")).unwrap();
     assert_eq!(

@@ -225,7 +225,9 @@ fn a_foreign_volume_is_not_opened_by_its_passphrase_where_the_secret_is_pinned()
     let reports = outcome.reports_of("taoboot");
     let booted = reports.last().unwrap();
     assert_eq!(booted["outcome"], "booted", "{booted:#}");
-    let event = format!("taoboot boot 1 opened=passphrase volume=secret:{id} host-key=none");
+    let acpi = booted["acpi"]["digest"].as_str().unwrap();
+    let event =
+        format!("taoboot boot 2 opened=passphrase volume=secret:{id} host-key=none acpi={acpi}");
     assert_eq!(booted["boot_event"], event.as_str());
 }
 

@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod boot_acpi;
 mod boot_bad_input;
 mod boot_debian;
 mod boot_guard;

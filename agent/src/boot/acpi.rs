@@ -1,0 +1,332 @@
+//! Which code the kernel was given in ACPI's tables.
+//!
+//! The kernel runs the code in them (AML) before /init, and it may read and write all memory. TXT
+//! measures none of it, and GRUB's command `acpi` adds tables out of files that nobody authenticates.
+//! So the tables that may carry code are read before anything else is loaded, and their digest goes into the
+//! boot's report, into the boot event of PCR 15, and is compared with the one that the measured
+//! configuration pins. Code that has run already can show other tables than those it came from: what
+//! is found here are tables that do not hide themselves.
+
+use std::{fmt, fs, io, io::Read as _, path::Path};
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use tao::attestation;
+
+use crate::config::AcpiPin;
+
+/// Where the kernel shows them.
+pub const TABLES: &str = "/sys/firmware/acpi/tables";
+/// Those that code of other tables has loaded.
+const DYNAMIC: &str = "dynamic";
+/// The tables that the kernel takes code from (ACPICA's acpi_tb_load_namespace, and tables that are
+/// loaded later are of these kinds, too). Others hold data only, and many of them change from boot to
+/// boot: addresses of logs (TPM2, TCPA), times (FPDT), the wake vector (FACS), the logo's (BGRT), what
+/// failed (BERT), pointers (FACP).
+const WITH_CODE: [&str; 4] = ["DSDT", "SSDT", "PSDT", "OSDT"];
+/// Real machines have some thirty, of 300 KiB together.
+const MOST_TABLES: usize = 256;
+const LARGEST: u64 = 8 << 20;
+const MOST_BYTES: u64 = 32 << 20;
+/// What the digest begins with; the number is the version of its form.
+const HEAD: &str = "taoboot acpi tables 1\n";
+
+/// The tables with code, and what they come to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tables {
+    /// SHA-256 over [`HEAD`] and a line for each: its name, a blank, its digest.
+    #[serde(serialize_with = "as_hex")]
+    digest: [u8; 32],
+    /// As the kernel names them, in the digest's order: `DSDT 90ab...`.
+    tables: Vec<String>,
+}
+
+impl fmt::Display for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", hex::encode(self.digest), self.tables.len())
+    }
+}
+
+fn as_hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(digest))
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found {
+    /// These.
+    Tables(Tables),
+    /// The kernel has no ACPI.
+    None,
+    /// They could not be read, for this reason.
+    Unknown(String),
+}
+
+/// The tables are not those that are pinned. The TPM is not asked then.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the ACPI tables whose code the kernel runs are {found}, and the measured configuration pins {pinned} (acpi_tables), so the TPM is not asked for the disk key: if the firmware was not updated or set up anew, something before the launch has given the kernel other tables (GRUB's acpi command)"
+)]
+pub struct OtherTables {
+    found: String,
+    pinned: String,
+}
+
+impl Found {
+    /// As the boot event has it.
+    pub fn event(&self) -> attestation::AcpiTables {
+        match self {
+            Found::Tables(tables) => attestation::AcpiTables::Digest(tables.digest),
+            Found::None => attestation::AcpiTables::None,
+            Found::Unknown(_) => attestation::AcpiTables::Unknown,
+        }
+    }
+
+    /// Are they those that are pinned, if any are?
+    pub fn check(&self, pinned: Option<&AcpiPin>) -> Result<(), OtherTables> {
+        let Some(pinned) = pinned else {
+            return Ok(());
+        };
+        let found = match self {
+            Found::Tables(tables) if tables.digest == *pinned.digest() => return Ok(()),
+            Found::Tables(tables) => hex::encode(tables.digest),
+            Found::None => "none".to_owned(),
+            Found::Unknown(why) => format!("not known ({why})"),
+        };
+        Err(OtherTables {
+            found,
+            pinned: hex::encode(pinned.digest()),
+        })
+    }
+}
+
+/// Reads them as the kernel shows them now.
+pub fn find(directory: &Path) -> Found {
+    match read(directory) {
+        Ok(Some(tables)) => Found::Tables(tables),
+        Ok(None) => Found::None,
+        Err(error) => Found::Unknown(printable::line(error).to_string()),
+    }
+}
+
+fn read(directory: &Path) -> io::Result<Option<Tables>> {
+    let Some(mut names) = names_in(directory)? else {
+        return Ok(None);
+    };
+    names.sort();
+    // A kernel that was told to load none has no such directory.
+    let mut dynamic = names_in(&directory.join(DYNAMIC))?.unwrap_or_default();
+    dynamic.sort();
+    let files = names.iter().map(Name::file);
+    let files = files.chain(
+        dynamic
+            .iter()
+            .map(|name| format!("{DYNAMIC}/{}", name.file())),
+    );
+    let files: Vec<String> = files.take(MOST_TABLES.saturating_add(1)).collect();
+    if files.len() > MOST_TABLES {
+        return Err(io::Error::other(format!("more than {MOST_TABLES} tables")));
+    }
+    let mut left = MOST_BYTES;
+    let mut whole = Sha256::new_with_prefix(HEAD);
+    let mut tables = Vec::new();
+    for name in files {
+        let table = read_table(&directory.join(&name), left.min(LARGEST))
+            .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))?;
+        left = left.saturating_sub(table.len() as u64);
+        let line = format!("{name} {}", hex::encode(Sha256::digest(&table)));
+        whole.update(&line);
+        whole.update("\n");
+        tables.push(line);
+    }
+    Ok(Some(Tables {
+        digest: whole.finalize().into(),
+        tables,
+    }))
+}
+
+fn read_table(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut table = Vec::new();
+    let length = fs::File::open(path)?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut table)?;
+    if length as u64 > most {
+        return Err(io::Error::other(format!("larger than {most} bytes")));
+    }
+    Ok(table)
+}
+
+/// A table's signature, and its number where there are several.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    signature: &'static str,
+    number: Option<u32>,
+}
+
+impl Name {
+    fn parse(file: &str) -> Option<Self> {
+        WITH_CODE.into_iter().find_map(|signature| {
+            let number = match file.strip_prefix(signature)? {
+                "" => None,
+                digits => Some(digits.parse().ok()?),
+            };
+            Some(Name { signature, number })
+        })
+    }
+
+    fn file(&self) -> String {
+        let number = self
+            .number
+            .map_or_else(String::new, |number| number.to_string());
+        format!("{}{number}", self.signature)
+    }
+}
+
+/// The tables with code; `None` if there is no such directory.
+fn names_in(directory: &Path) -> io::Result<Option<Vec<Name>>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let file = entry?.file_name();
+        let file = file.to_string_lossy();
+        match Name::parse(&file) {
+            Some(name) if name.file() == file => names.push(name),
+            // Another spelling of a number, or signs behind a signature, would be left out.
+            None if !WITH_CODE
+                .iter()
+                .any(|signature| file.starts_with(signature)) => {}
+            _ => return Err(io::Error::other(format!("{file}: what table is that?"))),
+        }
+    }
+    Ok(Some(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Self {
+            let machine = Machine(tempfile::tempdir().unwrap());
+            for (name, content) in [
+                ("DSDT", "d"),
+                ("SSDT1", "one"),
+                ("SSDT2", "two"),
+                ("SSDT10", "ten"),
+                ("APIC", "data"),
+                ("TPM2", "data"),
+                ("dynamic/SSDT11", "loaded"),
+                ("data/CCEL", "data"),
+            ] {
+                machine.write(name, content);
+            }
+            machine
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            let path = self.0.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        fn tables(&self) -> Tables {
+            match find(self.0.path()) {
+                Found::Tables(tables) => tables,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_digest_is_of_every_table_with_code_in_a_fixed_order_and_of_no_other() {
+        let machine = Machine::new();
+        let before = machine.tables();
+        let names: Vec<&str> = before
+            .tables
+            .iter()
+            .map(|line| line.split_once(' ').unwrap().0)
+            .collect();
+        assert_eq!(
+            names,
+            ["DSDT", "SSDT1", "SSDT2", "SSDT10", "dynamic/SSDT11"]
+        );
+        // Computed with Python's hashlib.
+        assert_eq!(hex::encode(before.digest), DIGEST);
+        machine.write("APIC", "other");
+        machine.write("FACS", "new");
+        assert_eq!(machine.tables().digest, before.digest);
+        for (name, content, old) in [
+            ("DSDT", "D", Some("d")),
+            ("SSDT10", "", Some("ten")),
+            ("dynamic/SSDT11", "other", Some("loaded")),
+            ("SSDT3", "added", None),
+            ("PSDT", "added", None),
+            ("OSDT", "added", None),
+            ("dynamic/SSDT12", "added", None),
+        ] {
+            machine.write(name, content);
+            assert_ne!(machine.tables().digest, before.digest, "{name}");
+            match old {
+                Some(old) => machine.write(name, old),
+                None => fs::remove_file(machine.0.path().join(name)).unwrap(),
+            }
+        }
+        // Two that change places are another order of execution.
+        machine.write("SSDT1", "two");
+        machine.write("SSDT2", "one");
+        assert_ne!(machine.tables().digest, before.digest);
+    }
+
+    #[test]
+    fn only_the_pinned_tables_pass_and_any_where_none_are_pinned() {
+        let machine = Machine::new();
+        let found = find(machine.0.path());
+        let pin = AcpiPin::try_from(DIGEST.to_owned()).unwrap();
+        found.check(Some(&pin)).unwrap();
+        machine.write("SSDT3", "added");
+        let other = find(machine.0.path());
+        other.check(None).unwrap();
+        let refused = other.check(Some(&pin)).unwrap_err().to_string();
+        assert!(
+            refused.contains(DIGEST) && !refused.contains('\n'),
+            "{refused}"
+        );
+        for unknown in [Found::None, Found::Unknown("x".into())] {
+            unknown.check(None).unwrap();
+            assert!(unknown.check(Some(&pin)).is_err());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_whole_is_not_known() {
+        let machine = Machine::new();
+        assert!(matches!(find(&machine.0.path().join("none")), Found::None));
+        for name in ["SSDT01", "SSDTx", "DSDT-1"] {
+            machine.write(name, "");
+            assert!(
+                matches!(find(machine.0.path()), Found::Unknown(_)),
+                "{name}"
+            );
+            fs::remove_file(machine.0.path().join(name)).unwrap();
+        }
+        let large = fs::File::create(machine.0.path().join("SSDT3")).unwrap();
+        large.set_len(LARGEST + 1).unwrap();
+        assert!(matches!(find(machine.0.path()), Found::Unknown(_)));
+        fs::remove_file(machine.0.path().join("SSDT3")).unwrap();
+        fs::create_dir(machine.0.path().join("SSDT4")).unwrap();
+        assert!(matches!(find(machine.0.path()), Found::Unknown(_)));
+        fs::remove_dir(machine.0.path().join("SSDT4")).unwrap();
+        for number in 100..100 + MOST_TABLES {
+            machine.write(&format!("SSDT{number}"), "");
+        }
+        assert!(matches!(find(machine.0.path()), Found::Unknown(_)));
+    }
+
+    const DIGEST: &str = "b9ce5c423d5258458c97c47d44a74ef5c70c03f9e564dae0d782ff4aa3f42329";
+}
