@@ -83,7 +83,9 @@ pub fn lvm2_disk(bytes: &[u8]) {
             && let Some(text) = disk.get(place as usize..end as usize)
         {
             let sum = checksum::lvm(text).to_le_bytes();
-            disk[4152..4156].copy_from_slice(&sum);
+            if let Some(place) = disk.get_mut(4152..4156) {
+                place.copy_from_slice(&sum);
+            }
         }
         seal(&mut disk, 4096, 4100..4608);
     }
