@@ -115,6 +115,21 @@ fn look_alikes_are_refused_and_named() {
 }
 
 #[test]
+fn a_look_alike_in_the_place_of_a_missing_device_is_refused() {
+    let one = candidate("pair-a");
+    let id = one.superblock.id;
+    let mut copy = one.clone();
+    copy.device = "/dev/usb".to_owned();
+    copy.superblock.device_id.0[0] ^= 1;
+    let error = members(id, &[one.clone(), copy]).unwrap_err();
+    assert!(matches!(error, MembersError::Twice { other, .. } if other == "/dev/usb"));
+    let mut other = candidate("pair-b");
+    other.superblock.metadata_id.0[0] ^= 1;
+    let error = members(id, &[one, other]).unwrap_err();
+    assert!(matches!(error, MembersError::Disagrees { .. }));
+}
+
+#[test]
 fn a_device_that_was_away_is_named() {
     let (one, mut other) = (candidate("pair-a"), candidate("pair-b"));
     other.superblock.generation -= 1;

@@ -198,7 +198,10 @@ fn look_alikes_are_refused_and_named() {
         copy.roles[5] = Role::Active(0);
         copy.events += 1;
     }));
-    refused(beside("raid5", "abc", |copy| copy.created += 1));
+    // The missing member, from an array that was made at another time.
+    refused(beside("raid1", "a", |copy| {
+        (copy.device, copy.number, copy.created) = (None, 1, copy.created + 1);
+    }));
     refused(beside("raid1", "a", |copy| {
         (copy.device, copy.number, copy.size) = (None, 1, copy.size - 8);
     }));
@@ -206,6 +209,32 @@ fn look_alikes_are_refused_and_named() {
         (copy.device, copy.number) = (None, 1);
         copy.name.push('x');
     }));
+}
+
+#[test]
+fn a_member_that_is_behind_although_nobody_noticed_is_refused() {
+    let mut all = candidates("raid1", "ab");
+    all[1].superblocks[0].events -= 1;
+    assert!(found(&all).unwrap().is_complete());
+    all[1].superblocks[0].events -= 1;
+    let error = found(&all).unwrap_err();
+    assert!(
+        matches!(&error, ArrayError::Disagrees { device, .. } if device == "/dev/vdb"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_copy_of_a_spare_is_refused() {
+    let mut all = candidates("spare", "abc");
+    let mut copy = candidates("spare", "c").remove(0);
+    copy.device = "/dev/usb".to_owned();
+    all.push(copy);
+    let error = found(&all).unwrap_err();
+    assert!(
+        matches!(&error, ArrayError::Twice { one, other, .. } if one == "/dev/vdc" && other == "/dev/usb"),
+        "{error}"
+    );
 }
 
 #[test]
