@@ -1,11 +1,8 @@
 //! File systems that the real mkfs.btrfs made, and what `btrfs inspect-internal dump-super` says of them.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod recorded;
 
 use std::io::Cursor;
 
+use crate::recorded;
 use proptest::prelude::*;
 use storage::{
     btrfs::{Candidate, FileSystem, MembersError, Superblock, SuperblockError, members},

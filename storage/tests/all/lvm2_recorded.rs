@@ -1,11 +1,8 @@
 //! Groups that the real lvm2 made, and the tables with which it activated them.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod recorded;
 
 use std::collections::BTreeMap;
 
+use crate::recorded;
 use storage::lvm2::{Candidate, Group, GroupError, Node, TableError, group, mapping};
 
 fn candidates(vector: &str, disks: &str) -> Vec<Candidate> {

@@ -1,11 +1,8 @@
 //! Arrays that the real mdadm made, and what it says of them.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod recorded;
 
 use std::io::Cursor;
 
+use crate::recorded;
 use proptest::prelude::*;
 use storage::{
     checksum,

@@ -1,11 +1,4 @@
 //! The disks in tests/vectors, made by the real tools (tests/vectors/make).
-// Each test uses some of it, and clippy's permission for tests covers test functions only.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 use std::{fs, io::Cursor, path::PathBuf};
 

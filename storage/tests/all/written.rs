@@ -1,6 +1,4 @@
 //! A volume group that is written by hand.
-// Clippy's permission for tests covers test functions only.
-#![allow(clippy::indexing_slicing)]
 
 use storage::checksum;
 

@@ -1,17 +1,13 @@
 //! Groups that lvm2 would not make: what an attacker writes, with checksums that are right.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod written;
 
 use std::{collections::BTreeMap, io::Cursor};
 
+use crate::written::{TEXT, disk};
 use proptest::prelude::*;
 use storage::{
     checksum,
     lvm2::{Candidate, GroupTextError, Node, group, mapping, read_text},
 };
-use written::{TEXT, disk};
 
 fn candidate(text: &str, place: usize) -> Candidate {
     let mut disk = Cursor::new(disk(text, place));

@@ -1,6 +1,4 @@
 //! crypttab as installers and administrators write it.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use storage::{

@@ -1,6 +1,4 @@
 //! The stack of devices of machines that are directories.
-// Clippy's permission for tests covers test functions only, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
