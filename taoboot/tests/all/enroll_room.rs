@@ -173,7 +173,7 @@ fn keyslots_marked_to_be_ignored_are_told_and_the_tpms_own_opens_all_the_same() 
         matches!(error, OpenError::WrongPassphrase { .. })
             && error
                 .to_string()
-                .contains("except for 0, marked to be ignored"),
+                .contains("except for 0, of priority \"ignore\""),
         "{error}"
     );
     ignore("1", "ignore");

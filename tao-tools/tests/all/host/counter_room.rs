@@ -45,7 +45,7 @@ fn one_program_cannot_take_the_room_of_others_whatever_it_calls_itself() {
     // A label of any length is no way around.
     let long = "l".repeat(1025);
     let error = greedy.init_counter(&long, 1).unwrap_err().to_string();
-    assert!(error.contains("more than 1024 bytes"), "{error}");
+    assert!(error.contains("longer than 1024 bytes"), "{error}");
     // Others are told nothing of it, and the table is small.
     let other = host.admin().start(&Start {
         path: command("tao-report").to_str().unwrap(),

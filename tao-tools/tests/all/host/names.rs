@@ -32,7 +32,10 @@ fn a_name_grows_and_never_shrinks_and_only_so_far() {
     let error = program
         .extend_tao_name(&".More()".parse().unwrap())
         .unwrap_err();
-    assert!(error.to_string().contains("at most 64"), "{error}");
+    assert!(
+        error.to_string().contains("the limits are 64 extensions"),
+        "{error}"
+    );
     // It is still the program that was started, for those who started it.
     host.admin().kill(&started_as.subprin).unwrap();
 }

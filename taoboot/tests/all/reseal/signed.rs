@@ -203,7 +203,7 @@ fn a_launch_with_a_file_that_is_not_in_the_list_is_not_signed() {
     assert!(said(&sign(&both, "both")).contains("2 launch(es)"));
     for (known, words) in [
         ("", "names no file"),
-        ("tboot.gz\n", "line 1 is not one of sha256sum"),
+        ("tboot.gz\n", "line 1 is not a line of sha256sum"),
     ] {
         let sentence = refusal(&sign(known, "none"));
         assert!(sentence.contains(words), "{sentence}");

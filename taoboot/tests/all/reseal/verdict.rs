@@ -63,7 +63,7 @@ fn a_forged_record_is_no_promise() {
     let output = asked(&machine);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
-        said(&output).contains("record 1 is none of this secret's"),
+        said(&output).contains("record 1 does not belong to this secret"),
         "{output:?}"
     );
 }
