@@ -110,7 +110,7 @@ mod tests {
             |tpm: &mut Tpm2| close_latch(tpm, &KnownTpms::one(sysfs.path(), false)).unwrap();
         let line = CommandLine::parse("root=/dev/sda2").unwrap();
         let settings = Settings::merge(line, Config::default()).unwrap();
-        let mut record_with = |latched| {
+        let record_with = |latched| {
             let mut unlocked = Unlocked {
                 mapping: "/dev/mapper/root".into(),
                 swap: None,
