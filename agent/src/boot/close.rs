@@ -3,7 +3,7 @@
 use nix::mount::{MntFlags, umount2};
 use std::{fs, io, path::Path};
 
-use super::{mounts, swap};
+use super::{mapper, mounts, swap};
 use crate::unlock::close_mapping;
 
 /// Unmounts root, turns swap off and closes both mappings, as far as they are there. Gives what did
@@ -19,6 +19,10 @@ pub(super) fn close(volume: Option<&str>) -> Vec<String> {
         && let Err(error) = swap::close()
     {
         warnings.push(format!("cannot close swap: {error}"));
+    }
+    // They lie on the volume, which is in use as long as they are there.
+    if let Err(error) = mapper::unmap_logical_volumes() {
+        warnings.push(error.to_string());
     }
     if let Some(volume) = volume
         && Path::new("/dev/mapper").join(volume).exists()

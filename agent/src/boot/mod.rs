@@ -9,6 +9,8 @@ pub mod config;
 pub mod devices;
 pub mod evidence;
 pub mod failure;
+mod lvm;
+mod mapper;
 pub mod modules;
 pub mod mounts;
 mod open;
@@ -102,13 +104,19 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     }
 
     let options = &settings.root;
-    let kind = root::recognise(&unlocked.mapping, |spec| container.is(spec), options)
+    let place =
+        lvm::find(&unlocked.mapping, options.spec.as_ref()).map_err(Failure::of(Phase::Lvm))?;
+    if place.is_logical() {
+        let volume = place.device().display();
+        boot.progress.done(Phase::Lvm, &format!("{volume} mapped"));
+    }
+    let kind = root::recognise(&place, |spec| container.is(spec), options)
         .map_err(Failure::of(Phase::Root))?;
     // Not every file system's driver is loaded at the start: an image may know several.
     loader
         .load_for(&format!("fs-{kind}"))
         .map_err(Failure::of(Phase::Root))?;
-    root::mount_root(&recorded, &unlocked.mapping, &kind, options)
+    root::mount_root(&recorded, place.device(), &kind, options)
         .map_err(Failure::of(Phase::Root))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of(Phase::Root))?;
     boot.progress
@@ -116,7 +124,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     // What is executed from here on may not find a TPM with an open latch.
     recorded.holds().map_err(Failure::of(Phase::Latch))?;
-    boot.announce_mappings(&unlocked.mapping);
+    boot.announce_mappings(&[&unlocked.mapping, place.device()]);
     pivot::switch_root().map_err(Failure::of(Phase::Pivot))?;
     if let Some(secret) = &unlocked.secret {
         match handover::fork_host(secret, recorded.event(), &settings.host) {

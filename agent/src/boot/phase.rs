@@ -36,6 +36,8 @@ pub enum Phase {
     Evidence,
     /// Swap under a random key.
     Swap,
+    /// Logical volumes on the opened volume.
+    Lvm,
     /// The root file system is mounted.
     Root,
     /// It becomes /.
@@ -63,6 +65,7 @@ impl fmt::Display for Phase {
             Phase::Prompt => "prompt",
             Phase::Evidence => "evidence",
             Phase::Swap => "swap",
+            Phase::Lvm => "lvm",
             Phase::Root => "root",
             Phase::Pivot => "pivot",
             Phase::Host => "host",
@@ -82,6 +85,7 @@ mod tests {
             Phase::Acpi,
             Phase::Tpm,
             Phase::Evidence,
+            Phase::Lvm,
             Phase::Init,
         ] {
             assert_eq!(serde_json::to_value(phase).unwrap(), phase.to_string());

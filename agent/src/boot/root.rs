@@ -12,6 +12,7 @@ use crate::{
         config::RootOptions,
         devices::superblock::{self, Content},
         evidence::Recorded,
+        lvm::Place,
         mounts::SYSROOT,
     },
     config::device::DeviceSpec,
@@ -68,21 +69,22 @@ pub enum RootError {
 /// The type of the file system to mount as root, after a check that it is the one asked for.
 ///
 /// `container_is` tells whether a name means the device that holds the LUKS volume. `root=`
-/// may name the mapping, the file system in it, or that device; anything else is refused,
-/// because a plain disk with the right UUID would otherwise be booted in the owner's name.
-pub fn recognise(
-    mapping: &Path,
+/// may name the mapping, the file system in it, or that device (not where root is one of several
+/// logical volumes on it); anything else is refused, because a plain disk with the right UUID would
+/// otherwise be booted in the owner's name.
+pub(super) fn recognise(
+    place: &Place,
     container_is: impl Fn(&DeviceSpec) -> bool,
     options: &RootOptions,
 ) -> Result<String, RootError> {
-    let volume = mapping.display().to_string();
-    let content = superblock::read(mapping).map_err(|source| RootError::Unreadable {
+    let volume = place.device().display().to_string();
+    let content = superblock::read(place.device()).map_err(|source| RootError::Unreadable {
         volume: volume.clone(),
         source,
     })?;
     if let Some(spec) = &options.spec
-        && !names_mapping(spec, mapping, content.as_ref())
-        && !container_is(spec)
+        && !names_place(spec, place, content.as_ref())
+        && (place.is_logical() || !container_is(spec))
     {
         return Err(RootError::Elsewhere {
             spec: spec.clone(),
@@ -125,9 +127,9 @@ pub fn mount_root(
     })
 }
 
-fn names_mapping(spec: &DeviceSpec, mapping: &Path, content: Option<&Content>) -> bool {
+fn names_place(spec: &DeviceSpec, place: &Place, content: Option<&Content>) -> bool {
     match spec {
-        DeviceSpec::Path(path) => path == mapping || resolves_to_same(path, mapping),
+        DeviceSpec::Path(path) => place.is_named(path) || resolves_to_same(path, place.device()),
         DeviceSpec::Uuid(uuid) => content.is_some_and(|content| content.uuid == *uuid),
         DeviceSpec::Label(label) => content.is_some_and(|content| content.label == *label),
         DeviceSpec::PartUuid(_) => false,
@@ -196,7 +198,7 @@ mod tests {
             uuid: uuid.into(),
             label: "debian".into(),
         };
-        let mapping = Path::new("/dev/mapper/root");
+        let place = Place::whole(Path::new("/dev/mapper/root"));
         for (spec, expected) in [
             ("/dev/mapper/root", true),
             ("LABEL=debian", true),
@@ -207,7 +209,7 @@ mod tests {
             ("PARTUUID=deadbeef-01", false),
         ] {
             assert_eq!(
-                names_mapping(&spec.parse().unwrap(), mapping, Some(&content)),
+                names_place(&spec.parse().unwrap(), &place, Some(&content)),
                 expected,
                 "{spec}"
             );

@@ -153,9 +153,10 @@ impl Boot {
     }
 
     /// Without it the machine boots too, only slower.
-    pub fn announce_mappings(&mut self, root: &Path) {
+    pub fn announce_mappings(&mut self, root: &[&Path]) {
         let swap = self.swap.then(swap::mapping);
-        for mapping in [Some(root.to_path_buf()), swap].into_iter().flatten() {
+        let root = root.iter().map(|mapping| mapping.to_path_buf());
+        for mapping in root.chain(swap) {
             if let Err(error) = udev_db::announce(&mapping) {
                 let mapping = mapping.display();
                 self.warn(format!(

@@ -32,6 +32,8 @@ pub struct System<'s> {
     pub swap: bool,
     /// Is the node the device of the enrolled volume? `None` where that cannot be told.
     pub is_volume: &'s dyn Fn(&str) -> Option<bool>,
+    /// Is the node a logical volume on the enrolled volume? `None` where that cannot be told.
+    pub is_logical: &'s dyn Fn(&str) -> Option<bool>,
 }
 
 /// What will happen, each a sentence with what to do.
@@ -119,14 +121,14 @@ impl Forecast {
         let shown = quoted(&root.to_string());
         let text = root.to_string();
         if let Some(other) = device_name::mapping(&text) {
-            if other == name {
+            if other == name || is_logical(other, system) {
                 return Ok(());
             }
             return Err(format!(
                 "/init opens the volume as /dev/mapper/{name}, but root= is {shown}, so it stops: {}, {APPLY}",
                 match check_mapper_name(other, "root=") {
                     Ok(()) => format!(
-                        "put rd.luks.name={}={other} into GRUB_CMDLINE_LINUX if {other} is the volume (a logical volume in it is not found)",
+                        "put rd.luks.name={}={other} into GRUB_CMDLINE_LINUX if {other} is the volume (a logical volume of it would be found, but {other} is none here)",
                         system.uuid
                     ),
                     Err(_) => format!("root= must be /dev/mapper/{name}"),
@@ -206,6 +208,7 @@ impl Forecast {
     fn judge_fstab(&mut self, name: &str, system: &System<'_>) {
         let made = |mapping: &str| {
             mapping == name
+                || is_logical(mapping, system)
                 || (system.swap && mapping == swap::NAME)
                 || system.crypttab.iter().any(|line| {
                     line.name == mapping && line.at_boot() && !is_enrolled(&line.device, system)
@@ -274,6 +277,11 @@ fn is_enrolled(device: &str, system: &System<'_>) -> bool {
         Some(uuid) => same_uuid(&uuid, system.uuid),
         None => device_name::node(device).and_then(|node| (system.is_volume)(&node)) == Some(true),
     }
+}
+
+/// lvm2 maps it in the booted system, if /init does not.
+fn is_logical(mapping: &str, system: &System<'_>) -> bool {
+    (system.is_logical)(&format!("/dev/mapper/{mapping}")) == Some(true)
 }
 
 fn same_uuid(named: &str, uuid: &str) -> bool {

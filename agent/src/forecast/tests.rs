@@ -22,6 +22,7 @@ const BARE: Files = Files {
 /// The enrolled volume is /dev/sda3, other nodes are other devices.
 fn forecast(line: &str, files: &Files) -> Forecast {
     let is_volume = |node: &str| Some(node == "/dev/sda3");
+    let is_logical = |node: &str| Some(node.starts_with("/dev/mapper/debian--vg-"));
     let config = files.config.map(|text| Config::parse(text, "image.toml"));
     Forecast::of(
         line,
@@ -32,6 +33,7 @@ fn forecast(line: &str, files: &Files) -> Forecast {
             fstab: &storage::fstab::read(&files.fstab).unwrap(),
             swap: files.swap,
             is_volume: &is_volume,
+            is_logical: &is_logical,
         },
     )
 }
@@ -57,6 +59,23 @@ fn a_good_system_gets_no_word() {
     ] {
         assert_eq!(forecast(&line, &files), Forecast::default(), "{line}");
     }
+}
+
+#[test]
+fn root_and_swap_on_logical_volumes_of_the_enrolled_volume_get_no_word() {
+    let files = Files {
+        crypttab: format!("sda3_crypt UUID={UUID} none luks,discard\n"),
+        fstab: "/dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1\n\
+            /dev/mapper/debian--vg-swap_1 none swap sw 0 0\n"
+            .into(),
+        ..BARE
+    };
+    let line = format!("root=/dev/mapper/debian--vg-root ro rd.luks.name={UUID}=sda3_crypt");
+    assert_eq!(forecast(&line, &files), Forecast::default());
+    // The same names in another volume's group.
+    let line = line.replace("debian--vg-root", "other-root");
+    let stops = forecast(&line, &files).stops;
+    assert!(stops[0].contains("so it stops"), "{stops:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `taoboot check-next-boot`.
 
 pub mod host_key;
+mod logical_volume;
 pub mod menu;
 pub mod next_system;
 pub mod predictions;

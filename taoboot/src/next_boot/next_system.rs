@@ -21,7 +21,7 @@ use storage::{
 
 use tboot_policy::grub::files::FileRole;
 
-use crate::next_boot::{host_key::HostKeyCheck, predictions::Entry};
+use crate::next_boot::{host_key::HostKeyCheck, logical_volume, predictions::Entry};
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -90,6 +90,10 @@ impl NextSystem {
         let swap = config.is_some_and(|config| config.swap.is_some())
             || record.is_some_and(|record| record.swap().is_some());
         let is_volume = |node: &str| same_device(Path::new(node), &self.device);
+        let is_logical = |node: &str| {
+            let devices = Path::new(logical_volume::DEVICES);
+            logical_volume::is_on_volume(devices, Path::new(node), &self.uuid)
+        };
         Some(Forecast::of(
             text,
             &System {
@@ -99,6 +103,7 @@ impl NextSystem {
                 fstab: &self.fstab,
                 swap,
                 is_volume: &is_volume,
+                is_logical: &is_logical,
             },
         ))
     }

@@ -12,6 +12,7 @@ pub mod debian;
 pub mod disk;
 pub mod guest;
 pub mod installed;
+pub mod installer;
 pub mod kernel_change;
 pub mod launch;
 pub mod machine;

@@ -17,6 +17,8 @@ const SUITE: &str = "bookworm";
 /// What the scenarios need beyond Debian's minimum.
 const PACKAGES: &str = "systemd,systemd-sysv,udev,dbus,tpm2-tools,libtss2-tcti-device0,\
     util-linux,cryptsetup-bin,dmsetup,kmod,linux-base,grub-common,grub2-common";
+/// What a machine with more than one file system on one volume has in addition.
+const STORAGE_PACKAGES: &str = "lvm2,btrfs-progs,mdadm,xfsprogs,e2fsprogs";
 /// Documentation is half of the files and none of the behaviour.
 const LEFT_OUT: [&str; 4] = [
     "path-exclude=/usr/share/doc/*",
@@ -29,10 +31,30 @@ const SIZE: u64 = 448 << 20;
 /// Where packages come from when the machine's own sources name nothing for [`SUITE`].
 const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
+/// Which packages a Debian has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Base {
+    /// What most scenarios need.
+    #[default]
+    Plain,
+    /// LVM, btrfs, RAID, XFS as well.
+    Storage,
+}
+
+impl Base {
+    fn packages(self) -> String {
+        match self {
+            Base::Plain => PACKAGES.into(),
+            Base::Storage => format!("{PACKAGES},{STORAGE_PACKAGES}"),
+        }
+    }
+}
+
 /// The cached image, bootstrapped if need be (about half a minute, and the network).
-pub fn debian_base() -> Result<PathBuf> {
+pub fn debian_base(base: Base) -> Result<PathBuf> {
+    let packages = base.packages();
     let mut key = CacheKey::new("debian-base", 2);
-    for part in [SUITE, PACKAGES].iter().chain(&LEFT_OUT) {
+    for part in [SUITE, &packages].iter().chain(&LEFT_OUT) {
         key.bytes(part.as_bytes());
     }
     key.bytes(&SIZE.to_be_bytes());
@@ -40,7 +62,7 @@ pub fn debian_base() -> Result<PathBuf> {
         let scratch = tempfile::tempdir().context("cannot make a directory")?;
         let tar = scratch.path().join("debian.tar");
         eprintln!("bootstrapping Debian {SUITE} for the guests, once (half a minute or more)");
-        bootstrap(&tar, PACKAGES)?;
+        bootstrap(&tar, &packages)?;
         pack(&tar, scratch.path(), image)
     })
 }

@@ -28,8 +28,8 @@ use crate::measured::launch_of;
 use crate::swtpm::HostTpm;
 
 pub use ordered::CarriedOut;
-use parts::{boot_files, build_image, path, volume};
-pub use parts::{policy, small_volume, taoboot};
+use parts::{boot_files, build_image, path};
+pub use parts::{policy, small_volume, taoboot, volume};
 pub(crate) use plan::BASE_CMDLINE;
 pub use plan::{PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
 

@@ -65,12 +65,15 @@ pub(super) fn build_image(
 }
 
 /// The encrypted volume, from the cache or new.
-pub(super) fn volume(plan: &Plan) -> Result<PathBuf> {
+pub fn volume(plan: &Plan) -> Result<PathBuf> {
+    if let Some(disk) = &plan.root_disk {
+        return Ok(disk.clone());
+    }
     let content = match plan.userland {
         Userland::Debian => {
             let mut overlay = taoboot_programs()?;
             overlay.add(&plan.extra);
-            debian_root(&guest_probe()?, &overlay)?
+            debian_root(plan.base, &guest_probe()?, &overlay)?
         }
         Userland::Small => small_root()?,
     };

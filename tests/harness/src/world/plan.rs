@@ -1,9 +1,11 @@
 //! How a world is made, and what all worlds have alike.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::assets::{Assets, Kernel};
-use crate::debian::overlay::Overlay;
+use crate::debian::{Base, overlay::Overlay};
 use crate::disk::boot::Firmware;
 
 /// UUID of the encrypted volume.
@@ -33,6 +35,10 @@ pub enum Userland {
 pub struct Plan {
     /// What the root holds.
     pub userland: Userland,
+    /// The packages of a Debian root.
+    pub base: Base,
+    /// The root disk, where it is not one volume with one file system.
+    pub root_disk: Option<PathBuf>,
     /// Which firmware boots it.
     pub firmware: Firmware,
     /// More words for the kernel.
@@ -52,6 +58,8 @@ impl Plan {
     pub fn new(userland: Userland) -> Self {
         Self {
             userland,
+            base: Base::default(),
+            root_disk: None,
             firmware: Firmware::Bios,
             cmdline: String::new(),
             config: String::new(),

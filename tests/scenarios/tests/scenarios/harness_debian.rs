@@ -6,7 +6,7 @@ use guest::orders::{End, Orders};
 use harness::assets::Assets;
 use harness::busybox;
 use harness::debian::overlay::Overlay;
-use harness::debian::{debian_base, debian_root};
+use harness::debian::{Base, debian_base, debian_root};
 use harness::disk::Disk;
 use harness::disk::cache::copy;
 use harness::disk::luks::{self, LuksVolume};
@@ -40,9 +40,12 @@ fn machine(name: &str, orders: &[Orders]) -> Machine {
     let modules = [busybox::VIRTIO_BLOCK, busybox::DM_CRYPT].concat();
     let initramfs = directory.join("initramfs");
     busybox::initramfs(&assets, &modules, MOUNT_AND_SWITCH, &initramfs).unwrap();
-    timed("debian base", debian_base).unwrap();
+    timed("debian base", || debian_base(Base::Plain)).unwrap();
     let probe = timed("guest probe", guest_probe).unwrap();
-    let root = timed("debian root", || debian_root(&probe, &Overlay::default())).unwrap();
+    let root = timed("debian root", || {
+        debian_root(Base::Plain, &probe, &Overlay::default())
+    })
+    .unwrap();
     let image = directory.join("root.img");
     timed("copy", || copy(&root, &image)).unwrap();
     let orders = orders_disk(&directory.join("orders.img"), orders).unwrap();

@@ -31,5 +31,6 @@ mod kernel_hook_attacks;
 mod kernel_hook_between;
 mod kernel_hook_faults;
 mod kernel_hook_sealed;
+mod machines;
 mod static_programs;
 mod update;
