@@ -20,11 +20,11 @@ impl Disk {
     fn empty() -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(SIZE).unwrap();
-        Disk(file)
+        Self(file)
     }
 
     fn of_mkfs(words: &str) -> Self {
-        let disk = Disk::empty();
+        let disk = Self::empty();
         disk.made_by(words, "");
         disk
     }

@@ -75,11 +75,11 @@ impl FileKind {
     pub fn of_path(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
-            return Ok(FileKind::Folder);
+            return Ok(Self::Folder);
         }
         let mut bytes = Vec::new();
         file.take(LOOKED_AT as u64).read_to_end(&mut bytes)?;
-        Ok(FileKind::of(&bytes))
+        Ok(Self::of(&bytes))
     }
 
     /// What these bytes, a file's first or all of it, look like.
@@ -90,7 +90,7 @@ impl FileKind {
             .or_else(|| magic(bytes))
             .or_else(|| structure(bytes))
             .or_else(|| text(bytes));
-        found.unwrap_or(FileKind::Other)
+        found.unwrap_or(Self::Other)
     }
 }
 
@@ -198,33 +198,33 @@ fn text(bytes: &[u8]) -> Option<FileKind> {
 impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FileKind::Empty => "an empty file",
-            FileKind::Blank => "a file of nothing but zeros (or ff)",
-            FileKind::Folder => "a directory",
-            FileKind::TxtStat => "the text of txt-stat",
-            FileKind::TbootLog => "the output of tboot",
-            FileKind::Json => "JSON",
-            FileKind::GrubConfig => "a GRUB configuration",
-            FileKind::GrubEnvironment => "GRUB's environment block",
-            FileKind::Pem => "a key or certificate (PEM)",
-            FileKind::Text => "a text",
-            FileKind::Elf => "an ELF file",
-            FileKind::Kernel => "a Linux kernel (bzImage)",
-            FileKind::Pe => "an EFI program (PE)",
-            FileKind::Compressed(by) => return write!(f, "a file compressed with {by}"),
-            FileKind::Cpio => "a cpio archive",
-            FileKind::Zip => "a ZIP archive",
-            FileKind::Tar => "a tar archive",
-            FileKind::Pdf => "a PDF file",
-            FileKind::AcpiTable(signature) => {
+            Self::Empty => "an empty file",
+            Self::Blank => "a file of nothing but zeros (or ff)",
+            Self::Folder => "a directory",
+            Self::TxtStat => "the text of txt-stat",
+            Self::TbootLog => "the output of tboot",
+            Self::Json => "JSON",
+            Self::GrubConfig => "a GRUB configuration",
+            Self::GrubEnvironment => "GRUB's environment block",
+            Self::Pem => "a key or certificate (PEM)",
+            Self::Text => "a text",
+            Self::Elf => "an ELF file",
+            Self::Kernel => "a Linux kernel (bzImage)",
+            Self::Pe => "an EFI program (PE)",
+            Self::Compressed(by) => return write!(f, "a file compressed with {by}"),
+            Self::Cpio => "a cpio archive",
+            Self::Zip => "a ZIP archive",
+            Self::Tar => "a tar archive",
+            Self::Pdf => "a PDF file",
+            Self::AcpiTable(signature) => {
                 return write!(f, "the ACPI table {}", String::from_utf8_lossy(signature));
             }
-            FileKind::Acm => "an authenticated code module (ACM)",
-            FileKind::PolicyData => "data of a launch control policy",
-            FileKind::EventContainer => "an event log of TXT (TPM 1.2)",
-            FileKind::AgileLog => "an event log (TPM 2.0)",
-            FileKind::Luks => "a LUKS header",
-            FileKind::Other => "a binary file of an unknown kind",
+            Self::Acm => "an authenticated code module (ACM)",
+            Self::PolicyData => "data of a launch control policy",
+            Self::EventContainer => "an event log of TXT (TPM 1.2)",
+            Self::AgileLog => "an event log (TPM 2.0)",
+            Self::Luks => "a LUKS header",
+            Self::Other => "a binary file of an unknown kind",
         })
     }
 }

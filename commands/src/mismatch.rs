@@ -44,46 +44,46 @@ impl Wanted {
     /// What it is called.
     const fn name(self) -> &'static str {
         match self {
-            Wanted::EventLog => "an event log",
-            Wanted::LaunchLog => "the text of txt-stat or tboot",
-            Wanted::Pcrs => "PCR values",
-            Wanted::VerifiedPolicy => "a verified launch policy of tboot",
-            Wanted::Tboot => "tboot",
-            Wanted::Sinit => "a SINIT module",
-            Wanted::LaunchPolicy => "a launch control policy",
-            Wanted::PolicyData => "data of a launch control policy",
-            Wanted::PolicyPart => "a list or element of a launch control policy",
-            Wanted::Key => "a key",
-            Wanted::Record => "a platform record",
-            Wanted::Predictions => "a list of predictions",
-            Wanted::GrubConfig => "a grub.cfg",
-            Wanted::Image => "an initramfs",
-            Wanted::Settings => "a text with settings",
+            Self::EventLog => "an event log",
+            Self::LaunchLog => "the text of txt-stat or tboot",
+            Self::Pcrs => "PCR values",
+            Self::VerifiedPolicy => "a verified launch policy of tboot",
+            Self::Tboot => "tboot",
+            Self::Sinit => "a SINIT module",
+            Self::LaunchPolicy => "a launch control policy",
+            Self::PolicyData => "data of a launch control policy",
+            Self::PolicyPart => "a list or element of a launch control policy",
+            Self::Key => "a key",
+            Self::Record => "a platform record",
+            Self::Predictions => "a list of predictions",
+            Self::GrubConfig => "a grub.cfg",
+            Self::Image => "an initramfs",
+            Self::Settings => "a text with settings",
         }
     }
 
     /// Where it comes from.
     const fn source(self) -> &'static str {
         match self {
-            Wanted::EventLog => {
+            Self::EventLog => {
                 "give TXT's log, tboot's serial output, what txt-stat prints, or the firmware's log (/sys/kernel/security/tpm0/binary_bios_measurements)"
             }
-            Wanted::LaunchLog => "give what txt-stat prints, or a capture of tboot's serial output",
-            Wanted::Pcrs => {
+            Self::LaunchLog => "give what txt-stat prints, or a capture of tboot's serial output",
+            Self::Pcrs => {
                 "give the output of tpm2_pcrread, lines \"17: HEX\", or JSON of `tboot-policy predict --json`"
             }
-            Wanted::VerifiedPolicy => "`tboot-policy create` and `from-grub` make one",
-            Wanted::Tboot => "give /boot/tboot.gz",
-            Wanted::Sinit => "give the .bin file of Intel's for this platform",
-            Wanted::LaunchPolicy => "`lcp policy create` makes one",
-            Wanted::PolicyData => "`lcp policy create` makes it, together with the policy",
-            Wanted::PolicyPart => "`lcp element create` and `lcp list create` make one",
-            Wanted::Key => "give a PEM file",
-            Wanted::Record => "`tboot-policy record` makes one",
-            Wanted::Predictions => "`tboot-policy predict --all --json` makes one",
-            Wanted::GrubConfig => "give the file that grub-mkconfig writes",
-            Wanted::Image => "give the initrd that GRUB loads",
-            Wanted::Settings => "give a text file",
+            Self::VerifiedPolicy => "`tboot-policy create` and `from-grub` make one",
+            Self::Tboot => "give /boot/tboot.gz",
+            Self::Sinit => "give the .bin file of Intel's for this platform",
+            Self::LaunchPolicy => "`lcp policy create` makes one",
+            Self::PolicyData => "`lcp policy create` makes it, together with the policy",
+            Self::PolicyPart => "`lcp element create` and `lcp list create` make one",
+            Self::Key => "give a PEM file",
+            Self::Record => "`tboot-policy record` makes one",
+            Self::Predictions => "`tboot-policy predict --all --json` makes one",
+            Self::GrubConfig => "give the file that grub-mkconfig writes",
+            Self::Image => "give the initrd that GRUB loads",
+            Self::Settings => "give a text file",
         }
     }
 
@@ -94,23 +94,23 @@ impl Wanted {
             Pem, PolicyData, TbootLog, Text, TxtStat,
         };
         match self {
-            Wanted::EventLog => matches!(
+            Self::EventLog => matches!(
                 kind,
                 Json | TbootLog | EventContainer | AgileLog | Blank | Other
             ),
-            Wanted::LaunchLog => matches!(kind, TxtStat | TbootLog),
-            Wanted::Pcrs => matches!(kind, Json | Text),
-            Wanted::VerifiedPolicy | Wanted::LaunchPolicy | Wanted::PolicyPart => {
+            Self::LaunchLog => matches!(kind, TxtStat | TbootLog),
+            Self::Pcrs => matches!(kind, Json | Text),
+            Self::VerifiedPolicy | Self::LaunchPolicy | Self::PolicyPart => {
                 matches!(kind, Blank | Other)
             }
-            Wanted::Tboot => matches!(kind, Elf | Compressed("gzip")),
-            Wanted::Sinit => matches!(kind, Acm | Other),
-            Wanted::PolicyData => matches!(kind, PolicyData | Other),
-            Wanted::Key => matches!(kind, Pem),
-            Wanted::Record | Wanted::Predictions => matches!(kind, Json),
-            Wanted::GrubConfig => matches!(kind, GrubConfig | Text),
-            Wanted::Image => matches!(kind, Cpio | Compressed(_) | Other | Blank),
-            Wanted::Settings => matches!(kind, Text | Json),
+            Self::Tboot => matches!(kind, Elf | Compressed("gzip")),
+            Self::Sinit => matches!(kind, Acm | Other),
+            Self::PolicyData => matches!(kind, PolicyData | Other),
+            Self::Key => matches!(kind, Pem),
+            Self::Record | Self::Predictions => matches!(kind, Json),
+            Self::GrubConfig => matches!(kind, GrubConfig | Text),
+            Self::Image => matches!(kind, Cpio | Compressed(_) | Other | Blank),
+            Self::Settings => matches!(kind, Text | Json),
         }
     }
 }

@@ -38,10 +38,8 @@ pub enum HostError {
 
 impl HostError {
     /// What the system said to an attempt.
-    pub(crate) fn system<E: Into<std::io::Error>>(
-        step: &'static str,
-    ) -> impl FnOnce(E) -> HostError {
-        move |source| HostError::System {
+    pub(crate) fn system<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System {
             step,
             source: source.into(),
         }

@@ -27,7 +27,7 @@ impl PolicyData {
                 "{count} lists: a policy holds 1 to 8"
             )));
         }
-        let data = PolicyData { lists };
+        let data = Self { lists };
         let len = data.to_bytes()?.len();
         if len > MAX_DATA_LEN {
             return Err(FormatError::Parts(format!(
@@ -66,7 +66,7 @@ impl PolicyData {
             .map(|_| PolicyList::read(&mut reader))
             .collect::<Result<_, _>>()?;
         reader.finish("the last list")?;
-        PolicyData::new(lists)
+        Self::new(lists)
     }
 
     /// The file's bytes.

@@ -19,7 +19,7 @@ impl Number {
             let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
             is_number.then(|| text.parse().ok())?
         };
-        Some(Number {
+        Some(Self {
             major: number(major)?,
             minor: number(minor)?,
         })

@@ -96,7 +96,7 @@ impl Counter {
         let value = found.map(|(_, value)| value).unwrap_or_default();
         let settled = anchored::open(&mut store, found.map(|(date, _)| date), &value);
         let settled = settled.map_err(|refused| store.sentence(&refused))?;
-        Ok(Counter {
+        Ok(Self {
             store,
             value,
             settled,

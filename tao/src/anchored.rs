@@ -76,7 +76,7 @@ pub enum Refused<E> {
 
 impl<E> From<E> for Refused<E> {
     fn from(error: E) -> Self {
-        Refused::Medium(error)
+        Self::Medium(error)
     }
 }
 

@@ -90,7 +90,7 @@ impl Limits {
     )]
     pub fn of_this_machine() -> Self {
         let memory = sysinfo().expect("sysinfo(2) with a buffer").ram_total();
-        Limits {
+        Self {
             memory: Some(memory.saturating_mul(3) / 4),
             processes: Some(PROCESSES),
             cpu: None,
@@ -99,14 +99,14 @@ impl Limits {
 
     /// No limit at all?
     pub fn is_empty(&self) -> bool {
-        *self == Limits::default()
+        *self == Self::default()
     }
 
     /// These limits, lowered to what is asked for.
     ///
     /// # Errors
     /// When more is asked for than these limits allow, or no process at all.
-    pub fn lowered(&self, asked: &Limits) -> Result<Limits, LimitError> {
+    pub fn lowered(&self, asked: &Self) -> Result<Self, LimitError> {
         if asked.processes == Some(0) {
             return Err(LimitError::NoProcess);
         }
@@ -118,7 +118,7 @@ impl Limits {
             }),
             (allowed, asked) => Ok(asked.or(allowed)),
         };
-        Ok(Limits {
+        Ok(Self {
             memory: lower("bytes of memory", self.memory, asked.memory)?,
             processes: lower("processes", self.processes, asked.processes)?,
             cpu: lower("per cent of a processor", self.cpu, asked.cpu)?,

@@ -39,7 +39,7 @@ impl PidFd {
         let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = RawFd::try_from(Errno::result(result)?).map_err(io::Error::other)?;
         // SAFETY: the kernel just made this descriptor for the call above.
-        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// The process that connected `stream`, whatever has its number by now (Linux 6.5). Before
@@ -63,8 +63,8 @@ impl PidFd {
         };
         match Errno::result(got) {
             // SAFETY: the kernel just made this descriptor for the call above.
-            Ok(_) => Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) })),
-            Err(Errno::ENOPROTOOPT) => PidFd::open(pid),
+            Ok(_) => Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) })),
+            Err(Errno::ENOPROTOOPT) => Self::open(pid),
             Err(error) => Err(error.into()),
         }
     }
@@ -144,7 +144,7 @@ pub fn kill(child: i32, signal: Signal) -> io::Result<()> {
 
 impl From<OwnedFd> for PidFd {
     fn from(process: OwnedFd) -> Self {
-        PidFd(process)
+        Self(process)
     }
 }
 

@@ -38,7 +38,7 @@ impl SecretBytes {
 
 impl From<Vec<u8>> for SecretBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        SecretBytes(bytes)
+        Self(bytes)
     }
 }
 

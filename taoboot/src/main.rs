@@ -80,7 +80,7 @@ fn main() -> ExitCode {
             output,
             status: Err(()),
         }) => {
-            eprintln!("taoboot: {}; see taoboot --help", output.trim_end());
+            eprintln!("taoboot: {}\nSee taoboot --help.", output.trim_end());
             return ExitCode::from(EXIT_FAILURE);
         }
     };

@@ -77,7 +77,7 @@ impl Module {
         cmdline: impl Into<Vec<u8>>,
         bytes: impl Into<Vec<u8>>,
     ) -> Self {
-        Module {
+        Self {
             name: name.into(),
             cmdline: cmdline.into(),
             content: Content::Bytes(bytes.into()),
@@ -86,7 +86,7 @@ impl Module {
 
     /// The same of a file that GRUB does not decompress.
     pub(crate) fn file(name: String, cmdline: &[u8], path: PathBuf, sha256: Digest) -> Self {
-        Module {
+        Self {
             name,
             cmdline: cmdline.to_vec(),
             content: Content::File { path, sha256 },

@@ -35,8 +35,8 @@ impl Measured {
     /// has not the bank's length.
     pub fn digest(&self, bank: Bank) -> Option<Vec<u8>> {
         match self {
-            Measured::Data(data) => Some(bank_alg(bank).digest(data).as_bytes().to_vec()),
-            Measured::Digests(digests) => digests
+            Self::Data(data) => Some(bank_alg(bank).digest(data).as_bytes().to_vec()),
+            Self::Digests(digests) => digests
                 .get(&bank)
                 .filter(|digest| digest.len() == bank.digest_len())
                 .cloned(),
@@ -46,8 +46,8 @@ impl Measured {
     /// The measured bytes, when they are known.
     pub fn data(&self) -> Option<&[u8]> {
         match self {
-            Measured::Data(data) => Some(data),
-            Measured::Digests(_) => None,
+            Self::Data(data) => Some(data),
+            Self::Digests(_) => None,
         }
     }
 }
@@ -87,7 +87,7 @@ impl PlatformRecord {
     /// 1.10 with TCG event log (capabilities 0x601); the rest is text that says that it is made up.
     pub fn simulated() -> Self {
         let data = |bytes: &[u8]| Measured::Data(bytes.to_vec());
-        PlatformRecord {
+        Self {
             hash_start: data(b"taoboot simulated launch: not a SINIT module"),
             biosac_reg_data: data(b"taoboot simulated launch: no BIOS ACM"),
             cpu_scrtm_stat: data(&1u32.to_le_bytes()),
@@ -133,8 +133,8 @@ enum MeasuredText {
 impl Serialize for Measured {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = match self {
-            Measured::Data(data) => MeasuredText::Data(hex::encode(data)),
-            Measured::Digests(digests) => MeasuredText::Digests(
+            Self::Data(data) => MeasuredText::Data(hex::encode(data)),
+            Self::Digests(digests) => MeasuredText::Digests(
                 digests
                     .iter()
                     .map(|(bank, digest)| (*bank, hex::encode(digest)))
@@ -151,7 +151,7 @@ impl<'de> Deserialize<'de> for Measured {
             hex::decode(text).map_err(|_| D::Error::custom(format!("{text:?} is not hexadecimal")))
         };
         match MeasuredText::deserialize(deserializer)? {
-            MeasuredText::Data(text) => Ok(Measured::Data(bytes(&text)?)),
+            MeasuredText::Data(text) => Ok(Self::Data(bytes(&text)?)),
             MeasuredText::Digests(texts) => {
                 let mut digests = BTreeMap::new();
                 for (bank, text) in texts {
@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for Measured {
                     }
                     digests.insert(bank, digest);
                 }
-                Ok(Measured::Digests(digests))
+                Ok(Self::Digests(digests))
             }
         }
     }

@@ -29,7 +29,7 @@ impl Tboot {
     }
 
     fn with_digest(file: &[u8], sha256: Digest) -> Result<Self, MleError> {
-        Ok(Tboot(Rc::new(Image {
+        Ok(Self(Rc::new(Image {
             mle: Mle::parse(file)?,
             sha256,
             hashes: RefCell::default(),

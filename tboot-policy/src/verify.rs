@@ -47,11 +47,11 @@ impl Verdict {
     /// The words for it.
     pub const fn name(self) -> &'static str {
         match self {
-            Verdict::Allowed => "allowed",
-            Verdict::AnythingAllowed => "anything is allowed",
-            Verdict::NotAllowed => "not allowed",
-            Verdict::NoEntry => "no entry",
-            Verdict::NotCompared => "not compared",
+            Self::Allowed => "allowed",
+            Self::AnythingAllowed => "anything is allowed",
+            Self::NotAllowed => "not allowed",
+            Self::NoEntry => "no entry",
+            Self::NotCompared => "not compared",
         }
     }
 }

@@ -64,7 +64,7 @@ pub struct LaunchPolicy {
 impl LaunchPolicy {
     /// Both together.
     pub const fn new(pcrs: PcrPolicy, counter: Option<CounterLimit>) -> Self {
-        LaunchPolicy { pcrs, counter }
+        Self { pcrs, counter }
     }
 
     /// The PCR values.
@@ -99,7 +99,7 @@ impl LaunchPolicy {
 
 impl From<PcrPolicy> for LaunchPolicy {
     fn from(pcrs: PcrPolicy) -> Self {
-        LaunchPolicy::new(pcrs, None)
+        Self::new(pcrs, None)
     }
 }
 
@@ -117,13 +117,13 @@ impl PolicySigner {
     /// A key by the coordinates of its point. That it lies on the curve is checked by the TPM,
     /// and by whoever makes the key.
     pub const fn new(x: [u8; 32], y: [u8; 32]) -> Self {
-        PolicySigner { x, y }
+        Self { x, y }
     }
 
     /// From an uncompressed point (SEC 1, 2.3.3): 04, x, y.
     pub fn from_point(point: &[u8]) -> Option<Self> {
         let (x, y) = point.strip_prefix(&[0x04])?.split_at_checked(32)?;
-        Some(PolicySigner::new(x.try_into().ok()?, y.try_into().ok()?))
+        Some(Self::new(x.try_into().ok()?, y.try_into().ok()?))
     }
 
     /// The uncompressed point.
@@ -202,15 +202,15 @@ impl AuthPolicy {
     /// The authPolicy of the sealed object.
     pub fn digest(&self) -> [u8; 32] {
         match self {
-            AuthPolicy::Launch(launch) => launch.digest(),
-            AuthPolicy::Signed(signer) => signer.digest(),
+            Self::Launch(launch) => launch.digest(),
+            Self::Signed(signer) => signer.digest(),
         }
     }
 }
 
 impl From<PcrPolicy> for AuthPolicy {
     fn from(pcrs: PcrPolicy) -> Self {
-        AuthPolicy::Launch(pcrs.into())
+        Self::Launch(pcrs.into())
     }
 }
 
@@ -233,7 +233,7 @@ pub struct Approval {
 impl Approval {
     /// For a secret that is sealed to the launch itself.
     pub const fn literal(launch: LaunchPolicy) -> Self {
-        Approval {
+        Self {
             launch,
             signature: None,
         }
@@ -241,7 +241,7 @@ impl Approval {
 
     /// For a secret that is sealed to the signer.
     pub const fn signed(launch: LaunchPolicy, signature: PolicySignature) -> Self {
-        Approval {
+        Self {
             launch,
             signature: Some(signature),
         }
@@ -260,6 +260,6 @@ impl Approval {
 
 impl From<PcrPolicy> for Approval {
     fn from(pcrs: PcrPolicy) -> Self {
-        Approval::literal(pcrs.into())
+        Self::literal(pcrs.into())
     }
 }

@@ -147,11 +147,11 @@ impl TpmError {
     /// The TPM's response code, if it was the TPM that refused.
     pub const fn code(&self) -> Option<u32> {
         match self {
-            TpmError::Command { code, .. }
-            | TpmError::PolicyFailed { code }
-            | TpmError::NotOurs { code, .. }
-            | TpmError::HierarchyPassword { code, .. }
-            | TpmError::WrongPassword { code, .. }
+            Self::Command { code, .. }
+            | Self::PolicyFailed { code }
+            | Self::NotOurs { code, .. }
+            | Self::HierarchyPassword { code, .. }
+            | Self::WrongPassword { code, .. }
                 if *code != 0 =>
             {
                 Some(*code)

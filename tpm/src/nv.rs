@@ -92,7 +92,7 @@ pub struct NvPublic {
 impl NvPublic {
     /// An index to be defined, without policy, named with SHA-256.
     pub const fn new(index: u32, attributes: NvAttributes, size: u16) -> Self {
-        NvPublic {
+        Self {
             index,
             attributes,
             size,

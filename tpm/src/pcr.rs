@@ -20,9 +20,9 @@ impl Bank {
     /// Length of one value in bytes.
     pub const fn digest_len(self) -> usize {
         match self {
-            Bank::Sha1 => 20,
-            Bank::Sha256 => 32,
-            Bank::Sha384 => 48,
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
         }
     }
 }
@@ -30,9 +30,9 @@ impl Bank {
 impl fmt::Display for Bank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Bank::Sha1 => "sha1",
-            Bank::Sha256 => "sha256",
-            Bank::Sha384 => "sha384",
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
         })
     }
 }
@@ -46,9 +46,9 @@ impl FromStr for Bank {
     type Err = PcrSyntaxError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "sha1" => Ok(Bank::Sha1),
-            "sha256" => Ok(Bank::Sha256),
-            "sha384" => Ok(Bank::Sha384),
+            "sha1" => Ok(Self::Sha1),
+            "sha256" => Ok(Self::Sha256),
+            "sha384" => Ok(Self::Sha384),
             _ => Err(PcrSyntaxError(format!(
                 "{text:?} is not a PCR bank: sha1, sha256 or sha384"
             ))),
@@ -63,7 +63,7 @@ pub struct PcrIndex(u8);
 
 impl PcrIndex {
     /// The latch: in its reset state before the key is released, extended right after.
-    pub const LATCH: PcrIndex = PcrIndex(15);
+    pub const LATCH: Self = Self(15);
 
     /// The register's number.
     pub const fn get(self) -> u8 {
@@ -75,7 +75,7 @@ impl TryFrom<u8> for PcrIndex {
     type Error = PcrSyntaxError;
     fn try_from(number: u8) -> Result<Self, Self::Error> {
         if number < 24 {
-            Ok(PcrIndex(number))
+            Ok(Self(number))
         } else {
             Err(PcrSyntaxError(format!(
                 "PCR {number} does not exist: 0 to 23"
@@ -85,7 +85,7 @@ impl TryFrom<u8> for PcrIndex {
 }
 
 impl From<PcrIndex> for u8 {
-    fn from(index: PcrIndex) -> u8 {
+    fn from(index: PcrIndex) -> Self {
         index.0
     }
 }
@@ -102,18 +102,18 @@ pub struct PcrSet(u32);
 
 impl PcrSet {
     /// PCR 17, 18 and 19: what a measured launch fills.
-    pub const LAUNCH: PcrSet = PcrSet(0b111 << 17);
+    pub const LAUNCH: Self = Self(0b111 << 17);
 
     /// The same set with one more register.
     #[must_use]
-    pub const fn with(self, index: PcrIndex) -> PcrSet {
-        PcrSet(self.0 | 1 << index.0)
+    pub const fn with(self, index: PcrIndex) -> Self {
+        Self(self.0 | 1 << index.0)
     }
 
     /// The same set with one register fewer.
     #[must_use]
-    pub const fn without(self, index: PcrIndex) -> PcrSet {
-        PcrSet(self.0 & !(1 << index.0))
+    pub const fn without(self, index: PcrIndex) -> Self {
+        Self(self.0 & !(1 << index.0))
     }
 
     /// Is the register in the set?
@@ -142,7 +142,7 @@ impl PcrSet {
 
 impl FromIterator<PcrIndex> for PcrSet {
     fn from_iter<I: IntoIterator<Item = PcrIndex>>(indices: I) -> Self {
-        indices.into_iter().fold(PcrSet::default(), PcrSet::with)
+        indices.into_iter().fold(Self::default(), Self::with)
     }
 }
 
@@ -159,7 +159,7 @@ impl fmt::Display for PcrSet {
 impl FromStr for PcrSet {
     type Err = PcrSyntaxError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut set = PcrSet::default();
+        let mut set = Self::default();
         for part in text.split([',', '+']) {
             let number: u8 = part.trim().parse().map_err(|_| {
                 PcrSyntaxError(format!(
@@ -198,7 +198,7 @@ pub struct PcrValues {
 impl PcrValues {
     /// No value yet.
     pub const fn new(bank: Bank) -> Self {
-        PcrValues {
+        Self {
             bank,
             values: BTreeMap::new(),
         }
@@ -240,7 +240,7 @@ impl PcrValues {
     ///
     /// # Errors
     /// [`MissingPcr`] when a register has no value.
-    pub fn select(&self, pcrs: PcrSet) -> Result<PcrValues, MissingPcr> {
+    pub fn select(&self, pcrs: PcrSet) -> Result<Self, MissingPcr> {
         let value = |pcr| {
             let value = self.values.get(&pcr).ok_or(MissingPcr {
                 pcr,
@@ -248,7 +248,7 @@ impl PcrValues {
             })?;
             Ok((pcr, value.clone()))
         };
-        Ok(PcrValues {
+        Ok(Self {
             bank: self.bank,
             values: pcrs.iter().map(value).collect::<Result<_, _>>()?,
         })

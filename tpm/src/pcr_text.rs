@@ -36,7 +36,7 @@ pub enum PcrTextError {
 
 impl From<PcrSyntaxError> for PcrTextError {
     fn from(error: PcrSyntaxError) -> Self {
-        PcrTextError::Syntax(error.to_string())
+        Self::Syntax(error.to_string())
     }
 }
 

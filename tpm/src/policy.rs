@@ -18,7 +18,7 @@ pub struct PcrPolicy {
 impl PcrPolicy {
     /// A policy for exactly these values; `None` unless they are SHA-256 values and at least one.
     pub fn new(values: PcrValues) -> Option<Self> {
-        (values.bank() == Bank::Sha256 && !values.set().is_empty()).then_some(PcrPolicy { values })
+        (values.bank() == Bank::Sha256 && !values.set().is_empty()).then_some(Self { values })
     }
 
     /// The values that must be found.

@@ -12,12 +12,12 @@ pub struct Name(Vec<u8>);
 impl Name {
     /// A name from its bytes: `000b` and a SHA-256 digest is the only kind taoboot makes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() == 34 && bytes.starts_with(&[0x00, 0x0b])).then(|| Name(bytes.to_vec()))
+        (bytes.len() == 34 && bytes.starts_with(&[0x00, 0x0b])).then(|| Self(bytes.to_vec()))
     }
 
     /// The name of what has this SHA-256 digest of its public area.
     pub(crate) fn of_sha256(digest: [u8; 32]) -> Self {
-        Name([&[0x00, 0x0b], digest.as_slice()].concat())
+        Self([&[0x00, 0x0b], digest.as_slice()].concat())
     }
 
     /// The name's bytes.
@@ -48,7 +48,7 @@ impl std::str::FromStr for Name {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         hex::decode(text)
             .ok()
-            .and_then(|bytes| Name::from_bytes(&bytes))
+            .and_then(|bytes| Self::from_bytes(&bytes))
             .ok_or_else(|| NameSyntaxError(text.to_owned()))
     }
 }

@@ -83,7 +83,7 @@ impl Swtpm {
             let port = free_port_pair()?;
             match spawn(state.path(), port, kind) {
                 Ok(process) => {
-                    return Ok(Swtpm {
+                    return Ok(Self {
                         state,
                         port,
                         process,

@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the next `count` bytes only; this one goes on behind them.
-    pub fn part(&mut self, what: &'static str, count: usize) -> Result<Reader<'a>, FormatError> {
+    pub fn part(&mut self, what: &'static str, count: usize) -> Result<Self, FormatError> {
         let offset = self.offset;
         Ok(Reader {
             rest: self.take(what, count)?,

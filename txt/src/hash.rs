@@ -51,22 +51,22 @@ pub enum HashError {
 
 impl HashAlg {
     /// Every algorithm, in the order of the TPM numbers.
-    pub const ALL: [HashAlg; 5] = [
-        HashAlg::Sha1,
-        HashAlg::Sha256,
-        HashAlg::Sha384,
-        HashAlg::Sha512,
-        HashAlg::Sm3,
+    pub const ALL: [Self; 5] = [
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sm3,
     ];
 
     /// The TPM_ALG_ID of TPM 2.0 part 2 (LCP_POLICY2 and its elements store it little-endian).
     pub const fn tpm_alg(self) -> u16 {
         match self {
-            HashAlg::Sha1 => 0x0004,
-            HashAlg::Sha256 => 0x000b,
-            HashAlg::Sha384 => 0x000c,
-            HashAlg::Sha512 => 0x000d,
-            HashAlg::Sm3 => 0x0012,
+            Self::Sha1 => 0x0004,
+            Self::Sha256 => 0x000b,
+            Self::Sha384 => 0x000c,
+            Self::Sha512 => 0x000d,
+            Self::Sm3 => 0x0012,
         }
     }
 
@@ -81,32 +81,32 @@ impl HashAlg {
     /// The bit of LCP_POLICY2's LcpHashAlgMask and AuxHashAlgMask.
     pub const fn mask(self) -> u16 {
         match self {
-            HashAlg::Sha1 => 0x0001,
-            HashAlg::Sha256 => 0x0008,
-            HashAlg::Sha384 => 0x0040,
-            HashAlg::Sha512 => 0x0080,
-            HashAlg::Sm3 => 0x0020,
+            Self::Sha1 => 0x0001,
+            Self::Sha256 => 0x0008,
+            Self::Sha384 => 0x0040,
+            Self::Sha512 => 0x0080,
+            Self::Sm3 => 0x0020,
         }
     }
 
     /// Length of a digest in bytes.
     pub const fn digest_len(self) -> usize {
         match self {
-            HashAlg::Sha1 => 20,
-            HashAlg::Sha256 | HashAlg::Sm3 => 32,
-            HashAlg::Sha384 => 48,
-            HashAlg::Sha512 => 64,
+            Self::Sha1 => 20,
+            Self::Sha256 | Self::Sm3 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
         }
     }
 
     /// The name on command lines and in spec files.
     pub const fn name(self) -> &'static str {
         match self {
-            HashAlg::Sha1 => "sha1",
-            HashAlg::Sha256 => "sha256",
-            HashAlg::Sha384 => "sha384",
-            HashAlg::Sha512 => "sha512",
-            HashAlg::Sm3 => "sm3",
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Sm3 => "sm3",
         }
     }
 
@@ -125,11 +125,11 @@ impl HashAlg {
             hasher.finalize().to_vec()
         }
         let bytes = match self {
-            HashAlg::Sha1 => run::<Sha1>(parts),
-            HashAlg::Sha256 => run::<Sha256>(parts),
-            HashAlg::Sha384 => run::<Sha384>(parts),
-            HashAlg::Sha512 => run::<Sha512>(parts),
-            HashAlg::Sm3 => run::<Sm3>(parts),
+            Self::Sha1 => run::<Sha1>(parts),
+            Self::Sha256 => run::<Sha256>(parts),
+            Self::Sha384 => run::<Sha384>(parts),
+            Self::Sha512 => run::<Sha512>(parts),
+            Self::Sm3 => run::<Sm3>(parts),
         };
         Digest { alg: self, bytes }
     }
@@ -157,11 +157,11 @@ impl HashAlg {
             }
         }
         let bytes = match self {
-            HashAlg::Sha1 => run::<Sha1>(reader),
-            HashAlg::Sha256 => run::<Sha256>(reader),
-            HashAlg::Sha384 => run::<Sha384>(reader),
-            HashAlg::Sha512 => run::<Sha512>(reader),
-            HashAlg::Sm3 => run::<Sm3>(reader),
+            Self::Sha1 => run::<Sha1>(reader),
+            Self::Sha256 => run::<Sha256>(reader),
+            Self::Sha384 => run::<Sha384>(reader),
+            Self::Sha512 => run::<Sha512>(reader),
+            Self::Sm3 => run::<Sm3>(reader),
         };
         Ok(Digest {
             alg: self,
@@ -202,7 +202,7 @@ impl Digest {
                 found: bytes.len(),
             });
         }
-        Ok(Digest {
+        Ok(Self {
             alg,
             bytes: bytes.to_vec(),
         })
@@ -210,7 +210,7 @@ impl Digest {
 
     /// All zeros: what a policy of type "any" holds, and a PCR after reset.
     pub fn zero(alg: HashAlg) -> Self {
-        Digest {
+        Self {
             alg,
             bytes: vec![0; alg.digest_len()],
         }

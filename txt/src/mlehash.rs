@@ -131,7 +131,7 @@ impl Mle {
                 header.cmdline_end,
             )?;
         }
-        Ok(Mle { image, header })
+        Ok(Self { image, header })
     }
 
     /// The MLE header.

@@ -20,9 +20,9 @@ pub enum Purpose {
 impl Purpose {
     const fn words(self) -> &'static str {
         match self {
-            Purpose::Build => "to build",
-            Purpose::Test => "to test and for the demo",
-            Purpose::Bench => "to compare in the benchmarks",
+            Self::Build => "to build",
+            Self::Test => "to test and for the demo",
+            Self::Bench => "to compare in the benchmarks",
         }
     }
 }

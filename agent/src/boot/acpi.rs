@@ -19,11 +19,19 @@ use crate::config::AcpiPin;
 pub const TABLES: &str = "/sys/firmware/acpi/tables";
 /// Those that code of other tables has loaded.
 const DYNAMIC: &str = "dynamic";
-/// The tables that the kernel takes code from (ACPICA's acpi_tb_load_namespace, and tables that are
-/// loaded later are of these kinds, too). Others hold data only, and many of them change from boot to
-/// boot: addresses of logs (TPM2, TCPA), times (FPDT), the wake vector (FACS), the logo's (BGRT), what
-/// failed (BERT), pointers (FACP).
-const WITH_CODE: [&str; 4] = ["DSDT", "SSDT", "PSDT", "OSDT"];
+/// Tables of data (ACPI 6.5, tables 5.5 and 5.6), which have no code of AML. Many of them change from
+/// boot to boot: addresses of logs (TPM2, TCPA), times (FPDT), the wake vector (FACS), the logo's (BGRT),
+/// what failed (BERT), pointers (FACP). All others may carry code: the kernel runs DSDT, SSDT, PSDT and
+/// OSDT, and code may load a table of any other signature (LoadTable), usually `OEM1` and its like.
+const DATA: &[&str] = &[
+    "AEST", "AGDI", "APIC", "APMT", "ASPT", "BDAT", "BERT", "BGRT", "BOOT", "CCEL", "CDIT", "CEDT",
+    "CPEP", "CRAT", "CSRT", "DBG2", "DBGP", "DMAR", "DRTM", "ECDT", "EINJ", "ERST", "ETDT", "FACP",
+    "FACS", "FPDT", "GTDT", "HEST", "HMAT", "HPET", "IBFT", "IERS", "IORT", "IVRS", "KEYP", "LPIT",
+    "MCFG", "MCHI", "MPAM", "MPST", "MSCT", "MSDM", "NBFT", "NFIT", "NHLT", "PCCT", "PHAT", "PMTT",
+    "PPTT", "PRMT", "RAS2", "RASF", "RGRT", "S3PT", "SBST", "SDEI", "SDEV", "SLIC", "SLIT", "SPCR",
+    "SPMI", "SRAT", "STAO", "SVKL", "SWFT", "TCPA", "TPM2", "UEFI", "VIOT", "WAET", "WDAT", "WDDT",
+    "WDRT", "WPBT", "WSMT", "XENV",
+];
 /// Real machines have some thirty, of 300 KiB together.
 const MOST_TABLES: usize = 256;
 const LARGEST: u64 = 8 << 20;
@@ -76,9 +84,9 @@ impl Found {
     /// As the boot event has it.
     pub fn event(&self) -> attestation::AcpiTables {
         match self {
-            Found::Tables(tables) => attestation::AcpiTables::Digest(tables.digest),
-            Found::None => attestation::AcpiTables::None,
-            Found::Unknown(_) => attestation::AcpiTables::Unknown,
+            Self::Tables(tables) => attestation::AcpiTables::Digest(tables.digest),
+            Self::None => attestation::AcpiTables::None,
+            Self::Unknown(_) => attestation::AcpiTables::Unknown,
         }
     }
 
@@ -88,10 +96,10 @@ impl Found {
             return Ok(());
         };
         let found = match self {
-            Found::Tables(tables) if tables.digest == *pinned.digest() => return Ok(()),
-            Found::Tables(tables) => hex::encode(tables.digest),
-            Found::None => "none".to_owned(),
-            Found::Unknown(why) => format!("not known ({why})"),
+            Self::Tables(tables) if tables.digest == *pinned.digest() => return Ok(()),
+            Self::Tables(tables) => hex::encode(tables.digest),
+            Self::None => "none".to_owned(),
+            Self::Unknown(why) => format!("not known ({why})"),
         };
         Err(OtherTables {
             found,
@@ -156,22 +164,26 @@ fn read_table(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(table)
 }
 
-/// A table's signature, and its number where there are several.
+/// A table's signature of four characters, and its number where there are several.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
-    signature: &'static str,
+    signature: String,
     number: Option<u32>,
 }
 
 impl Name {
     fn parse(file: &str) -> Option<Self> {
-        WITH_CODE.into_iter().find_map(|signature| {
-            let number = match file.strip_prefix(signature)? {
-                "" => None,
-                digits => Some(digits.parse().ok()?),
-            };
-            Some(Name { signature, number })
-        })
+        let (signature, digits) = file.split_at_checked(4)?;
+        let number = match digits {
+            "" => None,
+            digits => Some(digits.parse().ok()?),
+        };
+        let name = Self {
+            signature: signature.to_owned(),
+            number,
+        };
+        // Another spelling of a number is not the kernel's.
+        (name.file() == file).then_some(name)
     }
 
     fn file(&self) -> String {
@@ -194,12 +206,11 @@ fn names_in(directory: &Path) -> io::Result<Option<Vec<Name>>> {
         let file = entry?.file_name();
         let file = file.to_string_lossy();
         match Name::parse(&file) {
-            Some(name) if name.file() == file => names.push(name),
-            // Another spelling of a number, or signs behind a signature, would be left out.
-            None if !WITH_CODE
-                .iter()
-                .any(|signature| file.starts_with(signature)) => {}
-            _ => return Err(io::Error::other(format!("{file}: what table is that?"))),
+            // Directories: of data that tables point to, and of tables that are read by themselves.
+            _ if matches!(&*file, "data" | DYNAMIC) => {}
+            Some(name) if DATA.contains(&name.signature.as_str()) => {}
+            Some(name) => names.push(name),
+            None => return Err(io::Error::other(format!("{file}: what table is that?"))),
         }
     }
     Ok(Some(names))
@@ -213,7 +224,7 @@ mod tests {
 
     impl Machine {
         fn new() -> Self {
-            let machine = Machine(tempfile::tempdir().unwrap());
+            let machine = Self(tempfile::tempdir().unwrap());
             for (name, content) in [
                 ("DSDT", "d"),
                 ("SSDT1", "one"),
@@ -240,6 +251,25 @@ mod tests {
                 Found::Tables(tables) => tables,
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    /// LoadTable runs code out of a table of any signature: firmware calls them OEM1 and the like.
+    #[test]
+    fn a_table_of_an_unknown_signature_is_in_the_digest_and_one_of_data_is_not() {
+        let machine = Machine::new();
+        let digest = || match find(machine.0.path()) {
+            Found::Tables(tables) => tables.digest,
+            other => panic!("{other:?}"),
+        };
+        let before = digest();
+        fs::write(machine.0.path().join("HPET"), "data").unwrap();
+        assert_eq!(digest(), before);
+        for name in ["OEM1", "OEM12", "XYZ_"] {
+            let path = machine.0.path().join(name);
+            fs::write(&path, "code").unwrap();
+            assert_ne!(digest(), before, "{name}");
+            fs::remove_file(path).unwrap();
         }
     }
 

@@ -21,9 +21,8 @@ pub(super) fn close(volume: Option<&str>) -> Vec<String> {
         warnings.push(format!("cannot close swap: {error}"));
     }
     // They lie on the volume, which is in use as long as they are there.
-    if let Err(error) = mapper::unmap_logical_volumes() {
-        warnings.push(error.to_string());
-    }
+    let logical = mapper::unmap_logical_volumes();
+    warnings.extend(logical.iter().map(ToString::to_string));
     if let Some(volume) = volume
         && Path::new("/dev/mapper").join(volume).exists()
         && let Err(error) = close_mapping(volume)

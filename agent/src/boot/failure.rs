@@ -21,8 +21,8 @@ pub struct Failure {
 
 impl Failure {
     /// Makes a phase's error into a failure of the boot.
-    pub fn of<E: std::fmt::Display>(phase: Phase) -> impl FnOnce(E) -> Failure {
-        move |error| Failure {
+    pub fn of<E: std::fmt::Display>(phase: Phase) -> impl FnOnce(E) -> Self {
+        move |error| Self {
             phase,
             reason: error.to_string(),
         }

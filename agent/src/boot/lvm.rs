@@ -34,7 +34,7 @@ pub(super) struct Place {
 impl Place {
     /// All of the opened volume.
     pub fn whole(mapping: &Path) -> Self {
-        Place {
+        Self {
             device: mapping.to_owned(),
             alias: None,
         }
@@ -95,6 +95,23 @@ pub(super) enum LvmError {
         volume: String,
         group: String,
         volumes: String,
+    },
+    /// Somebody's copy, or a look-alike.
+    #[error(
+        "root={spec} is on two logical volumes, {one} and {other}: name the right one with root=/dev/mapper/GROUP-VOLUME"
+    )]
+    Twice {
+        spec: DeviceSpec,
+        one: String,
+        other: String,
+    },
+    /// It may be there as well.
+    #[error(
+        "root={spec} is looked for in every logical volume, and one cannot be looked into: {source}; name root's with root=/dev/mapper/GROUP-VOLUME"
+    )]
+    Unseen {
+        spec: DeviceSpec,
+        source: Box<TableError>,
     },
     /// It needs more than linear and striped, or the metadata contradicts itself.
     #[error(transparent)]
@@ -234,22 +251,26 @@ fn map(group: &Group, volume: &str, nodes: &BTreeMap<String, Node>) -> Result<Pl
     })
 }
 
-/// Looks into each volume that can be mapped, and leaves mapped only the one that was meant.
+/// Looks into every volume, and leaves mapped only the one that was meant. Whoever may write to
+/// another volume of the group, a guest to its disk, can give its file system root's UUID: with two of
+/// them, or one that cannot be looked into, nothing is taken for root.
 fn find_by_content(
     spec: &DeviceSpec,
     group: &Group,
     nodes: &BTreeMap<String, Node>,
 ) -> Result<Option<Place>, LvmError> {
-    for (name, volume) in &group.metadata.logical {
-        if !volume.visible {
-            continue;
-        }
-        // One that needs lvm2 is not root, or is told apart by name.
-        let Ok(mapping) = lvm2::mapping(group, name, nodes) else {
-            continue;
-        };
+    let visible = group.metadata.logical.iter();
+    let visible = visible.filter(|(_, volume)| volume.visible);
+    let mut meant: Option<&str> = None;
+    for (name, _) in visible {
+        let mapping = lvm2::mapping(group, name, nodes).map_err(|source| LvmError::Unseen {
+            spec: spec.clone(),
+            source: Box::new(source),
+        })?;
         let device = mapper::map(&mapping)?;
-        let content = superblock::read(&device).map_err(|source| LvmError::Unreadable {
+        let content = superblock::read(&device);
+        mapper::unmap(&mapping.name)?;
+        let content = content.map_err(|source| LvmError::Unreadable {
             volume: device.display().to_string(),
             source,
         })?;
@@ -258,13 +279,17 @@ fn find_by_content(
             DeviceSpec::Label(label) => content.label == *label,
             DeviceSpec::PartUuid(_) | DeviceSpec::Path(_) => false,
         });
-        if is_meant {
-            return Ok(Some(Place {
-                device,
-                alias: Some(alias(group, name)),
-            }));
+        match (is_meant, meant) {
+            (false, _) => {}
+            (true, None) => meant = Some(name),
+            (true, Some(one)) => {
+                return Err(LvmError::Twice {
+                    spec: spec.clone(),
+                    one: one.to_owned(),
+                    other: name.clone(),
+                });
+            }
         }
-        mapper::unmap(&mapping.name)?;
     }
-    Ok(None)
+    meant.map(|name| map(group, name, nodes)).transpose()
 }

@@ -21,7 +21,7 @@ const OF_LVM: &[u8] = b"LVM-";
 #[derive(Debug, thiserror::Error)]
 pub enum MapperError {
     /// The kernel refused.
-    #[error("/dev/mapper/{name} cannot be mapped: {source}")]
+    #[error("/dev/mapper/{name} cannot be mapped or removed: {source}")]
     Refused {
         /// The mapping.
         name: String,
@@ -110,27 +110,32 @@ pub(super) fn unmap(name: &str) -> Result<(), MapperError> {
 }
 
 /// Removes every logical volume that is mapped, so that the volume below can be closed: also one
-/// that was mapped a moment before a panic, which nobody has noted yet.
-pub(super) fn unmap_logical_volumes() -> Result<(), MapperError> {
+/// that was mapped a moment before a panic, which nobody has noted yet. Gives what did not work; each
+/// is tried whatever became of the others.
+pub(super) fn unmap_logical_volumes() -> Vec<MapperError> {
     // Without device-mapper nothing was mapped.
     let Ok(mapper) = DM::new() else {
-        return Ok(());
+        return Vec::new();
     };
-    let refused = |name: &str| {
-        let name = name.to_owned();
-        move |source| MapperError::Refused { name, source }
+    let refused = |name: &str, source| MapperError::Refused {
+        name: name.to_owned(),
+        source,
     };
-    for (name, _, _) in mapper.list_devices().map_err(refused("*"))? {
+    let devices = match mapper.list_devices() {
+        Ok(devices) => devices,
+        Err(error) => return vec![refused("*", error)],
+    };
+    let mut failed = Vec::new();
+    for (name, _, _) in devices {
         let shown = name.to_string();
-        let info = mapper
-            .device_info(&DevId::Name(&name))
-            .map_err(refused(&shown))?;
-        let is_logical = info
-            .uuid()
-            .is_some_and(|uuid| uuid.as_bytes().starts_with(OF_LVM));
-        if is_logical {
-            unmap(&shown)?;
-        }
+        let done = match mapper.device_info(&DevId::Name(&name)) {
+            Ok(info) => match info.uuid() {
+                Some(uuid) if uuid.as_bytes().starts_with(OF_LVM) => unmap(&shown),
+                _ => Ok(()),
+            },
+            Err(error) => Err(refused(&shown, error)),
+        };
+        failed.extend(done.err());
     }
-    Ok(())
+    failed
 }

@@ -113,7 +113,7 @@ impl Held {
         let [WORD, on_failure, delay, volume, message] = words else {
             return None;
         };
-        let held = Held {
+        let held = Self {
             on_failure: on_failure.parse().ok()?,
             delay: Duration::from_secs(delay.parse().ok()?),
             volume: (*volume != NONE).then(|| (*volume).to_owned()),

@@ -24,7 +24,7 @@ impl Progress {
     /// The clock starts now.
     pub fn start() -> Self {
         let now = Instant::now();
-        Progress {
+        Self {
             started: now,
             phase_started: now,
             phases: Vec::new(),

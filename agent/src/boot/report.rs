@@ -45,9 +45,9 @@ impl Launch {
     /// Of these values.
     pub fn of(values: &PcrValues) -> Self {
         match LaunchPcrs::check(values) {
-            Ok(()) => Launch::Measured,
-            Err(LaunchPcrsError::NoLaunch) => Launch::None,
-            Err(_) => Launch::Unmeasured,
+            Ok(()) => Self::Measured,
+            Err(LaunchPcrsError::NoLaunch) => Self::None,
+            Err(_) => Self::Unmeasured,
         }
     }
 }
@@ -113,7 +113,7 @@ pub struct PhaseTime {
 
 impl Default for Report {
     fn default() -> Self {
-        Report {
+        Self {
             taoboot: VERSION,
             outcome: Outcome::Failed,
             phase: None,

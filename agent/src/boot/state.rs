@@ -46,7 +46,7 @@ impl Boot {
     /// The clock starts now.
     pub fn start() -> Self {
         let defaults = Config::default();
-        Boot {
+        Self {
             progress: Progress::start(),
             report: Report::default(),
             settings: None,

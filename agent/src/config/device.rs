@@ -37,7 +37,7 @@ pub enum DeviceSpecError {
 impl DeviceSpec {
     /// Can the device still be found when its content is random? (Swap with a random key.)
     pub const fn survives_random_content(&self) -> bool {
-        matches!(self, DeviceSpec::PartUuid(_) | DeviceSpec::Path(_))
+        matches!(self, Self::PartUuid(_) | Self::Path(_))
     }
 }
 
@@ -48,7 +48,7 @@ impl FromStr for DeviceSpec {
             let uuid = unquote(uuid).to_ascii_lowercase();
             // Not only RFC 4122 forms: vfat has xxxx-xxxx. Hex digits and hyphens it must be.
             return if is_hex_and_hyphens(&uuid) && (9..=36).contains(&uuid.len()) {
-                Ok(DeviceSpec::Uuid(uuid))
+                Ok(Self::Uuid(uuid))
             } else {
                 Err(DeviceSpecError::NotAUuid {
                     spec: text.into(),
@@ -59,7 +59,7 @@ impl FromStr for DeviceSpec {
         if let Some(uuid) = text.strip_prefix("PARTUUID=") {
             let uuid = unquote(uuid).to_ascii_lowercase();
             return if is_hex_and_hyphens(&uuid) && matches!(uuid.len(), 11 | 36) {
-                Ok(DeviceSpec::PartUuid(uuid))
+                Ok(Self::PartUuid(uuid))
             } else {
                 Err(DeviceSpecError::NotAUuid {
                     spec: text.into(),
@@ -70,14 +70,14 @@ impl FromStr for DeviceSpec {
         if let Some(label) = text.strip_prefix("LABEL=") {
             let label = unquote(label);
             return if (1..=255).contains(&label.len()) {
-                Ok(DeviceSpec::Label(label.into()))
+                Ok(Self::Label(label.into()))
             } else {
                 Err(DeviceSpecError::Unknown(text.into()))
             };
         }
         if text.starts_with("/dev/") && text.len() > 5 && !text.split('/').any(|part| part == "..")
         {
-            return Ok(DeviceSpec::Path(text.into()));
+            return Ok(Self::Path(text.into()));
         }
         Err(DeviceSpecError::Unknown(text.into()))
     }
@@ -105,10 +105,10 @@ impl TryFrom<String> for DeviceSpec {
 impl fmt::Display for DeviceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DeviceSpec::Uuid(uuid) => write!(f, "UUID={uuid}"),
-            DeviceSpec::Label(label) => write!(f, "LABEL={label}"),
-            DeviceSpec::PartUuid(uuid) => write!(f, "PARTUUID={uuid}"),
-            DeviceSpec::Path(path) => write!(f, "{}", path.display()),
+            Self::Uuid(uuid) => write!(f, "UUID={uuid}"),
+            Self::Label(label) => write!(f, "LABEL={label}"),
+            Self::PartUuid(uuid) => write!(f, "PARTUUID={uuid}"),
+            Self::Path(path) => write!(f, "{}", path.display()),
         }
     }
 }

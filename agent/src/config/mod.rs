@@ -108,8 +108,8 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads a configuration; `origin` names it in errors.
-    pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+    pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Invalid {
             origin: origin.into(),
             reason: one_line(&error, text),
         })?;

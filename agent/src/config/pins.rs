@@ -21,7 +21,7 @@ impl TryFrom<String> for SecretId {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         if digits && text.len() == 32 {
-            Ok(SecretId(text))
+            Ok(Self(text))
         } else {
             Err(format!(
                 "{text:?} is not a secret_id: 32 hex digits, as `taoboot status` shows them"

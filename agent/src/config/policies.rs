@@ -19,9 +19,9 @@ impl OnFailure {
     /// The word used in the configuration, on the command line and in reports.
     pub const fn word(self) -> &'static str {
         match self {
-            OnFailure::Reboot => "reboot",
-            OnFailure::Poweroff => "poweroff",
-            OnFailure::Prompt => "prompt",
+            Self::Reboot => "reboot",
+            Self::Poweroff => "poweroff",
+            Self::Prompt => "prompt",
         }
     }
 }
@@ -30,9 +30,9 @@ impl std::str::FromStr for OnFailure {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "reboot" => Ok(OnFailure::Reboot),
-            "poweroff" => Ok(OnFailure::Poweroff),
-            "prompt" => Ok(OnFailure::Prompt),
+            "reboot" => Ok(Self::Reboot),
+            "poweroff" => Ok(Self::Poweroff),
+            "prompt" => Ok(Self::Prompt),
             "shell" => {
                 Err("there is no shell in a taoboot image: use reboot, poweroff or prompt".into())
             }
@@ -59,8 +59,8 @@ impl std::str::FromStr for WithoutTpm {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "stop" => Ok(WithoutTpm::Stop),
-            "prompt" => Ok(WithoutTpm::Prompt),
+            "stop" => Ok(Self::Stop),
+            "prompt" => Ok(Self::Prompt),
             _ => Err(format!("{text:?} is not stop or prompt")),
         }
     }

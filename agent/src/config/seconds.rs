@@ -16,7 +16,7 @@ impl<const DEFAULT: u64> Seconds<DEFAULT> {
 
 impl<const DEFAULT: u64> Default for Seconds<DEFAULT> {
     fn default() -> Self {
-        Seconds(DEFAULT)
+        Self(DEFAULT)
     }
 }
 
@@ -24,7 +24,7 @@ impl<const DEFAULT: u64> TryFrom<u64> for Seconds<DEFAULT> {
     type Error = String;
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
         if seconds <= 3600 {
-            Ok(Seconds(seconds))
+            Ok(Self(seconds))
         } else {
             Err(format!("{seconds} seconds is too long: 0 to 3600"))
         }
@@ -37,6 +37,6 @@ impl<const DEFAULT: u64> std::str::FromStr for Seconds<DEFAULT> {
         let seconds: u64 = text
             .parse()
             .map_err(|_| format!("{text:?} is not a number of seconds (0 to 3600)"))?;
-        Seconds::try_from(seconds)
+        Self::try_from(seconds)
     }
 }

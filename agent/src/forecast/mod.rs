@@ -52,7 +52,7 @@ const APPLY: &str = "then run update-grub and /usr/lib/taoboot/kernel refresh";
 impl Forecast {
     /// For one command line.
     pub fn of(text: &str, system: &System<'_>) -> Self {
-        let mut forecast = Forecast::default();
+        let mut forecast = Self::default();
         match forecast.settled(text, system) {
             Ok(name) => {
                 forecast.judge_crypttab(text, &name, system);

@@ -32,7 +32,7 @@ impl QuotedRoot {
     /// it was extended with after the latch. The TPM is for the quote, which is renewed before it
     /// expires, and for the counter that anchors the programs' own.
     pub fn new(tpm: Box<Tpm2>, bank: Bank, pcrs: PcrSet, event: BootEvent) -> Self {
-        QuotedRoot {
+        Self {
             tpm,
             bank,
             pcrs,

@@ -173,7 +173,7 @@ impl TryFrom<TaoText> for TaoConfig {
     type Error = TaoConfigError;
 
     fn try_from(text: TaoText) -> Result<Self, TaoConfigError> {
-        Ok(TaoConfig {
+        Ok(Self {
             programs: text.programs.policy()?,
             guard: text.guard_plan()?,
             text,

@@ -27,7 +27,7 @@ pub struct HostSettings {
 /// A liberal host with the default policy for programs.
 impl Default for HostSettings {
     fn default() -> Self {
-        HostSettings {
+        Self {
             config: TaoConfig::default(),
             guard: GuardSource::Liberal,
         }
@@ -66,10 +66,10 @@ impl HostSettings {
             ..
         } = &config.guard
         else {
-            return HostSettings::new(config, None);
+            return Self::new(config, None);
         };
         let (path, rules) = (path.clone(), read_rules(path)?);
-        let settings = HostSettings::new(config, Some(rules))?;
+        let settings = Self::new(config, Some(rules))?;
         // A boot with rules that nobody signed stops while it can still be said.
         match settings.guard.check() {
             Ok(()) => Ok(settings),
@@ -103,7 +103,7 @@ impl HostSettings {
                 }
             }
         };
-        Ok(HostSettings { config, guard })
+        Ok(Self { config, guard })
     }
 
     /// For the resident process.
@@ -123,7 +123,7 @@ impl HostSettings {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HostTextError> {
         let HostText::<TaoConfig> { config, rules } = serde_json::from_slice(bytes)?;
         let rules = rules.map(|text| BASE64.decode(text).map_err(|_| HostTextError::Rules));
-        Ok(HostSettings::new(config, rules.transpose()?)?)
+        Ok(Self::new(config, rules.transpose()?)?)
     }
 
     /// Where the host's rules come from.

@@ -77,7 +77,7 @@ pub struct BootFilesError {
 
 impl Default for BootFiles {
     fn default() -> Self {
-        BootFiles {
+        Self {
             version: VERSION,
             files: BTreeMap::new(),
         }
@@ -134,7 +134,7 @@ impl BootFiles {
         if text.len() as u64 > MAX_LEN {
             return Err(failed(format!("has more than {MAX_LEN} bytes")));
         }
-        let list: BootFiles =
+        let list: Self =
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
         if list.version != VERSION {
             return Err(failed(format!(

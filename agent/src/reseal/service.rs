@@ -119,7 +119,7 @@ impl ResealService {
         // A second service does not take the socket of the first: it is made once a boot.
         let listener = UnixListener::bind(socket).map_err(failed)?;
         std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        Ok(ResealService {
+        Ok(Self {
             listener,
             secret,
             tpm,

@@ -133,7 +133,7 @@ impl BinaryHeader {
         if !is_uuid(uuid) {
             return Err(BinaryHeaderError::BadUuid);
         }
-        Ok(BinaryHeader {
+        Ok(Self {
             copy_size: size,
             sequence_id: be64(copy, 16).ok_or_else(truncated)?,
             uuid: uuid.to_ascii_lowercase(),

@@ -36,7 +36,7 @@ pub enum HeaderError {
         source: io::Error,
     },
     /// Neither a block device nor a regular file.
-    #[error("{device}: is neither a block device nor an image file", device = .0.display())]
+    #[error("{device} is neither a block device nor an image file", device = .0.display())]
     NotADevice(PathBuf),
     /// No valid header copy.
     #[error("{device}: {reason}", device = .device.display())]
@@ -47,7 +47,7 @@ pub enum HeaderError {
         reason: BinaryHeaderError,
     },
     /// Not LUKS at all.
-    #[error("{device}: is not a LUKS2 volume (no LUKS signature found)", device = .0.display())]
+    #[error("{device} is not a LUKS2 volume (no LUKS signature found)", device = .0.display())]
     NotLuks(PathBuf),
     /// The JSON area.
     #[error("{device}: the LUKS2 metadata is damaged: {reason}", device = .device.display())]
@@ -106,7 +106,7 @@ impl VolumeHeader {
         };
         let tree = Metadata::tree(json).map_err(damaged)?;
         let metadata = Metadata::from_tree(&tree).map_err(damaged)?;
-        Ok(VolumeHeader {
+        Ok(Self {
             device: device.into(),
             file,
             device_size,

@@ -55,16 +55,25 @@ pub enum KnownTpmsError {
 impl KnownTpms {
     /// The one TPM of a machine, or any number where the right one is `pinned`.
     pub fn one(sysfs: impl Into<PathBuf>, pinned: bool) -> Self {
-        KnownTpms {
+        Self {
             sysfs: sysfs.into(),
             most: if pinned { Most::Pinned } else { Most::One },
+        }
+    }
+
+    /// The same machine, after the pin was given up: which of several TPMs answers is not known then.
+    #[must_use]
+    pub fn unpinned(&self) -> Self {
+        Self {
+            sysfs: self.sysfs.clone(),
+            most: Most::One,
         }
     }
 
     /// The same machine, of which it is proved that it has none.
     #[must_use]
     pub fn none(self) -> Self {
-        KnownTpms {
+        Self {
             most: Most::None,
             ..self
         }

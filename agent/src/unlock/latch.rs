@@ -45,10 +45,10 @@ pub enum LatchError {
 
 impl Latched {
     /// There is no TPM, so that nothing can be unsealed from one.
-    pub fn without_tpm(_proof: NoTpm, tpms: KnownTpms) -> Result<Latched, LatchError> {
+    pub fn without_tpm(_proof: NoTpm, tpms: KnownTpms) -> Result<Self, LatchError> {
         let tpms = tpms.none();
         tpms.look()?;
-        Ok(Latched {
+        Ok(Self {
             has_tpm: false,
             tpms,
         })

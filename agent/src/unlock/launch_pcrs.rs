@@ -21,9 +21,7 @@ pub struct LaunchPcrs(PcrValues);
 #[non_exhaustive]
 pub enum LaunchPcrsError {
     /// All ones.
-    #[error(
-        "they are the values of a machine without a measured launch (a PCR from 17 on is all ones)"
-    )]
+    #[error("no measured launch has taken place (PCR 17 or a later one is all ones)")]
     NoLaunch,
     /// All zeros: reset by the launch, then left alone.
     #[error(
@@ -53,7 +51,7 @@ impl LaunchPcrs {
     /// into one.
     pub fn new(values: PcrValues) -> Result<Self, LaunchPcrsError> {
         Self::check(&values)?;
-        Ok(LaunchPcrs(values))
+        Ok(Self(values))
     }
 
     /// Are these the values of a measured launch?

@@ -67,7 +67,7 @@ impl MemoryCopy {
             | SealFlag::F_SEAL_WRITE
             | SealFlag::F_SEAL_SEAL;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(io::Error::from)?;
-        Ok(MemoryCopy { file })
+        Ok(Self { file })
     }
 
     /// A path by which a library in this process can open it. Needs /proc.

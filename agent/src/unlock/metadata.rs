@@ -224,7 +224,7 @@ impl Metadata {
 
     /// The tree as types.
     pub(crate) fn from_tree(tree: &Value) -> Result<Self, MetadataError> {
-        Ok(Metadata::deserialize(tree)?)
+        Ok(Self::deserialize(tree)?)
     }
 }
 
@@ -235,7 +235,7 @@ impl<'de> Deserialize<'de> for Keyslot {
             Some("luks2") => Luks2Keyslot::deserialize(&tree)
                 .map(Keyslot::Luks2)
                 .map_err(|error| D::Error::custom(format!("keyslot: {error}"))),
-            Some(other) => Ok(Keyslot::Other(other.chars().take(64).collect())),
+            Some(other) => Ok(Self::Other(other.chars().take(64).collect())),
             None => Err(D::Error::custom("a keyslot has no type")),
         }
     }
@@ -257,7 +257,7 @@ impl<'de> Deserialize<'de> for Token {
             .map(|number| number.as_str().and_then(slot_number))
             .collect::<Option<Vec<u32>>>()
             .ok_or_else(|| D::Error::custom("a token's keyslots are not numbers"))?;
-        Ok(Token {
+        Ok(Self {
             kind,
             keyslots,
             json,

@@ -113,15 +113,15 @@ impl NoTpm {
     ///
     /// # Errors
     /// The machine has a TPM or may have one, or it is not allowed to be without.
-    pub fn prove(allowed: WithoutTpm, opening: &TpmError) -> Result<NoTpm, NoTpmError> {
-        NoTpm::of(allowed, opening, &Platform::new("/", &DevMem))
+    pub fn prove(allowed: WithoutTpm, opening: &TpmError) -> Result<Self, NoTpmError> {
+        Self::of(allowed, opening, &Platform::new("/", &DevMem))
     }
 
     pub(crate) fn of(
         allowed: WithoutTpm,
         opening: &TpmError,
         platform: &Platform<'_>,
-    ) -> Result<NoTpm, NoTpmError> {
+    ) -> Result<Self, NoTpmError> {
         // The plainest case, and the error itself says why.
         if !matches!(opening, TpmError::Absent { .. }) {
             return Err(NoTpmError::Unusable);
@@ -130,7 +130,7 @@ impl NoTpm {
         look_for_launch(platform)?;
         look_for_tpm(platform)?;
         match allowed {
-            WithoutTpm::Prompt => Ok(NoTpm { _private: () }),
+            WithoutTpm::Prompt => Ok(Self { _private: () }),
             WithoutTpm::Stop => Err(NoTpmError::NotAllowed),
         }
     }

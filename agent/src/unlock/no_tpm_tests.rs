@@ -21,7 +21,7 @@ impl PhysicalMemory for Board {
 
 impl Board {
     fn empty() -> Self {
-        let board = Board {
+        let board = Self {
             folder: tempfile::tempdir().unwrap(),
             registers: BTreeMap::new(),
             nothing: u32::MAX,

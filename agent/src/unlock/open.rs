@@ -54,7 +54,7 @@ pub enum OpenError {
     #[error("/dev/mapper/{0} exists already")]
     NameInUse(String),
     /// The device is used by something else.
-    #[error("{device}: is in use by something else (mounted, or part of another mapping)", device = .0.display())]
+    #[error("{device} is in use by something else (mounted, or part of another mapping)", device = .0.display())]
     Busy(PathBuf),
     /// It is not the enrolled volume.
     #[error("{device}: {source}", device = .device.display())]

@@ -52,7 +52,7 @@ impl BootSecret {
 
     /// Two secrets that are sealed together.
     pub const fn new(volume: VolumeSecret, host: HostSecret) -> Self {
-        BootSecret { volume, host }
+        Self { volume, host }
     }
 
     /// What a TPM released.
@@ -61,7 +61,7 @@ impl BootSecret {
         let (volume, host) = bytes
             .split_at_checked(VolumeSecret::LEN)
             .ok_or_else(wrong)?;
-        Ok(BootSecret {
+        Ok(Self {
             volume: VolumeSecret(volume.try_into().map_err(|_| wrong())?),
             host: HostSecret(host.try_into().map_err(|_| wrong())?),
         })
@@ -96,7 +96,7 @@ impl BootSecret {
 
 /// The 32 random bytes from which the Tao host derives its keys. Wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct HostSecret([u8; HostSecret::LEN]);
+pub struct HostSecret([u8; Self::LEN]);
 
 impl HostSecret {
     /// Length of a host secret in bytes.
@@ -104,14 +104,14 @@ impl HostSecret {
 
     /// A fresh secret from the kernel's generator (getrandom(2), blocks until seeded).
     pub fn generate() -> Result<Self, SecretError> {
-        let mut secret = HostSecret([0; Self::LEN]);
+        let mut secret = Self([0; Self::LEN]);
         getrandom::fill(&mut secret.0).map_err(SecretError::NoRandomness)?;
         Ok(secret)
     }
 
     /// The same secret once more, to be sealed for another launch.
     pub fn copy(&self) -> Self {
-        HostSecret(self.0)
+        Self(self.0)
     }
 
     /// The bytes, for the host.
@@ -123,7 +123,7 @@ impl HostSecret {
 /// The 32 random bytes from which the volume's passphrase and the records' authentication come.
 /// Wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct VolumeSecret([u8; VolumeSecret::LEN]);
+pub struct VolumeSecret([u8; Self::LEN]);
 
 impl VolumeSecret {
     /// Length of a volume secret in bytes.
@@ -131,14 +131,14 @@ impl VolumeSecret {
 
     /// A fresh secret from the kernel's generator (getrandom(2), blocks until seeded).
     pub fn generate() -> Result<Self, SecretError> {
-        let mut secret = VolumeSecret([0; Self::LEN]);
+        let mut secret = Self([0; Self::LEN]);
         getrandom::fill(&mut secret.0).map_err(SecretError::NoRandomness)?;
         Ok(secret)
     }
 
     /// The secret that an escrow held.
     pub(super) const fn from_array(bytes: [u8; Self::LEN]) -> Self {
-        VolumeSecret(bytes)
+        Self(bytes)
     }
 
     /// The bytes, for an escrow.

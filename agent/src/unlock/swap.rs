@@ -37,7 +37,7 @@ impl FromStr for SwapSpec {
             let plausible = (5..=36).contains(&uuid.len())
                 && uuid.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
             return plausible
-                .then(|| SwapSpec::PartUuid(uuid.to_ascii_lowercase()))
+                .then(|| Self::PartUuid(uuid.to_ascii_lowercase()))
                 .ok_or_else(syntax);
         }
         if text.starts_with("UUID=") || text.starts_with("LABEL=") {
@@ -52,7 +52,7 @@ impl FromStr for SwapSpec {
                 .all(|part| !part.is_empty() && part != "." && part != "..")
             && node.chars().all(|c| c.is_ascii_graphic());
         plausible
-            .then(|| SwapSpec::Device(PathBuf::from(text)))
+            .then(|| Self::Device(PathBuf::from(text)))
             .ok_or_else(syntax)
     }
 }
@@ -65,7 +65,7 @@ impl TryFrom<String> for SwapSpec {
 }
 
 impl From<SwapSpec> for String {
-    fn from(spec: SwapSpec) -> String {
+    fn from(spec: SwapSpec) -> Self {
         spec.to_string()
     }
 }
@@ -73,8 +73,8 @@ impl From<SwapSpec> for String {
 impl fmt::Display for SwapSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SwapSpec::PartUuid(uuid) => write!(f, "PARTUUID={uuid}"),
-            SwapSpec::Device(path) => path.display().fmt(f),
+            Self::PartUuid(uuid) => write!(f, "PARTUUID={uuid}"),
+            Self::Device(path) => path.display().fmt(f),
         }
     }
 }

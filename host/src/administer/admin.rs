@@ -62,7 +62,7 @@ impl AdminConnection {
             descriptors: VecDeque::new(),
             starting: false,
         };
-        AdminConnection {
+        Self {
             peer,
             caller,
             host,

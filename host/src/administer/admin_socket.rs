@@ -70,7 +70,7 @@ impl Listener {
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         listen(&socket, Backlog::new(128)?)?;
         let spare = Mutex::new(Some(File::open("/dev/null")?));
-        Ok(Listener {
+        Ok(Self {
             socket,
             path: path.to_owned(),
             spare,
@@ -109,7 +109,7 @@ pub(crate) struct Door {
 impl Door {
     /// Accepts administrators from now on.
     pub(crate) fn open(listener: Listener, host: &Arc<Host>) -> Result<(), HostError> {
-        let door = Arc::new(Door {
+        let door = Arc::new(Self {
             listener,
             host: Arc::clone(host),
         });

@@ -122,7 +122,7 @@ impl AdminConnection {
         let (connection, header) = (Arc::clone(self), header.clone());
         let job = move || {
             let mut answer = Vec::new();
-            let AdminConnection { host, peer, .. } = &*connection;
+            let Self { host, peer, .. } = &*connection;
             let started = start(host, peer, &caller, &request, stdio);
             write(&mut answer, header, started.map_err(Refused::from));
             connection.started(&answer);

@@ -37,7 +37,7 @@ pub(crate) enum Refused {
     #[error("no such hosted program")]
     NoSuchProgram,
     /// Nothing is kept.
-    #[error("no output of this program is kept: only that of programs in the background is")]
+    #[error("no output is kept: there is no such program, or it does not run in the background")]
     NoOutput,
     /// Not a program's name.
     #[error("subprin: {0}")]
@@ -86,6 +86,6 @@ pub(crate) enum Refused {
 
 impl From<StartRefused> for Refused {
     fn from(why: StartRefused) -> Self {
-        Refused::Start(Box::new(why))
+        Self::Start(Box::new(why))
     }
 }

@@ -89,7 +89,7 @@ fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
 
 impl HostGuard {
     pub(crate) fn new(source: GuardSource) -> Result<Self, GuardError> {
-        Ok(HostGuard {
+        Ok(Self {
             subprin: source.subprincipal()?,
             current: RwLock::new(source.first()?),
             source,

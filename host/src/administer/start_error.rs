@@ -93,7 +93,7 @@ pub(crate) enum StartRefused {
     #[error("{why}; process {pid} could not be ended: {source}")]
     Left {
         /// Why it was to be ended.
-        why: Box<StartRefused>,
+        why: Box<Self>,
         /// Its number.
         pid: i32,
         /// What the system said.

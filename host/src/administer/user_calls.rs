@@ -33,7 +33,7 @@ impl UserCall {
         let service = rpc::USERS_SERVICE;
         let method = op.strip_prefix(service);
         match method.and_then(|op| op.strip_prefix('.')) {
-            Some("List") => Ok(UserCall::List),
+            Some("List") => Ok(Self::List),
             Some("Delete") => which(request).map(UserCall::Delete),
             _ => Err(Refused::Unknown(rpc::unknown_method(op, service))),
         }
@@ -42,16 +42,16 @@ impl UserCall {
     /// What the guard is asked for.
     pub(crate) const fn operation(&self) -> &'static str {
         match self {
-            UserCall::List => "ListUsers",
-            UserCall::Delete(_) => "DeleteUsers",
+            Self::List => "ListUsers",
+            Self::Delete(_) => "DeleteUsers",
         }
     }
 
     /// The answer. It may take as long as there are files.
     pub(crate) fn answer(&self, host: &Host) -> Result<UsersResponse, Refused> {
         match self {
-            UserCall::List => list(host),
-            UserCall::Delete(which) => delete(host, which),
+            Self::List => list(host),
+            Self::Delete(which) => delete(host, which),
         }
     }
 }

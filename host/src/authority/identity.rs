@@ -65,7 +65,7 @@ impl Identity {
             renew_at: 0,
         };
         delegating.renew(&name, &keys.signer)?;
-        Ok(Identity {
+        Ok(Self {
             name,
             keys,
             delegating: Mutex::new(delegating),

@@ -25,7 +25,7 @@ impl HostKeys {
         let guard = guard.encode();
         let deriver = Deriver::new(host_secret.clone());
         let secret = |purpose: &str| deriver.secret(&[purpose.as_bytes(), &guard].concat());
-        Ok(HostKeys {
+        Ok(Self {
             signer: Signer::new(secret("taoboot host signing key")?)?,
             crypter: Crypter::new(&secret("taoboot host sealing key")?),
             deriver: Deriver::new(secret("taoboot host deriving key")?),

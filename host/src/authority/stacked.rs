@@ -83,7 +83,7 @@ impl StackedRoot {
                 state_file::replace(&path, &sealed).map_err(file)?;
             }
         }
-        Ok((StackedRoot { parent }, secret))
+        Ok((Self { parent }, secret))
     }
 }
 

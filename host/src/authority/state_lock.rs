@@ -30,7 +30,7 @@ pub struct StateLock {
 impl StateLock {
     /// The lock of this directory, which is not taken yet; `None`: there is nothing to lock.
     pub fn new(dir: Option<&Path>) -> Self {
-        StateLock {
+        Self {
             dir: dir.map(Path::to_owned),
             held: Arc::default(),
         }

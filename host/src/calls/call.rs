@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
 
 impl From<TaoResponse> for Outcome {
     fn from(response: TaoResponse) -> Self {
-        Outcome::Now(response)
+        Self::Now(response)
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Called {
 impl Called {
     fn new(subprin: SubPrin) -> Arc<Self> {
         let bytes = subprin.encode();
-        Arc::new(Called {
+        Arc::new(Self {
             subprin,
             bytes,
             id: OnceLock::new(),
@@ -68,7 +68,7 @@ pub struct Caller {
 impl Caller {
     /// A program that has just been started.
     pub fn new(subprin: SubPrin) -> Self {
-        Caller {
+        Self {
             now: RwLock::new(Called::new(subprin.clone())),
             started_as: subprin,
             owner: OnceLock::new(),

@@ -44,7 +44,7 @@ pub(crate) struct Deferred {
 impl TaoService {
     /// A service that speaks for `identity`.
     pub(crate) fn new(identity: Arc<Identity>, counters: Arc<CounterStore>) -> Self {
-        TaoService(Tao { identity, counters })
+        Self(Tao { identity, counters })
     }
 
     /// The host's name.

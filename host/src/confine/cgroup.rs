@@ -53,7 +53,7 @@ pub(crate) struct Group {
 
 impl Groups {
     /// Finds a place where this process may make groups. An error says why there is none.
-    pub(crate) fn find() -> io::Result<Groups> {
+    pub(crate) fn find() -> io::Result<Self> {
         let (root, mounted) = match cgroup_mount::mount_points()?.into_iter().next() {
             Some(root) => (root, None),
             None => {
@@ -64,7 +64,7 @@ impl Groups {
         let base = at_top(&root).or_else(|_| below_own(&root))?;
         let switched_on = fs::read_to_string(base.join("cgroup.controllers"))?;
         let has = |name: &&str| switched_on.split_whitespace().any(|found| found == *name);
-        Ok(Groups {
+        Ok(Self {
             controllers: CONTROLLERS.iter().all(has),
             base,
             _mounted: mounted,

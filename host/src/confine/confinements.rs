@@ -42,7 +42,7 @@ pub(crate) struct Confinements {
 impl Confinements {
     /// The same with the mounts, and what is to be hidden, that there are now.
     pub(crate) fn with_present_mounts(&self, places: &Places) -> io::Result<Self> {
-        Ok(Confinements {
+        Ok(Self {
             settings: settings()?,
             hidden: places.hidden()?,
             ..self.clone()

@@ -112,7 +112,7 @@ impl Domain {
             false => 0,
         };
         let nodes = MAKE_CHAR | MAKE_BLOCK;
-        let mut domain = Domain {
+        let mut domain = Self {
             scoped,
             handled: nodes,
             rules: Vec::new(),

@@ -79,7 +79,7 @@ impl OwnFolder {
         let text = CString::new(path.into_os_string().into_vec())?;
         let mount = out_of_the_way(copy(&text)?)?;
         restrict_copy(mount.as_fd(), NO_DEVICES | NO_SET_USER_ID)?;
-        Ok(OwnFolder {
+        Ok(Self {
             mount,
             place: state.to_owned(),
         })

@@ -70,7 +70,7 @@ pub(super) struct UserTable {
 
 impl Default for UserTable {
     fn default() -> Self {
-        UserTable {
+        Self {
             users: Vec::new(),
             numbers: HashMap::new(),
             next: FIRST,
@@ -94,6 +94,11 @@ impl UserTable {
             return Err(RoomError::OfOne { starter, count });
         }
         Ok(())
+    }
+
+    /// Has this number been given, whoever has it now?
+    pub(super) fn was_given(&self, number: u32) -> bool {
+        (FIRST..self.next).contains(&number)
     }
 
     /// Gives a program the next number.
@@ -151,7 +156,7 @@ impl UserTable {
         match state_file::read(path, most)? {
             Some(file) => Self::parse(&file),
             // No program has had one yet.
-            None => Ok(UserTable::default()),
+            None => Ok(Self::default()),
         }
     }
 
@@ -164,7 +169,7 @@ impl UserTable {
             io::Error::new(io::ErrorKind::InvalidData, sentence)
         };
         let text = std::str::from_utf8(file).map_err(|_| wrong(1))?;
-        let mut table = UserTable::default();
+        let mut table = Self::default();
         let next = match text.lines().next().and_then(|line| line.strip_prefix(NEXT)) {
             Some(next) => Some(
                 next.parse()

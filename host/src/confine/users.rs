@@ -29,6 +29,9 @@ const FILE: &str = "users";
 pub(crate) struct Users {
     file: Option<PathBuf>,
     known: Mutex<Known>,
+    /// How many programs are being started or run as each. Not held over reading or writing, since a
+    /// program that ends takes it in the threads that answer others; taken after `known`, if both are.
+    in_use: Mutex<HashMap<u32, usize>>,
 }
 
 #[derive(Default)]
@@ -37,8 +40,6 @@ struct Known {
     table: Option<UserTable>,
     /// Those that no program keeps, because the disk takes nothing.
     temporary: HashMap<String, u32>,
-    /// How many programs are being started or run as each.
-    in_use: HashMap<u32, usize>,
 }
 
 /// A program's user, which is not deleted as long as this is there.
@@ -61,11 +62,11 @@ impl UserLease {
 
 impl Drop for UserLease {
     fn drop(&mut self) {
-        let mut known = self.users.lock();
-        let left = known.in_use.get(&self.number);
+        let mut in_use = self.users.in_use();
+        let left = in_use.get(&self.number);
         match left.and_then(|count| count.checked_sub(1)) {
-            Some(left) if left > 0 => drop(known.in_use.insert(self.number, left)),
-            _ => drop(known.in_use.remove(&self.number)),
+            Some(left) if left > 0 => drop(in_use.insert(self.number, left)),
+            _ => drop(in_use.remove(&self.number)),
         }
     }
 }
@@ -159,15 +160,20 @@ impl Known {
 impl Users {
     /// Kept in that directory; without one they end with the host.
     pub(crate) fn new(state: Option<&Path>) -> Arc<Self> {
-        Arc::new(Users {
+        Arc::new(Self {
             file: state.map(|dir| dir.join(FILE)),
             known: Mutex::default(),
+            in_use: Mutex::default(),
         })
     }
 
     /// Each change of what is known is complete before anything else can panic.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, HashMap<u32, usize>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, source: io::Error) -> UserError {
@@ -195,9 +201,11 @@ impl Users {
         let name = hash_of(program);
         let mut known = self.lock();
         let number = self.number_of(&mut known, name, starter)?;
-        let count = known.in_use.entry(number).or_default();
+        // Under the lock of what is known: it is not deleted meanwhile.
+        let mut in_use = self.in_use();
+        let count = in_use.entry(number).or_default();
         *count = count.saturating_add(1);
-        drop(known);
+        drop((in_use, known));
         Ok(UserLease {
             users: Arc::clone(self),
             number,
@@ -243,7 +251,8 @@ impl Users {
     pub(crate) fn list(&self) -> Result<Vec<(ProgramUser, bool)>, UserError> {
         let mut known = self.lock();
         let users = self.table(&mut known)?.users().to_vec();
-        let is_used = |user: &ProgramUser| known.in_use.contains_key(&user.number);
+        let in_use = self.in_use();
+        let is_used = |user: &ProgramUser| in_use.contains_key(&user.number);
         Ok(users
             .into_iter()
             .map(|user| {
@@ -261,7 +270,8 @@ impl Users {
         let mut known = self.lock();
         let table = self.table(&mut known)?;
         let number = match which {
-            Which::Number(number) if (FIRST..TEMPORARY).contains(number) => *number,
+            // One that will be given some day is not deleted beforehand.
+            Which::Number(number) if table.was_given(*number) => *number,
             Which::Number(_) => return Err(DeleteError::Unknown),
             Which::Program(hash) => table
                 .number_of(&hex::encode(hash))
@@ -272,7 +282,7 @@ impl Users {
             without.remove(number);
             without
         });
-        if known.in_use.contains_key(&number) {
+        if self.in_use().contains_key(&number) {
             return Err(DeleteError::Running(number));
         }
         // Under the lock: none is started meanwhile.

@@ -89,7 +89,7 @@ impl ProgramSocket {
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
         bind(socket.as_raw_fd(), &UnixAddr::new(&path)?)?;
         // From here on it is removed with this.
-        let made = ProgramSocket {
+        let made = Self {
             socket,
             path,
             caller,

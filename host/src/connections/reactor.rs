@@ -49,8 +49,8 @@ pub(crate) enum Interest {
 impl Interest {
     fn event(self, token: Token) -> EpollEvent {
         let flags = match self {
-            Interest::Read => EpollFlags::EPOLLIN,
-            Interest::Write => EpollFlags::EPOLLOUT,
+            Self::Read => EpollFlags::EPOLLIN,
+            Self::Write => EpollFlags::EPOLLOUT,
         };
         EpollEvent::new(flags | EpollFlags::EPOLLONESHOT, token)
     }
@@ -85,7 +85,7 @@ impl Reactor {
         epoll
             .add(&stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))
             .map_err(HostError::system("epoll"))?;
-        Ok(Reactor {
+        Ok(Self {
             epoll,
             sources: Mutex::new(Some(HashMap::new())),
             next: AtomicU64::new(STOP + 1),

@@ -78,7 +78,7 @@ impl Session {
             duplex: Duplex::default(),
             deferred: 0,
         };
-        Session {
+        Self {
             caller,
             service,
             state: Mutex::new(state),

@@ -44,7 +44,7 @@ struct Anchored<'a> {
 
 impl TableFile {
     pub(crate) fn new(dir: Option<PathBuf>, lock: StateLock) -> Self {
-        TableFile { dir, lock }
+        Self { dir, lock }
     }
 
     fn path(&self) -> Option<PathBuf> {

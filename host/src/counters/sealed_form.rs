@@ -98,7 +98,7 @@ impl Counters {
 
     /// Reads a table; its date, and what is in it.
     pub(crate) fn from_table(table: Table) -> Result<(u64, Self), CounterError> {
-        let mut counters = Counters::default();
+        let mut counters = Self::default();
         // As it was written before: one era for all, and each name its own owner.
         for FormerEntry {
             program,

@@ -57,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl CounterStore {
     pub(crate) fn new(identity: Arc<Identity>, file: TableFile) -> Self {
-        CounterStore {
+        Self {
             identity,
             file,
             table: Mutex::default(),

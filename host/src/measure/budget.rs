@@ -14,7 +14,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(most: u64) -> Self {
-        Budget { most, left: most }
+        Self { most, left: most }
     }
 
     fn too_large(&self, path: &Path) -> MeasureError {

@@ -77,7 +77,7 @@ impl Credentials {
             other => other,
         };
         groups.truncate(count?);
-        Ok(Credentials {
+        Ok(Self {
             uid: peer_is.uid,
             gid: peer_is.gid,
             groups,

@@ -23,7 +23,7 @@ pub enum MeasureError {
     #[error("{path}: not a regular file", path = .0.display())]
     NotRegular(PathBuf),
     /// A script: what runs is its interpreter.
-    #[error("{path}: a script; this host's policy does not start scripts (tao host start --scripts measure). Start the interpreter itself", path = .0.display())]
+    #[error("{path} is a script, and this host starts none: start the host with --scripts measure, or run the interpreter with it", path = .0.display())]
     Script(PathBuf),
     /// A script is to read a script.
     #[error("{path}: the interpreter of a script is a script itself, which is not supported", path = .0.display())]

@@ -42,7 +42,7 @@ pub(crate) struct FileState {
 
 impl FileState {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        FileState {
+        Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             length: metadata.len(),

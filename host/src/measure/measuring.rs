@@ -62,7 +62,7 @@ pub(crate) struct Measuring {
 
 impl Default for Measuring {
     fn default() -> Self {
-        Measuring {
+        Self {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 running: HashMap::new(),

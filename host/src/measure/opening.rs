@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
 
 impl<E: Into<io::Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Refusal::Io(error.into())
+        Self::Io(error.into())
     }
 }
 
@@ -62,13 +62,13 @@ pub(crate) enum Opener {
 impl Opener {
     /// For a name only: with the rights of this process, whatever may be executed.
     pub(crate) const fn to_name() -> Self {
-        Opener::Own { executes: false }
+        Self::Own { executes: false }
     }
 
     /// With the rights of a caller.
     pub(crate) fn of(caller: &Credentials) -> io::Result<Self> {
         if caller.is_own() {
-            return Ok(Opener::Own { executes: true });
+            return Ok(Self::Own { executes: true });
         }
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, adopted) = mpsc::channel();
@@ -88,15 +88,15 @@ impl Opener {
                 }
             })?;
         adopted.recv().map_err(io::Error::other)??;
-        Ok(Opener::Caller(requests))
+        Ok(Self::Caller(requests))
     }
 
     /// Opens a regular file for reading.
     pub(crate) fn open(&self, path: &Path, purpose: Use) -> Result<File, Refusal> {
         match self {
-            Opener::Own { executes: true } => open(path, purpose),
-            Opener::Own { executes: false } => open(path, Use::Read),
-            Opener::Caller(requests) => {
+            Self::Own { executes: true } => open(path, purpose),
+            Self::Own { executes: false } => open(path, Use::Read),
+            Self::Caller(requests) => {
                 let gone = || io::Error::other("the thread that opens files has ended");
                 let (answer, answered) = mpsc::channel();
                 requests

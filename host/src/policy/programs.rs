@@ -38,30 +38,30 @@ pub enum Confinement {
 
 impl Confinement {
     /// All of them.
-    pub const ALL: [Confinement; 9] = [
-        Confinement::Capabilities,
-        Confinement::Namespaces,
-        Confinement::Processes,
-        Confinement::Network,
-        Confinement::Landlock,
-        Confinement::Scopes,
-        Confinement::Seccomp,
-        Confinement::Limits,
-        Confinement::Users,
+    pub const ALL: [Self; 9] = [
+        Self::Capabilities,
+        Self::Namespaces,
+        Self::Processes,
+        Self::Network,
+        Self::Landlock,
+        Self::Scopes,
+        Self::Seccomp,
+        Self::Limits,
+        Self::Users,
     ];
 
     /// The name for people and in names of programs.
     pub const fn name(self) -> &'static str {
         match self {
-            Confinement::Capabilities => "capabilities",
-            Confinement::Namespaces => "namespaces",
-            Confinement::Processes => "processes",
-            Confinement::Network => "network",
-            Confinement::Landlock => "landlock",
-            Confinement::Scopes => "scopes",
-            Confinement::Seccomp => "seccomp",
-            Confinement::Limits => "limits",
-            Confinement::Users => "users",
+            Self::Capabilities => "capabilities",
+            Self::Namespaces => "namespaces",
+            Self::Processes => "processes",
+            Self::Network => "network",
+            Self::Landlock => "landlock",
+            Self::Scopes => "scopes",
+            Self::Seccomp => "seccomp",
+            Self::Limits => "limits",
+            Self::Users => "users",
         }
     }
 }
@@ -173,7 +173,7 @@ impl Default for ProgramPolicy {
     /// Everything but a network of its own, where it can be had.
     fn default() -> Self {
         let wanted = |confinement: &Confinement| *confinement != Confinement::Network;
-        ProgramPolicy {
+        Self {
             confinements: Confinement::ALL.into_iter().filter(wanted).collect(),
             lacking: Lacking::default(),
             name_arguments: false,

@@ -42,7 +42,7 @@ fn again(reactor: &Reactor, process: &ChildProcess, token: Token) {
 
 impl Source for Ending {
     fn ready(self: Arc<Self>, reactor: &Arc<Reactor>, token: Token) {
-        let Ending {
+        let Self {
             program,
             programs,
             spawner,

@@ -29,7 +29,7 @@ pub(crate) struct Output(Mutex<State>);
 impl Output {
     /// `pipe` does not block.
     pub(crate) fn new(pipe: File) -> Self {
-        Output(Mutex::new(State {
+        Self(Mutex::new(State {
             pipe: Some(pipe),
             last: VecDeque::new(),
             written: 0,

@@ -29,16 +29,16 @@ impl Channel {
     /// Has the reactor tell when the program says something.
     pub(crate) fn watch(&self, reactor: &Reactor) -> io::Result<()> {
         match self {
-            Channel::Pipes(session) => session.watch(reactor),
-            Channel::Socket(socket) => socket.watch(reactor),
+            Self::Pipes(session) => session.watch(reactor),
+            Self::Socket(socket) => socket.watch(reactor),
         }
     }
 
     /// Nobody speaks for the program any more.
     pub(crate) fn close(&self, reactor: &Reactor) {
         match self {
-            Channel::Pipes(session) => session.close(reactor),
-            Channel::Socket(socket) => socket.close(reactor),
+            Self::Pipes(session) => session.close(reactor),
+            Self::Socket(socket) => socket.close(reactor),
         }
     }
 }
@@ -68,7 +68,7 @@ impl Program {
         owner: Uid,
         user: Option<UserLease>,
     ) -> Self {
-        Program {
+        Self {
             pid: process.program.pid,
             process,
             caller,

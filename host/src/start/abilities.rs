@@ -8,7 +8,7 @@ use crate::{
         settings::settings,
     },
     policy::programs::{Confinement, ProgramPolicy},
-    start::{error::StartError, possible::possible},
+    start::{error::names, possible::possible},
 };
 
 /// Who may use this device may use sockets of its family.
@@ -70,7 +70,10 @@ impl Abilities {
             }
         }
         if !lacking.is_empty() {
-            log::warn!("{}", StartError::Lacking(lacking.clone()));
+            log::warn!(
+                "this machine, or this user, cannot confine programs completely: it lacks {}",
+                names(&lacking)
+            );
             if lacking.contains(&Confinement::Processes) {
                 log::warn!(
                     "a process that has no_new_privs is treated as part of a hosted program and \
@@ -78,7 +81,7 @@ impl Abilities {
                 );
             }
         }
-        Abilities {
+        Self {
             confinements,
             lacking,
             groups,

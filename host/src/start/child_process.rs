@@ -17,7 +17,7 @@ impl ChildProcess {
     /// Opens a child of this process. One that cannot be watched must not run.
     pub(crate) fn open(pid: i32) -> io::Result<Self> {
         match PidFd::open(pid) {
-            Ok(pidfd) => Ok(ChildProcess { pid, pidfd }),
+            Ok(pidfd) => Ok(Self { pid, pidfd }),
             Err(error) => {
                 tao::process::kill(pid, Signal::SIGKILL)?;
                 wait(pid)?;

@@ -204,7 +204,7 @@ impl Signals {
     fn blocked() -> io::Result<Self> {
         let mut before = 0;
         set_signals(u64::MAX, &raw mut before)?;
-        Ok(Signals { before })
+        Ok(Self { before })
     }
 }
 

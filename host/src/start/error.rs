@@ -32,7 +32,7 @@ pub(crate) enum StartError {
     State(#[source] io::Error),
 }
 
-fn names(confinements: &[Confinement]) -> String {
+pub(super) fn names(confinements: &[Confinement]) -> String {
     let names: Vec<&str> = confinements
         .iter()
         .map(|confinement| confinement.name())

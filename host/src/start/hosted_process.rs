@@ -25,7 +25,7 @@ impl HostedProcess {
     pub(crate) fn new(pid: i32, set: Option<ProcessSet>) -> io::Result<Self> {
         // Where this fails the set is ended here.
         let program = ChildProcess::open(pid)?;
-        Ok(HostedProcess {
+        Ok(Self {
             program,
             init: set.and_then(ProcessSet::into_init),
             group: None,
@@ -33,7 +33,7 @@ impl HostedProcess {
     }
 
     pub(crate) fn with_group(self, group: Option<Group>) -> Self {
-        HostedProcess { group, ..self }
+        Self { group, ..self }
     }
 
     pub(crate) fn group(&self) -> Option<&Group> {

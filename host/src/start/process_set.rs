@@ -71,7 +71,7 @@ impl ProcessSet {
             Err(error) => error,
         };
         let pid = clone::start(libc::CLONE_NEWPID, None, &|_| init())?;
-        Ok(ProcessSet {
+        Ok(Self {
             init: Some(ChildProcess::open(pid)?),
             spaces,
             mounts,

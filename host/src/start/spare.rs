@@ -112,7 +112,7 @@ impl Sets {
         if let Err(error) = &started {
             log::debug!("no sets of processes ahead: {error}");
         }
-        Sets {
+        Self {
             maker,
             orders: started.ok(),
         }

@@ -116,7 +116,7 @@ impl Spawner {
             setrlimit(Resource::RLIMIT_NOFILE, open_files.1, open_files.1)?;
         }
         let spared = is_spared()?;
-        Ok(Spawner {
+        Ok(Self {
             open_files,
             spared,
             policy,

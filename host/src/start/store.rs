@@ -64,7 +64,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Makes the file system and the thread that has it.
-    pub(crate) fn new() -> io::Result<Store> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, made) = mpsc::channel();
         std::thread::Builder::new()
@@ -95,7 +95,7 @@ impl Store {
                 }
             })?;
         let folder = made.recv().map_err(io::Error::other)??;
-        Ok(Store {
+        Ok(Self {
             requests,
             state: Mutex::new(State {
                 folder,

@@ -75,25 +75,25 @@ pub trait Number: TryFrom<u64> {
 }
 
 impl Number for u8 {
-    const BITS: u32 = u8::BITS;
+    const BITS: u32 = Self::BITS;
     fn cut(number: u64) -> Self {
         number.to_le_bytes()[0]
     }
 }
 
 impl Number for u16 {
-    const BITS: u32 = u16::BITS;
+    const BITS: u32 = Self::BITS;
     fn cut(number: u64) -> Self {
         let [low, high, ..] = number.to_le_bytes();
-        u16::from_le_bytes([low, high])
+        Self::from_le_bytes([low, high])
     }
 }
 
 impl Number for u32 {
-    const BITS: u32 = u32::BITS;
+    const BITS: Self = Self::BITS;
     fn cut(number: u64) -> Self {
         let [a, b, c, d, ..] = number.to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
+        Self::from_le_bytes([a, b, c, d])
     }
 }
 

@@ -32,7 +32,7 @@ impl Words {
                 word => words.push(word),
             }
         }
-        Ok(Words { words, compat })
+        Ok(Self { words, compat })
     }
 }
 

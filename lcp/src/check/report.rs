@@ -24,10 +24,10 @@ impl Severity {
     /// In a word.
     pub const fn name(self) -> &'static str {
         match self {
-            Severity::Note => "note",
-            Severity::Condition => "condition",
-            Severity::Warning => "warning",
-            Severity::Refused => "refused",
+            Self::Note => "note",
+            Self::Condition => "condition",
+            Self::Warning => "warning",
+            Self::Refused => "refused",
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct PolicyList {
 impl PolicyList {
     /// An unsigned list; the elements stand in the file in this order.
     pub const fn new(version: ListVersion, elements: Vec<Element>) -> Self {
-        PolicyList {
+        Self {
             version,
             elements,
             signature: None,
@@ -47,7 +47,7 @@ impl PolicyList {
     /// that a list of this version can carry.
     pub fn with_signature(self, signature: Signature) -> Result<Self, FormatError> {
         signature.check(self.version)?;
-        Ok(PolicyList {
+        Ok(Self {
             signature: Some(signature),
             ..self
         })
@@ -56,7 +56,7 @@ impl PolicyList {
     /// The list without its signature.
     #[must_use]
     pub fn without_signature(self) -> Self {
-        PolicyList {
+        Self {
             signature: None,
             ..self
         }
@@ -80,7 +80,7 @@ impl PolicyList {
     /// Reads a list file: one list and nothing else.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes);
-        let list = PolicyList::read(&mut reader)?;
+        let list = Self::read(&mut reader)?;
         reader.finish("the list")?;
         Ok(list)
     }
@@ -113,7 +113,7 @@ impl PolicyList {
         while !part.rest().is_empty() {
             elements.push(Element::read(&mut part)?);
         }
-        let unsigned = PolicyList::new(version, elements);
+        let unsigned = Self::new(version, elements);
         match version {
             ListVersion::V1_0 if kind == u16::from(V1_UNSIGNED) => Ok(unsigned),
             ListVersion::V1_0 if kind != u16::from(V1_RSA) => Err(value(

@@ -104,7 +104,7 @@ impl Signature {
                 }
             }
         }
-        Ok(Signature {
+        Ok(Self {
             revocation_counter,
             hash,
             value,

@@ -66,7 +66,7 @@ impl Signature {
                 }
             }
         };
-        Signature::new(revocation_counter, None, value)
+        Self::new(revocation_counter, None, value)
     }
 
     /// The block of version 3.0, revocation counter included.
@@ -142,7 +142,7 @@ impl Signature {
                 ));
             }
         };
-        Signature::new(revocation_counter, Some(hash), value)
+        Self::new(revocation_counter, Some(hash), value)
     }
 
     /// Revocation counter and key.

@@ -15,20 +15,15 @@ pub enum ListVersion {
 
 impl ListVersion {
     /// Every version.
-    pub const ALL: [ListVersion; 4] = [
-        ListVersion::V1_0,
-        ListVersion::V2_0,
-        ListVersion::V2_1,
-        ListVersion::V3_0,
-    ];
+    pub const ALL: [Self; 4] = [Self::V1_0, Self::V2_0, Self::V2_1, Self::V3_0];
 
     /// The number in the file.
     pub const fn number(self) -> u16 {
         match self {
-            ListVersion::V1_0 => 0x0100,
-            ListVersion::V2_0 => 0x0200,
-            ListVersion::V2_1 => 0x0201,
-            ListVersion::V3_0 => 0x0300,
+            Self::V1_0 => 0x0100,
+            Self::V2_0 => 0x0200,
+            Self::V2_1 => 0x0201,
+            Self::V3_0 => 0x0300,
         }
     }
 

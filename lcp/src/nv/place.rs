@@ -34,77 +34,77 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 6] = [
-        Role::OwnerPolicy,
-        Role::LaunchPolicy,
-        Role::LaunchError,
-        Role::PlatformPolicy,
-        Role::Auxiliary,
-        Role::SgxVersion,
+    pub const ALL: [Self; 6] = [
+        Self::OwnerPolicy,
+        Self::LaunchPolicy,
+        Self::LaunchError,
+        Self::PlatformPolicy,
+        Self::Auxiliary,
+        Self::SgxVersion,
     ];
 
     /// The name on command lines.
     pub const fn name(self) -> &'static str {
         match self {
-            Role::OwnerPolicy => "owner",
-            Role::LaunchPolicy => "vlp",
-            Role::LaunchError => "error",
-            Role::PlatformPolicy => "platform",
-            Role::Auxiliary => "aux",
-            Role::SgxVersion => "sgx",
+            Self::OwnerPolicy => "owner",
+            Self::LaunchPolicy => "vlp",
+            Self::LaunchError => "error",
+            Self::PlatformPolicy => "platform",
+            Self::Auxiliary => "aux",
+            Self::SgxVersion => "sgx",
         }
     }
 
     /// What it is, in words.
     pub const fn describe(self) -> &'static str {
         match self {
-            Role::OwnerPolicy => "the owner's launch control policy",
-            Role::LaunchPolicy => "tboot's verified launch policy",
-            Role::LaunchError => "tboot's error code",
-            Role::PlatformPolicy => "the platform supplier's launch control policy",
-            Role::Auxiliary => "SINIT's auxiliary data",
-            Role::SgxVersion => "the security version of SGX",
+            Self::OwnerPolicy => "the owner's launch control policy",
+            Self::LaunchPolicy => "tboot's verified launch policy",
+            Self::LaunchError => "tboot's error code",
+            Self::PlatformPolicy => "the platform supplier's launch control policy",
+            Self::Auxiliary => "SINIT's auxiliary data",
+            Self::SgxVersion => "the security version of SGX",
         }
     }
 
     /// The role of a name.
-    pub fn named(name: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.name() == name)
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
     /// Its index.
     pub const fn index(self, family: Family, set: IndexSet) -> u32 {
         match (family, set) {
             (Family::Tpm12, _) => match self {
-                Role::OwnerPolicy => 0x4000_0001,
-                Role::LaunchPolicy => 0x2000_0001,
-                Role::LaunchError => 0x2000_0002,
-                Role::PlatformPolicy => 0x5000_0001,
-                Role::Auxiliary => 0x5000_0002,
-                Role::SgxVersion => 0x5000_0004,
+                Self::OwnerPolicy => 0x4000_0001,
+                Self::LaunchPolicy => 0x2000_0001,
+                Self::LaunchError => 0x2000_0002,
+                Self::PlatformPolicy => 0x5000_0001,
+                Self::Auxiliary => 0x5000_0002,
+                Self::SgxVersion => 0x5000_0004,
             },
             (Family::Tpm20, IndexSet::Set0) => match self {
-                Role::OwnerPolicy => 0x0140_0001,
-                Role::LaunchPolicy => 0x0120_0001,
-                Role::LaunchError => 0x0120_0002,
-                Role::PlatformPolicy => 0x0180_0001,
-                Role::Auxiliary => 0x0180_0003,
-                Role::SgxVersion => 0x0180_0004,
+                Self::OwnerPolicy => 0x0140_0001,
+                Self::LaunchPolicy => 0x0120_0001,
+                Self::LaunchError => 0x0120_0002,
+                Self::PlatformPolicy => 0x0180_0001,
+                Self::Auxiliary => 0x0180_0003,
+                Self::SgxVersion => 0x0180_0004,
             },
             (Family::Tpm20, IndexSet::Set1) => match self {
-                Role::OwnerPolicy => 0x01c1_0106,
-                Role::LaunchPolicy => 0x01c1_0131,
-                Role::LaunchError => 0x01c1_0132,
-                Role::PlatformPolicy => 0x01c1_0103,
-                Role::Auxiliary => 0x01c1_0102,
-                Role::SgxVersion => 0x01c1_0104,
+                Self::OwnerPolicy => 0x01c1_0106,
+                Self::LaunchPolicy => 0x01c1_0131,
+                Self::LaunchError => 0x01c1_0132,
+                Self::PlatformPolicy => 0x01c1_0103,
+                Self::Auxiliary => 0x01c1_0102,
+                Self::SgxVersion => 0x01c1_0104,
             },
         }
     }
 
     /// The role of an index, in either set.
-    pub fn of(family: Family, index: u32) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| {
+    pub fn of(family: Family, index: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| {
             [IndexSet::Set0, IndexSet::Set1]
                 .into_iter()
                 .any(|set| role.index(family, set) == index)

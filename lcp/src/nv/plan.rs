@@ -23,9 +23,9 @@ impl Step {
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
-            Step::Release => "release",
-            Step::Define => "define",
-            Step::Write => "write",
+            Self::Release => "release",
+            Self::Define => "define",
+            Self::Write => "write",
         }
     }
 }
@@ -74,7 +74,7 @@ impl Plan {
             indices.push(PlannedIndex::make(storage, &state, wish)?);
         }
         let family = storage.family();
-        let mut plan = Plan {
+        let mut plan = Self {
             family,
             state,
             indices,
@@ -142,7 +142,7 @@ impl PlannedIndex {
         wish: Wish,
     ) -> Result<Self, NvError> {
         let found = storage.index(wish.definition.number)?;
-        let mut planned = PlannedIndex {
+        let mut planned = Self {
             wish,
             found,
             steps: Vec::new(),

@@ -14,12 +14,12 @@ enum Kind {
 impl Owner {
     /// A password; no bytes at all are "no password" on a TPM 2.0.
     pub const fn password(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Owner(Kind::Password(bytes))
+        Self(Kind::Password(bytes))
     }
 
     /// The secret that everybody knows: 20 zero bytes on a TPM 1.2, none on a TPM 2.0.
     pub const fn well_known() -> Self {
-        Owner(Kind::WellKnown)
+        Self(Kind::WellKnown)
     }
 
     /// The password's bytes; none for the well-known secret.

@@ -13,7 +13,7 @@ pub struct Storage12(Tpm12);
 impl Storage12 {
     /// Over an open TPM.
     pub const fn new(tpm: Tpm12) -> Self {
-        Storage12(tpm)
+        Self(tpm)
     }
 
     /// The TPM's defence against wrong passwords; many a TPM keeps it to itself.

@@ -25,7 +25,7 @@ impl Storage20 {
     /// # Errors
     /// What [`Tpm2::open`] says.
     pub fn open(tcti: &str) -> Result<Self, NvError> {
-        let mut storage = Storage20 {
+        let mut storage = Self {
             tcti: tcti.to_owned(),
             tpm: None,
         };

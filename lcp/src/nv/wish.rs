@@ -73,7 +73,7 @@ impl Wish {
                 ));
             }
         }
-        Ok(Wish {
+        Ok(Self {
             role: Role::OwnerPolicy,
             definition: Definition {
                 number: Role::OwnerPolicy.index(family, set),
@@ -120,7 +120,7 @@ impl Wish {
                 file.len()
             )));
         }
-        Ok(Wish {
+        Ok(Self {
             role: Role::LaunchPolicy,
             definition: Definition {
                 number: Role::LaunchPolicy.index(family, set),
@@ -138,7 +138,7 @@ impl Wish {
 
     /// Where tboot notes why a launch failed (with `ignore_prev_err=false` only).
     pub fn launch_error(family: Family, set: IndexSet) -> Self {
-        Wish {
+        Self {
             role: Role::LaunchError,
             definition: Definition {
                 number: Role::LaunchError.index(family, set),

@@ -113,7 +113,7 @@ pub fn run(name: &str, words: &[String], compat: bool) -> Result<()> {
 
 impl Request {
     fn new(compat: bool) -> Self {
-        Request {
+        Self {
             version: 0x0300,
             alg: None,
             kind: None,
@@ -134,10 +134,10 @@ impl Request {
     /// For policies of version 2.2, as tboot 1.8's tool makes them: bytes behind the control field
     /// were reserved then.
     pub fn for_tpm12(compat: bool) -> Self {
-        Request {
+        Self {
             version: 0x0202,
             max_minver: 0,
-            ..Request::new(compat)
+            ..Self::new(compat)
         }
     }
 

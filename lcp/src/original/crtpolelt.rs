@@ -81,15 +81,15 @@ enum Kind {
 }
 
 impl Kind {
-    fn named(name: &str) -> Option<Kind> {
+    fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "custom" => Kind::Custom,
-            "mle" => Kind::Mle,
-            "pconf" => Kind::Pconf,
-            "sbios" => Kind::Sbios,
-            "stm" => Kind::Stm,
-            "pconf2" => Kind::Pconf2,
-            "mle2" => Kind::Mle2,
+            "custom" => Self::Custom,
+            "mle" => Self::Mle,
+            "pconf" => Self::Pconf,
+            "sbios" => Self::Sbios,
+            "stm" => Self::Stm,
+            "pconf2" => Self::Pconf2,
+            "mle2" => Self::Mle2,
             _ => return None,
         })
     }

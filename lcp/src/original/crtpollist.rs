@@ -119,11 +119,11 @@ pub fn run(name: &str, words: &[String]) -> Result<()> {
 impl Request {
     /// For lists of version 1.0: RSA with SHA-1, the only kind there is.
     pub fn for_tpm12() -> Self {
-        Request {
+        Self {
             version: ListVersion::V1_0.number(),
             sigalg: "rsa".to_owned(),
             quiet: true,
-            ..Request::default()
+            ..Self::default()
         }
     }
 

@@ -50,28 +50,28 @@ pub enum Tool {
 
 impl Tool {
     /// Names of the tools.
-    pub const NAMES: [(&'static str, Tool); 8] = [
-        ("lcp2_mlehash", Tool::MleHash),
-        ("lcp2_crtpolelt", Tool::CrtPolElt),
-        ("lcp2_crtpollist", Tool::CrtPolList),
-        ("lcp2_crtpol", Tool::CrtPol),
-        ("lcp_mlehash", Tool::MleHash12),
-        ("lcp_crtpolelt", Tool::CrtPolElt12),
-        ("lcp_crtpollist", Tool::CrtPolList12),
-        ("lcp_crtpol2", Tool::CrtPol12),
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("lcp2_mlehash", Self::MleHash),
+        ("lcp2_crtpolelt", Self::CrtPolElt),
+        ("lcp2_crtpollist", Self::CrtPolList),
+        ("lcp2_crtpol", Self::CrtPol),
+        ("lcp_mlehash", Self::MleHash12),
+        ("lcp_crtpolelt", Self::CrtPolElt12),
+        ("lcp_crtpollist", Self::CrtPolList12),
+        ("lcp_crtpol2", Self::CrtPol12),
     ];
 
     /// All of them, those for the NV of a TPM 1.2 too.
-    pub fn all() -> impl Iterator<Item = (&'static str, Tool)> {
+    pub fn all() -> impl Iterator<Item = (&'static str, Self)> {
         #[cfg(feature = "nv")]
-        let nv = nv::NvTool::NAMES.map(|(name, tool)| (name, Tool::Nv(tool)));
+        let nv = nv::NvTool::NAMES.map(|(name, tool)| (name, Self::Nv(tool)));
         #[cfg(not(feature = "nv"))]
         let nv = [];
         Self::NAMES.into_iter().chain(nv)
     }
 
     /// The tool of a name.
-    pub fn named(name: &str) -> Option<Tool> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::all()
             .find(|(known, _)| *known == name)
             .map(|(_, tool)| tool)

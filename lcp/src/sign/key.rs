@@ -106,15 +106,15 @@ impl PublicKey {
         }
         if let Ok(key) = p256::PublicKey::from_public_key_pem(pem) {
             let (x, y) = coordinates(key.to_sec1_point(false).as_bytes());
-            return Ok(PublicKey::P256 { x, y });
+            return Ok(Self::P256 { x, y });
         }
         if let Ok(key) = p384::PublicKey::from_public_key_pem(pem) {
             let (x, y) = coordinates(key.to_sec1_point(false).as_bytes());
-            return Ok(PublicKey::P384 { x, y });
+            return Ok(Self::P384 { x, y });
         }
         if let Ok(key) = sm2::PublicKey::from_public_key_pem(pem) {
             let (x, y) = coordinates(key.to_sec1_point(false).as_bytes());
-            return Ok(PublicKey::Sm2 { x, y });
+            return Ok(Self::Sm2 { x, y });
         }
         let private = pem.contains("PRIVATE KEY-----");
         let hint = if private { ", found a private key" } else { "" };
@@ -127,20 +127,18 @@ impl PublicKey {
     /// The kind's name.
     pub const fn name(&self) -> &'static str {
         match self {
-            PublicKey::Rsa { .. } => "RSA",
-            PublicKey::P256 { .. } => "P-256",
-            PublicKey::P384 { .. } => "P-384",
-            PublicKey::Sm2 { .. } => "SM2",
+            Self::Rsa { .. } => "RSA",
+            Self::P256 { .. } => "P-256",
+            Self::P384 { .. } => "P-384",
+            Self::Sm2 { .. } => "SM2",
         }
     }
 
     /// Length of the modulus or of one coordinate, in bytes.
     pub fn size(&self) -> usize {
         match self {
-            PublicKey::Rsa { modulus } => modulus.len(),
-            PublicKey::P256 { x, .. } | PublicKey::P384 { x, .. } | PublicKey::Sm2 { x, .. } => {
-                x.len()
-            }
+            Self::Rsa { modulus } => modulus.len(),
+            Self::P256 { x, .. } | Self::P384 { x, .. } | Self::Sm2 { x, .. } => x.len(),
         }
     }
 
@@ -161,7 +159,7 @@ impl PublicKey {
             (reversed(r, r.len()), reversed(s, s.len()))
         };
         match self {
-            PublicKey::Rsa { modulus } => {
+            Self::Rsa { modulus } => {
                 let (found, expected) = (signature.len(), modulus.len());
                 if found != expected {
                     return Err(wrong(format!("expected {expected} bytes, found {found}")));
@@ -169,11 +167,11 @@ impl PublicKey {
                 Ok((reversed(signature, expected), Vec::new()))
             }
             // SM2's DER form is ECDSA's, and its numbers are as long as P-256's.
-            PublicKey::P256 { .. } | PublicKey::Sm2 { .. } => {
+            Self::P256 { .. } | Self::Sm2 { .. } => {
                 let parsed = p256::ecdsa::Signature::from_der(signature).map_err(|_| not_der())?;
                 Ok(halves(&parsed.to_bytes()))
             }
-            PublicKey::P384 { .. } => {
+            Self::P384 { .. } => {
                 let parsed = p384::ecdsa::Signature::from_der(signature).map_err(|_| not_der())?;
                 Ok(halves(&parsed.to_bytes()))
             }
@@ -190,25 +188,25 @@ impl PrivateKey {
         {
             // Exponent and size are those of the public half.
             rsa_public(&key.to_public_key())?;
-            return Ok(PrivateKey::Rsa(Box::new(key)));
+            return Ok(Self::Rsa(Box::new(key)));
         }
         if let Ok(key) = p256::SecretKey::from_pkcs8_pem(pem)
             .map_err(|_| ())
             .or_else(|()| p256::SecretKey::from_sec1_pem(pem).map_err(|_| ()))
         {
-            return Ok(PrivateKey::P256(key.into()));
+            return Ok(Self::P256(key.into()));
         }
         if let Ok(key) = p384::SecretKey::from_pkcs8_pem(pem)
             .map_err(|_| ())
             .or_else(|()| p384::SecretKey::from_sec1_pem(pem).map_err(|_| ()))
         {
-            return Ok(PrivateKey::P384(key.into()));
+            return Ok(Self::P384(key.into()));
         }
         if let Ok(key) = sm2::SecretKey::from_pkcs8_pem(pem)
             .map_err(|_| ())
             .or_else(|()| sm2::SecretKey::from_sec1_pem(pem).map_err(|_| ()))
         {
-            return Ok(PrivateKey::Sm2(key));
+            return Ok(Self::Sm2(key));
         }
         let hint = if pem.contains("BEGIN PUBLIC KEY") {
             ", found a public key"
@@ -226,21 +224,21 @@ impl PrivateKey {
     /// The public half.
     pub fn public(&self) -> PublicKey {
         match self {
-            PrivateKey::Rsa(key) => {
+            Self::Rsa(key) => {
                 let modulus = key.n_bytes();
                 PublicKey::Rsa {
                     modulus: reversed(&modulus, modulus.len()),
                 }
             }
-            PrivateKey::P256(key) => {
+            Self::P256(key) => {
                 let (x, y) = coordinates(key.verifying_key().to_sec1_point(false).as_bytes());
                 PublicKey::P256 { x, y }
             }
-            PrivateKey::P384(key) => {
+            Self::P384(key) => {
                 let (x, y) = coordinates(key.verifying_key().to_sec1_point(false).as_bytes());
                 PublicKey::P384 { x, y }
             }
-            PrivateKey::Sm2(key) => {
+            Self::Sm2(key) => {
                 let (x, y) = coordinates(key.public_key().to_sec1_point(false).as_bytes());
                 PublicKey::Sm2 { x, y }
             }
@@ -259,7 +257,7 @@ impl PrivateKey {
             (reversed(r, r.len()), reversed(s, s.len()))
         };
         Ok(match self {
-            PrivateKey::Rsa(key) => {
+            Self::Rsa(key) => {
                 let digest = message.hash.digest(&message.bytes);
                 let digest = digest.as_bytes();
                 let signature = match (scheme, message.hash) {
@@ -280,19 +278,19 @@ impl PrivateKey {
                 let signature = signature.map_err(|error| backend(&error))?;
                 (reversed(&signature, key.size()), Vec::new())
             }
-            PrivateKey::P256(key) => {
+            Self::P256(key) => {
                 let signature: p256::ecdsa::Signature = key
                     .try_sign(&message.bytes)
                     .map_err(|error| backend(&error))?;
                 halves(&signature.to_bytes())
             }
-            PrivateKey::P384(key) => {
+            Self::P384(key) => {
                 let signature: p384::ecdsa::Signature = key
                     .try_sign(&message.bytes)
                     .map_err(|error| backend(&error))?;
                 halves(&signature.to_bytes())
             }
-            PrivateKey::Sm2(key) => {
+            Self::Sm2(key) => {
                 let key = sm2::dsa::SigningKey::new(SM2_ID, key).map_err(|e| backend(&e))?;
                 let signature = key
                     .try_sign(&message.bytes)

@@ -28,7 +28,7 @@ impl SaltSource {
         hasher.update(b"taoboot lcp RSASSA-PSS salt");
         hasher.update(secret.as_slice());
         hasher.update(digest);
-        SaltSource {
+        Self {
             seed: Zeroizing::new(hasher.finalize().into()),
             counter: 0,
         }

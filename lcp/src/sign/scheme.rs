@@ -19,10 +19,10 @@ impl Scheme {
     /// The name on command lines.
     pub const fn name(self) -> &'static str {
         match self {
-            Scheme::Rsa => "rsa",
-            Scheme::RsaPss => "rsapss",
-            Scheme::Ecdsa => "ecdsa",
-            Scheme::Sm2 => "sm2",
+            Self::Rsa => "rsa",
+            Self::RsaPss => "rsapss",
+            Self::Ecdsa => "ecdsa",
+            Self::Sm2 => "sm2",
         }
     }
 }
@@ -35,7 +35,7 @@ pub struct SchemeError(pub String);
 impl std::str::FromStr for Scheme {
     type Err = SchemeError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Scheme::Rsa, Scheme::RsaPss, Scheme::Ecdsa, Scheme::Sm2]
+        [Self::Rsa, Self::RsaPss, Self::Ecdsa, Self::Sm2]
             .into_iter()
             .find(|scheme| scheme.name() == text)
             .ok_or_else(|| SchemeError(text.to_owned()))

@@ -43,7 +43,7 @@ pub enum SpecError {
 
 impl SpecError {
     fn at(place: &str, cause: impl Into<Cause>) -> Self {
-        SpecError::At {
+        Self::At {
             place: place.to_owned(),
             cause: cause.into(),
         }

@@ -56,7 +56,7 @@ impl NvIndex {
                 (spec.index.unwrap_or(of_set), PO_ATTRIBUTES)
             }
         };
-        Ok(NvIndex {
+        Ok(Self {
             tpm12: tpm == TpmVersion::Tpm12,
             index,
             size,

@@ -36,7 +36,7 @@ impl Place {
             std::fs::copy(vectors.join(file), folder.path().join(file)).unwrap();
         }
         std::fs::write(folder.path().join("d20"), "01234567890123456789").unwrap();
-        Place {
+        Self {
             folder,
             swtpm: Swtpm::start_tpm12(owner).unwrap(),
         }

@@ -25,7 +25,7 @@ impl Stage {
     /// Begins; makes the directory where it is not there.
     pub fn new(root: &Path, epoch: u64) -> Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
-        Ok(Stage {
+        Ok(Self {
             root: root.to_owned(),
             time: SystemTime::UNIX_EPOCH
                 .checked_add(Duration::from_secs(epoch))

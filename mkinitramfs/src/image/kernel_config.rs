@@ -57,7 +57,7 @@ impl KernelConfig {
             bail!("it has {length} bytes, more than a kernel's configuration ever has");
         }
         let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
-        Ok(KernelConfig {
+        Ok(Self {
             found: Some((path.to_owned(), text)),
         })
     }

@@ -39,7 +39,7 @@ impl Uuid {
             let low = digits.next()?.to_digit(16)?;
             *byte = u8::try_from((high << 4) | low).ok()?;
         }
-        digits.next().is_none().then_some(Uuid(bytes))
+        digits.next().is_none().then_some(Self(bytes))
     }
 }
 
@@ -99,7 +99,7 @@ pub enum SuperblockError {
 
 impl From<Cut> for SuperblockError {
     fn from(cut: Cut) -> Self {
-        SuperblockError::Cut(cut)
+        Self::Cut(cut)
     }
 }
 

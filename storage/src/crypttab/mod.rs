@@ -101,7 +101,7 @@ impl CryptLine {
 
     /// The line with its octal escapes decoded, as Debian's scripts do; systemd does not.
     pub fn decoded(&self) -> Self {
-        CryptLine {
+        Self {
             number: self.number,
             name: unescape(&self.name),
             device: unescape(&self.device),

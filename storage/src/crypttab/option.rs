@@ -151,7 +151,7 @@ impl Name {
         clippy::expect_used,
         reason = "the same macro makes the names and the table"
     )]
-    fn row(self) -> (Name, &'static str, Form, Dialect) {
+    fn row(self) -> (Self, &'static str, Form, Dialect) {
         let mut rows = ALL.iter();
         *rows.find(|row| row.0 == self).expect("a name has its row")
     }

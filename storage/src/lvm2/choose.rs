@@ -49,7 +49,7 @@ impl Candidate {
         let Some(label) = Label::read(disk)? else {
             return Ok(None);
         };
-        let mut candidate = Candidate {
+        let mut candidate = Self {
             device: device.to_owned(),
             label,
             groups: Vec::new(),

@@ -13,7 +13,7 @@ impl Id {
     /// From the 32 bytes in a label.
     pub fn from_bytes(bytes: [u8; 32]) -> Option<Self> {
         let is_valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#".contains(byte);
-        bytes.iter().all(is_valid).then_some(Id(bytes))
+        bytes.iter().all(is_valid).then_some(Self(bytes))
     }
 
     /// From text with hyphens where LVM prints them.
@@ -27,7 +27,7 @@ impl Id {
         if parts.next().is_some() {
             return None;
         }
-        Id::from_bytes(bytes.try_into().ok()?)
+        Self::from_bytes(bytes.try_into().ok()?)
     }
 
     /// Without hyphens.

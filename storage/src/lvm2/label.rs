@@ -49,7 +49,7 @@ pub enum LabelError {
 
 impl From<Cut> for LabelError {
     fn from(cut: Cut) -> Self {
-        LabelError::Cut(cut)
+        Self::Cut(cut)
     }
 }
 
@@ -86,7 +86,7 @@ impl Label {
             return Ok(None);
         }
         let start = disk::read(disk, 0, wanted)?;
-        let mut found: Option<(u64, Label)> = None;
+        let mut found: Option<(u64, Self)> = None;
         let mut damaged = None;
         for (number, sector) in (0..).zip(start.chunks_exact(SECTOR)) {
             match (in_sector(number, sector), &found) {

@@ -84,7 +84,7 @@ impl Target {
 /// As `dmsetup table` prints it.
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Target { start, length, .. } = self;
+        let Self { start, length, .. } = self;
         write!(
             formatter,
             "{start} {length} {} {}",

@@ -44,7 +44,7 @@ pub enum Value {
     /// Text in quotes.
     Text(String),
     /// In brackets.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A number with a fraction, or one that is too large.
     Other,
 }
@@ -55,7 +55,7 @@ pub struct Section {
     /// By key.
     pub values: BTreeMap<String, Value>,
     /// By name.
-    pub sections: BTreeMap<String, Section>,
+    pub sections: BTreeMap<String, Self>,
 }
 
 /// Reads a metadata text, which ends with a zero byte.

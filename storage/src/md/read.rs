@@ -30,7 +30,7 @@ impl Candidate {
     /// If its size cannot be told; what is wrong with a superblock is [`Candidate::damaged`].
     pub fn read(device: &str, disk: &mut dyn Disk) -> Result<Self, ReadError> {
         let sectors = disk::size(disk)? >> 9;
-        let mut candidate = Candidate {
+        let mut candidate = Self {
             device: device.to_owned(),
             sectors,
             superblocks: Vec::new(),

@@ -16,7 +16,7 @@ impl ArrayId {
             let low = digits.next()?.to_digit(16)?;
             *byte = u8::try_from((high << 4) | low).ok()?;
         }
-        digits.next().is_none().then_some(ArrayId(bytes))
+        digits.next().is_none().then_some(Self(bytes))
     }
 }
 
@@ -54,30 +54,30 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 4] = [Format::V0_90, Format::V1_0, Format::V1_1, Format::V1_2];
+    pub const ALL: [Self; 4] = [Self::V0_90, Self::V1_0, Self::V1_1, Self::V1_2];
 
     /// Major and minor number, as the kernel is told them when an array is assembled.
     pub const fn numbers(self) -> (u8, u8) {
         match self {
-            Format::V0_90 => (0, 90),
-            Format::V1_0 => (1, 0),
-            Format::V1_1 => (1, 1),
-            Format::V1_2 => (1, 2),
+            Self::V0_90 => (0, 90),
+            Self::V1_0 => (1, 0),
+            Self::V1_1 => (1, 1),
+            Self::V1_2 => (1, 2),
         }
     }
 
     /// The sector of the superblock on a device of `sectors`. `None`: the device is too small for one.
     pub const fn sector(self, sectors: u64) -> Option<u64> {
         match self {
-            Format::V0_90 => (sectors & !127).checked_sub(128),
+            Self::V0_90 => (sectors & !127).checked_sub(128),
             // The end less 8 KiB, at a multiple of 4 KiB.
-            Format::V1_0 => match sectors.checked_sub(16) {
+            Self::V1_0 => match sectors.checked_sub(16) {
                 Some(sector) => Some(sector & !7),
                 None => None,
             },
-            Format::V1_1 if sectors >= 8 => Some(0),
-            Format::V1_2 if sectors >= 16 => Some(8),
-            Format::V1_1 | Format::V1_2 => None,
+            Self::V1_1 if sectors >= 8 => Some(0),
+            Self::V1_2 if sectors >= 16 => Some(8),
+            Self::V1_1 | Self::V1_2 => None,
         }
     }
 }
@@ -85,10 +85,10 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Format::V0_90 => "0.90",
-            Format::V1_0 => "1.0",
-            Format::V1_1 => "1.1",
-            Format::V1_2 => "1.2",
+            Self::V0_90 => "0.90",
+            Self::V1_0 => "1.0",
+            Self::V1_1 => "1.1",
+            Self::V1_2 => "1.2",
         })
     }
 }
@@ -118,26 +118,26 @@ impl Level {
     /// From its number.
     pub const fn from_number(number: i32) -> Self {
         match number {
-            -1 => Level::Linear,
-            0 => Level::Raid0,
-            1 => Level::Raid1,
-            4 => Level::Raid4,
-            5 => Level::Raid5,
-            6 => Level::Raid6,
-            10 => Level::Raid10,
-            other => Level::Other(other),
+            -1 => Self::Linear,
+            0 => Self::Raid0,
+            1 => Self::Raid1,
+            4 => Self::Raid4,
+            5 => Self::Raid5,
+            6 => Self::Raid6,
+            10 => Self::Raid10,
+            other => Self::Other(other),
         }
     }
 
     /// The kernel module that it needs, as modprobe finds it.
     pub const fn module(self) -> Option<&'static str> {
         match self {
-            Level::Linear => Some("linear"),
-            Level::Raid0 => Some("raid0"),
-            Level::Raid1 => Some("raid1"),
-            Level::Raid4 | Level::Raid5 | Level::Raid6 => Some("raid456"),
-            Level::Raid10 => Some("raid10"),
-            Level::Other(_) => None,
+            Self::Linear => Some("linear"),
+            Self::Raid0 => Some("raid0"),
+            Self::Raid1 => Some("raid1"),
+            Self::Raid4 | Self::Raid5 | Self::Raid6 => Some("raid456"),
+            Self::Raid10 => Some("raid10"),
+            Self::Other(_) => None,
         }
     }
 }
@@ -146,14 +146,14 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Level::Linear => formatter.write_str("linear"),
-            Level::Raid0 => formatter.write_str("raid0"),
-            Level::Raid1 => formatter.write_str("raid1"),
-            Level::Raid4 => formatter.write_str("raid4"),
-            Level::Raid5 => formatter.write_str("raid5"),
-            Level::Raid6 => formatter.write_str("raid6"),
-            Level::Raid10 => formatter.write_str("raid10"),
-            Level::Other(number) => write!(formatter, "level {number}"),
+            Self::Linear => formatter.write_str("linear"),
+            Self::Raid0 => formatter.write_str("raid0"),
+            Self::Raid1 => formatter.write_str("raid1"),
+            Self::Raid4 => formatter.write_str("raid4"),
+            Self::Raid5 => formatter.write_str("raid5"),
+            Self::Raid6 => formatter.write_str("raid6"),
+            Self::Raid10 => formatter.write_str("raid10"),
+            Self::Other(number) => write!(formatter, "level {number}"),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Stack {
         let mount = mountinfo::at(&mounts, place);
         let mount = mount.ok_or_else(|| StackError::NotMounted(place.to_owned()))?;
         let top = sysfs.devices_of(mount)?;
-        let stack = Stack::below(&sysfs, top)?;
+        let stack = Self::below(&sysfs, top)?;
         Ok((mount.clone(), stack))
     }
 
@@ -48,11 +48,11 @@ impl Stack {
     /// # Errors
     /// If /sys does not know it, or is not understood.
     pub fn of_device(root: &Path, device: Number) -> Result<Self, StackError> {
-        Stack::below(&Sysfs::below(root)?, vec![device])
+        Self::below(&Sysfs::below(root)?, vec![device])
     }
 
     fn below(sysfs: &Sysfs, top: Vec<Number>) -> Result<Self, StackError> {
-        let mut stack = Stack {
+        let mut stack = Self {
             top: top.clone(),
             devices: BTreeMap::new(),
         };

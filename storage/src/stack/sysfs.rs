@@ -30,7 +30,7 @@ impl Sysfs {
     pub fn below(root: &Path) -> Result<Self, StackError> {
         let sys = root.join("sys");
         let canonical = sys.canonicalize();
-        Ok(Sysfs {
+        Ok(Self {
             sys: canonical.map_err(|source| StackError::Read { path: sys, source })?,
             mountinfo: root.join("proc/self/mountinfo"),
         })

@@ -13,7 +13,7 @@ struct Machine(TempDir);
 
 impl Machine {
     fn new(mountinfo: &str) -> Self {
-        let machine = Machine(TempDir::new().unwrap());
+        let machine = Self(TempDir::new().unwrap());
         machine.write("proc/self/mountinfo", mountinfo);
         for directory in ["sys/class/block", "sys/dev/block", "sys/devices"] {
             fs::create_dir_all(machine.path(directory)).unwrap();

@@ -43,7 +43,7 @@ struct Host {
 
 impl Host {
     fn start() -> Self {
-        let mut host = Host {
+        let mut host = Self {
             dir: open_dir(),
             name: String::new(),
         };

@@ -19,7 +19,7 @@ struct Host {
 
 impl Host {
     fn start() -> Self {
-        let host = Host { dir: open_dir() };
+        let host = Self { dir: open_dir() };
         let state = host.path("state");
         let state = state.to_str().unwrap();
         let started = host.tao(&["host", "start", "--soft", "--background", "--state", state]);

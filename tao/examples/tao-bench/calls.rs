@@ -42,7 +42,7 @@ impl Hosted {
             limits: Limits::default(),
             stdio: Some([stdin.as_fd(), stdout.as_fd(), std::io::stderr().as_fd()]),
         })?;
-        Ok(Hosted {
+        Ok(Self {
             orders,
             answers: BufReader::new(answers),
         })

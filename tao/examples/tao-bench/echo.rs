@@ -40,7 +40,7 @@ impl Echo {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::from(writer))
             .spawn()?;
-        Ok(Echo {
+        Ok(Self {
             child,
             to: Some(to),
             from,

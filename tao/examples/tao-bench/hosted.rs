@@ -62,7 +62,7 @@ struct Calls {
 impl Calls {
     fn prepare(host: &'static Parent) -> anyhow::Result<Self> {
         let (small, large) = (vec![7; 32], vec![7; 65_536]);
-        Ok(Calls {
+        Ok(Self {
             form: statement()?,
             sealed_small: host.seal(&small, SealPolicy::Own)?,
             sealed_large: host.seal(&large, SealPolicy::Own)?,

@@ -31,12 +31,12 @@ impl Admin {
     ///
     /// # Errors
     /// When nobody listens there, or this process may not connect.
-    pub fn connect(path: &Path) -> Result<Admin, AdminError> {
+    pub fn connect(path: &Path) -> Result<Self, AdminError> {
         let stream = UnixStream::connect(path).map_err(|source| AdminError::NoHost {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Admin {
+        Ok(Self {
             stream,
             inbox: Inbox::default(),
             seq: 0,

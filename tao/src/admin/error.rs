@@ -45,7 +45,7 @@ pub enum AdminError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            " (it starts with the machine when taoboot boots it)"
+            " (it starts with the machine when taoboot boots it; for development: `tao host start --soft --background`)"
         }
         io::ErrorKind::PermissionDenied => " (only root may administer it)",
         _ => "",

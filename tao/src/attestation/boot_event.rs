@@ -38,9 +38,9 @@ impl Opened {
     /// As in the event.
     pub const fn word(self) -> &'static str {
         match self {
-            Opened::Tpm => "tpm",
-            Opened::RecoveryKey => "recovery-key",
-            Opened::Passphrase => "passphrase",
+            Self::Tpm => "tpm",
+            Self::RecoveryKey => "recovery-key",
+            Self::Passphrase => "passphrase",
         }
     }
 }
@@ -49,7 +49,7 @@ impl FromStr for Opened {
     type Err = BootEventError;
 
     fn from_str(text: &str) -> Result<Self, BootEventError> {
-        [Opened::Tpm, Opened::RecoveryKey, Opened::Passphrase]
+        [Self::Tpm, Self::RecoveryKey, Self::Passphrase]
             .into_iter()
             .find(|opened| opened.word() == text)
             .ok_or(BootEventError::Field("opened"))
@@ -69,8 +69,8 @@ pub enum BootVolume {
 impl fmt::Display for BootVolume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BootVolume::Secret(id) => write!(f, "secret:{}", hex::encode(id)),
-            BootVolume::Unproven(digest) => write!(f, "unproven:{}", hex::encode(digest)),
+            Self::Secret(id) => write!(f, "secret:{}", hex::encode(id)),
+            Self::Unproven(digest) => write!(f, "unproven:{}", hex::encode(digest)),
         }
     }
 }
@@ -103,9 +103,9 @@ pub enum AcpiTables {
 impl fmt::Display for AcpiTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcpiTables::Digest(digest) => f.write_str(&hex::encode(digest)),
-            AcpiTables::None => f.write_str("none"),
-            AcpiTables::Unknown => f.write_str("unknown"),
+            Self::Digest(digest) => f.write_str(&hex::encode(digest)),
+            Self::None => f.write_str("none"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -115,8 +115,8 @@ impl FromStr for AcpiTables {
 
     fn from_str(text: &str) -> Result<Self, BootEventError> {
         match text {
-            "none" => Ok(AcpiTables::None),
-            "unknown" => Ok(AcpiTables::Unknown),
+            "none" => Ok(Self::None),
+            "unknown" => Ok(Self::Unknown),
             digest => bytes(digest)
                 .map(AcpiTables::Digest)
                 .ok_or(BootEventError::Field("acpi")),
@@ -148,7 +148,7 @@ pub enum BootEventError {
     )]
     Form,
     /// One of its fields.
-    #[error("the boot event's {0} is not one of those that there are")]
+    #[error("the boot event's field {0} has an unknown value")]
     Field(&'static str),
     /// A bank in which its register cannot be computed.
     #[error("a boot event has no value in a bank of {0} bytes; SHA-256 and SHA-384 do")]
@@ -187,7 +187,7 @@ impl FromStr for BootEvent {
             "none" => None,
             digest => Some(bytes(digest).ok_or(BootEventError::Field("host-key"))?),
         };
-        let event = BootEvent {
+        let event = Self {
             opened: opened.parse()?,
             volume: volume.parse()?,
             host_key,

@@ -162,7 +162,7 @@ impl Bank {
             48 => 0x000c,
             _ => return None,
         };
-        Some(Bank {
+        Some(Self {
             algorithm,
             digest_len: digest.len(),
         })

@@ -25,15 +25,15 @@ impl SealPolicy {
     /// The policy's name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
-            SealPolicy::Own => "self",
-            SealPolicy::Few => "few",
-            SealPolicy::Any => "any",
+            Self::Own => "self",
+            Self::Few => "few",
+            Self::Any => "any",
         }
     }
 
     /// The policy with this name on the wire.
     pub fn from_name(name: &str) -> Option<Self> {
-        [SealPolicy::Own, SealPolicy::Few, SealPolicy::Any]
+        [Self::Own, Self::Few, Self::Any]
             .into_iter()
             .find(|policy| policy.as_str() == name)
     }

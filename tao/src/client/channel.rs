@@ -164,7 +164,7 @@ impl Connection {
             stream,
             inbox: Inbox::default(),
         });
-        Connection {
+        Self {
             outgoing: Mutex::new(Outgoing {
                 stream: outgoing,
                 request: Vec::new(),

@@ -38,6 +38,6 @@ pub enum CallError {
 
 impl From<LogicError> for CallError {
     fn from(error: LogicError) -> Self {
-        CallError::Response(error.to_string())
+        Self::Response(error.to_string())
     }
 }

@@ -20,13 +20,13 @@ impl Parent {
     ///
     /// # Errors
     /// When this process was not started by a Tao host, or the channel cannot be opened.
-    pub fn from_env() -> Result<&'static Parent, CallError> {
+    pub fn from_env() -> Result<&'static Self, CallError> {
         static PARENT: OnceLock<Result<Parent, CallError>> = OnceLock::new();
         let made = PARENT.get_or_init(|| {
             let read = |name: &'static str| {
                 std::env::var(name).map_err(|_| CallError::NoParent { variable: name })
             };
-            Parent::open(&Spec::parse(
+            Self::open(&Spec::parse(
                 &read(CHANNEL_TYPE_VARIABLE)?,
                 &read(SPEC_VARIABLE)?,
             )?)
@@ -34,8 +34,8 @@ impl Parent {
         made.as_ref().map_err(Clone::clone)
     }
 
-    fn open(spec: &Spec) -> Result<Parent, CallError> {
-        Ok(Parent {
+    fn open(spec: &Spec) -> Result<Self, CallError> {
+        Ok(Self {
             connection: spec.connect()?,
         })
     }
@@ -44,8 +44,8 @@ impl Parent {
     pub fn over(
         reader: impl std::io::Read + Send + 'static,
         writer: impl std::io::Write + Send + 'static,
-    ) -> Parent {
-        Parent {
+    ) -> Self {
+        Self {
             connection: Connection::new(Box::new(reader), Box::new(writer)),
         }
     }

@@ -17,13 +17,13 @@ pub(super) enum Spec {
 const PIPE: &str = "tao::RPC+tao::FDMessageChannel(R, W)";
 
 impl Spec {
-    pub(super) fn parse(kind: &str, spec: &str) -> Result<Spec, CallError> {
+    pub(super) fn parse(kind: &str, spec: &str) -> Result<Self, CallError> {
         match kind {
             "pipe" => pipe(spec).ok_or_else(|| CallError::Spec {
                 expected: PIPE,
                 found: spec.to_owned(),
             }),
-            "unix" => Ok(Spec::Unix(spec.to_owned())),
+            "unix" => Ok(Self::Unix(spec.to_owned())),
             other => Err(CallError::Spec {
                 expected: "type pipe or unix",
                 found: other.to_owned(),
@@ -35,7 +35,7 @@ impl Spec {
         let failed =
             |what: String, error: std::io::Error| CallError::Channel(format!("{what}: {error}"));
         match self {
-            Spec::Pipe(read, write) => {
+            Self::Pipe(read, write) => {
                 let open = |number: &i32| {
                     descriptors::inherited(*number)
                         .map(File::from)
@@ -46,7 +46,7 @@ impl Spec {
                     Box::new(open(write)?),
                 ))
             }
-            Spec::Unix(path) => {
+            Self::Unix(path) => {
                 let stream =
                     UnixStream::connect(path).map_err(|error| failed(path.clone(), error))?;
                 let other = stream

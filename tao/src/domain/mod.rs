@@ -51,8 +51,8 @@ impl GuardKind {
     /// The kind's name in tao.config.
     pub const fn name(self) -> &'static str {
         match self {
-            GuardKind::Datalog => "Datalog",
-            GuardKind::Acl => "ACLs",
+            Self::Datalog => "Datalog",
+            Self::Acl => "ACLs",
         }
     }
 }
@@ -148,7 +148,7 @@ impl Domain {
                 Value::Message(Message(vec![field(path, text("rules"))])),
             ),
         ]);
-        let domain = Domain {
+        let domain = Self {
             dir: dir.to_owned(),
             name: new.name.to_owned(),
             guard_kind: new.guard_kind,
@@ -213,7 +213,7 @@ impl Domain {
         }
         let keys_dir = dir.join(keys_dir);
         let cert = read(&keys_dir.join("cert"))?;
-        Ok(Domain {
+        Ok(Self {
             dir: dir.to_owned(),
             // For people only: the original, too, takes a domain without a name.
             name: info.text("name").unwrap_or("").to_owned(),

@@ -195,7 +195,7 @@ impl Message {
     }
 
     /// The last message of that name: a later one takes the place of an earlier one.
-    pub fn message(&self, name: &str) -> Option<&Message> {
+    pub fn message(&self, name: &str) -> Option<&Self> {
         self.0.iter().rev().find_map(|(found, value)| match value {
             Value::Message(message) if found == name => Some(message),
             _ => None,

@@ -29,14 +29,14 @@ struct Entry {
 
 impl Entry {
     fn new(text: &str) -> Self {
-        Entry {
+        Self {
             text: text.to_owned(),
             pred: text.parse().ok(),
         }
     }
 
     /// The same statement, however it is written.
-    fn is(&self, other: &Entry) -> bool {
+    fn is(&self, other: &Self) -> bool {
         match (&self.pred, &other.pred) {
             (Some(one), Some(other)) => one == other,
             _ => self.text == other.text,
@@ -54,12 +54,12 @@ pub struct AclGuard {
 impl AclGuard {
     /// An empty list that nobody signs: it is named by its contents.
     pub fn new() -> Self {
-        AclGuard::default()
+        Self::default()
     }
 
     /// An empty list that `key` signs.
     pub fn with_key(key: Prin) -> Self {
-        AclGuard {
+        Self {
             key: Some(key),
             entries: Vec::new(),
         }
@@ -72,7 +72,7 @@ impl AclGuard {
     pub fn from_signed(file: &[u8], key: &Verifier) -> Result<Self, GuardError> {
         let signed: SignedAclSet = proto2::read(file)?;
         key.verify(ACL_CONTEXT, &signed.serialized_aclset, &signed.signature)?;
-        let mut guard = AclGuard::from_serialized(&signed.serialized_aclset)?;
+        let mut guard = Self::from_serialized(&signed.serialized_aclset)?;
         guard.key = Some(key.name()?);
         Ok(guard)
     }
@@ -86,7 +86,7 @@ impl AclGuard {
         if set.entries.len() > MOST {
             return Err(GuardError::TooMany(MOST));
         }
-        Ok(AclGuard {
+        Ok(Self {
             key: None,
             entries: set.entries.iter().map(|text| Entry::new(text)).collect(),
         })

@@ -24,7 +24,7 @@ pub enum RulesFile {
 
 impl From<PathBuf> for RulesFile {
     fn from(path: PathBuf) -> Self {
-        RulesFile::At(path)
+        Self::At(path)
     }
 }
 
@@ -49,14 +49,12 @@ impl GuardSource {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            GuardSource::Liberal | GuardSource::Conservative => None,
-            GuardSource::Local(path) => Some(path),
-            GuardSource::SignedDatalog(rules, _) | GuardSource::SignedAcl(rules, _) => {
-                match rules {
-                    RulesFile::At(path) => Some(path),
-                    RulesFile::Fixed(_) => None,
-                }
-            }
+            Self::Liberal | Self::Conservative => None,
+            Self::Local(path) => Some(path),
+            Self::SignedDatalog(rules, _) | Self::SignedAcl(rules, _) => match rules {
+                RulesFile::At(path) => Some(path),
+                RulesFile::Fixed(_) => None,
+            },
         }
     }
 
@@ -67,8 +65,8 @@ impl GuardSource {
     /// The rules that are here already are malformed, or signed by another key.
     pub fn first(&self) -> Result<Box<dyn Guard>, GuardError> {
         match self {
-            GuardSource::SignedDatalog(RulesFile::Fixed(rules), _)
-            | GuardSource::SignedAcl(RulesFile::Fixed(rules), _) => self.parse(rules),
+            Self::SignedDatalog(RulesFile::Fixed(rules), _)
+            | Self::SignedAcl(RulesFile::Fixed(rules), _) => self.parse(rules),
             _ => self.empty(),
         }
     }
@@ -87,11 +85,11 @@ impl GuardSource {
     /// The policy key has no name.
     pub fn empty(&self) -> Result<Box<dyn Guard>, GuardError> {
         Ok(match self {
-            GuardSource::Liberal => Box::new(TrivialGuard::Liberal),
-            GuardSource::Conservative => Box::new(TrivialGuard::Conservative),
-            GuardSource::Local(_) => Box::new(DatalogGuard::new()),
-            GuardSource::SignedDatalog(_, key) => Box::new(DatalogGuard::with_key(key.name()?)),
-            GuardSource::SignedAcl(_, key) => Box::new(AclGuard::with_key(key.name()?)),
+            Self::Liberal => Box::new(TrivialGuard::Liberal),
+            Self::Conservative => Box::new(TrivialGuard::Conservative),
+            Self::Local(_) => Box::new(DatalogGuard::new()),
+            Self::SignedDatalog(_, key) => Box::new(DatalogGuard::with_key(key.name()?)),
+            Self::SignedAcl(_, key) => Box::new(AclGuard::with_key(key.name()?)),
         })
     }
 
@@ -101,10 +99,10 @@ impl GuardSource {
     /// The rules are malformed, or signed by another key.
     pub fn parse(&self, file: &[u8]) -> Result<Box<dyn Guard>, GuardError> {
         Ok(match self {
-            GuardSource::Liberal | GuardSource::Conservative => self.empty()?,
-            GuardSource::Local(_) => Box::new(DatalogGuard::from_serialized(file)?),
-            GuardSource::SignedDatalog(_, key) => Box::new(DatalogGuard::from_signed(file, key)?),
-            GuardSource::SignedAcl(_, key) => Box::new(AclGuard::from_signed(file, key)?),
+            Self::Liberal | Self::Conservative => self.empty()?,
+            Self::Local(_) => Box::new(DatalogGuard::from_serialized(file)?),
+            Self::SignedDatalog(_, key) => Box::new(DatalogGuard::from_signed(file, key)?),
+            Self::SignedAcl(_, key) => Box::new(AclGuard::from_signed(file, key)?),
         })
     }
 
@@ -114,7 +112,7 @@ impl GuardSource {
     /// The policy key has no name.
     pub fn subprincipal(&self) -> Result<SubPrin, GuardError> {
         match self {
-            GuardSource::Local(_) => {
+            Self::Local(_) => {
                 let argument = Term::Str("Datalog".into());
                 Ok(SubPrin::of(ident!("LocalGuard"), vec![argument]))
             }

@@ -18,16 +18,16 @@ pub enum TrivialGuard {
 impl TrivialGuard {
     const fn name(self) -> &'static str {
         match self {
-            TrivialGuard::Liberal => "Liberal",
-            TrivialGuard::Conservative => "Conservative",
+            Self::Liberal => "Liberal",
+            Self::Conservative => "Conservative",
         }
     }
 
     /// The guard as one rule.
     pub const fn rule(self) -> &'static str {
         match self {
-            TrivialGuard::Liberal => "Allow All",
-            TrivialGuard::Conservative => "Deny All",
+            Self::Liberal => "Allow All",
+            Self::Conservative => "Deny All",
         }
     }
 }
@@ -39,7 +39,7 @@ impl Guard for TrivialGuard {
     }
 
     fn query(&self, _query: &Pred) -> Result<bool, GuardError> {
-        Ok(*self == TrivialGuard::Liberal)
+        Ok(*self == Self::Liberal)
     }
 
     fn why(&self, query: &Pred) -> Result<Explanation, GuardError> {
@@ -49,20 +49,20 @@ impl Guard for TrivialGuard {
             reason: self.rule().to_owned(),
         };
         Ok(Explanation {
-            allowed: *self == TrivialGuard::Liberal,
+            allowed: *self == Self::Liberal,
             steps: vec![step],
         })
     }
 
     /// What is allowed already can be allowed again.
     fn allows_something(&self) -> bool {
-        *self == TrivialGuard::Liberal
+        *self == Self::Liberal
     }
 
     fn add_rule(&mut self, _rule: &str) -> Result<(), GuardError> {
         match self {
-            TrivialGuard::Liberal => Ok(()),
-            TrivialGuard::Conservative => Err(GuardError::Fixed(
+            Self::Liberal => Ok(()),
+            Self::Conservative => Err(GuardError::Fixed(
                 "this guard denies everything; nothing can be allowed",
             )),
         }
@@ -71,8 +71,8 @@ impl Guard for TrivialGuard {
     /// What is denied already can be denied again.
     fn retract_rule(&mut self, _rule: &str) -> Result<(), GuardError> {
         match self {
-            TrivialGuard::Conservative => Ok(()),
-            TrivialGuard::Liberal => Err(GuardError::Fixed(
+            Self::Conservative => Ok(()),
+            Self::Liberal => Err(GuardError::Fixed(
                 "this guard allows everything; nothing can be denied",
             )),
         }

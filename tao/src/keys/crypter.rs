@@ -49,7 +49,7 @@ pub struct Crypter(Xaes256Gcm);
 impl Crypter {
     /// A crypter over a secret of its own.
     pub fn new(secret: &Secret) -> Self {
-        Crypter(Xaes256Gcm::new(secret))
+        Self(Xaes256Gcm::new(secret))
     }
 
     /// Length of what sealing so many bytes gives.

@@ -39,16 +39,16 @@ impl CtrHmacSuite {
     /// The suite's name in headers.
     pub const fn name(self) -> &'static str {
         match self {
-            CtrHmacSuite::Aes128Sha256 => "aes128-ctr-hmacsha256",
-            CtrHmacSuite::Aes256Sha512 => "aes256-ctr-hmacsha512",
+            Self::Aes128Sha256 => "aes128-ctr-hmacsha256",
+            Self::Aes256Sha512 => "aes256-ctr-hmacsha512",
         }
     }
 
     /// Lengths of the encryption key, the MAC key and the MAC.
     pub(super) const fn lengths(self) -> (usize, usize, usize) {
         match self {
-            CtrHmacSuite::Aes128Sha256 => (16, 32, 32),
-            CtrHmacSuite::Aes256Sha512 => (32, 64, 64),
+            Self::Aes128Sha256 => (16, 32, 32),
+            Self::Aes256Sha512 => (32, 64, 64),
         }
     }
 }
@@ -77,7 +77,7 @@ pub struct CtrHmac(Keys);
 impl CtrHmac {
     /// A crypter over the two keys; `None` if they are not of the suite's lengths.
     pub fn new(suite: CtrHmacSuite, encryption: &[u8], mac: &[u8]) -> Option<Self> {
-        Some(CtrHmac(match suite {
+        Some(Self(match suite {
             CtrHmacSuite::Aes128Sha256 => Keys::Aes128Sha256 {
                 encryption: exactly(encryption)?,
                 mac: exactly(mac)?,
@@ -96,7 +96,7 @@ impl CtrHmac {
             .into_iter()
             .find(|suite| suite.name() == name)?;
         match key.key_components.as_slice() {
-            [encryption, mac] => CtrHmac::new(suite, encryption, mac),
+            [encryption, mac] => Self::new(suite, encryption, mac),
             _ => None,
         }
     }
@@ -106,7 +106,7 @@ impl CtrHmac {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn generate(suite: CtrHmacSuite) -> Result<Self, RandomError> {
-        Ok(CtrHmac(match suite {
+        Ok(Self(match suite {
             CtrHmacSuite::Aes128Sha256 => Keys::Aes128Sha256 {
                 encryption: drawn()?,
                 mac: drawn()?,

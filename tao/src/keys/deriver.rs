@@ -17,7 +17,7 @@ pub struct Deriver(Secret);
 impl Deriver {
     /// A deriver over a secret of its own.
     pub fn new(secret: Secret) -> Self {
-        Deriver(secret)
+        Self(secret)
     }
 
     /// The secret itself.

@@ -58,10 +58,10 @@ impl Keyset {
         if message.keys.len() > MOST {
             return Err(KeysetError::Contents("more than 64 keys"));
         }
-        let mut set = Keyset {
+        let mut set = Self {
             certificate: message.cert.take(),
             delegation: message.delegation.take(),
-            ..Keyset::default()
+            ..Self::default()
         };
         for bytes in &mut message.keys {
             let mut key: CryptoKey = proto2::read(bytes)?;

@@ -40,36 +40,31 @@ const SIGNER_NAMES: [&str; 2] = [SIGNER_NAME, "Anonymous_signer"];
 
 impl KeyKind {
     /// All kinds.
-    pub const ALL: [KeyKind; 4] = [
-        KeyKind::P256,
-        KeyKind::P384,
-        KeyKind::P521,
-        KeyKind::Ed25519,
-    ];
+    pub const ALL: [Self; 4] = [Self::P256, Self::P384, Self::P521, Self::Ed25519];
 
     /// The kind's name in headers of private keys.
     pub const fn name(self) -> &'static str {
         match self {
-            KeyKind::P256 => "ecdsap256",
-            KeyKind::P384 => "ecdsap384",
-            KeyKind::P521 => "ecdsap521",
-            KeyKind::Ed25519 => "ed25519",
+            Self::P256 => "ecdsap256",
+            Self::P384 => "ecdsap384",
+            Self::P521 => "ecdsap521",
+            Self::Ed25519 => "ed25519",
         }
     }
 
     /// The kind's name in headers of public keys and signatures.
     pub const fn public_name(self) -> &'static str {
         match self {
-            KeyKind::P256 => "ecdsap256-public",
-            KeyKind::P384 => "ecdsap384-public",
-            KeyKind::P521 => "ecdsap521-public",
-            KeyKind::Ed25519 => "ed25519-public",
+            Self::P256 => "ecdsap256-public",
+            Self::P384 => "ecdsap384-public",
+            Self::P521 => "ecdsap521-public",
+            Self::Ed25519 => "ed25519-public",
         }
     }
 
     /// The kind with this name, as a private key has it.
     pub fn from_name(name: &str) -> Option<Self> {
-        KeyKind::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -77,14 +72,14 @@ impl SignatureFormat {
     /// The header's version number.
     pub const fn version(self) -> i32 {
         match self {
-            SignatureFormat::Original => 2,
-            SignatureFormat::Strong => 3,
+            Self::Original => 2,
+            Self::Strong => 3,
         }
     }
 
     /// The format with this version number.
     pub(super) fn from_version(version: i32) -> Option<Self> {
-        [SignatureFormat::Original, SignatureFormat::Strong]
+        [Self::Original, Self::Strong]
             .into_iter()
             .find(|format| format.version() == version)
     }
@@ -101,23 +96,23 @@ impl SignatureFormat {
             key_status: Some("active".to_owned()),
         };
         match self {
-            SignatureFormat::Original => {
+            Self::Original => {
                 let name = header.key_name.as_deref();
                 *header == constant && name.is_some_and(|name| SIGNER_NAMES.contains(&name))
             }
-            SignatureFormat::Strong => true,
+            Self::Strong => true,
         }
     }
 
     /// What is signed, before it is hashed.
     pub(super) fn message(self, header: &CryptoHeader, context: &str, data: &[u8]) -> Vec<u8> {
         match self {
-            SignatureFormat::Original => ContextualizedData {
+            Self::Original => ContextualizedData {
                 context: context.to_owned(),
                 data: data.to_vec(),
             }
             .encode_to_vec(),
-            SignatureFormat::Strong => {
+            Self::Strong => {
                 let header = header.encode_to_vec();
                 let mut message = STRONG_MARK.to_vec();
                 for part in [header.as_slice(), context.as_bytes(), data] {
@@ -132,8 +127,8 @@ impl SignatureFormat {
     /// The digest that ECDSA signs.
     pub(super) fn digest(self, kind: KeyKind, message: &[u8]) -> Vec<u8> {
         match (self, kind) {
-            (SignatureFormat::Strong, KeyKind::P384) => sha2::Sha384::digest(message).to_vec(),
-            (SignatureFormat::Strong, KeyKind::P521) => sha2::Sha512::digest(message).to_vec(),
+            (Self::Strong, KeyKind::P384) => sha2::Sha384::digest(message).to_vec(),
+            (Self::Strong, KeyKind::P521) => sha2::Sha512::digest(message).to_vec(),
             _ => Sha256::digest(message).to_vec(),
         }
     }

@@ -47,7 +47,7 @@ impl Signer {
             let tag = [b"taoboot p256 signer ".as_slice(), &[attempt]].concat();
             let candidate = deriver.secret(&tag).map_err(|_| KeyError::Secret)?;
             if let Ok(key) = p256::ecdsa::SigningKey::from_slice(&*candidate) {
-                return Signer::of(Private::P256(key));
+                return Self::of(Private::P256(key));
             }
         }
         Err(KeyError::Secret)
@@ -78,7 +78,7 @@ impl Signer {
                 }
             };
             if let Some(key) = key {
-                return Signer::of(key);
+                return Self::of(key);
             }
         }
     }
@@ -101,7 +101,7 @@ impl Signer {
                 .map_err(|error| bad(&error))?,
             KeyKind::P521 => return Err(bad(&"P-521 keys only verify")),
         };
-        Signer::of(key)
+        Self::of(key)
     }
 
     fn of(key: Private) -> Result<Self, KeyError> {
@@ -110,7 +110,7 @@ impl Signer {
             Private::P384(key) => Verifier::P384(*key.verifying_key()),
             Private::Ed25519(key) => Verifier::Ed25519(key.verifying_key()),
         };
-        Ok(Signer {
+        Ok(Self {
             key,
             spki: verifier.spki()?,
             name: verifier.name()?,

@@ -34,16 +34,16 @@ impl Verifier {
     /// When it is not a public key of a supported kind.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
-            return Ok(Verifier::P256(key));
+            return Ok(Self::P256(key));
         }
         if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
-            return Ok(Verifier::P384(key));
+            return Ok(Self::P384(key));
         }
         if let Ok(key) = DecodePublicKey::from_public_key_der(der) {
-            return Ok(Verifier::Ed25519(key));
+            return Ok(Self::Ed25519(key));
         }
         DecodePublicKey::from_public_key_der(der)
-            .map(|key| Verifier::P521(Box::new(key)))
+            .map(|key| Self::P521(Box::new(key)))
             .map_err(|error: spki::Error| KeyError::PublicKey(error.to_string()))
     }
 
@@ -53,10 +53,10 @@ impl Verifier {
     /// When the key cannot be written.
     pub fn spki(&self) -> Result<Vec<u8>, KeyError> {
         let der = match self {
-            Verifier::P256(key) => key.to_public_key_der(),
-            Verifier::P384(key) => key.to_public_key_der(),
-            Verifier::P521(key) => key.to_public_key_der(),
-            Verifier::Ed25519(key) => key.to_public_key_der(),
+            Self::P256(key) => key.to_public_key_der(),
+            Self::P384(key) => key.to_public_key_der(),
+            Self::P521(key) => key.to_public_key_der(),
+            Self::Ed25519(key) => key.to_public_key_der(),
         };
         der.map(|der| der.into_vec())
             .map_err(|error| KeyError::PublicKey(error.to_string()))
@@ -65,10 +65,10 @@ impl Verifier {
     /// What kind of key it is.
     pub const fn kind(&self) -> KeyKind {
         match self {
-            Verifier::P256(_) => KeyKind::P256,
-            Verifier::P384(_) => KeyKind::P384,
-            Verifier::P521(_) => KeyKind::P521,
-            Verifier::Ed25519(_) => KeyKind::Ed25519,
+            Self::P256(_) => KeyKind::P256,
+            Self::P384(_) => KeyKind::P384,
+            Self::P521(_) => KeyKind::P521,
+            Self::Ed25519(_) => KeyKind::Ed25519,
         }
     }
 
@@ -119,7 +119,7 @@ impl Verifier {
         }
         let message = format.message(&signed.header, context, data);
         let valid = match self {
-            Verifier::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signed.signature)
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signed.signature)
                 .and_then(|signature| key.verify(&message, &signature))
                 .is_ok(),
             _ => self.ecdsa(&format.digest(self.kind(), &message), &signed.signature),
@@ -129,13 +129,13 @@ impl Verifier {
 
     fn ecdsa(&self, digest: &[u8], der: &[u8]) -> bool {
         match self {
-            Verifier::P256(key) => p256::ecdsa::DerSignature::try_from(der)
+            Self::P256(key) => p256::ecdsa::DerSignature::try_from(der)
                 .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
-            Verifier::P384(key) => p384::ecdsa::DerSignature::try_from(der)
+            Self::P384(key) => p384::ecdsa::DerSignature::try_from(der)
                 .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
-            Verifier::P521(key) => p521::ecdsa::DerSignature::try_from(der)
+            Self::P521(key) => p521::ecdsa::DerSignature::try_from(der)
                 .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
-            Verifier::Ed25519(_) => false,
+            Self::Ed25519(_) => false,
         }
     }
 

@@ -20,13 +20,13 @@ impl Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Str(text.as_bytes().into())
+        Self(text.as_bytes().into())
     }
 }
 
 impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
-        Str(bytes.into())
+        Self(bytes.into())
     }
 }
 
@@ -51,7 +51,7 @@ impl Term {
     /// The principal, if the term is one.
     pub fn as_prin(&self) -> Option<&Prin> {
         match self {
-            Term::Prin(prin) => Some(prin),
+            Self::Prin(prin) => Some(prin),
             _ => None,
         }
     }
@@ -59,7 +59,7 @@ impl Term {
 
 impl From<Prin> for Term {
     fn from(prin: Prin) -> Self {
-        Term::Prin(Box::new(prin))
+        Self::Prin(Box::new(prin))
     }
 }
 
@@ -130,19 +130,19 @@ pub enum Form {
     /// `true` or `false`
     Const(bool),
     /// `not P()`
-    Not(Box<Form>),
+    Not(Box<Self>),
     /// `P() and Q()`; without conjuncts it is true.
-    And(Vec<Form>),
+    And(Vec<Self>),
     /// `P() or Q()`; without disjuncts it is false.
-    Or(Vec<Form>),
+    Or(Vec<Self>),
     /// `P() implies Q()`
-    Implies(Box<Form>, Box<Form>),
+    Implies(Box<Self>, Box<Self>),
     /// `A speaksfor B`
     Speaksfor(Speaksfor),
     /// `A says P()`
     Says(Says),
     /// `forall X: P(X)`
-    Forall(Ident, Box<Form>),
+    Forall(Ident, Box<Self>),
     /// `exists X: P(X)`
-    Exists(Ident, Box<Form>),
+    Exists(Ident, Box<Self>),
 }

@@ -25,32 +25,32 @@ pub enum Head {
 
 impl Head {
     /// All of them.
-    pub const ALL: [Head; 7] = [
-        Head::Pcrs,
-        Head::Program,
-        Head::Script,
-        Head::Libraries,
-        Head::Args,
-        Head::Env,
-        Head::Lacking,
+    pub const ALL: [Self; 7] = [
+        Self::Pcrs,
+        Self::Program,
+        Self::Script,
+        Self::Libraries,
+        Self::Args,
+        Self::Env,
+        Self::Lacking,
     ];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {
-            Head::Pcrs => "PCRs",
-            Head::Program => "Program",
-            Head::Script => "Script",
-            Head::Libraries => "Libraries",
-            Head::Args => "Args",
-            Head::Env => "Env",
-            Head::Lacking => "Lacking",
+            Self::Pcrs => "PCRs",
+            Self::Program => "Program",
+            Self::Script => "Script",
+            Self::Libraries => "Libraries",
+            Self::Args => "Args",
+            Self::Env => "Env",
+            Self::Lacking => "Lacking",
         }
     }
 
     /// The head of this extension, if it is one of these.
-    pub fn of(extension: &PrinExt) -> Option<Head> {
-        Head::ALL
+    pub fn of(extension: &PrinExt) -> Option<Self> {
+        Self::ALL
             .into_iter()
             .find(|head| extension.name == *head.name())
     }
@@ -59,8 +59,8 @@ impl Head {
     /// extends it, but not for this: that is another program's name.
     pub const fn describes_what_is_before(self) -> bool {
         match self {
-            Head::Pcrs | Head::Program => false,
-            Head::Script | Head::Libraries | Head::Args | Head::Env | Head::Lacking => true,
+            Self::Pcrs | Self::Program => false,
+            Self::Script | Self::Libraries | Self::Args | Self::Env | Self::Lacking => true,
         }
     }
 }
@@ -75,7 +75,7 @@ impl SubPrin {
 impl Prin {
     /// May `ancestor` speak for this name because it is its own or an extension of it? What goes
     /// on describing the program that `ancestor` is makes it another program.
-    pub fn is_spoken_for_by(&self, ancestor: &Prin) -> bool {
+    pub fn is_spoken_for_by(&self, ancestor: &Self) -> bool {
         self.is_within(ancestor)
             && self
                 .ext

@@ -84,7 +84,7 @@ word!(
 impl Ident {
     /// A name that was checked when this was compiled: see [`ident!`].
     pub(crate) fn checked(text: &'static str) -> Self {
-        Ident(text.into())
+        Self(text.into())
     }
 }
 

@@ -54,7 +54,7 @@ impl Xaes256Gcm {
         let doubled = u128::from_be_bytes(zero.into());
         let carry = if doubled >> 127 == 1 { 0x87 } else { 0 };
         let subkey = Zeroizing::new(((doubled << 1) ^ carry).to_be_bytes());
-        Xaes256Gcm { aes, subkey }
+        Self { aes, subkey }
     }
 
     /// The cipher for one message, and the rest of the nonce. The lengths of all parts are known

@@ -74,7 +74,7 @@ impl Report {
             "limit": limit,
             "policy_key": policy_key,
         });
-        Report { json, sentence }
+        Self { json, sentence }
     }
 
     pub fn print(&self) {

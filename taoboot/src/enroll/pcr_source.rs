@@ -52,12 +52,12 @@ pub fn from_tpm(tpm: &mut dyn Tpm, pcrs: PcrSet) -> Result<PcrValues> {
     Ok(tpm.pcr_read(Bank::Sha256, pcrs)?)
 }
 
-/// A record for a machine that did no measured launch would protect nothing.
+/// A record for a machine that was not booted by a measured launch would protect nothing.
 pub fn of_a_launch(values: PcrValues, file: Option<&Path>) -> Result<LaunchPcrs> {
     match (LaunchPcrs::new(values), file) {
         (Ok(values), _) => Ok(values),
         (Err(LaunchPcrsError::NoLaunch), None) => bail!(
-            "this machine did no measured launch (a PCR from 17 on is all ones): boot through tboot with Intel TXT enabled, then enroll --current; or enroll a predicted launch with --expect FILE"
+            "this machine was not booted by a measured launch (PCR 17 or a later one is all ones): boot through tboot with Intel TXT enabled, then enroll --current; or enroll a predicted launch with --expect FILE"
         ),
         (Err(LaunchPcrsError::NoLaunch), Some(file)) => bail!(
             "{}: the values are those of a machine without a measured launch (a PCR from 17 on is all ones)",

@@ -23,25 +23,25 @@ impl HostKeyCheck {
     /// its record has another host secret, or its configuration another guard.
     pub fn of(config: Option<&Config>, socket: &Path) -> Self {
         let Some(pinned) = config.and_then(|config| config.host_key.as_ref()) else {
-            return HostKeyCheck::Fits;
+            return Self::Fits;
         };
         let pinned = hex::encode(pinned.digest());
         let found = match ask(socket, &Question::HostKey) {
             Ok(Reply::HostKey(found)) => found,
-            Ok(_) => return HostKeyCheck::unknown("the resident agent answered something else"),
-            Err(error) => return HostKeyCheck::unknown(&error.to_string()),
+            Ok(_) => return Self::unknown("the resident agent answered something else"),
+            Err(error) => return Self::unknown(&error.to_string()),
         };
         if found == pinned {
-            return HostKeyCheck::Fits;
+            return Self::Fits;
         }
-        HostKeyCheck::Other(format!(
+        Self::Other(format!(
             "host_key in the images' configuration pins {pinned}, and this boot's Tao host has {}: /init mounts nothing, unless the record has a new host secret or [tao] another guard, with that very key",
             printable::line(&found)
         ))
     }
 
     fn unknown(why: &str) -> Self {
-        HostKeyCheck::Unknown(format!(
+        Self::Unknown(format!(
             "host_key is pinned in the images' configuration, and whether the Tao host will have that key cannot be told ({}): with another /init mounts nothing",
             printable::line(why)
         ))

@@ -40,13 +40,13 @@ impl Menu {
     pub fn to_seal(root: &Path, named: Option<&Path>) -> Result<Self> {
         if let Some(path) = named {
             refuse_in_boot(root, path)?;
-            return Ok(Menu {
+            return Ok(Self {
                 path: path.to_owned(),
                 made: None,
             });
         }
         if is_kept(root) {
-            return Ok(Menu {
+            return Ok(Self {
                 path: root.join(KEPT),
                 made: None,
             });

@@ -1,5 +1,6 @@
 //! `taoboot check-next-boot`.
 
+pub mod acpi_pin;
 pub mod host_key;
 mod logical_volume;
 pub mod menu;
@@ -101,11 +102,14 @@ impl CheckNextBoot {
             );
         }
         let host_key = system.host_key(&self.socket);
+        let tables = system.acpi_tables();
         let mut known = Known::read(&root)?;
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {
-                let verdict = Verdict::of(entry, &records, &tpm).with_host_key(&host_key);
+                let verdict = Verdict::of(entry, &records, &tpm)
+                    .with_host_key(&host_key)
+                    .with_acpi_tables(tables.as_deref());
                 let opens = records.iter().find(|(id, _)| Some(*id) == verdict.record);
                 let verdict = verdict.with_forecast(system.forecast(entry, opens.map(|(_, r)| r)));
                 if entry.tboot && !entry.files.is_empty() {

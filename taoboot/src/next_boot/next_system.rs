@@ -21,7 +21,7 @@ use storage::{
 
 use tboot_policy::grub::files::FileRole;
 
-use crate::next_boot::{host_key::HostKeyCheck, logical_volume, predictions::Entry};
+use crate::next_boot::{acpi_pin, host_key::HostKeyCheck, logical_volume, predictions::Entry};
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -45,7 +45,7 @@ impl NextSystem {
     pub fn read(header: &CheckedHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
         let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
         let origin = config_file.display().to_string();
-        Ok(NextSystem {
+        Ok(Self {
             uuid: header.uuid().to_owned(),
             device: header.device().to_owned(),
             config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
@@ -73,6 +73,12 @@ impl NextSystem {
     pub fn host_key(&self, socket: &Path) -> HostKeyCheck {
         let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
         HostKeyCheck::of(config, socket)
+    }
+
+    /// Why the ACPI tables of this machine keep /init from asking the TPM.
+    pub fn acpi_tables(&self) -> Option<String> {
+        let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
+        acpi_pin::objection(config, Path::new(agent::boot::acpi::TABLES))
     }
 
     /// What /init and systemd will do with an entry; `None` for one that boots another initramfs.

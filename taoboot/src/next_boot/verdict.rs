@@ -24,11 +24,11 @@ impl TpmState {
     /// Opens it; a machine without TPM (an image made elsewhere) is judged by the records alone.
     pub fn ask(tcti: &str) -> Self {
         match Tpm2::open(tcti) {
-            Ok(tpm) => TpmState {
+            Ok(tpm) => Self {
                 tpm: RefCell::new(Some(tpm)),
                 silent: None,
             },
-            Err(error) => TpmState {
+            Err(error) => Self {
                 tpm: RefCell::new(None),
                 silent: Some(error.to_string()),
             },
@@ -96,7 +96,7 @@ pub struct Verdict {
 impl Verdict {
     pub fn of(entry: &Entry, records: &[(TokenId, SealedRecord)], tpm: &TpmState) -> Self {
         let (verdict, record, why) = judge(entry, records, tpm);
-        Verdict {
+        Self {
             entry: entry.name.clone(),
             id: entry.id.clone(),
             default: entry.default,
@@ -139,6 +139,17 @@ impl Verdict {
         if self.verdict == Answer::Unlock {
             self.verdict = verdict;
             self.why.clone_from(sentence);
+        }
+        self
+    }
+
+    /// The same with what is known of the pinned ACPI tables: where the TPM is not asked, /init asks.
+    pub fn with_acpi_tables(mut self, objection: Option<&str>) -> Self {
+        if let Some(why) = objection
+            && matches!(self.verdict, Answer::Unlock | Answer::Unknown)
+        {
+            self.verdict = Answer::Ask;
+            why.clone_into(&mut self.why);
         }
         self
     }

@@ -74,7 +74,12 @@ impl Approve {
         } else {
             for (token, label, new) in &stored {
                 let said = if *new { "stored" } else { "was there already" };
-                println!("{}: approval {token} {said}: {label}", device.display());
+                let label = if label.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {label}")
+                };
+                println!("{}: approval {token} {said}{label}", device.display());
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -85,7 +90,7 @@ impl Approve {
         let shown = self.approvals.display();
         let text = policy_key::read(&self.approvals)?;
         let tree: Value =
-            serde_json::from_str(&text).with_context(|| format!("{shown}: is not JSON"))?;
+            serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))?;
         let list = match tree {
             Value::Array(list) => list,
             one => vec![one],

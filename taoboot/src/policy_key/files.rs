@@ -28,7 +28,7 @@ pub fn read(file: &Path) -> Result<Zeroizing<String>> {
         .with_context(|| format!("cannot read {}", file.display()))?;
     ensure!(
         (text.len() as u64) < MAX_LEN,
-        "{}: is larger than {MAX_LEN} bytes",
+        "{} is larger than {MAX_LEN} bytes",
         file.display()
     );
     Ok(text)
@@ -63,7 +63,7 @@ pub fn private_key(file: &Path) -> Result<SigningKey> {
     }
     SigningKey::from_pkcs8_pem(&text).map_err(|error| {
         anyhow::anyhow!(
-            "{}: is not a private P-256 key in PKCS#8 PEM ({error})",
+            "{} is not a private P-256 key in PKCS#8 PEM ({error})",
             file.display()
         )
     })
@@ -74,7 +74,7 @@ pub fn public_key(file: &Path) -> Result<PolicySigner> {
     let text = read(file)?;
     let key = PublicKey::from_public_key_pem(&text).map_err(|error| {
         anyhow::anyhow!(
-            "{}: is not a public P-256 key in PEM ({error})",
+            "{} is not a public P-256 key in PEM ({error})",
             file.display()
         )
     })?;

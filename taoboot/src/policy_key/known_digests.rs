@@ -21,7 +21,7 @@ impl KnownDigests {
         let bytes = file::read_at_most(path, MAX_LEN)?;
         let digests = parse(&bytes).with_context(|| path.display().to_string())?;
         ensure!(!digests.is_empty(), "{}: it names no file", path.display());
-        Ok(KnownDigests(digests))
+        Ok(Self(digests))
     }
 
     /// The first file that is not in the list.

@@ -212,7 +212,7 @@ impl Attach {
         let bytes = fs::read(&self.signature).with_context(|| format!("cannot read {shown}"))?;
         let parsed = Signature::from_der(&bytes).or_else(|_| Signature::from_slice(&bytes));
         let parsed = parsed.map_err(|_| {
-            anyhow::anyhow!("{shown}: is not an ECDSA signature of P-256, neither DER nor 64 bytes")
+            anyhow::anyhow!("{shown} is not an ECDSA signature of P-256, neither DER nor 64 bytes")
         })?;
         let approval = ApprovedLaunch {
             launch: policy(values, self.limit)?,
@@ -226,7 +226,7 @@ impl Attach {
         };
         ensure!(
             files::is_good(&approval),
-            "{shown}: is not a signature of {} over this launch: sign what `taoboot policy-key digest` prints for the same --expect and --limit",
+            "{shown} is not a signature of {} over this launch: sign what `taoboot policy-key digest` prints for the same --expect and --limit",
             self.public.display()
         );
         write(&self.output, &[approval])

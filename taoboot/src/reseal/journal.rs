@@ -39,7 +39,7 @@ impl Journal {
                 serde_json::from_slice(&text).with_context(|| path.display().to_string())?
             }
         };
-        Ok(Journal { path, noted })
+        Ok(Self { path, noted })
     }
 
     pub const fn is_empty(&self) -> bool {

@@ -223,7 +223,7 @@ fn present(
 impl Outcome {
     /// Without a record.
     fn none(entry: &Entry, result: Done, why: String) -> Self {
-        Outcome {
+        Self {
             entry: entry.name.clone(),
             id: entry.id.clone(),
             result,

@@ -40,7 +40,7 @@ pub struct Wanted {
 impl Wanted {
     /// A record for an entry of the menu with these values.
     pub fn of(entry: &Entry, values: &LaunchPcrs, counter: Option<CounterLimit>) -> Self {
-        Wanted {
+        Self {
             values: values.clone(),
             counter,
             label: short_text(&entry.title),
@@ -76,7 +76,7 @@ impl Sealer {
         let Reply::Holds(secret_id) = reply else {
             bail!("the resident agent did not say which secret it holds");
         };
-        Ok(Sealer::Resident {
+        Ok(Self::Resident {
             volume: Resealing::begin(device)?,
             secret_id,
             socket: socket.to_owned(),
@@ -91,7 +91,7 @@ impl Sealer {
         new_host_secret: bool,
     ) -> Result<Self> {
         let tpm = Tpm2::open(tcti)?;
-        Ok(Sealer::Key {
+        Ok(Self::Key {
             volume: Box::new(begin(device, passphrase)?),
             tpm: Box::new(tpm),
             new_host_secret,
@@ -101,15 +101,15 @@ impl Sealer {
     /// Is the record one of the volume's secret? `None` where only the resident agent can tell.
     pub fn proves(&self, record: &SealedRecord) -> Option<bool> {
         match self {
-            Sealer::Resident { .. } => None,
-            Sealer::Key { volume, .. } => volume.proves(record.record()),
+            Self::Resident { .. } => None,
+            Self::Key { volume, .. } => volume.proves(record.record()),
         }
     }
 
     /// Seals for a launch and stores the record. `header` is as it was read last.
     pub fn seal(&mut self, header: &CheckedHeader, wanted: Wanted) -> Result<TokenId> {
         match self {
-            Sealer::Resident {
+            Self::Resident {
                 volume,
                 secret_id,
                 socket,
@@ -117,7 +117,7 @@ impl Sealer {
                 let token = ask_for(header, wanted, secret_id, socket)?;
                 Ok(volume.add(&token)?)
             }
-            Sealer::Key {
+            Self::Key {
                 volume,
                 tpm,
                 new_host_secret,

@@ -3,7 +3,10 @@
 mod report;
 mod report_text;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use agent::{
     config::Config,
@@ -17,6 +20,7 @@ use crate::volume::genuine::{self, Genuine};
 use crate::{
     enroll::pcr_source,
     next_boot::{
+        acpi_pin,
         host_key::HostKeyCheck,
         predictions::Source,
         verdict::{TpmState, Verdict},
@@ -84,9 +88,12 @@ impl Status {
         });
         let entries = source.entries()?;
         let host_key = HostKeyCheck::of(config, &self.socket);
-        let verdicts = entries
-            .iter()
-            .map(|entry| Verdict::of(entry, &usable, tpm).with_host_key(&host_key));
+        let tables = acpi_pin::objection(config, Path::new(agent::boot::acpi::TABLES));
+        let verdicts = entries.iter().map(|entry| {
+            Verdict::of(entry, &usable, tpm)
+                .with_host_key(&host_key)
+                .with_acpi_tables(tables.as_deref())
+        });
         Ok(Some(verdicts.collect()))
     }
 

@@ -107,7 +107,7 @@ impl StatusReport {
             .map(|(id, record)| RecordReport::new(*id, record, seen, judges))
             .collect();
         let latch = seen.and_then(|seen| seen.get(PcrIndex::LATCH));
-        Ok(StatusReport {
+        Ok(Self {
             device: header.device().display().to_string(),
             volume: header.identity().clone(),
             keyslots: keyslots(header, &records),
@@ -145,7 +145,7 @@ impl RecordReport {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                return RecordReport {
+                return Self {
                     record: id,
                     state: RecordState::Unusable {
                         error: error.to_string(),
@@ -168,7 +168,7 @@ impl RecordReport {
         });
         let objection = forged.or_else(|| judges.tpm?.objection(record));
         let objection = objection.or_else(|| pin_objection(judges.config?, record));
-        RecordReport {
+        Self {
             record: id,
             state: RecordState::Usable {
                 error: None,

@@ -43,7 +43,7 @@ impl fmt::Display for StatusReport {
             }
         }
         if let Some(why) = &self.no_launch {
-            writeln!(f, "no measured launch: {why}")?;
+            writeln!(f, "{why}")?;
         }
         match (self.would_open, self.latch_closed) {
             (Some(true), Some(true)) => writeln!(

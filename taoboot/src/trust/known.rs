@@ -32,7 +32,7 @@ pub struct Known {
 impl Known {
     /// Reads the list and dpkg's records of the machine whose root is mounted there.
     pub fn read(root: &Path) -> Result<Self> {
-        Ok(Known {
+        Ok(Self {
             root: root.to_owned(),
             list: BootFiles::of(root)?,
             packages: Packages::read(root)?,

@@ -115,7 +115,7 @@ impl Trust {
             self.root.join("boot").display()
         );
         let text = file.to_str();
-        let text = text.with_context(|| format!("{}: is not text", file.display()))?;
+        let text = text.with_context(|| format!("{} is not text", file.display()))?;
         Ok(below(&self.root, text))
     }
 

@@ -33,7 +33,7 @@ impl Packages {
     /// dpkg there are none.
     pub fn read(root: &Path) -> Result<Self> {
         let folder = root.join(DPKG).join("info");
-        let mut found = Packages::default();
+        let mut found = Self::default();
         let list = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             list => list.with_context(|| folder.display().to_string())?,

@@ -44,6 +44,11 @@ impl Wipe {
             .into_iter()
             .partition(|(_, record)| record.counter().is_some());
         ensure!(
+            !limited.is_empty() || !unlimited.is_empty(),
+            "{} has no taoboot records",
+            self.volume.display()
+        );
+        ensure!(
             !limited.is_empty() || self.force,
             "{}: every record is without a limit: make others with `taoboot reseal --rollback-counter` first, or say --force",
             self.volume.display()

@@ -96,7 +96,7 @@ impl Outlook {
         (vlp, bank): (Option<&Policy>, Bank),
         tboots: &mut Tboots,
     ) -> Result<Self> {
-        let mut outlook = Outlook {
+        let mut outlook = Self {
             tboot: true,
             files: Vec::new(),
             prediction: None,

@@ -56,15 +56,15 @@ const fn bits(value: u32, from: u32, count: u32) -> u16 {
 impl From<u32> for ErrorCode {
     fn from(raw: u32) -> Self {
         if bits(raw, 31, 1) == 0 {
-            return ErrorCode::None;
+            return Self::None;
         }
         if bits(raw, 30, 1) == 0 {
-            return ErrorCode::Processor {
+            return Self::Processor {
                 code: raw & 0x3fff_ffff,
             };
         }
         if bits(raw, 15, 1) == 1 {
-            return ErrorCode::Software {
+            return Self::Software {
                 error: bits(raw, 0, 15),
                 detail: bits(raw, 16, 14),
             };
@@ -72,8 +72,8 @@ impl From<u32> for ErrorCode {
         let small = |from, count| bits(raw, from, count) as u8;
         let (module, progress, error) = (small(0, 4), small(4, 6), small(10, 5));
         match (progress, error, bits(raw, 16, 14)) {
-            (0, 0, 0) => ErrorCode::Passed { module },
-            (progress, error, minor) => ErrorCode::Acm {
+            (0, 0, 0) => Self::Passed { module },
+            (progress, error, minor) => Self::Acm {
                 module,
                 progress,
                 error,
@@ -86,7 +86,7 @@ impl From<u32> for ErrorCode {
 impl ErrorCode {
     /// Did something go wrong?
     pub const fn is_error(self) -> bool {
-        !matches!(self, ErrorCode::None | ErrorCode::Passed { .. })
+        !matches!(self, Self::None | Self::Passed { .. })
     }
 }
 
@@ -154,11 +154,11 @@ const fn processor(code: u32) -> Option<(&'static str, &'static str)> {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            ErrorCode::None => write!(f, "no error"),
-            ErrorCode::Passed { module } => {
+            Self::None => write!(f, "no error"),
+            Self::Passed { module } => {
                 write!(f, "no error, {} ran to its end", module_name(module))
             }
-            ErrorCode::Processor { code } => match processor(code) {
+            Self::Processor { code } => match processor(code) {
                 Some((meaning, advice)) => {
                     write!(f, "processor error {code:#x}: {meaning}; {advice}")
                 }
@@ -167,11 +167,11 @@ impl fmt::Display for ErrorCode {
                     "processor error {code:#x}, whose meaning is not published"
                 ),
             },
-            ErrorCode::Software { error, detail } => write!(
+            Self::Software { error, detail } => write!(
                 f,
                 "error {error:#x}:{detail:#x} of the launched program; Linux's and Xen's Secure Launch have such codes (their documentation lists them), tboot has none"
             ),
-            ErrorCode::Acm {
+            Self::Acm {
                 module,
                 progress,
                 error,

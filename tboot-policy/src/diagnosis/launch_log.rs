@@ -84,12 +84,12 @@ fn quoted(line: &str) -> String {
 impl LaunchLog {
     /// What a running machine shows: its registers, and its events if it has them.
     pub fn of_machine(registers: Registers, events: Option<EventLog>) -> Self {
-        LaunchLog {
+        Self {
             measured: registers.launched(),
             registers,
             events: events.map(Ok),
             from_stat: true,
-            ..LaunchLog::default()
+            ..Self::default()
         }
     }
 
@@ -101,7 +101,7 @@ impl LaunchLog {
         if bytes.len() > MAX_LEN {
             return Err(LogError::TooLong);
         }
-        let mut log = LaunchLog::default();
+        let mut log = Self::default();
         let text = String::from_utf8_lossy(bytes);
         for (number, line) in text.lines().enumerate() {
             let (tboots, line) = match line.rsplit_once("TBOOT:") {

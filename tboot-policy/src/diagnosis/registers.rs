@@ -40,7 +40,7 @@ impl Registers {
     /// # Errors
     /// The memory cannot be read.
     pub fn read(memory: &impl Memory) -> io::Result<Self> {
-        let mut registers = Registers::default();
+        let mut registers = Self::default();
         for (name, place) in PLACES {
             let bytes = memory.read(BASE.saturating_add(place), 8)?;
             let bytes = bytes.first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;

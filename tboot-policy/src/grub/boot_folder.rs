@@ -115,7 +115,7 @@ impl BootFolder {
                 return Err(BootFolderError::Read { path, source });
             }
         };
-        Ok(BootFolder {
+        Ok(Self {
             folder: folder.to_owned(),
             environment,
         })

@@ -36,7 +36,7 @@ pub(super) struct Collected {
 
 impl Collected {
     pub(super) fn new() -> Self {
-        Collected {
+        Self {
             items: Vec::new(),
             countable: true,
             shown: 0,

@@ -189,7 +189,7 @@ impl BootFiles {
             path: shown(&found),
             source,
         })?;
-        let mut boot = BootFiles {
+        let mut boot = Self {
             title: entry.title.clone(),
             tboot_path,
             files: vec![BootFile {

@@ -27,9 +27,9 @@ pub struct Menu {
 impl Menu {
     /// Reads a grub.cfg. `preset`: variables that the firmware or grubenv sets.
     pub fn parse(script: &[u8], preset: Variables) -> Result<Self, MenuError> {
-        let mut menu = Menu {
+        let mut menu = Self {
             sections: Sections::of(script),
-            ..Menu::default()
+            ..Self::default()
         };
         let statements = parse(script)?;
         menu.level(&statements, Walk::new(preset), &[], false)?;

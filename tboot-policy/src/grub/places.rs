@@ -63,7 +63,7 @@ impl Found {
 
 impl Default for Places {
     fn default() -> Self {
-        Places {
+        Self {
             root: "/".into(),
             boot: "/boot".into(),
             replaced: BTreeMap::new(),
@@ -74,7 +74,7 @@ impl Default for Places {
 impl Places {
     /// Both below another root.
     pub fn below(root: &Path) -> Self {
-        Places {
+        Self {
             root: root.to_owned(),
             boot: root.join("boot"),
             replaced: BTreeMap::new(),

@@ -72,7 +72,7 @@ impl Readings {
         variables: Variables,
         folder: Result<BootFolder, BootFolderError>,
     ) -> Result<Self, MenuError> {
-        Ok(Readings {
+        Ok(Self {
             plain: Menu::parse(script, variables.clone())?,
             booting: match folder {
                 Ok(folder) => Menu::parse(script, variables.booting(folder)).map_err(Into::into),

@@ -23,9 +23,9 @@ pub enum Statement {
         /// The line, from 1.
         line: usize,
         /// Conditions and what they guard, in order.
-        branches: Vec<(Vec<Statement>, Vec<Statement>)>,
+        branches: Vec<(Vec<Self>, Vec<Self>)>,
         /// What follows `else`.
-        otherwise: Vec<Statement>,
+        otherwise: Vec<Self>,
     },
     /// `menuentry`, `submenu` or `hiddenentry`.
     Menu {
@@ -36,7 +36,7 @@ pub enum Statement {
         /// The words behind the command.
         words: Vec<Word>,
         /// What is in the braces.
-        body: Arc<[Statement]>,
+        body: Arc<[Self]>,
     },
     /// `for`, `while`, `until`.
     Loop {
@@ -45,7 +45,7 @@ pub enum Statement {
         /// The variable that `for` sets.
         variable: Option<String>,
         /// What is repeated, conditions included.
-        body: Vec<Statement>,
+        body: Vec<Self>,
     },
     /// A function.
     Function {
@@ -54,7 +54,7 @@ pub enum Statement {
         /// Its name.
         name: String,
         /// What it does.
-        body: Arc<[Statement]>,
+        body: Arc<[Self]>,
     },
 }
 

@@ -36,7 +36,7 @@ impl Sections {
     /// Finds them.
     pub fn of(grub_config: &[u8]) -> Self {
         // Where somebody else wrote such lines as well, no section is believed.
-        Sections(find(grub_config).unwrap_or_default())
+        Self(find(grub_config).unwrap_or_default())
     }
 
     /// The section that a line, from 1, is in.

@@ -28,15 +28,15 @@ enum Argument {
 impl Argument {
     fn text(&self) -> String {
         match self {
-            Argument::Known(text) => String::from_utf8_lossy(text).into_owned(),
-            Argument::Unknown(name) => format!("${name}"),
+            Self::Known(text) => String::from_utf8_lossy(text).into_owned(),
+            Self::Unknown(name) => format!("${name}"),
         }
     }
 }
 
 impl Titled {
     pub fn of(words: &[Word], variables: &Variables) -> Self {
-        let mut titled = Titled::default();
+        let mut titled = Self::default();
         let mut title = None;
         let mut options = true;
         let mut words = words.iter().flat_map(|word| arguments(word, variables));

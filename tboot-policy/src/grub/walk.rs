@@ -68,7 +68,7 @@ const MAX_STEPS: usize = 100_000;
 impl Walk {
     /// A walk that begins with these variables.
     pub fn new(variables: Variables) -> Self {
-        Walk {
+        Self {
             variables,
             functions: BTreeMap::new(),
             calls: 0,
@@ -81,7 +81,7 @@ impl Walk {
     pub fn in_submenu(&self, arguments: Arguments) -> Self {
         let mut variables = self.variables.in_submenu();
         variables.arguments = Some(arguments);
-        Walk {
+        Self {
             variables,
             functions: self.functions.clone(),
             calls: 0,

@@ -46,11 +46,11 @@ pub enum Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Finding::NoEntry { number, module } => write!(
+            Self::NoEntry { number, module } => write!(
                 f,
                 "module {number} ({module}) has no entry in the policy, so that it is not measured: add one"
             ),
-            Finding::HashNotAllowed {
+            Self::HashNotAllowed {
                 number,
                 module,
                 found,
@@ -89,7 +89,7 @@ impl HashedModule {
             .iter()
             .map(|bank| Ok((*bank, module.hash(bank_alg(*bank))?)))
             .collect::<Result<_, LaunchError>>()?;
-        Ok(HashedModule {
+        Ok(Self {
             name: module.name.clone(),
             digests,
         })
@@ -124,7 +124,7 @@ impl TbootRules {
             Extpol::Fixed(bank) => ([bank].into(), Some(bank_alg(bank))),
             Extpol::Embedded => (active.clone(), None),
         };
-        TbootRules {
+        Self {
             banks,
             compares,
             mapping: Mapping::DetailsAuthorities,
@@ -133,7 +133,7 @@ impl TbootRules {
 
     /// The rules on TPM 1.2.
     pub fn tpm12(mapping: Mapping) -> Self {
-        TbootRules {
+        Self {
             banks: [Bank::Sha1].into(),
             compares: Some(HashAlg::Sha1),
             mapping,

@@ -26,7 +26,7 @@ impl EventLog {
     }
 
     /// One log of several banks, from a log for each, as TXT's legacy form keeps them.
-    pub fn merge(logs: Vec<EventLog>) -> Result<Self, LogError> {
+    pub fn merge(logs: Vec<Self>) -> Result<Self, LogError> {
         let mut logs = logs.into_iter();
         let mut merged = logs.next().ok_or(LogError::Empty)?;
         for log in logs {
@@ -36,7 +36,7 @@ impl EventLog {
         Ok(merged)
     }
 
-    fn add(&mut self, other: EventLog) -> Result<(), LogError> {
+    fn add(&mut self, other: Self) -> Result<(), LogError> {
         let mut rest = other.events.into_iter().peekable();
         for (index, event) in self.events.iter_mut().enumerate() {
             let key = |event: &LogEvent| (event.pcr, event.event_type);

@@ -56,7 +56,7 @@ pub struct EventText {
 
 impl From<LogEvent> for EventText {
     fn from(event: LogEvent) -> Self {
-        EventText {
+        Self {
             pcr: event.pcr,
             event_type: event.event_type,
             name: event.name(),
@@ -87,7 +87,7 @@ impl TryFrom<EventText> for LogEvent {
             }
             digests.insert(*bank, digest);
         }
-        Ok(LogEvent {
+        Ok(Self {
             pcr: text.pcr,
             event_type: text.event_type,
             digests,
@@ -133,12 +133,12 @@ pub enum Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Format::TxtContainer => "TXT event container (TPM 1.2)",
-            Format::TxtLegacy => "TXT legacy event log (TPM 2.0)",
-            Format::Sha1Stream => "event log of TPM 1.2",
-            Format::CryptoAgile => "TCG crypto-agile event log (TPM 2.0)",
-            Format::Text => "text of txt-stat or tboot",
-            Format::Merged => "several logs",
+            Self::TxtContainer => "TXT event container (TPM 1.2)",
+            Self::TxtLegacy => "TXT legacy event log (TPM 2.0)",
+            Self::Sha1Stream => "event log of TPM 1.2",
+            Self::CryptoAgile => "TCG crypto-agile event log (TPM 2.0)",
+            Self::Text => "text of txt-stat or tboot",
+            Self::Merged => "several logs",
         })
     }
 }

@@ -42,7 +42,7 @@ pub struct DevMem(File);
 impl DevMem {
     /// Opens it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(DevMem(File::open(path)?))
+        Ok(Self(File::open(path)?))
     }
 }
 

@@ -47,13 +47,13 @@ pub enum Reading {
 
 impl Reading {
     /// Both, the one that TPMs perform first.
-    pub const BOTH: [Reading; 2] = [Reading::Extended, Reading::Value];
+    pub const BOTH: [Self; 2] = [Self::Extended, Self::Value];
 
     /// The words for it.
     pub const fn name(self) -> &'static str {
         match self {
-            Reading::Extended => "HASH_START extended",
-            Reading::Value => "HASH_START as value",
+            Self::Extended => "HASH_START extended",
+            Self::Value => "HASH_START as value",
         }
     }
 }
@@ -61,8 +61,8 @@ impl Reading {
 impl From<Reading> for HashStartReading {
     fn from(reading: Reading) -> Self {
         match reading {
-            Reading::Extended => HashStartReading::Extended,
-            Reading::Value => HashStartReading::Value,
+            Reading::Extended => Self::Extended,
+            Reading::Value => Self::Value,
         }
     }
 }

@@ -161,7 +161,7 @@ impl Reading {
 
 impl Partial {
     fn new(line: usize, agile: bool) -> Self {
-        Partial {
+        Self {
             line,
             agile,
             pcr: None,

@@ -44,7 +44,7 @@ pub struct FileHash {
 impl FileHash {
     /// The hash of a file.
     pub fn of(role: Role, name: &str, content: &[u8]) -> Self {
-        FileHash {
+        Self {
             role,
             name: name.to_owned(),
             sha256: HashAlg::Sha256.digest(content).to_string(),
@@ -174,7 +174,7 @@ impl Baseline {
             (None, Format::Text | Format::Merged) if !sha1_only => Family::Tpm20,
             (None, _) => return Err(BaselineError::Family),
         };
-        Ok(Baseline {
+        Ok(Self {
             family,
             mapping: if legacy {
                 Mapping::Legacy
@@ -219,7 +219,7 @@ impl Baseline {
                 .collect(),
             data: Vec::new(),
         };
-        Baseline {
+        Self {
             family: Family::Tpm20,
             mapping: Mapping::DetailsAuthorities,
             reading: Reading::Extended,

@@ -55,7 +55,7 @@ impl Launching {
     /// The launch of a GRUB entry's files under a verified launch policy (`None`: tboot's built-in
     /// one), with the launch control policy of the recorded launch.
     pub fn of(files: BootFiles, vlp: Option<Policy>) -> Self {
-        Launching {
+        Self {
             left_out: files.hashes(),
             tboot_name: files.tboot_path.display().to_string(),
             tboot: files.tboot,

@@ -124,7 +124,7 @@ impl PrintedPrediction {
                 .filter_map(|(bank, values)| Some((*bank, printed(&pick(values)?))))
                 .collect()
         };
-        PrintedPrediction {
+        Self {
             pcrs: by_bank(&|values| Some(values.new.clone())),
             old_pcrs: by_bank(&|values| values.old.clone()),
             policy_digest,
@@ -163,7 +163,7 @@ fn printed(values: &PcrValues) -> BTreeMap<PcrIndex, String> {
 
 impl PrintedEvent {
     fn of(row: &Row) -> Self {
-        PrintedEvent {
+        Self {
             pcr: row.pcr,
             name: row.name.clone(),
             file: row.file.clone(),

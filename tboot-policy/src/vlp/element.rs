@@ -61,7 +61,7 @@ impl Policy {
         let element = Element::parse(bytes)?;
         match &element.body {
             Body::Custom(custom) | Body::LegacyCustom(custom) if custom.uuid == TBOOT_UUID => {
-                Ok(Policy::parse(&custom.data)?)
+                Ok(Self::parse(&custom.data)?)
             }
             Body::Custom(custom) | Body::LegacyCustom(custom) => {
                 Err(UnwrapError::Uuid(custom.uuid))

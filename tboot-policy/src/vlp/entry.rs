@@ -53,12 +53,12 @@ pub struct ModuleNumber(u8);
 
 impl ModuleNumber {
     /// The first module, which tboot starts.
-    pub const FIRST: Self = ModuleNumber(0);
+    pub const FIRST: Self = Self(0);
 
     /// The number; `None` above 127.
     pub const fn new(number: u8) -> Option<Self> {
         if number < 128 {
-            Some(ModuleNumber(number))
+            Some(Self(number))
         } else {
             None
         }
@@ -97,7 +97,7 @@ pub struct Entry {
 impl Entry {
     /// An entry that measures a module into a PCR and accepts whatever it is.
     pub const fn measure(object: Object, pcr: Option<PcrIndex>) -> Self {
-        Entry {
+        Self {
             object,
             pcr,
             check: Check::Any,

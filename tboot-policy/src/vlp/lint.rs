@@ -41,7 +41,7 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Warning::Shadowed { by, objects } => {
+            Self::Shadowed { by, objects } => {
                 write!(f, "entry {by} is for any module, so that tboot never comes to the entries for ")?;
                 for (position, object) in objects.iter().enumerate() {
                     let separator = if position == 0 { "" } else { ", " };
@@ -49,39 +49,39 @@ impl fmt::Display for Warning {
                 }
                 f.write_str(" behind it: put the entry for any module last")
             }
-            Warning::Twice(object) => write!(
+            Self::Twice(object) => write!(
                 f,
                 "there are two entries for {object}, tboot takes the first: remove one"
             ),
-            Warning::NothingAllowed(object) => write!(
+            Self::NothingAllowed(object) => write!(
                 f,
                 "the entry for {object} compares hashes but holds none, so that it allows nothing: add a hash"
             ),
-            Warning::HashesUnused(object) => write!(
+            Self::HashesUnused(object) => write!(
                 f,
                 "the entry for {object} accepts anything, its hashes are not compared: remove them or make the entry compare"
             ),
-            Warning::SameHash(object) => {
+            Self::SameHash(object) => {
                 write!(f, "the entry for {object} holds the same hash twice")
             }
-            Warning::NotEnforced(kind) => write!(
+            Self::NotEnforced(kind) => write!(
                 f,
                 "the policy's type is {}: {}; only PCR values tell the difference",
                 kind.name(),
                 kind.meaning()
             ),
-            Warning::LongerThanNv(len) => write!(
+            Self::LongerThanNv(len) => write!(
                 f,
                 "the policy has {len} bytes, the NV index of tboot's documentation for TPM 1.2 has {NV_INDEX_LEN_TPM12}: define a longer index, or carry the policy in the launch control policy (tboot-policy wrap)"
             ),
-            Warning::ControlBits(bits) => write!(
+            Self::ControlBits(bits) => write!(
                 f,
                 "control bits {bits:#x} have no meaning: only bit 0 (extend the policy's hash) has"
             ),
-            Warning::NoEntryForOthers => f.write_str(
+            Self::NoEntryForOthers => f.write_str(
                 "modules without an entry are not measured and an error for tboot: add an entry for any module",
             ),
-            Warning::NotExtended => f.write_str(
+            Self::NotExtended => f.write_str(
                 "bit 0 of the control field is clear: the policy itself is not measured into PCR 17",
             ),
         }

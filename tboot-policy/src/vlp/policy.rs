@@ -30,7 +30,7 @@ impl Policy {
         control: u32,
         entries: Vec<Entry>,
     ) -> Result<Self, VlpError> {
-        let policy = Policy {
+        let policy = Self {
             policy_type,
             alg,
             control,
@@ -43,7 +43,7 @@ impl Policy {
 
     /// tboot's built-in policy on TPM 2.0.
     pub fn default_tpm2() -> Self {
-        Policy {
+        Self {
             policy_type: PolicyType::NonFatal,
             alg: HashAlg::Sha256,
             control: Self::EXTEND_PCR17,
@@ -54,7 +54,7 @@ impl Policy {
 
     /// tboot's built-in policy on TPM 1.2 with legacy PCR mapping.
     pub fn default_tpm12() -> Self {
-        Policy {
+        Self {
             alg: HashAlg::Sha1,
             entries: default_entries(19),
             ..Self::default_tpm2()
@@ -63,7 +63,7 @@ impl Policy {
 
     /// tboot's built-in policy on TPM 1.2 with details/authorities mapping.
     pub fn default_tpm12_da() -> Self {
-        Policy {
+        Self {
             alg: HashAlg::Sha1,
             ..Self::default_tpm2()
         }

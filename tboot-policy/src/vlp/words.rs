@@ -27,18 +27,18 @@ impl PolicyType {
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
-            PolicyType::NonFatal => "nonfatal",
-            PolicyType::Continue => "continue",
-            PolicyType::Halt => "halt",
+            Self::NonFatal => "nonfatal",
+            Self::Continue => "continue",
+            Self::Halt => "halt",
         }
     }
 
     /// What tboot does with a module that is not as the policy wants it.
     pub const fn meaning(self) -> &'static str {
         match self {
-            PolicyType::NonFatal => "tboot boots whatever the modules are",
-            PolicyType::Continue => "tboot boots also with a wrong hash, not with other errors",
-            PolicyType::Halt => "tboot halts",
+            Self::NonFatal => "tboot boots whatever the modules are",
+            Self::Continue => "tboot boots also with a wrong hash, not with other errors",
+            Self::Halt => "tboot halts",
         }
     }
 }
@@ -47,9 +47,9 @@ impl FromStr for PolicyType {
     type Err = WordError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "nonfatal" => Ok(PolicyType::NonFatal),
-            "continue" => Ok(PolicyType::Continue),
-            "halt" => Ok(PolicyType::Halt),
+            "nonfatal" => Ok(Self::NonFatal),
+            "continue" => Ok(Self::Continue),
+            "halt" => Ok(Self::Halt),
             _ => Err(wrong("a policy type", "nonfatal, continue or halt", text)),
         }
     }
@@ -59,10 +59,10 @@ impl FromStr for PolicyType {
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Object::Module(number) => write!(f, "module {}", number.get()),
-            Object::AnyModule => f.write_str("any module"),
-            Object::NvHashed => f.write_str("an NV index, hashed"),
-            Object::NvRaw => f.write_str("an NV index, as a digest"),
+            Self::Module(number) => write!(f, "module {}", number.get()),
+            Self::AnyModule => f.write_str("any module"),
+            Self::NvHashed => f.write_str("an NV index, hashed"),
+            Self::NvRaw => f.write_str("an NV index, as a digest"),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Object {
     /// A module number, or `any`.
     pub fn module_from_word(text: &str) -> Result<Self, WordError> {
         if text == "any" {
-            return Ok(Object::AnyModule);
+            return Ok(Self::AnyModule);
         }
         let number = text.parse().ok().and_then(ModuleNumber::new);
         number

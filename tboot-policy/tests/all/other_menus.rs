@@ -28,7 +28,7 @@ struct Machine(tempfile::TempDir);
 
 impl Machine {
     fn new(menu: &str) -> Self {
-        let machine = Machine(tempfile::tempdir().unwrap());
+        let machine = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(machine.path("boot/grub2")).unwrap();
         for file in fs::read_dir(vector(menu)).unwrap() {
             let file = file.unwrap();

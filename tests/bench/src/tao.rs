@@ -107,7 +107,7 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start the Tao host")?;
-        let host = Host {
+        let host = Self {
             process,
             folder,
             state,

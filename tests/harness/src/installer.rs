@@ -22,10 +22,15 @@ use crate::world::{PASSPHRASE, Plan, Userland, VOLUME_UUID, World, volume};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Debian's and Ubuntu's "guided - use entire disk and set up encrypted LVM": one LUKS2 volume,
-    /// in it the volume group `debian-vg` with `root` and `swap_1`.
+    /// in it the volume group `debian-vg` with `root` and `swap_1`. Beside them the disk of a guest,
+    /// [`GUEST`], who has given its file system root's UUID.
     DebianLvm,
 }
 
+/// The UUID of root's file system, and of the guest's.
+pub const ROOT_UUID: &str = "7a0b0012-0012-4012-8012-000000000012";
+/// The logical volume whose content is somebody else's; its name sorts before root's.
+pub const GUEST: &str = "a-guest";
 /// Size of the disk in bytes.
 const SIZE: u64 = 1 << 30;
 /// How long the installer may take under emulation, in seconds.
@@ -37,9 +42,11 @@ luks vda5_crypt
 pvcreate -q /dev/mapper/vda5_crypt
 vgcreate -q debian-vg /dev/mapper/vda5_crypt
 lvcreate -q -y -n swap_1 -L 64M debian-vg
+lvcreate -q -y -n "$guest" -L 16M debian-vg
 lvcreate -q -y -n root -l 100%FREE debian-vg
 mkswap -q /dev/debian-vg/swap_1
-mkfs.ext4 -q /dev/debian-vg/root
+mkfs.ext4 -q -U "$root_uuid" "/dev/debian-vg/$guest"
+mkfs.ext4 -q -U "$root_uuid" /dev/debian-vg/root
 copy_to /dev/debian-vg/root
 cat > /mnt/etc/fstab <<TAB
 /dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1
@@ -54,20 +61,20 @@ cryptsetup close vda5_crypt
 impl Layout {
     const fn script(self) -> &'static str {
         match self {
-            Layout::DebianLvm => DEBIAN_LVM,
+            Self::DebianLvm => DEBIAN_LVM,
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
-            Layout::DebianLvm => "debian-lvm",
+            Self::DebianLvm => "debian-lvm",
         }
     }
 
     /// What the distribution has on the kernel's command line, with the name of the mapping.
     fn cmdline(self) -> String {
         match self {
-            Layout::DebianLvm => {
+            Self::DebianLvm => {
                 format!("rd.luks.name={VOLUME_UUID}=vda5_crypt root=/dev/mapper/debian--vg-root")
             }
         }
@@ -97,6 +104,8 @@ fn script(layout: Layout) -> String {
     format!(
         r#"set -e
 uuid={VOLUME_UUID}
+root_uuid={ROOT_UUID}
+guest={GUEST}
 disk=/dev/disk/by-id/virtio-target
 udevadm settle
 luks() {{

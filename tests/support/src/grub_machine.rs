@@ -24,7 +24,7 @@ impl Machine {
             fs::read_to_string(MKCONFIG).ok(),
             "/usr/sbin/grub-mkconfig (Debian package grub-common)",
         )?;
-        let machine = Machine {
+        let machine = Self {
             folder: tempfile::tempdir().unwrap(),
         };
         for folder in ["etc/default", "etc/grub.d", "boot", "bin"] {

@@ -17,7 +17,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) const fn new(number: u8) -> Self {
-        Keys { number, drawn: 0 }
+        Self { number, drawn: 0 }
     }
 
     /// 32 bytes for one use.

@@ -57,7 +57,7 @@ pub struct SimulatedTpm {
 impl SimulatedTpm {
     /// The TPM with this number: powered on, not launched. The same number gives the same keys.
     pub fn new(number: u8) -> Self {
-        SimulatedTpm {
+        Self {
             keys: Keys::new(number),
             registers: Registers::after_reset(),
             counters: Counters::default(),

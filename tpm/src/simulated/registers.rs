@@ -20,7 +20,7 @@ pub(super) struct Registers(BTreeMap<(Bank, u8), Vec<u8>>);
 impl Registers {
     /// As they are when the power comes on.
     pub(super) fn after_reset() -> Self {
-        let mut registers = Registers(BTreeMap::new());
+        let mut registers = Self(BTreeMap::new());
         for pcr in 0..24 {
             let byte = if DYNAMIC.contains(&pcr) { 0xff } else { 0 };
             registers.set(pcr, byte);

@@ -25,12 +25,12 @@ pub struct Secret(Zeroizing<Bytes20>);
 impl Secret {
     /// 20 zero bytes: the "well-known secret" of the TCG, which everybody knows.
     pub fn well_known() -> Self {
-        Secret(Zeroizing::new([0; DIGEST_LEN]))
+        Self(Zeroizing::new([0; DIGEST_LEN]))
     }
 
     /// SHA-1 of a password's bytes, as trousers and the TCG's software stack make it.
     pub fn from_password(password: &[u8]) -> Self {
-        Secret(Zeroizing::new(Sha1::digest(password).into()))
+        Self(Zeroizing::new(Sha1::digest(password).into()))
     }
 
     pub(super) fn bytes(&self) -> &Bytes20 {
@@ -48,7 +48,7 @@ pub(super) struct Session {
 impl Session {
     /// OIAP: the key is the secret itself.
     pub(super) fn oiap(handle: u32, nonce_even: Bytes20, secret: &Secret) -> Self {
-        Session {
+        Self {
             handle,
             key: secret.clone(),
             nonce_even,
@@ -64,7 +64,7 @@ impl Session {
         nonce_odd_osap: &Bytes20,
     ) -> Result<Self, Tpm12Error> {
         let shared = hmac(secret, &[nonce_even_osap, nonce_odd_osap])?;
-        Ok(Session {
+        Ok(Self {
             handle,
             key: Secret(Zeroizing::new(shared)),
             nonce_even,

@@ -47,7 +47,7 @@ impl Version {
     fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         reader.tag("TPM_CAP_VERSION_INFO", 0x0030)?;
-        let version = Version {
+        let version = Self {
             version: reader.array("version")?,
             spec_level: reader.u16("specLevel")?,
             errata: reader.u8("errataRev")?,
@@ -84,7 +84,7 @@ impl PermanentFlags {
             reader.flag("a permanent flag")?;
         }
         let nv_locked = reader.flag("nvLocked")?;
-        Ok(PermanentFlags {
+        Ok(Self {
             disabled,
             deactivated,
             nv_locked,
@@ -106,7 +106,7 @@ pub struct OwnerFlags {
 impl OwnerFlags {
     fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let flags = OwnerFlags {
+        let flags = Self {
             version: reader.array("version")?,
             permanent: reader.u32("non_volatile_flags")?,
             volatile: reader.u32("volatile_flags")?,
@@ -132,7 +132,7 @@ impl DictionaryAttack {
         let mut reader = Reader::new(bytes);
         // TPM_TAG_DA_INFO, or TPM_TAG_DA_INFO_LIMITED of a TPM that keeps its counters to itself.
         reader.tag("TPM_DA_INFO", 0x0037)?;
-        Ok(DictionaryAttack {
+        Ok(Self {
             active: reader.flag("state")?,
             count: reader.u16("currentCount")?,
             threshold: reader.u16("thresholdCount")?,

@@ -40,7 +40,7 @@ impl Tpm12 {
 
     /// A client over a connection that is open already.
     pub fn over(transport: Box<dyn Transport>) -> Self {
-        Tpm12 {
+        Self {
             transport,
             nonces: Box::new(|| {
                 let mut nonce = [0; 20];
@@ -54,7 +54,7 @@ impl Tpm12 {
     /// The same with nonces of the caller's choice: for recordings only.
     #[cfg(test)]
     pub(super) fn with_nonces(transport: Box<dyn Transport>, nonces: Nonces) -> Self {
-        Tpm12 { transport, nonces }
+        Self { transport, nonces }
     }
 
     /// A command without authorization; returns the response's parameters.

@@ -59,7 +59,7 @@ impl Tpm12Error {
     /// The TPM's return code, if it was the TPM that refused.
     pub const fn code(&self) -> Option<ReturnCode> {
         match self {
-            Tpm12Error::Refused { code, .. } => Some(*code),
+            Self::Refused { code, .. } => Some(*code),
             _ => None,
         }
     }

@@ -74,7 +74,7 @@ pub struct PcrInfoShort {
 impl PcrInfoShort {
     /// No PCRs, these localities.
     pub fn localities(localities: u8) -> Self {
-        PcrInfoShort {
+        Self {
             selection: vec![0; 3],
             localities,
             digest: [0; 20],
@@ -88,7 +88,7 @@ impl PcrInfoShort {
                 "sizeOfSelect is {size}, expected at most {MAX_SELECTION}"
             )));
         }
-        Ok(PcrInfoShort {
+        Ok(Self {
             selection: reader.take("pcrSelect", size)?.to_vec(),
             localities: reader.u8("localityAtRelease")?,
             digest: reader.array("digestAtRelease")?,
@@ -129,7 +129,7 @@ pub struct NvPublic {
 impl NvPublic {
     /// An index to be defined, for all localities and without PCRs.
     pub fn new(index: u32, attributes: Attributes, size: u32) -> Self {
-        NvPublic {
+        Self {
             index,
             read: PcrInfoShort::localities(0x1f),
             write: PcrInfoShort::localities(0x1f),
@@ -157,7 +157,7 @@ impl NvPublic {
         let read = PcrInfoShort::read(&mut reader)?;
         let write = PcrInfoShort::read(&mut reader)?;
         reader.tag("TPM_NV_ATTRIBUTES", TAG_ATTRIBUTES)?;
-        let public = NvPublic {
+        let public = Self {
             index,
             read,
             write,

@@ -10,27 +10,27 @@ pub struct ReturnCode(pub u32);
 
 impl ReturnCode {
     /// TPM_AUTHFAIL: the secret is wrong.
-    pub const AUTH_FAIL: ReturnCode = ReturnCode(0x01);
+    pub const AUTH_FAIL: Self = Self(0x01);
     /// TPM_BADINDEX: no such index.
-    pub const BAD_INDEX: ReturnCode = ReturnCode(0x02);
+    pub const BAD_INDEX: Self = Self(0x02);
     /// TPM_BAD_PARAMETER.
-    pub const BAD_PARAMETER: ReturnCode = ReturnCode(0x03);
+    pub const BAD_PARAMETER: Self = Self(0x03);
     /// TPM_NOSPACE: outside of the index, or no room for it.
-    pub const NO_SPACE: ReturnCode = ReturnCode(0x11);
+    pub const NO_SPACE: Self = Self(0x11);
     /// TPM_NOSRK: no owner.
-    pub const NO_SRK: ReturnCode = ReturnCode(0x12);
+    pub const NO_SRK: Self = Self(0x12);
     /// TPM_BADTAG: also what a TPM 1.2 answers to a command of TPM 2.0.
-    pub const BAD_TAG: ReturnCode = ReturnCode(0x1e);
+    pub const BAD_TAG: Self = Self(0x1e);
     /// TPM_BAD_PRESENCE: physical presence or the owner's secret is needed.
-    pub const BAD_PRESENCE: ReturnCode = ReturnCode(0x2d);
+    pub const BAD_PRESENCE: Self = Self(0x2d);
     /// TPM_AREA_LOCKED: the index cannot be written any more.
-    pub const AREA_LOCKED: ReturnCode = ReturnCode(0x3c);
+    pub const AREA_LOCKED: Self = Self(0x3c);
     /// TPM_AUTH_CONFLICT: the index wants another authorization, or one at all.
-    pub const AUTH_CONFLICT: ReturnCode = ReturnCode(0x3b);
+    pub const AUTH_CONFLICT: Self = Self(0x3b);
     /// TPM_BAD_LOCALITY: not from this locality.
-    pub const BAD_LOCALITY: ReturnCode = ReturnCode(0x3d);
+    pub const BAD_LOCALITY: Self = Self(0x3d);
     /// TPM_DEFEND_LOCK_RUNNING: too many wrong secrets.
-    pub const DEFEND_LOCK_RUNNING: ReturnCode = ReturnCode(0x803);
+    pub const DEFEND_LOCK_RUNNING: Self = Self(0x803);
 
     /// The name in the specification and one sentence, if the code is a known one.
     pub fn describe(self) -> Option<(&'static str, &'static str)> {

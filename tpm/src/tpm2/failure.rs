@@ -124,9 +124,9 @@ impl Failure {
 impl From<Failure> for TpmError {
     fn from(failure: Failure) -> Self {
         if failure.is_policy_failure() {
-            return TpmError::PolicyFailed { code: failure.code };
+            return Self::PolicyFailed { code: failure.code };
         }
-        TpmError::Command {
+        Self::Command {
             command: failure.command,
             code: failure.code,
             reason: failure.in_words(),

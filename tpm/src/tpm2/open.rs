@@ -40,7 +40,7 @@ impl Tpm2 {
             reason: format!("it does not answer: {error}"),
         };
         let context = Context::new(config.for_library().map_err(silent)?).map_err(silent)?;
-        Ok(Tpm2 {
+        Ok(Self {
             context,
             known_srk: None,
             saved_srk: None,

@@ -19,7 +19,7 @@ struct Owner {
 impl Owner {
     fn new(seed: u8) -> Self {
         let key = SigningKey::from_slice(&[seed; 32]).unwrap();
-        Owner { key }
+        Self { key }
     }
 
     fn signer(&self) -> PolicySigner {

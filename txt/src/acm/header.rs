@@ -22,16 +22,16 @@ impl HeaderVersion {
     /// Length of the RSA modulus in bytes.
     pub const fn key_len(self) -> usize {
         match self {
-            HeaderVersion::V0_0 => 256,
-            HeaderVersion::V3_0 => 384,
+            Self::V0_0 => 256,
+            Self::V3_0 => 384,
         }
     }
 
     /// Length of the whole header in bytes.
     const fn len(self) -> u32 {
         match self {
-            HeaderVersion::V0_0 => 644,
-            HeaderVersion::V3_0 => 896,
+            Self::V0_0 => 644,
+            Self::V3_0 => 896,
         }
     }
 }
@@ -121,7 +121,7 @@ impl Header {
             HeaderVersion::V3_0 => 65537,
         };
         let signature = reader.take("RSA signature", version.key_len())?.to_vec();
-        Ok(Header {
+        Ok(Self {
             subtype,
             version,
             chipset_id,

@@ -26,20 +26,20 @@ pub enum ModuleKind {
 impl ModuleKind {
     fn of(number: u8) -> Self {
         match number {
-            0 => ModuleKind::Bios,
-            1 => ModuleKind::Sinit,
-            8 | 9 => ModuleKind::Revocation,
-            other => ModuleKind::Unknown(other),
+            0 => Self::Bios,
+            1 => Self::Sinit,
+            8 | 9 => Self::Revocation,
+            other => Self::Unknown(other),
         }
     }
 
     /// In a word.
     pub const fn name(self) -> &'static str {
         match self {
-            ModuleKind::Bios => "BIOS",
-            ModuleKind::Sinit => "SINIT",
-            ModuleKind::Revocation => "revocation",
-            ModuleKind::Unknown(_) => "unknown",
+            Self::Bios => "BIOS",
+            Self::Sinit => "SINIT",
+            Self::Revocation => "revocation",
+            Self::Unknown(_) => "unknown",
         }
     }
 }
@@ -139,7 +139,7 @@ impl InfoTable {
         };
         let processor_list = from(4, "processor_id_list")?;
         let tpm_list = from(5, "tpm_info_list")?;
-        Ok(InfoTable {
+        Ok(Self {
             kind,
             version,
             len,
@@ -246,7 +246,7 @@ impl TpmInfo {
             return Err(value(field, offset, format!("at most {most}"), count));
         }
         let algs = (0..count).map(|_| reader.u16("TPM algorithm"));
-        Ok(TpmInfo {
+        Ok(Self {
             capabilities,
             algs: algs.collect::<Result<_, _>>()?,
         })

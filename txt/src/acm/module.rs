@@ -48,7 +48,7 @@ impl Acm {
             head: Reader::new(file).array("header")?,
             user: at(file, table, "information table")?.rest().to_vec(),
         };
-        Ok(Acm {
+        Ok(Self {
             signed,
             header,
             info,

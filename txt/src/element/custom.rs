@@ -42,7 +42,7 @@ impl Uuid {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
-        Ok(Uuid {
+        Ok(Self {
             data1: reader.u32("uuid")?,
             data2: reader.u16("uuid")?,
             data3: reader.u16("uuid")?,
@@ -55,7 +55,7 @@ impl Uuid {
 /// The usual form, c3930641-e3cb-4f40-91d7-27f8b9e25c86.
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Uuid {
+        let Self {
             data1,
             data2,
             data3,
@@ -94,7 +94,7 @@ impl FromStr for Uuid {
         }
         let mut data5 = [0; 6];
         hex::decode_to_slice(e, &mut data5).map_err(|_| wrong())?;
-        Ok(Uuid {
+        Ok(Self {
             data1: u32::from_str_radix(a, 16).map_err(|_| wrong())?,
             data2: group16(b)?,
             data3: group16(c)?,
@@ -116,7 +116,7 @@ pub struct Custom {
 impl Custom {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let uuid = Uuid::read(reader)?;
-        Ok(Custom {
+        Ok(Self {
             uuid,
             data: reader.take("custom data", reader.rest().len())?.to_vec(),
         })

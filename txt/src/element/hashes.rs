@@ -18,7 +18,7 @@ impl HashList {
     pub fn new(alg: HashAlg, hashes: Vec<Digest>) -> Result<Self, FormatError> {
         count16("hashes", hashes.len())?;
         match hashes.iter().find(|hash| hash.alg() != alg) {
-            None => Ok(HashList { alg, hashes }),
+            None => Ok(Self { alg, hashes }),
             Some(hash) => {
                 let found = hash.alg();
                 Err(FormatError::Parts(format!(
@@ -58,7 +58,7 @@ impl HashList {
         let hashes = (0..count)
             .map(|_| reader.digest("hash", alg))
             .collect::<Result<_, _>>()?;
-        Ok(HashList { alg, hashes })
+        Ok(Self { alg, hashes })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -87,7 +87,7 @@ impl LegacyMle {
                 "an element of type mle holds sha1 hashes, not {found}: use type mle2"
             )));
         }
-        Ok(LegacyMle {
+        Ok(Self {
             sinit_min_version,
             hashes,
         })
@@ -102,7 +102,7 @@ impl LegacyMle {
         let sinit_min_version = reader.u8("sinit_min_version")?;
         // 0 is LCP_POLHALG_SHA1, the only algorithm of TPM 1.2's structures.
         reader.zeros("hash_alg", 1)?;
-        Ok(LegacyMle {
+        Ok(Self {
             sinit_min_version,
             hashes: HashList::read(reader, HashAlg::Sha1)?,
         })
@@ -128,7 +128,7 @@ impl Mle2 {
         let sinit_min_version = reader.u8("sinit_min_version")?;
         reader.zeros("reserved", 1)?;
         let alg = reader.hash_alg()?;
-        Ok(Mle2 {
+        Ok(Self {
             sinit_min_version,
             hashes: HashList::read(reader, alg)?,
         })

@@ -62,70 +62,70 @@ impl Body {
     /// The type's number in the header.
     pub const fn number(&self) -> u32 {
         match self {
-            Body::LegacyMle(_) => 0x00,
-            Body::LegacyPconf(_) => 0x01,
-            Body::LegacySbios(_) => 0x02,
-            Body::LegacyCustom(_) => 0x03,
-            Body::Mle2(_) => 0x10,
-            Body::Pconf2(_) => 0x11,
-            Body::Sbios(_) => 0x12,
-            Body::Custom(_) => 0x13,
-            Body::Stm(_) => 0x14,
-            Body::Unknown { number, .. } => *number,
+            Self::LegacyMle(_) => 0x00,
+            Self::LegacyPconf(_) => 0x01,
+            Self::LegacySbios(_) => 0x02,
+            Self::LegacyCustom(_) => 0x03,
+            Self::Mle2(_) => 0x10,
+            Self::Pconf2(_) => 0x11,
+            Self::Sbios(_) => 0x12,
+            Self::Custom(_) => 0x13,
+            Self::Stm(_) => 0x14,
+            Self::Unknown { number, .. } => *number,
         }
     }
 
     /// The type's name on command lines.
     pub const fn name(&self) -> &'static str {
         match self {
-            Body::LegacyMle(_) => "mle",
-            Body::LegacyPconf(_) => "pconf",
-            Body::LegacySbios(_) => "sbios-legacy",
-            Body::LegacyCustom(_) => "custom-legacy",
-            Body::Mle2(_) => "mle2",
-            Body::Pconf2(_) => "pconf2",
-            Body::Sbios(_) => "sbios",
-            Body::Custom(_) => "custom",
-            Body::Stm(_) => "stm",
-            Body::Unknown { .. } => "unknown",
+            Self::LegacyMle(_) => "mle",
+            Self::LegacyPconf(_) => "pconf",
+            Self::LegacySbios(_) => "sbios-legacy",
+            Self::LegacyCustom(_) => "custom-legacy",
+            Self::Mle2(_) => "mle2",
+            Self::Pconf2(_) => "pconf2",
+            Self::Sbios(_) => "sbios",
+            Self::Custom(_) => "custom",
+            Self::Stm(_) => "stm",
+            Self::Unknown { .. } => "unknown",
         }
     }
 
     fn read(number: u32, reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         Ok(match number {
-            0x00 => Body::LegacyMle(LegacyMle::read(reader)?),
-            0x01 => Body::LegacyPconf(LegacyPconf::read(reader)?),
-            0x02 => Body::LegacySbios(LegacySbios::read(reader)?),
-            0x03 => Body::LegacyCustom(Custom::read(reader)?),
-            0x10 => Body::Mle2(Mle2::read(reader)?),
-            0x11 => Body::Pconf2(Pconf2::read(reader)?),
-            0x12 => Body::Sbios(Sbios::read(reader)?),
-            0x13 => Body::Custom(Custom::read(reader)?),
+            0x00 => Self::LegacyMle(LegacyMle::read(reader)?),
+            0x01 => Self::LegacyPconf(LegacyPconf::read(reader)?),
+            0x02 => Self::LegacySbios(LegacySbios::read(reader)?),
+            0x03 => Self::LegacyCustom(Custom::read(reader)?),
+            0x10 => Self::Mle2(Mle2::read(reader)?),
+            0x11 => Self::Pconf2(Pconf2::read(reader)?),
+            0x12 => Self::Sbios(Sbios::read(reader)?),
+            0x13 => Self::Custom(Custom::read(reader)?),
             0x14 => {
                 let alg = reader.hash_alg()?;
-                Body::Stm(HashList::read(reader, alg)?)
+                Self::Stm(HashList::read(reader, alg)?)
             }
             _ => {
                 let data = reader.take("element data", reader.rest().len())?.to_vec();
-                Body::Unknown { number, data }
+                Self::Unknown { number, data }
             }
         })
     }
 
     fn write(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         match self {
-            Body::LegacyMle(mle) => mle.write(out),
-            Body::LegacyPconf(pconf) => pconf.write(out),
-            Body::LegacySbios(sbios) => sbios.write(out),
-            Body::LegacyCustom(custom) | Body::Custom(custom) => custom.write(out),
-            Body::Mle2(mle) => mle.write(out),
-            Body::Pconf2(pconf) => pconf.write(out),
-            Body::Sbios(sbios) => sbios.write(out),
-            Body::Stm(hashes) => {
+            Self::LegacyMle(mle) => mle.write(out),
+            Self::LegacyPconf(pconf) => pconf.write(out),
+            Self::LegacySbios(sbios) => sbios.write(out),
+            Self::LegacyCustom(custom) | Self::Custom(custom) => custom.write(out),
+            Self::Mle2(mle) => mle.write(out),
+            Self::Pconf2(pconf) => pconf.write(out),
+            Self::Sbios(sbios) => sbios.write(out),
+            Self::Stm(hashes) => {
                 out.extend(hashes.alg().tpm_alg().to_le_bytes());
                 hashes.write(out)
             }
-            Body::Unknown { data, .. } => {
+            Self::Unknown { data, .. } => {
                 out.extend(data);
                 Ok(())
             }
@@ -158,13 +158,13 @@ impl Element {
         let mut part = reader.part("element", body_len)?;
         let body = Body::read(number, &mut part)?;
         part.finish("the element's last field")?;
-        Ok(Element { control, body })
+        Ok(Self { control, body })
     }
 
     /// Reads an element file: one element and nothing else.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes);
-        let element = Element::read(&mut reader)?;
+        let element = Self::read(&mut reader)?;
         reader.finish("the element")?;
         Ok(element)
     }

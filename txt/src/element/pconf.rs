@@ -26,7 +26,7 @@ impl PcrInfoShort {
                 "a PCR selection has 1 to 3 bytes, its digest is sha1".to_owned(),
             ));
         }
-        Ok(PcrInfoShort {
+        Ok(Self {
             select,
             locality,
             digest,
@@ -81,7 +81,7 @@ impl PcrInfoShort {
         let mut parts: Vec<&[u8]> = vec![&size, &select, &value_size];
         parts.extend(values.iter().map(Digest::as_bytes));
         let digest = HashAlg::Sha1.digest_parts(&parts);
-        PcrInfoShort::new(select, locality, digest)
+        Self::new(select, locality, digest)
     }
 
     /// The selection: bit n of byte n/8 is PCR n.
@@ -121,7 +121,7 @@ impl LegacyPconf {
                 digest,
             });
         }
-        Ok(LegacyPconf { infos })
+        Ok(Self { infos })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -148,7 +148,7 @@ pub struct Pconf2 {
 impl Pconf2 {
     /// One from a selection and the digest of the selected registers' values.
     pub const fn new(select: [u8; 3], digest: Digest) -> Self {
-        Pconf2 { select, digest }
+        Self { select, digest }
     }
 
     /// One from the registers and their values, ascending: the digest is H(value || value ...).
@@ -174,7 +174,7 @@ impl Pconf2 {
             previous = Some(*pcr);
         }
         let parts: Vec<&[u8]> = values.iter().map(|(_, digest)| digest.as_bytes()).collect();
-        Ok(Pconf2 {
+        Ok(Self {
             select,
             digest: alg.digest_parts(&parts),
         })
@@ -237,7 +237,7 @@ impl Pconf2 {
             reader.u16_be("pcrDigest.size")?.into(),
             len,
         )?;
-        Ok(Pconf2 {
+        Ok(Self {
             select,
             digest: reader.digest("pcrDigest", alg)?,
         })

@@ -22,7 +22,7 @@ impl LegacySbios {
             ));
         }
         check_same(&fallback, &hashes)?;
-        Ok(LegacySbios { fallback, hashes })
+        Ok(Self { fallback, hashes })
     }
 
     /// The hash of the BIOS that recovers the platform.
@@ -40,7 +40,7 @@ impl LegacySbios {
         reader.zeros("reserved1", 3)?;
         let fallback = reader.digest("fallback_hash", HashAlg::Sha1)?;
         reader.zeros("reserved2", 2)?;
-        Ok(LegacySbios {
+        Ok(Self {
             fallback,
             hashes: HashList::read(reader, HashAlg::Sha1)?,
         })
@@ -65,7 +65,7 @@ impl Sbios {
     /// An element; refused when fallback and hashes are of different algorithms.
     pub fn new(fallback: Digest, hashes: HashList) -> Result<Self, FormatError> {
         check_same(&fallback, &hashes)?;
-        Ok(Sbios { fallback, hashes })
+        Ok(Self { fallback, hashes })
     }
 
     /// The hash of the BIOS that recovers the platform.
@@ -83,7 +83,7 @@ impl Sbios {
         reader.zeros("reserved1", 2)?;
         let fallback = reader.digest("fallback_hash", alg)?;
         reader.zeros("reserved2", 2)?;
-        Ok(Sbios {
+        Ok(Self {
             fallback,
             hashes: HashList::read(reader, alg)?,
         })

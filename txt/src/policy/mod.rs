@@ -53,7 +53,7 @@ impl Policy {
     /// Reads a policy file: one policy and nothing else.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes);
-        let policy = Policy::read(&mut reader)?;
+        let policy = Self::read(&mut reader)?;
         reader.finish("the policy")?;
         Ok(policy)
     }
@@ -62,8 +62,8 @@ impl Policy {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let number = reader.clone().u16("version")?;
         match number {
-            0x0200..=0x0204 => Ok(Policy::Tpm12(Policy12::read(reader)?)),
-            0x0300..=0x0302 => Ok(Policy::Tpm20(Policy20::read(reader)?)),
+            0x0200..=0x0204 => Ok(Self::Tpm12(Policy12::read(reader)?)),
+            0x0300..=0x0302 => Ok(Self::Tpm20(Policy20::read(reader)?)),
             _ => {
                 let expected = "0x200 to 0x204 (TPM 1.2) or 0x300 to 0x302 (TPM 2.0)";
                 Err(value("version", reader.offset(), expected, number))
@@ -74,48 +74,48 @@ impl Policy {
     /// The policy's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Policy::Tpm12(policy) => policy.to_bytes(),
-            Policy::Tpm20(policy) => policy.to_bytes(),
+            Self::Tpm12(policy) => policy.to_bytes(),
+            Self::Tpm20(policy) => policy.to_bytes(),
         }
     }
 
     /// What it asks for.
     pub const fn policy_type(&self) -> PolicyType {
         match self {
-            Policy::Tpm12(policy) => policy.policy_type,
-            Policy::Tpm20(policy) => policy.policy_type,
+            Self::Tpm12(policy) => policy.policy_type,
+            Self::Tpm20(policy) => policy.policy_type,
         }
     }
 
     /// The hash of its lists; zeros for type any. Its algorithm is the policy's.
     pub const fn policy_hash(&self) -> &Digest {
         match self {
-            Policy::Tpm12(policy) => policy.policy_hash(),
-            Policy::Tpm20(policy) => policy.policy_hash(),
+            Self::Tpm12(policy) => policy.policy_hash(),
+            Self::Tpm20(policy) => policy.policy_hash(),
         }
     }
 
     /// Counters below which a signed list is refused; one for each list.
     pub const fn data_revocation_counters(&self) -> [u16; 8] {
         match self {
-            Policy::Tpm12(policy) => policy.data_revocation_counters,
-            Policy::Tpm20(policy) => policy.data_revocation_counters,
+            Self::Tpm12(policy) => policy.data_revocation_counters,
+            Self::Tpm20(policy) => policy.data_revocation_counters,
         }
     }
 
     /// Lowest version of a SINIT module that may launch.
     pub const fn sinit_min_version(&self) -> u8 {
         match self {
-            Policy::Tpm12(policy) => policy.sinit_min_version,
-            Policy::Tpm20(policy) => policy.sinit_min_version,
+            Self::Tpm12(policy) => policy.sinit_min_version,
+            Self::Tpm20(policy) => policy.sinit_min_version,
         }
     }
 
     /// The control field, see [`CONTROL_BITS`].
     pub const fn control(&self) -> u32 {
         match self {
-            Policy::Tpm12(policy) => policy.control,
-            Policy::Tpm20(policy) => policy.control,
+            Self::Tpm12(policy) => policy.control,
+            Self::Tpm20(policy) => policy.control,
         }
     }
 }

@@ -15,24 +15,24 @@ impl PolicyType {
     /// The number in the file.
     pub const fn number(self) -> u8 {
         match self {
-            PolicyType::List => 0,
-            PolicyType::Any => 1,
+            Self::List => 0,
+            Self::Any => 1,
         }
     }
 
     /// The name on command lines.
     pub const fn name(self) -> &'static str {
         match self {
-            PolicyType::List => "list",
-            PolicyType::Any => "any",
+            Self::List => "list",
+            Self::Any => "any",
         }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let offset = reader.offset();
         match reader.u8("policy_type")? {
-            0 => Ok(PolicyType::List),
-            1 => Ok(PolicyType::Any),
+            0 => Ok(Self::List),
+            1 => Ok(Self::Any),
             found => Err(value("policy_type", offset, "0 (list) or 1 (any)", found)),
         }
     }

@@ -51,7 +51,7 @@ impl Policy12 {
                 "a policy for TPM 1.2 holds sha1, not {found}"
             )));
         }
-        Ok(Policy12 {
+        Ok(Self {
             minor,
             policy_type,
             sinit_min_version: 0,
@@ -89,7 +89,7 @@ impl Policy12 {
         let max_biosac_min_version = reader.u8("max_biosac_min_version")?;
         reader.zeros("reserved3", 6)?;
         let policy_hash = reader.digest("policy_hash", HashAlg::Sha1)?;
-        Ok(Policy12 {
+        Ok(Self {
             minor,
             policy_type,
             sinit_min_version,

@@ -22,18 +22,14 @@ pub enum PolicyVersion20 {
 
 impl PolicyVersion20 {
     /// Every version.
-    pub const ALL: [PolicyVersion20; 3] = [
-        PolicyVersion20::V3_0,
-        PolicyVersion20::V3_1,
-        PolicyVersion20::V3_2,
-    ];
+    pub const ALL: [Self; 3] = [Self::V3_0, Self::V3_1, Self::V3_2];
 
     /// The number in the file.
     pub const fn number(self) -> u16 {
         match self {
-            PolicyVersion20::V3_0 => 0x0300,
-            PolicyVersion20::V3_1 => 0x0301,
-            PolicyVersion20::V3_2 => 0x0302,
+            Self::V3_0 => 0x0300,
+            Self::V3_1 => 0x0301,
+            Self::V3_2 => 0x0302,
         }
     }
 }
@@ -55,11 +51,11 @@ impl SignMask {
     ];
 
     /// The bit of a name.
-    pub fn named(name: &str) -> Option<SignMask> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::NAMES
             .into_iter()
             .find(|(known, _)| *known == name)
-            .map(|(_, bit)| SignMask(bit))
+            .map(|(_, bit)| Self(bit))
     }
 }
 
@@ -99,7 +95,7 @@ impl Policy20 {
         sign_mask: SignMask,
     ) -> Self {
         let mask = policy_hash.alg().mask();
-        Policy20 {
+        Self {
             version,
             policy_type,
             sinit_min_version: 0,
@@ -142,7 +138,7 @@ impl Policy20 {
         let aux_hash_mask = reader.u16("aux_hash_alg_mask")?;
         reader.zeros("reserved2", 2)?;
         let policy_hash = reader.digest("policy_hash", alg)?;
-        Ok(Policy20 {
+        Ok(Self {
             version,
             policy_type,
             sinit_min_version,

@@ -25,11 +25,11 @@ impl PolicyTypeV1 {
     /// The name on the command line of that time's lcp_crtpol.
     pub const fn name(self) -> &'static str {
         match self {
-            PolicyTypeV1::HashOnly => "hashonly",
-            PolicyTypeV1::Unsigned => "unsigned",
-            PolicyTypeV1::Signed => "signed",
-            PolicyTypeV1::Any => "any",
-            PolicyTypeV1::ForceOwner => "forceowner",
+            Self::HashOnly => "hashonly",
+            Self::Unsigned => "unsigned",
+            Self::Signed => "signed",
+            Self::Any => "any",
+            Self::ForceOwner => "forceowner",
         }
     }
 }
@@ -75,7 +75,7 @@ impl PolicyV1 {
         reader.zeros("reserved", 6)?;
         let policy_hash = reader.digest("policy_hash", HashAlg::Sha1)?;
         reader.finish("the policy")?;
-        Ok(PolicyV1 {
+        Ok(Self {
             version,
             policy_type,
             sinit_revocation_counter,
@@ -129,7 +129,7 @@ impl PolicyDataV1 {
         let lists = (0..count).map(|_| ListV1::read(&mut reader));
         let lists = lists.collect::<Result<_, _>>()?;
         reader.finish("the last list")?;
-        Ok(PolicyDataV1 { lists })
+        Ok(Self { lists })
     }
 }
 
@@ -144,7 +144,7 @@ impl ListV1 {
         reader.zeros("list version", 1)?;
         let count = reader.u8("number of hashes")?;
         let hashes = (0..count).map(|_| reader.digest("hash", HashAlg::Sha1));
-        Ok(ListV1 {
+        Ok(Self {
             list_type,
             hashes: hashes.collect::<Result<_, _>>()?,
         })

@@ -63,7 +63,7 @@ pub fn find(arrows: &[Arrow]) -> Vec<Circle> {
 impl Circle {
     fn of(files: BTreeSet<PathBuf>) -> Self {
         let arrows = Vec::new();
-        Circle { files, arrows }
+        Self { files, arrows }
     }
 
     fn add(&mut self, arrow: Arrow) {

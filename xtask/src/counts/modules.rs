@@ -60,7 +60,7 @@ pub struct Arrow {
 impl Modules {
     /// Reads the crate whose root is `file`.
     pub fn read(file: &Path) -> Result<Self> {
-        let mut modules = Modules::default();
+        let mut modules = Self::default();
         let directory = file.parent().unwrap_or(Path::new("")).to_path_buf();
         modules.add(None, file, &directory, &tokens::read(file)?)?;
         Ok(modules)

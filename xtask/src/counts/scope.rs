@@ -58,7 +58,7 @@ pub struct Mention {
 impl Scope {
     /// Reads a module's tokens.
     pub fn read(tokens: &[TokenTree]) -> Self {
-        let mut scope = Scope::default();
+        let mut scope = Self::default();
         scope.walk(tokens, true);
         scope
     }

@@ -38,9 +38,9 @@ pub struct Survey {
 impl Survey {
     /// Surveys the checkout at `root`.
     pub fn of(root: &Path) -> Result<Self> {
-        let mut survey = Survey {
+        let mut survey = Self {
             root: root.to_path_buf(),
-            ..Survey::default()
+            ..Self::default()
         };
         for package in package::all(root)? {
             survey.package(&package)?;

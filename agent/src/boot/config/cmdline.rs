@@ -76,7 +76,7 @@ pub enum CommandLineError {
 impl CommandLine {
     /// Reads the text of /proc/cmdline.
     pub fn parse(text: &str) -> Result<Self, CommandLineError> {
-        let mut line = CommandLine::default();
+        let mut line = Self::default();
         for word in split_words(text) {
             if word == "--" {
                 break; // what follows belongs to the real init
@@ -89,7 +89,7 @@ impl CommandLine {
     /// What a failure does, as far as the command line says it: for a line that is wrong
     /// elsewhere. Nothing else of it may be used.
     pub fn failure_words(text: &str) -> Self {
-        let mut line = CommandLine::default();
+        let mut line = Self::default();
         for word in split_words(text).iter().take_while(|word| *word != "--") {
             let known = [
                 "taoboot.on_failure=",

@@ -122,7 +122,7 @@ impl Settings {
     /// Merges the two; the command line wins.
     pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
         let (volume, volume_name) = volume_of(&line, &config)?;
-        Ok(Settings {
+        Ok(Self {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
             no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
             failure_delay: Duration::from_secs(

@@ -101,7 +101,7 @@ impl Devices {
     /// Starts listening, then walks /sys, so that no device falls between the two.
     pub fn discover(loader: &mut Loader) -> Result<Self, DiscoverError> {
         let socket = UeventSocket::open().map_err(DiscoverError::Events)?;
-        let mut devices = Devices {
+        let mut devices = Self {
             socket,
             blocks: BTreeMap::new(),
         };
@@ -115,7 +115,7 @@ impl Devices {
         loader: &mut Loader,
         timeout: Duration,
         what: &str,
-        mut ready: impl FnMut(&Devices) -> bool,
+        mut ready: impl FnMut(&Self) -> bool,
     ) -> Result<(), DiscoverError> {
         let begin = Instant::now();
         while !ready(self) {

@@ -55,7 +55,7 @@ impl UeventSocket {
             setsockopt(&fd, sockopt::RcvBuf, &buffer)?;
         }
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 1))?;
-        Ok(UeventSocket(fd))
+        Ok(Self(fd))
     }
 
     /// Waits for the next event.

@@ -80,7 +80,7 @@ struct Planned {
 impl ModulePlan {
     /// Reads a plan.
     pub fn parse(text: &str) -> Result<Self, ModulesError> {
-        let mut plan = ModulePlan::default();
+        let mut plan = Self::default();
         for (number, line) in text.lines().enumerate() {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             match words.as_slice() {
@@ -154,7 +154,7 @@ impl Loader {
             });
         }
         let folder = modules.join(&plan.kernel);
-        Ok(Loader {
+        Ok(Self {
             plan,
             folder,
             parameters,

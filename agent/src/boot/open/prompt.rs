@@ -52,7 +52,7 @@ impl Prompt {
             .map_err(|error| PromptError::Console(error.into()))?;
         tcflush(&console, FlushArg::TCIFLUSH)
             .map_err(|error| PromptError::Console(error.into()))?;
-        Ok(Prompt { console, before })
+        Ok(Self { console, before })
     }
 
     /// Shows a line of text.

@@ -160,7 +160,7 @@ fn close(tpm: &mut Tpm2, tpms: &KnownTpms, through_tboot: bool) -> Result<Latche
     match close_latch(tpm, tpms) {
         Err(LatchError::Tpm(TpmError::WrongSrk { .. })) if !through_tboot => {
             tpm.unpin_srk();
-            close_latch(tpm, tpms)
+            close_latch(tpm, &tpms.unpinned())
         }
         done => done,
     }

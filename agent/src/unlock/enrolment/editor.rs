@@ -36,7 +36,7 @@ impl Editor {
             Ok(crypt)
         });
         match result {
-            Ok(crypt) => Ok(Editor {
+            Ok(crypt) => Ok(Self {
                 crypt,
                 device: device.into(),
             }),

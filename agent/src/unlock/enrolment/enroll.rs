@@ -104,7 +104,7 @@ impl Enrolment {
             }
             editor.remove_token(leftover.token)?;
         }
-        Ok(Enrolment {
+        Ok(Self {
             device: device.into(),
             volume,
             editor,

@@ -24,7 +24,7 @@ pub enum EnrolmentError {
         source: io::Error,
     },
     /// Another process holds a lock.
-    #[error("{device}: is busy: another program (cryptsetup, taoboot, a virtual machine) has locked it; try again when it has finished", device = .0.display())]
+    #[error("{device} is busy: another program (cryptsetup, taoboot, a virtual machine) has locked it; try again when it has finished", device = .0.display())]
     Busy(PathBuf),
     /// The existing passphrase is wrong.
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub enum EnrolmentError {
     Secret(#[from] SecretError),
     /// A second record would have another host secret than the first.
     #[error(
-        "{device}: is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; use --new-host-secret to make a new one: hosted programs then lose what they sealed, and those who verify the host's attestations see a new key", device = .0.display()
+        "{device} is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; use --new-host-secret to make a new one: hosted programs then lose what they sealed, and those who verify the host's attestations see a new key", device = .0.display()
     )]
     HostSecretUnknown(PathBuf),
     /// The record cannot be made.
@@ -87,7 +87,7 @@ pub enum EnrolmentError {
     #[error("{device}: this would leave no other keyslot, and the data could never be read again: add a passphrase with `cryptsetup luksAddKey`, or say --force", device = .0.display())]
     LastKeyslot(PathBuf),
     /// There is no such record.
-    #[error("{device}: has no taoboot record {number}; `taoboot status` lists them", device = .device.display())]
+    #[error("{device} has no taoboot record {number}; `taoboot status` lists them", device = .device.display())]
     NoSuchRecord {
         /// The device.
         device: PathBuf,

@@ -48,7 +48,7 @@ impl Pending {
     }
 
     fn from_token(json: &Value) -> Option<Self> {
-        Pending::deserialize(json).ok()
+        Self::deserialize(json).ok()
     }
 
     /// Is the announced keyslot there, and ours?

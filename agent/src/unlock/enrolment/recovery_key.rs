@@ -55,7 +55,7 @@ impl RecoveryKey {
                 ));
             }
         }
-        RecoveryKey(text)
+        Self(text)
     }
 
     /// Reads what a person typed: case, spaces and hyphens do not matter.

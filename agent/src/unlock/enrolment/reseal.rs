@@ -29,7 +29,7 @@ impl Resealing {
         let lock = VolumeLock::acquire(device)?;
         let volume = CheckedHeader::read(device)?.identity().clone();
         let editor = Editor::open(device)?;
-        Ok(Resealing {
+        Ok(Self {
             device: device.into(),
             volume,
             editor,

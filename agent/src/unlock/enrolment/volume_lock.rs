@@ -70,7 +70,7 @@ impl VolumeLock {
             l_pid: 0,
         };
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file)) {
-            Ok(_) => Ok(VolumeLock { _file: file }),
+            Ok(_) => Ok(Self { _file: file }),
             Err(Errno::EAGAIN | Errno::EACCES) => Err(busy()),
             Err(errno) => Err(not_writable(io::Error::from(errno))),
         }

@@ -84,7 +84,7 @@ impl ApprovedLaunch {
             .try_into()
             .map_err(|_| damaged("its signature does not have 64 bytes"))?;
         let signer = form::signer(&token.policy_key)?;
-        Ok(ApprovedLaunch {
+        Ok(Self {
             launch: form::launch_policy(token.pcrs, token.counter.map(Into::into))?,
             signature: PolicySignature { signer, r_and_s },
             label: token.label,

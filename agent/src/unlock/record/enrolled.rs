@@ -22,7 +22,7 @@ impl EnrolledRecord {
     /// Makes and authenticates a new record.
     pub fn new(parts: RecordParts, secret: &VolumeSecret) -> Result<Self, RecordError> {
         check(&parts)?;
-        let mut record = EnrolledRecord(TokenContent {
+        let mut record = Self(TokenContent {
             parts,
             secret_id: secret.id(),
             mac: Vec::new(),
@@ -39,7 +39,7 @@ impl EnrolledRecord {
     pub fn from_token(json: &Value) -> Result<Self, RecordError> {
         let content = token::read(json)?;
         check(&content.parts)?;
-        Ok(EnrolledRecord(content))
+        Ok(Self(content))
     }
 
     /// The JSON object to be stored as a LUKS2 token.

@@ -38,7 +38,7 @@ pub(super) struct CounterJson {
 
 impl From<CounterLimit> for CounterJson {
     fn from(counter: CounterLimit) -> Self {
-        CounterJson {
+        Self {
             index: counter.index,
             limit: counter.limit,
         }
@@ -47,7 +47,7 @@ impl From<CounterLimit> for CounterJson {
 
 impl From<CounterJson> for CounterLimit {
     fn from(json: CounterJson) -> Self {
-        CounterLimit {
+        Self {
             index: json.index,
             limit: json.limit,
         }

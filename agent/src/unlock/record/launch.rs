@@ -23,7 +23,7 @@ impl SealedRecord {
             return None;
         };
         let approval = Approval::literal(launch.clone());
-        Some(SealedRecord {
+        Some(Self {
             record,
             approval,
             signed: None,
@@ -37,7 +37,7 @@ impl SealedRecord {
             _ => return None,
         }
         let approval = launch.approval();
-        Some(SealedRecord {
+        Some(Self {
             record,
             approval,
             signed: Some(launch),

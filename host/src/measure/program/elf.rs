@@ -141,7 +141,7 @@ pub(crate) fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
 impl Segment {
     /// An entry of the table of segments.
     fn of(entry: &[u8]) -> Option<Self> {
-        Some(Segment {
+        Some(Self {
             kind: number(entry, 0, 4)?,
             offset: number(entry, 8, 8)?,
             address: number(entry, 16, 8)?,

@@ -149,7 +149,7 @@ impl Silent {
             .local_flags
             .remove(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ISIG | LocalFlags::ICANON);
         termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &silent)?;
-        Ok(Silent { terminal, before })
+        Ok(Self { terminal, before })
     }
 }
 

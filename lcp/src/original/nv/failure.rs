@@ -44,7 +44,7 @@ const TSS_ERROR: u8 = 4;
 impl Failure {
     /// A failure with its number.
     pub fn new(code: u8, sentence: impl Into<String>) -> Self {
-        Failure {
+        Self {
             code,
             sentence: sentence.into(),
         }
@@ -52,7 +52,7 @@ impl Failure {
 
     /// LCP_E_INVALID_PARAMETER.
     pub fn parameter(sentence: String) -> Self {
-        Failure::new(1, sentence)
+        Self::new(1, sentence)
     }
 
     /// The exit code.
@@ -81,25 +81,25 @@ impl Failure {
             Some(0x48) => 8,
             _ => TSS_ERROR,
         };
-        Failure::new(code, error.to_string())
+        Self::new(code, error.to_string())
     }
 
     /// Of a file of ours, LCP_E_COMD_INTERNAL_ERR.
     pub fn of_file(error: &anyhow::Error) -> Self {
-        Failure::new(31, commands::sentence(error.chain()))
+        Self::new(31, commands::sentence(error.chain()))
     }
 
     /// There is no such index.
     pub fn no_index(index: u32) -> Self {
         let code = ReturnCode::BAD_INDEX;
-        Failure::new(TSS_ERROR, format!("index {index:#010x}: {code}"))
+        Self::new(TSS_ERROR, format!("index {index:#010x}: {code}"))
     }
 }
 
 /// Anything else that a TPM refuses has one number.
 impl From<Tpm12Error> for Failure {
     fn from(error: Tpm12Error) -> Self {
-        Failure::new(TSS_ERROR, error.to_string())
+        Self::new(TSS_ERROR, error.to_string())
     }
 }
 

@@ -36,13 +36,13 @@ pub enum NvTool {
 
 impl NvTool {
     /// Names of the tools.
-    pub const NAMES: [(&'static str, NvTool); 6] = [
-        ("tpmnv_defindex", NvTool::DefIndex),
-        ("tpmnv_relindex", NvTool::RelIndex),
-        ("tpmnv_getcap", NvTool::GetCap),
-        ("tpmnv_lock", NvTool::Lock),
-        ("lcp_readpol", NvTool::ReadPol),
-        ("lcp_writepol", NvTool::WritePol),
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("tpmnv_defindex", Self::DefIndex),
+        ("tpmnv_relindex", Self::RelIndex),
+        ("tpmnv_getcap", Self::GetCap),
+        ("tpmnv_lock", Self::Lock),
+        ("lcp_readpol", Self::ReadPol),
+        ("lcp_writepol", Self::WritePol),
     ];
 }
 

@@ -25,7 +25,7 @@ impl Place {
         write("vl.pol", &launch_policy()).unwrap();
         write("password", PASSWORD.as_bytes()).unwrap();
         write("wrong", b"wrong\n").unwrap();
-        Place {
+        Self {
             machine: Machine::new(family),
             folder,
         }

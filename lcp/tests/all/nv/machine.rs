@@ -26,7 +26,7 @@ impl Machine {
                 swtpm
             }
         };
-        Machine { swtpm, family }
+        Self { swtpm, family }
     }
 
     pub fn open(&self) -> Box<dyn NvStorage> {

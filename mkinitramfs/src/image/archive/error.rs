@@ -34,7 +34,7 @@ pub enum ArchiveError {
         /// How the part is packed.
         packing: &'static str,
         /// What is wrong; its offset counts in the unpacked part.
-        source: Box<ArchiveError>,
+        source: Box<Self>,
     },
     /// Bytes that are neither an archive nor packed.
     #[error(

@@ -28,7 +28,7 @@ pub struct Skipped {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Skipped { line, path, reason } = self;
+        let Self { line, path, reason } = self;
         write!(f, "line {line} ({path:?}) was passed over: {reason}")
     }
 }

@@ -277,7 +277,7 @@ impl Driver<'_> {
                     "a program has a filter of system calls, and makes no namespace",
                     self.filtered(),
                 ),
-                "scopes" => ("a program can not signal another one", self.signalled()),
+                "scopes" => ("a program cannot signal another one", self.signalled()),
                 "limits" => ("a program is in a control group of its own", {
                     self.fact(&["group"]).and_then(|first| {
                         let second = self.fact(&["group"])?;

@@ -75,7 +75,7 @@ impl Channel {
                 .map(File::from)
                 .map_err(words)
         };
-        Ok(Channel {
+        Ok(Self {
             responses: open(3)?,
             requests: open(4)?,
             inbox: Inbox::default(),

@@ -226,19 +226,16 @@ impl Driver<'_> {
             };
             report.note(property, verdict);
         }
-        report.check(
-            "variables that decide what is loaded can not be set",
-            || {
-                for variable in [
-                    "LD_PRELOAD=/tmp/x",
-                    "LD_LIBRARY_PATH=/tmp",
-                    "GCONV_PATH=/tmp",
-                ] {
-                    refused(self.with_variables(&[variable]), "")?;
-                }
-                Ok(())
-            },
-        );
+        report.check("variables that decide what is loaded cannot be set", || {
+            for variable in [
+                "LD_PRELOAD=/tmp/x",
+                "LD_LIBRARY_PATH=/tmp",
+                "GCONV_PATH=/tmp",
+            ] {
+                refused(self.with_variables(&[variable]), "")?;
+            }
+            Ok(())
+        });
     }
 
     fn harmless_and_others(&self) -> Verdict {

@@ -76,12 +76,12 @@ impl FromStr for Kind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text {
-            "form" => Kind::Form,
-            "term" => Kind::Term,
-            "prin" => Kind::Prin,
-            "subprin" => Kind::SubPrin,
-            "printail" => Kind::PrinTail,
-            "pred" => Kind::Pred,
+            "form" => Self::Form,
+            "term" => Self::Term,
+            "prin" => Self::Prin,
+            "subprin" => Self::SubPrin,
+            "printail" => Self::PrinTail,
+            "pred" => Self::Pred,
             _ => {
                 return Err(format!(
                     "{text:?} is not a kind: form, term, prin, subprin, printail or pred"
@@ -94,12 +94,12 @@ impl FromStr for Kind {
 impl Kind {
     const fn name(self) -> &'static str {
         match self {
-            Kind::Form => "form",
-            Kind::Term => "term",
-            Kind::Prin => "prin",
-            Kind::SubPrin => "subprin",
-            Kind::PrinTail => "printail",
-            Kind::Pred => "pred",
+            Self::Form => "form",
+            Self::Term => "term",
+            Self::Prin => "prin",
+            Self::SubPrin => "subprin",
+            Self::PrinTail => "printail",
+            Self::Pred => "pred",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     process::{ExitCode, ExitStatus},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use argh::FromArgs;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -97,21 +97,20 @@ fn meant(words: &[String]) -> anyhow::Result<Meant> {
         !text.is_empty(),
         "no program is named: give its process ID, its name, or its line of `tao list`"
     );
-    let wrong =
-        || format!("{text}: neither a process ID nor a name nor a line that `tao list` prints");
+    let wrong = || anyhow!("{text}: not a process ID, a name, or a line of `tao list`");
     let digits = text.find(|letter: char| !letter.is_ascii_digit());
     let (pid, rest) = text.split_at(digits.unwrap_or(text.len()));
     if pid.is_empty() {
-        return Ok(Meant::Name(text.parse().with_context(wrong)?));
+        return Ok(Meant::Name(text.parse().map_err(|_| wrong())?));
     }
-    let pid = pid.parse().with_context(wrong)?;
+    let pid = pid.parse().map_err(|_| wrong())?;
     if rest.is_empty() {
         return Ok(Meant::Process(pid));
     }
-    ensure!(rest.starts_with(char::is_whitespace), wrong());
+    ensure!(rest.starts_with(char::is_whitespace), "{}", wrong());
     // Between them may be how it ended; a name begins with a dot.
     let name = rest.find('.').and_then(|dot| rest.get(dot..));
-    let subprin = name.with_context(wrong)?.parse().with_context(wrong)?;
+    let subprin = name.ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
     Ok(Meant::Both(HostedProgram { subprin, pid }))
 }
 

@@ -35,7 +35,7 @@ impl World {
     pub fn new() -> Self {
         let dir = open_dir();
         std::fs::write(dir.path().join("pw"), "secret\n").unwrap();
-        World { dir }
+        Self { dir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

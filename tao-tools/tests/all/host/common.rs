@@ -71,7 +71,7 @@ pub struct Setup {
 impl Setup {
     /// A soft host whose keys come from `secret`, under a liberal guard.
     pub fn new(secret: u8) -> Self {
-        Setup {
+        Self {
             dir: Arc::new(open_dir()),
             root: Box::new(SoftRoot),
             secret,

@@ -45,7 +45,7 @@ struct Field {
 
 impl Field {
     fn new(attack: Attack) -> Self {
-        let field = Field {
+        let field = Self {
             dir: tempfile::tempdir().unwrap(),
             attack,
         };

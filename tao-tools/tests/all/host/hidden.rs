@@ -312,7 +312,7 @@ fn a_host_says_what_it_lacks_when_it_starts() {
         said.contains("Tao host: ").then_some(said)
     });
     assert!(
-        said.contains("cannot provide ") && said.contains("users"),
+        said.contains("it lacks ") && said.contains("users"),
         "{said}"
     );
     assert!(said.contains("no_new_privs"), "{said}");

@@ -15,7 +15,7 @@ pub struct Place(tempfile::TempDir);
 
 impl Place {
     pub fn new() -> Self {
-        Place(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -46,7 +46,7 @@ impl HostProcess {
     }
 
     pub fn run(place: &Place, host: &mut Command) -> Self {
-        let host = HostProcess {
+        let host = Self {
             child: host.spawn().unwrap(),
             socket: place.path("admin.sock"),
         };

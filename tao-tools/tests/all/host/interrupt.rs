@@ -47,8 +47,8 @@ impl Steps {
             libc::SYS_unlinkat,
         ];
         match self {
-            Steps::All => true,
-            Steps::Writes => WRITES.iter().any(|write| u64::try_from(*write) == Ok(call)),
+            Self::All => true,
+            Self::Writes => WRITES.iter().any(|write| u64::try_from(*write) == Ok(call)),
         }
     }
 }

@@ -53,7 +53,7 @@ impl Held {
             );
             (marked == 0).then_some(events)?
         };
-        Some(Held {
+        Some(Self {
             events: events.into(),
         })
     }

@@ -42,7 +42,7 @@ impl TestHost {
             let settings = HostSettings::default();
             tao_host::serve(host::config(root, host_secret, socket_dir, &settings)).unwrap();
         });
-        let host = TestHost {
+        let host = Self {
             dir,
             thread: Some(thread),
         };

@@ -74,7 +74,7 @@ impl Host {
             assert!(Instant::now() < deadline, "the host does not answer");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Host { process, socket }
+        Self { process, socket }
     }
 
     fn pid(&self) -> i32 {

@@ -128,7 +128,7 @@ impl Rule {
                 ));
             }
         }
-        Ok(Rule {
+        Ok(Self {
             variables,
             conditions,
             goal,

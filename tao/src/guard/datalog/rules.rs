@@ -42,14 +42,14 @@ pub struct DatalogGuard {
 impl DatalogGuard {
     /// A guard without rules, which nobody signs: it is named by its contents.
     pub fn new() -> Self {
-        DatalogGuard::default()
+        Self::default()
     }
 
     /// A guard without rules whose rules `key` signs.
     pub fn with_key(key: Prin) -> Self {
-        DatalogGuard {
+        Self {
             key: Some(key),
-            ..DatalogGuard::default()
+            ..Self::default()
         }
     }
 
@@ -60,7 +60,7 @@ impl DatalogGuard {
     pub fn from_signed(file: &[u8], key: &Verifier) -> Result<Self, GuardError> {
         let signed: SignedDatalogRules = proto2::read(file)?;
         key.verify(DATALOG_CONTEXT, &signed.serialized_rules, &signed.signature)?;
-        let mut guard = DatalogGuard::from_serialized(&signed.serialized_rules)?;
+        let mut guard = Self::from_serialized(&signed.serialized_rules)?;
         guard.key = Some(key.name()?);
         Ok(guard)
     }
@@ -71,7 +71,7 @@ impl DatalogGuard {
     /// When the bytes are malformed, or have a statement that is not a rule.
     pub fn from_serialized(bytes: &[u8]) -> Result<Self, GuardError> {
         let file: DatalogRules = proto2::read(bytes)?;
-        let mut guard = DatalogGuard::new();
+        let mut guard = Self::new();
         for rule in &file.rules {
             guard.add_form(Form::decode(rule)?)?;
         }
@@ -183,9 +183,9 @@ impl DatalogGuard {
 
     /// Takes all rules away.
     pub(super) fn forget(&mut self) {
-        *self = DatalogGuard {
+        *self = Self {
             key: self.key.take(),
-            ..DatalogGuard::default()
+            ..Self::default()
         };
     }
 

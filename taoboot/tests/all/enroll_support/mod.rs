@@ -32,7 +32,7 @@ impl Volume {
     }
 
     /// Another volume that says it is this one.
-    pub fn in_place_of(volume: &Volume) -> Self {
+    pub fn in_place_of(volume: &Self) -> Self {
         let uuid = volume.header().uuid().to_string();
         Self::formatted(&["--type", "luks2", "--pbkdf", "pbkdf2", "--uuid", &uuid])
     }
@@ -53,7 +53,7 @@ impl Volume {
             PASSPHRASE,
         );
         assert!(output.status.success(), "{output:?}");
-        Volume { folder, image }
+        Self { folder, image }
     }
 
     /// Does the real cryptsetup open the volume with it?

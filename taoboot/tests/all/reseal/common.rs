@@ -63,7 +63,7 @@ impl Machine {
         fs::create_dir(&boot).unwrap();
         fs::create_dir_all(folder.join("var/lib/taoboot")).unwrap();
         let socket = folder.join("reseal.sock");
-        let machine = Machine {
+        let machine = Self {
             volume,
             swtpm,
             root: folder,

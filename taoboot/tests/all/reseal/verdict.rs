@@ -141,6 +141,41 @@ fn a_host_key_that_the_images_configuration_pins_is_in_the_verdict() {
     }
 }
 
+/// Whatever this machine has, these tables it has not.
+#[test]
+fn acpi_tables_that_the_images_configuration_pins_are_in_the_verdict() {
+    let machine = Machine::up();
+    let menu = json!([machine.entry("0", "old", true)]);
+    let folder = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, root) = (folder.join("image.toml"), machine.root.to_str().unwrap());
+    let socket = machine.socket.to_str().unwrap();
+    let uuid = machine.volume.header().uuid().to_owned();
+    for (pin, code, verdict, words) in [
+        (String::new(), 0, "will unlock", ""),
+        (
+            format!("acpi_tables = \"{}\"\n", "cd".repeat(32)),
+            1,
+            "WILL ASK",
+            "acpi_tables",
+        ),
+    ] {
+        let text = format!("{pin}[volume]\ndevice = \"UUID={uuid}\"\n");
+        std::fs::write(&config, text).unwrap();
+        let output = machine.run(
+            "check-next-boot",
+            &menu,
+            &["--root", root, "--socket", socket],
+        );
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(verdict) && text.contains(words), "{text}");
+        let config = config.to_str().unwrap();
+        let text = said(&machine.run("status", &menu, &["--config", config, "--socket", socket]));
+        assert!(text.contains(verdict) && text.contains(words), "{text}");
+    }
+}
+
 #[test]
 fn the_headline_of_status_believes_no_forged_record() {
     let machine = Machine::up();

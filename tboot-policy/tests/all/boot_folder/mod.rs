@@ -51,7 +51,7 @@ impl World {
         ] {
             fs::write(boot.join(name), content).unwrap();
         }
-        let world = World { folder };
+        let world = Self { folder };
         world.write_config("");
         world
     }

@@ -44,8 +44,8 @@ pub enum Base {
 impl Base {
     fn packages(self) -> String {
         match self {
-            Base::Plain => PACKAGES.into(),
-            Base::Storage => format!("{PACKAGES},{STORAGE_PACKAGES}"),
+            Self::Plain => PACKAGES.into(),
+            Self::Storage => format!("{PACKAGES},{STORAGE_PACKAGES}"),
         }
     }
 }

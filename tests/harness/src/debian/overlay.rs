@@ -42,7 +42,7 @@ impl Overlay {
     }
 
     /// Adds everything of `other`, which wins where both have a path.
-    pub fn add(&mut self, other: &Overlay) {
+    pub fn add(&mut self, other: &Self) {
         self.entries.extend(other.entries.clone());
     }
 

@@ -29,8 +29,8 @@ impl Firmware {
     /// GRUB's name of the platform, which is its directory of modules as well.
     pub const fn format(self) -> &'static str {
         match self {
-            Firmware::Bios => "i386-pc",
-            Firmware::Efi => "x86_64-efi",
+            Self::Bios => "i386-pc",
+            Self::Efi => "x86_64-efi",
         }
     }
 }

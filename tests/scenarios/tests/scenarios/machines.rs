@@ -53,7 +53,11 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
             "{crypt}"
         );
         let volumes = stdout(probe, "lvs").lines().map(str::trim);
-        assert!(volumes.eq(["debian-vg/root,active", "debian-vg/swap_1,active"]));
+        assert!(volumes.eq([
+            "debian-vg/a-guest,active",
+            "debian-vg/root,active",
+            "debian-vg/swap_1,active"
+        ]));
         assert!(stdout(probe, "link").starts_with("/dev/dm-"));
         let (uuid, of_lvm) = stdout(probe, "uuid").split_once('\n').unwrap();
         assert_eq!(
@@ -80,7 +84,23 @@ fn root_in_another_volume_group_is_refused_and_the_volume_is_closed() {
         &[
             "root=/dev/mapper/other--vg-root is not on the volume that was unlocked",
             "the volume group debian-vg",
-            "has root, swap_1",
+            "has a-guest, root, swap_1",
         ],
     );
+}
+
+/// Whoever may write to another volume of the group, a guest to its disk, gives its file system root's
+/// UUID; its name sorts before root's. /init boots neither.
+#[test]
+fn a_guests_volume_with_roots_uuid_is_not_taken_for_root() {
+    let plan = installer::plan(Layout::DebianLvm).unwrap();
+    let plan = plan.cmdline(&format!("root=UUID={}", installer::ROOT_UUID));
+    let world = World::make("machine-lvm-guest", &plan).unwrap();
+    let outcome = world.boot(&[Orders::default()]).unwrap();
+    let report = assert_stopped_open(
+        &outcome,
+        "lvm",
+        &["is on two logical volumes, a-guest and root: name the right one"],
+    );
+    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
 }

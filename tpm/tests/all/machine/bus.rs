@@ -59,7 +59,7 @@ impl Bus {
                 relay_control(client.unwrap(), target + 1);
             }
         });
-        Bus { port, traffic }
+        Self { port, traffic }
     }
 
     pub fn tcti(&self) -> String {

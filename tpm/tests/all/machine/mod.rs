@@ -23,14 +23,14 @@ pub struct Machine {
 impl Machine {
     /// Powered on, not launched.
     pub fn new() -> Self {
-        Machine {
+        Self {
             swtpm: Swtpm::start().unwrap(),
         }
     }
 
     /// Powered on and launched as approved.
     pub fn launched() -> Self {
-        let machine = Machine::new();
+        let machine = Self::new();
         machine.launch(LAUNCH);
         machine
     }

@@ -59,7 +59,7 @@ pub struct Pair {
 impl Pair {
     pub fn new() -> Self {
         let machine = Machine::new();
-        Pair {
+        Self {
             real: machine.open(),
             machine,
             simulated: SimulatedTpm::new(1),

@@ -54,7 +54,7 @@ impl HookMachine {
     /// Two kernels with their images, a menu, and everything sealed; `None` without grub-mkconfig.
     pub fn new() -> Option<Self> {
         let machine = Machine::new()?;
-        let this = HookMachine { machine };
+        let this = Self { machine };
         let m = &this.machine;
         for folder in [
             "etc/taoboot",

@@ -34,7 +34,7 @@ impl Sealed {
     pub fn new() -> Option<Self> {
         let machine = HookMachine::new()?;
         fs::create_dir(machine.path("tpm")).unwrap();
-        let this = Sealed {
+        let this = Self {
             tpm: HostTpm::start(&machine.path("tpm")).unwrap(),
             machine,
         };

@@ -51,7 +51,7 @@ impl Recorded {
         // The machine's directory lives on for the next boot.
         outcome.directory = PathBuf::new();
         let writes = log.writes();
-        (Boot { outcome }, Recorded { writes, boot, root })
+        (Boot { outcome }, Self { writes, boot, root })
     }
 
     /// Looks at the disks after each write to the boot partition and to the LUKS header: the
@@ -131,7 +131,7 @@ impl Past {
                 .open(path)
                 .unwrap()
         };
-        Past {
+        Self {
             boot: open(boot),
             root: open(root),
         }
