@@ -44,7 +44,7 @@ fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
         asked["reason"]
             .as_str()
             .unwrap()
-            .contains("no measured launch")
+            .contains("not a measured launch")
     );
     assert_latched(&outcome, asked);
     assert_eq!(booted["outcome"], "booted");

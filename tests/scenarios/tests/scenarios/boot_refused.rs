@@ -42,7 +42,7 @@ fn refused_for(world: &World, pcr: u8, component: &str) {
 fn a_boot_without_a_measured_launch_gets_no_key_and_is_named_as_such() {
     let world = small("no-launch");
     let outcome = world.machine(None).unwrap().run().unwrap();
-    let report = assert_refused(&outcome, "unseal", &["no measured launch"]);
+    let report = assert_refused(&outcome, "unseal", &["not a measured launch"]);
     assert_eq!(report["launch"], "none");
     assert_eq!(report["pcrs"]["17"], Value::from("ff".repeat(32)));
     assert_latched(&outcome, report);
@@ -92,7 +92,7 @@ fn the_policy_poweroff_switches_the_machine_off() {
     let plan = Plan::new(Userland::Small).cmdline("taoboot.on_failure=poweroff");
     let world = World::make("poweroff", &plan).unwrap();
     let outcome = world.machine(None).unwrap().run().unwrap();
-    let report = assert_stopped(&outcome, "unseal", &["no measured launch"]);
+    let report = assert_stopped(&outcome, "unseal", &["not a measured launch"]);
     assert_eq!(report["action"], "poweroff");
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
