@@ -53,8 +53,7 @@ fn what_is_between_the_renames_is_not_sealed_to_where_the_menu_is_not_the_kept_o
     m.forget_calls();
     let run = m.run(&["refresh"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    let said =
-        "grub.cfg is not the menu that this script wrote last: nothing is sealed to its command lines";
+    let said = "grub.cfg is not the menu that this script wrote last: nothing is sealed to its command lines";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     let mut calls = m.calls();
     calls.retain(|call| call.starts_with("reseal") && !call.contains("--keep"));
