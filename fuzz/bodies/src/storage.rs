@@ -175,6 +175,7 @@ fn text(bytes: &[u8]) -> &str {
 /// crypttab: what is read is in the text, and each line's options are understood or refused by their line.
 pub fn crypttab(bytes: &[u8]) {
     let text = text(bytes);
+    // What is refused has no lines to look at.
     for line in crypttab::read(text).unwrap_or_default() {
         assert!(text.contains(&line.name) && text.contains(&line.device));
         line.key();
@@ -192,6 +193,7 @@ pub fn crypttab(bytes: &[u8]) {
 
 /// fstab.
 pub fn fstab(bytes: &[u8]) {
+    // What is refused has no lines to look at.
     for line in fstab::read(text(bytes)).unwrap_or_default() {
         line.option("subvol");
         line.needed();

@@ -94,6 +94,7 @@ fn list(host: &Host) -> Result<UsersResponse, Refused> {
     }
     // What is left of users whose deletion was interrupted, or failed.
     let directories = state.map(users_with_directory).transpose();
+    // A host without state keeps no directories.
     let directories = directories.map_err(Refused::State)?.unwrap_or_default();
     let left: Vec<u32> = directories
         .into_iter()

@@ -220,6 +220,7 @@ impl Superblock {
 
     /// What this superblock says of a number.
     pub fn role_of(&self, number: u32) -> Role {
+        // A number that is no index here has no role in the array, as one beyond the list.
         let index = usize::try_from(number).ok();
         let role = index.and_then(|index| self.roles.get(index));
         role.copied().unwrap_or(Role::Faulty)
