@@ -44,6 +44,7 @@ struct Taoboot {
 #[argh(subcommand)]
 enum Verb {
     Enroll(enroll::Enroll),
+    AddVolume(volume::add::AddVolume),
     Status(status::Status),
     Wipe(volume::wipe::Wipe),
     Srk(srk::Srk),
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     };
     let result = match taoboot.verb {
         Verb::Enroll(enroll) => enroll.run(),
+        Verb::AddVolume(add) => add.run(),
         Verb::Status(status) => status.run(),
         Verb::Wipe(wipe) => wipe.run(),
         Verb::Srk(srk) => srk.run(),

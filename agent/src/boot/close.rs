@@ -6,9 +6,9 @@ use std::{fs, io, path::Path};
 use super::{mapper, mounts, swap};
 use crate::unlock::close_mapping;
 
-/// Unmounts root, turns swap off and closes both mappings, as far as they are there. Gives what did
+/// Unmounts root, turns swap off and closes its mapping and the volumes', as far as they are there. Gives what did
 /// not work, in words; each is tried whatever became of the others.
-pub(super) fn close(volume: Option<&str>) -> Vec<String> {
+pub(super) fn close(volumes: &[String]) -> Vec<String> {
     let mut warnings = Vec::new();
     match umount2(mounts::SYSROOT, MntFlags::MNT_DETACH) {
         // Not mounted, or not even made.
@@ -23,11 +23,12 @@ pub(super) fn close(volume: Option<&str>) -> Vec<String> {
     // They lie on the volume, which is in use as long as they are there.
     let logical = mapper::unmap_logical_volumes();
     warnings.extend(logical.iter().map(ToString::to_string));
-    if let Some(volume) = volume
-        && Path::new("/dev/mapper").join(volume).exists()
-        && let Err(error) = close_mapping(volume)
-    {
-        warnings.push(format!("cannot close the volume: {error}"));
+    for volume in volumes {
+        if Path::new("/dev/mapper").join(volume).exists()
+            && let Err(error) = close_mapping(volume)
+        {
+            warnings.push(format!("cannot close the volume: {error}"));
+        }
     }
     warnings
 }

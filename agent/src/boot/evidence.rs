@@ -23,6 +23,11 @@ impl Recorded {
         &self.event
     }
 
+    /// The closed latch, for what is opened now.
+    pub const fn latched(&self) -> &Latched {
+        &self.latched
+    }
+
     /// Is the latch that all this rests on the only one still?
     ///
     /// # Errors
@@ -115,6 +120,7 @@ mod tests {
                 mapping: "/dev/mapper/root".into(),
                 swap: None,
                 secret: None,
+                by_passphrase: None,
                 opened: Opened::Passphrase,
                 volume: BootVolume::Unproven([1; 32]),
                 tpm: None,

@@ -9,6 +9,7 @@ pub mod config;
 pub mod devices;
 pub mod evidence;
 pub mod failure;
+mod further;
 mod lvm;
 mod mapper;
 pub mod modules;
@@ -74,7 +75,11 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
 
     let mut devices = Devices::discover(&mut loader).map_err(Failure::of(Phase::Devices))?;
     let container = devices
-        .wait_for(&mut loader, settings.device_timeout, &settings.volume)
+        .wait_for(
+            &mut loader,
+            settings.device_timeout,
+            &settings.volumes.first.device,
+        )
         .map_err(Failure::of(Phase::Devices))?;
     boot.progress.done(
         Phase::Devices,
@@ -94,6 +99,15 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.avoid_s3(Path::new(unseal::sleep_state::MEM_SLEEP));
     let (mut unlocked, latched) = open::unlock(&header, released, &settings, boot)?;
     let recorded = evidence::record(&mut unlocked, latched, &settings, boot)?;
+
+    further::open(
+        &unlocked,
+        &recorded,
+        &settings,
+        &mut devices,
+        &mut loader,
+        boot,
+    );
 
     let swap = settings
         .swap

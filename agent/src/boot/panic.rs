@@ -18,6 +18,8 @@ use crate::config::OnFailure;
 /// The first argument of the program that is executed after a panic.
 pub const WORD: &str = "--after-panic";
 const NONE: &str = "-";
+/// Between names of mappings, which have none in them.
+const AND: &str = ",";
 /// A message longer than this is cut: it has to fit into arguments and a kernel log record.
 const LONGEST: usize = 800;
 
@@ -28,14 +30,14 @@ pub struct Held {
     pub on_failure: OnFailure,
     /// How long the sentence stays.
     pub delay: Duration,
-    /// Name of the volume's mapping, open or not.
-    pub volume: Option<String>,
+    /// Names of the volumes' mappings, open or not.
+    pub volumes: Vec<String>,
 }
 
 static HELD: Mutex<Held> = Mutex::new(Held {
     on_failure: OnFailure::Reboot,
     delay: Duration::from_secs(10),
-    volume: None,
+    volumes: Vec::new(),
 });
 
 /// Changes what a panic would find.
@@ -58,7 +60,7 @@ fn hand_over_to(program: &'static str) {
             Err(TryLockError::WouldBlock) => Held {
                 on_failure: OnFailure::Poweroff,
                 delay: Duration::from_secs(10),
-                volume: None,
+                volumes: Vec::new(),
             },
         };
         let message = panic.to_string();
@@ -87,7 +89,7 @@ fn after(held: &Held, message: &str) -> ! {
     progress.error(&format!(
         "this is a defect of taoboot, please report it: {message}"
     ));
-    for warning in close::close(held.volume.as_deref()) {
+    for warning in close::close(&held.volumes) {
         progress.warn(&warning);
     }
     failure::carry_out(held.on_failure, held.delay, &mut progress)
@@ -104,19 +106,27 @@ impl Held {
             WORD.into(),
             self.on_failure.word().into(),
             self.delay.as_secs().to_string(),
-            self.volume.clone().unwrap_or_else(|| NONE.into()),
+            if self.volumes.is_empty() {
+                NONE.into()
+            } else {
+                self.volumes.join(AND)
+            },
             message,
         ]
     }
 
     fn parse<'a>(words: &[&'a str]) -> Option<(Self, &'a str)> {
-        let [WORD, on_failure, delay, volume, message] = words else {
+        let [WORD, on_failure, delay, volumes, message] = words else {
             return None;
         };
         let held = Self {
             on_failure: on_failure.parse().ok()?,
             delay: Duration::from_secs(delay.parse().ok()?),
-            volume: (*volume != NONE).then(|| (*volume).to_owned()),
+            volumes: volumes
+                .split(AND)
+                .filter(|name| *name != NONE)
+                .map(str::to_owned)
+                .collect(),
         };
         Some((held, message))
     }
@@ -136,11 +146,11 @@ mod tests {
     #[test]
     fn what_is_held_arrives_after_the_exec() {
         for on_failure in [OnFailure::Reboot, OnFailure::Poweroff, OnFailure::Prompt] {
-            for volume in [None, Some("root".to_owned())] {
+            for volumes in [&[] as &[&str], &["root"], &["root", "luks-0b5b"]] {
                 let held = Held {
                     on_failure,
                     delay: Duration::from_secs(7),
-                    volume,
+                    volumes: volumes.iter().map(|name| (*name).to_owned()).collect(),
                 };
                 let words = held.words("panicked at x.rs:\nno\0nsense");
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -161,19 +171,20 @@ mod tests {
         boot.take_failure_words(&CommandLine::failure_words(words));
         assert_eq!(held().on_failure, OnFailure::Poweroff);
         assert_eq!(held().delay, Duration::from_secs(7));
-        assert_eq!(held().volume, None);
+        assert!(held().volumes.is_empty());
         // And then.
         let line = CommandLine::parse("taoboot.on_failure=prompt").unwrap();
-        let text = "failure_delay = 8\n[volume]\ndevice = \"/dev/sda3\"\nname = \"held\"\n";
+        let text = "failure_delay = 8\n[[volume]]\ndevice = \"/dev/sda3\"\nname = \"held\"\n\
+                    [[volume]]\ndevice = \"/dev/sdb\"\n";
         let config = Config::parse(text, "x").unwrap();
         boot.take_settings(Settings::merge(line, config).unwrap());
         let last = Held {
             on_failure: OnFailure::Prompt,
             delay: Duration::from_secs(8),
-            volume: Some("held".into()),
+            volumes: vec!["held".into(), "luks-sdb".into()],
         };
         assert_eq!(held(), last);
-        assert_eq!(last.words("x")[3], "held");
+        assert_eq!(last.words("x")[3], "held,luks-sdb");
     }
 
     /// Not a test: the process that the next one starts. /bin/echo shows what is handed over.
@@ -183,7 +194,7 @@ mod tests {
         hold(|held| {
             held.on_failure = OnFailure::Poweroff;
             held.delay = Duration::from_secs(3600);
-            held.volume = Some("none-of-this-name".into());
+            held.volumes = vec!["none-of-this-name".into()];
         });
         hand_over_to("/bin/echo");
         panic!("boom");

@@ -34,6 +34,8 @@ pub enum Phase {
     Prompt,
     /// PCR 15 tells what was opened.
     Evidence,
+    /// Further volumes are opened.
+    Further,
     /// Swap under a random key.
     Swap,
     /// Logical volumes on the opened volume.
@@ -64,6 +66,7 @@ impl fmt::Display for Phase {
             Self::Open => "open",
             Self::Prompt => "prompt",
             Self::Evidence => "evidence",
+            Self::Further => "further",
             Self::Swap => "swap",
             Self::Lvm => "lvm",
             Self::Root => "root",
@@ -85,6 +88,7 @@ mod tests {
             Phase::Acpi,
             Phase::Tpm,
             Phase::Evidence,
+            Phase::Further,
             Phase::Lvm,
             Phase::Init,
         ] {

@@ -91,6 +91,9 @@ pub struct Report {
     /// The volume's UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
+    /// The further volumes that were opened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_volumes: Vec<FurtherVolume>,
     /// The swap device that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<String>,
@@ -100,6 +103,15 @@ pub struct Report {
     pub left_open: Option<Vec<String>>,
     /// Things that went wrong and stopped nothing.
     pub warnings: Vec<String>,
+}
+
+/// A volume that was opened beside the one with the records.
+#[derive(Clone, Debug, Serialize)]
+pub struct FurtherVolume {
+    /// Of its LUKS header.
+    pub uuid: String,
+    /// Below /dev/mapper.
+    pub name: String,
 }
 
 /// One phase.
@@ -128,6 +140,7 @@ impl Default for Report {
             boot_event: None,
             unlocked_by: None,
             volume: None,
+            further_volumes: Vec::new(),
             swap: None,
             left_open: None,
             warnings: Vec::new(),

@@ -39,6 +39,8 @@ pub(super) struct Boot {
     /// Which code the kernel was given.
     pub acpi: acpi::Found,
     pub root: Option<OpenVolume>,
+    /// Those that were opened beside it.
+    pub further: Vec<OpenVolume>,
     pub swap: bool,
 }
 
@@ -55,6 +57,7 @@ impl Boot {
             failure_delay: Duration::from_secs(defaults.failure_delay.get()),
             acpi: acpi::Found::Unknown("they were not read".into()),
             root: None,
+            further: Vec::new(),
             swap: false,
         }
     }
@@ -156,7 +159,8 @@ impl Boot {
     pub fn announce_mappings(&mut self, root: &[&Path]) {
         let swap = self.swap.then(swap::mapping);
         let root = root.iter().map(|mapping| mapping.to_path_buf());
-        for mapping in root.chain(swap) {
+        let further: Vec<_> = self.further.iter().map(OpenVolume::path).collect();
+        for mapping in root.chain(further).chain(swap) {
             if let Err(error) = udev_db::announce(&mapping) {
                 let mapping = mapping.display();
                 self.warn(format!(
@@ -192,7 +196,7 @@ impl Boot {
             failure.phase
         ));
         // No open LUKS device survives a failed boot.
-        for warning in close::close(self.volume_name()) {
+        for warning in close::close(&self.volume_names()) {
             self.warn(warning);
         }
         let left_open = close::left_open();
@@ -218,15 +222,17 @@ impl Boot {
         panic::hold(|held| {
             held.on_failure = self.on_failure;
             held.delay = self.failure_delay;
-            held.volume = self.volume_name().map(str::to_owned);
+            held.volumes = self.volume_names();
         });
     }
 
-    /// The name of the volume's mapping, open or not.
-    fn volume_name(&self) -> Option<&str> {
-        self.settings
-            .as_ref()
-            .map(|settings| settings.volume_name.as_str())
+    /// The names of the volumes' mappings, open or not.
+    fn volume_names(&self) -> Vec<String> {
+        let volumes = self.settings.iter().map(|settings| &settings.volumes);
+        volumes
+            .flat_map(|volumes| std::iter::once(&volumes.first).chain(&volumes.further))
+            .map(|volume| volume.name.clone())
+            .collect()
     }
 }
 

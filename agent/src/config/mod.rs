@@ -8,6 +8,7 @@ pub mod device;
 mod pins;
 pub(crate) mod policies;
 mod seconds;
+mod volume;
 
 use serde::Deserialize;
 use tpm::Name;
@@ -18,6 +19,7 @@ use device::DeviceSpec;
 pub use pins::{AcpiPin, HostKey, SecretId};
 pub use policies::{OnFailure, WithoutTpm};
 pub use seconds::Seconds;
+pub use volume::{MAX_VOLUMES, UnknownOption, VolumeConfig, VolumeOption};
 
 /// `/etc/taoboot.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,23 +44,14 @@ pub struct Config {
     /// The only ACPI tables with code in them that the kernel may have been given, as /run/tao/boot.json
     /// names them. A machine whose firmware makes them anew at each boot cannot pin them.
     pub acpi_tables: Option<AcpiPin>,
-    /// The encrypted volume that holds the root file system.
-    pub volume: Option<VolumeConfig>,
+    /// The encrypted volumes: `[volume]`, or `[[volume]]` for each of several. The first has the sealed
+    /// records, and holds the root file system.
+    #[serde(deserialize_with = "volume::one_or_several")]
+    pub volume: Vec<VolumeConfig>,
     /// The swap device, where the sealed record does not name it.
     pub swap: Option<SwapConfig>,
     /// The Tao host.
     pub tao: TaoConfig,
-}
-
-/// The encrypted volume that holds the root file system.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VolumeConfig {
-    /// Where it is: `UUID=`, `LABEL=`, `PARTUUID=` or `/dev/...`.
-    pub device: DeviceSpec,
-    /// Its name below /dev/mapper; `root` unless given.
-    #[serde(default = "default_volume_name")]
-    pub name: String,
 }
 
 /// The swap device: a plain dm-crypt mapping with a random key each boot.
@@ -67,10 +60,6 @@ pub struct VolumeConfig {
 pub struct SwapConfig {
     /// Where it is: `PARTUUID=` or `/dev/...` (its content is new each boot, so it has no UUID).
     pub device: DeviceSpec,
-}
-
-fn default_volume_name() -> String {
-    "root".into()
 }
 
 /// Why a configuration is refused.
@@ -113,9 +102,7 @@ impl Config {
             origin: origin.into(),
             reason: one_line(&error, text),
         })?;
-        if let Some(volume) = &config.volume {
-            check_mapper_name(&volume.name, origin)?;
-        }
+        volume::check(&config.volume, origin)?;
         if let Some(swap) = &config.swap
             && !swap.device.survives_random_content()
         {
@@ -169,7 +156,7 @@ mod tests {
         let config = Config::parse("", "test").unwrap();
         assert_eq!(config.on_failure, OnFailure::Reboot);
         assert_eq!(config.failure_delay.get(), 5);
-        assert!(config.volume.is_none());
+        assert!(config.volume.is_empty());
     }
 
     #[test]
@@ -182,8 +169,60 @@ mod tests {
         );
         let config = Config::parse(&text, "test").unwrap();
         assert_eq!(config.on_failure, OnFailure::Prompt);
-        assert_eq!(config.volume.unwrap().name, "root");
+        assert_eq!(config.volume.len(), 1);
+        assert_eq!(config.volume[0].name, None);
         assert!(config.srk_name.is_some());
+    }
+
+    #[test]
+    fn several_volumes_keep_their_order_names_and_options() {
+        let text = "[[volume]]\ndevice = \"/dev/sda3\"\nname = \"sda3_crypt\"\noptions = [\"discard\", \"no-read-workqueue\"]\n\
+                    [[volume]]\ndevice = \"LABEL=backup\"\noptions = [\"read-only\"]\n";
+        let volumes = Config::parse(text, "t").unwrap().volume;
+        let names: Vec<_> = volumes
+            .iter()
+            .map(|volume| volume.name.as_deref())
+            .collect();
+        assert_eq!(names, [Some("sda3_crypt"), None]);
+        assert_eq!(
+            volumes[0].options,
+            [VolumeOption::Discard, VolumeOption::NoReadWorkqueue]
+        );
+        assert_eq!(volumes[1].options, [VolumeOption::ReadOnly]);
+    }
+
+    #[test]
+    fn volumes_that_contradict_each_other_are_refused() {
+        let volume = |device: &str, name: &str| {
+            format!("[[volume]]\ndevice = \"{device}\"\nname = \"{name}\"\n")
+        };
+        let many: String = (0..33)
+            .map(|number| volume(&format!("/dev/sd{number}"), &format!("v{number}")))
+            .collect();
+        for (text, said) in [
+            (
+                volume("/dev/sda", "a") + &volume("/dev/sda", "b"),
+                "named twice",
+            ),
+            (
+                volume("/dev/sda", "a") + &volume("/dev/sdb", "a"),
+                "have the name \"a\"",
+            ),
+            (volume("/dev/sda", "../a"), "not usable below /dev/mapper"),
+            (
+                volume("/dev/sda", "a") + "options = [\"tpm2-device\"]\n",
+                "unknown variant",
+            ),
+            (
+                volume("/dev/sda", "a") + "keyfile = \"/k\"\n",
+                "unknown field",
+            ),
+            ("volume = 7\n".into(), "[[volume]] for each"),
+            (many, "33 volumes"),
+        ] {
+            let error = Config::parse(&text, "t").unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

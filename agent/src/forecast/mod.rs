@@ -1,6 +1,6 @@
 //! What /init, and then systemd, will do with a command line: said before the boot.
 //!
-//! It is the reader of /init itself that judges ([`CommandLine`], [`volume_of`]); of systemd it is
+//! It is the reader of /init itself that judges ([`CommandLine`], [`volumes_of`]); of systemd it is
 //! known that systemd-cryptsetup-generator(8) opens what crypttab says under the names that it says.
 
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::{
     boot::{
         config::{
             SettingsError,
-            cmdline::{CommandLine, CommandLineError, split_words},
-            volume_of,
+            cmdline::{CommandLine, split_words},
+            volumes_of,
         },
         swap,
     },
@@ -67,11 +67,8 @@ impl Forecast {
     /// The name that /init gives to the volume; or why it stops before that.
     fn settled(&mut self, text: &str, system: &System<'_>) -> Result<String, String> {
         let uuid = system.uuid;
-        let line = CommandLine::parse(text).map_err(|error| match error {
-            CommandLineError::SecondVolume => format!(
-                "/init stops: {error}: leave only rd.luks.uuid={uuid} in GRUB_CMDLINE_LINUX, {APPLY}"
-            ),
-            _ => format!("/init stops: {error}: correct GRUB_CMDLINE_LINUX, {APPLY}"),
+        let line = CommandLine::parse(text).map_err(|error| {
+            format!("/init stops: {error}: correct GRUB_CMDLINE_LINUX, {APPLY}")
         })?;
         for word in &line.ignored {
             self.notes.push(format!(
@@ -84,8 +81,8 @@ impl Forecast {
             Some(Err(error)) => return Err(format!("/init stops: {error}")),
             None => (Config::default(), false),
         };
-        let (volume, name) = match volume_of(&line, &config) {
-            Ok(found) => found,
+        let (volume, name) = match volumes_of(&line, &config) {
+            Ok(found) => (found.first.device, found.first.name),
             Err(SettingsError::NoVolume) if !known => {
                 self.notes.push(
                     "the command line names no volume, and the configuration of the image is not known here".into(),
@@ -101,7 +98,7 @@ impl Forecast {
         };
         if names_volume(&volume, system) == Some(false) {
             return Err(format!(
-                "/init waits for the volume {}, which is not the enrolled one, and stops: put rd.luks.uuid={uuid} into GRUB_CMDLINE_LINUX, {APPLY}",
+                "/init waits for the volume {}, which is not the enrolled one, and stops: name the enrolled one first, with rd.luks.uuid={uuid} in GRUB_CMDLINE_LINUX, {APPLY}",
                 quoted(&volume.to_string())
             ));
         }

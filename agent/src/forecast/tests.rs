@@ -91,8 +91,8 @@ fn a_line_at_which_init_stops_is_told_with_what_to_do() {
             "not a number of seconds",
         ),
         (
-            format!("{good} rd.luks.uuid={OTHER}"),
-            "leave only rd.luks.uuid=0b5bbd4a",
+            format!("root=/dev/mapper/root rd.luks.uuid={OTHER} rd.luks.uuid={UUID}"),
+            "name the enrolled one first",
         ),
         (
             format!("root=/dev/mapper/root rd.luks.uuid={OTHER}"),

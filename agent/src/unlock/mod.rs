@@ -17,6 +17,7 @@ pub mod enrolment;
 mod escrow;
 mod explain;
 mod find_records;
+mod further;
 mod header;
 mod header_check;
 mod identity;
@@ -41,6 +42,10 @@ pub use boot_record::{BootRecordError, record_boot};
 pub use escrow::Escrow;
 pub use explain::{PcrDifference, default_component, explain, is_no_launch};
 pub use find_records::{TokenId, find_enrolled, find_records};
+pub use further::{
+    FURTHER_TYPE, FurtherToken, FurtherVolumeError, check_further_volume, find_further,
+    open_further_volume,
+};
 pub use header::{CheckedHeader, HeaderError, VolumeHeader};
 pub use header_check::{CheckedSegment, HeaderCheckError};
 pub use identity::VolumeIdentity;
@@ -54,7 +59,7 @@ pub(crate) use open::close_mapping;
 pub use open::{
     OpenError, OpenVolume, open_proven_volume, open_volume, proven_key, test_passphrase,
 };
-pub use proof::{ProofError, prove_volume};
+pub use proof::{Proof, ProofError, prove_volume};
 pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
     TOKEN_TYPE,

@@ -10,7 +10,6 @@ use libcryptsetup_rs::{
     },
 };
 use nix::errno::Errno;
-use tao::attestation::BootVolume;
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,11 +17,23 @@ use super::{
     header::CheckedHeader,
     latch::{LatchError, Latched},
     memory_copy::{MemoryCopy, MemoryCopyError},
-    proof::{ProofError, prove_volume},
+    proof::{Proof, ProofError, prove_volume},
 };
+use crate::config::VolumeOption;
 
-/// Flags that are stored in the header, which anybody may have written, have no effect.
-const FLAGS: CryptActivate = CryptActivate::IGNORE_PERSISTENT;
+/// How a volume is mapped, by the measured configuration. Flags that are stored in the header, which
+/// anybody may have written, have no effect.
+fn flags(options: &[VolumeOption]) -> CryptActivate {
+    let flags = options.iter().map(|option| match option {
+        VolumeOption::Discard => CryptActivate::ALLOW_DISCARDS,
+        VolumeOption::SameCpuCrypt => CryptActivate::SAME_CPU_CRYPT,
+        VolumeOption::SubmitFromCryptCpus => CryptActivate::SUBMIT_FROM_CRYPT_CPUS,
+        VolumeOption::NoReadWorkqueue => CryptActivate::NO_READ_WORKQUEUE,
+        VolumeOption::NoWriteWorkqueue => CryptActivate::NO_WRITE_WORKQUEUE,
+        VolumeOption::ReadOnly => CryptActivate::READONLY,
+    });
+    flags.fold(CryptActivate::IGNORE_PERSISTENT, |all, flag| all | flag)
+}
 
 /// Why a volume was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +103,10 @@ pub fn open_volume(
     name: &str,
     passphrase: &[u8],
     keyslot: u32,
+    options: &[VolumeOption],
 ) -> Result<OpenVolume, OpenError> {
     latched.holds()?;
-    let keyslot = activate(header, Some(name), passphrase, Some(keyslot))?;
+    let keyslot = activate(header, Some(name), passphrase, Some(keyslot), options)?;
     Ok(OpenVolume {
         name: name.to_owned(),
         keyslot,
@@ -109,16 +121,19 @@ pub fn open_proven_volume(
     name: &str,
     passphrase: &[u8],
     pinned: Option<&str>,
-) -> Result<(OpenVolume, BootVolume), OpenError> {
+    options: &[VolumeOption],
+) -> Result<(OpenVolume, Proof), OpenError> {
     latched.holds()?;
     let (volume_key, keyslot, proof) = proven_key(header, passphrase, pinned)?;
     let copy = MemoryCopy::new(header, Some(keyslot))?;
     let (result, said) = cryptsetup_messages::collect(|| {
         let mut crypt = load(&copy, header.device())?;
         crypt.context_handle().volume_key_keyring(false)?;
-        crypt
-            .activate_handle()
-            .activate_by_volume_key(Some(name), Some(&volume_key), FLAGS)
+        crypt.activate_handle().activate_by_volume_key(
+            Some(name),
+            Some(&volume_key),
+            flags(options),
+        )
     });
     result.map_err(|error| failure(&error, &said, header, Some(name), Some(keyslot)))?;
     let name = name.to_owned();
@@ -130,7 +145,7 @@ pub fn proven_key(
     header: &CheckedHeader,
     passphrase: &[u8],
     pinned: Option<&str>,
-) -> Result<(Zeroizing<Vec<u8>>, u32, BootVolume), OpenError> {
+) -> Result<(Zeroizing<Vec<u8>>, u32, Proof), OpenError> {
     let identity = header.identity();
     refuse_ignored(header)?;
     let copy = MemoryCopy::new(header, None)?;
@@ -166,7 +181,7 @@ pub fn test_passphrase(
     passphrase: &[u8],
     keyslot: Option<u32>,
 ) -> Result<u32, OpenError> {
-    activate(header, None, passphrase, keyslot)
+    activate(header, None, passphrase, keyslot, &[])
 }
 
 fn activate(
@@ -174,6 +189,7 @@ fn activate(
     name: Option<&str>,
     passphrase: &[u8],
     keyslot: Option<u32>,
+    options: &[VolumeOption],
 ) -> Result<u32, OpenError> {
     if keyslot.is_none() {
         refuse_ignored(header)?;
@@ -184,7 +200,7 @@ fn activate(
         crypt.context_handle().volume_key_keyring(false)?;
         crypt
             .activate_handle()
-            .activate_by_passphrase(name, keyslot, passphrase, FLAGS)
+            .activate_by_passphrase(name, keyslot, passphrase, flags(options))
     });
     result.map_err(|error| failure(&error, &said, header, name, keyslot))
 }

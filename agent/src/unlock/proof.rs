@@ -7,7 +7,21 @@
 use sha2::{Digest, Sha256};
 use tao::attestation::BootVolume;
 
-use super::{find_records::find_enrolled, header::CheckedHeader};
+use super::{find_records::find_enrolled, header::CheckedHeader, secret::VolumeSecret};
+
+/// Which volume it is.
+pub struct Proof {
+    /// For the boot event.
+    pub volume: BootVolume,
+    /// The volume secret, where a record gave it: it opens the further volumes, too.
+    pub secret: Option<VolumeSecret>,
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proof({})", self.volume)
+    }
+}
 
 /// Why a volume is not opened although the passphrase is right.
 #[derive(Debug, thiserror::Error)]
@@ -38,31 +52,36 @@ pub fn prove_volume(
     header: &CheckedHeader,
     volume_key: &[u8],
     pinned: Option<&str>,
-) -> Result<BootVolume, ProofError> {
-    let ids: Vec<[u8; 16]> = find_enrolled(header)
+) -> Result<Proof, ProofError> {
+    let mut secrets: Vec<VolumeSecret> = find_enrolled(header)
         .into_iter()
         .filter_map(|(_, record)| {
             let record = record.ok()?;
             let escrow = record.parts().escrow.as_ref()?;
             let secret = escrow.open(volume_key, header.identity())?;
             record.verify_mac(&secret).ok()?;
-            Some(secret.id_bytes())
+            Some(secret)
         })
         .collect();
-    let Some(pinned) = pinned else {
-        let unproven =
-            || BootVolume::Unproven(Sha256::digest(header.identity().canonical()).into());
-        return Ok(ids
-            .first()
-            .map_or_else(unproven, |id| BootVolume::Secret(*id)));
+    let proven = |secret: VolumeSecret| Proof {
+        volume: BootVolume::Secret(secret.id_bytes()),
+        secret: Some(secret),
     };
-    match (ids.iter().find(|id| hex::encode(id) == pinned), ids.first()) {
-        (Some(id), _) => Ok(BootVolume::Secret(*id)),
-        (None, Some(other)) => Err(ProofError::Other {
-            pinned: pinned.to_owned(),
-            found: hex::encode(other),
+    let wanted = match pinned {
+        None => (!secrets.is_empty()).then_some(0),
+        Some(pinned) => secrets.iter().position(|secret| secret.id() == pinned),
+    };
+    match (wanted, pinned, secrets.first()) {
+        (Some(wanted), ..) => Ok(proven(secrets.swap_remove(wanted))),
+        (None, None, _) => Ok(Proof {
+            volume: BootVolume::Unproven(Sha256::digest(header.identity().canonical()).into()),
+            secret: None,
         }),
-        (None, None) => Err(ProofError::Nothing {
+        (None, Some(pinned), Some(other)) => Err(ProofError::Other {
+            pinned: pinned.to_owned(),
+            found: other.id(),
+        }),
+        (None, Some(pinned), None) => Err(ProofError::Nothing {
             pinned: pinned.to_owned(),
         }),
     }

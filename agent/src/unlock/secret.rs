@@ -15,6 +15,7 @@ use super::identity::VolumeIdentity;
 const SALT: &[u8] = b"taoboot boot secret v1";
 const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
 const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
+const INFO_FURTHER_MAC: &[u8] = b"taoboot further volume mac v1";
 const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 
 /// Why there is no boot secret.
@@ -167,6 +168,11 @@ impl VolumeSecret {
         self.derive(INFO_RECORD_MAC, b"")
     }
 
+    /// The key that authenticates the tokens of further volumes ([`super::FurtherToken`]).
+    pub fn further_mac_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_FURTHER_MAC, b"")
+    }
+
     /// A public name of the secret, 32 hex digits: tells records of the same secret from
     /// others, and can be pinned in a measured configuration. Says nothing about the secret.
     pub fn id(&self) -> String {
@@ -224,6 +230,7 @@ mod tests {
         let secret = secret(7);
         let keys = [
             hex::encode(secret.record_mac_key()),
+            hex::encode(secret.further_mac_key()),
             String::from_utf8(secret.volume_passphrase(&identity()).to_vec()).unwrap(),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();

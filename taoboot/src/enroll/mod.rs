@@ -18,11 +18,10 @@ use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
 use crate::{
     enroll::output::{RecoveryKeyWish, Report},
     policy_key,
-    reseal::sealer,
     retire::rollback,
     srk::pinned_srk,
     time,
-    volume::passphrase,
+    volume::{passphrase, several},
 };
 
 /// Approve one launch: add a keyslot and a record whose secret the TPM releases for the
@@ -30,9 +29,14 @@ use crate::{
 #[derive(FromArgs)]
 #[argh(subcommand, name = "enroll")]
 pub struct Enroll {
-    /// the LUKS2 volume: a block device or an image file
+    /// the LUKS2 volume: a block device or an image file. Given again: a further volume that the
+    /// same secret opens, with a keyslot of its own; all are enrolled or none
     #[argh(option, arg_name = "device")]
-    volume: PathBuf,
+    volume: Vec<PathBuf>,
+    /// the volumes of this machine: under the root file system, /usr and swap, and what
+    /// /etc/crypttab marks with x-initrd.attach or initramfs
+    #[argh(switch)]
+    all: bool,
     /// PCRs of the sha256 bank to seal to, 17,18,19 (the default) and any others; the latch
     /// PCR 15 is always added
     #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
@@ -71,9 +75,10 @@ pub struct Enroll {
     #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
     /// file with an existing passphrase of the volume; otherwise standard input if that is
-    /// no terminal, otherwise asked for
+    /// no terminal, otherwise asked for. A further volume that has another passphrase takes it from
+    /// the option given again, in the order of the volumes
     #[argh(option, arg_name = "file")]
-    passphrase_file: Option<PathBuf>,
+    passphrase_file: Vec<PathBuf>,
     /// a note for people, such as the kernel's version
     #[argh(option, default = "String::new()", arg_name = "text")]
     label: String,
@@ -124,9 +129,16 @@ impl Enroll {
             .map(str::parse::<SwapSpec>)
             .transpose()?;
         let components = pcr_source::components(&self.component)?;
-        let header = CheckedHeader::read(&self.volume)?;
+        let volumes = several::named_or_needed(&self.volume, self.all)?;
+        let (volume, others) = volumes
+            .split_first()
+            .context("name a volume with --volume")?;
+        let header = CheckedHeader::read(volume)?;
+        for other in others {
+            CheckedHeader::read(other)?;
+        }
         let swap = swap
-            .map(|swap| swap_device::resolve(swap, &self.volume))
+            .map(|swap| swap_device::resolve(swap, volume))
             .transpose()?;
         let wanted = pcr_source::without_latch(self.pcrs)?;
         let source = self.source(wanted)?;
@@ -140,12 +152,8 @@ impl Enroll {
             fresh_secret: self.new_secret,
             fresh_host_secret: self.new_host_secret,
         };
-        let existing = passphrase::existing(self.passphrase_file.as_deref(), &self.volume)?;
-        let mut enrolment = sealer::begin(&self.volume, &existing)?;
-        for leftover in enrolment.removed_leftovers() {
-            eprintln!("{}", output::leftover_sentence(leftover));
-        }
-        let enrolled = enrolment.enroll(&mut tpm, request.clone())?;
+        let (mut enrolment, mut further) = several::begin(volume, others, &self.passphrase_file)?;
+        let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
         if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
             eprintln!("taoboot: warning: {warning}");
         }
@@ -154,7 +162,8 @@ impl Enroll {
                 "taoboot: note: the volume's cipher needs the kernel module {module}: images must be built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
             );
         }
-        let report = Report::new(&self.volume, enrolment.volume(), enrolled, &request);
+        let mut report = Report::new(volume, enrolment.volume(), enrolled, &request);
+        report.add_further(others, &further, &written);
         if !self.json {
             report.print();
         }

@@ -10,11 +10,13 @@ use std::{
 use agent::unlock::{
     VolumeIdentity,
     enrolment::{
-        EnrollRequest, Enrolled, Enrolment, EnrolmentError, Leftover, RecoveryKey, Target,
+        EnrollRequest, Enrolled, Enrolment, EnrolmentError, FurtherEnrolled, RecoveryKey, Target,
     },
 };
 use anyhow::Result;
 use serde_json::json;
+
+use crate::volume::sentences::{further_json, further_sentence};
 
 /// What becomes of a recovery key.
 pub enum RecoveryKeyWish {
@@ -31,7 +33,7 @@ pub enum RecoveryKeyWish {
 /// What was enrolled.
 pub struct Report {
     json: serde_json::Value,
-    sentence: String,
+    sentences: Vec<String>,
 }
 
 impl Report {
@@ -74,11 +76,37 @@ impl Report {
             "limit": limit,
             "policy_key": policy_key,
         });
-        Self { json, sentence }
+        Self {
+            json,
+            sentences: vec![sentence],
+        }
+    }
+
+    /// Further volumes, if there are any.
+    pub fn add_further(
+        &mut self,
+        devices: &[PathBuf],
+        further: &[Enrolment],
+        written: &[FurtherEnrolled],
+    ) {
+        if devices.is_empty() {
+            return;
+        }
+        let all = devices.iter().zip(further).zip(written);
+        let volumes = all.map(|((device, further), written)| {
+            self.sentences.push(further_sentence(device, written));
+            further_json(device, further.volume(), written)
+        });
+        let volumes: Vec<_> = volumes.collect();
+        if let Some(object) = self.json.as_object_mut() {
+            object.insert("further".into(), volumes.into());
+        }
     }
 
     pub fn print(&self) {
-        println!("{}", self.sentence);
+        for sentence in &self.sentences {
+            println!("{sentence}");
+        }
     }
 
     pub fn print_json(mut self, recovery_keyslot: Option<u32>) -> Result<()> {
@@ -102,18 +130,6 @@ fn sealed_to(target: &Target) -> String {
             "launches that the policy key {} signs; none is approved yet except for those that are stored already (taoboot approve)",
             key.name()
         ),
-    }
-}
-
-/// One sentence about what an interrupted run had left.
-pub fn leftover_sentence(leftover: &Leftover) -> String {
-    match leftover.keyslot {
-        Some(keyslot) => {
-            format!(
-                "taoboot: removed keyslot {keyslot}, which an interrupted enrolment had left behind"
-            )
-        }
-        None => "taoboot: removed the note that an interrupted enrolment had left behind".into(),
     }
 }
 

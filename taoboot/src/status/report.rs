@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use agent::{
     config::Config,
     unlock::{
-        CheckedHeader, Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError, SealedRecord, TokenId,
-        VolumeIdentity,
+        CheckedHeader, FurtherToken, Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError,
+        SealedRecord, TokenId, VolumeIdentity,
         enrolment::{Leftover, find_leftovers, find_recovery_keys},
-        explain,
+        explain, find_further,
     },
 };
 use anyhow::Result;
@@ -24,6 +24,8 @@ pub struct StatusReport {
     pub(super) device: String,
     pub(super) volume: VolumeIdentity,
     pub(super) records: Vec<RecordReport>,
+    /// By which the secret of another volume's records opens this one.
+    pub(super) further: Vec<FurtherReport>,
     pub(super) keyslots: Vec<KeyslotReport>,
     pub(super) leftovers: Vec<Leftover>,
     /// `None`: no PCR values to compare with.
@@ -80,6 +82,17 @@ pub(super) struct RecordDetails {
     pub(super) policy_key: Option<String>,
 }
 
+/// The enrolment of a further volume.
+#[derive(Serialize)]
+pub(super) struct FurtherReport {
+    pub(super) token: TokenId,
+    pub(super) keyslot: Option<u32>,
+    /// UUID of the volume with the records.
+    pub(super) enrolled_with: Option<String>,
+    pub(super) secret_id: Option<String>,
+    pub(super) error: Option<String>,
+}
+
 #[derive(Serialize)]
 pub(super) struct KeyslotReport {
     pub(super) keyslot: u32,
@@ -112,6 +125,10 @@ impl StatusReport {
             volume: header.identity().clone(),
             keyslots: keyslots(header, &records),
             leftovers: find_leftovers(header),
+            further: find_further(header)
+                .into_iter()
+                .map(|(id, token)| FurtherReport::new(id, token))
+                .collect(),
             would_open: seen.map(|_| records.iter().any(|r| r.would_open == Some(true))),
             measured_launch: seen.map(|seen| LaunchPcrs::check(seen).is_ok()),
             no_launch: seen
@@ -126,6 +143,11 @@ impl StatusReport {
 
     pub fn would_open(&self) -> bool {
         self.would_open == Some(true)
+    }
+
+    /// Is it opened only with another volume's secret?
+    pub(super) const fn is_further(&self) -> bool {
+        self.records.is_empty() && !self.further.is_empty()
     }
 
     /// Is a record that fits known to be genuine?
@@ -188,6 +210,28 @@ impl RecordReport {
             genuine,
             objection,
             differences,
+        }
+    }
+}
+
+impl FurtherReport {
+    fn new(token: TokenId, further: Result<FurtherToken, RecordError>) -> Self {
+        let usable = further.and_then(|further| further.keyslot().map(|slot| (slot, further)));
+        match usable {
+            Ok((keyslot, further)) => Self {
+                token,
+                keyslot: Some(keyslot),
+                enrolled_with: Some(further.enrolled_with().to_owned()),
+                secret_id: Some(further.secret_id().to_owned()),
+                error: None,
+            },
+            Err(error) => Self {
+                token,
+                keyslot: None,
+                enrolled_with: None,
+                secret_id: None,
+                error: Some(error.to_string()),
+            },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::report::{RecordReport, RecordState, StatusReport};
+use super::report::{FurtherReport, RecordReport, RecordState, StatusReport};
 use crate::time;
 
 impl fmt::Display for StatusReport {
@@ -24,11 +24,14 @@ impl fmt::Display for StatusReport {
                 keyslot.keyslot, keyslot.purpose, keyslot.kdf
             )?;
         }
-        if self.records.is_empty() {
+        if self.records.is_empty() && self.further.is_empty() {
             writeln!(f, "  no taoboot record: enroll one with `taoboot enroll`")?;
         }
         for record in &self.records {
             record.fmt(f)?;
+        }
+        for further in &self.further {
+            further.fmt(f)?;
         }
         for leftover in &self.leftovers {
             match leftover.keyslot {
@@ -51,6 +54,10 @@ impl fmt::Display for StatusReport {
                 "this launch opens the volume (the latch is closed until the next boot)"
             ),
             (Some(true), _) => writeln!(f, "this launch opens the volume"),
+            (Some(false), _) if self.is_further() => writeln!(
+                f,
+                "whether this launch opens it is decided by the volume with the records: see `taoboot status` of that one"
+            ),
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
         }?;
@@ -68,6 +75,24 @@ impl fmt::Display for StatusReport {
             entries.iter().try_for_each(|verdict| verdict.fmt(f))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for FurtherReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.error, self.keyslot, &self.enrolled_with) {
+            (None, Some(keyslot), Some(with)) => writeln!(
+                f,
+                "  opened with the secret of the volume {with}: keyslot {keyslot}, token {}",
+                self.token
+            ),
+            (error, ..) => writeln!(
+                f,
+                "  token {}, by which another volume's secret would open this one: {}",
+                self.token,
+                error.as_deref().unwrap_or("it names no keyslot")
+            ),
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The encrypted volume: which one it is, its passphrase, its records.
 
+pub mod add;
 pub mod genuine;
 pub mod passphrase;
 pub mod records;
 pub mod root_volume;
+pub mod sentences;
+pub mod several;
 pub mod wipe;

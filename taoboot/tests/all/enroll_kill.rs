@@ -18,12 +18,12 @@ use crate::enroll_support::*;
 /// fsync, fdatasync.
 const WRITING: [u64; 8] = [1, 18, 20, 296, 77, 285, 74, 75];
 
-/// Runs an enrolment and kills it at the entry of the `point`-th writing call on the image.
+/// Runs an enrolment and kills it at the entry of the `point`-th writing call on one of the images.
 /// True if it ran to its end before.
 #[allow(clippy::zombie_processes)] // waitpid reaps it
-fn enroll_killed_at(volume: &Volume, tcti: &str, passphrase: &Path, point: usize) -> bool {
+pub fn enroll_killed_at(volumes: &[&Volume], tcti: &str, passphrase: &Path, point: usize) -> bool {
     let file = passphrase.to_str().unwrap();
-    let arguments = [
+    let mut arguments = vec![
         "--current",
         "--tcti",
         tcti,
@@ -31,7 +31,11 @@ fn enroll_killed_at(volume: &Volume, tcti: &str, passphrase: &Path, point: usize
         "--passphrase-file",
         file,
     ];
-    let command = command("enroll", &volume.image, &arguments);
+    let images: Vec<&Path> = volumes.iter().map(|v| v.image.as_path()).collect();
+    for further in &images[1..] {
+        arguments.extend(["--volume", further.to_str().unwrap()]);
+    }
+    let command = command("enroll", images[0], &arguments);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -62,7 +66,7 @@ fn enroll_killed_at(volume: &Volume, tcti: &str, passphrase: &Path, point: usize
             }
             WaitStatus::PtraceSyscall(thread) => {
                 if thread == pid {
-                    if entering && writes_to(pid, &volume.image) {
+                    if entering && writes_to(pid, &images) {
                         if seen == point {
                             child.kill().unwrap();
                             child.wait().ok();
@@ -89,10 +93,11 @@ fn enroll_killed_at(volume: &Volume, tcti: &str, passphrase: &Path, point: usize
     }
 }
 
-fn writes_to(pid: Pid, image: &Path) -> bool {
+fn writes_to(pid: Pid, images: &[&Path]) -> bool {
     let registers = ptrace::getregs(pid).unwrap();
     WRITING.contains(&registers.orig_rax)
-        && fs::read_link(format!("/proc/{pid}/fd/{}", registers.rdi)).is_ok_and(|to| to == image)
+        && fs::read_link(format!("/proc/{pid}/fd/{}", registers.rdi))
+            .is_ok_and(|to| images.contains(&to.as_path()))
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_kill_at_any_write_leaves_the_volume_as_before_or_enrolled() {
     let mut point = 0;
     loop {
         fs::write(&volume.image, &pristine).unwrap();
-        let finished = enroll_killed_at(&volume, &tcti, &passphrase, point);
+        let finished = enroll_killed_at(&[&volume], &tcti, &passphrase, point);
         assert!(
             volume.opens_with(PASSPHRASE.as_bytes()),
             "killed at write {point}"

@@ -8,7 +8,7 @@ use crate::enroll_support::*;
 
 /// What a person's passphrase proves about this volume.
 fn proof(header: &CheckedHeader, pinned: Option<&str>) -> Result<BootVolume, OpenError> {
-    proven_key(header, PASSPHRASE.as_bytes(), pinned).map(|(_, _, proof)| proof)
+    proven_key(header, PASSPHRASE.as_bytes(), pinned).map(|(_, _, proof)| proof.volume)
 }
 
 fn refused(volume: &Volume, pinned: &str) -> ProofError {
@@ -31,6 +31,7 @@ fn a_passphrase_of_the_enrolled_volume_proves_it_by_its_key() {
     let (volume, id) = enrolled();
     let header = volume.header();
     let (key, keyslot, proven) = proven_key(&header, PASSPHRASE.as_bytes(), Some(&id)).unwrap();
+    let proven = proven.volume;
     assert_eq!((key.len(), keyslot), (64, 0));
     assert_eq!(proven.to_string(), format!("secret:{id}"));
     // Without a pin the proof is the same, and attestations show it.

@@ -94,9 +94,9 @@ fn a_latch_beside_which_another_tpm_has_appeared_opens_nothing() {
     std::fs::create_dir(sysfs.path().join("tpm1")).unwrap();
     let header = volume.header();
     let name = "taoboot-test-of-two-tpms";
-    let opened = open_volume(&latched, &header, name, PASSPHRASE.as_bytes(), 0);
+    let opened = open_volume(&latched, &header, name, PASSPHRASE.as_bytes(), 0, &[]);
     assert!(matches!(opened, Err(OpenError::Latch(_))), "{opened:?}");
-    let opened = open_proven_volume(&latched, &header, name, PASSPHRASE.as_bytes(), None);
+    let opened = open_proven_volume(&latched, &header, name, PASSPHRASE.as_bytes(), None, &[]);
     assert!(matches!(opened, Err(OpenError::Latch(_))), "{opened:?}");
 }
 

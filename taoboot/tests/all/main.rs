@@ -8,6 +8,7 @@
 )]
 
 mod enroll_ciphers;
+mod enroll_further;
 mod enroll_header;
 mod enroll_kill;
 mod enroll_proof;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::config::{
-    OnFailure, Seconds, WithoutTpm,
+    MAX_VOLUMES, OnFailure, Seconds, VolumeOption, WithoutTpm,
     device::{DeviceSpec, DeviceSpecError},
 };
 
@@ -23,8 +23,10 @@ pub struct CommandLine {
     pub read_only: Option<bool>,
     /// `init=`
     pub init: Option<PathBuf>,
-    /// `rd.luks.name=UUID=NAME` or `rd.luks.uuid=UUID`.
-    pub volume: Option<(DeviceSpec, Option<String>)>,
+    /// `rd.luks.name=UUID=NAME`, `rd.luks.uuid=UUID` and `rd.luks.options=`, in the order of the UUIDs.
+    pub volumes: Vec<LineVolume>,
+    /// `rd.luks.options=OPTIONS`, for all that have none of their own.
+    pub volume_options: Option<Vec<VolumeOption>>,
     /// `taoboot.on_failure=`
     pub on_failure: Option<OnFailure>,
     /// `taoboot.no_tpm=`
@@ -39,6 +41,19 @@ pub struct CommandLine {
     pub ignored: Vec<String>,
     /// `module.parameter=value` words, as given.
     pub module_parameters: Vec<(String, String)>,
+}
+
+/// A volume that the command line names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineVolume {
+    /// Its UUID.
+    pub device: DeviceSpec,
+    /// Its name below /dev/mapper: of `rd.luks.name=`, or `luks-UUID` where `rd.luks.uuid=` says so.
+    pub name: Option<String>,
+    /// `rd.luks.options=UUID=OPTIONS`.
+    pub options: Option<Vec<VolumeOption>>,
+    /// Is it opened? Options alone do not ask for that.
+    pub wanted: bool,
 }
 
 /// A word on the command line that cannot be obeyed.
@@ -66,11 +81,9 @@ pub enum CommandLineError {
         /// What is wrong with it.
         source: DeviceSpecError,
     },
-    /// A second volume.
-    #[error(
-        "kernel command line: more than one rd.luks.uuid or rd.luks.name; taoboot opens one volume, the one with the root file system"
-    )]
-    SecondVolume,
+    /// More than a machine has.
+    #[error("kernel command line: rd.luks words name more than {MAX_VOLUMES} volumes")]
+    TooManyVolumes,
 }
 
 impl CommandLine {
@@ -123,7 +136,13 @@ impl CommandLine {
             // The kernel obeys it: from then on consoles show nothing but errors.
             ("quiet", None) => {}
             ("rd.luks.uuid", Some(value)) => {
-                self.set_volume(luks_uuid("rd.luks.uuid=", value)?, None)?
+                // Fedora's form is also what the mapping is called.
+                let name = value.starts_with("luks-").then(|| value.to_owned());
+                let volume = self.volume(luks_uuid("rd.luks.uuid=", value)?)?;
+                volume.wanted = true;
+                if volume.name.is_none() {
+                    volume.name = name;
+                }
             }
             ("rd.luks.name", Some(value)) => {
                 let (uuid, name) =
@@ -133,9 +152,18 @@ impl CommandLine {
                             word: word.into(),
                             reason: "expected rd.luks.name=UUID=NAME".into(),
                         })?;
-                self.set_volume(luks_uuid("rd.luks.name=", uuid)?, Some(name.into()))?;
+                let volume = self.volume(luks_uuid("rd.luks.name=", uuid)?)?;
+                volume.wanted = true;
+                volume.name = Some(name.into());
             }
-            ("rd.break" | "rd.shell" | "resume" | "rd.luks.options" | "rd.luks.key", _) => {
+            ("rd.luks.options", Some(value)) => match value.split_once('=') {
+                Some((uuid, options)) => {
+                    let options = self.options(word, options);
+                    self.volume(luks_uuid("rd.luks.options=", uuid)?)?.options = Some(options);
+                }
+                None => self.volume_options = Some(self.options(word, value)),
+            },
+            ("rd.break" | "rd.shell" | "resume" | "rd.luks.key", _) => {
                 self.ignored.push(word.into());
             }
             ("taoboot.on_failure", Some(value)) => self.on_failure = Some(parsed(word, value)?),
@@ -169,20 +197,42 @@ impl CommandLine {
         Ok(())
     }
 
-    fn set_volume(
-        &mut self,
-        device: DeviceSpec,
-        name: Option<String>,
-    ) -> Result<(), CommandLineError> {
-        match &mut self.volume {
-            None => self.volume = Some((device, name)),
-            // dracut's and systemd's habit: both words for the same volume.
-            Some((known, known_name)) if *known == device => {
-                *known_name = known_name.take().or(name)
+    /// The volume with this UUID, which may be new. dracut's and systemd's habit is to give several
+    /// words for the same one.
+    fn volume(&mut self, device: DeviceSpec) -> Result<&mut LineVolume, CommandLineError> {
+        let known = self.volumes.iter().position(|known| known.device == device);
+        let position = match known {
+            Some(position) => position,
+            None if self.volumes.len() >= MAX_VOLUMES => {
+                return Err(CommandLineError::TooManyVolumes);
             }
-            Some(_) => return Err(CommandLineError::SecondVolume),
+            None => {
+                self.volumes.push(LineVolume {
+                    device,
+                    name: None,
+                    options: None,
+                    wanted: false,
+                });
+                self.volumes.len().saturating_sub(1)
+            }
+        };
+        self.volumes
+            .get_mut(position)
+            .ok_or(CommandLineError::TooManyVolumes)
+    }
+
+    /// The options that are known; the others are reported.
+    fn options(&mut self, word: &str, text: &str) -> Vec<VolumeOption> {
+        let mut options = Vec::new();
+        for option in text.split(',').filter(|option| !option.is_empty()) {
+            match option.parse() {
+                Ok(option) => options.push(option),
+                // What holds for every volume that /init opens.
+                Err(_) if ["luks", "x-initrd.attach", "initramfs"].contains(&option) => {}
+                Err(_) => self.ignored.push(format!("{option} in {word}")),
+            }
         }
-        Ok(())
+        options
     }
 }
 
@@ -277,7 +327,7 @@ mod tests {
         assert_eq!(line.root.unwrap().to_string(), "/dev/mapper/root");
         assert_eq!(line.rootfstype.as_deref(), Some("ext4"));
         assert_eq!(line.read_only, Some(true));
-        assert_eq!(line.volume.unwrap().1.as_deref(), Some("root"));
+        assert_eq!(line.volumes[0].name.as_deref(), Some("root"));
         assert_eq!(line.init.unwrap(), PathBuf::from("/bin/systemd"));
         assert_eq!(
             line.module_parameters,
@@ -320,22 +370,32 @@ mod tests {
     }
 
     #[test]
-    fn a_second_volume_is_refused_but_the_same_twice_is_not() {
+    fn several_words_for_one_volume_are_one_volume() {
         let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
-        let twice = format!("rd.luks.uuid={UUID} rd.luks.name={UUID}=disk");
-        assert_eq!(
-            CommandLine::parse(&twice)
-                .unwrap()
-                .volume
-                .unwrap()
-                .1
-                .as_deref(),
-            Some("disk")
+        let text = format!(
+            "rd.luks.uuid=luks-{UUID} rd.luks.name={UUID}=disk rd.luks.options={UUID}=discard,tries=3,luks \
+             rd.luks.uuid=luks-{other}"
         );
-        let two = format!("rd.luks.uuid={UUID} rd.luks.uuid={other}");
+        let line = CommandLine::parse(&text).unwrap();
+        let names: Vec<_> = line
+            .volumes
+            .iter()
+            .map(|volume| volume.name.clone())
+            .collect();
+        assert_eq!(names, [Some("disk".into()), Some(format!("luks-{other}"))]);
+        assert_eq!(line.volumes[0].options, Some(vec![VolumeOption::Discard]));
         assert_eq!(
-            CommandLine::parse(&two),
-            Err(CommandLineError::SecondVolume)
+            line.ignored,
+            [format!(
+                "tries=3 in rd.luks.options={UUID}=discard,tries=3,luks"
+            )]
+        );
+        let many: String = (0..33)
+            .map(|number| format!("rd.luks.uuid=0b5bbd4a-6d7a-4b4b-9d5d-0000000000{number:02} "))
+            .collect();
+        assert_eq!(
+            CommandLine::parse(&many),
+            Err(CommandLineError::TooManyVolumes)
         );
     }
 

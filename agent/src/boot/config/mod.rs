@@ -1,6 +1,7 @@
 //! What this boot is to do: the measured configuration, overridden by the measured command line.
 
 pub mod cmdline;
+mod volumes;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -8,12 +9,12 @@ use tpm::Name;
 
 use crate::{
     config::{
-        AcpiPin, Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, check_mapper_name,
-        device::DeviceSpec,
+        AcpiPin, Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, device::DeviceSpec,
     },
     host::{HostSettings, TaoConfigError},
 };
 use cmdline::{CommandLine, CommandLineError};
+pub use volumes::{VolumeSettings, VolumesSettings, volumes_of};
 
 /// Where the image keeps its configuration.
 const CONFIG: &str = "/etc/taoboot.toml";
@@ -44,6 +45,11 @@ pub enum SettingsError {
          into taoboot.toml, or the volume's partition into root="
     )]
     NoVolume,
+    /// One would hide the other.
+    #[error(
+        "two volumes have the name {0:?}: give each its own with rd.luks.name=UUID=NAME or name = in taoboot.toml"
+    )]
+    NameTwice(String),
 }
 
 /// How root is mounted.
@@ -80,10 +86,8 @@ pub struct Settings {
     pub host_key: Option<HostKey>,
     /// The only ACPI tables with code.
     pub acpi_tables: Option<AcpiPin>,
-    /// The device that holds the LUKS volume.
-    pub volume: DeviceSpec,
-    /// The mapping's name.
-    pub volume_name: String,
+    /// The LUKS volumes.
+    pub volumes: VolumesSettings,
     /// The swap device, where the record does not say.
     pub swap: Option<DeviceSpec>,
     /// How to mount root.
@@ -121,7 +125,7 @@ pub fn read_config() -> Result<Config, SettingsError> {
 impl Settings {
     /// Merges the two; the command line wins.
     pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
-        let (volume, volume_name) = volume_of(&line, &config)?;
+        let volumes = volumes_of(&line, &config)?;
         Ok(Self {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
             no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
@@ -136,8 +140,7 @@ impl Settings {
             secret_id: config.secret_id,
             host_key: config.host_key,
             acpi_tables: config.acpi_tables,
-            volume,
-            volume_name,
+            volumes,
             swap: config.swap.map(|swap| swap.device),
             root: RootOptions {
                 spec: line.root,
@@ -151,30 +154,6 @@ impl Settings {
             ignored: line.ignored,
         })
     }
-}
-
-/// The device that holds the LUKS volume, and its mapping's name: `rd.luks.name=`, else that of
-/// the configuration, else `root`.
-pub fn volume_of(
-    line: &CommandLine,
-    config: &Config,
-) -> Result<(DeviceSpec, String), SettingsError> {
-    let (volume, name) = match (&line.volume, &config.volume, &line.root) {
-        (Some((device, name)), _, _) => (
-            device.clone(),
-            name.clone().unwrap_or_else(|| "root".into()),
-        ),
-        (None, Some(volume), _) => (volume.device.clone(), volume.name.clone()),
-        // root= as people write it for an unencrypted disk: the partition that holds the volume.
-        (None, None, Some(root)) if !is_mapping(root) => (root.clone(), "root".into()),
-        _ => return Err(SettingsError::NoVolume),
-    };
-    check_mapper_name(&name, "kernel command line")?;
-    Ok((volume, name))
-}
-
-fn is_mapping(spec: &DeviceSpec) -> bool {
-    matches!(spec, DeviceSpec::Path(path) if path.starts_with("/dev/mapper"))
 }
 
 #[cfg(test)]
@@ -221,13 +200,16 @@ mod tests {
         .unwrap();
         assert_eq!(settings.on_failure, OnFailure::Poweroff);
         assert_eq!(settings.failure_delay, Duration::ZERO);
-        assert_eq!(settings.volume_name, "disk");
+        assert_eq!(settings.volumes.first.name, "disk");
     }
 
     #[test]
     fn root_on_a_partition_names_the_volume() {
         let settings = merged("root=PARTUUID=deadbeef-02 rw", "").unwrap();
-        assert_eq!(settings.volume.to_string(), "PARTUUID=deadbeef-02");
+        assert_eq!(
+            settings.volumes.first.device.to_string(),
+            "PARTUUID=deadbeef-02"
+        );
         assert!(!settings.root.read_only);
     }
 

@@ -13,8 +13,8 @@ use crate::{
     boot::{config::Settings, failure::Failure, phase::Phase, state::Boot, unseal::Released},
     config::{OnFailure, SecretId},
     unlock::{
-        BootSecret, CheckedHeader, Latched, OpenError, OpenVolume, SealedRecord, SwapSpec,
-        enrolment::find_recovery_keys, open_proven_volume, open_volume,
+        BootSecret, CheckedHeader, Latched, OpenError, OpenVolume, Proof, SealedRecord, SwapSpec,
+        VolumeSecret, enrolment::find_recovery_keys, open_proven_volume, open_volume,
     },
 };
 use prompt::Prompt;
@@ -30,12 +30,24 @@ pub(super) struct Unlocked {
     pub swap: Option<SwapSpec>,
     /// Only a boot that the TPM approved has one, and so gets a Tao host.
     pub secret: Option<BootSecret>,
+    /// What opens the further volumes where a passphrase opened this one, and its key gave the secret.
+    pub by_passphrase: Option<VolumeSecret>,
     /// What opened the volume.
     pub opened: Opened,
     /// Which volume it is.
     pub volume: BootVolume,
     /// The TPM, for the boot event; `None` where there is none.
     pub tpm: Option<Tpm2>,
+}
+
+impl Unlocked {
+    /// What opens the further volumes.
+    pub fn volume_secret(&self) -> Option<&VolumeSecret> {
+        self.secret
+            .as_ref()
+            .map(BootSecret::volume)
+            .or(self.by_passphrase.as_ref())
+    }
 }
 
 /// Opens the volume with what was released, or with a passphrase if that is the policy. Also gives
@@ -59,15 +71,15 @@ pub(super) fn unlock(
         let proof = BootVolume::Secret(secret.volume().id_bytes());
         // Only a record whose seal was verified may name a device to overwrite.
         let swap = record.swap().cloned();
-        Ok((volume, Opened::Tpm, proof, swap, Some(secret)))
+        Ok((volume, Opened::Tpm, proof, swap, Some(secret), None))
     });
-    let (volume, opened, proof, swap, secret) = match opened {
+    let (volume, opened, proof, swap, secret, by_passphrase) = match opened {
         Ok(opened) => opened,
         // Without a TPM a passphrase is the only way, and no_tpm = "prompt" has allowed it.
         Err(failure) if settings.on_failure == OnFailure::Prompt || !latched.has_tpm() => {
             let (volume, proof) = open_with_passphrase(header, &latched, &failure, settings, boot)?;
             let opened = kind_of_passphrase(header, volume.keyslot());
-            (volume, opened, proof, None, None)
+            (volume, opened, proof.volume, None, None, proof.secret)
         }
         Err(failure) => return Err(failure),
     };
@@ -75,6 +87,7 @@ pub(super) fn unlock(
         mapping: volume.path(),
         swap,
         secret,
+        by_passphrase,
         opened,
         volume: proof,
         tpm: released.tpm,
@@ -110,12 +123,14 @@ fn open_with_secret(
         });
     }
     let passphrase = secret.volume().volume_passphrase(identity);
+    let volume = &settings.volumes.first;
     open_volume(
         latched,
         header,
-        &settings.volume_name,
+        &volume.name,
         &passphrase,
         record.keyslot(),
+        &volume.options,
     )
     .map_err(Failure::of(Phase::Open))
 }
@@ -146,7 +161,7 @@ fn open_with_passphrase(
     why: &Failure,
     settings: &Settings,
     boot: &mut Boot,
-) -> Result<(OpenVolume, BootVolume), Failure> {
+) -> Result<(OpenVolume, Proof), Failure> {
     boot.progress
         .error(&format!("the disk cannot be unlocked automatically: {why}"));
     boot.report.phase = Some(why.phase);
@@ -172,9 +187,10 @@ fn open_with_passphrase(
         let opened = open_proven_volume(
             latched,
             header,
-            &settings.volume_name,
+            &settings.volumes.first.name,
             &passphrase,
             settings.secret_id.as_ref().map(SecretId::as_str),
+            &settings.volumes.first.options,
         );
         match opened {
             Ok(opened) => return Ok(opened),

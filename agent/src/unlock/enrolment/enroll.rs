@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     editor::Editor,
     error::EnrolmentError,
+    further::FurtherEnrolled,
     pending::{Leftover, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
     volume_lock::VolumeLock,
@@ -75,7 +76,7 @@ pub struct Enrolled {
 /// volume key known.
 pub struct Enrolment {
     pub(super) device: PathBuf,
-    volume: VolumeIdentity,
+    pub(super) volume: VolumeIdentity,
     pub(super) editor: Editor,
     pub(super) volume_key: Zeroizing<Vec<u8>>,
     leftovers: Vec<Leftover>,
@@ -128,11 +129,29 @@ impl Enrolment {
     /// Seals the volume's secret, or a fresh one, with a fresh host secret, and enrols the record.
     /// Where the volume has a secret already, its launches have a host secret, which only the
     /// TPM and the resident agent know: then the caller must have asked for another one.
+    ///
+    /// # Errors
+    /// Nothing is enrolled then; what an error while undoing leaves behind opens nothing.
     pub fn enroll(
         &mut self,
         tpm: &mut dyn Tpm,
         request: EnrollRequest,
     ) -> Result<Enrolled, EnrolmentError> {
+        let (enrolled, _) = self.enroll_with(tpm, request, &mut [])?;
+        Ok(enrolled)
+    }
+
+    /// [`Self::enroll`], together with further volumes that the same secret opens: all or none. They
+    /// come first, since their keyslots open nothing until the record is there.
+    ///
+    /// # Errors
+    /// None of them is enrolled then; what an error while undoing leaves behind opens nothing.
+    pub fn enroll_with(
+        &mut self,
+        tpm: &mut dyn Tpm,
+        request: EnrollRequest,
+        further: &mut [Self],
+    ) -> Result<(Enrolled, Vec<FurtherEnrolled>), EnrolmentError> {
         let policy = match request.target {
             Target::Launch(values, counter) => {
                 AuthPolicy::Launch(ApprovedLaunch::policy(values, counter)?)
@@ -168,36 +187,58 @@ impl Enrolment {
             escrow: Some(escrow),
         };
         let passphrase = secret.volume_passphrase(&self.volume);
-        let enrolled = if let Some(keyslot) = keyslot {
-            // An equal record is replaced: the header has room for some eight.
-            let equal = self.equal_record(&policy, secret)?;
-            let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
-            let token = match equal {
-                Some(old) => {
-                    self.editor.replace_token(old, &token)?;
-                    old
-                }
-                None => self.editor.add_token(&token)?,
-            };
-            Enrolled {
-                secret_id: Some(secret.id()),
-                token,
-                keyslot,
+        let written = self.enroll_all_further(further, secret)?;
+        let enrolled = self
+            .write_record(&policy, secret, keyslot, &passphrase, parts)
+            .and_then(|enrolled| self.verify(&enrolled, &passphrase).map(|()| enrolled));
+        match enrolled {
+            Ok(enrolled) => {
+                let further = Self::finish_further(further, written, secret)?;
+                Ok((enrolled, further))
             }
-        } else {
+            Err(error) => {
+                Self::undo_all_further(further, &written);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the record, with a keyslot of its own where there is none yet for the secret.
+    fn write_record(
+        &mut self,
+        policy: &AuthPolicy,
+        secret: &VolumeSecret,
+        keyslot: Option<u32>,
+        passphrase: &[u8],
+        parts: impl FnOnce(u32) -> RecordParts,
+    ) -> Result<Enrolled, EnrolmentError> {
+        let Some(keyslot) = keyslot else {
             let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
             let pending = self.announce(PendingKdf::Pbkdf2(iterations))?;
             let keyslot = pending.keyslot;
             let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
-            let token = self.make_keyslot(pending, &passphrase, |_| Ok(()), &token)?;
-            Enrolled {
+            let token = self.make_keyslot(pending, passphrase, |()| Ok(()), &token)?;
+            return Ok(Enrolled {
                 secret_id: Some(secret.id()),
                 token,
                 keyslot,
-            }
+            });
         };
-        self.verify(&enrolled, &passphrase)?;
-        Ok(enrolled)
+        // An equal record is replaced: the header has room for some eight.
+        let equal = self.equal_record(policy, secret)?;
+        let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
+        let token = match equal {
+            Some(old) => {
+                self.editor.replace_token(old, &token)?;
+                old
+            }
+            None => self.editor.add_token(&token)?,
+        };
+        Ok(Enrolled {
+            secret_id: Some(secret.id()),
+            token,
+            keyslot,
+        })
     }
 
     fn fresh_host_secret(&mut self) -> Result<HostSecret, SecretError> {
@@ -235,7 +276,9 @@ impl Enrolment {
     }
 
     /// That record and its secret: the escrow opens, and the keyslot is still the secret's.
-    fn known_secret(&self) -> Result<Option<(EnrolledRecord, VolumeSecret)>, EnrolmentError> {
+    pub(super) fn known_secret(
+        &self,
+    ) -> Result<Option<(EnrolledRecord, VolumeSecret)>, EnrolmentError> {
         let header = CheckedHeader::read(&self.device)?;
         let mut records: Vec<EnrolledRecord> = find_enrolled(&header)
             .into_iter()
@@ -273,7 +316,7 @@ impl Enrolment {
     }
 }
 
-fn random_below_1024() -> Result<u32, SecretError> {
+pub(super) fn random_below_1024() -> Result<u32, SecretError> {
     let number = getrandom::u32().map_err(SecretError::NoRandomness)?;
     Ok(number % 1024)
 }

@@ -59,6 +59,15 @@ pub enum EnrolmentError {
         "{device} is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; use --new-host-secret to make a new one: hosted programs then lose what they sealed, and those who verify the host's attestations see a new key", device = .0.display()
     )]
     HostSecretUnknown(PathBuf),
+    /// There is no secret that could open further volumes.
+    #[error("{device} has no taoboot record that its key proves to be genuine, so there is no secret to enrol another volume with: enrol it first with `taoboot enroll`", device = .0.display())]
+    NoSecret(PathBuf),
+    /// The volume with the records needs no token of this kind.
+    #[error("{device} is the volume with the records itself", device = .0.display())]
+    SameVolume(PathBuf),
+    /// It is enrolled by itself.
+    #[error("{device} has taoboot records of its own: `taoboot wipe --all` removes them if it is to be opened with another volume's secret", device = .0.display())]
+    HasRecords(PathBuf),
     /// The record cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),

@@ -9,6 +9,7 @@
 mod editor;
 mod enroll;
 mod error;
+mod further;
 mod pending;
 mod recovery_key;
 mod reseal;
@@ -19,6 +20,7 @@ mod wipe;
 
 pub use enroll::{EnrollRequest, Enrolled, Enrolment, Target};
 pub use error::EnrolmentError;
+pub use further::FurtherEnrolled;
 pub use pending::{Leftover, PENDING_TYPE, find_leftovers};
 pub use recovery_key::{RECOVERY_TYPE, RecoveryKey, RecoveryKeyError, find_recovery_keys};
 pub use reseal::Resealing;

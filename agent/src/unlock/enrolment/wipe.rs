@@ -7,6 +7,7 @@ use super::{
 };
 use crate::unlock::{
     find_records::TokenId,
+    further::FURTHER_TYPE,
     header::VolumeHeader,
     metadata::{Kdf, Keyslot, Metadata},
     record::{APPROVAL_TYPE, TOKEN_TYPE},
@@ -15,9 +16,9 @@ use crate::unlock::{
 /// What is to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WipeRequest {
-    /// The records, or signed launches, of these tokens.
+    /// The records, signed launches, or a further volume's enrolment, of these tokens.
     Records(Vec<TokenId>),
-    /// All records and signed launches.
+    /// All of them.
     All,
 }
 
@@ -46,7 +47,7 @@ pub fn wipe(device: &Path, request: WipeRequest, force: bool) -> Result<Wiped, E
     let mut kept_keyslots = BTreeSet::new();
     let mut named = BTreeSet::new();
     for (number, token) in &metadata.tokens {
-        if token.kind != TOKEN_TYPE && token.kind != APPROVAL_TYPE {
+        if ![TOKEN_TYPE, APPROVAL_TYPE, FURTHER_TYPE].contains(&token.kind.as_str()) {
             continue;
         }
         let wanted = match &request {
@@ -101,7 +102,7 @@ pub fn wipe(device: &Path, request: WipeRequest, force: bool) -> Result<Wiped, E
 }
 
 /// PBKDF2-SHA256 with 1000 to 2023 iterations: no person's passphrase is stored like that.
-fn is_ours(metadata: &Metadata, keyslot: u32) -> bool {
+pub(super) fn is_ours(metadata: &Metadata, keyslot: u32) -> bool {
     match metadata.keyslots.get(&keyslot) {
         Some(Keyslot::Luks2(slot)) => match &slot.kdf {
             Kdf::Pbkdf2 {

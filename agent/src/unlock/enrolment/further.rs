@@ -1,0 +1,214 @@
+//! Enrols further volumes: those that the secret of another volume's records opens.
+
+use super::{
+    enroll::{Enrolled, Enrolment, random_below_1024},
+    error::EnrolmentError,
+    pending::PendingKdf,
+    wipe::is_ours,
+};
+use crate::unlock::{
+    find_records::{TokenId, find_enrolled},
+    further::{FURTHER_TYPE, FurtherToken, find_further},
+    header::CheckedHeader,
+    open::test_passphrase,
+    secret::VolumeSecret,
+};
+
+/// The library's minimum; to it a random number below 1024 is added.
+const MIN_ITERATIONS: u32 = 1000;
+
+/// What became of a further volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FurtherEnrolled {
+    /// Token and keyslot.
+    pub enrolled: Enrolled,
+    /// Were they written now, or were they there already?
+    pub new: bool,
+    /// Keyslots of other secrets that were removed.
+    pub removed: Vec<u32>,
+}
+
+impl Enrolment {
+    /// The secret of this volume's records.
+    fn volume_secret(&self) -> Result<VolumeSecret, EnrolmentError> {
+        self.known_secret()?
+            .map(|(_, secret)| secret)
+            .ok_or_else(|| EnrolmentError::NoSecret(self.device.clone()))
+    }
+
+    /// Gives this volume a keyslot and a token for the secret of the volume `enrolled_with`. Where it
+    /// has both already, nothing is written.
+    ///
+    /// # Errors
+    /// It has records of its own, there is no room, or what was written cannot be read back.
+    pub fn enroll_further(
+        &mut self,
+        secret: &VolumeSecret,
+        enrolled_with: &str,
+    ) -> Result<FurtherEnrolled, EnrolmentError> {
+        let header = CheckedHeader::read(&self.device)?;
+        if header.uuid() == enrolled_with {
+            return Err(EnrolmentError::SameVolume(self.device.clone()));
+        }
+        if !find_enrolled(&header).is_empty() {
+            return Err(EnrolmentError::HasRecords(self.device.clone()));
+        }
+        let passphrase = secret.volume_passphrase(&self.volume);
+        let with = |enrolled, new| FurtherEnrolled {
+            enrolled,
+            new,
+            removed: Vec::new(),
+        };
+        if let Some(enrolled) = genuine(&header, secret, &passphrase) {
+            return Ok(with(enrolled, false));
+        }
+        let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
+        let pending = self.announce(PendingKdf::Pbkdf2(iterations))?;
+        let keyslot = pending.keyslot;
+        let volume = self.volume.clone();
+        let token = FurtherToken::new(keyslot, volume, enrolled_with, secret)?.to_token()?;
+        let token = self.make_keyslot(pending, &passphrase, |()| Ok(()), &token)?;
+        let further = with(
+            Enrolled {
+                secret_id: Some(secret.id()),
+                token,
+                keyslot,
+            },
+            true,
+        );
+        let header = CheckedHeader::read(&self.device)?;
+        if genuine(&header, secret, &passphrase).as_ref() == Some(&further.enrolled) {
+            return Ok(further);
+        }
+        self.undo_further(&further);
+        Err(EnrolmentError::NotVerified {
+            device: self.device.clone(),
+            reason: "the keyslot does not open, or the token is not there".into(),
+        })
+    }
+
+    /// All of them, or none.
+    pub(super) fn enroll_all_further(
+        &self,
+        volumes: &mut [Self],
+        secret: &VolumeSecret,
+    ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
+        let mut written = Vec::with_capacity(volumes.len());
+        for position in 0..volumes.len() {
+            let Some(volume) = volumes.get_mut(position) else {
+                break;
+            };
+            match volume.enroll_further(secret, &self.volume.uuid) {
+                Ok(further) => written.push(further),
+                Err(error) => {
+                    Self::undo_all_further(volumes, &written);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// Takes back what [`Self::enroll_all_further`] has just written.
+    pub(super) fn undo_all_further(volumes: &mut [Self], written: &[FurtherEnrolled]) {
+        for (volume, further) in volumes.iter_mut().zip(written) {
+            volume.undo_further(further);
+        }
+    }
+
+    /// The keyslot goes first, so that nothing is left that opens the volume.
+    fn undo_further(&mut self, further: &FurtherEnrolled) {
+        if !further.new {
+            return;
+        }
+        let removed = self
+            .editor
+            .remove_keyslot(further.enrolled.keyslot)
+            .and_then(|()| self.editor.remove_token(further.enrolled.token));
+        if let Err(error) = removed {
+            // The first failure is the one to report. What is left opens nothing but with a secret
+            // that nobody has.
+            log::warn!("{}: undoing failed, too: {error}", self.device.display());
+        }
+    }
+
+    /// Removes the tokens of other secrets, with the keyslots that taoboot made for them: nothing opens
+    /// them any more.
+    pub(super) fn finish_further(
+        volumes: &mut [Self],
+        written: Vec<FurtherEnrolled>,
+        secret: &VolumeSecret,
+    ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
+        volumes
+            .iter_mut()
+            .zip(written)
+            .map(|(volume, further)| {
+                Ok(FurtherEnrolled {
+                    removed: volume.remove_stale(secret)?,
+                    ..further
+                })
+            })
+            .collect()
+    }
+
+    /// Enrols further volumes with the secret that this volume's records have: all or none. No TPM
+    /// is needed.
+    ///
+    /// # Errors
+    /// This volume has no genuine record, or one of them cannot be enrolled.
+    pub fn add_further(
+        &self,
+        volumes: &mut [Self],
+    ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
+        let secret = self.volume_secret()?;
+        let written = self.enroll_all_further(volumes, &secret)?;
+        Self::finish_further(volumes, written, &secret)
+    }
+
+    fn remove_stale(&mut self, secret: &VolumeSecret) -> Result<Vec<u32>, EnrolmentError> {
+        let header = CheckedHeader::read(&self.device)?;
+        let metadata = header.metadata();
+        let mut stale: Vec<(TokenId, Vec<u32>)> = Vec::new();
+        for (number, token) in &metadata.tokens {
+            let is_genuine = FurtherToken::from_token(&token.json)
+                .is_ok_and(|token| token.verify_mac(secret).is_ok());
+            if token.kind == FURTHER_TYPE && !is_genuine {
+                stale.push((TokenId(*number), token.keyslots.clone()));
+            }
+        }
+        let kept: Vec<u32> = metadata
+            .tokens
+            .iter()
+            .filter(|(number, _)| !stale.iter().any(|(token, _)| token.0 == **number))
+            .flat_map(|(_, token)| token.keyslots.iter().copied())
+            .collect();
+        let mut removed = Vec::new();
+        for (token, keyslots) in stale {
+            for keyslot in keyslots {
+                // A token is untrusted: it may name a person's keyslot.
+                let ours = is_ours(metadata, keyslot) && !kept.contains(&keyslot);
+                if ours && !removed.contains(&keyslot) {
+                    self.editor.remove_keyslot(keyslot)?;
+                    removed.push(keyslot);
+                }
+            }
+            self.editor.remove_token(token)?;
+        }
+        Ok(removed)
+    }
+}
+
+/// The token that is the secret's and whose keyslot it opens.
+fn genuine(header: &CheckedHeader, secret: &VolumeSecret, passphrase: &[u8]) -> Option<Enrolled> {
+    find_further(header).into_iter().find_map(|(id, token)| {
+        let token = token.ok()?;
+        token.verify_mac(secret).ok()?;
+        let keyslot = token.keyslot().ok()?;
+        test_passphrase(header, passphrase, Some(keyslot)).ok()?;
+        Some(Enrolled {
+            secret_id: Some(secret.id()),
+            token: id,
+            keyslot,
+        })
+    })
+}
