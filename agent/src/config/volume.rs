@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{ConfigError, check_mapper_name, device::DeviceSpec};
+use super::{
+    device::DeviceSpec,
+    error::{ConfigError, check_mapper_name},
+};
 
 /// Most volumes of a machine. Each costs a key derivation and a mapping.
 pub const MAX_VOLUMES: usize = 32;

@@ -253,7 +253,7 @@ fn a_look_alike_with_the_genuine_token_is_refused_or_does_not_open() {
         "--uuid",
         &uuid,
         "--sector-size",
-        "4096",
+        "512",
     ]);
     other_form.add_token(TokenId(0), &token);
     let refused = check_further_volume(&other_form.header(), secret.volume()).unwrap_err();

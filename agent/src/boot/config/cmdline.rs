@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
+use super::error::CommandLineError;
 use crate::config::{
-    MAX_VOLUMES, OnFailure, Seconds, VolumeOption, WithoutTpm,
-    device::{DeviceSpec, DeviceSpecError},
+    MAX_VOLUMES, OnFailure, Seconds, VolumeOption, WithoutTpm, device::DeviceSpec,
 };
 
 /// What the command line asks for; `None` where it is silent.
@@ -54,36 +54,6 @@ pub struct LineVolume {
     pub options: Option<Vec<VolumeOption>>,
     /// Is it opened? Options alone do not ask for that.
     pub wanted: bool,
-}
-
-/// A word on the command line that cannot be obeyed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum CommandLineError {
-    /// A `taoboot.` word that does not exist.
-    #[error(
-        "kernel command line: {0:?} is not an option of taoboot: expected taoboot.on_failure, taoboot.no_tpm, \
-         taoboot.failure_delay, taoboot.device_timeout or taoboot.report"
-    )]
-    UnknownWord(String),
-    /// A word with a value that means nothing.
-    #[error("kernel command line: {word}: {reason}")]
-    BadValue {
-        /// The word.
-        word: String,
-        /// What is wrong with its value.
-        reason: String,
-    },
-    /// A device that means nothing.
-    #[error("kernel command line: {word}: {source}")]
-    BadDevice {
-        /// The word.
-        word: &'static str,
-        /// What is wrong with it.
-        source: DeviceSpecError,
-    },
-    /// More than a machine has.
-    #[error("kernel command line: rd.luks words name more than {MAX_VOLUMES} volumes")]
-    TooManyVolumes,
 }
 
 impl CommandLine {

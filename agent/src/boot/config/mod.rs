@@ -1,6 +1,7 @@
 //! What this boot is to do: the measured configuration, overridden by the measured command line.
 
 pub mod cmdline;
+mod error;
 mod volumes;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -8,49 +9,13 @@ use std::{fs, path::PathBuf, time::Duration};
 use tpm::Name;
 
 use crate::{
-    config::{
-        AcpiPin, Config, ConfigError, HostKey, OnFailure, SecretId, WithoutTpm, device::DeviceSpec,
-    },
-    host::{HostSettings, TaoConfigError},
+    config::{AcpiPin, Config, HostKey, OnFailure, SecretId, WithoutTpm, device::DeviceSpec},
+    host::HostSettings,
 };
-use cmdline::{CommandLine, CommandLineError};
+use cmdline::CommandLine;
+use error::CONFIG;
+pub use error::{CommandLineError, SettingsError};
 pub use volumes::{VolumeSettings, VolumesSettings, volumes_of};
-
-/// Where the image keeps its configuration.
-const CONFIG: &str = "/etc/taoboot.toml";
-
-/// Why there are no settings.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A word of the command line.
-    #[error(transparent)]
-    CommandLine(#[from] CommandLineError),
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// What the section of the Tao host names in the image.
-    #[error("{CONFIG}: {0}")]
-    Tao(#[from] TaoConfigError),
-    /// Neither names a volume.
-    #[error(
-        "no encrypted volume is named: put rd.luks.uuid=UUID on the kernel command line, [volume] device = \"UUID=...\" \
-         into taoboot.toml, or the volume's partition into root="
-    )]
-    NoVolume,
-    /// One would hide the other.
-    #[error(
-        "two volumes have the name {0:?}: give each its own with rd.luks.name=UUID=NAME or name = in taoboot.toml"
-    )]
-    NameTwice(String),
-}
 
 /// How root is mounted.
 #[derive(Clone, Debug)]

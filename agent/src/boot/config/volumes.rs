@@ -1,8 +1,8 @@
 //! Which volumes are opened, under which names: the command line's, else the configuration's.
 
 use super::{
-    SettingsError,
     cmdline::{CommandLine, LineVolume},
+    error::SettingsError,
 };
 use crate::config::{Config, VolumeConfig, VolumeOption, check_mapper_name, device::DeviceSpec};
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{
     editor::Editor,
+    enrolled::{Enrolled, FurtherEnrolled},
     error::EnrolmentError,
-    further::FurtherEnrolled,
     pending::{Leftover, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
     volume_lock::VolumeLock,
@@ -59,17 +59,6 @@ pub struct EnrollRequest {
     /// The volume's secret with a new host secret, which nobody here knows: the Tao host then
     /// gets other keys.
     pub fresh_host_secret: bool,
-}
-
-/// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enrolled {
-    /// The volume secret's public name, [`VolumeSecret::id`]; a recovery key has none.
-    pub secret_id: Option<String>,
-    /// The token.
-    pub token: TokenId,
-    /// The keyslot.
-    pub keyslot: u32,
 }
 
 /// A volume that is locked and unlocked at once: locked against other writers, and its

@@ -1,7 +1,8 @@
 //! Enrols further volumes: those that the secret of another volume's records opens.
 
 use super::{
-    enroll::{Enrolled, Enrolment, random_below_1024},
+    enroll::{Enrolment, random_below_1024},
+    enrolled::{Enrolled, FurtherEnrolled},
     error::EnrolmentError,
     pending::PendingKdf,
     wipe::is_ours,
@@ -16,17 +17,6 @@ use crate::unlock::{
 
 /// The library's minimum; to it a random number below 1024 is added.
 const MIN_ITERATIONS: u32 = 1000;
-
-/// What became of a further volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FurtherEnrolled {
-    /// Token and keyslot.
-    pub enrolled: Enrolled,
-    /// Were they written now, or were they there already?
-    pub new: bool,
-    /// Keyslots of other secrets that were removed.
-    pub removed: Vec<u32>,
-}
 
 impl Enrolment {
     /// The secret of this volume's records.

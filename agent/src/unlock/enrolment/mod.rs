@@ -8,6 +8,7 @@
 
 mod editor;
 mod enroll;
+mod enrolled;
 mod error;
 mod further;
 mod pending;
@@ -18,9 +19,9 @@ mod transaction;
 mod volume_lock;
 mod wipe;
 
-pub use enroll::{EnrollRequest, Enrolled, Enrolment, Target};
+pub use enroll::{EnrollRequest, Enrolment, Target};
+pub use enrolled::{Enrolled, FurtherEnrolled};
 pub use error::EnrolmentError;
-pub use further::FurtherEnrolled;
 pub use pending::{Leftover, PENDING_TYPE, find_leftovers};
 pub use recovery_key::{RECOVERY_TYPE, RecoveryKey, RecoveryKeyError, find_recovery_keys};
 pub use reseal::Resealing;

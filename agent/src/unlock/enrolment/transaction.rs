@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    enroll::{Enrolled, Enrolment},
+    enroll::Enrolment,
+    enrolled::Enrolled,
     error::EnrolmentError,
     pending::{Pending, PendingKdf, find_leftovers},
     room,
