@@ -65,7 +65,7 @@ impl CacheKey {
     }
 }
 
-/// The cached file for `key`, made by `make` (which is given the path to write) when it is
+/// The cached file or directory for `key`, made by `make` (which is given the path to write) when it is
 /// not there. Two processes that want the same file make it once.
 pub fn cached(
     kind: &str,
@@ -84,8 +84,7 @@ pub fn cached(
     }
     let unfinished = path.with_extension("unfinished");
     if unfinished.exists() {
-        fs::remove_file(&unfinished)
-            .with_context(|| format!("cannot remove {}", unfinished.display()))?;
+        remove(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
     }
     make(&unfinished).with_context(|| format!("cannot make the image {name}"))?;
     fs::rename(&unfinished, &path).with_context(|| format!("cannot keep {}", path.display()))?;
@@ -97,11 +96,18 @@ pub fn cached(
 }
 
 fn mark_used(path: &Path) -> Result<()> {
-    File::options()
-        .append(true)
-        .open(path)
+    // Not for writing: it may be a directory of images.
+    File::open(path)
         .and_then(|file| file.set_modified(SystemTime::now()))
         .with_context(|| format!("cannot mark {} as used", path.display()))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
 }
 
 /// Removes the images of one kind that nobody has used for long, except for the newest. The
@@ -122,7 +128,7 @@ fn prune(directory: &Path, kind: &str, now: SystemTime) -> Result<()> {
     images.reverse();
     for (used, path) in images.split_off(KEPT.min(images.len())) {
         if now.duration_since(used).is_ok_and(|age| age > IN_USE) {
-            fs::remove_file(path)?;
+            remove(&path)?;
         }
     }
     Ok(())

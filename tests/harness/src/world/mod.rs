@@ -31,7 +31,16 @@ pub use ordered::CarriedOut;
 use parts::{boot_files, build_image, path};
 pub use parts::{policy, small_volume, taoboot, volume};
 pub(crate) use plan::BASE_CMDLINE;
-pub use plan::{PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
+pub use plan::{MoreDisk, PASSPHRASE, Plan, Userland, VOLUME_KEY, VOLUME_UUID};
+
+fn copies_of(disks: &[MoreDisk], directory: &Path) -> Result<Vec<MoreDisk>> {
+    let copied = disks.iter().map(|disk| {
+        let image = directory.join(format!("{}.img", disk.serial));
+        copy(&disk.image, &image)?;
+        Ok(disk.at(image))
+    });
+    copied.collect()
+}
 
 /// What [`World::make_watched`] is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +68,8 @@ pub struct World {
     pub root: PathBuf,
     /// The swap disk.
     pub swap: PathBuf,
+    /// Disks beside them.
+    pub more: Vec<MoreDisk>,
     /// The TPM's state.
     pub tpm: PathBuf,
     /// What `taoboot enroll` said.
@@ -91,7 +102,7 @@ impl World {
             .to_owned();
         let config = format!("srk_name = \"{srk}\"\n{}", plan.config);
         let image = directory.join("initrd-taoboot");
-        let summary = build_image(&assets, &config, &directory, &image)?;
+        let summary = build_image(&assets, &config, &plan.modules, &directory, &image)?;
         watch(Stage::Prediction);
         let files = boot_files(&assets, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
@@ -106,6 +117,7 @@ impl World {
             launch,
             root,
             swap,
+            more: copies_of(&plan.more_disks, &directory)?,
             tpm,
             enrolled: Value::Null,
             image: Some(summary),
@@ -143,6 +155,11 @@ impl World {
             launch,
             root,
             swap,
+            more: plan
+                .more_disks
+                .iter()
+                .map(|disk| disk.at(directory.join(format!("{}.img", disk.serial))))
+                .collect(),
             tpm,
             enrolled: Value::Null,
             image: None,
@@ -166,6 +183,7 @@ impl World {
             launch: self.launch.clone(),
             root: copy(&self.root)?,
             swap: copy(&self.swap)?,
+            more: copies_of(&self.more, &directory)?,
             tpm: copy(&self.tpm)?,
             enrolled: self.enrolled.clone(),
             image: None,
@@ -213,6 +231,9 @@ impl World {
             "--tcti",
             &tcti,
         ];
+        for disk in self.more.iter().filter(|disk| disk.enrolled) {
+            words.extend(["--volume", path(&disk.image)?]);
+        }
         words.extend(more);
         taoboot(&words)
     }
@@ -252,6 +273,7 @@ impl World {
         let summary = build_image(
             &Assets::load()?,
             &config,
+            &[],
             &self.directory,
             &self.files.initramfs,
         )?;
@@ -264,10 +286,11 @@ impl World {
     /// nevertheless.
     pub fn direct(&self, launch: Option<Launch>, words: &str) -> Machine {
         let cmdline = format!("{} {words}", self.files.kernel_cmdline);
-        Machine::in_directory(&self.name, self.directory.clone())
+        let machine = Machine::in_directory(&self.name, self.directory.clone())
             .tpm(Tpm::new(&self.tpm, launch))
             .disk(Disk::new(&self.root, "root"))
-            .disk(Disk::new(&self.swap, "swap"))
+            .disk(Disk::new(&self.swap, "swap"));
+        self.with_more_disks(machine)
             .direct_kernel(DirectKernel {
                 kernel: self.files.kernel.clone(),
                 initramfs: self.files.initramfs.clone(),
@@ -291,12 +314,21 @@ impl World {
     fn machine_of(&self, boot_disk: &Path, launch: Option<Launch>) -> Result<Machine> {
         let boot = self.directory.join("boot.img");
         copy(boot_disk, &boot)?;
-        Ok(Machine::in_directory(&self.name, self.directory.clone())
+        let machine = Machine::in_directory(&self.name, self.directory.clone())
             .firmware(self.firmware)
             .tpm(Tpm::new(&self.tpm, launch))
             .disk(Disk::new(boot, "boot"))
             .disk(Disk::new(&self.root, "root"))
-            .disk(Disk::new(&self.swap, "swap"))
+            .disk(Disk::new(&self.swap, "swap"));
+        Ok(self
+            .with_more_disks(machine)
             .timeout(Duration::from_secs(300)))
+    }
+
+    fn with_more_disks(&self, machine: Machine) -> Machine {
+        let disks = self.more.iter();
+        disks.fold(machine, |machine, disk| {
+            machine.disk(Disk::new(&disk.image, &disk.serial))
+        })
     }
 }

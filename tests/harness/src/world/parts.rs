@@ -47,6 +47,7 @@ pub(super) fn boot_files(assets: &Assets, image: &Path, plan: &Plan) -> BootFile
 pub(super) fn build_image(
     assets: &Assets,
     config: &str,
+    modules: &[&str],
     directory: &Path,
     output: &Path,
 ) -> Result<Summary> {
@@ -56,7 +57,11 @@ pub(super) fn build_image(
         kernel: Some(assets.kernel.version.clone()),
         modules_dir: Some(assets.kernel.modules.clone()),
         config: Some(file),
-        module: vec!["virtio_pci".into(), "virtio_blk".into()],
+        module: ["virtio_pci", "virtio_blk"]
+            .iter()
+            .chain(modules)
+            .map(|module| (*module).to_owned())
+            .collect(),
         output: Some(output.to_path_buf()),
         ..ImageCommand::default()
     };

@@ -30,6 +30,27 @@ pub enum Userland {
     Small,
 }
 
+/// A disk beside the one with root.
+#[derive(Clone, Debug)]
+pub struct MoreDisk {
+    /// Its image, which is copied.
+    pub image: PathBuf,
+    /// Its serial number.
+    pub serial: String,
+    /// Is it enrolled together with root's?
+    pub enrolled: bool,
+}
+
+impl MoreDisk {
+    /// The same disk, whose image is there.
+    pub(super) fn at(&self, image: PathBuf) -> Self {
+        Self {
+            image,
+            ..self.clone()
+        }
+    }
+}
+
 /// How a world is made.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -39,6 +60,10 @@ pub struct Plan {
     pub base: Base,
     /// The root disk, where it is not one volume with one file system.
     pub root_disk: Option<PathBuf>,
+    /// Modules that its image has in addition.
+    pub modules: Vec<&'static str>,
+    /// Disks beside it that hold further volumes.
+    pub more_disks: Vec<MoreDisk>,
     /// Which firmware boots it.
     pub firmware: Firmware,
     /// More words for the kernel.
@@ -60,6 +85,8 @@ impl Plan {
             userland,
             base: Base::default(),
             root_disk: None,
+            modules: Vec::new(),
+            more_disks: Vec::new(),
             firmware: Firmware::Bios,
             cmdline: String::new(),
             config: String::new(),

@@ -70,6 +70,153 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
     }
 }
 
+/// /home and /var on logical volumes of their own, a second encrypted disk that /init opens with the
+/// same unsealed secret, and a third that systemd opens with a key file on root.
+#[test]
+fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_nothing() {
+    let plan = installer::plan(Layout::DebianVolumes).unwrap();
+    let world = World::make("machine-debian-volumes", &plan).unwrap();
+    assert_eq!(world.enrolled["further"][0]["uuid"], installer::DATA_UUID);
+    for boot in 0..2 {
+        let done = world
+            .carry_out(vec![
+                shell("state", "systemctl is-system-running --wait"),
+                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell("mounts", "for place in / /home /var /srv/data /srv/keyed; do findmnt -n -o TARGET,SOURCE $place; done"),
+                shell("crypt", "for name in vda5_crypt data_crypt keyed_crypt; do cryptsetup status $name; \
+                     systemctl is-active systemd-cryptsetup@$name; done"),
+                shell("lvs", "lvs --noheadings -o lv_full_name,lv_active --separator ,"),
+                shell("report", "cat /run/tao/boot.json"),
+                shell("status", "taoboot status --json --volume /dev/disk/by-uuid/7a0b0013-0013-4013-8013-000000000013; true"),
+            ])
+            .unwrap();
+        let probe = &done.probe;
+        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
+        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
+        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            mounts,
+            [
+                ["/", "/dev/mapper/debian--vg-root"],
+                ["/home", "/dev/mapper/debian--vg-home"],
+                ["/var", "/dev/mapper/debian--vg-var"],
+                ["/srv/data", "/dev/mapper/data_crypt"],
+                ["/srv/keyed", "/dev/mapper/keyed_crypt"],
+            ]
+        );
+        let crypt = stdout(probe, "crypt");
+        for name in ["vda5_crypt", "data_crypt", "keyed_crypt"] {
+            assert!(
+                crypt.contains(&format!("{name} is active and is in use")),
+                "{crypt}"
+            );
+        }
+        assert_eq!(
+            crypt.lines().filter(|line| *line == "active").count(),
+            3,
+            "{crypt}"
+        );
+        // As the measured command line says, and nothing of the kind for the others.
+        assert_eq!(crypt.matches("flags:   discards").count(), 1, "{crypt}");
+        let report: Value = serde_json::from_str(stdout(probe, "report")).unwrap();
+        assert_eq!(report["further_volumes"][0]["name"], "data_crypt");
+        assert_eq!(report["further_volumes"].as_array().unwrap().len(), 1);
+        let status: Value = serde_json::from_str(stdout(probe, "status")).unwrap();
+        assert_eq!(
+            status["further"][0]["enrolled_with"],
+            harness::world::VOLUME_UUID
+        );
+        assert!(!done.console.contains("passphrase for"), "{}", done.console);
+    }
+}
+
+/// A disk with the further volume's UUID, made by somebody who knows its passphrase only: /init does not
+/// open it, and the machine goes on without it.
+#[test]
+fn a_look_alike_of_a_further_volume_is_not_opened() {
+    let mut plan = installer::plan(Layout::DebianVolumes).unwrap();
+    // The third disk with the second's UUID: nothing on it was enrolled.
+    let mut foreign = plan.more_disks[1].clone();
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("foreign.img");
+    harness::disk::cache::copy(&foreign.image, &image).unwrap();
+    harness::tool::Tool::new("cryptsetup")
+        .args(["luksUUID", "-q", "--uuid", installer::DATA_UUID])
+        .arg(&image)
+        .run()
+        .unwrap();
+    plan.more_disks.remove(1);
+    let mut world = World::make("machine-look-alike", &plan).unwrap();
+    foreign.image = image;
+    foreign.serial = "disk1".into();
+    foreign.enrolled = false;
+    world.more = vec![foreign];
+    let outcome = world.boot(&[Orders::default()]).unwrap();
+    let report = outcome.report_of("taoboot").unwrap();
+    assert_eq!(report["outcome"], "booted", "{report:#}");
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("data_crypt is not open") && warnings.contains("not enrolled with"),
+        "{report:#}"
+    );
+    assert!(report["further_volumes"].is_null(), "{report:#}");
+}
+
+/// Fedora's btrfs with subvolumes: the volume is called luks-UUID, as its command line says.
+#[test]
+fn fedoras_btrfs_boots_twice_and_its_userland_asks_for_nothing() {
+    let plan = installer::plan(Layout::Fedora).unwrap();
+    let world = World::make("machine-fedora", &plan).unwrap();
+    let name = format!("luks-{}", harness::world::VOLUME_UUID);
+    for boot in 0..2 {
+        let done = world
+            .carry_out(vec![
+                shell("state", "systemctl is-system-running --wait"),
+                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell(
+                    "mounts",
+                    "for place in / /home; do findmnt -n -o TARGET,SOURCE,FSTYPE $place; done",
+                ),
+                shell(
+                    "crypt",
+                    &format!(
+                        "cryptsetup status {name}; systemctl is-active 'systemd-cryptsetup@{}'",
+                        name.replace('-', "\\x2d")
+                    ),
+                ),
+                shell(
+                    "btrfs",
+                    "btrfs filesystem show --mounted /; btrfs subvolume list /",
+                ),
+            ])
+            .unwrap();
+        let probe = &done.probe;
+        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
+        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
+        let mounts = stdout(probe, "mounts");
+        let expected = format!(
+            "/      /dev/mapper/{name}[/root] btrfs\n/home  /dev/mapper/{name}[/home] btrfs"
+        );
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(mounts), words(&expected));
+        let crypt = stdout(probe, "crypt");
+        assert!(
+            crypt.contains("is active and is in use") && crypt.ends_with("active"),
+            "{crypt}"
+        );
+        let btrfs = stdout(probe, "btrfs");
+        assert!(btrfs.contains(&format!("/dev/mapper/{name}")), "{btrfs}");
+        assert!(!done.console.contains("passphrase for"), "{}", done.console);
+    }
+}
+
 /// `root=` is measured, so it is the owner's; but what it names may be on any disk. Only the
 /// enrolled volume's group is looked at, and the volume is closed again.
 #[test]

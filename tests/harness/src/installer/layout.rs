@@ -1,0 +1,163 @@
+//! What each distribution's installer does, as the commands that it runs.
+
+use super::{DATA_UUID, KEYED_UUID};
+use crate::world::VOLUME_UUID;
+
+/// A machine as an installer leaves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Debian's and Ubuntu's "guided - use entire disk and set up encrypted LVM": one LUKS2 volume,
+    /// in it the volume group `debian-vg` with `root` and `swap_1`. Beside them the disk of a guest,
+    /// [`super::GUEST`], who has given its file system root's UUID.
+    DebianLvm,
+    /// The same with /var and /home on logical volumes of their own, a second encrypted disk with a
+    /// passphrase of its own that crypttab wants opened in the initramfs, and a third whose key is a
+    /// file on root.
+    DebianVolumes,
+    /// Fedora's: one LUKS2 volume named luks-UUID, in it btrfs with the subvolumes `root` and `home`.
+    Fedora,
+}
+
+/// What partman-auto-lvm and partman-crypto do; cryptsetup's own defaults for the keyslot.
+const DEBIAN_LVM: &str = r#"
+luks "$uuid" vda5_crypt "$disk"
+pvcreate -q /dev/mapper/vda5_crypt
+vgcreate -q debian-vg /dev/mapper/vda5_crypt
+lvcreate -q -y -n swap_1 -L 64M debian-vg
+lvcreate -q -y -n "$guest" -L 16M debian-vg
+lvcreate -q -y -n root -l 100%FREE debian-vg
+mkswap -q /dev/debian-vg/swap_1
+mkfs.ext4 -q -U "$root_uuid" "/dev/debian-vg/$guest"
+mkfs.ext4 -q -U "$root_uuid" /dev/debian-vg/root
+mount /dev/debian-vg/root /mnt
+copy_root
+cat > /mnt/etc/fstab <<TAB
+/dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1
+/dev/mapper/debian--vg-swap_1 none swap sw 0 0
+TAB
+echo "vda5_crypt UUID=$uuid none luks,discard" > /mnt/etc/crypttab
+umount /mnt
+vgchange -q -an debian-vg
+cryptsetup close vda5_crypt
+"#;
+
+/// The manual way through partman: several logical volumes, and two more disks.
+const DEBIAN_VOLUMES: &str = r#"
+luks "$uuid" vda5_crypt "$disk"
+pvcreate -q /dev/mapper/vda5_crypt
+vgcreate -q debian-vg /dev/mapper/vda5_crypt
+lvcreate -q -y -n swap_1 -L 64M debian-vg
+lvcreate -q -y -n home -L 64M debian-vg
+lvcreate -q -y -n var -L 192M debian-vg
+lvcreate -q -y -n root -l 100%FREE debian-vg
+mkswap -q /dev/debian-vg/swap_1
+for volume in root home var; do mkfs.ext4 -q "/dev/debian-vg/$volume"; done
+mount /dev/debian-vg/root /mnt
+mkdir /mnt/home /mnt/var
+mount /dev/debian-vg/home /mnt/home
+mount /dev/debian-vg/var /mnt/var
+copy_root
+luks "$data_uuid" data_crypt "$disk1"
+mkfs.ext4 -q -L data /dev/mapper/data_crypt
+mkdir -m 700 /mnt/etc/keys
+head -c 64 /dev/urandom > /mnt/etc/keys/keyed.key
+chmod 400 /mnt/etc/keys/keyed.key
+cryptsetup luksFormat -q --type luks2 --uuid "$keyed_uuid" --key-file /mnt/etc/keys/keyed.key "$disk2"
+cryptsetup open --key-file /mnt/etc/keys/keyed.key "$disk2" keyed_crypt
+mkfs.ext4 -q -L keyed /dev/mapper/keyed_crypt
+mkdir /mnt/srv/data /mnt/srv/keyed
+cat > /mnt/etc/fstab <<TAB
+/dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1
+/dev/mapper/debian--vg-home /home ext4 defaults 0 2
+/dev/mapper/debian--vg-var /var ext4 defaults 0 2
+/dev/mapper/data_crypt /srv/data ext4 defaults 0 2
+/dev/mapper/keyed_crypt /srv/keyed ext4 defaults 0 2
+/dev/mapper/debian--vg-swap_1 none swap sw 0 0
+TAB
+cat > /mnt/etc/crypttab <<TAB
+vda5_crypt UUID=$uuid none luks,discard
+data_crypt UUID=$data_uuid none luks,discard,x-initrd.attach
+keyed_crypt UUID=$keyed_uuid /etc/keys/keyed.key luks
+TAB
+umount -R /mnt
+vgchange -q -an debian-vg
+for mapping in vda5_crypt data_crypt keyed_crypt; do cryptsetup close "$mapping"; done
+"#;
+
+/// What anaconda's automatic partitioning does with "encrypt my data".
+const FEDORA: &str = r#"
+luks "$uuid" "luks-$uuid" "$disk"
+mkfs.btrfs -q -L fedora -U "$root_uuid" "/dev/mapper/luks-$uuid"
+mount "/dev/mapper/luks-$uuid" /mnt
+btrfs -q subvolume create /mnt/root
+btrfs -q subvolume create /mnt/home
+umount /mnt
+mount -o subvol=root,compress=zstd:1 "/dev/mapper/luks-$uuid" /mnt
+mkdir /mnt/home
+mount -o subvol=home,compress=zstd:1 "/dev/mapper/luks-$uuid" /mnt/home
+copy_root
+cat > /mnt/etc/fstab <<TAB
+UUID=$root_uuid / btrfs subvol=root,compress=zstd:1,x-systemd.device-timeout=0 0 0
+UUID=$root_uuid /home btrfs subvol=home,compress=zstd:1,x-systemd.device-timeout=0 0 0
+TAB
+echo "luks-$uuid UUID=$uuid none discard" > /mnt/etc/crypttab
+umount -R /mnt
+cryptsetup close "luks-$uuid"
+"#;
+
+impl Layout {
+    /// The commands.
+    pub(super) const fn script(self) -> &'static str {
+        match self {
+            Self::DebianLvm => DEBIAN_LVM,
+            Self::DebianVolumes => DEBIAN_VOLUMES,
+            Self::Fedora => FEDORA,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::DebianLvm => "debian-lvm",
+            Self::DebianVolumes => "debian-volumes",
+            Self::Fedora => "fedora",
+        }
+    }
+
+    /// What the distribution has on the kernel's command line.
+    pub(super) fn cmdline(self) -> String {
+        match self {
+            Self::DebianLvm => {
+                format!("rd.luks.name={VOLUME_UUID}=vda5_crypt root=/dev/mapper/debian--vg-root")
+            }
+            Self::DebianVolumes => format!(
+                "rd.luks.name={VOLUME_UUID}=vda5_crypt rd.luks.name={DATA_UUID}=data_crypt \
+                 rd.luks.options={DATA_UUID}=discard root=/dev/mapper/debian--vg-root"
+            ),
+            Self::Fedora => format!(
+                "rd.luks.uuid=luks-{VOLUME_UUID} root=UUID={} rootflags=subvol=root",
+                super::ROOT_UUID
+            ),
+        }
+    }
+
+    /// The disks beside the first: serial number, size in bytes, and does /init open it?
+    pub(super) const fn more_disks(self) -> &'static [(&'static str, u64, bool)] {
+        match self {
+            Self::DebianLvm | Self::Fedora => &[],
+            Self::DebianVolumes => &[("disk1", 64 << 20, true), ("disk2", 64 << 20, false)],
+        }
+    }
+
+    /// Modules that neither the tests' machines nor their images have otherwise.
+    pub(super) const fn modules(self) -> &'static [&'static str] {
+        match self {
+            Self::DebianLvm | Self::DebianVolumes => &[],
+            Self::Fedora => &["btrfs"],
+        }
+    }
+
+    /// UUIDs for the script, as shell variables.
+    pub(super) fn variables(self) -> String {
+        format!("data_uuid={DATA_UUID}\nkeyed_uuid={KEYED_UUID}\n")
+    }
+}
