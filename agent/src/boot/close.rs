@@ -3,7 +3,7 @@
 use nix::mount::{MntFlags, umount2};
 use std::{fs, io, path::Path};
 
-use super::{mapper, mounts, swap};
+use super::{arrays, mapper, mounts, swap};
 use crate::unlock::close_mapping;
 
 /// Unmounts root, turns swap off and closes its mapping and the volumes', as far as they are there. Gives what did
@@ -30,6 +30,7 @@ pub(super) fn close(volumes: &[String]) -> Vec<String> {
             warnings.push(format!("cannot close the volume: {error}"));
         }
     }
+    warnings.extend(arrays::stop_all(Path::new("/sys")));
     warnings
 }
 

@@ -4,6 +4,7 @@
 //! failure does is decided in [`failure`] and nowhere else.
 
 pub mod acpi;
+mod arrays;
 mod close;
 pub mod config;
 pub mod devices;
@@ -74,6 +75,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.progress.done(Phase::Modules, "modules loaded");
 
     let mut devices = Devices::discover(&mut loader).map_err(Failure::of(Phase::Devices))?;
+    arrays::assemble(&settings, &mut devices, &mut loader, boot)
+        .map_err(Failure::of(Phase::Arrays))?;
     let container = devices
         .wait_for(
             &mut loader,

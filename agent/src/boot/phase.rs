@@ -16,6 +16,8 @@ pub enum Phase {
     Acpi,
     /// Kernel modules.
     Modules,
+    /// Arrays are assembled.
+    Arrays,
     /// The disk appears.
     Devices,
     /// The LUKS header and its sealed records.
@@ -57,6 +59,7 @@ impl fmt::Display for Phase {
             Self::Config => "config",
             Self::Acpi => "acpi",
             Self::Modules => "modules",
+            Self::Arrays => "arrays",
             Self::Devices => "devices",
             Self::Records => "records",
             Self::Tpm => "tpm",
@@ -86,6 +89,7 @@ mod tests {
         for phase in [
             Phase::Mounts,
             Phase::Acpi,
+            Phase::Arrays,
             Phase::Tpm,
             Phase::Evidence,
             Phase::Further,

@@ -4,6 +4,7 @@
 //! (or 17, under tboot's built-in policy) and gets no key. Unknown keys are errors, because
 //! a misspelt security option that is silently ignored is an option that is off.
 
+mod array;
 pub mod device;
 mod error;
 mod pins;
@@ -17,6 +18,7 @@ use tpm::Name;
 use crate::host::TaoConfig;
 use device::DeviceSpec;
 
+pub use array::{ArrayConfig, MAX_ARRAYS, number as array_number};
 pub use error::{ConfigError, check_mapper_name};
 pub use pins::{AcpiPin, HostKey, SecretId};
 pub use policies::{OnFailure, WithoutTpm};
@@ -50,6 +52,8 @@ pub struct Config {
     /// records, and holds the root file system.
     #[serde(deserialize_with = "volume::one_or_several")]
     pub volume: Vec<VolumeConfig>,
+    /// The md arrays that are assembled before volumes are looked for.
+    pub array: Vec<ArrayConfig>,
     /// The swap device, where the sealed record does not name it.
     pub swap: Option<SwapConfig>,
     /// The Tao host.
@@ -72,6 +76,7 @@ impl Config {
             reason: one_line(&error, text),
         })?;
         volume::check(&config.volume, origin)?;
+        array::check(&config.array, origin)?;
         if let Some(swap) = &config.swap
             && !swap.device.survives_random_content()
         {

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use storage::md::ArrayId;
+
 use super::error::CommandLineError;
 use crate::config::{
     MAX_VOLUMES, OnFailure, Seconds, VolumeOption, WithoutTpm, device::DeviceSpec,
@@ -27,6 +29,8 @@ pub struct CommandLine {
     pub volumes: Vec<LineVolume>,
     /// `rd.luks.options=OPTIONS`, for all that have none of their own.
     pub volume_options: Option<Vec<VolumeOption>>,
+    /// `rd.md.uuid=`, dracut's word.
+    pub arrays: Vec<ArrayId>,
     /// `taoboot.on_failure=`
     pub on_failure: Option<OnFailure>,
     /// `taoboot.no_tpm=`
@@ -133,6 +137,15 @@ impl CommandLine {
                 }
                 None => self.volume_options = Some(self.options(word, value)),
             },
+            ("rd.md.uuid", Some(value)) => {
+                let array = ArrayId::parse(value).ok_or_else(|| CommandLineError::BadValue {
+                    word: word.into(),
+                    reason: "expected 32 hex digits, as mdadm --detail prints them".into(),
+                })?;
+                if !self.arrays.contains(&array) {
+                    self.arrays.push(array);
+                }
+            }
             ("rd.break" | "rd.shell" | "resume" | "rd.luks.key", _) => {
                 self.ignored.push(word.into());
             }
@@ -334,6 +347,7 @@ mod tests {
             "taoboot.report=/dev/../etc/x",
             "init=sh",
             "rd.luks.name=abc",
+            "rd.md.uuid=abc",
         ] {
             assert!(CommandLine::parse(word).is_err(), "{word}");
         }

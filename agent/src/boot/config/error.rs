@@ -1,7 +1,7 @@
 //! Why a boot does not know what to do.
 
 use crate::{
-    config::{ConfigError, MAX_VOLUMES, device::DeviceSpecError},
+    config::{ConfigError, MAX_ARRAYS, MAX_VOLUMES, device::DeviceSpecError},
     host::TaoConfigError,
 };
 
@@ -34,6 +34,9 @@ pub enum SettingsError {
          into taoboot.toml, or the volume's partition into root="
     )]
     NoVolume,
+    /// More than a machine has.
+    #[error("kernel command line: rd.md.uuid names more than {MAX_ARRAYS} arrays")]
+    TooManyArrays,
     /// One would hide the other.
     #[error(
         "two volumes have the name {0:?}: give each its own with rd.luks.name=UUID=NAME or name = in taoboot.toml"

@@ -1,5 +1,6 @@
 //! What this boot is to do: the measured configuration, overridden by the measured command line.
 
+mod arrays;
 pub mod cmdline;
 mod error;
 mod volumes;
@@ -12,6 +13,7 @@ use crate::{
     config::{AcpiPin, Config, HostKey, OnFailure, SecretId, WithoutTpm, device::DeviceSpec},
     host::HostSettings,
 };
+pub use arrays::ArraySettings;
 use cmdline::CommandLine;
 use error::CONFIG;
 pub use error::{CommandLineError, SettingsError};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub acpi_tables: Option<AcpiPin>,
     /// The LUKS volumes.
     pub volumes: VolumesSettings,
+    /// The md arrays that are assembled.
+    pub arrays: Vec<ArraySettings>,
     /// The swap device, where the record does not say.
     pub swap: Option<DeviceSpec>,
     /// How to mount root.
@@ -91,6 +95,7 @@ impl Settings {
     /// Merges the two; the command line wins.
     pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
         let volumes = volumes_of(&line, &config)?;
+        let arrays = arrays::arrays_of(&line, &config)?;
         Ok(Self {
             on_failure: line.on_failure.unwrap_or(config.on_failure),
             no_tpm: line.no_tpm.unwrap_or(config.no_tpm),
@@ -106,6 +111,7 @@ impl Settings {
             host_key: config.host_key,
             acpi_tables: config.acpi_tables,
             volumes,
+            arrays,
             swap: config.swap.map(|swap| swap.device),
             root: RootOptions {
                 spec: line.root,

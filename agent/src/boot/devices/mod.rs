@@ -5,7 +5,7 @@ pub mod superblock;
 pub mod uevent;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -95,6 +95,8 @@ pub enum DiscoverError {
 pub struct Devices {
     socket: UeventSocket,
     blocks: BTreeMap<String, BlockDevice>,
+    /// Members of arrays: what is on them is on the array.
+    hidden: BTreeSet<String>,
 }
 
 impl Devices {
@@ -104,6 +106,7 @@ impl Devices {
         let mut devices = Self {
             socket,
             blocks: BTreeMap::new(),
+            hidden: BTreeSet::new(),
         };
         devices.walk(loader)?;
         Ok(devices)
@@ -170,7 +173,21 @@ impl Devices {
             })
     }
 
-    fn describe(&self) -> String {
+    /// Takes devices out of all that is looked for from now on.
+    pub fn hide(&mut self, names: &[impl AsRef<str>]) {
+        for name in names {
+            self.blocks.remove(name.as_ref());
+            self.hidden.insert(name.as_ref().to_owned());
+        }
+    }
+
+    /// All of them.
+    pub fn blocks(&self) -> impl Iterator<Item = &BlockDevice> {
+        self.blocks.values()
+    }
+
+    /// Their names and contents, for messages.
+    pub fn describe(&self) -> String {
         let seen: Vec<String> = self.blocks.values().map(BlockDevice::describe).collect();
         if seen.is_empty() {
             "none (is the disk's driver in the image? see `cargo xtask image --module`)".into()
@@ -211,6 +228,9 @@ impl Devices {
     }
 
     fn probe(&mut self, name: &str) {
+        if self.hidden.contains(name) {
+            return;
+        }
         // Nobody roots on these, and there are many of them.
         if ["loop", "ram", "zram", "fd", "sr", "nbd"]
             .iter()

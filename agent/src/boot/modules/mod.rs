@@ -194,6 +194,11 @@ impl Loader {
         Ok(())
     }
 
+    /// Loads a module by its name, if the image has it; what is built in needs none.
+    pub fn load_named(&mut self, name: &str) -> Result<(), ModulesError> {
+        self.load(name)
+    }
+
     /// Are there drivers that wait for their device to show up?
     pub fn has_aliases(&self) -> bool {
         !self.plan.aliases.is_empty()
