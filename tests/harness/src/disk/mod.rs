@@ -13,7 +13,27 @@ pub mod swap;
 
 use std::path::PathBuf;
 
-/// A virtio disk of a machine.
+/// How a disk is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bus {
+    /// virtio-blk: `/dev/vdX`.
+    #[default]
+    Virtio,
+    /// NVMe, a controller for each: `/dev/nvmeXn1`.
+    Nvme,
+}
+
+impl Bus {
+    /// QEMU's device.
+    pub const fn device(self) -> &'static str {
+        match self {
+            Self::Virtio => "virtio-blk-pci",
+            Self::Nvme => "nvme",
+        }
+    }
+}
+
+/// A disk of a machine.
 #[derive(Clone, Debug)]
 pub struct Disk {
     /// The raw image.
@@ -21,6 +41,8 @@ pub struct Disk {
     /// Its serial number: the guest finds it as `/dev/disk/by-id/virtio-SERIAL` or in
     /// `/sys/block/vdX/serial`. At most 20 characters.
     pub serial: String,
+    /// What it is attached to.
+    pub bus: Bus,
     /// The guest cannot write to it.
     pub read_only: bool,
     /// Served by [`crate::write_log`] instead of read from the image: QEMU's words for it.
@@ -33,6 +55,7 @@ impl Disk {
         Self {
             image: image.into(),
             serial: serial.to_owned(),
+            bus: Bus::default(),
             read_only: false,
             served: None,
         }
@@ -42,6 +65,13 @@ impl Disk {
     #[must_use]
     pub fn served_by(mut self, disks: &crate::write_log::LoggedDisks, number: usize) -> Self {
         self.served = Some(disks.address(number));
+        self
+    }
+
+    /// The same disk on another bus.
+    #[must_use]
+    pub fn on(mut self, bus: Bus) -> Self {
+        self.bus = bus;
         self
     }
 

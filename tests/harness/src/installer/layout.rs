@@ -1,6 +1,7 @@
 //! What each distribution's installer does, as the commands that it runs.
 
-use super::{DATA_UUID, KEYED_UUID};
+use super::{ARRAY_UUID, DATA_UUID, KEYED_UUID};
+use crate::disk::{Bus, boot::Firmware};
 use crate::world::VOLUME_UUID;
 
 /// A machine as an installer leaves it.
@@ -16,6 +17,9 @@ pub enum Layout {
     DebianVolumes,
     /// Fedora's: one LUKS2 volume named luks-UUID, in it btrfs with the subvolumes `root` and `home`.
     Fedora,
+    /// A server's: two disks, each with a partition for /boot and one for the rest, as RAID 1 with
+    /// superblocks of format 1.2; on the second array a LUKS2 volume with XFS.
+    Server,
 }
 
 /// What partman-auto-lvm and partman-crypto do; cryptsetup's own defaults for the keyslot.
@@ -105,6 +109,35 @@ umount -R /mnt
 cryptsetup close "luks-$uuid"
 "#;
 
+/// What partman-auto-raid and partman-crypto do.
+const SERVER: &str = r#"
+for device in "$disk" "$disk1"; do
+    printf 'label: gpt\nsize=64M, type=raid\ntype=raid\n' | sfdisk -q "$device"
+done
+udevadm settle
+mdadm --create /dev/md0 -q --run --level=1 --metadata=1.2 --raid-devices=2 --homehost=server --name=0 \
+    "$disk-part1" "$disk1-part1"
+mdadm --create /dev/md1 -q --run --level=1 --metadata=1.2 --raid-devices=2 --homehost=server --name=1 \
+    --uuid "$array" "$disk-part2" "$disk1-part2"
+mkfs.ext4 -q -L boot /dev/md0
+luks "$uuid" md1_crypt /dev/md1
+mkfs.xfs -q -m uuid="$root_uuid" /dev/mapper/md1_crypt
+mount /dev/mapper/md1_crypt /mnt
+copy_root
+mount /dev/md0 /mnt/boot
+cat > /mnt/etc/fstab <<TAB
+/dev/mapper/md1_crypt / xfs defaults 0 0
+LABEL=boot /boot ext4 defaults 0 2
+TAB
+echo "md1_crypt UUID=$uuid none luks,discard" > /mnt/etc/crypttab
+mkdir -p /mnt/etc/mdadm
+{ echo "HOMEHOST server"; echo "MAILADDR root"; mdadm --detail --scan; } > /mnt/etc/mdadm/mdadm.conf
+umount -R /mnt
+cryptsetup close md1_crypt
+mdadm --wait /dev/md0 /dev/md1 || true
+mdadm --stop /dev/md0 /dev/md1
+"#;
+
 impl Layout {
     /// The commands.
     pub(super) const fn script(self) -> &'static str {
@@ -112,6 +145,7 @@ impl Layout {
             Self::DebianLvm => DEBIAN_LVM,
             Self::DebianVolumes => DEBIAN_VOLUMES,
             Self::Fedora => FEDORA,
+            Self::Server => SERVER,
         }
     }
 
@@ -120,6 +154,7 @@ impl Layout {
             Self::DebianLvm => "debian-lvm",
             Self::DebianVolumes => "debian-volumes",
             Self::Fedora => "fedora",
+            Self::Server => "server",
         }
     }
 
@@ -137,7 +172,31 @@ impl Layout {
                 "rd.luks.uuid=luks-{VOLUME_UUID} root=UUID={} rootflags=subvol=root",
                 super::ROOT_UUID
             ),
+            Self::Server => format!(
+                "rd.luks.name={VOLUME_UUID}=md1_crypt root=/dev/mapper/md1_crypt rw taoboot.on_failure=prompt"
+            ),
         }
+    }
+
+    /// What the measured configuration says, which the distribution's own words do not.
+    pub(super) fn config(self) -> String {
+        match self {
+            Self::DebianLvm | Self::DebianVolumes | Self::Fedora => String::new(),
+            Self::Server => format!("[[array]]\nuuid = \"{ARRAY_UUID}\"\nname = \"md1\"\n"),
+        }
+    }
+
+    /// Firmware and bus of a machine of this kind.
+    pub(super) const fn hardware(self) -> (Firmware, Bus) {
+        match self {
+            Self::DebianLvm | Self::DebianVolumes | Self::Fedora => (Firmware::Bios, Bus::Virtio),
+            Self::Server => (Firmware::Efi, Bus::Nvme),
+        }
+    }
+
+    /// Is its volume on something that only a running kernel can put together?
+    pub(super) const fn is_enrolled_inside(self) -> bool {
+        matches!(self, Self::Server)
     }
 
     /// The disks beside the first: serial number, size in bytes, and does /init open it?
@@ -145,6 +204,7 @@ impl Layout {
         match self {
             Self::DebianLvm | Self::Fedora => &[],
             Self::DebianVolumes => &[("disk1", 64 << 20, true), ("disk2", 64 << 20, false)],
+            Self::Server => &[("disk1", super::SIZE, false)],
         }
     }
 
@@ -153,11 +213,12 @@ impl Layout {
         match self {
             Self::DebianLvm | Self::DebianVolumes => &[],
             Self::Fedora => &["btrfs"],
+            Self::Server => &["raid1", "xfs"],
         }
     }
 
     /// UUIDs for the script, as shell variables.
     pub(super) fn variables(self) -> String {
-        format!("data_uuid={DATA_UUID}\nkeyed_uuid={KEYED_UUID}\n")
+        format!("data_uuid={DATA_UUID}\nkeyed_uuid={KEYED_UUID}\narray={ARRAY_UUID}\n")
     }
 }

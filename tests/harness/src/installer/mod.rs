@@ -28,6 +28,8 @@ pub const ROOT_UUID: &str = "7a0b0012-0012-4012-8012-000000000012";
 pub const DATA_UUID: &str = "7a0b0013-0013-4013-8013-000000000013";
 /// The UUID of the third, whose key is a file on root.
 pub const KEYED_UUID: &str = "7a0b0014-0014-4014-8014-000000000014";
+/// The UUID of the array with the volume.
+pub const ARRAY_UUID: &str = "7a0b0015:00154015:80150000:00000015";
 /// The logical volume whose content is somebody else's; its name sorts before root's.
 pub const GUEST: &str = "a-guest";
 /// Size of the disk in bytes.
@@ -52,6 +54,9 @@ pub fn plan(layout: Layout) -> Result<Plan> {
         })
         .collect();
     plan.modules = layout.modules().to_vec();
+    plan.config = layout.config();
+    (plan.firmware, plan.bus) = layout.hardware();
+    plan.unenrolled = layout.is_enrolled_inside();
     Ok(plan)
 }
 

@@ -124,7 +124,8 @@ fn disks(command: &mut Command, machine: &Machine) -> Result<()> {
             ))
             .arg("-device")
             .arg(format!(
-                "virtio-blk-pci,drive=disk{number},serial={},bootindex={}",
+                "{},drive=disk{number},serial={},bootindex={}",
+                disk.bus.device(),
                 disk.serial,
                 // 0 is the kernel's that QEMU itself loads.
                 number + 1

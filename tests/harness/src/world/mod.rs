@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 
 use crate::assets::Assets;
 use crate::boot_files::BootFiles;
-use crate::disk::Disk;
 use crate::disk::boot::{Firmware, boot_disk, boot_disk_with};
 use crate::disk::cache::copy;
 use crate::disk::swap::{SWAP_PARTUUID, make_swap_disk};
+use crate::disk::{Bus, Disk};
 use crate::launch::Launch;
 use crate::machine::{DirectKernel, Machine, Tpm};
 use crate::measured::launch_of;
@@ -66,6 +66,8 @@ pub struct World {
     pub launch: Launch,
     /// The encrypted root.
     pub root: PathBuf,
+    /// What root's disk, and those beside it, are attached to.
+    pub bus: Bus,
     /// The swap disk.
     pub swap: PathBuf,
     /// Disks beside them.
@@ -116,6 +118,7 @@ impl World {
             firmware: plan.firmware,
             launch,
             root,
+            bus: plan.bus,
             swap,
             more: copies_of(&plan.more_disks, &directory)?,
             tpm,
@@ -154,6 +157,7 @@ impl World {
             firmware: plan.firmware,
             launch,
             root,
+            bus: plan.bus,
             swap,
             more: plan
                 .more_disks
@@ -182,6 +186,7 @@ impl World {
             firmware: self.firmware,
             launch: self.launch.clone(),
             root: copy(&self.root)?,
+            bus: self.bus,
             swap: copy(&self.swap)?,
             more: copies_of(&self.more, &directory)?,
             tpm: copy(&self.tpm)?,
@@ -288,7 +293,7 @@ impl World {
         let cmdline = format!("{} {words}", self.files.kernel_cmdline);
         let machine = Machine::in_directory(&self.name, self.directory.clone())
             .tpm(Tpm::new(&self.tpm, launch))
-            .disk(Disk::new(&self.root, "root"))
+            .disk(Disk::new(&self.root, "root").on(self.bus))
             .disk(Disk::new(&self.swap, "swap"));
         self.with_more_disks(machine)
             .direct_kernel(DirectKernel {
@@ -318,7 +323,7 @@ impl World {
             .firmware(self.firmware)
             .tpm(Tpm::new(&self.tpm, launch))
             .disk(Disk::new(boot, "boot"))
-            .disk(Disk::new(&self.root, "root"))
+            .disk(Disk::new(&self.root, "root").on(self.bus))
             .disk(Disk::new(&self.swap, "swap"));
         Ok(self
             .with_more_disks(machine)
@@ -328,7 +333,7 @@ impl World {
     fn with_more_disks(&self, machine: Machine) -> Machine {
         let disks = self.more.iter();
         disks.fold(machine, |machine, disk| {
-            machine.disk(Disk::new(&disk.image, &disk.serial))
+            machine.disk(Disk::new(&disk.image, &disk.serial).on(self.bus))
         })
     }
 }

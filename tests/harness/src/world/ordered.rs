@@ -1,12 +1,17 @@
 //! A boot that carries out commands, powers off and says what they gave.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::World;
+use super::{PASSPHRASE, World};
 use crate::disk::orders::orders_disk;
 use crate::machine::{Ending, Outcome};
 use guest::orders::{End, Order, Orders};
+
+/// How long /init may take to ask for the passphrase.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(240);
 
 /// A good boot that carried out its orders.
 pub struct CarriedOut {
@@ -26,6 +31,41 @@ impl World {
         let disk = orders_disk(&self.directory.join("orders.img"), orders)?;
         let machine = self.machine(Some(self.launch.clone()))?;
         machine.disk(disk).boots(boots).run()
+    }
+
+    /// Boots with the passphrase, which a person types, and enrols from within, as an administrator
+    /// does on a machine that was just installed: the record is for the launch that runs. Gives what
+    /// `taoboot enroll` printed.
+    ///
+    /// # Errors
+    /// /init does not ask, or the enrolment fails.
+    pub fn enroll_inside(&self, words: &str) -> Result<Value> {
+        let script = format!(
+            "printf %s '{PASSPHRASE}' > /run/passphrase && \
+             taoboot enroll {words} --current --json --no-recovery-key --passphrase-file /run/passphrase"
+        );
+        let commands = vec![crate::disk::orders::shell("enroll", &script)];
+        let end = End::Poweroff;
+        let disk = orders_disk(
+            &self.directory.join("orders.img"),
+            &[Orders { commands, end }],
+        )?;
+        let machine = self.machine(Some(self.launch.clone()))?.disk(disk);
+        let mut running = machine.start()?;
+        running
+            .console
+            .wait_for("Passphrase or recovery key for", QUESTION_PATIENCE)?;
+        running.console.type_line(PASSPHRASE)?;
+        let outcome = running.wait()?;
+        let enrolled = outcome
+            .report_of("probe")?
+            .pointer("/commands/enroll")
+            .context("the guest reports no enrolment")?;
+        ensure!(enrolled["code"] == 0, "not enrolled: {enrolled:#}");
+        let stdout = enrolled["stdout"].as_str().context("it printed nothing")?;
+        let report = serde_json::from_str(stdout).context("it printed no JSON")?;
+        drop(outcome.keep());
+        Ok(report)
     }
 
     /// One boot with these commands, which must be good. The machine's directory stays for the

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::assets::{Assets, Kernel};
 use crate::debian::{Base, overlay::Overlay};
-use crate::disk::boot::Firmware;
+use crate::disk::{Bus, boot::Firmware};
 
 /// UUID of the encrypted volume.
 pub const VOLUME_UUID: &str = "7a0b0002-0002-4002-8002-000000000002";
@@ -60,6 +60,8 @@ pub struct Plan {
     pub base: Base,
     /// The root disk, where it is not one volume with one file system.
     pub root_disk: Option<PathBuf>,
+    /// What its disks with volumes are attached to.
+    pub bus: Bus,
     /// Modules that its image has in addition.
     pub modules: Vec<&'static str>,
     /// Disks beside it that hold further volumes.
@@ -85,6 +87,7 @@ impl Plan {
             userland,
             base: Base::default(),
             root_disk: None,
+            bus: Bus::default(),
             modules: Vec::new(),
             more_disks: Vec::new(),
             firmware: Firmware::Bios,

@@ -217,6 +217,70 @@ fn fedoras_btrfs_boots_twice_and_its_userland_asks_for_nothing() {
     }
 }
 
+/// A server: UEFI, two NVMe disks, RAID 1 below the volume, XFS as root. Enrolled on the machine itself,
+/// after a first boot with the passphrase.
+#[test]
+fn a_servers_mirrored_volume_boots_twice_and_once_without_a_disk() {
+    let plan = installer::plan(Layout::Server).unwrap();
+    let world = World::make("machine-server", &plan).unwrap();
+    let enrolled = world.enroll_inside("--all").unwrap();
+    assert_eq!(enrolled["volume"], "/dev/md1", "{enrolled:#}");
+    for boot in 0..2 {
+        let done = world
+            .carry_out(vec![
+                shell("state", "systemctl is-system-running --wait"),
+                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell(
+                    "mounts",
+                    "for place in / /boot; do findmnt -n -o TARGET,SOURCE,FSTYPE $place; done",
+                ),
+                shell(
+                    "crypt",
+                    "cryptsetup status md1_crypt; systemctl is-active systemd-cryptsetup@md1_crypt",
+                ),
+                shell("array", "mdadm --detail /dev/md1"),
+                shell("status", "taoboot status --json"),
+            ])
+            .unwrap();
+        let probe = &done.probe;
+        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
+        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
+        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(mounts[0], ["/", "/dev/mapper/md1_crypt", "xfs"]);
+        assert!(mounts[1][1].starts_with("/dev/md"), "{mounts:?}");
+        let crypt = stdout(probe, "crypt");
+        assert!(
+            crypt.contains("is active and is in use") && crypt.ends_with("active"),
+            "{crypt}"
+        );
+        let array = stdout(probe, "array");
+        for line in [
+            "Version : 1.2",
+            "Raid Level : raid1",
+            "Active Devices : 2",
+            "/dev/nvme",
+        ] {
+            assert!(array.contains(line), "{array}");
+        }
+        assert!(!done.console.contains("passphrase for"), "{}", done.console);
+    }
+    // One disk is taken out: nothing is started that the configuration does not allow.
+    let mut without = world.copied("machine-server-degraded").unwrap();
+    without.more.clear();
+    let outcome = without.boot(&[Orders::default()]).unwrap();
+    let report = outcome.report_of("taoboot").unwrap();
+    assert_eq!(report["phase"], "arrays", "{report:#}");
+    let reason = report["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("no member in slot 1") && reason.contains("degraded = true"),
+        "{reason}"
+    );
+    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
+}
+
 /// `root=` is measured, so it is the owner's; but what it names may be on any disk. Only the
 /// enrolled volume's group is looked at, and the volume is closed again.
 #[test]
