@@ -8,10 +8,12 @@
 //! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
 //! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
 //! * [`stack`], [`mountinfo`], [`device_number`]: the devices that the running system is on.
+//! * [`needed`]: of these, what has to be there before root is mounted.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
 //! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
-//! what it refuses. Nothing here opens a device: readers take what is [`Disk`], as a file is.
+//! what it refuses. Readers take what is [`Disk`], as a file is; only [`needed`] opens a device itself, to
+//! read.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -28,6 +30,7 @@ pub mod lvm2;
 pub mod md;
 pub mod mdadm_conf;
 pub mod mountinfo;
+pub mod needed;
 pub mod stack;
 pub mod table;
 

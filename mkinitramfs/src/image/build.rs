@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::compress::compress;
 use super::kernel_config::KernelConfig;
+use super::machine::Effective;
 use super::modules::plan::{Drivers, Plan};
 use super::modules::tree::ModuleTree;
 use super::modules::{file, firmware, host};
@@ -83,14 +85,25 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             data: init,
         },
     )?;
-    let text =
-        fs::read(config).with_context(|| format!("cannot read --config {}", config.display()))?;
+    let effective = effective_config(command, config)?;
     agent::check_config(agent_path, config)?;
+    if effective.has_more() {
+        let mut whole = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+        whole
+            .write_all(&effective.to_image())
+            .context("cannot write a temporary file")?;
+        agent::check_config(agent_path, whole.path()).with_context(|| {
+            format!(
+                "{} with what this machine adds (see taoboot-image explain)",
+                config.display()
+            )
+        })?;
+    }
     tree.insert(
         "etc/taoboot.toml",
         Node::File {
             mode: 0o644,
-            data: text,
+            data: effective.to_image(),
         },
     )?;
 
@@ -101,7 +114,9 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
     let config = KernelConfig::find(command.kernel_config.as_deref(), &folder, &kernel)?;
     let form = config.choose(command.compress)?;
     let known = ModuleTree::read(&folder, &kernel)?;
-    let plan = Plan::new(&known, &kernel, &command.module, &drivers(command)?)?;
+    let mut modules = command.module.clone();
+    modules.extend(effective.modules.iter().cloned());
+    let plan = Plan::new(&known, &kernel, &modules, &drivers(command)?)?;
     let named = add_modules(&mut tree, &known, &plan)?;
     let firmware_folder = command
         .firmware_dir
@@ -154,6 +169,17 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             .collect(),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// The config file; with --host-only also what this machine needs. Another machine's sysfs says nothing
+/// about its tables.
+fn effective_config(command: &ImageCommand, config: &Path) -> Result<Effective> {
+    let given = Effective::of_file(config)?;
+    if command.host_only && command.sysfs.is_none() {
+        given.with_machine(Path::new("/"))
+    } else {
+        Ok(given)
+    }
 }
 
 /// The given version, or that of the running kernel.

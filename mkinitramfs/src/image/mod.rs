@@ -11,6 +11,7 @@ pub mod build;
 pub mod compress;
 pub mod decompress;
 pub mod kernel_config;
+pub mod machine;
 pub mod microcode;
 pub mod modules;
 pub mod options;
@@ -18,7 +19,7 @@ pub mod output;
 pub mod tree;
 pub mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -42,12 +43,19 @@ impl ImageCommand {
     /// Whether an image is to be built and no `--config` is named.
     #[must_use]
     pub fn needs_config(&self) -> bool {
-        self.look.is_none() && self.config.is_none()
+        match &self.look {
+            Some(Look::Explain(explain)) => explain.config.is_none(),
+            Some(_) => false,
+            None => self.config.is_none(),
+        }
     }
 
     /// Sets the agent's config.
     pub fn set_config(&mut self, path: PathBuf) {
-        self.config = Some(path);
+        match &mut self.look {
+            Some(Look::Explain(explain)) => explain.config = Some(path),
+            _ => self.config = Some(path),
+        }
     }
 
     /// Does what the command line says and prints the result.
@@ -61,12 +69,23 @@ impl ImageCommand {
             Some(Look::Cat(cat)) => view::cat::run(cat),
             Some(Look::Extract(extract)) => view::extract::run(extract),
             Some(Look::Diff(diff)) => view::diff::run(diff),
+            Some(Look::Explain(explain)) => explain_config(explain),
             None => {
                 let summary = build::build(&self)?;
                 report(&summary, self.json, self.verbose)
             }
         }
     }
+}
+
+/// Prints the configuration that `--host-only` would put into an image.
+fn explain_config(explain: &options::Explain) -> Result<()> {
+    let config = explain
+        .config
+        .as_deref()
+        .ok_or_else(|| anyhow::anyhow!("--config is missing: name the agent's config"))?;
+    let effective = machine::Effective::of_file(config)?.with_machine(Path::new("/"))?;
+    view::print(&effective.to_string())
 }
 
 impl ImageCommand {

@@ -40,7 +40,8 @@ pub struct ImageCommand {
     /// device
     #[argh(switch)]
     pub generic: bool,
-    /// of these, only the drivers that this machine's devices ask for
+    /// of these, only the drivers that this machine's devices ask for; the volumes and arrays that
+    /// this machine needs are added to the config (see explain)
     #[argh(switch)]
     pub host_only: bool,
     /// sysfs to look at for --host-only (default: /sys)
@@ -88,6 +89,18 @@ pub enum Look {
     Extract(Extract),
     /// Compare.
     Diff(Diff),
+    /// Print the configuration.
+    Explain(Explain),
+}
+
+/// Print the configuration that --host-only puts into an image: the config file, and what this machine
+/// needs, each line with its reason. Builds nothing.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "explain")]
+pub struct Explain {
+    /// config of the agent (default of taoboot-image: /etc/taoboot/image.toml)
+    #[argh(option, arg_name = "file")]
+    pub config: Option<PathBuf>,
 }
 
 /// List the entries of an image: any tool's, with microcode and any compression.

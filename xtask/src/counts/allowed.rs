@@ -77,7 +77,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "taoboot-mkinitramfs",
-        &["taoboot-commands", "taoboot-printable"],
+        &["taoboot-commands", "taoboot-printable", "taoboot-storage"],
     ),
     (
         "taoboot-xtask",

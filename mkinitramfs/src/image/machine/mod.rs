@@ -1,0 +1,195 @@
+//! The configuration that comes from the machine itself: `--host-only` takes over which volumes and
+//! arrays this machine needs, and `taoboot-image explain` says why.
+
+mod options;
+
+use std::{fmt, fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use storage::needed::{self, Needed, Volume};
+
+/// Longest configuration that is read.
+const LONGEST: u64 = 1 << 20;
+
+/// The configuration of an image: what the administrator wrote, and what the machine adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    given: String,
+    added: Vec<Line>,
+    /// Modules that what was added needs.
+    pub modules: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    text: String,
+    reason: Option<String>,
+}
+
+impl Effective {
+    /// What is in a file, and nothing else.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not text.
+    pub fn of_file(config: &Path) -> Result<Self> {
+        let unreadable = || format!("cannot read --config {}", config.display());
+        let size = fs::metadata(config).with_context(unreadable)?.len();
+        if size > LONGEST {
+            bail!(
+                "--config {}: {size} bytes, expected at most {LONGEST}",
+                config.display()
+            );
+        }
+        Ok(Self {
+            given: fs::read_to_string(config).with_context(unreadable)?,
+            added: Vec::new(),
+            modules: Vec::new(),
+        })
+    }
+
+    /// The same, and what the machine below `root` needs. What the administrator says of volumes, or of
+    /// arrays, is not added to.
+    ///
+    /// # Errors
+    /// Something of the machine cannot be taken over; the error names the line or the device.
+    pub fn with_machine(mut self, root: &Path) -> Result<Self> {
+        let needed = needed::needed(root).context(
+            "what this machine needs cannot be taken over (--host-only); without it, or with [[volume]] in the config, it is not looked at",
+        );
+        let given: toml::Table = self.given.parse().context("the config is not TOML")?;
+        if given.contains_key("volume") {
+            return Ok(self);
+        }
+        let needed = needed?;
+        if needed.under_root == 0 {
+            self.say("# The root file system of this machine is not on a LUKS2 volume.".into());
+            return Ok(self);
+        }
+        self.add_volumes(&needed)?;
+        if !given.contains_key("array") {
+            self.add_arrays(&needed);
+        }
+        Ok(self)
+    }
+
+    fn add_volumes(&mut self, needed: &Needed) -> Result<()> {
+        if needed.under_root > 1 {
+            let names: Vec<&str> = needed
+                .volumes
+                .iter()
+                .take(needed.under_root)
+                .map(|volume| volume.name.as_str())
+                .collect();
+            bail!(
+                "the root file system is on several volumes ({}): write [[volume]] for each into the config, the one with the records first",
+                names.join(", ")
+            );
+        }
+        for volume in &needed.volumes {
+            self.add_volume(volume)?;
+        }
+        Ok(())
+    }
+
+    fn add_volume(&mut self, volume: &Volume) -> Result<()> {
+        self.say("[[volume]]".into());
+        self.set("device", &quoted(&volume.device)?, volume.reason.clone());
+        let Some(line) = &volume.line else {
+            let why = "so is it called now; it has no line in /etc/crypttab".to_owned();
+            self.set("name", &quoted(&volume.name)?, why);
+            return Ok(());
+        };
+        let place = format!("line {} of /etc/crypttab", line.number);
+        self.set("name", &quoted(&line.name)?, place.clone());
+        let options = options::taken_over(line).with_context(|| place_of(line.number))?;
+        if !options.is_empty() {
+            self.set("options", &format!("{options:?}"), place);
+        }
+        Ok(())
+    }
+
+    fn add_arrays(&mut self, needed: &Needed) {
+        for array in &needed.arrays {
+            self.say("[[array]]".into());
+            self.set("uuid", &format!("{:?}", array.uuid), array.reason.clone());
+            self.set(
+                "name",
+                &format!("{:?}", array.name),
+                "so is it called now".into(),
+            );
+            let module = match array.level.as_str() {
+                "raid4" | "raid5" | "raid6" => "raid456",
+                other => other,
+            };
+            if !self.modules.iter().any(|known| known == module) {
+                self.modules.push(module.to_owned());
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str, reason: String) {
+        self.added.push(Line {
+            text: format!("{key} = {value}"),
+            reason: Some(reason),
+        });
+    }
+
+    fn say(&mut self, text: String) {
+        self.added.push(Line { text, reason: None });
+    }
+
+    /// Did the machine add something?
+    pub fn has_more(&self) -> bool {
+        !self.added.is_empty()
+    }
+
+    /// As it goes into the image. Reasons are left out: a line that moves in crypttab would make another
+    /// image.
+    pub fn to_image(&self) -> Vec<u8> {
+        let mut text = self.given.clone();
+        if !self.added.is_empty() && !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for line in &self.added {
+            text.push_str(&line.text);
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+}
+
+/// With the reason of each line that the machine added.
+impl fmt::Display for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.given)?;
+        if !self.given.is_empty() && !self.given.ends_with('\n') {
+            writeln!(f)?;
+        }
+        for line in &self.added {
+            match &line.reason {
+                Some(reason) => writeln!(f, "{:<50} # {reason}", line.text)?,
+                None => writeln!(f, "{}", line.text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn place_of(line: usize) -> String {
+    format!("/etc/crypttab, line {line}")
+}
+
+/// A string of TOML. The names of devices and mappings have no letters that it would have to escape
+/// otherwise than Rust does.
+fn quoted(text: &str) -> Result<String> {
+    if text.chars().all(printable::is_printable) && text.is_ascii() {
+        return Ok(format!("{text:?}"));
+    }
+    bail!(
+        "{:?} has letters that neither the name of a device nor that of a mapping has",
+        printable::line(text).to_string()
+    )
+}
+
+#[cfg(test)]
+mod tests;

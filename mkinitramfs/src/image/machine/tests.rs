@@ -1,0 +1,144 @@
+//! Machines that are directories.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+const UUID: &str = "0b5bbd4a-6d7a-4c3b-9a1e-1234567890ab";
+
+/// A block device: its directory in /sys/devices, number, and files.
+fn block(root: &Path, name: &str, number: &str, files: &[(&str, &str)], below: &[&str]) {
+    let place = root.join("sys/devices").join(name);
+    fs::create_dir_all(place.join("slaves")).unwrap();
+    for (file, text) in [("dev", number), ("size", "2048")].iter().chain(files) {
+        let file = place.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, format!("{text}\n")).unwrap();
+    }
+    for other in below {
+        symlink(format!("../../{other}"), place.join("slaves").join(other)).unwrap();
+    }
+    for (directory, link) in [("dev/block", number), ("class/block", name)] {
+        let directory = root.join("sys").join(directory);
+        fs::create_dir_all(&directory).unwrap();
+        symlink(format!("../../devices/{name}"), directory.join(link)).unwrap();
+    }
+}
+
+/// Root on a logical volume, on a LUKS2 volume, on an array of two disks.
+fn server(crypttab: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    for directory in ["etc", "proc/self"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    fs::write(root.join("etc/crypttab"), crypttab).unwrap();
+    let mountinfo = "22 1 254:1 / / rw - ext4 /dev/mapper/vg-root rw\n";
+    fs::write(root.join("proc/self/mountinfo"), mountinfo).unwrap();
+    fs::write(
+        root.join("proc/swaps"),
+        "Filename Type Size Used Priority\n",
+    )
+    .unwrap();
+    block(root, "sda", "8:0", &[], &[]);
+    block(root, "sdb", "8:16", &[], &[]);
+    block(
+        root,
+        "md1",
+        "9:1",
+        &[
+            ("md/level", "raid1"),
+            ("md/metadata_version", "1.2"),
+            ("md/uuid", "00112233-44556677-8899aabb-ccddeeff"),
+        ],
+        &["sda", "sdb"],
+    );
+    let crypt = format!("CRYPT-LUKS2-{}-md1_crypt", UUID.replace('-', ""));
+    block(
+        root,
+        "dm-0",
+        "254:0",
+        &[("dm/name", "md1_crypt"), ("dm/uuid", &crypt)],
+        &["md1"],
+    );
+    block(
+        root,
+        "dm-1",
+        "254:1",
+        &[("dm/name", "vg-root"), ("dm/uuid", "LVM-ab")],
+        &["dm-0"],
+    );
+    directory
+}
+
+fn effective(given: &str, crypttab: &str) -> Result<Effective> {
+    let machine = server(crypttab);
+    let config = machine.path().join("image.toml");
+    fs::write(&config, given).unwrap();
+    Effective::of_file(&config)?.with_machine(machine.path())
+}
+
+#[test]
+fn volumes_and_arrays_are_taken_over_with_their_names_and_options() {
+    let crypttab = format!(
+        "# a comment\nserver_crypt UUID={UUID} none luks,discard\n\
+         backup PARTUUID=0a1b-02 none luks,x-initrd.attach\nhome UUID=1-2 none luks\n"
+    );
+    let found = effective("on_failure = \"prompt\"", &crypttab).unwrap();
+    let image = String::from_utf8(found.to_image()).unwrap();
+    assert_eq!(
+        image,
+        format!(
+            "on_failure = \"prompt\"\n[[volume]]\ndevice = \"UUID={UUID}\"\nname = \"server_crypt\"\n\
+             options = [\"discard\"]\n[[volume]]\ndevice = \"PARTUUID=0a1b-02\"\nname = \"backup\"\n\
+             [[array]]\nuuid = \"00112233-44556677-8899aabb-ccddeeff\"\nname = \"md1\"\n"
+        )
+    );
+    assert_eq!(found.modules, ["raid1"]);
+    let explained = found.to_string();
+    for reason in [
+        "# / is on it",
+        "# line 2 of /etc/crypttab",
+        "# line 3 of /etc/crypttab wants it in the initramfs",
+        "# the volume md1_crypt is on it",
+    ] {
+        assert!(explained.contains(reason), "{explained}");
+    }
+    // The reasons are comments: what is explained is what is built.
+    let parsed = |text: &str| text.parse::<toml::Table>().unwrap();
+    assert_eq!(parsed(&explained), parsed(&image));
+}
+
+#[test]
+fn what_the_administrator_says_of_volumes_is_not_added_to() {
+    let given = "[volume]\ndevice = \"/dev/sda3\"\n";
+    let found = effective(given, "x /dev/sda3 none header=/h\n").unwrap();
+    assert_eq!(found.to_image(), given.as_bytes());
+    assert_eq!(found.to_string(), given);
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_named_with_its_line() {
+    for (crypttab, said) in [
+        (
+            format!("md1_crypt UUID={UUID} none luks,header=/h\n"),
+            "/etc/crypttab, line 1: a detached header",
+        ),
+        (
+            format!("\nmd1_crypt UUID={UUID} none luks,discrad\n"),
+            "\"discrad\" is not known",
+        ),
+        (
+            "x nonsense none luks,x-initrd.attach\n".into(),
+            "line 1: \"nonsense\" does not name a device",
+        ),
+        (
+            format!("a\u{1b}b UUID={UUID} none luks\n"),
+            "has letters that neither",
+        ),
+    ] {
+        let error = effective("", &crypttab).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains(said), "{text}");
+    }
+}
