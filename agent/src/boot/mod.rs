@@ -5,6 +5,7 @@
 
 pub mod acpi;
 mod arrays;
+mod btrfs;
 mod close;
 pub mod config;
 pub mod devices;
@@ -40,7 +41,7 @@ use crate::{
     },
     config::device::DeviceSpec,
     resident::handover,
-    unlock::SwapSpec,
+    unlock::{OpenVolume, SwapSpec},
 };
 
 /// Boots the machine. `arguments` are those that the kernel gave to /init.
@@ -133,6 +134,11 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     loader
         .load_for(&format!("fs-{kind}"))
         .map_err(Failure::of(Phase::Root))?;
+    if kind == "btrfs" {
+        let opened: Vec<_> = boot.further.iter().map(OpenVolume::path).collect();
+        let degraded = btrfs::allows_missing(options.flags.as_deref());
+        btrfs::announce(place.device(), &opened, degraded).map_err(Failure::of(Phase::Root))?;
+    }
     root::mount_root(&recorded, place.device(), &kind, options)
         .map_err(Failure::of(Phase::Root))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of(Phase::Root))?;

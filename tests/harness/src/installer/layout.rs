@@ -15,7 +15,8 @@ pub enum Layout {
     /// passphrase of its own that crypttab wants opened in the initramfs, and a third whose key is a
     /// file on root.
     DebianVolumes,
-    /// Fedora's: one LUKS2 volume named luks-UUID, in it btrfs with the subvolumes `root` and `home`.
+    /// Fedora's on two disks: two LUKS2 volumes named luks-UUID, on both of them one btrfs with the
+    /// subvolumes `root` and `home`.
     Fedora,
     /// A server's: two disks, each with a partition for /boot and one for the rest, as RAID 1 with
     /// superblocks of format 1.2; on the second array a LUKS2 volume with XFS.
@@ -91,7 +92,8 @@ for mapping in vda5_crypt data_crypt keyed_crypt; do cryptsetup close "$mapping"
 /// What anaconda's automatic partitioning does with "encrypt my data".
 const FEDORA: &str = r#"
 luks "$uuid" "luks-$uuid" "$disk"
-mkfs.btrfs -q -L fedora -U "$root_uuid" "/dev/mapper/luks-$uuid"
+luks "$data_uuid" "luks-$data_uuid" "$disk1"
+mkfs.btrfs -q -L fedora -U "$root_uuid" -m raid1 -d single "/dev/mapper/luks-$uuid" "/dev/mapper/luks-$data_uuid"
 mount "/dev/mapper/luks-$uuid" /mnt
 btrfs -q subvolume create /mnt/root
 btrfs -q subvolume create /mnt/home
@@ -104,9 +106,13 @@ cat > /mnt/etc/fstab <<TAB
 UUID=$root_uuid / btrfs subvol=root,compress=zstd:1,x-systemd.device-timeout=0 0 0
 UUID=$root_uuid /home btrfs subvol=home,compress=zstd:1,x-systemd.device-timeout=0 0 0
 TAB
-echo "luks-$uuid UUID=$uuid none discard" > /mnt/etc/crypttab
+cat > /mnt/etc/crypttab <<TAB
+luks-$uuid UUID=$uuid none discard
+luks-$data_uuid UUID=$data_uuid none discard
+TAB
 umount -R /mnt
 cryptsetup close "luks-$uuid"
+cryptsetup close "luks-$data_uuid"
 "#;
 
 /// What partman-auto-raid and partman-crypto do.
@@ -169,7 +175,7 @@ impl Layout {
                  rd.luks.options={DATA_UUID}=discard root=/dev/mapper/debian--vg-root"
             ),
             Self::Fedora => format!(
-                "rd.luks.uuid=luks-{VOLUME_UUID} root=UUID={} rootflags=subvol=root",
+                "rd.luks.uuid=luks-{VOLUME_UUID} rd.luks.uuid=luks-{DATA_UUID} root=UUID={} rootflags=subvol=root",
                 super::ROOT_UUID
             ),
             Self::Server => format!(
@@ -202,7 +208,8 @@ impl Layout {
     /// The disks beside the first: serial number, size in bytes, and does /init open it?
     pub(super) const fn more_disks(self) -> &'static [(&'static str, u64, bool)] {
         match self {
-            Self::DebianLvm | Self::Fedora => &[],
+            Self::DebianLvm => &[],
+            Self::Fedora => &[("disk1", 512 << 20, true)],
             Self::DebianVolumes => &[("disk1", 64 << 20, true), ("disk2", 64 << 20, false)],
             Self::Server => &[("disk1", super::SIZE, false)],
         }
