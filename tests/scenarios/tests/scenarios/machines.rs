@@ -165,12 +165,15 @@ fn a_look_alike_of_a_further_volume_is_not_opened() {
     assert!(report["further_volumes"].is_null(), "{report:#}");
 }
 
-/// Fedora's btrfs with subvolumes: the volume is called luks-UUID, as its command line says.
+/// Fedora's btrfs with subvolumes on two disks: the volumes are called luks-UUID, as its command line says,
+/// and the kernel is told of both before root is mounted.
 #[test]
-fn fedoras_btrfs_boots_twice_and_its_userland_asks_for_nothing() {
+fn fedoras_btrfs_on_two_disks_boots_twice_and_its_userland_asks_for_nothing() {
     let plan = installer::plan(Layout::Fedora).unwrap();
     let world = World::make("machine-fedora", &plan).unwrap();
     let name = format!("luks-{}", harness::world::VOLUME_UUID);
+    let other = format!("luks-{}", installer::DATA_UUID);
+    let unit = |name: &str| format!("systemd-cryptsetup@{}", name.replace('-', "\\x2d"));
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
@@ -183,8 +186,10 @@ fn fedoras_btrfs_boots_twice_and_its_userland_asks_for_nothing() {
                 shell(
                     "crypt",
                     &format!(
-                        "cryptsetup status {name}; systemctl is-active 'systemd-cryptsetup@{}'",
-                        name.replace('-', "\\x2d")
+                        "for name in {name} {other}; do cryptsetup status $name; done; \
+                     systemctl is-active '{}' '{}'",
+                        unit(&name),
+                        unit(&other)
                     ),
                 ),
                 shell(
@@ -196,23 +201,32 @@ fn fedoras_btrfs_boots_twice_and_its_userland_asks_for_nothing() {
         let probe = &done.probe;
         assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
         assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
-        let mounts = stdout(probe, "mounts");
-        let expected = format!(
-            "/      /dev/mapper/{name}[/root] btrfs\n/home  /dev/mapper/{name}[/home] btrfs"
-        );
-        let words = |text: &str| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(words(mounts), words(&expected));
+        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        for (mount, subvolume) in mounts.iter().zip(["/root", "/home"]) {
+            // Which of the two devices is named is the kernel's choice.
+            assert!(mount[1].starts_with("/dev/mapper/luks-"), "{mounts:?}");
+            assert!(mount[1].ends_with(&format!("[{subvolume}]")), "{mounts:?}");
+            assert_eq!(mount[2], "btrfs");
+        }
+        assert_eq!(mounts.len(), 2);
         let crypt = stdout(probe, "crypt");
-        assert!(
-            crypt.contains("is active and is in use") && crypt.ends_with("active"),
+        assert_eq!(
+            crypt.matches("is active and is in use").count(),
+            2,
             "{crypt}"
         );
+        assert!(crypt.ends_with("active\nactive"), "{crypt}");
         let btrfs = stdout(probe, "btrfs");
-        assert!(btrfs.contains(&format!("/dev/mapper/{name}")), "{btrfs}");
+        for name in [&name, &other] {
+            assert!(btrfs.contains(&format!("/dev/mapper/{name}")), "{btrfs}");
+        }
+        assert!(
+            btrfs.contains("Total devices 2") && !btrfs.contains("missing"),
+            "{btrfs}"
+        );
         assert!(!done.console.contains("passphrase for"), "{}", done.console);
     }
 }
