@@ -1,94 +1,322 @@
-//! A passphrase from the console, without echo.
+//! A passphrase from a person, without echo: asked for on every console that the kernel has, and the
+//! first answer counts.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
 };
 
 use nix::{
-    libc::O_NOCTTY,
+    libc::{O_NOCTTY, O_NONBLOCK},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr},
 };
 use zeroize::Zeroizing;
 
 /// Longest passphrase, in bytes; the terminal's own line limit is 4095.
 const LONGEST: usize = 512;
+/// The names of the consoles that are in use (Documentation/ABI/testing/sysfs-tty).
+const ACTIVE: &str = "/sys/class/tty/console/active";
 
 /// Why nothing could be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    /// No console, or it is not a terminal.
-    #[error("cannot ask for a passphrase: /dev/console: {0}")]
-    Console(std::io::Error),
-    /// The console hung up.
+    /// No console, or none is a terminal.
+    #[error("cannot ask for a passphrase: {0}")]
+    Console(String),
+    /// All of them hung up.
     #[error("the console was closed before a passphrase was typed")]
     Closed,
+    /// Waiting for somebody to type.
+    #[error("cannot wait for the consoles: {0}")]
+    Wait(io::Error),
 }
 
-/// The console with echo off; echo comes back when it is dropped.
+/// The consoles with echo off; echo comes back when it is dropped.
 pub struct Prompt {
-    console: File,
+    consoles: Vec<Console>,
+}
+
+/// One of them, with what has been typed there so far.
+struct Console {
+    path: PathBuf,
+    terminal: File,
     before: Termios,
+    line: Zeroizing<Vec<u8>>,
 }
 
 impl Prompt {
-    /// Opens the console. What was typed ahead is thrown away.
+    /// Opens all consoles. What was typed ahead is thrown away.
     pub fn open() -> Result<Self, PromptError> {
-        let console = OpenOptions::new()
+        // Without the file there is /dev/console itself.
+        let active = fs::read_to_string(ACTIVE).unwrap_or_default();
+        Self::on(&nodes(&active))
+    }
+
+    /// On these terminals, as far as they can be opened.
+    fn on(paths: &[PathBuf]) -> Result<Self, PromptError> {
+        let mut consoles = Vec::with_capacity(paths.len());
+        let mut failed = Vec::new();
+        for path in paths {
+            match Console::open(path) {
+                Ok(console) => consoles.push(console),
+                // A screen that is not there is named by the kernel all the same.
+                Err(error) => failed.push(format!("{}: {error}", path.display())),
+            }
+        }
+        if consoles.is_empty() {
+            return Err(PromptError::Console(failed.join("; ")));
+        }
+        Ok(Self { consoles })
+    }
+
+    /// Shows a line of text.
+    pub fn say(&mut self, text: &str) -> Result<(), PromptError> {
+        self.write(&format!("{}\r\n", printable::line(text)))
+    }
+
+    /// Asks everywhere and reads one line, from wherever it is typed first.
+    pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
+        self.write(&printable::line(question).to_string())?;
+        loop {
+            let ready = self.wait()?;
+            let mut closed = Vec::new();
+            for (number, console) in self.consoles.iter_mut().enumerate() {
+                if !ready.contains(&number) {
+                    continue;
+                }
+                match console.read() {
+                    Ok(Some(line)) => {
+                        self.end_question(number);
+                        return Ok(line);
+                    }
+                    Ok(None) => {}
+                    Err(_) => closed.push(number),
+                }
+            }
+            for number in closed.into_iter().rev() {
+                drop(self.consoles.remove(number));
+            }
+            if self.consoles.is_empty() {
+                return Err(PromptError::Closed);
+            }
+        }
+    }
+
+    /// The numbers of the consoles on which something was typed, or that hung up.
+    fn wait(&self) -> Result<Vec<usize>, PromptError> {
+        let consoles = self.consoles.iter();
+        let mut polled: Vec<PollFd<'_>> = consoles
+            .map(|console| PollFd::new(console.terminal.as_fd(), PollFlags::POLLIN))
+            .collect();
+        match poll(&mut polled, PollTimeout::NONE) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(PromptError::Wait(error.into())),
+        }
+        let ready = polled.iter().enumerate();
+        Ok(ready
+            .filter(|(_, polled)| polled.any().unwrap_or(true))
+            .map(|(number, _)| number)
+            .collect())
+    }
+
+    /// What was typed elsewhere is forgotten, and the question stands alone on its line there.
+    fn end_question(&mut self, answered: usize) {
+        for (number, console) in self.consoles.iter_mut().enumerate() {
+            if number != answered {
+                console.forget();
+                // A console that cannot be written to has nobody in front of it.
+                drop(console.terminal.write_all(b"\r\n"));
+            }
+        }
+    }
+
+    /// One that hangs up is left out from now on.
+    fn write(&mut self, text: &str) -> Result<(), PromptError> {
+        self.consoles
+            .retain_mut(|console| write_all(&mut console.terminal, text.as_bytes()).is_ok());
+        if self.consoles.is_empty() {
+            return Err(PromptError::Closed);
+        }
+        Ok(())
+    }
+}
+
+impl Console {
+    fn open(path: &Path) -> io::Result<Self> {
+        let terminal = OpenOptions::new()
             .read(true)
             .write(true)
-            .custom_flags(O_NOCTTY)
-            .open("/dev/console")
-            .map_err(PromptError::Console)?;
-        let before = tcgetattr(&console).map_err(|error| PromptError::Console(error.into()))?;
+            .custom_flags(O_NOCTTY | O_NONBLOCK)
+            .open(path)?;
+        let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
         let echo = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
         quiet.local_flags.remove(echo);
         // Canonical mode stays on: the terminal does backspace, ^W and ^U.
         quiet.local_flags |= LocalFlags::ICANON | LocalFlags::ECHONL;
         quiet.local_flags.remove(LocalFlags::ISIG);
-        tcsetattr(&console, SetArg::TCSANOW, &quiet)
-            .map_err(|error| PromptError::Console(error.into()))?;
-        tcflush(&console, FlushArg::TCIFLUSH)
-            .map_err(|error| PromptError::Console(error.into()))?;
-        Ok(Self { console, before })
+        tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
+        tcflush(&terminal, FlushArg::TCIFLUSH)?;
+        Ok(Self {
+            path: path.to_owned(),
+            terminal,
+            before,
+            // The buffer never moves in memory.
+            line: Zeroizing::new(Vec::with_capacity(LONGEST)),
+        })
     }
 
-    /// Shows a line of text.
-    pub fn say(&mut self, text: &str) -> Result<(), PromptError> {
-        self.console
-            .write_all(format!("{}\r\n", printable::line(text)).as_bytes())
-            .map_err(PromptError::Console)
-    }
-
-    /// Asks and reads one line.
-    pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
-        self.console
-            .write_all(printable::line(question).to_string().as_bytes())
-            .map_err(PromptError::Console)?;
-        let mut line = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    /// What there is to read; a line once it is whole.
+    fn read(&mut self) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         loop {
             let mut byte = Zeroizing::new([0_u8; 1]);
-            match self
-                .console
-                .read(byte.as_mut_slice())
-                .map_err(PromptError::Console)?
-            {
-                0 => return Err(PromptError::Closed),
-                _ if *byte == [b'\n'] => return Ok(line),
-                // Longer than any passphrase: kept out, so the buffer never moves in memory.
-                _ if line.len() >= LONGEST => {}
-                _ => line.extend_from_slice(byte.as_slice()),
+            match self.terminal.read(byte.as_mut_slice()) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if *byte == [b'\n'] => {
+                    let empty = Zeroizing::new(Vec::with_capacity(LONGEST));
+                    return Ok(Some(std::mem::replace(&mut self.line, empty)));
+                }
+                // Longer than any passphrase: kept out.
+                Ok(_) if self.line.len() >= LONGEST => {}
+                Ok(_) => self.line.extend_from_slice(byte.as_slice()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.line = Zeroizing::new(Vec::with_capacity(LONGEST));
+        if let Err(error) = tcflush(&self.terminal, FlushArg::TCIFLUSH) {
+            log::debug!("{}: {error}", self.path.display());
         }
     }
 }
 
-impl Drop for Prompt {
+impl Drop for Console {
     fn drop(&mut self) {
-        if let Err(error) = tcsetattr(&self.console, SetArg::TCSANOW, &self.before) {
-            log::debug!("the console stays without echo: {error}");
+        if let Err(error) = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before) {
+            log::debug!("{} stays without echo: {error}", self.path.display());
         }
+    }
+}
+
+/// The terminal does not block, so that a screen that stands still cannot keep the others waiting for
+/// ever: it has a second for each line.
+fn write_all(terminal: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match terminal.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or(&[]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut polled = [PollFd::new(terminal.as_fd(), PollFlags::POLLOUT)];
+                if poll(&mut polled, PollTimeout::from(1000_u16))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The terminals of the consoles in use. `tty0` is whichever screen is in front.
+fn nodes(active: &str) -> Vec<PathBuf> {
+    let named: Vec<PathBuf> = active
+        .split_ascii_whitespace()
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        .map(|name| Path::new("/dev").join(name))
+        .collect();
+    if named.is_empty() {
+        vec!["/dev/console".into()]
+    } else {
+        named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::fd::{AsRawFd, OwnedFd},
+        thread,
+    };
+
+    use nix::pty::openpty;
+
+    use super::*;
+
+    /// What a person has in front of it, and the terminal's node. The node stays open, so that it does not hang up.
+    fn terminal() -> (File, PathBuf, OwnedFd) {
+        let pty = openpty(None, None).unwrap();
+        let node = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
+        (File::from(pty.master), node, pty.slave)
+    }
+
+    fn shown(screen: &mut File) -> String {
+        let mut bytes = [0; 4096];
+        let count = screen.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[test]
+    fn the_first_answer_counts_and_what_was_typed_elsewhere_is_forgotten() {
+        let (mut screen, screen_node, _open) = terminal();
+        let (mut serial, serial_node, _open_too) = terminal();
+        let gone = PathBuf::from("/dev/none-of-this-name");
+        let mut prompt = Prompt::on(&[screen_node, gone, serial_node]).unwrap();
+        screen.write_all(b"half a pass").unwrap();
+        let asked = thread::spawn(move || {
+            let first = prompt.ask("Passphrase: ").unwrap();
+            (prompt, first)
+        });
+        assert!(shown(&mut screen).contains("Passphrase: "));
+        assert!(shown(&mut serial).contains("Passphrase: "));
+        serial.write_all(b"of the seriak\x7fl line\n").unwrap();
+        let (mut prompt, first) = asked.join().unwrap();
+        assert_eq!(first.as_slice(), b"of the serial line");
+        let asked = thread::spawn(move || prompt.ask("Again: ").unwrap());
+        while !shown(&mut screen).contains("Again: ") {}
+        screen.write_all(b"on the screen\n").unwrap();
+        assert_eq!(asked.join().unwrap().as_slice(), b"on the screen");
+        // No echo.
+        assert!(!shown(&mut screen).contains("screen"));
+    }
+
+    #[test]
+    fn a_console_that_hangs_up_leaves_the_others_and_the_last_one_ends_the_question() {
+        let (screen, screen_node, open) = terminal();
+        let (mut serial, serial_node, _open_too) = terminal();
+        let mut prompt = Prompt::on(&[screen_node.clone(), serial_node]).unwrap();
+        drop((screen, open));
+        serial.write_all(b"x\n").unwrap();
+        assert_eq!(prompt.ask("?").unwrap().as_slice(), b"x");
+        drop(serial);
+        assert!(matches!(prompt.ask("?"), Err(PromptError::Closed)));
+        assert!(matches!(
+            Prompt::on(&[screen_node]),
+            Err(PromptError::Console(_))
+        ));
+    }
+
+    #[test]
+    fn a_line_longer_than_any_passphrase_is_cut() {
+        let (mut serial, node, _open) = terminal();
+        let mut prompt = Prompt::on(&[node]).unwrap();
+        serial.write_all(&[b'a'; 3 * LONGEST]).unwrap();
+        serial.write_all(b"\n").unwrap();
+        assert_eq!(prompt.ask("?").unwrap().len(), LONGEST);
+    }
+
+    #[test]
+    fn every_console_in_use_is_asked_and_the_kernels_own_where_none_is_named() {
+        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(nodes("tty0 ttyS0\n"), paths(&["/dev/tty0", "/dev/ttyS0"]));
+        assert_eq!(nodes(""), paths(&["/dev/console"]));
+        assert_eq!(nodes("../../etc/passwd"), paths(&["/dev/console"]));
     }
 }
