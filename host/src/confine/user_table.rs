@@ -2,8 +2,17 @@
 //!
 //! A number is given once. The file says which one is next, so that a user that is deleted leaves
 //! no number behind for another program, which would get its files, wherever they lie.
+//!
+//! The file is replaced as a whole, but for one case: on a full disk a user is deleted by a single byte in
+//! the file that is there. A user's files may be what fills the disk, and then nothing else can make room.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{
+    collections::HashMap,
+    fs::OpenOptions,
+    io,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::Path,
+};
 
 use tao::state_file;
 
@@ -24,8 +33,11 @@ pub(super) const MOST_OF_ONE: usize = 2_000;
 pub(super) const ROOTS: usize = 10_000;
 /// A hash in hexadecimal digits, who had it started, a number, and what is between and after them.
 const LINE: u64 = 87;
+const MOST_BYTES: u64 = LINE.saturating_mul((MOST as u64).saturating_add(1));
 /// What the first line begins with.
 const NEXT: &str = "next ";
+/// What the first digit of a hash is replaced with, of a user that was deleted on a full disk.
+const DELETED: char = '-';
 
 /// A user of a program's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +164,41 @@ impl UserTable {
     }
 
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let most = LINE.saturating_mul((MOST as u64).saturating_add(1));
-        match state_file::read(path, most)? {
+        match state_file::read(path, MOST_BYTES)? {
             Some(file) => Self::parse(&file),
             // No program has had one yet.
             None => Ok(Self::default()),
         }
+    }
+
+    /// Deletes a user in the file where it is: no room is taken for it, and a disk writes the one byte or does
+    /// not, so that there is the old table or the new one.
+    pub(super) fn delete_in_place(path: &Path, number: u32) -> io::Result<()> {
+        let gone = || io::Error::other(format!("user {number} is not in it any more"));
+        let file = state_file::read(path, MOST_BYTES)?.ok_or_else(gone)?;
+        let table = Self::parse(&file)?;
+        let user = table.users.iter().find(|user| user.number == number);
+        let hash = &user.ok_or_else(gone)?.program;
+        // A program is there once.
+        let mut lines = file.split_inclusive(|byte| *byte == b'\n');
+        let mut at: u64 = 0;
+        let found = lines.any(|line| {
+            let found = line.starts_with(hash.as_bytes());
+            if !found {
+                at = at.saturating_add(line.len() as u64);
+            }
+            found
+        });
+        if !found {
+            return Err(gone());
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)?;
+        let mut byte = [0; 4];
+        file.write_all_at(DELETED.encode_utf8(&mut byte).as_bytes(), at)?;
+        file.sync_data()
     }
 
     fn parse(file: &[u8]) -> io::Result<Self> {
@@ -182,13 +223,23 @@ impl UserTable {
         let mut given = std::collections::HashSet::new();
         for (at, line) in text.lines().enumerate().skip(usize::from(next.is_some())) {
             let at = at.saturating_add(1);
+            let (line, deleted) = match line.strip_prefix(DELETED) {
+                Some(rest) => (format!("0{rest}"), true),
+                None => (line.to_owned(), false),
+            };
             let user = match next {
-                Some(next) => parse_line(line).filter(|user| (FIRST..next).contains(&user.number)),
-                None => table.parse_first_form(line),
+                Some(next) => parse_line(&line).filter(|user| (FIRST..next).contains(&user.number)),
+                None => table.parse_first_form(&line),
             };
             let user = user.ok_or_else(|| wrong(at))?;
-            let known = table.numbers.contains_key(&user.program) || !given.insert(user.number);
-            if known || table.users.len() == MOST {
+            let is_twice = !given.insert(user.number);
+            if is_twice || given.len() > MOST {
+                return Err(wrong(at));
+            }
+            if deleted {
+                continue;
+            }
+            if table.numbers.contains_key(&user.program) {
                 return Err(wrong(at));
             }
             table.insert(user);
@@ -265,6 +316,42 @@ mod tests {
     }
 
     #[test]
+    fn a_user_that_is_deleted_in_place_is_gone_and_its_number_is_given_to_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users");
+        let [one, two, three] = ["0", "1", "2"].map(|digit| digit.repeat(64));
+        let next = FIRST + 9;
+        for text in [
+            format!("{one}\n{two} 1000\n{three} 0\n"),
+            format!(
+                "next {next}\n{one} - {FIRST}\n{two} 1000 {}\n{three} 0 {}\n",
+                FIRST + 1,
+                FIRST + 2
+            ),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let before = UserTable::read(&path).unwrap();
+            UserTable::delete_in_place(&path, FIRST + 1).unwrap();
+            let written = std::fs::read_to_string(&path).unwrap();
+            let without = format!("-{}", &two[1..]);
+            assert_eq!(written, text.replacen(&two, &without, 1));
+            let table = UserTable::read(&path).unwrap();
+            let left: Vec<u32> = table.users().iter().map(|user| user.number).collect();
+            assert_eq!(left, [FIRST, FIRST + 2]);
+            assert_eq!((table.number_of(&two), table.next), (None, before.next));
+            assert!(table.was_given(FIRST + 1));
+            // It is not there twice, nor for another number.
+            for number in [FIRST + 1, FIRST + 7, 0] {
+                UserTable::delete_in_place(&path, number).unwrap_err();
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
+            // The next table that is kept says nothing of it, and its number is still given.
+            let again = UserTable::parse(table.text().as_bytes()).unwrap();
+            assert_eq!((again.users().len(), again.next), (2, before.next));
+        }
+    }
+
+    #[test]
     fn a_table_that_is_damaged_is_refused() {
         let hash = "0".repeat(64);
         let other = "1".repeat(64);
@@ -282,6 +369,13 @@ mod tests {
             format!("next {next}\n{hash} x {FIRST}\n"),
             format!("next {next}\n{hash} 0 {FIRST}\n{other} 0 {FIRST}\n"),
             format!("next {next}\n{hash} 0 {FIRST}\n{hash} 0 {}\n", FIRST + 1),
+            format!("next {next}\n-{} 0 {next}\n", "0".repeat(63)),
+            format!(
+                "next {next}\n-{} 0 {FIRST}\n{hash} 0 {FIRST}\n",
+                "0".repeat(63)
+            ),
+            format!("next {next}\n-{hash} 0 {FIRST}\n"),
+            "-\n".to_owned(),
         ] {
             let refused = UserTable::parse(text.as_bytes()).unwrap_err().to_string();
             assert!(refused.contains("is not a program's hash"), "{text}");

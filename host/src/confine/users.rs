@@ -247,6 +247,15 @@ impl Users {
         }
     }
 
+    /// On a full disk there is no room for the new table before the files are gone, and they may go only
+    /// when nobody can get the number.
+    fn keep_deletion(&self, without: &UserTable, number: u32) -> io::Result<()> {
+        match (self.keep(without), &self.file) {
+            (Err(error), Some(file)) if is_full(&error) => UserTable::delete_in_place(file, number),
+            (kept, _) => kept,
+        }
+    }
+
     /// All that are kept, and for each whether its program runs or is being started.
     pub(crate) fn list(&self) -> Result<Vec<(ProgramUser, bool)>, UserError> {
         let mut known = self.lock();
@@ -292,11 +301,19 @@ impl Users {
             Err(source) => return Err(DeleteError::Processes { number, source }),
         }
         if let Some(without) = without {
-            self.keep(&without).map_err(|error| self.failed(error))?;
+            self.keep_deletion(&without, number)
+                .map_err(|error| self.failed(error))?;
             known.table = Some(without);
         }
         Ok(number)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 #[cfg(test)]

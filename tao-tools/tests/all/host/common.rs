@@ -8,7 +8,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -56,6 +59,15 @@ pub fn open_dir() -> TempDir {
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(dir.path(), all).unwrap();
     dir
+}
+
+/// A table of users for a host whose programs get numbers that no other host's do at the same time: no
+/// user is deleted as long as any process has its number.
+pub fn users_of_its_own() -> String {
+    static HOSTS: AtomicU32 = AtomicU32::new(0);
+    let host = HOSTS.fetch_add(1, Ordering::Relaxed) % 100;
+    let first = 0x7000_0000 + std::process::id() % 60_000 * 2_000 + host * 20;
+    format!("next {first}\n")
 }
 
 /// How a host is to be started.

@@ -13,12 +13,14 @@ use nix::{
 };
 use tao::limits::Limits;
 use tao::{
-    admin::{Admin, Start},
+    admin::{Admin, ProgramUser, Start},
     client::{CallError, Parent, SealPolicy},
 };
 
+use test_support::is_root;
+
 use super::{
-    common::raw,
+    common::{raw, users_of_its_own},
     host_process::{HostProcess, Place},
 };
 
@@ -93,6 +95,52 @@ fn on_a_full_disk_counters_stand_still_and_all_else_goes_on() {
     assert!(program.rollback_protected_unseal(&second).is_ok());
     assert!(program.rollback_protected_unseal(&first).is_err());
     assert_eq!(program.counter("a"), Ok(2));
+}
+
+/// What fills the disk are the files of the user that is deleted, and nothing else makes room.
+#[test]
+fn on_a_full_disk_a_user_is_deleted_with_the_files_that_fill_it() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let state = place.path("state");
+    std::fs::create_dir(&state).unwrap();
+    let mut disk = Command::new("unshare");
+    disk.args(["-m", "--propagation", "unchanged"]);
+    let users = users_of_its_own();
+    let mount = format!(
+        "mount --make-rprivate / 2>/dev/null; \
+         mount -t tmpfs -o size=128k,mode=700 state \"$2\" && \
+         echo '{}' >\"$2/users\" &&",
+        users.trim()
+    );
+    let host = place.host(&mount);
+    disk.arg(host.get_program()).args(host.get_args());
+    let host = HostProcess::run(&place, &mut disk);
+    let fill = state.join("fill");
+    let fill = fill.to_str().unwrap();
+    let write = format!("head -c 1000000 /dev/zero >{fill}; test -s {fill}");
+    assert_eq!(run(&mut host.admin(), &["/bin/sh", "-c", &write]), 0);
+    let user = host.admin().users().unwrap().remove(0);
+    // As the host sees it.
+    let table = format!("/proc/{}/root{}", host.pid(), state.join("users").display());
+    let before = std::fs::read_to_string(&table).unwrap();
+    host.admin()
+        .delete_user(&ProgramUser::Number(user.uid))
+        .unwrap();
+    assert!(host.admin().users().unwrap().is_empty());
+    let after = std::fs::read_to_string(&table).unwrap();
+    assert_eq!(before.len(), after.len());
+    assert!(
+        after.starts_with("next ") && after.contains("\n-"),
+        "{after}"
+    );
+    // There is room again, and the number is nobody's.
+    assert_eq!(run(&mut host.admin(), &["/bin/sh", "-c", "true"]), 0);
+    let next = host.admin().users().unwrap().remove(0);
+    assert_eq!(next.uid, user.uid + 1);
+    assert!(!std::fs::read_to_string(&table).unwrap().contains("\n-"));
 }
 
 #[test]

@@ -9,7 +9,15 @@ use tao::{
 };
 use test_support::is_root;
 
-use super::common::{Setup, TestHost, command};
+use super::common::{Setup, TestHost, command, users_of_its_own};
+
+fn host_with_users(secret: u8) -> TestHost {
+    let setup = Setup::new(secret);
+    let state = setup.dir.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("users"), users_of_its_own()).unwrap();
+    setup.start()
+}
 
 fn ended(host: &TestHost, program: &HostedProgram) -> i32 {
     let mut admin = host.admin();
@@ -54,7 +62,7 @@ fn a_deleted_user_takes_its_directory_along_and_no_program_gets_its_number() {
     if !is_root() {
         return;
     }
-    let host = TestHost::start(90);
+    let host = host_with_users(90);
     assert!(listed(&host).is_empty());
     let first = start(&host, "/bin/sleep", &["600"]);
     let mut users = listed(&host);
@@ -118,7 +126,7 @@ fn what_an_interrupted_deletion_left_is_listed_and_deleted() {
     if !is_root() {
         return;
     }
-    let host = TestHost::start(91);
+    let host = host_with_users(91);
     let run = host.run(&["run", command("tao-report").to_str().unwrap()]);
     assert!(run.status.success(), "{run:?}");
     let user = listed(&host).remove(0);
@@ -159,7 +167,7 @@ fn a_user_is_never_deleted_under_a_program_that_is_being_started() {
     if !is_root() {
         return;
     }
-    let host = TestHost::start(92);
+    let host = host_with_users(92);
     let rounds = 40;
     std::thread::scope(|scope| {
         let host = &host;
