@@ -54,8 +54,8 @@ impl Latched {
         })
     }
 
-    /// Is it true still? A TPM that the kernel has found since then has a latch of its own, which
-    /// nobody closed. Whatever relies on the latch asks right before.
+    /// Is it true still? A TPM that the kernel has found since then, beside the first or in its place, has
+    /// a latch of its own, which nobody closed. Whatever relies on the latch asks right before.
     ///
     /// # Errors
     /// There is another TPM, or it cannot be found out.
@@ -73,14 +73,18 @@ impl Latched {
 /// only the TPM can answer: an extension that something on the bus dropped is not a closed latch.
 /// Closing it twice is fine. The latch is closed, too, where another of the `tpms` makes that worthless.
 pub fn close_latch(tpm: &mut dyn Tpm, tpms: &KnownTpms) -> Result<Latched, LatchError> {
+    // Noted before, and there still afterwards: it is this one's latch. A TPM that was taken away in between
+    // extends nothing.
+    let noted = tpms.noted();
     let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;
     match values.get(PcrIndex::LATCH) {
         Some(value) if value.iter().any(|byte| *byte != 0) => {}
         _ => return Err(LatchError::StillOpen),
     }
+    let tpms = noted?;
     tpms.look()?;
     Ok(Latched {
         has_tpm: true,
-        tpms: tpms.clone(),
+        tpms,
     })
 }

@@ -51,9 +51,11 @@ pub(super) fn release<'r>(
         "the TPM (/dev/tpmrm0)",
         |_| is_there(Path::new(DEVICE), tpms.sysfs()),
     );
-    if let Err(error) = tpms.look() {
-        return refused(error.to_string());
-    }
+    // Before it is opened: it is this one that the rest is about.
+    let tpms = match tpms.noted() {
+        Ok(tpms) => tpms,
+        Err(error) => return refused(error.to_string()),
+    };
     let mut tpm = match Tpm2::open(TCTI) {
         Ok(tpm) => tpm,
         Err(error) => return without(&error, waited.is_err(), settings, tpms),
@@ -256,6 +258,34 @@ mod tests {
         let (phase, latched, _) = asked(&KnownTpms::one(sysfs, true));
         assert_eq!(phase, Phase::Unseal);
         latched.unwrap().holds().unwrap();
+    }
+
+    /// A decoy that was noted is gone, and another has its name: nothing is asked of it.
+    #[test]
+    fn a_tpm_in_the_place_of_the_one_that_was_opened_is_not_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let sysfs = directory.path().join("class");
+        let line = CommandLine::parse("root=/dev/sda2").unwrap();
+        let settings = Settings::merge(line, Config::default()).unwrap();
+        fs::create_dir_all(sysfs.join("tpm0")).unwrap();
+        let tpms = KnownTpms::one(&sysfs, false).noted().unwrap();
+        let swtpm = Swtpm::start().unwrap();
+        let asked = |tpms: &KnownTpms| {
+            let mut boot = Boot::start();
+            let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            let released = release_from(tpm, tpms, &[], &settings, &mut boot);
+            let phase = released.secret.map(drop).unwrap_err().phase;
+            (phase, released.latched, boot.report.pcrs.is_empty())
+        };
+        let (phase, latched, unread) = asked(&tpms);
+        assert_eq!((phase, unread), (Phase::Unseal, false));
+        let latched = latched.unwrap();
+        fs::rename(sysfs.join("tpm0"), directory.path().join("gone")).unwrap();
+        fs::create_dir(sysfs.join("tpm0")).unwrap();
+        let (phase, late, unread) = asked(&tpms);
+        assert_eq!((phase, unread), (Phase::Tpm, true));
+        assert_eq!(late.unwrap_err().phase, Phase::Latch);
+        assert!(latched.holds().is_err());
     }
 
     /// The latch is closed all the same, so that a person may be asked.
