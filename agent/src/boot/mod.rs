@@ -12,7 +12,7 @@ pub mod devices;
 pub mod evidence;
 pub mod failure;
 mod further;
-mod lvm;
+pub mod lvm;
 mod mapper;
 pub mod modules;
 pub mod mounts;
@@ -122,9 +122,10 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     }
 
     let options = &settings.root;
-    let place =
+    let (place, group) =
         lvm::find(&unlocked.mapping, options.spec.as_ref()).map_err(Failure::of(Phase::Lvm))?;
-    if place.is_logical() {
+    if let Some(group) = &group {
+        boot.note_group(group);
         let volume = place.device().display();
         boot.progress.done(Phase::Lvm, &format!("{volume} mapped"));
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use storage::lvm2;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::{
@@ -94,6 +95,9 @@ pub struct Report {
     /// The further volumes that were opened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub further_volumes: Vec<FurtherVolume>,
+    /// The volume group that root is in, where root is a logical volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_group: Option<VolumeGroup>,
     /// The swap device that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap: Option<String>,
@@ -112,6 +116,27 @@ pub struct FurtherVolume {
     pub uuid: String,
     /// Below /dev/mapper.
     pub name: String,
+}
+
+/// A volume group of LVM, as its metadata says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VolumeGroup {
+    /// Its name.
+    pub name: String,
+    /// LVM's UUID of it.
+    pub uuid: String,
+    /// Which change of the group this is: LVM counts them.
+    pub seqno: u64,
+}
+
+impl From<&lvm2::VolumeGroup> for VolumeGroup {
+    fn from(group: &lvm2::VolumeGroup) -> Self {
+        Self {
+            name: group.name.clone(),
+            uuid: group.id.to_string(),
+            seqno: group.seqno,
+        }
+    }
 }
 
 /// One phase.
@@ -141,6 +166,7 @@ impl Default for Report {
             unlocked_by: None,
             volume: None,
             further_volumes: Vec::new(),
+            volume_group: None,
             swap: None,
             left_open: None,
             warnings: Vec::new(),

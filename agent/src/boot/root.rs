@@ -77,27 +77,39 @@ pub(super) fn recognise(
     container_is: impl Fn(&DeviceSpec) -> bool,
     options: &RootOptions,
 ) -> Result<String, RootError> {
-    let volume = place.device().display().to_string();
     let content = superblock::read(place.device()).map_err(|source| RootError::Unreadable {
-        volume: volume.clone(),
+        volume: place.device().display().to_string(),
         source,
     })?;
+    let names = |spec: &DeviceSpec| {
+        names_place(spec, place, content.as_ref()) || (!place.is_logical() && container_is(spec))
+    };
+    judge(place, content.as_ref(), names, options)
+}
+
+/// The same of what was found on the place; `names` tells what names it.
+pub fn judge(
+    place: &Place,
+    content: Option<&Content>,
+    names: impl Fn(&DeviceSpec) -> bool,
+    options: &RootOptions,
+) -> Result<String, RootError> {
+    let volume = || place.device().display().to_string();
     if let Some(spec) = &options.spec
-        && !names_place(spec, place, content.as_ref())
-        && (place.is_logical() || !container_is(spec))
+        && !names(spec)
     {
         return Err(RootError::Elsewhere {
             spec: spec.clone(),
-            volume,
-            found: describe(content.as_ref()),
+            volume: volume(),
+            found: describe(content),
         });
     }
-    match (&options.kind, &content) {
+    match (&options.kind, content) {
         (Some(kind), _) => Ok(kind.clone()),
         (None, Some(content)) if content.is_file_system() => Ok(content.kind.into()),
         _ => Err(RootError::NotAFileSystem {
-            volume,
-            found: describe(content.as_ref()),
+            volume: volume(),
+            found: describe(content),
         }),
     }
 }
@@ -127,7 +139,8 @@ pub fn mount_root(
     })
 }
 
-fn names_place(spec: &DeviceSpec, place: &Place, content: Option<&Content>) -> bool {
+/// Does `root=` name the place, or what is in it?
+pub fn names_place(spec: &DeviceSpec, place: &Place, content: Option<&Content>) -> bool {
     match spec {
         DeviceSpec::Path(path) => place.is_named(path) || resolves_to_same(path, place.device()),
         DeviceSpec::Uuid(uuid) => content.is_some_and(|content| content.uuid == *uuid),

@@ -11,6 +11,7 @@ use crate::{
         config::{self, Settings, cmdline::CommandLine},
         devices::Devices,
         failure::{self, Failure},
+        lvm::Enrolled,
         modules::Loader,
         panic,
         phase::Phase,
@@ -127,6 +128,15 @@ impl Boot {
                 "suspend is to idle (s2idle) from now on, not {from}"
             )),
             Err(error) => self.warn(error.to_string()),
+        }
+    }
+
+    /// Which volume group root is in. Copies of its metadata that are not used are worth a warning: with
+    /// the next one nothing may be left.
+    pub fn note_group(&mut self, group: &Enrolled) {
+        self.report.volume_group = Some(group.metadata().into());
+        for warning in group.warnings() {
+            self.warn(warning.clone());
         }
     }
 

@@ -1,40 +1,31 @@
 //! What /init, and then systemd, will do with a command line: said before the boot.
 //!
-//! It is the reader of /init itself that judges ([`CommandLine`], [`volumes_of`]); of systemd it is
-//! known that systemd-cryptsetup-generator(8) opens what crypttab says under the names that it says.
+//! It is the code of /init itself that judges: its reader of the command line ([`CommandLine`],
+//! [`volumes_of`]), and what finds root on the volume ([`Enrolled`]). Of systemd it is known that systemd-cryptsetup-generator(8) opens what crypttab says under the names that it says.
+
+mod root;
+mod system;
 
 use serde::Serialize;
-use storage::{crypttab::CryptLine, device_name, fstab::MountLine};
+use storage::device_name;
 
+pub use self::system::{Opened, System};
+use self::{
+    root::Root,
+    system::{APPLY, Stop, is_enrolled, names_volume, quoted, same_uuid},
+};
 use crate::{
     boot::{
         config::{
-            SettingsError,
+            RootOptions, SettingsError,
             cmdline::{CommandLine, split_words},
             volumes_of,
         },
+        lvm::Enrolled,
         swap,
     },
-    config::{Config, ConfigError, check_mapper_name, device::DeviceSpec},
+    config::{Config, check_mapper_name},
 };
-
-/// The system that an entry boots.
-pub struct System<'s> {
-    /// UUID of the enrolled volume.
-    pub uuid: &'s str,
-    /// The measured configuration; `None` where it is not known.
-    pub config: Option<&'s Result<Config, ConfigError>>,
-    /// /etc/crypttab.
-    pub crypttab: &'s [CryptLine],
-    /// /etc/fstab.
-    pub fstab: &'s [MountLine],
-    /// /init opens the swap device of the configuration or of the record.
-    pub swap: bool,
-    /// Is the node the device of the enrolled volume? `None` where that cannot be told.
-    pub is_volume: &'s dyn Fn(&str) -> Option<bool>,
-    /// Is the node a logical volume on the enrolled volume? `None` where that cannot be told.
-    pub is_logical: &'s dyn Fn(&str) -> Option<bool>,
-}
 
 /// What will happen, each a sentence with what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -43,20 +34,22 @@ pub struct Forecast {
     pub stops: Vec<String>,
     /// systemd asks for a passphrase although the volume is open.
     pub asks: Vec<String>,
+    /// What cannot be told here, so that it is not known whether the machine gets to its login.
+    pub unknown: Vec<String>,
     /// Worth knowing.
     pub notes: Vec<String>,
 }
-
-const APPLY: &str = "then run update-grub and /usr/lib/taoboot/kernel refresh";
 
 impl Forecast {
     /// For one command line.
     pub fn of(text: &str, system: &System<'_>) -> Self {
         let mut forecast = Self::default();
         match forecast.settled(text, system) {
-            Ok(name) => {
+            Ok((name, root)) => {
                 forecast.judge_crypttab(text, &name, system);
-                forecast.judge_fstab(&name, system);
+                forecast.judge_fstab(&name, root.group.as_ref(), system);
+                forecast.unknown.extend(root.unknown);
+                forecast.notes.extend(root.notes);
             }
             // Errors of the reader quote words as they are.
             Err(reason) => forecast.stops.push(printable::line(reason).to_string()),
@@ -64,12 +57,11 @@ impl Forecast {
         forecast
     }
 
-    /// The name that /init gives to the volume; or why it stops before that.
-    fn settled(&mut self, text: &str, system: &System<'_>) -> Result<String, String> {
+    /// The name that /init gives to the volume, and what it finds there; or why it stops.
+    fn settled(&mut self, text: &str, system: &System<'_>) -> Result<(String, Root), Stop> {
         let uuid = system.uuid;
-        let line = CommandLine::parse(text).map_err(|error| {
-            format!("/init stops: {error}: correct GRUB_CMDLINE_LINUX, {APPLY}")
-        })?;
+        let line = CommandLine::parse(text)
+            .map_err(|error| Stop::at(format!("{error}: correct GRUB_CMDLINE_LINUX, {APPLY}")))?;
         for word in &line.ignored {
             self.notes.push(format!(
                 "/init does not know the option {} and ignores it",
@@ -78,7 +70,7 @@ impl Forecast {
         }
         let (config, known) = match system.config {
             Some(Ok(config)) => (config.clone(), true),
-            Some(Err(error)) => return Err(format!("/init stops: {error}")),
+            Some(Err(error)) => return Err(Stop::at(error)),
             None => (Config::default(), false),
         };
         let (volume, name) = match volumes_of(&line, &config) {
@@ -87,68 +79,29 @@ impl Forecast {
                 self.notes.push(
                     "the command line names no volume, and the configuration of the image is not known here".into(),
                 );
-                return Ok("root".into());
+                return Ok(("root".into(), Root::unnamed(system)));
             }
             Err(SettingsError::NoVolume) => {
-                return Err(format!(
+                return Err(Stop(format!(
                     "/init stops because no encrypted volume is named: put rd.luks.uuid={uuid} into GRUB_CMDLINE_LINUX, or [volume] device = \"UUID={uuid}\" into /etc/taoboot/image.toml, {APPLY}"
-                ));
+                )));
             }
-            Err(error) => return Err(format!("/init stops: {error}")),
+            Err(error) => return Err(Stop::at(error)),
         };
         if names_volume(&volume, system) == Some(false) {
-            return Err(format!(
+            return Err(Stop(format!(
                 "/init waits for the volume {}, which is not the enrolled one, and stops: name the enrolled one first, with rd.luks.uuid={uuid} in GRUB_CMDLINE_LINUX, {APPLY}",
                 quoted(&volume.to_string())
-            ));
+            )));
         }
-        if let Some(root) = &line.root {
-            self.judge_root(root, &name, system)?;
-        }
-        Ok(name)
-    }
-
-    /// root= must name the mapping, what is in it, or the device below it.
-    fn judge_root(
-        &mut self,
-        root: &DeviceSpec,
-        name: &str,
-        system: &System<'_>,
-    ) -> Result<(), String> {
-        let shown = quoted(&root.to_string());
-        let text = root.to_string();
-        if let Some(other) = device_name::mapping(&text) {
-            if other == name || is_logical(other, system) {
-                return Ok(());
-            }
-            return Err(format!(
-                "/init opens the volume as /dev/mapper/{name}, but root= is {shown}, so it stops: {}, {APPLY}",
-                match check_mapper_name(other, "root=") {
-                    Ok(()) => format!(
-                        "put rd.luks.name={}={other} into GRUB_CMDLINE_LINUX if {other} is the volume (a logical volume of it would be found, but {other} is none here)",
-                        system.uuid
-                    ),
-                    Err(_) => format!("root= must be /dev/mapper/{name}"),
-                }
-            ));
-        }
-        match root {
-            DeviceSpec::PartUuid(_) if names_volume(root, system) == Some(false) => Err(format!(
-                "root={shown} is neither the enrolled volume nor in it, so /init stops: root= must be /dev/mapper/{name}, {APPLY}"
-            )),
-            DeviceSpec::Uuid(uuid) if *uuid != system.uuid.to_ascii_lowercase() => {
-                let mut roots = system.fstab.iter().filter(|line| line.place == "/");
-                let other = roots.find_map(|line| device_name::uuid(&line.device));
-                if let Some(other) = other.filter(|other| other != uuid) {
-                    self.notes.push(format!(
-                        "root={shown}, but / in /etc/fstab is UUID={}: /init stops unless the command line is right",
-                        quoted(&other)
-                    ));
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let options = RootOptions {
+            spec: line.root,
+            kind: line.rootfstype,
+            flags: None,
+            read_only: true,
+        };
+        let root = Root::of(&options, &name, system)?;
+        Ok((name, root))
     }
 
     /// What systemd opens a second time.
@@ -202,10 +155,10 @@ impl Forecast {
     }
 
     /// What systemd waits for in vain.
-    fn judge_fstab(&mut self, name: &str, system: &System<'_>) {
+    fn judge_fstab(&mut self, name: &str, group: Option<&Enrolled>, system: &System<'_>) {
         let made = |mapping: &str| {
             mapping == name
-                || is_logical(mapping, system)
+                || group.is_some_and(|group| group.has_mapping(mapping))
                 || (system.swap && mapping == swap::NAME)
                 || system.crypttab.iter().any(|line| {
                     line.name == mapping && line.at_boot() && !is_enrolled(&line.device, system)
@@ -260,37 +213,7 @@ impl Forecast {
     }
 }
 
-/// Does the specification name the enrolled volume? `None` where that cannot be told.
-fn names_volume(spec: &DeviceSpec, system: &System<'_>) -> Option<bool> {
-    match spec {
-        DeviceSpec::Uuid(uuid) => Some(same_uuid(uuid, system.uuid)),
-        other => (system.is_volume)(&device_name::node(&other.to_string())?),
-    }
-}
-
-/// Is a line of a table about the enrolled volume?
-fn is_enrolled(device: &str, system: &System<'_>) -> bool {
-    match device_name::uuid(device) {
-        Some(uuid) => same_uuid(&uuid, system.uuid),
-        None => device_name::node(device).and_then(|node| (system.is_volume)(&node)) == Some(true),
-    }
-}
-
-/// lvm2 maps it in the booted system, if /init does not.
-fn is_logical(mapping: &str, system: &System<'_>) -> bool {
-    (system.is_logical)(&format!("/dev/mapper/{mapping}")) == Some(true)
-}
-
-fn same_uuid(named: &str, uuid: &str) -> bool {
-    let named = named.strip_prefix("luks-").unwrap_or(named);
-    named.eq_ignore_ascii_case(uuid)
-}
-
-/// A word from outside in a sentence: short, and on its line.
-fn quoted(word: &str) -> String {
-    let short: String = word.chars().take(100).collect();
-    printable::line(short).to_string()
-}
-
+#[cfg(test)]
+mod lvm_tests;
 #[cfg(test)]
 mod tests;

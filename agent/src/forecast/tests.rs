@@ -1,6 +1,9 @@
+use std::io::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::boot::lvm::test_disks::put_ext4;
 
 const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
 const OTHER: &str = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
@@ -10,6 +13,16 @@ struct Files {
     crypttab: String,
     fstab: String,
     swap: bool,
+    opened: fn() -> Opened,
+}
+
+/// Without LVM, and with the file system OTHER.
+fn whole() -> Opened {
+    let mut disk = vec![0; 1 << 20];
+    put_ext4(&mut disk, 0, OTHER, "");
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&disk).unwrap();
+    Opened::Readable(file)
 }
 
 const BARE: Files = Files {
@@ -17,12 +30,12 @@ const BARE: Files = Files {
     crypttab: String::new(),
     fstab: String::new(),
     swap: false,
+    opened: whole,
 };
 
 /// The enrolled volume is /dev/sda3, other nodes are other devices.
 fn forecast(line: &str, files: &Files) -> Forecast {
     let is_volume = |node: &str| Some(node == "/dev/sda3");
-    let is_logical = |node: &str| Some(node.starts_with("/dev/mapper/debian--vg-"));
     let config = files.config.map(|text| Config::parse(text, "image.toml"));
     Forecast::of(
         line,
@@ -33,7 +46,7 @@ fn forecast(line: &str, files: &Files) -> Forecast {
             fstab: &storage::fstab::read(&files.fstab).unwrap(),
             swap: files.swap,
             is_volume: &is_volume,
-            is_logical: &is_logical,
+            opened: &(files.opened)(),
         },
     )
 }
@@ -59,23 +72,6 @@ fn a_good_system_gets_no_word() {
     ] {
         assert_eq!(forecast(&line, &files), Forecast::default(), "{line}");
     }
-}
-
-#[test]
-fn root_and_swap_on_logical_volumes_of_the_enrolled_volume_get_no_word() {
-    let files = Files {
-        crypttab: format!("sda3_crypt UUID={UUID} none luks,discard\n"),
-        fstab: "/dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1\n\
-            /dev/mapper/debian--vg-swap_1 none swap sw 0 0\n"
-            .into(),
-        ..BARE
-    };
-    let line = format!("root=/dev/mapper/debian--vg-root ro rd.luks.name={UUID}=sda3_crypt");
-    assert_eq!(forecast(&line, &files), Forecast::default());
-    // The same names in another volume's group.
-    let line = line.replace("debian--vg-root", "other-root");
-    let stops = forecast(&line, &files).stops;
-    assert!(stops[0].contains("so it stops"), "{stops:?}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::{fs, io::Cursor, path::PathBuf};
 
+/// Beside every package: the tests of others read them too.
 fn path(name: &str) -> PathBuf {
-    let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../storage/tests/vectors");
     vectors.join(name)
 }
 

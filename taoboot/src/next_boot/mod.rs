@@ -2,9 +2,9 @@
 
 pub mod acpi_pin;
 pub mod host_key;
-mod logical_volume;
 pub mod menu;
 pub mod next_system;
+mod opened;
 pub mod predictions;
 pub mod verdict;
 pub mod why;

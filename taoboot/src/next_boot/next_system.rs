@@ -9,7 +9,7 @@ use std::{
 
 use agent::{
     config::{Config, ConfigError, SecretId},
-    forecast::{Forecast, System},
+    forecast::{Forecast, Opened, System},
     unlock::{CheckedHeader, SealedRecord, TokenId},
 };
 use anyhow::{Context as _, Result};
@@ -21,7 +21,7 @@ use storage::{
 
 use tboot_policy::grub::files::FileRole;
 
-use crate::next_boot::{acpi_pin, host_key::HostKeyCheck, logical_volume, predictions::Entry};
+use crate::next_boot::{acpi_pin, host_key::HostKeyCheck, opened, predictions::Entry};
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -35,6 +35,7 @@ pub struct NextSystem {
     config: Option<Result<Config, ConfigError>>,
     crypttab: Vec<CryptLine>,
     fstab: Vec<MountLine>,
+    opened: Opened,
 }
 
 impl NextSystem {
@@ -51,6 +52,7 @@ impl NextSystem {
             config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
             crypttab: table(&root.join("etc/crypttab"), crypttab::read)?,
             fstab: table(&root.join("etc/fstab"), fstab::read)?,
+            opened: opened::find(Path::new("/"), header.device(), header.uuid()),
         })
     }
 
@@ -96,10 +98,6 @@ impl NextSystem {
         let swap = config.is_some_and(|config| config.swap.is_some())
             || record.is_some_and(|record| record.swap().is_some());
         let is_volume = |node: &str| same_device(Path::new(node), &self.device);
-        let is_logical = |node: &str| {
-            let devices = Path::new(logical_volume::DEVICES);
-            logical_volume::is_on_volume(devices, Path::new(node), &self.uuid)
-        };
         Some(Forecast::of(
             text,
             &System {
@@ -109,7 +107,7 @@ impl NextSystem {
                 fstab: &self.fstab,
                 swap,
                 is_volume: &is_volume,
-                is_logical: &is_logical,
+                opened: &self.opened,
             },
         ))
     }

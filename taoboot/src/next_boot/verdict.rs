@@ -112,7 +112,12 @@ impl Verdict {
     /// the same, is not a boot by itself.
     pub fn with_forecast(mut self, forecast: Option<Forecast>) -> Self {
         if let Some(forecast) = &forecast {
-            let mut reasons = [forecast.stops.clone(), forecast.asks.clone()].concat();
+            let mut reasons = [
+                forecast.stops.clone(),
+                forecast.asks.clone(),
+                forecast.unknown.clone(),
+            ]
+            .concat();
             if !self.why.is_empty() {
                 reasons.push(std::mem::take(&mut self.why));
             }
@@ -121,6 +126,8 @@ impl Verdict {
                 self.verdict = Answer::Stop;
             } else if !forecast.asks.is_empty() {
                 self.verdict = Answer::Ask;
+            } else if !forecast.unknown.is_empty() && self.verdict == Answer::Unlock {
+                self.verdict = Answer::Unknown;
             }
         }
         self.boot = forecast;
@@ -252,5 +259,62 @@ impl fmt::Display for Verdict {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unlocks() -> Verdict {
+        Verdict {
+            entry: "Debian".into(),
+            id: None,
+            default: true,
+            verdict: Answer::Unlock,
+            record: None,
+            why: String::new(),
+            unknown_files: Vec::new(),
+            boot: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_of_root_is_no_promise_and_hides_nothing_worse() {
+        let unknown = Forecast {
+            unknown: vec!["it cannot be read".into()],
+            ..Forecast::default()
+        };
+        let verdict = unlocks().with_forecast(Some(unknown.clone()));
+        assert_eq!(verdict.verdict, Answer::Unknown);
+        let text = verdict.to_string();
+        assert!(
+            text.contains("cannot be told") && text.contains("cannot be read"),
+            "{text}"
+        );
+        for (forecast, answer) in [
+            (Forecast::default(), Answer::Unlock),
+            (
+                Forecast {
+                    asks: vec!["a".into()],
+                    ..unknown.clone()
+                },
+                Answer::Ask,
+            ),
+            (
+                Forecast {
+                    stops: vec!["s".into()],
+                    ..unknown.clone()
+                },
+                Answer::Stop,
+            ),
+        ] {
+            assert_eq!(unlocks().with_forecast(Some(forecast)).verdict, answer);
+        }
+        let asks = Verdict {
+            verdict: Answer::Ask,
+            ..unlocks()
+        };
+        assert_eq!(asks.with_forecast(Some(unknown)).verdict, Answer::Ask);
     }
 }

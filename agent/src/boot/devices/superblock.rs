@@ -1,6 +1,12 @@
 //! What lies on a block device: kind, UUID and label, from its first blocks.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io::{self, SeekFrom},
+    path::Path,
+};
+
+use storage::Disk;
 
 /// A recognised content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +27,32 @@ impl Content {
 }
 
 /// Reads a device's first blocks. `Ok(None)`: nothing that is known.
-pub fn read(device: &Path) -> std::io::Result<Option<Content>> {
-    let file = File::open(device)?;
+pub fn read(device: &Path) -> io::Result<Option<Content>> {
+    read_disk(&mut File::open(device)?)
+}
+
+/// The same of what is no node.
+pub fn read_disk(disk: &mut dyn Disk) -> io::Result<Option<Content>> {
     let mut start = vec![0_u8; 4096];
-    read_full(&file, &mut start, 0)?;
+    read_full(disk, &mut start, 0)?;
     if let Some(content) = recognise(&start) {
         return Ok(Some(content));
     }
     let mut btrfs = vec![0_u8; 1024];
-    read_full(&file, &mut btrfs, 0x10000)?;
+    read_full(disk, &mut btrfs, 0x10000)?;
     Ok(recognise_btrfs(&btrfs))
 }
 
 /// A device shorter than the buffer leaves the rest zero.
-fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+fn read_full(disk: &mut dyn Disk, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    disk.seek(SeekFrom::Start(offset))?;
     let mut done = 0_usize;
     while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset.saturating_add(done as u64))? {
-            0 => break,
-            length => done = done.saturating_add(length),
+        match disk.read(rest) {
+            Ok(0) => break,
+            Ok(length) => done = done.saturating_add(length),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
