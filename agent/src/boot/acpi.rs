@@ -6,6 +6,8 @@
 //! boot's report, into the boot event of PCR 15, and is compared with the one that the measured
 //! configuration pins. Code that has run already can show other tables than those it came from: what
 //! is found here are tables that do not hide themselves.
+//!
+//! More may be loaded afterwards: see [`super::acpi_later`].
 
 use std::{fmt, fs, io, io::Read as _, path::Path};
 
@@ -80,7 +82,29 @@ pub struct OtherTables {
     pinned: String,
 }
 
+impl Tables {
+    /// Of all of them.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Those that `before` does not have, or has with other content.
+    pub fn beside(&self, before: Option<&Self>) -> Vec<&str> {
+        let known = |line: &&String| before.is_none_or(|before| !before.tables.contains(line));
+        let added = self.tables.iter().filter(known);
+        added.map(String::as_str).collect()
+    }
+}
+
 impl Found {
+    /// What was read, if it could be.
+    pub const fn tables(&self) -> Option<&Tables> {
+        match self {
+            Self::Tables(tables) => Some(tables),
+            Self::None | Self::Unknown(_) => None,
+        }
+    }
+
     /// As the boot event has it.
     pub fn event(&self) -> attestation::AcpiTables {
         match self {

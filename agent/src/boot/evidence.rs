@@ -4,10 +4,12 @@
 use tao::attestation::BootEvent;
 
 use crate::{
-    boot::{config::Settings, failure::Failure, open::Unlocked, phase::Phase, state::Boot},
+    boot::{
+        acpi_later, config::Settings, failure::Failure, open::Unlocked, phase::Phase, state::Boot,
+    },
     config::HostKey,
     host,
-    unlock::{LatchError, Latched, record_boot},
+    unlock::{Latched, record_boot},
 };
 
 /// Proof that PCR 15 tells what was opened, or that there is no TPM that could. Only [`record`]
@@ -27,14 +29,25 @@ impl Recorded {
     pub const fn latched(&self) -> &Latched {
         &self.latched
     }
+}
 
-    /// Is the latch that all this rests on the only one still?
-    ///
-    /// # Errors
-    /// Another TPM has appeared.
-    pub fn holds(&self) -> Result<(), LatchError> {
-        self.latched.holds()
-    }
+/// Proof that what was relied on was looked at once more, right before the machine is given away. Only
+/// [`last_look`] makes one; the pivot and the real init ask for it.
+pub struct Ready(());
+
+/// Is the latch that all this rests on the only one still, and has the kernel no other code by now?
+pub(super) fn last_look(
+    recorded: &Recorded,
+    settings: &Settings,
+    boot: &mut Boot,
+) -> Result<Ready, Failure> {
+    recorded
+        .latched
+        .holds()
+        .map_err(Failure::of(Phase::Latch))?;
+    acpi_later::look_again(boot, settings.acpi_tables.as_ref())
+        .map_err(Failure::of(Phase::Acpi))?;
+    Ok(Ready(()))
 }
 
 /// The Tao host would have another key than the one that is pinned.
@@ -129,13 +142,64 @@ mod tests {
         };
         std::fs::create_dir(sysfs.path().join("tpm0")).unwrap();
         let recorded = record_with(latched(&mut tpm)).unwrap();
-        recorded.holds().unwrap();
+        let holds = || last_look(&recorded, &settings, &mut Boot::start()).is_ok();
+        assert!(holds());
         let late = latched(&mut tpm);
+        // Nor one in its place.
+        let away = tempfile::tempdir().unwrap();
+        std::fs::rename(sysfs.path().join("tpm0"), away.path().join("tpm0")).unwrap();
+        std::fs::create_dir(sysfs.path().join("tpm0")).unwrap();
+        assert!(!holds() && late.holds().is_err());
+        std::fs::remove_dir(sysfs.path().join("tpm0")).unwrap();
+        std::fs::rename(away.path().join("tpm0"), sysfs.path().join("tpm0")).unwrap();
+        assert!(holds());
         std::fs::create_dir(sysfs.path().join("tpm1")).unwrap();
         let failure = record_with(late).map(drop).unwrap_err();
         assert_eq!(failure.phase, Phase::Latch);
         // Nor is the real init executed.
-        assert!(recorded.holds().is_err());
+        assert!(!holds());
+    }
+
+    /// Nothing gets the machine that was not pinned.
+    #[test]
+    fn an_acpi_table_that_is_loaded_while_the_volume_is_opened_stops_the_boot_where_they_are_pinned()
+     {
+        let directory = tempfile::tempdir().unwrap();
+        let tables = directory.path().join("tables");
+        let swtpm = Swtpm::start().unwrap();
+        let mut tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+        let latched = close_latch(&mut tpm, &KnownTpms::one("/none", false)).unwrap();
+        std::fs::create_dir(&tables).unwrap();
+        std::fs::write(tables.join("DSDT"), "d").unwrap();
+        let mut boot = Boot::start();
+        boot.read_acpi(&tables);
+        let digest = hex::encode(boot.acpi.tables().unwrap().digest());
+        let settings = |config: &str| {
+            let line = CommandLine::parse("root=/dev/sda2").unwrap();
+            Settings::merge(line, Config::parse(config, "x").unwrap()).unwrap()
+        };
+        let pinned = settings(&format!("acpi_tables = \"{digest}\""));
+        let recorded = Recorded {
+            event: BootEvent {
+                opened: Opened::Tpm,
+                volume: BootVolume::Unproven([1; 32]),
+                host_key: None,
+                acpi: boot.acpi.event(),
+            },
+            latched,
+        };
+        last_look(&recorded, &pinned, &mut boot).map(drop).unwrap();
+        std::fs::write(tables.join("SSDT1"), "late").unwrap();
+        let refused = last_look(&recorded, &pinned, &mut boot).map(drop);
+        assert_eq!(refused.unwrap_err().phase, Phase::Acpi);
+        // Without a pin it is told.
+        let mut boot = Boot::start();
+        boot.read_acpi(&tables);
+        std::fs::write(tables.join("SSDT2"), "later").unwrap();
+        last_look(&recorded, &settings(""), &mut boot)
+            .map(drop)
+            .unwrap();
+        assert!(boot.report.warnings[0].contains("SSDT2"));
     }
 
     #[test]

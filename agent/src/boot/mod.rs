@@ -4,6 +4,7 @@
 //! failure does is decided in [`failure`] and nowhere else.
 
 pub mod acpi;
+pub mod acpi_later;
 mod arrays;
 mod btrfs;
 mod close;
@@ -147,9 +148,9 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         .done(Phase::Root, &format!("root mounted ({kind})"));
 
     // What is executed from here on may not find a TPM with an open latch.
-    recorded.holds().map_err(Failure::of(Phase::Latch))?;
+    let ready = evidence::last_look(&recorded, &settings, boot)?;
     boot.announce_mappings(&[&unlocked.mapping, place.device()]);
-    pivot::switch_root().map_err(Failure::of(Phase::Pivot))?;
+    pivot::switch_root(&ready).map_err(Failure::of(Phase::Pivot))?;
     if let Some(secret) = &unlocked.secret {
         match handover::fork_host(secret, recorded.event(), &settings.host) {
             Ok(child) => boot
@@ -161,7 +162,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     }
     drop(unlocked);
     boot.report_success();
-    let error = pivot::exec_init(&init, arguments.into_iter().skip(1));
+    let error = pivot::exec_init(&ready, &init, arguments.into_iter().skip(1));
     Err(Failure {
         phase: Phase::Pivot,
         reason: error.to_string(),

@@ -80,6 +80,9 @@ pub struct Report {
     /// The ACPI tables with code that the kernel had when /init began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acpi: Option<Tables>,
+    /// Those that it had later, if they were others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acpi_later: Option<Tables>,
     /// Is PCR 15 extended, so that the TPM releases no key until the next reset?
     pub latched: bool,
     /// What PCR 15 was extended with after the latch: how root was opened, which volume it is,
@@ -161,6 +164,7 @@ impl Default for Report {
             launch: Launch::Unknown,
             pcrs: BTreeMap::new(),
             acpi: None,
+            acpi_later: None,
             latched: false,
             boot_event: None,
             unlocked_by: None,

@@ -37,8 +37,12 @@ pub(super) struct Boot {
     pub report_to: Option<PathBuf>,
     pub on_failure: OnFailure,
     pub failure_delay: Duration,
-    /// Which code the kernel was given.
+    /// Which code the kernel was given, at the first look.
     pub acpi: acpi::Found,
+    /// Where it was looked at.
+    pub acpi_directory: Option<PathBuf>,
+    /// What was found at a later look, if it was other than before.
+    pub acpi_later: Option<acpi::Found>,
     pub root: Option<OpenVolume>,
     /// Those that were opened beside it.
     pub further: Vec<OpenVolume>,
@@ -57,6 +61,8 @@ impl Boot {
             on_failure: defaults.on_failure,
             failure_delay: Duration::from_secs(defaults.failure_delay.get()),
             acpi: acpi::Found::Unknown("they were not read".into()),
+            acpi_directory: None,
+            acpi_later: None,
             root: None,
             further: Vec::new(),
             swap: false,
@@ -102,6 +108,7 @@ impl Boot {
     /// Which code the kernel was given in ACPI's tables, for the report, the boot event and the pin.
     pub fn read_acpi(&mut self, directory: &Path) {
         self.acpi = acpi::find(directory);
+        self.acpi_directory = Some(directory.to_owned());
         let said = match &self.acpi {
             acpi::Found::Tables(tables) => {
                 self.report.acpi = Some(tables.clone());

@@ -17,7 +17,7 @@ use nix::{
     unistd::{chdir, chroot, execv},
 };
 
-use crate::boot::mounts::SYSROOT;
+use crate::boot::{evidence::Ready, mounts::SYSROOT};
 
 /// statfs(2): an initramfs is a ramfs or, with CONFIG_TMPFS, a tmpfs.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -108,7 +108,7 @@ fn is_executable_within(root: &Path, path: &Path) -> bool {
 }
 
 /// Moves /dev, /proc, /sys and /run, empties the initramfs, and makes the real root `/`.
-pub fn switch_root() -> Result<(), PivotError> {
+pub fn switch_root(_ready: &Ready) -> Result<(), PivotError> {
     for target in ["/dev", "/proc", "/sys", "/run"] {
         let moved = format!("{SYSROOT}{target}");
         if !Path::new(&moved).is_dir() {
@@ -173,7 +173,11 @@ fn empty(folder: &Path, device: u64, depth: usize) {
 }
 
 /// Becomes the real init with the arguments the kernel gave to /init. Returns only on error.
-pub fn exec_init(init: &Path, arguments: impl Iterator<Item = OsString>) -> PivotError {
+pub fn exec_init(
+    _ready: &Ready,
+    init: &Path,
+    arguments: impl Iterator<Item = OsString>,
+) -> PivotError {
     let name = init.display().to_string();
     let words = std::iter::once(init.as_os_str().to_os_string()).chain(arguments);
     // Arguments came from execve, so they hold no zero byte.

@@ -9,8 +9,8 @@ use tpm::{Tpm, Tpm2, TpmError};
 
 use crate::{
     boot::{
-        config::Settings, devices::Devices, failure::Failure, modules::Loader, phase::Phase,
-        report::Launch, state::Boot,
+        acpi_later, config::Settings, devices::Devices, failure::Failure, modules::Loader,
+        phase::Phase, report::Launch, state::Boot,
     },
     config::SecretId,
     unlock::{
@@ -179,7 +179,12 @@ fn ask<'r>(
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
     };
     // Without a record nothing is asked for; the registers are read for the report.
-    let acpi = boot.acpi.check(settings.acpi_tables.as_ref());
+    let pin = settings.acpi_tables.as_ref();
+    // Drivers were loaded since the first look.
+    let acpi = boot
+        .acpi
+        .check(pin)
+        .and_then(|()| acpi_later::look_again(boot, pin));
     let offered = if acpi.is_ok() { records } else { &[] };
     let Unsealing { seen, released } =
         unseal(tpm, offered, pinned).map_err(Failure::of(Phase::Launch))?;
@@ -197,7 +202,10 @@ mod tests {
     use tpm::{Bank, Name, PcrIndex, PcrSet, swtpm::Swtpm};
 
     use super::*;
-    use crate::{boot::config::cmdline::CommandLine, config::Config};
+    use crate::{
+        boot::{acpi, config::cmdline::CommandLine},
+        config::Config,
+    };
 
     fn is_closed(swtpm: &Swtpm) -> bool {
         let latch = PcrSet::default().with(PcrIndex::LATCH);
@@ -308,6 +316,43 @@ mod tests {
             assert_eq!(released.secret.map(drop).unwrap_err().phase, asked);
             assert!(released.latched.is_ok() && is_closed(&swtpm));
             assert!(!boot.report.pcrs.is_empty());
+        }
+    }
+
+    /// A table that a driver has loaded since the first look, or somebody else.
+    #[test]
+    fn with_an_acpi_table_more_than_at_the_first_look_the_tpm_is_not_asked_where_they_are_pinned() {
+        let machine = tempfile::tempdir().unwrap();
+        let swtpm = Swtpm::start().unwrap();
+        fs::write(machine.path().join("DSDT"), "d").unwrap();
+        let digest = acpi::find(machine.path())
+            .tables()
+            .unwrap()
+            .digest()
+            .to_owned();
+        let pinned = format!("acpi_tables = \"{}\"", hex::encode(digest));
+        for (config, late, asked) in [
+            (pinned.as_str(), false, Phase::Unseal),
+            (pinned.as_str(), true, Phase::Acpi),
+            ("", true, Phase::Unseal),
+        ] {
+            let line = CommandLine::parse("root=/dev/sda2").unwrap();
+            let settings = Settings::merge(line, Config::parse(config, "x").unwrap()).unwrap();
+            let mut boot = Boot::start();
+            let table = machine.path().join("SSDT1");
+            boot.read_acpi(machine.path());
+            if late {
+                fs::write(&table, "late").unwrap();
+            }
+            let tpm = Tpm2::open(&swtpm.tcti()).unwrap();
+            let tpms = KnownTpms::one("/none", false);
+            let released = release_from(tpm, &tpms, &[], &settings, &mut boot);
+            assert_eq!(released.secret.map(drop).unwrap_err().phase, asked);
+            assert!(released.latched.is_ok());
+            assert_eq!(boot.report.acpi_later.is_some(), late);
+            if late {
+                fs::remove_file(&table).unwrap();
+            }
         }
     }
 
