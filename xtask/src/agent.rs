@@ -61,9 +61,19 @@ pub fn build(prefix: &Path) -> Result<()> {
     build_packages(prefix, &what)
 }
 
-/// Builds what only the tests put into their machines: the probe.
+/// Builds what only the tests put into their machines: the probe, and a second TPM.
 pub fn build_for_guest(prefix: &Path) -> Result<()> {
-    build_packages(prefix, &["-p", "taoboot-guest", "--bin", "guest_probe"])
+    build_packages(
+        prefix,
+        &[
+            "-p",
+            "taoboot-guest",
+            "--bin",
+            "guest_probe",
+            "--bin",
+            "second_tpm",
+        ],
+    )
 }
 
 /// Builds the policy tools and the image builder, which run on the administrator's machine.

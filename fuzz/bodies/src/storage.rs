@@ -1,7 +1,10 @@
 //! What the fuzz targets of `storage` do with their bytes. Checksums are made right first: whoever writes
 //! to a disk can do that as well.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::{
+    collections::BTreeMap,
+    io::{Cursor, Read as _, Seek as _, SeekFrom},
+};
 
 use storage::{
     btrfs, checksum, crypttab, fstab,
@@ -49,7 +52,7 @@ fn maps(metadata: VolumeGroup) {
         };
         (name.clone(), node)
     };
-    let nodes = (0..).zip(metadata.physical.keys()).map(node).collect();
+    let nodes: BTreeMap<_, _> = (0..).zip(metadata.physical.keys()).map(node).collect();
     let group = Group {
         metadata,
         devices,
@@ -68,6 +71,22 @@ fn maps(metadata: VolumeGroup) {
         }
         let (found, name) = lvm2::split_mapping_name(&mapping.name).unwrap();
         assert_eq!((&found, &name), (&group.metadata.name, volume));
+        if let (1, Some(node)) = (nodes.len(), nodes.values().next()) {
+            reads(&mapping, *node);
+        }
+    }
+}
+
+/// A volume on one device is read up to its end, and no further.
+fn reads(mapping: &lvm2::Mapping, node: Node) {
+    let mut disk = Cursor::new(vec![7; 1 << 16]);
+    let mut contents = lvm2::Contents::of(mapping, node, &mut disk).unwrap();
+    let size = contents.seek(SeekFrom::End(0)).unwrap();
+    assert_eq!(contents.read(&mut [0; 8]).unwrap(), 0);
+    for at in [0, 4096, size / 2, size - 1] {
+        contents.seek(SeekFrom::Start(at)).unwrap();
+        let length = contents.read(&mut [0; 1024]).unwrap() as u64;
+        assert!(at >= size || length <= size - at);
     }
 }
 

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 use super::{Source, stage::Stage};
 
 /// The static programs that are installed.
-pub const PROGRAMS: [&str; 6] = [
+pub const PROGRAMS: [&str; 7] = [
     "init",
     "taoboot",
     "taoboot-image",
     "tao",
+    "tao-report",
     "lcp",
     "tboot-policy",
 ];
@@ -26,13 +27,15 @@ pub const CONFIGURATION: [&str; 5] = [
 ];
 
 /// Program, its directory.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("init", "usr/lib/taoboot"),
     ("taoboot", "usr/sbin"),
     ("taoboot-image", "usr/sbin"),
     ("tboot-policy", "usr/sbin"),
     ("lcp", "usr/sbin"),
     ("tao", "usr/bin"),
+    // The examples of tao(1) start it.
+    ("tao-report", "usr/bin"),
 ];
 
 /// File of the checkout, where it goes, mode.

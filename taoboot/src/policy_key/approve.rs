@@ -44,9 +44,9 @@ impl Approve {
             });
             ensure!(
                 known,
-                "{}: {:?} is signed by a policy key that {} is not enrolled with: taoboot enroll --policy-key",
+                "{}: {} is signed by a policy key that {} is not enrolled with: taoboot enroll --policy-key",
                 self.approvals.display(),
-                launch.label,
+                named(launch),
                 device.display()
             );
         }
@@ -101,11 +101,20 @@ impl Approve {
                 let launch = ApprovedLaunch::from_json(json).with_context(|| shown.to_string())?;
                 ensure!(
                     policy_key::is_good(&launch),
-                    "{shown}: the signature for {:?} is not one of its policy key over its launch",
-                    launch.label
+                    "{shown}: the signature for {} is not one of its policy key over its launch",
+                    named(&launch)
                 );
                 Ok(launch)
             })
             .collect()
+    }
+}
+
+/// A launch in a sentence. Not every one has a label.
+fn named(launch: &ApprovedLaunch) -> String {
+    if launch.label.is_empty() {
+        "a launch without a label".to_owned()
+    } else {
+        format!("{:?}", launch.label)
     }
 }

@@ -13,9 +13,11 @@ use tao::{
     attestation::{AttestationMessage, BootEvent, MAX_CHAIN, Opened, Verified, now, verify},
     domain::Domain,
     guard::authorized,
-    logic::{Form, Prin},
+    logic::{Form, Prin, Says},
     wire::{MAX_FRAME, proto2},
 };
+
+use super::time::of_nanoseconds;
 
 /// Look at a serialized attestation, or verify it.
 #[derive(FromArgs)]
@@ -305,7 +307,22 @@ fn as_text(verified: &Verified) -> String {
     let says = Form::Says(verified.statement.clone());
     let boot = verified.boot.as_ref();
     let boot = boot.map_or_else(String::new, |boot| format!("\n  boot event: {boot}"));
-    format!("{says}\n  resting on {}{boot}", verified.root)
+    let valid = validity(&verified.statement);
+    format!("{says}\n{valid}  resting on {}{boot}", verified.root)
+}
+
+/// The statement's own times, which are nanoseconds, as people write them.
+fn validity(says: &Says) -> String {
+    match (says.time, says.expiration) {
+        (None, None) => String::new(),
+        (Some(from), None) => format!("  valid from {}\n", of_nanoseconds(from)),
+        (None, Some(until)) => format!("  valid until {}\n", of_nanoseconds(until)),
+        (Some(from), Some(until)) => format!(
+            "  valid from {} until {}\n",
+            of_nanoseconds(from),
+            of_nanoseconds(until)
+        ),
+    }
 }
 
 fn verified(command: &Verify) -> anyhow::Result<ExitCode> {

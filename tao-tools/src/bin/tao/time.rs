@@ -2,6 +2,7 @@
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
+const SECOND: i64 = 1_000_000_000;
 const EXPECTED: &str = "expected a date (2026-11-30), a time (2026-11-30T09:00:00Z or with +01:00), or nanoseconds since 1970";
 
 /// A moment: a date is its beginning, in UTC. A number of seconds is refused and not taken for
@@ -49,6 +50,14 @@ pub fn of_seconds(seconds: u64) -> String {
         ),
         // Beyond the year 9999.
         None => format!("{seconds} s"),
+    }
+}
+
+/// A moment in nanoseconds since 1970, in UTC, to the second, as people write it.
+pub fn of_nanoseconds(nanoseconds: i64) -> String {
+    match u64::try_from(nanoseconds.div_euclid(SECOND)) {
+        Ok(seconds) => of_seconds(seconds),
+        Err(_) => "before 1970".to_owned(),
     }
 }
 
@@ -110,8 +119,6 @@ fn offset(zone: &str) -> Option<UtcOffset> {
 mod tests {
     use super::*;
 
-    const SECOND: i64 = 1_000_000_000;
-
     #[test]
     fn moments_are_read_as_people_write_them() {
         for (text, seconds, nanoseconds) in [
@@ -170,8 +177,11 @@ mod tests {
             (1_796_049_562, "2026-11-30T14:39:22Z"),
         ] {
             assert_eq!(of_seconds(seconds), text);
+            assert_eq!(of_nanoseconds(seconds as i64 * SECOND + 999_999_999), text);
             assert_eq!(parse(text), Ok(seconds as i64 * 1_000_000_000));
         }
+        assert_eq!(of_nanoseconds(-1), "before 1970");
+        assert_eq!(of_nanoseconds(i64::MAX), "2262-04-11T23:47:16Z");
         assert_eq!(of_seconds(u64::MAX), format!("{} s", u64::MAX));
     }
 }

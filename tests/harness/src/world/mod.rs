@@ -9,10 +9,12 @@ mod parts;
 mod plan;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use cpio::newc::{Builder, trailer};
 use mkinitramfs::image::Summary;
 use serde_json::{Value, json};
 
@@ -267,6 +269,27 @@ impl World {
     /// The launch of the files as they are on the boot disk now.
     pub fn launch_of_files(&self) -> Result<Launch> {
         launch_of(&self.files, self.firmware, Some(policy()?))
+    }
+
+    /// Puts another /init before that of the image, which is /init-of-taoboot then, and more files. Nothing
+    /// is enrolled again: the launch is another one now.
+    pub fn wrap_init(&self, init: &Path, files: &[(&str, &Path)]) -> Result<()> {
+        let agent = crate::programs::path("init")?;
+        let own = [("init", init), ("init-of-taoboot", agent.as_path())];
+        let mut image = fs::read(&self.files.initramfs).context("cannot read the image")?;
+        // The kernel unpacks one archive after the other; each begins at a word.
+        image.resize(image.len().next_multiple_of(4), 0);
+        for (name, from) in own.iter().chain(files) {
+            let content =
+                fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+            let mut entry = Builder::new(name)
+                .mode(0o100_755)
+                .write(&mut image, u32::try_from(content.len())?);
+            entry.write_all(&content)?;
+            entry.finish()?;
+        }
+        trailer(&mut image)?;
+        fs::write(&self.files.initramfs, image).context("cannot write the image")
     }
 
     /// Builds the image again, with more lines in taoboot.toml. Nothing is enrolled again:

@@ -18,6 +18,7 @@ mod boot_refused;
 mod boot_signed;
 mod boot_small;
 mod boot_tao;
+mod boot_two_tpms;
 mod boot_update;
 mod boot_volume;
 mod common;
