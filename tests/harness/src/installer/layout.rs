@@ -1,6 +1,6 @@
 //! What each distribution's installer does, as the commands that it runs.
 
-use super::{ARRAY_UUID, DATA_UUID, KEYED_UUID};
+use super::names::{ARRAY_UUID, DATA_UUID, KEYED_UUID, ROOT_UUID, SIZE};
 use crate::disk::{Bus, boot::Firmware};
 use crate::world::VOLUME_UUID;
 
@@ -9,7 +9,7 @@ use crate::world::VOLUME_UUID;
 pub enum Layout {
     /// Debian's and Ubuntu's "guided - use entire disk and set up encrypted LVM": one LUKS2 volume,
     /// in it the volume group `debian-vg` with `root` and `swap_1`. Beside them the disk of a guest,
-    /// [`super::GUEST`], who has given its file system root's UUID.
+    /// [`super::names::GUEST`], who has given its file system root's UUID.
     DebianLvm,
     /// The same with /var and /home on logical volumes of their own, a second encrypted disk with a
     /// passphrase of its own that crypttab wants opened in the initramfs, and a third whose key is a
@@ -176,7 +176,7 @@ impl Layout {
             ),
             Self::Fedora => format!(
                 "rd.luks.uuid=luks-{VOLUME_UUID} rd.luks.uuid=luks-{DATA_UUID} root=UUID={} rootflags=subvol=root",
-                super::ROOT_UUID
+                ROOT_UUID
             ),
             Self::Server => format!(
                 "rd.luks.name={VOLUME_UUID}=md1_crypt root=/dev/mapper/md1_crypt rw taoboot.on_failure=prompt"
@@ -211,7 +211,7 @@ impl Layout {
             Self::DebianLvm => &[],
             Self::Fedora => &[("disk1", 512 << 20, true)],
             Self::DebianVolumes => &[("disk1", 64 << 20, true), ("disk2", 64 << 20, false)],
-            Self::Server => &[("disk1", super::SIZE, false)],
+            Self::Server => &[("disk1", SIZE, false)],
         }
     }
 
