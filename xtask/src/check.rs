@@ -8,7 +8,7 @@ use argh::FromArgs;
 use crate::{agent, programs, rules, step};
 
 /// The packages that need no C library of Debian's. The others are for `cargo xtask test`.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 14] = [
     "taoboot-printable",
     "taoboot-commands",
     "taoboot-xaes256gcm",
@@ -22,6 +22,7 @@ const PACKAGES: [&str; 13] = [
     "taoboot-xtask",
     "taoboot-test-support",
     "taoboot-guest",
+    "taoboot-launch-model",
 ];
 
 /// Formatting, lints, the rules of the house, and the unit tests of the packages that need no C

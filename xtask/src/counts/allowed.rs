@@ -92,8 +92,11 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 /// Where packages are that only tests use.
 pub const TEST_DIRECTORIES: [&str; 2] = ["tests", "fuzz"];
 
-/// The package that all tests may use. The others below `tests/` are for each other.
-pub const SHARED_BY_TESTS: &str = "taoboot-test-support";
+/// The packages that all tests may use. The others below `tests/` are for each other.
+pub const SHARED_BY_TESTS: [&str; 2] = ["taoboot-launch-model", "taoboot-test-support"];
+
+/// The package that uses none of ours, its own tests aside: it checks them.
+pub const ORACLE: &str = "taoboot-launch-model";
 
 /// What nobody uses.
 pub const USED_BY_NOBODY: &str = "taoboot-xtask";

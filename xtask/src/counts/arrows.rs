@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{
-    allowed::{ARROWS, NAMED_OTHERWISE, SHARED_BY_TESTS, USED_BY_NOBODY},
+    allowed::{ARROWS, NAMED_OTHERWISE, ORACLE, SHARED_BY_TESTS, USED_BY_NOBODY},
     package::{Dependency, Kind, Package},
 };
 
@@ -19,8 +19,12 @@ pub fn not_allowed(package: &Package, root: &Path) -> Vec<String> {
         let is_listed = allowed.is_some_and(|(_, list)| list.contains(&used.name.as_str()));
         let may_use = match used.kind {
             _ if used.name == USED_BY_NOBODY => false,
+            Kind::Normal | Kind::Build if package.name == ORACLE => false,
+            Kind::Tests if package.name == ORACLE => used.is_below_tests(root),
             _ if is_test => true,
-            Kind::Tests => used.name == SHARED_BY_TESTS || !used.is_below_tests(root),
+            Kind::Tests => {
+                SHARED_BY_TESTS.contains(&used.name.as_str()) || !used.is_below_tests(root)
+            }
             Kind::Normal | Kind::Build => is_listed,
         };
         !may_use
