@@ -9,7 +9,7 @@
 //! * [`grub`]: the files and command lines of a GRUB menu entry.
 //! * [`verify`]: would tboot boot these files under this policy?
 //! * [`platform`]: what only the platform knows about its launch.
-//! * [`launch`]: the events of a launch and the PCR values that they give.
+//! * [`extends`]: what tboot extends itself.
 //! * [`log`]: event logs in every form, and their replay.
 //! * [`pcr_text`]: PCR values as other programs write them.
 //! * [`predict`]: the PCRs of a launch that has not happened yet.
@@ -35,8 +35,8 @@
 
 pub mod acm;
 pub mod diagnosis;
+pub mod extends;
 pub mod grub;
-pub mod launch;
 pub mod log;
 pub mod module;
 pub mod platform;

@@ -42,14 +42,6 @@ impl Measured {
                 .cloned(),
         }
     }
-
-    /// The measured bytes, when they are known.
-    pub fn data(&self) -> Option<&[u8]> {
-        match self {
-            Self::Data(data) => Some(data),
-            Self::Digests(_) => None,
-        }
-    }
 }
 
 /// The measurements of SINIT, firmware and launch control policy on one platform.

@@ -4,8 +4,8 @@ use tpm::Bank;
 use txt::{hash::Digest, mlehash::MleError};
 
 use crate::{
-    launch::{
-        Extpol, ExtpolError, Finding, HashedModule, LaunchError, TbootRules, extend_policy, modules,
+    extends::{
+        ExtendError, Extpol, ExtpolError, Finding, HashedModule, TbootRules, extend_policy, modules,
     },
     module::Module,
     platform::BANKS,
@@ -77,7 +77,7 @@ pub enum VerifyError {
     Mle(#[from] MleError),
     /// A module, or the policy.
     #[error(transparent)]
-    Launch(#[from] LaunchError),
+    Extend(#[from] ExtendError),
     /// tboot's option.
     #[error(transparent)]
     Extpol(#[from] ExtpolError),
@@ -118,7 +118,7 @@ pub fn verify(
     let mut hashed = Vec::new();
     let mut verdicts = Vec::new();
     for (number, module) in modules.iter().enumerate() {
-        let hash = module.hash(policy.alg()).map_err(LaunchError::from)?;
+        let hash = module.hash(policy.alg()).map_err(ExtendError::from)?;
         let bank = BANKS
             .into_iter()
             .find(|bank| crate::platform::bank_alg(*bank) == policy.alg());

@@ -8,7 +8,7 @@ use commands::file;
 use commands::refuse_idle;
 use tboot_policy::{
     acm::Role,
-    launch::{Extpol, extend_policy},
+    extends::{Extpol, extend_policy},
     verify::verify,
     vlp::{ModuleNumber, Object, Policy, PolicyType, pcr_from_word},
 };

@@ -15,7 +15,7 @@ impl EventLog {
         let mut banks: BTreeSet<Bank> = crate::platform::BANKS.into();
         for event in self.events.iter().filter(|event| event.is_extended()) {
             // What tboot extends itself may be in one bank only.
-            if event.event_type == crate::launch::event_type::TBOOT {
+            if event.event_type == crate::log::event_type::TBOOT {
                 continue;
             }
             banks.retain(|bank| event.digests.contains_key(bank));
@@ -47,7 +47,7 @@ impl EventLog {
                     }
                 }
                 // tboot writes what it extends into one bank into that bank's log only.
-                _ if event.event_type == crate::launch::event_type::TBOOT => {}
+                _ if event.event_type == crate::log::event_type::TBOOT => {}
                 next => {
                     let show = |event: &LogEvent| format!("{} in PCR {}", event.name(), event.pcr);
                     return Err(LogError::NotTogether {

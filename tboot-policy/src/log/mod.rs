@@ -8,6 +8,7 @@
 //!   (`binary_bios_measurements`).
 //! * [`text`]: what `txt-stat` and tboot print.
 //! * [`heap`]: the TXT heap of the running machine.
+//! * [`event_type`]: the numbers of the event types that a launch has.
 //! * [`names`]: what the event types mean.
 //! * [`replay`]: from events to PCR values, and where they first differ.
 
@@ -16,6 +17,7 @@ pub mod container;
 pub mod crypto_agile;
 mod error;
 mod event;
+pub mod event_type;
 pub mod heap;
 pub mod names;
 pub mod replay;

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tpm::pcr::{Bank, PcrIndex, PcrValues};
 use txt::hash::HashAlg;
 
-use super::{EV_NO_ACTION, EventLog, LogEvent};
-use crate::{
-    launch::{HashStartReading, event_type},
-    platform::bank_alg,
-};
+use super::{EV_NO_ACTION, EventLog, LogEvent, event_type};
+use crate::platform::bank_alg;
 
 /// The begin of the event that says at which locality the firmware started the TPM.
 const STARTUP_LOCALITY: &[u8] = b"StartupLocality\0";
@@ -33,15 +30,16 @@ pub struct Register {
     pub agreement: Agreement,
 }
 
-/// [`HashStartReading`] as a key.
+/// How the digest of HASH_START becomes PCR 17. Logs differ, so that both are tried against the
+/// live register.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// HASH_START's digest is extended.
+    /// The log has the digest of the measured data, and it is extended as a TPM does it.
     Extended,
-    /// HASH_START's digest is the register's value.
+    /// The log has the finished value of PCR 17.
     Value,
 }
 
@@ -54,15 +52,6 @@ impl Reading {
         match self {
             Self::Extended => "HASH_START extended",
             Self::Value => "HASH_START as value",
-        }
-    }
-}
-
-impl From<Reading> for HashStartReading {
-    fn from(reading: Reading) -> Self {
-        match reading {
-            Reading::Extended => Self::Extended,
-            Reading::Value => Self::Value,
         }
     }
 }

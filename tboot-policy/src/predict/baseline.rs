@@ -9,9 +9,9 @@ use txt::hash::HashAlg;
 use super::PredictError;
 use crate::{
     acm::Role,
-    launch::{Mapping, event_type},
+    extends::Mapping,
     log::{
-        EventLog, Format, LogEvent, names,
+        EventLog, Format, LogEvent, event_type, names,
         replay::{Agreement, Reading, Register, compare},
     },
     platform::{BANKS, Measured, PlatformRecord},

@@ -30,6 +30,10 @@ const TCG_LOG: u32 = 0x200;
 
 /// The capabilities that a tboot with this MLE header and command line gives; `None` when they are
 /// the recorded ones.
+///
+/// A record of a launch with [`LEGACY_LOG`] does not tell whether SINIT can write a TCG event log:
+/// without that option the prediction is still for a launch without one, and is wrong where SINIT can.
+/// Nothing opens then that should not; the remedy is a new record.
 pub(super) fn changed(
     old: &LogEvent,
     mle_caps: u32,

@@ -3,7 +3,7 @@
 use tpm::pcr::{Bank, PcrSyntaxError};
 use txt::mlehash::MleError;
 
-use crate::launch::{ExtpolError, LaunchError};
+use crate::extends::{ExtendError, ExtpolError};
 
 /// A launch that cannot be predicted.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum PredictError {
     Mle(#[from] MleError),
     /// A module, or the policy.
     #[error(transparent)]
-    Launch(#[from] LaunchError),
+    Extend(#[from] ExtendError),
     /// tboot's option.
     #[error(transparent)]
     Extpol(#[from] ExtpolError),

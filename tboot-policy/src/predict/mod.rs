@@ -13,11 +13,9 @@ use txt::policy::{Policy as LcpPolicy, PolicyType as LcpType};
 
 use crate::{
     acm::Role,
+    extends::{Extpol, Finding, HashedModule, Mapping, TbootRules, extend_policy, tboot_events},
     grub::BootFiles,
-    launch::{
-        Extpol, Finding, HashedModule, Mapping, TbootRules, event_type, extend_policy, tboot_events,
-    },
-    log::{EventLog, Format, LogEvent, replay},
+    log::{EventLog, Format, LogEvent, event_type, replay},
     module::Module,
     platform::bank_alg,
     tboot::Tboot,

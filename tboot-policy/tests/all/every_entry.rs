@@ -5,17 +5,15 @@ mod own;
 
 use std::{fs, path::Path, process::Command};
 
+use launch_model::Boot;
 use serde_json::Value;
-use tboot_policy::{
-    launch::{LaunchInput, launch, replay},
-    platform::BANKS,
-};
+use tboot_policy::platform::BANKS;
 use test_support::required;
 use tpm::Bank;
 use txt::hash::HashAlg;
 
 use crate::machine::{Machine, text};
-use crate::written::{agile, files, log_events, module, tboot};
+use crate::written::{agile, files, log_events, module, pcrs, pcrs_of, tboot};
 
 /// A machine with the record of its last launch; `None` without grub-mkconfig.
 fn machine() -> Option<Machine> {
@@ -30,9 +28,8 @@ fn machine() -> Option<Machine> {
     fs::write(machine.path("boot/tboot.gz"), tboot()).unwrap();
     fs::create_dir_all(machine.path("boot/grub")).unwrap();
     let old = files("logging=serial", None);
-    let pcrs: String = replay(&launch(&old).unwrap().events)
-        .unwrap()
-        .into_values()
+    let pcrs: String = pcrs(&old)
+        .iter()
         .map(|values| {
             let lines = values
                 .iter()
@@ -117,7 +114,7 @@ fn each_entry_comes_with_its_files_and_the_pcrs_of_its_launch() {
     })
     .into();
     assert_eq!(first["files"], Value::Array(expected));
-    let input = LaunchInput {
+    let input = Boot {
         tboot_cmdline: b"logging=serial,memory".to_vec(),
         modules: vec![
             module(
@@ -129,8 +126,7 @@ fn each_entry_comes_with_its_files_and_the_pcrs_of_its_launch() {
         ],
         ..files("", None)
     };
-    let played = replay(&launch(&input).unwrap().events).unwrap();
-    for (register, value) in played[&Bank::Sha256].iter() {
+    for (register, value) in pcrs_of(&input, Bank::Sha256).iter() {
         let place = format!("/prediction/pcrs/sha256/{register}");
         assert_eq!(first.pointer(&place).unwrap(), &hex::encode(value));
     }
@@ -168,7 +164,7 @@ fn predicted_in(bank: Bank, machine: &Machine, kernel: &[u8], image: &[u8]) {
         &config.replace("logging=serial,memory", &options),
     );
     let (list, _) = list(machine, &["--bank", &bank.to_string()]);
-    let input = LaunchInput {
+    let input = Boot {
         tboot_cmdline: options.into_bytes(),
         modules: vec![
             module(
@@ -181,8 +177,7 @@ fn predicted_in(bank: Bank, machine: &Machine, kernel: &[u8], image: &[u8]) {
         ..files("", None)
     };
     assert_eq!(list[0]["files"][2]["sha256"], sha256(image));
-    let played = replay(&launch(&input).unwrap().events).unwrap();
-    for (register, value) in played[&bank].iter() {
+    for (register, value) in pcrs_of(&input, bank).iter() {
         let place = format!("/prediction/pcrs/{bank}/{register}");
         assert_eq!(
             list[0].pointer(&place).unwrap(),

@@ -7,13 +7,13 @@
     clippy::unwrap_used
 )]
 
+mod against_the_model;
 mod boot_folder;
 mod differential;
 mod every_entry;
 mod grub;
 mod heap;
 mod idle_options;
-mod launch;
 mod launch_log;
 mod logs;
 mod machine;

@@ -9,11 +9,10 @@ use std::{
 use serde_json::Value;
 use tboot_policy::{
     grub::{BootFolder, Readings, Variables},
-    launch::{launch, replay},
     platform::BANKS,
 };
 
-use crate::written::{agile, files, log_events, tboot};
+use crate::written::{agile, files, log_events, pcrs, tboot};
 
 const SAVED: &str = "4cb1e5a0-6.4.10";
 
@@ -39,14 +38,14 @@ impl Machine {
         fs::write(machine.path("boot/vmlinuz-6.4.10"), "kernel").unwrap();
         fs::write(machine.path("boot/initramfs-6.4.10.img"), "image").unwrap();
         let old = files("logging=serial", None);
-        let mut pcrs = String::new();
-        for values in replay(&launch(&old).unwrap().events).unwrap().values() {
-            pcrs.push_str(&format!("{}:\n", values.bank()));
+        let mut text = String::new();
+        for values in pcrs(&old) {
+            text.push_str(&format!("{}:\n", values.bank()));
             for (register, value) in values.iter() {
-                pcrs.push_str(&format!("  {register} : 0x{}\n", hex::encode(value)));
+                text.push_str(&format!("  {register} : 0x{}\n", hex::encode(value)));
             }
         }
-        fs::write(machine.path("pcrs"), pcrs).unwrap();
+        fs::write(machine.path("pcrs"), text).unwrap();
         fs::write(machine.path("log"), agile(&log_events(&old), &BANKS)).unwrap();
         let recorded = machine.run(&[
             "record", "--log", "log", "--pcrs", "pcrs", "--output", "record",

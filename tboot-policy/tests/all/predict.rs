@@ -1,13 +1,14 @@
 //! Predictions: equal to the launch that then happens, side by side with the last one, refused
 //! where something unknown decides.
 
+use launch_model::Boot;
 use tboot_policy::{
     acm::Role,
-    launch::{LaunchInput, launch, replay as replay_events},
     log::{
         EventLog, Format, LogEvent,
         replay::{Reading, value},
     },
+    module::Module,
     platform::BANKS,
     predict::{Baseline, BaselineError, Family, FileHash, Launching, PredictError, predict},
     tboot::Tboot,
@@ -25,30 +26,29 @@ pub fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
 }
 
-fn pcrs(input: &LaunchInput) -> Vec<PcrValues> {
-    let launch = launch(input).unwrap();
-    replay_events(&launch.events)
-        .unwrap()
-        .into_values()
-        .collect()
-}
-
 /// The record of a launch of these files.
-fn recorded(input: &LaunchInput) -> Baseline {
+pub fn recorded(input: &Boot) -> Baseline {
     let log = EventLog::parse(&agile(&log_events(input), &BANKS)).unwrap();
     Baseline::from_log(&log, &pcrs(input), None).unwrap()
 }
 
-pub fn launching(input: &LaunchInput) -> Launching {
+pub fn launching(input: &Boot) -> Launching {
     Launching {
         tboot_name: "tboot.gz".into(),
         tboot: Tboot::parse(&input.tboot).unwrap(),
         tboot_cmdline: input.tboot_cmdline.clone(),
-        modules: input.modules.clone(),
-        vlp: input.vlp.clone(),
+        modules: input.modules.iter().map(to_be_predicted).collect(),
+        vlp: input
+            .vlp
+            .as_ref()
+            .map(|bytes| Policy::parse(bytes).unwrap()),
         lcp: None,
         left_out: Vec::new(),
     }
+}
+
+fn to_be_predicted(module: &launch_model::Module) -> Module {
+    Module::new(&module.name, module.cmdline.clone(), module.file.clone())
 }
 
 fn policy() -> Policy {
@@ -61,7 +61,7 @@ fn policy() -> Policy {
 }
 
 /// A new kernel, initramfs and command line.
-pub fn updated(input: &LaunchInput) -> LaunchInput {
+pub fn updated(input: &Boot) -> Boot {
     let mut new = input.clone();
     new.modules = vec![
         module("vmlinuz-2", "root=/dev/sda1 ro quiet", b"kernel 2"),
@@ -252,8 +252,7 @@ fn a_new_launch_control_policy_changes_what_can_be_computed() {
     next.lcp = Some(any_policy(2));
     let prediction = predict(&recorded(&old), &next).unwrap();
     let mut played = old.clone();
-    played.platform.lcp_control_hash =
-        tboot_policy::platform::Measured::Data(2u32.to_le_bytes().to_vec());
+    played.platform.lcp_control = vec![2, 0, 0, 0];
     for values in pcrs(&played) {
         assert_eq!(prediction.values[&values.bank()].new, values);
     }
@@ -283,7 +282,7 @@ fn a_bank_that_tboot_leaves_alone_is_not_sealed_to() {
     let old = files("extpol=sha1", Some(sha1_policy()));
     let mut other = old.clone();
     other.modules[0] = module("vmlinuz-evil", "init=/bin/sh", b"another kernel");
-    let of = |input: &LaunchInput| predict(&recorded(&old), &launching(input)).unwrap();
+    let of = |input: &Boot| predict(&recorded(&old), &launching(input)).unwrap();
     let (approved, evil) = (of(&old), of(&other));
     // Two kernels, one value: whoever is sealed to it opens to both.
     let sha256 = Bank::Sha256;

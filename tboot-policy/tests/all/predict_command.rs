@@ -2,26 +2,18 @@
 
 use std::{fs, process::Command};
 
+use launch_model::Boot;
 use tboot_policy::{
-    launch::{LaunchInput, launch, replay as replay_events},
     platform::BANKS,
     vlp::{Entry, ModuleNumber, Object, Policy, PolicyType},
 };
-use tpm::{Bank, PcrIndex, PcrPolicy, PcrValues};
+use tpm::{Bank, PcrIndex, PcrPolicy};
 use txt::hash::HashAlg;
 
 use crate::written::*;
 
 fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
-}
-
-fn pcrs(input: &LaunchInput) -> Vec<PcrValues> {
-    let launch = launch(input).unwrap();
-    replay_events(&launch.events)
-        .unwrap()
-        .into_values()
-        .collect()
 }
 
 fn policy() -> Policy {
@@ -34,7 +26,7 @@ fn policy() -> Policy {
 }
 
 /// A new kernel, initramfs and command line.
-fn updated(input: &LaunchInput) -> LaunchInput {
+fn updated(input: &Boot) -> Boot {
     let mut new = input.clone();
     new.modules = vec![
         module("vmlinuz-2", "root=/dev/sda1 ro quiet", b"kernel 2"),
@@ -118,10 +110,7 @@ fn the_command_records_and_predicts() {
     let (code, json, stderr) = run(&line);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let played = pcrs(&new)
-        .into_iter()
-        .find(|v| v.bank() == Bank::Sha256)
-        .unwrap();
+    let played = pcrs_of(&new, Bank::Sha256);
     let mut whole: Vec<u8> = Vec::new();
     for (register, value) in played.iter() {
         assert_eq!(

@@ -1,80 +1,76 @@
 //! The prediction for a TPM 1.2, in both of its PCR mappings.
 
+use launch_model::{
+    Boot,
+    mle::Mle,
+    policy::Policy,
+    tboot::{Extending, Registers, events},
+};
 use tboot_policy::{
-    launch::{HashedModule, LaunchInput, Mapping, TbootRules, tboot_events},
+    extends::Mapping,
     log::{
         EventLog, LogEvent,
         replay::{Reading, value},
     },
     predict::{Baseline, Family, PredictError, predict},
-    vlp::Policy,
 };
 use tpm::{Bank, PcrValues};
-use txt::hash::HashAlg;
 
 use crate::{
     predict::{any_policy, launching, pcr, updated},
     written::*,
 };
 
-#[test]
-fn tpm_12_is_predicted_in_both_mappings() {
-    let alg = HashAlg::Sha1;
-    let event = |register: u32, kind: u32, data: &[u8]| LogEvent {
-        pcr: register,
-        event_type: kind,
-        digests: [(Bank::Sha1, alg.digest(data).as_bytes().to_vec())].into(),
+/// The log of the launch that the model makes of these files, under tboot's built-in policy.
+fn log(boot: &Boot, registers: Registers) -> EventLog {
+    let bank = launch_model::Bank::Sha1;
+    let of_sinit = |pcr: u32, event_type: u32, digest: Vec<u8>| LogEvent {
+        pcr,
+        event_type,
+        digests: [(Bank::Sha1, digest)].into(),
         data: Vec::new(),
     };
-    let mle = |cmdline: &[u8]| {
-        let mle = txt::mlehash::Mle::parse(&tboot()).unwrap();
-        mle.hash(alg, cmdline).unwrap().as_bytes().to_vec()
-    };
-    let tboot_events_of = |input: &LaunchInput, mapping, policy: &Policy| {
-        let banks = [Bank::Sha1].into();
-        let hashed: Vec<_> = input
-            .modules
-            .iter()
-            .map(|m| HashedModule::of(m, &banks).unwrap())
-            .collect();
-        tboot_events(policy, &hashed, &TbootRules::tpm12(mapping))
-            .unwrap()
-            .events
-    };
-    let whole = |input: &LaunchInput, mapping: Mapping| {
-        let mut mle_hash = event(if mapping == Mapping::Legacy { 18 } else { 17 }, 0x404, b"");
-        mle_hash
-            .digests
-            .insert(Bank::Sha1, mle(&input.tboot_cmdline));
-        let mut events = vec![event(17, 0x402, b"sinit")];
-        let policy = match mapping {
-            Mapping::Legacy => {
-                events.push(event(17, 0x403, b"combined"));
-                Policy::default_tpm12()
-            }
-            Mapping::DetailsAuthorities => {
-                events.push(event(18, 0x410, b"key"));
-                Policy::default_tpm12_da()
-            }
-        };
-        events.push(mle_hash);
-        for e in tboot_events_of(input, mapping, &policy) {
-            events.push(LogEvent {
-                pcr: e.pcr.get().into(),
-                event_type: 0x501,
-                digests: e.digests,
-                data: Vec::new(),
-            });
+    let mle = Mle::of(&boot.tboot, &boot.tboot_cmdline)
+        .unwrap()
+        .hash(bank);
+    let sinit = of_sinit(17, 0x402, bank.hash(b"sinit"));
+    let (policy, mut log) = match registers {
+        Registers::Legacy => {
+            let combined = of_sinit(17, 0x403, bank.hash(b"combined"));
+            let log = vec![sinit, combined, of_sinit(18, 0x404, mle)];
+            (Policy::DEFAULT_LEGACY, log)
         }
-        EventLog::parse(&container(&events)).unwrap()
+        Registers::DetailsAuthorities => {
+            let key = of_sinit(18, 0x410, bank.hash(b"key"));
+            (
+                Policy::DEFAULT_TPM12_DA,
+                vec![sinit, key, of_sinit(17, 0x404, mle)],
+            )
+        }
     };
-    for mapping in [Mapping::Legacy, Mapping::DetailsAuthorities] {
+    let policy = Policy::read(&policy).unwrap();
+    let modules: Vec<_> = boot
+        .modules
+        .iter()
+        .map(|module| module.hashes(&[bank]).unwrap())
+        .collect();
+    let by_tboot = events(&policy, &modules, &Extending::fixed(bank), registers);
+    log.extend(by_tboot.iter().map(log_event));
+    EventLog::parse(&container(&log)).unwrap()
+}
+
+#[test]
+fn tpm_12_is_predicted_in_both_mappings() {
+    for (mapping, registers) in [
+        (Mapping::Legacy, Registers::Legacy),
+        (Mapping::DetailsAuthorities, Registers::DetailsAuthorities),
+    ] {
         let da = mapping == Mapping::DetailsAuthorities;
         let old = files(if da { "pcr_map=da" } else { "logging=vga" }, None);
         let new = updated(&old);
         for reading in Reading::BOTH {
-            let values = |input: &LaunchInput| {
-                let log = whole(input, mapping);
+            let values = |boot: &Boot| {
+                let log = log(boot, registers);
                 let mut values = PcrValues::new(Bank::Sha1);
                 for register in 17..=19 {
                     values
@@ -84,7 +80,7 @@ fn tpm_12_is_predicted_in_both_mappings() {
                 values
             };
             let baseline =
-                Baseline::from_log(&whole(&old, mapping), &[values(&old)], None).unwrap();
+                Baseline::from_log(&log(&old, registers), &[values(&old)], None).unwrap();
             assert_eq!(
                 (baseline.family, baseline.mapping, baseline.reading),
                 (Family::Tpm12, mapping, reading)

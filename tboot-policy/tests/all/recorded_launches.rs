@@ -3,22 +3,20 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use launch_model::tboot::{Extending, Registers};
 use tboot_policy::{
-    launch::{
-        Event, HashStartReading, HashedModule, Mapping, TbootRules, event_type, launch, replay,
-        replay_reading, tboot_events,
-    },
+    extends::{HashedModule, Mapping, TbootRules, tboot_events},
     log::{
-        EventLog, Format, LogEvent,
+        EventLog, Format, LogEvent, event_type,
         replay::{Agreement, Reading, compare, value},
     },
-    platform::PlatformRecord,
+    module::Module,
     vlp::Policy,
 };
 use tpm::pcr::{Bank, PcrIndex, PcrValues};
 use txt::hash::{Digest, HashAlg};
 
-use crate::written::{agile, files, module};
+use crate::written::{agile, in_model, log_event};
 
 fn pcr(number: u8) -> PcrIndex {
     PcrIndex::try_from(number).unwrap()
@@ -30,76 +28,12 @@ fn recorded(path: &str) -> Vec<u8> {
     fs::read(vectors.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn logged(register: u8, kind: u32, bank: Bank, digest: &str) -> Event {
-    Event {
-        pcr: pcr(register),
-        locality: 3,
-        event_type: kind,
-        name: String::new(),
-        file: None,
-        data: None,
-        digests: BTreeMap::from([(bank, hex::decode(digest).unwrap())]),
-    }
-}
-
-#[test]
-fn a_real_hosts_log_replays_to_its_pcrs() {
-    let record = recorded("real-host/events.json");
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-    let mut events = Vec::new();
-    for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
-        for name in record[order].as_array().unwrap() {
-            let name = name.as_str().unwrap();
-            let kind = if name == "HASH_START" {
-                event_type::HASH_START
-            } else {
-                0
-            };
-            let digest = record["sha256"][name].as_str().unwrap();
-            events.push(logged(register, kind, Bank::Sha256, digest));
-        }
-    }
-    let values = &replay(&events).unwrap()[&Bank::Sha256];
-    for (register, name) in [(17, "pcr17"), (18, "pcr18")] {
-        let expected = record["sha256"][name].as_str().unwrap();
-        assert_eq!(
-            hex::encode(values.get(pcr(register)).unwrap()),
-            expected,
-            "{name}"
-        );
-    }
-    // The order in which launch() puts SINIT's events is the host's.
-    let launch = launch(&files("", None)).unwrap();
-    for (register, order) in [(17, "pcr17_order"), (18, "pcr18_order")] {
-        let expected: Vec<&str> = record[order]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|name| name.as_str())
-            .collect();
-        let ours: Vec<&str> = launch
-            .events
-            .iter()
-            .filter(|event| event.pcr == pcr(register) && event.locality > 2)
-            .map(|event| event.name.as_str())
-            .collect();
-        let by_sinit = expected
-            .iter()
-            .position(|name| *name == "tb_policy")
-            .unwrap();
-        assert_eq!(ours, expected[..by_sinit], "PCR {register}");
-    }
-    // And what does not depend on the host has the values of the simulated platform.
-    let platform = PlatformRecord::simulated();
-    for (name, measured) in [
-        ("CPU_SCRTM_STAT", platform.cpu_scrtm_stat),
-        ("LCP_CONTROL_HASH", platform.lcp_control_hash),
-        ("LCP_DETAILS_HASH", platform.lcp_details_hash),
-        ("STM_HASH", platform.stm_hash),
-        ("LCP_AUTHORITIES_HASH", platform.lcp_authorities_hash),
-    ] {
-        let ours = hex::encode(measured.digest(Bank::Sha256).unwrap());
-        assert_eq!(ours, record["sha256"][name].as_str().unwrap(), "{name}");
+fn logged(register: u32, event_type: u32, digest: &str) -> LogEvent {
+    LogEvent {
+        pcr: register,
+        event_type,
+        digests: BTreeMap::from([(Bank::Sha256, hex::decode(digest).unwrap())]),
+        data: Vec::new(),
     }
 }
 
@@ -134,20 +68,21 @@ fn openxts_predictor_gives_the_same_values() {
     let mut events = Vec::new();
     for (register, list) in [17, 18].into_iter().zip(&log) {
         for (kind, digest) in list {
-            events.push(logged(register, *kind, Bank::Sha256, digest));
+            events.push(logged(register, *kind, digest));
         }
     }
-    // pcr-calc's default reading: the logged HASH_START is PCR 17's value.
-    let values = replay_reading(&events, HashStartReading::Value).unwrap();
+    let replayed = EventLog {
+        format: Format::Merged,
+        events,
+    };
     for (register, line) in [17, 18]
         .into_iter()
         .zip(String::from_utf8(result).unwrap().lines())
     {
         let expected = line.split_once(':').unwrap().1.replace(' ', "");
-        assert_eq!(
-            hex::encode(values[&Bank::Sha256].get(pcr(register)).unwrap()),
-            expected
-        );
+        // pcr-calc's default reading: the logged HASH_START is PCR 17's value.
+        let ours = value(&replayed, Bank::Sha256, register, Reading::Value);
+        assert_eq!(hex::encode(ours), expected);
     }
     // The event for the policy is the one that pcr-calc computed of the same file.
     let bytes = recorded("pcr-openxt/da20-sha256/p.pol");
@@ -184,7 +119,9 @@ fn openxts_module_hash_is_the_same() {
             "c34de8303d88bae3de467754c690638ce93bc39fbf911df4c3428e11276c04f2",
         ),
     ] {
-        let hash = module("vmlinuz", cmdline, &bytes).hash(alg).unwrap();
+        let hash = Module::new("vmlinuz", cmdline, bytes.clone())
+            .hash(alg)
+            .unwrap();
         assert_eq!(hash.to_string(), expected);
     }
 }
@@ -256,69 +193,87 @@ fn openxts_predictions_are_ours() {
         "65e2d70166c9a802b7ad2a87129b8945f083e5f268878790a9d1f1c03f47938d",
         "09e6c018d2c8c4903308613dd1b72484d57eadf12ec50ddc8f52e5accce470f2",
     ];
-    let da = Mapping::DetailsAuthorities;
     let tpm2 = TbootRules {
         banks: [Bank::Sha256].into(),
         compares: None,
-        mapping: da,
+        mapping: Mapping::DetailsAuthorities,
     };
+    let da = TbootRules::tpm12(Mapping::DetailsAuthorities);
+    let legacy = TbootRules::tpm12(Mapping::Legacy);
     for (case, hashes, bank, rules) in [
-        ("da12-default", sha1, Bank::Sha1, TbootRules::tpm12(da)),
+        ("da12-default", sha1, Bank::Sha1, da),
         ("da20-sha256", sha256, Bank::Sha256, tpm2.clone()),
         ("da20-full256", sha256, Bank::Sha256, tpm2),
-        (
-            "lg12-default",
-            sha1,
-            Bank::Sha1,
-            TbootRules::tpm12(Mapping::Legacy),
-        ),
-        (
-            "lg12-ctrl0",
-            sha1,
-            Bank::Sha1,
-            TbootRules::tpm12(Mapping::Legacy),
-        ),
-        (
-            "lg12-full",
-            sha1,
-            Bank::Sha1,
-            TbootRules::tpm12(Mapping::Legacy),
-        ),
+        ("lg12-default", sha1, Bank::Sha1, legacy.clone()),
+        ("lg12-ctrl0", sha1, Bank::Sha1, legacy.clone()),
+        ("lg12-full", sha1, Bank::Sha1, legacy),
     ] {
         let log = recorded(&format!("pcr-openxt/{case}/log"));
-        let policy = Policy::parse(&recorded(&format!("pcr-openxt/{case}/p.pol"))).unwrap();
-        let alg = tboot_policy::platform::bank_alg(bank);
-        let [mle, kernel, initramfs] = hashes.map(|hex| Digest::from_hex(alg, hex).unwrap());
+        let policy = recorded(&format!("pcr-openxt/{case}/p.pol"));
+        let [mle, modules @ ..] = hashes.map(|digest| hex::decode(digest).unwrap());
         let mut events = EventLog::parse(&log).unwrap().events;
         events.retain(|event| event.event_type != 0x501);
         for event in events.iter_mut().filter(|event| event.event_type == 0x404) {
-            event.digests.insert(bank, mle.as_bytes().to_vec());
+            event.digests.insert(bank, mle.clone());
         }
-        let hashed = [kernel, initramfs].map(|digest| HashedModule {
-            name: String::new(),
-            digests: BTreeMap::from([(bank, digest)]),
-        });
-        // The modules' hashes are made up, the policies compare others.
-        let by_tboot = tboot_events(&policy, &hashed, &rules).unwrap().events;
-        events.extend(by_tboot.into_iter().map(|event| LogEvent {
-            pcr: event.pcr.get().into(),
-            event_type: 0x501,
-            digests: event.digests,
-            data: Vec::new(),
-        }));
-        let log = EventLog {
-            format: Format::Merged,
-            events,
-        };
-        let output = recorded(&format!("pcr-openxt/{case}/step01.stdout"));
-        for line in String::from_utf8(output).unwrap().lines() {
-            let (register, hex) = line.split_once(':').unwrap();
-            let ours = value(&log, bank, register.parse().unwrap(), Reading::Value);
-            assert_eq!(
-                hex::encode(ours),
-                hex.replace(' ', ""),
-                "{case} PCR {register}"
-            );
+        // Ours, and the model's.
+        for by_tboot in [
+            predicted(&policy, &modules, bank, &rules),
+            modelled(&policy, &modules, bank, rules.mapping),
+        ] {
+            let mut events = events.clone();
+            events.extend(by_tboot);
+            let log = EventLog {
+                format: Format::Merged,
+                events,
+            };
+            let output = recorded(&format!("pcr-openxt/{case}/step01.stdout"));
+            for line in String::from_utf8(output).unwrap().lines() {
+                let (register, hex) = line.split_once(':').unwrap();
+                let ours = value(&log, bank, register.parse().unwrap(), Reading::Value);
+                assert_eq!(
+                    hex::encode(ours),
+                    hex.replace(' ', ""),
+                    "{case} PCR {register}"
+                );
+            }
         }
     }
+}
+
+/// tboot's events as they are predicted. The modules' hashes are made up, the policies compare others.
+fn predicted(policy: &[u8], modules: &[Vec<u8>], bank: Bank, rules: &TbootRules) -> Vec<LogEvent> {
+    let alg = tboot_policy::platform::bank_alg(bank);
+    let hashed: Vec<HashedModule> = modules
+        .iter()
+        .map(|digest| HashedModule {
+            name: String::new(),
+            digests: BTreeMap::from([(bank, Digest::new(alg, digest).unwrap())]),
+        })
+        .collect();
+    let policy = Policy::parse(policy).unwrap();
+    let events = tboot_events(&policy, &hashed, rules).unwrap().events;
+    let event = |event: tboot_policy::extends::Event| LogEvent {
+        pcr: event.pcr.get().into(),
+        event_type: event_type::TBOOT,
+        digests: event.digests,
+        data: Vec::new(),
+    };
+    events.into_iter().map(event).collect()
+}
+
+/// The same as the model has them.
+fn modelled(policy: &[u8], modules: &[Vec<u8>], bank: Bank, mapping: Mapping) -> Vec<LogEvent> {
+    let bank = in_model(bank);
+    let policy = launch_model::policy::Policy::read(policy).unwrap();
+    let registers = match mapping {
+        Mapping::Legacy => Registers::Legacy,
+        Mapping::DetailsAuthorities => Registers::DetailsAuthorities,
+    };
+    let hashed: Vec<_> = modules
+        .iter()
+        .map(|digest| BTreeMap::from([(bank, digest.clone())]))
+        .collect();
+    let events = launch_model::tboot::events(&policy, &hashed, &Extending::fixed(bank), registers);
+    events.iter().map(log_event).collect()
 }

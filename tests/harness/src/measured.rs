@@ -1,21 +1,19 @@
 //! The launch of the files on a boot disk, by tboot's rules, ready for the proxy to play.
 //!
-//! The computation is that of `tboot-policy`, the same that predicts PCRs for a real
-//! machine. A test changes the result ([`Launch`] is plain data) to play an attacker.
+//! The computation is that of the model (`tests/launch-model`), which shares no code with
+//! what predicts PCRs: a boot shows that a prediction is right. A test changes the result
+//! ([`Launch`] is plain data) to play an attacker.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use tboot_policy::launch::{Event, LaunchInput, event_type};
-use tboot_policy::module::Module;
-use tboot_policy::platform::PlatformRecord;
+use launch_model::{Boot, Event, Module, Platform};
 use tboot_policy::vlp::Policy;
-use tpm::Bank;
 
 use crate::boot_files::BootFiles;
 use crate::disk::boot::Firmware;
-use crate::launch::{Extend, Launch, SHA1, SHA256, SHA384};
+use crate::launch::{Extend, Launch};
 
 /// The launch of `files` under the verified launch policy `vlp` (`None`: tboot's own
 /// default), on the simulated platform.
@@ -26,64 +24,47 @@ pub fn launch_of(files: &BootFiles, firmware: Firmware, vlp: Option<Policy>) -> 
     let Some(tboot) = &files.tboot else {
         bail!("a boot without tboot has no measured launch");
     };
-    let input = LaunchInput {
+    let module = |name: &str, cmdline: String, file: &Path| -> Result<Module> {
+        Ok(Module {
+            name: name.to_owned(),
+            cmdline: cmdline.into(),
+            file: read(file)?,
+        })
+    };
+    let cmdline = files.measured_cmdline(firmware == Firmware::Efi);
+    let boot = Boot {
         tboot: read(tboot)?,
         tboot_cmdline: files.tboot_cmdline.clone().into_bytes(),
         modules: vec![
-            Module::new(
-                "vmlinuz",
-                files.measured_cmdline(firmware == Firmware::Efi),
-                read(&files.kernel)?,
-            ),
-            Module::new("initramfs", "", read(&files.initramfs)?),
+            module("vmlinuz", cmdline, &files.kernel)?,
+            module("initramfs", String::new(), &files.initramfs)?,
         ],
-        vlp,
-        platform: PlatformRecord::simulated(),
+        vlp: vlp.map(|policy| policy.to_bytes()),
+        platform: Platform::simulated(),
     };
-    let computed = tboot_policy::launch::launch(&input).context("cannot compute the launch")?;
+    let computed = launch_model::launch(&boot).context("cannot compute the launch")?;
     ensure!(
         !computed.halts,
         "tboot would not boot these files: {:?}",
-        computed.findings
+        computed.complaints
     );
-    from_events(&computed.events)
-}
-
-/// Turns computed events into what the proxy plays.
-pub fn from_events(events: &[Event]) -> Result<Launch> {
-    let Some((first, rest)) = events.split_first() else {
-        bail!("a launch has at least one event");
-    };
-    ensure!(
-        first.event_type == event_type::HASH_START,
-        "a launch begins with HASH_START, not with {}",
-        first.name
-    );
-    let hash_data = first
-        .data
-        .clone()
-        .context("HASH_START can only be played when its data is known, not its digest alone")?;
-    let extends = rest.iter().map(extend).collect();
-    Ok(Launch { hash_data, extends })
+    // HASH_START, the first event, is the digest of the hash data.
+    let extends = computed.events.iter().skip(1).map(extend).collect();
+    Ok(Launch {
+        hash_data: computed.hash_data,
+        extends,
+    })
 }
 
 fn extend(event: &Event) -> Extend {
     Extend {
         locality: event.locality,
-        pcr: event.pcr.get(),
+        pcr: event.pcr,
         digests: event
             .digests
             .iter()
-            .map(|(bank, digest)| (algorithm(*bank), digest.clone()))
+            .map(|(bank, digest)| (bank.number(), digest.clone()))
             .collect(),
-    }
-}
-
-fn algorithm(bank: Bank) -> u16 {
-    match bank {
-        Bank::Sha1 => SHA1,
-        Bank::Sha256 => SHA256,
-        Bank::Sha384 => SHA384,
     }
 }
 

@@ -40,7 +40,7 @@ pub mod policy;
 pub mod replay;
 pub mod tboot;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 pub use bank::Bank;
 pub use error::ModelError;
@@ -50,7 +50,7 @@ pub use tboot::{Complaint, Module};
 use self::{mle::Mle, policy::Policy, tboot::Registers};
 
 /// The files of a boot.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Boot {
     /// tboot.gz, or uncompressed.
     pub tboot: Vec<u8>,
@@ -62,6 +62,22 @@ pub struct Boot {
     pub vlp: Option<Vec<u8>>,
     /// The machine.
     pub platform: Platform,
+}
+
+/// Without the bytes of files, for the messages of failed tests.
+impl fmt::Debug for Boot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let modules = self.modules.iter();
+        let modules: Vec<_> = modules
+            .map(|module| (&module.name, text(&module.cmdline), module.file.len()))
+            .collect();
+        f.debug_struct("Boot")
+            .field("tboot_cmdline", &text(&self.tboot_cmdline))
+            .field("modules", &modules)
+            .field("vlp", &format_args!("{:02x?}", self.vlp))
+            .finish_non_exhaustive()
+    }
 }
 
 /// One extend.

@@ -1,15 +1,14 @@
-//! Event logs written in every form, from a launch that this crate computes.
+//! Boots, the launches that the model makes of them, and event logs of those in every form.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+use launch_model::{Boot, Event, Launch, Module, Platform, launch};
 use tboot_policy::{
-    launch::{Event, LaunchInput, launch},
     log::LogEvent,
-    module::Module,
-    platform::{PlatformRecord, bank_alg},
+    platform::{BANKS, bank_alg},
     vlp::Policy,
 };
-use tpm::Bank;
+use tpm::{Bank, PcrIndex, PcrValues};
 
 /// A minimal tboot: one of the synthetic MLEs of crate lcp's tests.
 pub fn tboot() -> Vec<u8> {
@@ -18,48 +17,73 @@ pub fn tboot() -> Vec<u8> {
 }
 
 pub fn module(name: &str, cmdline: &str, bytes: &[u8]) -> Module {
-    Module::new(name, cmdline, bytes)
+    Module {
+        name: name.to_owned(),
+        cmdline: cmdline.into(),
+        file: bytes.to_vec(),
+    }
 }
 
 /// The files of a boot on the simulated platform.
-pub fn files(tboot_cmdline: &str, vlp: Option<Policy>) -> LaunchInput {
-    LaunchInput {
+pub fn files(tboot_cmdline: &str, vlp: Option<Policy>) -> Boot {
+    Boot {
         tboot: tboot(),
         tboot_cmdline: tboot_cmdline.into(),
         modules: vec![
             module("vmlinuz-1", "root=/dev/sda1 ro", b"kernel 1"),
             module("initrd-1", "", b"070701 first"),
         ],
-        vlp,
-        platform: platform(),
+        vlp: vlp.map(|policy| policy.to_bytes()),
+        platform: Platform::simulated(),
     }
 }
 
-/// The simulated platform; its capabilities are those that this tboot's header leads to.
-pub fn platform() -> PlatformRecord {
-    let mle = txt::mlehash::Mle::parse(&tboot()).unwrap();
-    let caps = (mle.header().capabilities & !0x227) | 0x201;
-    PlatformRecord {
-        ossinitdata_cap_hash: tboot_policy::platform::Measured::Data(caps.to_le_bytes().to_vec()),
-        ..PlatformRecord::simulated()
+/// The launch of these files.
+pub fn played(boot: &Boot) -> Launch {
+    launch(boot).unwrap()
+}
+
+/// The bank, as the model has it.
+pub const fn in_model(bank: Bank) -> launch_model::Bank {
+    match bank {
+        Bank::Sha1 => launch_model::Bank::Sha1,
+        Bank::Sha256 => launch_model::Bank::Sha256,
+        Bank::Sha384 => launch_model::Bank::Sha384,
     }
+}
+
+/// PCR 17, 18 and 19 of every bank after the launch of these files.
+pub fn pcrs(boot: &Boot) -> Vec<PcrValues> {
+    let launch = played(boot);
+    let of_bank = |bank| {
+        let mut values = PcrValues::new(bank);
+        for (pcr, value) in launch.pcrs(in_model(bank)).range(17..=19) {
+            let pcr = PcrIndex::try_from(*pcr).unwrap();
+            values.insert(pcr, value.clone()).unwrap();
+        }
+        values
+    };
+    BANKS.map(of_bank).into()
+}
+
+/// The same of one bank.
+pub fn pcrs_of(boot: &Boot, bank: Bank) -> PcrValues {
+    let mut all = pcrs(boot).into_iter();
+    all.find(|values| values.bank() == bank).unwrap()
 }
 
 /// The events of a launch as a log has them.
-pub fn log_events(input: &LaunchInput) -> Vec<LogEvent> {
-    launch(input)
-        .unwrap()
-        .events
-        .iter()
-        .map(log_event)
-        .collect()
+pub fn log_events(boot: &Boot) -> Vec<LogEvent> {
+    played(boot).events.iter().map(log_event).collect()
 }
 
-fn log_event(event: &Event) -> LogEvent {
+/// An event as a log has it.
+pub fn log_event(event: &Event) -> LogEvent {
+    let digest = |bank| Some((bank, event.digests.get(&in_model(bank))?.clone()));
     LogEvent {
-        pcr: event.pcr.get().into(),
-        event_type: event.event_type,
-        digests: event.digests.clone(),
+        pcr: event.pcr.into(),
+        event_type: event.number,
+        digests: BANKS.into_iter().filter_map(digest).collect(),
         data: Vec::new(),
     }
 }

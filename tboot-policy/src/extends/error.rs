@@ -1,9 +1,8 @@
 //! Boots that are refused.
 
-use tpm::pcr::{Bank, PcrSyntaxError};
-use txt::{hash::HashAlg, mlehash::MleError};
+use tpm::pcr::PcrSyntaxError;
+use txt::hash::HashAlg;
 
-use super::extpol::ExtpolError;
 use crate::module::ModuleError;
 
 /// Most events that tboot's list of extends holds.
@@ -11,21 +10,10 @@ pub(super) const MAX_TBOOT_EVENTS: usize = 32;
 
 /// A boot whose PCR values cannot be computed.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// tboot cannot be hashed.
-    #[error("tboot: {0}")]
-    Mle(#[from] MleError),
+pub enum ExtendError {
     /// A module cannot be hashed.
     #[error(transparent)]
     Module(#[from] ModuleError),
-    /// tboot's command line asks for an extend policy that is not computed here.
-    #[error(transparent)]
-    Extpol(#[from] ExtpolError),
-    /// The platform record lacks the bank that tboot extends.
-    #[error(
-        "tboot extends the {0} bank, but the platform record lacks {0} digests: take it again from a boot with this bank"
-    )]
-    Bank(Bank),
     /// The policy compares hashes of one algorithm while tboot computes another.
     #[error(
         "the policy holds {policy} hashes but tboot measures with {extend}: make both the same (tboot's extpol= option)"

@@ -9,9 +9,8 @@ use tpm::pcr::{Bank, PcrIndex};
 use txt::hash::{Digest, HashAlg};
 
 use super::{
-    error::{LaunchError, MAX_TBOOT_EVENTS},
-    event::{Event, LOCALITY_TBOOT},
-    event_type,
+    error::{ExtendError, MAX_TBOOT_EVENTS},
+    event::Event,
     extpol::Extpol,
 };
 use crate::{
@@ -84,11 +83,11 @@ pub struct HashedModule {
 
 impl HashedModule {
     /// Hashes a module for these banks.
-    pub fn of(module: &Module, banks: &BTreeSet<Bank>) -> Result<Self, LaunchError> {
+    pub fn of(module: &Module, banks: &BTreeSet<Bank>) -> Result<Self, ExtendError> {
         let digests = banks
             .iter()
             .map(|bank| Ok((*bank, module.hash(bank_alg(*bank))?)))
-            .collect::<Result<_, LaunchError>>()?;
+            .collect::<Result<_, ExtendError>>()?;
         Ok(Self {
             name: module.name.clone(),
             digests,
@@ -160,11 +159,11 @@ pub struct Measurements {
 }
 
 /// Refuses a policy whose hashes tboot could not compare with its own.
-pub(crate) fn check_alg(policy: &Policy, rules: &TbootRules) -> Result<(), LaunchError> {
+pub(crate) fn check_alg(policy: &Policy, rules: &TbootRules) -> Result<(), ExtendError> {
     let mut entries = policy.entries().iter();
     let compares = entries.any(|entry| entry.check == Check::Image);
     match rules.compares {
-        Some(extend) if compares && policy.alg() != extend => Err(LaunchError::PolicyAlg {
+        Some(extend) if compares && policy.alg() != extend => Err(ExtendError::PolicyAlg {
             policy: policy.alg(),
             extend,
         }),
@@ -222,9 +221,9 @@ pub fn tboot_events(
     policy: &Policy,
     modules: &[HashedModule],
     rules: &TbootRules,
-) -> Result<Measurements, LaunchError> {
+) -> Result<Measurements, ExtendError> {
     check_alg(policy, rules)?;
-    let first = modules.first().ok_or(LaunchError::NoModules)?;
+    let first = modules.first().ok_or(ExtendError::NoModules)?;
     let policy_digests: BTreeMap<Bank, Digest> = rules
         .banks
         .iter()
@@ -254,7 +253,7 @@ pub fn tboot_events(
         }
     }
     if events.len() > MAX_TBOOT_EVENTS {
-        return Err(LaunchError::TooManyEvents(events.len()));
+        return Err(ExtendError::TooManyEvents(events.len()));
     }
     let findings = findings(policy, modules, rules);
     let halts = halts(policy, &findings);
@@ -273,11 +272,8 @@ fn event(
 ) -> Event {
     Event {
         pcr,
-        locality: LOCALITY_TBOOT,
-        event_type: event_type::TBOOT,
         name: name.to_owned(),
         file: file.cloned(),
-        data: None,
         digests: hashes
             .iter()
             .map(|(bank, hash)| (*bank, hash.as_bytes().to_vec()))
