@@ -11,7 +11,7 @@
 
 use std::{fmt, fs, io, io::Read as _, path::Path};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use tao::attestation;
 
@@ -42,10 +42,10 @@ const MOST_BYTES: u64 = 32 << 20;
 const HEAD: &str = "taoboot acpi tables 1\n";
 
 /// The tables with code, and what they come to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tables {
     /// SHA-256 over [`HEAD`] and a line for each: its name, a blank, its digest.
-    #[serde(serialize_with = "as_hex")]
+    #[serde(serialize_with = "as_hex", deserialize_with = "from_hex")]
     digest: [u8; 32],
     /// As the kernel names them, in the digest's order: `DSDT 90ab...`.
     tables: Vec<String>,
@@ -59,6 +59,13 @@ impl fmt::Display for Tables {
 
 fn as_hex<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex::encode(digest))
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(String::deserialize(deserializer)?, &mut digest)
+        .map_err(D::Error::custom)?;
+    Ok(digest)
 }
 
 /// What was found.
@@ -86,6 +93,11 @@ impl Tables {
     /// Of all of them.
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// Each with its name.
+    pub fn lines(&self) -> &[String] {
+        &self.tables
     }
 
     /// Those that `before` does not have, or has with other content.

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use storage::lvm2;
+use tao::attestation::Opened;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// How a boot ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The real init runs.
@@ -29,7 +30,7 @@ pub enum Outcome {
 }
 
 /// What was launched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Launch {
     /// A measured launch.
@@ -54,7 +55,7 @@ impl Launch {
 }
 
 /// What a boot did. Written to `taoboot.report=` and, when it succeeded, to /run/tao/boot.json.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`VERSION`].
     pub taoboot: u32,
@@ -89,14 +90,19 @@ pub struct Report {
     /// which key the Tao host has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_event: Option<String>,
-    /// How root was opened: `tpm`, `recovery-key`, `passphrase`, or not at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unlocked_by: Option<&'static str>,
+    /// How root was opened, if it was; by the word of the boot event.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "opened_word",
+        default,
+        deserialize_with = "opened_of_word"
+    )]
+    pub unlocked_by: Option<Opened>,
     /// The volume's UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
     /// The further volumes that were opened.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub further_volumes: Vec<FurtherVolume>,
     /// The volume group that root is in, where root is a logical volume.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +119,7 @@ pub struct Report {
 }
 
 /// A volume that was opened beside the one with the records.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FurtherVolume {
     /// Of its LUKS header.
     pub uuid: String,
@@ -122,7 +128,7 @@ pub struct FurtherVolume {
 }
 
 /// A volume group of LVM, as its metadata says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeGroup {
     /// Its name.
     pub name: String,
@@ -143,12 +149,22 @@ impl From<&lvm2::VolumeGroup> for VolumeGroup {
 }
 
 /// One phase.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseTime {
     /// Its name.
     pub name: Phase,
     /// Its milliseconds.
     pub ms: f64,
+}
+
+fn opened_word<S: Serializer>(opened: &Option<Opened>, serializer: S) -> Result<S::Ok, S::Error> {
+    opened.map(Opened::word).serialize(serializer)
+}
+
+fn opened_of_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Opened>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    word.map(|word| word.parse().map_err(D::Error::custom))
+        .transpose()
 }
 
 impl Default for Report {
@@ -238,6 +254,44 @@ mod tests {
         assert_eq!(value["outcome"], "failed");
         assert_eq!(value["reason"], "two\nlines \u{9b}2J \u{202e}");
         assert!(text.trim_end().chars().all(printable::is_printable));
+    }
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written() {
+        let acpi = format!(
+            r#"{{"digest":"{}","tables":["DSDT 90ab"]}}"#,
+            "5a".repeat(32)
+        );
+        let mut report = Report {
+            outcome: Outcome::Booted,
+            phase: Some(Phase::Lvm),
+            reason: Some("why".into()),
+            action: Some(OnFailure::Prompt),
+            launch: Launch::Measured,
+            pcrs: [(PcrIndex::try_from(17).unwrap(), "00".repeat(32))].into(),
+            acpi: Some(serde_json::from_str(&acpi).unwrap()),
+            latched: true,
+            unlocked_by: Some(Opened::RecoveryKey),
+            further_volumes: vec![FurtherVolume {
+                uuid: "uuid".into(),
+                name: "home".into(),
+            }],
+            left_open: Some(Vec::new()),
+            ..Report::default()
+        };
+        report.set_times(
+            &[(Phase::Open, Duration::from_micros(1500))],
+            Duration::from_millis(2),
+        );
+        for report in [report, Report::default()] {
+            let text = serde_json::to_string(&report).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Report>(&text).unwrap(),
+                report,
+                "{text}"
+            );
+        }
+        assert!(serde_json::from_str::<Report>(r#"{"taoboot":1}"#).is_err());
     }
 
     #[test]

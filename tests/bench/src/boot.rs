@@ -15,7 +15,9 @@ use ::harness::disk::small_root::small_root;
 use ::harness::machine::{DirectKernel, Ending, Machine, Tpm};
 use ::harness::workplace::scenario_directory;
 use ::harness::world::{Plan, Userland, VOLUME_UUID, World};
+use agent::boot::report::Report;
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::files::mebibytes;
@@ -34,8 +36,8 @@ struct Boot {
     init: f64,
     /// From the start of the kernel to the real init.
     kernel: f64,
-    /// Our own report.
-    report: Value,
+    /// Our own report; the other contenders write none.
+    report: Option<Report>,
 }
 
 /// A machine that can be booted again and again.
@@ -117,7 +119,12 @@ impl Contender {
             seconds(&small, "init_started")?,
             seconds(&small, "real_init_started")?,
         );
-        let report = small.get("boot").cloned().unwrap_or_default();
+        let report = small
+            .get("boot")
+            .map(Option::<Report>::deserialize)
+            .transpose()
+            .context("boot.json is not a report of /init")?
+            .flatten();
         self.boots.push(Boot {
             init: (end - start) * 1000.0,
             kernel: end * 1000.0,
@@ -216,24 +223,13 @@ fn phases(table: &mut Table, ours: &Contender) -> Result<()> {
     let mut order = Vec::new();
     let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for boot in &ours.boots {
-        let phases = boot
-            .report
-            .get("phases")
-            .and_then(Value::as_array)
-            .context("the report has no phases")?;
-        for phase in phases {
-            let name = phase
-                .get("name")
-                .and_then(Value::as_str)
-                .context("a phase has no name")?;
-            let time = phase
-                .get("ms")
-                .and_then(Value::as_f64)
-                .context("a phase has no time")?;
-            if !times.contains_key(name) {
-                order.push(name.to_owned());
+        let report = boot.report.as_ref().context("a boot has no report")?;
+        for phase in &report.phases {
+            let name = phase.name.to_string();
+            if !times.contains_key(&name) {
+                order.push(name.clone());
             }
-            times.entry(name.to_owned()).or_default().push(time);
+            times.entry(name).or_default().push(phase.ms);
         }
     }
     let mut medians = Vec::new();

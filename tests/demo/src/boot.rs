@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use ::guest::orders::{End, Order, Orders};
 use ::harness::disk::orders::orders_disk;
 use ::harness::machine::{Machine, Outcome};
+use agent::boot::report::Report;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use tpm::PcrIndex;
 
 use super::command_result::CommandResult;
 use super::examples;
@@ -59,8 +61,9 @@ pub fn boot(text: &str, machine: Machine) -> Result<Boot> {
 }
 
 fn facts(outcome: &Outcome, logs: &Logs) -> Result<Boot> {
-    let agent = match outcome.reports_of("taoboot").as_slice() {
-        [report] => Some(agent(report)?),
+    let mut reports = outcome.boot_reports()?;
+    let agent = match (reports.pop(), reports.is_empty()) {
+        (Some(report), true) => Some(agent(report)),
         _ => None,
     };
     let probe = outcome.reports_of("probe").first().copied();
@@ -83,37 +86,13 @@ fn facts(outcome: &Outcome, logs: &Logs) -> Result<Boot> {
     })
 }
 
-/// What of /init's report the demo shows.
-#[derive(Deserialize)]
-struct AgentReport {
-    outcome: String,
-    reason: Option<String>,
-    action: Option<String>,
-    launch: String,
-    pcrs: BTreeMap<u8, String>,
-    latched: bool,
-    unlocked_by: Option<String>,
-    swap: Option<String>,
-    warnings: Vec<String>,
-    phases: Vec<PhaseTime>,
-    total_ms: f64,
-}
-
-#[derive(Deserialize)]
-struct PhaseTime {
-    name: String,
-    ms: f64,
-}
-
-fn agent(report: &Value) -> Result<Agent> {
-    let report = AgentReport::deserialize(report)
-        .context("taoboot's report is not as this demo knows it")?;
-    let lower = |(pcr, value): (u8, String)| (pcr, value.to_ascii_lowercase());
-    Ok(Agent {
-        outcome: report.outcome,
+fn agent(report: Report) -> Agent {
+    let lower = |(pcr, value): (PcrIndex, String)| (pcr.get(), value.to_ascii_lowercase());
+    Agent {
+        outcome: Some(report.outcome),
         reason: report.reason,
         action: report.action,
-        launch: report.launch,
+        launch: Some(report.launch),
         pcrs: report.pcrs.into_iter().map(lower).collect(),
         latched: report.latched,
         unlocked_by: report.unlocked_by,
@@ -122,10 +101,10 @@ fn agent(report: &Value) -> Result<Agent> {
         phases: report
             .phases
             .into_iter()
-            .map(|phase| Timed::new(phase.name, phase.ms / 1000.0))
+            .map(|phase| Timed::new(phase.name.to_string(), phase.ms / 1000.0))
             .collect(),
         seconds: report.total_ms / 1000.0,
-    })
+    }
 }
 
 /// What of the probe's report the demo shows.

@@ -1,5 +1,11 @@
 //! What is expected of the boots. The demo fails when one of these does.
 
+use agent::boot::report::{Launch, Outcome};
+use agent::config::OnFailure;
+use serde::Serialize;
+use serde_json::Value;
+use tao::attestation::Opened;
+
 use super::facts::{Agent, Boot, Check, Facts, Userland};
 
 /// Collects checks.
@@ -32,19 +38,20 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
 
 /// A boot that did not report reads as an empty report.
 fn agent(boot: &Boot) -> Agent {
-    boot.agent.clone().unwrap_or_else(|| Agent {
-        outcome: "no report of taoboot".to_owned(),
-        launch: "no report of taoboot".to_owned(),
-        ..Agent::default()
-    })
+    boot.agent.clone().unwrap_or_default()
+}
+
+/// What was reported, as it is in the report.
+fn word<T: Serialize>(reported: Option<T>) -> String {
+    match serde_json::to_value(reported) {
+        Ok(Value::String(word)) => word,
+        _ => "no report of taoboot".to_owned(),
+    }
 }
 
 fn approved_boot(checks: &mut Checks, facts: &Facts) {
     let agent = agent(&facts.boot);
-    let why = agent
-        .reason
-        .clone()
-        .unwrap_or_else(|| agent.outcome.clone());
+    let why = agent.reason.clone().unwrap_or_else(|| word(agent.outcome));
     checks.that(
         "GRUB and tboot start the kernel",
         facts.boot.through_tboot,
@@ -52,8 +59,8 @@ fn approved_boot(checks: &mut Checks, facts: &Facts) {
     );
     checks.that(
         "taoboot sees a measured launch",
-        agent.launch == "measured",
-        agent.launch.clone(),
+        agent.launch == Some(Launch::Measured),
+        word(agent.launch),
     );
     let predicted = &facts.enrolment.predicted;
     let equal = !predicted.is_empty()
@@ -65,7 +72,7 @@ fn approved_boot(checks: &mut Checks, facts: &Facts) {
         equal,
         format!("{:?}", agent.pcrs),
     );
-    let by_tpm = agent.outcome == "booted" && agent.unlocked_by.as_deref() == Some("tpm");
+    let by_tpm = agent.outcome == Some(Outcome::Booted) && agent.unlocked_by == Some(Opened::Tpm);
     checks.that(
         "the TPM's key opens the encrypted root, nobody types",
         by_tpm,
@@ -175,21 +182,19 @@ fn boot_again(checks: &mut Checks, facts: &Facts) {
 fn refused_boot(checks: &mut Checks, facts: &Facts) {
     let attack = &facts.attack;
     let agent = agent(&attack.boot);
-    let reason = agent
-        .reason
-        .clone()
-        .unwrap_or_else(|| agent.outcome.clone());
-    let runs = attack.boot.through_tboot && agent.launch == "measured";
+    let reason = agent.reason.clone().unwrap_or_else(|| word(agent.outcome));
+    let runs = attack.boot.through_tboot && agent.launch == Some(Launch::Measured);
     checks.that(
         "attack: the changed kernel runs, and is measured",
         runs,
-        agent.launch.clone(),
+        word(agent.launch),
     );
     let (seen, approved) = (agent.pcrs.get(&18), facts.enrolment.predicted.get(&18));
     let other = seen == Some(&attack.pcr_18) && seen != approved;
     checks.that("attack: PCR 18 is another", other, format!("{seen:?}"));
-    let refused =
-        agent.outcome == "failed" && agent.unlocked_by.is_none() && attack.boot.userland.is_none();
+    let refused = agent.outcome == Some(Outcome::Failed)
+        && agent.unlocked_by.is_none()
+        && attack.boot.userland.is_none();
     checks.that(
         "attack: no key, nothing opened, no Debian",
         refused,
@@ -202,7 +207,7 @@ fn refused_boot(checks: &mut Checks, facts: &Facts) {
         agent.latched,
         "PCR 15 is zero",
     );
-    let reboot = agent.action.as_deref() == Some("reboot") && attack.boot.ending == "Reset";
+    let reboot = agent.action == Some(OnFailure::Reboot) && attack.boot.ending == "Reset";
     checks.that(
         "attack: the machine reboots, as its policy says",
         reboot,
@@ -228,8 +233,8 @@ mod tests {
     fn a_boot_of_the_attacked_machine_is_a_failure_of_the_demo() {
         let mut facts = Facts::default();
         facts.attack.boot.agent = Some(Agent {
-            outcome: "booted".to_owned(),
-            unlocked_by: Some("tpm".to_owned()),
+            outcome: Some(Outcome::Booted),
+            unlocked_by: Some(Opened::Tpm),
             ..Agent::default()
         });
         let refused = checks(&facts)

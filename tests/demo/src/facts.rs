@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use agent::boot::report::{Launch, Outcome};
+use agent::config::OnFailure;
+use serde::{Serialize, Serializer};
+use tao::attestation::Opened;
 
 /// Everything. Hex is lower case, sizes are bytes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -86,26 +89,29 @@ pub struct Enrolment {
     pub predicted: BTreeMap<u8, String>,
 }
 
-/// What /init reported.
+/// What /init reported; all empty where it did not.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Agent {
-    pub outcome: String,
+    pub outcome: Option<Outcome>,
     /// The sentence for a person, of a boot that failed.
     pub reason: Option<String>,
     /// What was done about it.
-    pub action: Option<String>,
-    /// `measured`, `none` or `unknown`.
-    pub launch: String,
+    pub action: Option<OnFailure>,
+    pub launch: Option<Launch>,
     /// As read before unsealing, SHA-256 bank.
     pub pcrs: BTreeMap<u8, String>,
     pub latched: bool,
-    /// `tpm`, `passphrase` or nothing.
-    pub unlocked_by: Option<String>,
+    #[serde(serialize_with = "opened_word")]
+    pub unlocked_by: Option<Opened>,
     pub swap: Option<String>,
     pub warnings: Vec<String>,
     pub phases: Vec<Timed>,
     /// From the exec of /init to its report, in seconds.
     pub seconds: f64,
+}
+
+fn opened_word<S: Serializer>(opened: &Option<Opened>, serializer: S) -> Result<S::Ok, S::Error> {
+    opened.map(Opened::word).serialize(serializer)
 }
 
 /// One boot of the machine.

@@ -1,5 +1,9 @@
 //! The report for a person.
 
+use agent::boot::report::Outcome;
+use agent::config::OnFailure;
+use tao::attestation::Opened;
+
 use super::examples;
 use super::facts::{Agent, Attack, Boot, Check, Facts, Timed, Userland};
 use super::paint::Paint;
@@ -145,7 +149,7 @@ fn unlocked(boot: &Boot, paint: Paint) -> String {
             .map_or("no dm-crypt", String::as_str)
             .to_owned()
     };
-    let mut text = match (agent.unlocked_by.as_deref(), &agent.reason) {
+    let mut text = match (agent.unlocked_by, &agent.reason) {
         (Some(by), _) => item(
             "Root",
             &format!(
@@ -218,8 +222,11 @@ fn or_silent(text: &str) -> &str {
     if text.is_empty() { "silent" } else { text }
 }
 
-fn name_of(by: &str) -> &str {
-    if by == "tpm" { "TPM" } else { by }
+fn name_of(by: Opened) -> &'static str {
+    match by {
+        Opened::Tpm => "TPM",
+        by => by.word(),
+    }
 }
 
 fn times(facts: &Facts, paint: Paint) -> String {
@@ -273,8 +280,10 @@ fn attack(facts: &Facts, paint: Paint) -> String {
     let agent = boot.agent.clone().unwrap_or_default();
     let said = agent.reason.unwrap_or_else(|| "nothing".to_owned());
     text += &item("It said", &format!("“{said}”"));
-    let held = agent.outcome == "failed" && agent.unlocked_by.is_none() && boot.userland.is_none();
-    let action = agent.action.as_deref().unwrap_or("nothing");
+    let held = agent.outcome == Some(Outcome::Failed)
+        && agent.unlocked_by.is_none()
+        && boot.userland.is_none();
+    let action = agent.action.map_or("nothing", OnFailure::word);
     text += &item(
         "It did",
         &format!(

@@ -92,7 +92,7 @@ pub(super) fn unlock(
         volume: proof,
         tpm: released.tpm,
     };
-    boot.report.unlocked_by = Some(opened.word());
+    boot.report.unlocked_by = Some(opened);
     boot.progress.done(
         Phase::Open,
         &format!(

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent::boot::report::Report;
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::proxy::ProxySummary;
@@ -51,13 +53,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The reports that have the member `kind`: `taoboot` for the agent's, `probe` for
-    /// the userland's.
+    /// The reports that have the member `kind`: `probe` for the userland's, `taoboot` for the
+    /// agent's, see [`Self::boot_reports`].
     pub fn reports_of(&self, kind: &str) -> Vec<&Value> {
         self.reports
             .iter()
             .filter(|report| report.get(kind).is_some())
             .collect()
+    }
+
+    /// What /init reported, in order: of each boot, and of each question before it went on.
+    ///
+    /// # Errors
+    /// A report is not what the agent writes.
+    pub fn boot_reports(&self) -> Result<Vec<Report>> {
+        let reports = self.reports_of("taoboot").into_iter();
+        reports.map(as_report).collect()
+    }
+
+    /// The only one.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn boot_report(&self) -> Result<Report> {
+        as_report(self.report_of("taoboot")?)
     }
 
     /// The only report that has the member `kind`.
@@ -112,6 +131,10 @@ impl Drop for Outcome {
             eprintln!("cannot remove {}: {error}", self.directory.display());
         }
     }
+}
+
+fn as_report(report: &Value) -> Result<Report> {
+    Report::deserialize(report).with_context(|| format!("not a report of /init: {report}"))
 }
 
 fn keep_asked() -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agent::boot::report::Outcome::Booted;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
@@ -76,8 +77,8 @@ impl World {
     pub fn carry_out(&self, commands: Vec<Order>) -> Result<CarriedOut> {
         let end = End::Poweroff;
         let mut outcome = self.boot(&[Orders { commands, end }])?;
-        let boot = outcome.report_of("taoboot")?;
-        ensure!(boot["outcome"] == "booted", "not booted: {boot:#}");
+        let boot = outcome.boot_report()?;
+        ensure!(boot.outcome == Booted, "not booted: {boot:#?}");
         let ending = &outcome.ending;
         ensure!(*ending == Ending::PowerOff, "ended by {ending:?}");
         let probe = outcome.report_of("probe")?.clone();

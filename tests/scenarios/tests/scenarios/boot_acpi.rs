@@ -1,7 +1,10 @@
 //! ACPI tables that GRUB gives to the kernel: its code runs before /init, under the approved launch.
 
 use crate::common::{assert_latched, assert_refused, small};
-use serde_json::Value;
+use agent::boot::{
+    phase::Phase,
+    report::{Launch, Outcome},
+};
 
 /// A table with code (ACPI 6.5, 5.2.6 and 20.2): `Name (\\TAOB, One)`, which does nothing.
 fn table() -> Vec<u8> {
@@ -20,14 +23,6 @@ fn table() -> Vec<u8> {
     table
 }
 
-fn tables(report: &Value) -> Vec<String> {
-    let tables = report["acpi"]["tables"].as_array().unwrap();
-    tables
-        .iter()
-        .map(|table| table.as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[test]
 fn a_table_that_grub_loads_is_told_and_gets_no_key_where_the_tables_are_pinned() {
     let mut world = small("acpi-table");
@@ -38,9 +33,9 @@ fn a_table_that_grub_loads_is_told_and_gets_no_key_where_the_tables_are_pinned()
     // The control: the attack is one. The launch is the approved one, and the key is released.
     let machine = world.machine_with_grub_lines(attack, Some(world.launch.clone()));
     let outcome = machine.unwrap().run().unwrap();
-    let attacked = outcome.report_of("taoboot").unwrap().clone();
-    assert_eq!(attacked["outcome"], "booted", "{attacked:#}");
-    let loaded = tables(&attacked);
+    let attacked = outcome.boot_report().unwrap();
+    assert_eq!(attacked.outcome, Outcome::Booted, "{attacked:#?}");
+    let loaded = attacked.acpi.unwrap();
     outcome.keep();
 
     let outcome = world
@@ -48,17 +43,24 @@ fn a_table_that_grub_loads_is_told_and_gets_no_key_where_the_tables_are_pinned()
         .unwrap()
         .run()
         .unwrap();
-    let booted = outcome.report_of("taoboot").unwrap().clone();
-    assert_eq!(booted["outcome"], "booted", "{booted:#}");
-    let genuine = tables(&booted);
+    let booted = outcome.boot_report().unwrap();
+    assert_eq!(booted.outcome, Outcome::Booted, "{booted:#?}");
+    let genuine = booted.acpi.unwrap();
     assert!(
-        genuine.iter().any(|table| table.starts_with("DSDT ")),
+        genuine
+            .lines()
+            .iter()
+            .any(|table| table.starts_with("DSDT ")),
         "{genuine:?}"
     );
-    assert_eq!(loaded.len(), genuine.len() + 1, "{loaded:?} {genuine:?}");
-    let digest = booted["acpi"]["digest"].as_str().unwrap();
-    assert_ne!(attacked["acpi"]["digest"], digest);
-    let event = booted["boot_event"].as_str().unwrap();
+    assert_eq!(
+        loaded.lines().len(),
+        genuine.lines().len() + 1,
+        "{loaded:?} {genuine:?}"
+    );
+    let digest = hex::encode(genuine.digest());
+    assert_ne!(loaded.digest(), genuine.digest());
+    let event = booted.boot_event.unwrap();
     assert!(event.ends_with(&format!(" acpi={digest}")), "{event}");
     outcome.keep();
 
@@ -72,19 +74,19 @@ fn a_table_that_grub_loads_is_told_and_gets_no_key_where_the_tables_are_pinned()
         .unwrap()
         .run()
         .unwrap();
-    let pinned = outcome.report_of("taoboot").unwrap().clone();
-    assert_eq!(pinned["outcome"], "booted", "{pinned:#}");
-    assert_eq!(pinned["acpi"], booted["acpi"]);
+    let pinned = outcome.boot_report().unwrap();
+    assert_eq!(pinned.outcome, Outcome::Booted, "{pinned:#?}");
+    assert_eq!(pinned.acpi, Some(genuine));
     outcome.keep();
 
     let machine = world.machine_with_grub_lines(attack, Some(world.launch.clone()));
     let outcome = machine.unwrap().run().unwrap();
     let report = assert_refused(
         &outcome,
-        "acpi",
-        &["ACPI tables", digest, "TPM is not asked"],
+        Phase::Acpi,
+        &["ACPI tables", &digest, "TPM is not asked"],
     );
-    assert_eq!(report["launch"], "measured");
-    assert_eq!(report["pcrs"]["18"], pinned["pcrs"]["18"]);
-    assert_latched(&outcome, report);
+    assert_eq!(report.launch, Launch::Measured);
+    assert_eq!(report.pcrs, pinned.pcrs);
+    assert_latched(&outcome, &report);
 }

@@ -1,19 +1,20 @@
 //! Wrong words, files and devices: one clear sentence, no key, nothing written over.
 
 use crate::common::{assert_refused, assert_stopped, small};
+use agent::boot::phase::Phase;
 use harness::machine::{Ending, TpmVersion};
 use harness::world::World;
 
 /// Each boot with these words more, which must stop in `phase` with a sentence that holds
 /// `expected`; the volume stays as it was.
-fn refused_with(world: &World, cases: &[(&str, &str, &[&str])]) {
+fn refused_with(world: &World, cases: &[(&str, Phase, &[&str])]) {
     let before = std::fs::read(&world.root).unwrap();
     for (words, phase, expected) in cases {
         let outcome = world
             .direct(Some(world.launch.clone()), words)
             .run()
             .unwrap();
-        assert_refused(&outcome, phase, expected);
+        assert_refused(&outcome, *phase, expected);
         outcome.keep();
     }
     assert!(
@@ -30,17 +31,17 @@ fn wrong_words_on_the_command_line_are_named() {
         &[
             (
                 "taoboot.on_failur=reboot",
-                "config",
+                Phase::Config,
                 &["taoboot.on_failur", "is not an option of taoboot"],
             ),
             (
                 "taoboot.device_timeout=soon",
-                "config",
+                Phase::Config,
                 &["taoboot.device_timeout", "soon", "number of seconds"],
             ),
             (
                 "rd.luks.uuid=7a0b-no-uuid",
-                "config",
+                Phase::Config,
                 &["rd.luks.uuid", "7a0b-no-uuid"],
             ),
         ],
@@ -61,7 +62,7 @@ fn a_volume_that_is_not_there_is_named_with_the_disks_that_are() {
         &world,
         &[(
             words,
-            "devices",
+            Phase::Devices,
             &[other, "did not appear within 2 s", "vda"],
         )],
     );
@@ -86,8 +87,8 @@ fn a_machine_without_a_tpm_says_where_to_look() {
     let world = small("no-tpm");
     let machine = world.direct(None, "taoboot.device_timeout=2").without_tpm();
     let outcome = machine.run().unwrap();
-    let report = assert_stopped(&outcome, "tpm", &["no TPM", "firmware set-up"]);
-    assert_eq!(report["latched"], false);
+    let report = assert_stopped(&outcome, Phase::Tpm, &["no TPM", "firmware set-up"]);
+    assert!(!report.latched);
     assert_eq!(outcome.ending, Ending::Reset);
 }
 
@@ -97,7 +98,7 @@ fn a_tpm_1_2_is_named_as_such() {
     let machine = world.direct(None, "taoboot.device_timeout=2");
     let state = world.directory.join("tpm12");
     let outcome = machine.tpm_of(TpmVersion::V1_2, &state).run().unwrap();
-    let report = assert_stopped(&outcome, "tpm", &["TPM 1.2", "TPM 2.0 is needed"]);
-    assert_eq!(report["latched"], false);
+    let report = assert_stopped(&outcome, Phase::Tpm, &["TPM 1.2", "TPM 2.0 is needed"]);
+    assert!(!report.latched);
     assert_eq!(outcome.ending, Ending::Reset);
 }

@@ -1,11 +1,13 @@
 //! Good boots to a real Debian userland, and what an intruder finds in it.
 
+use agent::boot::report::{Launch, Outcome, Report};
 use guest::orders::{End, Order, Orders};
 use harness::disk::boot::Firmware;
 use harness::disk::orders::{orders_disk, shell};
 use harness::machine::Ending;
 use harness::world::{Plan, Userland, World};
 use serde_json::Value;
+use tao::attestation::Opened;
 
 /// The resident agent may have so many KiB.
 const RESIDENT_LIMIT_KIB: u64 = 12 << 10;
@@ -32,12 +34,12 @@ fn stdout_json(probe: &Value, command: &str) -> Value {
 }
 
 /// What every good boot looks like, by the agent's report and by the userland's.
-fn assert_good(boot: &Value, probe: &Value) {
-    assert_eq!(boot["outcome"], "booted", "{boot:#}");
-    assert_eq!(boot["launch"], "measured");
-    assert_eq!(boot["unlocked_by"], "tpm");
-    assert_eq!(boot["latched"], true);
-    assert_eq!(boot["warnings"], Value::Array(vec![]));
+fn assert_good(boot: &Report, probe: &Value) {
+    assert_eq!(boot.outcome, Outcome::Booted, "{boot:#?}");
+    assert_eq!(boot.launch, Launch::Measured);
+    assert_eq!(boot.unlocked_by, Some(Opened::Tpm));
+    assert!(boot.latched);
+    assert!(boot.warnings.is_empty(), "{boot:#?}");
     assert_eq!(probe["systemd"]["multi_user"], "active", "{probe:#}");
     assert_eq!(
         probe["systemd"]["failed"],
@@ -117,7 +119,7 @@ fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
     ];
     let outcome = world.boot(&[orders(commands)]).unwrap();
     let probe = outcome.report_of("probe").unwrap();
-    assert_good(outcome.report_of("taoboot").unwrap(), probe);
+    assert_good(&outcome.boot_report().unwrap(), probe);
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 1);
     assert_eq!(stdout(probe, "fstab"), "active\nactive\nactive");
@@ -174,7 +176,7 @@ fn debian_boots_the_same_way_with_uefi_firmware() {
     let report = shell("report", "tao run /usr/bin/tao-report");
     let outcome = world.boot(&[orders(vec![report])]).unwrap();
     let probe = outcome.report_of("probe").unwrap();
-    assert_good(outcome.report_of("taoboot").unwrap(), probe);
+    assert_good(&outcome.boot_report().unwrap(), probe);
     let report = stdout_json(probe, "report");
     assert_eq!(report["attestation"]["verdict"]["verified"], true);
     assert_eq!(outcome.ending, Ending::PowerOff);
@@ -217,7 +219,7 @@ fn the_booted_system_cannot_unseal_the_record_with_tpm2_tools() {
         .boot(&[orders(vec![shell("unseal", UNSEAL)])])
         .unwrap();
     let probe = outcome.report_of("probe").unwrap();
-    assert_good(outcome.report_of("taoboot").unwrap(), probe);
+    assert_good(&outcome.boot_report().unwrap(), probe);
     let unseal = result(probe, "unseal");
     assert_eq!(unseal["stdout"], "control\nloaded\n", "{unseal:#}");
     assert_ne!(unseal["code"], 0, "{unseal:#}");
@@ -261,7 +263,7 @@ fn two_boots_in_a_row_unlock_and_swap_holds_nothing_that_can_be_read() {
     let outcome = machine.memory_mib(320).disk(disk).boots(2).run().unwrap();
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.resets, 1);
-    let (boots, probes) = (outcome.reports_of("taoboot"), outcome.reports_of("probe"));
+    let (boots, probes) = (outcome.boot_reports().unwrap(), outcome.reports_of("probe"));
     assert_eq!((boots.len(), probes.len()), (2, 2));
     let mut keys = Vec::new();
     for (boot, probe) in boots.iter().zip(&probes) {

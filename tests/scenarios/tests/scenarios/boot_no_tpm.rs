@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use crate::common::assert_stopped;
+use agent::boot::{phase::Phase, report::Outcome};
 use harness::machine::{Ending, Machine};
 use harness::world::{PASSPHRASE, Plan, Userland, World};
+use tao::attestation::Opened;
 
 const QUESTION: &str = "Passphrase or recovery key for";
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,8 +21,8 @@ fn world(name: &str, words: &str) -> World {
 /// Nobody was asked for anything, nothing was opened, and the sentence holds `words`.
 fn assert_not_asked(machine: Machine, words: &[&str]) {
     let outcome = machine.run().unwrap();
-    let report = assert_stopped(&outcome, "tpm", words);
-    assert_eq!(report["latched"], false);
+    let report = assert_stopped(&outcome, Phase::Tpm, words);
+    assert!(!report.latched);
     assert!(
         !outcome.console.contains(QUESTION),
         "a passphrase was asked for"
@@ -66,10 +68,10 @@ fn without_a_tpm_the_measured_word_opens_by_passphrase_and_the_prompt_says_so() 
     let outcome = running.wait().unwrap();
     assert!(outcome.console.contains("taoboot: there is no TPM"));
     assert!(!outcome.console.contains("latch is closed"));
-    let reports = outcome.reports_of("taoboot");
+    let reports = outcome.boot_reports().unwrap();
     let booted = reports.last().unwrap();
-    assert_eq!(booted["outcome"], "booted", "{booted:#}");
-    assert_eq!(booted["unlocked_by"], "passphrase");
-    assert_eq!(booted["latched"], false);
+    assert_eq!(booted.outcome, Outcome::Booted, "{booted:#?}");
+    assert_eq!(booted.unlocked_by, Some(Opened::Passphrase));
+    assert!(!booted.latched);
     assert_eq!(outcome.ending, Ending::PowerOff);
 }

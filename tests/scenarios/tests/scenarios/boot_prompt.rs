@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use crate::common::{assert_latched, assert_stopped};
+use agent::boot::{
+    phase::Phase,
+    report::{Outcome, Report},
+};
+use agent::config::OnFailure;
 use harness::machine::Ending;
 use harness::world::{PASSPHRASE, Plan, Userland, World};
+use serde::Deserialize;
+use tao::attestation::Opened;
 
 const QUESTION: &str = "Passphrase or recovery key for";
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,29 +42,27 @@ fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
     running.console.type_line(PASSPHRASE).unwrap();
     let outcome = running.wait().unwrap();
 
-    let reports = outcome.reports_of("taoboot");
+    let reports = outcome.boot_reports().unwrap();
     let [asked, booted] = reports.as_slice() else {
         panic!("expected the report of the question and of the boot: {reports:#?}");
     };
-    assert_eq!(asked["action"], "prompt");
+    assert_eq!(asked.action, Some(OnFailure::Prompt));
     assert!(
-        asked["reason"]
-            .as_str()
+        asked
+            .reason
+            .as_deref()
             .unwrap()
             .contains("not a measured launch")
     );
     assert_latched(&outcome, asked);
-    assert_eq!(booted["outcome"], "booted");
-    assert_eq!(booted["unlocked_by"], "passphrase");
-    let phases = booted["phases"].as_array().unwrap();
+    assert_eq!(booted.outcome, Outcome::Booted);
+    assert_eq!(booted.unlocked_by, Some(Opened::Passphrase));
     assert!(
-        phases.iter().all(|phase| phase["name"] != "host"),
-        "{booted:#}"
+        booted.phases.iter().all(|phase| phase.name != Phase::Host),
+        "{booted:#?}"
     );
-    assert_eq!(
-        outcome.report_of("small").unwrap()["boot"]["unlocked_by"],
-        "passphrase"
-    );
+    let kept = Report::deserialize(&outcome.report_of("small").unwrap()["boot"]).unwrap();
+    assert_eq!(kept.unlocked_by, Some(Opened::Passphrase));
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     assert!(outcome.console.contains("the TPM's latch is closed"));
@@ -78,7 +83,9 @@ fn three_wrong_passphrases_end_in_a_reboot() {
     let mut outcome = running.wait().unwrap();
     assert_eq!(outcome.ending, Ending::Reset);
     // The first report is that of the question.
-    assert_eq!(outcome.reports.remove(0)["action"], "prompt");
-    let report = assert_stopped(&outcome, "prompt", &["3 wrong passphrases"]);
-    assert_latched(&outcome, report);
+    let asked = outcome.boot_reports().unwrap().remove(0);
+    assert_eq!(asked.action, Some(OnFailure::Prompt));
+    outcome.reports.remove(0);
+    let report = assert_stopped(&outcome, Phase::Prompt, &["3 wrong passphrases"]);
+    assert_latched(&outcome, &report);
 }

@@ -4,11 +4,13 @@
 //! computed from them.
 
 use crate::common::{assert_latched, assert_refused, assert_stopped, small};
+use agent::boot::{phase::Phase, report};
+use agent::config::OnFailure;
 use harness::kernel_change::change_one_byte;
 use harness::launch::{Extend, Launch};
 use harness::machine::Ending;
 use harness::world::{Plan, Userland, World};
-use serde_json::Value;
+use tpm::PcrIndex;
 
 /// Boots what is on the boot disk now. It must be refused, and the sentence must name the
 /// registers that differ, `pcr` among them, and no other. tboot's own PCR 17 covers what its
@@ -21,31 +23,31 @@ fn refused_for(world: &World, pcr: u8, component: &str) {
     let named = format!("PCR {pcr} ({component}) is {}", &found[..8]);
     let wanted = format!("expected {}", &value(&world.launch, pcr)[..8]);
     let words = ["not approved", &named, &wanted];
-    let report = assert_refused(&outcome, "unseal", &words);
+    let report = assert_refused(&outcome, Phase::Unseal, &words);
     for register in 17..=19 {
         let differs = value(&launch, register) != value(&world.launch, register);
-        let is_named = report["reason"]
-            .as_str()
+        let is_named = report
+            .reason
+            .as_deref()
             .unwrap()
             .contains(&format!("PCR {register} ("));
-        assert_eq!(is_named, differs, "PCR {register}: {report:#}");
-        assert_eq!(
-            report["pcrs"][register.to_string()],
-            value(&launch, register)
-        );
+        assert_eq!(is_named, differs, "PCR {register}: {report:#?}");
+        let register = PcrIndex::try_from(register).unwrap();
+        assert_eq!(report.pcrs[&register], value(&launch, register.get()));
     }
-    assert_eq!(report["launch"], "measured");
-    assert_latched(&outcome, report);
+    assert_eq!(report.launch, report::Launch::Measured);
+    assert_latched(&outcome, &report);
 }
 
 #[test]
 fn a_boot_without_a_measured_launch_gets_no_key_and_is_named_as_such() {
     let world = small("no-launch");
     let outcome = world.machine(None).unwrap().run().unwrap();
-    let report = assert_refused(&outcome, "unseal", &["not a measured launch"]);
-    assert_eq!(report["launch"], "none");
-    assert_eq!(report["pcrs"]["17"], Value::from("ff".repeat(32)));
-    assert_latched(&outcome, report);
+    let report = assert_refused(&outcome, Phase::Unseal, &["not a measured launch"]);
+    assert_eq!(report.launch, report::Launch::None);
+    let pcr_17 = PcrIndex::try_from(17).unwrap();
+    assert_eq!(report.pcrs[&pcr_17], "ff".repeat(32));
+    assert_latched(&outcome, &report);
 }
 
 #[test]
@@ -80,8 +82,8 @@ fn a_launch_with_an_extend_too_many_gets_no_key() {
         launch.extends.push(Extend::of_data(2, pcr, b"one more"));
         let machine = world.direct(Some(launch), "");
         let outcome = machine.run().unwrap();
-        let report = assert_refused(&outcome, "unseal", &[&format!("PCR {pcr} (")]);
-        assert_latched(&outcome, report);
+        let report = assert_refused(&outcome, Phase::Unseal, &[&format!("PCR {pcr} (")]);
+        assert_latched(&outcome, &report);
         outcome.keep();
     }
     std::fs::remove_dir_all(&world.directory).unwrap();
@@ -92,8 +94,8 @@ fn the_policy_poweroff_switches_the_machine_off() {
     let plan = Plan::new(Userland::Small).cmdline("taoboot.on_failure=poweroff");
     let world = World::make("poweroff", &plan).unwrap();
     let outcome = world.machine(None).unwrap().run().unwrap();
-    let report = assert_stopped(&outcome, "unseal", &["not a measured launch"]);
-    assert_eq!(report["action"], "poweroff");
+    let report = assert_stopped(&outcome, Phase::Unseal, &["not a measured launch"]);
+    assert_eq!(report.action, Some(OnFailure::Poweroff));
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
 }
@@ -111,7 +113,7 @@ fn a_defect_of_the_agent_carries_out_the_failure_policy() {
             .contains("defect of taoboot, please report it: boom");
         assert!(shown, "{}", outcome.console_end());
         assert_eq!(outcome.ending, ending, "{policy}");
-        assert!(outcome.reports_of("taoboot").is_empty());
+        assert!(outcome.boot_reports().unwrap().is_empty());
         outcome.keep();
     }
     std::fs::remove_dir_all(&world.directory).unwrap();

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::common::{assert_latched, assert_stopped};
+use agent::boot::phase::Phase;
 use harness::programs;
 use harness::swtpm::HostTpm;
 use harness::world::{PASSPHRASE, Plan, Userland, World};
 use serde_json::{Value, json};
+use tao::attestation::Opened;
 
 /// The real command. Only `enroll` sees a TPM.
 fn taoboot(words: &[&str]) -> Output {
@@ -79,8 +81,8 @@ fn a_launch_that_the_owner_signed_elsewhere_unlocks_and_a_changed_one_does_not()
     // Nothing is approved before the approval is stored.
     let launch = world.launch.clone();
     let mut outcome = world.direct(Some(launch.clone()), "").run().unwrap();
-    let report = assert_stopped(&outcome, "unseal", &["no usable taoboot record"]);
-    assert_latched(&outcome, report);
+    let report = assert_stopped(&outcome, Phase::Unseal, &["no usable taoboot record"]);
+    assert_latched(&outcome, &report);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     outcome.directory = std::path::PathBuf::new();
 
@@ -88,8 +90,8 @@ fn a_launch_that_the_owner_signed_elsewhere_unlocks_and_a_changed_one_does_not()
     fs::copy(&world.root, &pristine).unwrap();
     taoboot(&["approve", path(&approval), "--volume", path(&world.root)]);
     let mut outcome = world.direct(Some(launch), "").run().unwrap();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.unlocked_by, Some(Opened::Tpm), "{report:#?}");
     assert_eq!(outcome.secrets_released().unwrap(), 1);
     outcome.directory = std::path::PathBuf::new();
 
@@ -112,9 +114,9 @@ fn a_launch_that_the_owner_signed_elsewhere_unlocks_and_a_changed_one_does_not()
     let outcome = world.direct(Some(evil), "").run().unwrap();
     let report = assert_stopped(
         &outcome,
-        "unseal",
+        Phase::Unseal,
         &["the signature is not one of the policy key"],
     );
-    assert_latched(&outcome, report);
+    assert_latched(&outcome, &report);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
 }

@@ -1,6 +1,7 @@
 //! The Tao host of a booted machine, on the simulated launch: it conforms, and what its programs
 //! count cannot be set back by whoever owns the disk.
 
+use agent::boot::report::Report;
 use harness::disk::orders::shell;
 use harness::world::{CarriedOut, Plan, Userland, World};
 use serde_json::Value;
@@ -37,8 +38,8 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     assert!(host["name"].as_str().unwrap().starts_with("tpm2(["));
     assert!(host["anchor"].is_string(), "{host:#}");
     // PCR 15 tells how this boot went, the same in the report, in the host and to a verifier.
-    let boot: Value = serde_json::from_str(stdout(&first, "boot")).unwrap();
-    assert_eq!(boot["boot_event"], host["boot_event"]);
+    let boot: Report = serde_json::from_str(stdout(&first, "boot")).unwrap();
+    assert_eq!(boot.boot_event.as_deref(), host["boot_event"].as_str());
     let event = host["boot_event"].as_str().unwrap();
     let id = world.enrolled["secret_id"].as_str().unwrap();
     let opened = format!("taoboot boot 2 opened=tpm volume=secret:{id} host-key=");

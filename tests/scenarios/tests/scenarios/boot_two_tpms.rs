@@ -1,6 +1,8 @@
 //! A machine with two TPMs: the real one, and another that the kernel lists beside it.
 
+use agent::boot::{phase::Phase, report::Outcome};
 use std::fs;
+use tao::attestation::Opened;
 
 use crate::common::{assert_latched, assert_refused, small};
 use harness::assets::Assets;
@@ -26,9 +28,9 @@ fn with_two_tpms_and_none_pinned_nothing_is_released_and_with_the_right_one_pinn
     with_second_tpm(&mut world);
     let machine = world.machine(Some(world.launch.clone())).unwrap();
     let outcome = machine.run().unwrap();
-    let booted = outcome.report_of("taoboot").unwrap().clone();
-    assert_eq!(booted["outcome"], "booted", "{booted:#}");
-    assert_eq!(booted["unlocked_by"], "tpm", "{booted:#}");
+    let booted = outcome.boot_report().unwrap();
+    assert_eq!(booted.outcome, Outcome::Booted, "{booted:#?}");
+    assert_eq!(booted.unlocked_by, Some(Opened::Tpm), "{booted:#?}");
     assert_latched(&outcome, &booted);
     outcome.keep();
 
@@ -42,6 +44,6 @@ fn with_two_tpms_and_none_pinned_nothing_is_released_and_with_the_right_one_pinn
     let machine = world.machine(Some(world.launch.clone())).unwrap();
     let outcome = machine.run().unwrap();
     let words = ["several TPMs (tpm0, tpm1)", "srk_name"];
-    let report = assert_refused(&outcome, "tpm", &words);
-    assert_eq!(report["latched"], false);
+    let report = assert_refused(&outcome, Phase::Tpm, &words);
+    assert!(!report.latched);
 }

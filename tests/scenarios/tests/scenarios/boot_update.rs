@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use harness::disk::boot::Firmware;
 use harness::installed::{FIRST_ENTRY, Installed, MenuEntry, NEW_KERNEL};
 use serde_json::Value;
+use tao::attestation::Opened;
 
 use crate::update::past::Recorded;
 use crate::update::{cmdline, refused, run, shell, stdout, stdout_json, unlocked};
@@ -104,8 +105,8 @@ fn no_power_cut_while_a_kernel_is_installed_matters() {
     assert_eq!(entry.id, FIRST_ENTRY, "the menu is the old one yet");
     // The root file system was cut off in the middle of dpkg's work: that it is unlocked counts.
     let cut = run(&machine, &entry, vec![]);
-    let report = cut.outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+    let report = cut.outcome.boot_report().unwrap();
+    assert_eq!(report.unlocked_by, Some(Opened::Tpm), "{report:#?}");
 }
 
 #[test]

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{assert_latched, assert_refused, assert_stopped, assert_stopped_open, small};
+use agent::boot::{phase::Phase, report::Outcome};
+use agent::config::OnFailure;
 use agent::unlock::{CheckedHeader, find_enrolled, test_passphrase};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use harness::machine::Ending;
 use harness::world::{PASSPHRASE, Plan, Userland, World};
 use serde_json::Value;
+use tao::attestation::Opened;
 
 /// The real cryptsetup on the volume.
 fn cryptsetup(volume: &Path, arguments: &[&str], input: &str) -> String {
@@ -37,10 +40,10 @@ fn change_record(world: &World, change: impl FnOnce(&mut Value)) {
 }
 
 /// One boot with the approved launch, which must end in a refusal.
-fn refused(world: &World, phase: &str, words: &[&str]) {
+fn refused(world: &World, phase: Phase, words: &[&str]) {
     let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
     let report = assert_refused(&outcome, phase, words);
-    assert_latched(&outcome, report);
+    assert_latched(&outcome, &report);
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn a_sealed_blob_with_one_bit_flipped_gives_no_key() {
         token["private"] = BASE64.encode(blob).into();
     });
     let words = ["the TPM did not release the disk key"];
-    refused(&world, "unseal", &words);
+    refused(&world, Phase::Unseal, &words);
 }
 
 #[test]
@@ -62,7 +65,11 @@ fn a_record_of_another_register_s_value_gives_no_key() {
     change_record(&world, |token| {
         token["pcrs"]["18"] = "11".repeat(32).into();
     });
-    refused(&world, "unseal", &["PCR 18", "expected 11111111..1111"]);
+    refused(
+        &world,
+        Phase::Unseal,
+        &["PCR 18", "expected 11111111..1111"],
+    );
 }
 
 #[test]
@@ -70,8 +77,8 @@ fn a_record_that_is_garbage_is_named_and_gives_no_key() {
     let world = small("record-garbage");
     change_record(&world, |token| token["public"] = Value::from(17));
     let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
-    let report = assert_refused(&outcome, "unseal", &["no usable taoboot record"]);
-    let warning = report["warnings"][0].as_str().unwrap();
+    let report = assert_refused(&outcome, Phase::Unseal, &["no usable taoboot record"]);
+    let warning = &report.warnings[0];
     assert!(warning.contains("the record is damaged"), "{warning}");
 }
 
@@ -84,7 +91,7 @@ fn a_volume_without_a_record_says_so() {
     let world = World::make("unenrolled", &plan).unwrap();
     refused(
         &world,
-        "unseal",
+        Phase::Unseal,
         &["no usable taoboot record", "taoboot enroll"],
     );
 }
@@ -106,8 +113,8 @@ fn a_removed_keyslot_is_named_and_nothing_is_opened() {
         .unwrap();
     assert!(killed.status.success(), "{killed:?}");
     let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
-    let report = assert_stopped(&outcome, "unseal", &[]);
-    let said = format!("{} {}", report["reason"], report["warnings"]);
+    let report = assert_stopped(&outcome, Phase::Unseal, &[]);
+    let said = format!("{:?} {:?}", report.reason, report.warnings);
     assert!(said.contains("keyslot"), "{said}");
     assert_eq!(outcome.ending, Ending::Reset);
 }
@@ -130,7 +137,7 @@ fn a_luks1_volume_is_told_how_to_become_luks2() {
     ];
     cryptsetup(&world.root, &format, PASSPHRASE);
     let outcome = world.direct(Some(world.launch.clone()), "").run().unwrap();
-    assert_refused(&outcome, "records", &["LUKS1", "cryptsetup convert"]);
+    assert_refused(&outcome, Phase::Records, &["LUKS1", "cryptsetup convert"]);
 }
 
 /// Sealing to known PCR values needs no secret: whoever can run software on this TPM once can
@@ -154,15 +161,15 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     assert_ne!(world.enrolled["secret_id"], id);
     let machine = world.direct(Some(world.launch.clone()), "");
     let mut outcome = machine.run().unwrap();
-    let report = assert_stopped(&outcome, "unseal", &["another boot secret", &id]);
-    assert_latched(&outcome, report);
+    let report = assert_stopped(&outcome, Phase::Unseal, &["another boot secret", &id]);
+    assert_latched(&outcome, &report);
     outcome.directory = std::path::PathBuf::new();
     // The control: the owner's volume opens with the same image.
     std::fs::rename(&owners, &world.root).unwrap();
     let machine = world.direct(Some(world.launch.clone()), "");
     let outcome = machine.run().unwrap();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.unlocked_by, Some(Opened::Tpm), "{report:#?}");
 }
 
 /// Root has the volume's key, so the volume's secret, and seals it with a host secret of his own:
@@ -175,8 +182,8 @@ fn a_record_with_another_host_secret_is_refused_where_the_host_s_key_is_pinned()
         machine.run().unwrap()
     };
     let outcome = boot(&world);
-    let report = outcome.report_of("taoboot").unwrap();
-    let event = report["boot_event"].as_str().unwrap();
+    let report = outcome.boot_report().unwrap();
+    let event = report.boot_event.unwrap();
     let key = event.split_once("host-key=").unwrap().1;
     let key = key.split(' ').next().unwrap().to_owned();
     assert_eq!(key.len(), 64, "{event}");
@@ -186,10 +193,10 @@ fn a_record_with_another_host_secret_is_refused_where_the_host_s_key_is_pinned()
     world.enroll_files(&["--new-host-secret"]).unwrap();
     let outcome = boot(&world);
     // The volume was opened by then; nothing was mounted, and it is closed again.
-    let report = assert_stopped_open(&outcome, "evidence", &["would have the key", &key]);
-    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
-    assert_latched(&outcome, report);
-    assert!(report.get("boot_event").is_none(), "{report:#}");
+    let report = assert_stopped_open(&outcome, Phase::Evidence, &["would have the key", &key]);
+    assert_eq!(report.unlocked_by, Some(Opened::Tpm), "{report:#?}");
+    assert_latched(&outcome, &report);
+    assert_eq!(report.boot_event, None, "{report:#?}");
 }
 
 /// Whoever puts a disk of his own in knows a passphrase of it, and the prompt does not ask who he
@@ -216,20 +223,26 @@ fn a_foreign_volume_is_not_opened_by_its_passphrase_where_the_secret_is_pinned()
     let mut outcome = typed(&world);
     assert_eq!(outcome.ending, Ending::Reset);
     // The first report is that of the question.
-    assert_eq!(outcome.reports.remove(0)["action"], "prompt");
-    let report = assert_stopped(&outcome, "open", &["nothing proves", &id, "not opened"]);
-    assert_latched(&outcome, report);
-    assert!(report.get("boot_event").is_none(), "{report:#}");
+    let asked = outcome.boot_reports().unwrap().remove(0);
+    assert_eq!(asked.action, Some(OnFailure::Prompt));
+    outcome.reports.remove(0);
+    let report = assert_stopped(
+        &outcome,
+        Phase::Open,
+        &["nothing proves", &id, "not opened"],
+    );
+    assert_latched(&outcome, &report);
+    assert_eq!(report.boot_event, None, "{report:#?}");
     // The control: the owner's volume opens with the same image and passphrase, and PCR 15 says so.
     std::fs::rename(&owners, &world.root).unwrap();
     let outcome = typed(&world);
-    let reports = outcome.reports_of("taoboot");
+    let reports = outcome.boot_reports().unwrap();
     let booted = reports.last().unwrap();
-    assert_eq!(booted["outcome"], "booted", "{booted:#}");
-    let acpi = booted["acpi"]["digest"].as_str().unwrap();
+    assert_eq!(booted.outcome, Outcome::Booted, "{booted:#?}");
+    let acpi = hex::encode(booted.acpi.as_ref().unwrap().digest());
     let event =
         format!("taoboot boot 2 opened=passphrase volume=secret:{id} host-key=none acpi={acpi}");
-    assert_eq!(booted["boot_event"], event.as_str());
+    assert_eq!(booted.boot_event, Some(event));
 }
 
 #[test]
@@ -250,13 +263,13 @@ fn a_root_without_the_real_init_leaves_no_key_in_memory() {
     let memory = world.directory.join("memory");
     running.save_memory(&memory).unwrap();
     let outcome = running.end().unwrap();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["phase"], "root");
-    assert!(report["reason"].as_str().unwrap().contains("/no/such/init"));
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.phase, Some(Phase::Root));
+    assert!(report.reason.as_deref().unwrap().contains("/no/such/init"));
     // Swap was on by then, and is off again; its key is a random one, so nothing can look for it.
-    assert!(report["swap"].is_string(), "{report:#}");
-    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
-    assert_eq!(report["warnings"], serde_json::json!([]), "{report:#}");
+    assert!(report.swap.is_some(), "{report:#?}");
+    assert_eq!(report.left_open, Some(Vec::new()), "{report:#?}");
+    assert!(report.warnings.is_empty(), "{report:#?}");
     assert_eq!(outcome.secrets_released().unwrap(), 1);
     let memory = std::fs::read(&memory).unwrap();
     // The control: the dump is the machine's memory, and the search finds what is there.

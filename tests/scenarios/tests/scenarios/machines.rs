@@ -7,6 +7,7 @@ use harness::world::World;
 use serde_json::Value;
 
 use super::common::assert_stopped_open;
+use agent::boot::phase::Phase;
 
 fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
     let result = &probe["commands"][command];
@@ -305,7 +306,7 @@ fn root_in_another_volume_group_is_refused_and_the_volume_is_closed() {
     let outcome = world.boot(&[Orders::default()]).unwrap();
     assert_stopped_open(
         &outcome,
-        "lvm",
+        Phase::Lvm,
         &[
             "root=/dev/mapper/other--vg-root is not on the volume that was unlocked",
             "the volume group debian-vg",
@@ -324,8 +325,8 @@ fn a_guests_volume_with_roots_uuid_is_not_taken_for_root() {
     let outcome = world.boot(&[Orders::default()]).unwrap();
     let report = assert_stopped_open(
         &outcome,
-        "lvm",
+        Phase::Lvm,
         &["is on two logical volumes, a-guest and root: name the right one"],
     );
-    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
+    assert_eq!(report.left_open, Some(Vec::new()), "{report:#?}");
 }

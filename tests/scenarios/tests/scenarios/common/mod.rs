@@ -1,9 +1,13 @@
 //! What the boot scenarios share: how a refusal looks.
 
+use agent::boot::{
+    phase::Phase,
+    report::{self, Report},
+};
+use agent::config::OnFailure;
 use harness::machine::{Ending, Outcome};
 use harness::tpm_log;
 use harness::world::{Plan, Userland, World};
-use serde_json::Value;
 
 /// A machine with the small userland: enough for whoever should not get that far.
 pub fn small(name: &str) -> World {
@@ -12,27 +16,27 @@ pub fn small(name: &str) -> World {
 
 /// The agent's report of a boot that stopped in `phase` with a sentence that holds `words`:
 /// no key left the TPM, nothing was opened, no userland ran, and the machine restarted.
-pub fn assert_refused<'a>(outcome: &'a Outcome, phase: &str, words: &[&str]) -> &'a Value {
+pub fn assert_refused(outcome: &Outcome, phase: Phase, words: &[&str]) -> Report {
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     let report = assert_stopped(outcome, phase, words);
-    assert_eq!(report["action"], "reboot");
+    assert_eq!(report.action, Some(OnFailure::Reboot));
     assert_eq!(outcome.ending, Ending::Reset);
     report
 }
 
 /// The same without a word on how the machine ended, or what the TPM released before.
-pub fn assert_stopped<'a>(outcome: &'a Outcome, phase: &str, words: &[&str]) -> &'a Value {
+pub fn assert_stopped(outcome: &Outcome, phase: Phase, words: &[&str]) -> Report {
     let report = assert_stopped_open(outcome, phase, words);
-    assert!(report.get("unlocked_by").is_none(), "{report:#}");
+    assert_eq!(report.unlocked_by, None, "{report:#?}");
     report
 }
 
 /// A boot that stopped after the volume was opened: no userland ran.
-pub fn assert_stopped_open<'a>(outcome: &'a Outcome, phase: &str, words: &[&str]) -> &'a Value {
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["outcome"], "failed", "{report:#}");
-    assert_eq!(report["phase"], phase, "{report:#}");
-    let reason = report["reason"].as_str().unwrap();
+pub fn assert_stopped_open(outcome: &Outcome, phase: Phase, words: &[&str]) -> Report {
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.outcome, report::Outcome::Failed, "{report:#?}");
+    assert_eq!(report.phase, Some(phase), "{report:#?}");
+    let reason = report.reason.as_deref().unwrap();
     for word in words {
         assert!(reason.contains(word), "{word:?} is not in {reason:?}");
     }
@@ -51,8 +55,8 @@ pub fn assert_stopped_open<'a>(outcome: &'a Outcome, phase: &str, words: &[&str]
 }
 
 /// The latch was closed with the TPM, not only in the report.
-pub fn assert_latched(outcome: &Outcome, report: &Value) {
-    assert_eq!(report["latched"], true, "{report:#}");
+pub fn assert_latched(outcome: &Outcome, report: &Report) {
+    assert!(report.latched, "{report:#?}");
     let commands = tpm_log::read(&outcome.tpm_log).unwrap();
     assert!(
         tpm_log::closes_latch(&commands),

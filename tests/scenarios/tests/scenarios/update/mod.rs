@@ -2,11 +2,13 @@
 
 pub mod past;
 
+use agent::boot::report;
 use guest::orders::{End, Order, Orders};
 use harness::disk::orders::orders_disk;
 use harness::installed::{Installed, MenuEntry};
 use harness::machine::{Ending, Outcome};
 use serde_json::Value;
+use tao::attestation::Opened;
 
 /// A boot that reached its userland, or should have.
 #[derive(Debug)]
@@ -41,21 +43,21 @@ pub fn run(machine: &Installed, entry: &MenuEntry, mut commands: Vec<Order>) -> 
 pub fn refused(machine: &Installed, entry: &MenuEntry, words: &str) {
     let mut outcome = machine.machine(entry).unwrap().run().unwrap();
     outcome.directory = std::path::PathBuf::new();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["outcome"], "failed", "{report:#}");
-    assert!(report.get("unlocked_by").is_none(), "{report:#}");
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.outcome, report::Outcome::Failed, "{report:#?}");
+    assert_eq!(report.unlocked_by, None, "{report:#?}");
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     assert!(outcome.reports_of("probe").is_empty());
     assert_eq!(outcome.ending, Ending::Reset);
-    let reason = report["reason"].as_str().unwrap();
+    let reason = report.reason.unwrap();
     assert!(reason.contains(words), "{reason}");
 }
 
 /// The machine unlocked itself and came up.
 pub fn unlocked(boot: &Boot) {
-    let report = boot.outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["outcome"], "booted", "{report:#}");
-    assert_eq!(report["unlocked_by"], "tpm", "{report:#}");
+    let report = boot.outcome.boot_report().unwrap();
+    assert_eq!(report.outcome, report::Outcome::Booted, "{report:#?}");
+    assert_eq!(report.unlocked_by, Some(Opened::Tpm), "{report:#?}");
     let probe = boot.outcome.report_of("probe").unwrap();
     assert_eq!(
         probe["systemd"]["failed"],
