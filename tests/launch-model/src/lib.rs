@@ -33,6 +33,7 @@
 
 mod bank;
 mod error;
+mod event;
 mod file;
 pub mod mle;
 pub mod platform;
@@ -44,8 +45,10 @@ use std::{collections::BTreeMap, fmt};
 
 pub use bank::Bank;
 pub use error::ModelError;
+pub use event::Event;
 pub use platform::Platform;
-pub use tboot::{Complaint, Module};
+pub use policy::Complaint;
+pub use tboot::Module;
 
 use self::{mle::Mle, policy::Policy, tboot::Registers};
 
@@ -78,21 +81,6 @@ impl fmt::Debug for Boot {
             .field("vlp", &format_args!("{:02x?}", self.vlp))
             .finish_non_exhaustive()
     }
-}
-
-/// One extend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The register.
-    pub pcr: u8,
-    /// From where: 4 the CPU, 3 SINIT, 2 tboot.
-    pub locality: u8,
-    /// The event's type in the log.
-    pub number: u32,
-    /// The event's name in the Software Development Guide, or what tboot measures.
-    pub name: String,
-    /// The digest in each bank that is extended.
-    pub digests: BTreeMap<Bank, Vec<u8>>,
 }
 
 /// What a launch does.

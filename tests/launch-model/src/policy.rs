@@ -1,7 +1,7 @@
 //! The verified launch policy, `tb_policy_t` version 2: twelve bytes, then entries of eight bytes,
 //! each with its digests behind it.
 
-use crate::{Complaint, ModelError, file::Bytes};
+use crate::{ModelError, file::Bytes};
 
 /// Any module.
 const ANY_MODULE: u8 = 129;
@@ -29,6 +29,15 @@ pub struct Entry {
     pcr: u8,
     hash_type: u8,
     hashes: Vec<Vec<u8>>,
+}
+
+/// A module that is not as the policy wants it, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaint {
+    /// The policy does not name it.
+    NotNamed(usize),
+    /// Its hash is not one that the policy allows.
+    NotAllowed(usize),
 }
 
 impl Policy {

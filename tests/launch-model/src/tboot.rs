@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Bank, Event, ModelError, file, policy::Policy};
+use crate::{
+    Bank, Event, ModelError, file,
+    policy::{Complaint, Policy},
+};
 
 /// Extends that tboot's list holds; what comes after them is dropped.
 const LIST_LEN: usize = 32;
@@ -126,15 +129,6 @@ pub fn events(
         digests,
     };
     list.into_iter().map(event).collect()
-}
-
-/// A module that is not as the policy wants it, by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Complaint {
-    /// The policy does not name it.
-    NotNamed(usize),
-    /// Its hash is not one that the policy allows.
-    NotAllowed(usize),
 }
 
 /// Where the modules are not as the policy wants them.
