@@ -21,7 +21,7 @@ use tao::{admin::Admin, client::Parent};
 
 use super::{
     driver::{DESCRIBED, Driver},
-    report::{Report, Verdict, expect, words},
+    report::{Breach, Report, Verdict, expect},
 };
 
 /// The names in a directory that are numbers, in ascending order.
@@ -160,19 +160,19 @@ fn opened_devices() -> Vec<String> {
 const NULL: u64 = nix::sys::stat::makedev(1, 3);
 
 impl Driver<'_> {
-    fn fact(&self, question: &[&str]) -> Result<String, String> {
+    fn fact(&self, question: &[&str]) -> Result<String, Breach> {
         let words: Vec<&str> = ["fact"].iter().chain(question).copied().collect();
         self.line(&words)
     }
 
     fn own_space(&self, kind: &str) -> Verdict {
-        let own = fs::read_link(Path::new("/proc/self/ns").join(kind)).map_err(words)?;
+        let own = fs::read_link(Path::new("/proc/self/ns").join(kind))?;
         let found = self.fact(&["space", kind])?;
         expect(Path::new(&found) != own, found)
     }
 
     /// How the host says it confines programs; empty if it says nothing of it.
-    fn claims(&self) -> Result<Vec<String>, String> {
+    fn claims(&self) -> Result<Vec<String>, Breach> {
         let described = self.described()?;
         Ok(described.map_or_else(Vec::new, |host| host.isolation))
     }
@@ -181,18 +181,15 @@ impl Driver<'_> {
     fn signalled(&self) -> Verdict {
         let (victim, mut reader) = self.start(&self.program, &["wait"])?;
         let mut ready = [0; 1];
-        std::io::Read::read_exact(&mut reader, &mut ready).map_err(words)?;
+        std::io::Read::read_exact(&mut reader, &mut ready)?;
         let found = self.fact(&["signal", &victim.pid.to_string()]);
-        let alive = self
-            .admin()
-            .and_then(|mut admin| admin.list())
-            .map_err(words)?;
+        let alive = self.admin().and_then(|mut admin| admin.list())?;
         let alive = alive.contains(&victim);
         if alive {
             let ended = self
                 .admin()
                 .and_then(|mut admin| admin.kill(&victim.subprin));
-            ended.map_err(words)?;
+            ended?;
         }
         self.wait(&victim)?;
         let found = found?;
@@ -228,7 +225,7 @@ impl Driver<'_> {
             let socket = self
                 .socket
                 .to_str()
-                .ok_or("the socket's path is not UTF-8")?;
+                .ok_or_else(|| Breach::found("the socket's path is not UTF-8"))?;
             let found = self.fact(&["administer", socket])?;
             expect(found.starts_with("refused"), found)
         });

@@ -6,20 +6,20 @@ use tao::{
     logic::{Form, Pred, SubPrin, Term},
 };
 
-use super::report::words;
+use super::report::Breach;
 
 pub const POLICIES: [SealPolicy; 3] = [SealPolicy::Own, SealPolicy::Few, SealPolicy::Any];
 
-pub fn now() -> Result<i64, String> {
-    attestation::now().map_err(words)
+pub fn now() -> Result<i64, Breach> {
+    attestation::now().map_err(Breach::from)
 }
 
-pub fn statement() -> Result<Form, String> {
-    let name = "Ready".parse().map_err(words)?;
+pub fn statement() -> Result<Form, Breach> {
+    let name = "Ready".parse()?;
     let args = vec![Term::Int(1)];
     Ok(Form::Pred(Pred { name, args }))
 }
 
-pub fn subprin(text: &str) -> Result<SubPrin, String> {
-    text.parse().map_err(words)
+pub fn subprin(text: &str) -> Result<SubPrin, Breach> {
+    text.parse().map_err(Breach::from)
 }

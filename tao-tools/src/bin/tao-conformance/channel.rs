@@ -15,7 +15,7 @@ use tao::{
     },
 };
 
-use super::report::words;
+use super::report::Breach;
 
 /// What ends a channel.
 pub const ENDING: [(&str, &str); 5] = [
@@ -62,18 +62,18 @@ struct Channel {
     inbox: Inbox,
 }
 
-fn request(op: &str, seq: u64) -> Result<Vec<u8>, String> {
+fn request(op: &str, seq: u64) -> Result<Vec<u8>, Breach> {
     let mut bytes = Vec::new();
-    rpc::write_request(&mut bytes, op, seq, &TaoRequest::default()).map_err(words)?;
+    rpc::write_request(&mut bytes, op, seq, &TaoRequest::default())?;
     Ok(bytes)
 }
 
 impl Channel {
-    fn open() -> Result<Self, String> {
+    fn open() -> Result<Self, Breach> {
         let open = |number| {
             descriptors::inherited(number)
                 .map(File::from)
-                .map_err(words)
+                .map_err(Breach::from)
         };
         Ok(Self {
             responses: open(3)?,
@@ -82,44 +82,46 @@ impl Channel {
         })
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.requests.write_all(bytes).map_err(words)
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Breach> {
+        self.requests.write_all(bytes).map_err(Breach::from)
     }
 
     /// The next answer's header; `None` when the channel has ended.
-    fn receive(&mut self) -> Result<Option<ResponseHeader>, String> {
+    fn receive(&mut self) -> Result<Option<ResponseHeader>, Breach> {
         loop {
-            if let Some(message) = self.inbox.next_message().map_err(words)? {
+            if let Some(message) = self.inbox.next_message()? {
                 let (header, _) = self.inbox.parts(&message);
-                return proto2::read(header).map(Some).map_err(words);
+                return proto2::read(header).map(Some).map_err(Breach::from);
             }
-            match self.responses.read(self.inbox.space()).map_err(words)? {
+            match self.responses.read(self.inbox.space())? {
                 0 => return Ok(None),
                 count => self.inbox.filled(count),
             }
         }
     }
 
-    fn error_to(&mut self, bytes: &[u8]) -> Result<String, String> {
+    fn error_to(&mut self, bytes: &[u8]) -> Result<String, Breach> {
         self.send(bytes)?;
-        let answer = self.receive()?.ok_or("the channel ended")?;
+        let answer = self
+            .receive()?
+            .ok_or_else(|| Breach::found("the channel ended"))?;
         answer
             .error
-            .ok_or("it was answered without an error".to_owned())
+            .ok_or_else(|| Breach::found("it was answered without an error"))
     }
 }
 
 /// Plays a case; what was found if it goes otherwise than it should.
-pub fn play(case: &str) -> Result<(), String> {
+pub fn play(case: &str) -> Result<(), Breach> {
     let mut channel = Channel::open()?;
     let name = |seq| request("Tao.GetTaoName", seq);
     channel.send(&name(0)?)?;
     channel
         .receive()?
-        .ok_or("the first call was not answered")?;
+        .ok_or_else(|| Breach::found("the first call was not answered"))?;
     let ends = match case {
         "long" => {
-            let length = u32::try_from(MAX_FRAME + 1).map_err(words)?;
+            let length = u32::try_from(MAX_FRAME + 1)?;
             Some(length.to_be_bytes().to_vec())
         }
         "header" => Some(b"\0\0\0\x04\xff\xff\xff\xff\0\0\0\0".to_vec()),
@@ -140,20 +142,20 @@ pub fn play(case: &str) -> Result<(), String> {
         }
         return match channel.receive()? {
             None => Ok(()),
-            Some(answer) => Err(format!("it was answered: {answer:?}")),
+            Some(answer) => Err(Breach::found(format!("it was answered: {answer:?}"))),
         };
     }
     match case {
         "unknown" => {
             let error = channel.error_to(&request("Tao.Bogus", 1)?)?;
             if error != "rpc: can't find method Tao.Bogus" {
-                return Err(error);
+                return Err(Breach::found(error));
             }
         }
         "service" => {
             let error = channel.error_to(&request("LinuxHost.Shutdown", 1)?)?;
             if !error.starts_with("rpc: can't find service") {
-                return Err(error);
+                return Err(Breach::found(error));
             }
         }
         "body" => {
@@ -167,24 +169,31 @@ pub fn play(case: &str) -> Result<(), String> {
                 channel.send(&[byte])?;
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
-            channel.receive()?.ok_or("the channel ended")?;
+            channel
+                .receive()?
+                .ok_or_else(|| Breach::found("the channel ended"))?;
         }
         "pipelined" => {
             let all = (1..=100).map(name).collect::<Result<Vec<_>, _>>()?;
             channel.send(&all.concat())?;
             let mut seen = std::collections::BTreeSet::new();
             for _ in 0..100 {
-                seen.insert(channel.receive()?.ok_or("the channel ended")?.seq);
+                seen.insert(
+                    channel
+                        .receive()?
+                        .ok_or_else(|| Breach::found("the channel ended"))?
+                        .seq,
+                );
             }
             if seen != (1..=100).collect() {
-                return Err(format!("{} different answers", seen.len()));
+                return Err(Breach::found(format!("{} different answers", seen.len())));
             }
         }
-        other => return Err(format!("no such case: {other}")),
+        other => return Err(Breach::found(format!("no such case: {other}"))),
     }
     channel.send(&name(200)?)?;
     match channel.receive()? {
         Some(answer) if answer.seq == 200 => Ok(()),
-        other => Err(format!("afterwards: {other:?}")),
+        other => Err(Breach::found(format!("afterwards: {other:?}"))),
     }
 }

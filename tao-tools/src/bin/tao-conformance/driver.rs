@@ -20,7 +20,7 @@ use tao::{
 
 use super::{
     channel::{ENDING, LASTING},
-    report::{Report, Verdict, expect, refused, words},
+    report::{Breach, Report, Verdict, expect, refused},
 };
 
 /// The property under which a host that cannot be asked is reported.
@@ -53,15 +53,15 @@ pub struct How {
 }
 
 /// A file with this content and mode.
-pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
-    std::fs::write(path, bytes).map_err(words)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(words)
+pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Breach> {
+    std::fs::write(path, bytes)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Breach::from)
 }
 
 /// What `test` says of a directory of its own.
 pub fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
     let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(words)?;
+    std::fs::create_dir_all(&dir)?;
     let verdict = test(&dir);
     // A directory that is left behind is not a property of the host.
     drop(std::fs::remove_dir_all(&dir));
@@ -78,7 +78,7 @@ impl Driver<'_> {
         &self,
         path: &Path,
         args: &[&str],
-    ) -> Result<(HostedProgram, std::io::PipeReader), String> {
+    ) -> Result<(HostedProgram, std::io::PipeReader), Breach> {
         self.start_how(path, args, &How::default())
     }
 
@@ -87,36 +87,35 @@ impl Driver<'_> {
         path: &Path,
         args: &[&str],
         how: &How,
-    ) -> Result<(HostedProgram, std::io::PipeReader), String> {
-        let (reader, writer) = std::io::pipe().map_err(words)?;
-        let null = std::fs::File::open("/dev/null").map_err(words)?;
+    ) -> Result<(HostedProgram, std::io::PipeReader), Breach> {
+        let (reader, writer) = std::io::pipe()?;
+        let null = std::fs::File::open("/dev/null")?;
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let path = path.to_str().ok_or("the program's path is not UTF-8")?;
-        let program = self
-            .admin()
-            .and_then(|mut admin| {
-                admin.start(&Start {
-                    path,
-                    args: &args,
-                    dir: "/",
-                    environment: &how.environment,
-                    socket: how.socket,
-                    limits: Limits::default(),
-                    stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
-                })
+        let path = path
+            .to_str()
+            .ok_or_else(|| Breach::found("the program's path is not UTF-8"))?;
+        let program = self.admin().and_then(|mut admin| {
+            admin.start(&Start {
+                path,
+                args: &args,
+                dir: "/",
+                environment: &how.environment,
+                socket: how.socket,
+                limits: Limits::default(),
+                stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
             })
-            .map_err(words)?;
+        })?;
         Ok((program, reader))
     }
 
-    pub fn run_at(&self, path: &Path, args: &[&str]) -> Result<Run, String> {
+    pub fn run_at(&self, path: &Path, args: &[&str]) -> Result<Run, Breach> {
         self.run_how(path, args, &How::default())
     }
 
-    pub fn run_how(&self, path: &Path, args: &[&str], how: &How) -> Result<Run, String> {
+    pub fn run_how(&self, path: &Path, args: &[&str], how: &How) -> Result<Run, Breach> {
         let (program, mut reader) = self.start_how(path, args, how)?;
         let mut output = String::new();
-        reader.read_to_string(&mut output).map_err(words)?;
+        reader.read_to_string(&mut output)?;
         let status = self.wait(&program)?;
         Ok(Run {
             program,
@@ -125,27 +124,30 @@ impl Driver<'_> {
         })
     }
 
-    pub fn run(&self, args: &[&str]) -> Result<Run, String> {
+    pub fn run(&self, args: &[&str]) -> Result<Run, Breach> {
         self.run_at(&self.program, args)
     }
 
-    pub fn wait(&self, program: &HostedProgram) -> Result<ExitStatus, String> {
-        let mut admin = self.admin().map_err(words)?;
-        admin.begin_wait(program).map_err(words)?;
-        admin.finish_wait().map(ExitStatus::from_raw).map_err(words)
+    pub fn wait(&self, program: &HostedProgram) -> Result<ExitStatus, Breach> {
+        let mut admin = self.admin()?;
+        admin.begin_wait(program)?;
+        admin
+            .finish_wait()
+            .map(ExitStatus::from_raw)
+            .map_err(Breach::from)
     }
 
     /// What the host says of itself; `None` if it is one that does not know the question.
-    pub fn described(&self) -> Result<Option<HostDescription>, String> {
+    pub fn described(&self) -> Result<Option<HostDescription>, Breach> {
         match self.admin().and_then(|mut admin| admin.describe()) {
             Ok(description) => Ok(Some(description)),
             Err(AdminError::Refused(_)) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// A run whose output is one line.
-    pub fn line(&self, args: &[&str]) -> Result<String, String> {
+    pub fn line(&self, args: &[&str]) -> Result<String, Breach> {
         let run = self.run(args)?;
         expect(run.status.success(), &run.output)?;
         Ok(run.output.trim_end().to_owned())
@@ -171,10 +173,7 @@ impl Driver<'_> {
             "a program's name is its host's, extended by what the start returned",
             || {
                 let run = self.run(&["name"])?;
-                let host = self
-                    .admin()
-                    .and_then(|mut admin| admin.host_name())
-                    .map_err(words)?;
+                let host = self.admin().and_then(|mut admin| admin.host_name())?;
                 let expected = host.extended(&run.program.subprin).to_string();
                 expect(run.output.trim_end() == expected, run.output)
             },
@@ -207,7 +206,7 @@ impl Driver<'_> {
 
     fn changed(&self, dir: &Path) -> Verdict {
         let other = dir.join("program");
-        let mut bytes = std::fs::read(&self.program).map_err(words)?;
+        let mut bytes = std::fs::read(&self.program)?;
         bytes.push(0);
         executable(&other, &bytes, 0o755)?;
         let blob = self.line(&["seal", "self"])?;
@@ -231,16 +230,15 @@ impl Driver<'_> {
             || {
                 let (program, mut reader) = self.start(&self.program, &["wait"])?;
                 let mut ready = [0; 1];
-                reader.read_exact(&mut ready).map_err(words)?;
+                reader.read_exact(&mut ready)?;
                 let list = || {
                     self.admin()
                         .and_then(|mut admin| admin.list())
-                        .map_err(words)
+                        .map_err(Breach::from)
                 };
                 let listed = list()?.contains(&program);
                 self.admin()
-                    .and_then(|mut admin| admin.kill(&program.subprin))
-                    .map_err(words)?;
+                    .and_then(|mut admin| admin.kill(&program.subprin))?;
                 self.wait(&program)?;
                 expect(listed && !list()?.contains(&program), "it is otherwise")
             },
@@ -251,21 +249,21 @@ impl Driver<'_> {
                 || {
                     let (program, mut reader) = self.start(&self.program, &["wait"])?;
                     let mut ready = [0; 1];
-                    reader.read_exact(&mut ready).map_err(words)?;
-                    let mut admin = self.admin().map_err(words)?;
+                    reader.read_exact(&mut ready)?;
+                    let mut admin = self.admin()?;
                     let told = if signal == 9 {
                         admin.kill(&program.subprin)
                     } else {
                         admin.stop(&program.subprin)
                     };
-                    told.map_err(words)?;
+                    told?;
                     let status = self.wait(&program)?;
                     expect(status.signal() == Some(signal), status)
                 },
             );
         }
         report.check("to stop a program that is not there is an error", || {
-            let absent: SubPrin = ".Program([00])".parse().map_err(words)?;
+            let absent: SubPrin = ".Program([00])".parse()?;
             let stopped = self.admin().and_then(|mut admin| admin.stop(&absent));
             refused(stopped, "no such hosted program")
         });
@@ -297,7 +295,7 @@ impl Driver<'_> {
             || {
                 in_a_folder("mode", |dir| {
                     let copy = dir.join("program");
-                    let bytes = std::fs::read(&self.program).map_err(words)?;
+                    let bytes = std::fs::read(&self.program)?;
                     executable(&copy, &bytes, 0o644)?;
                     refused(self.start(&copy, &["name"]), "")
                 })
@@ -306,7 +304,7 @@ impl Driver<'_> {
         report.check(
             "a program by a descriptor's path, which would be another process's, is not started",
             || {
-                let file = std::fs::File::open(&self.program).map_err(words)?;
+                let file = std::fs::File::open(&self.program)?;
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd());
                 refused(self.start(Path::new(&path), &["name"]), "")
             },
@@ -319,7 +317,7 @@ impl Driver<'_> {
                     executable(&path, b"\x7fELF", 0o755)?;
                     let file = std::fs::File::options().write(true).open(&path);
                     let sized = file.and_then(|file| file.set_len(1 << 40));
-                    sized.map_err(words)?;
+                    sized?;
                     refused(self.start(&path, &[]), "")?;
                     self.line(&["name"]).map(drop)
                 })

@@ -10,7 +10,7 @@ use tao::{
 
 use super::{
     asked::{POLICIES, now, statement, subprin},
-    report::{Report, Verdict, expect, refused, words},
+    report::{Breach, Report, Verdict, expect, refused},
     storage,
 };
 
@@ -18,16 +18,13 @@ const SECOND: i64 = 1_000_000_000;
 
 fn names(host: &Parent, report: &mut Report) {
     report.check("a program is told its name, and the same each time", || {
-        let (one, two) = (
-            host.tao_name().map_err(words)?,
-            host.tao_name().map_err(words)?,
-        );
+        let (one, two) = (host.tao_name()?, host.tao_name()?);
         expect(one == two, format!("{one} and {two}"))
     });
     report.check(
         "the name ends with the program and its hash of 32 bytes",
         || {
-            let name = host.tao_name().map_err(words)?;
+            let name = host.tao_name()?;
             let program = name.ext.0.iter().rev().find(|ext| ext.name == *"Program");
             let hash = program.and_then(|program| program.args.last());
             expect(
@@ -37,9 +34,9 @@ fn names(host: &Parent, report: &mut Report) {
         },
     );
     report.check("the name survives its binary form and its text", || {
-        let name = host.tao_name().map_err(words)?;
-        let decoded = Prin::decode(&name.encode()).map_err(words)?;
-        let parsed: Prin = name.to_string().parse().map_err(words)?;
+        let name = host.tao_name()?;
+        let decoded = Prin::decode(&name.encode())?;
+        let parsed: Prin = name.to_string().parse()?;
         expect(decoded == name && parsed == name, name)
     });
 }
@@ -47,14 +44,14 @@ fn names(host: &Parent, report: &mut Report) {
 fn randomness(host: &Parent, report: &mut Report) {
     for length in [1, 32, 4096, 1 << 20] {
         let property = format!("{length} random bytes are {length} bytes");
-        let bytes = host.random_bytes(length).map_err(words);
+        let bytes = host.random_bytes(length).map_err(Breach::from);
         report.note(
             &property,
             bytes.and_then(|bytes| expect(bytes.len() == length, bytes.len())),
         );
     }
     report.check("random bytes differ from call to call", || {
-        let random = || host.random_bytes(32).map_err(words);
+        let random = || host.random_bytes(32).map_err(Breach::from);
         expect(random()? != random()?, "the same twice")
     });
     report.note(
@@ -63,7 +60,7 @@ fn randomness(host: &Parent, report: &mut Report) {
     );
     for policy in POLICIES {
         let name = policy.as_str();
-        let secret = |length| host.shared_secret(length, policy).map_err(words);
+        let secret = |length| host.shared_secret(length, policy).map_err(Breach::from);
         report.note(
             &format!("a secret shared by {name} is the same each time"),
             (|| expect(secret(32)? == secret(32)?, "it differs"))(),
@@ -74,7 +71,7 @@ fn randomness(host: &Parent, report: &mut Report) {
         );
     }
     report.check("secrets of different policies differ", || {
-        let secret = |policy| host.shared_secret(32, policy).map_err(words);
+        let secret = |policy| host.shared_secret(32, policy).map_err(Breach::from);
         let (own, few, any) = (
             secret(SealPolicy::Own)?,
             secret(SealPolicy::Few)?,
@@ -89,16 +86,14 @@ fn lifetime(
     from: i64,
     until: i64,
     at: i64,
-) -> Result<Result<(), AttestationError>, String> {
-    let attestation = host
-        .attest_as(
-            SignatureFormat::Original,
-            None,
-            Some(from),
-            Some(until),
-            &statement()?,
-        )
-        .map_err(words)?;
+) -> Result<Result<(), AttestationError>, Breach> {
+    let attestation = host.attest_as(
+        SignatureFormat::Original,
+        None,
+        Some(from),
+        Some(until),
+        &statement()?,
+    )?;
     Ok(verify(&attestation, at).map(drop))
 }
 
@@ -109,11 +104,9 @@ fn attesting(host: &Parent, at: i64, report: &mut Report) {
         );
         report.check(&property, || {
             let form = statement()?;
-            let attestation = host
-                .attest_as(format, None, None, None, &form)
-                .map_err(words)?;
-            let verified = verify(&attestation, now()?).map_err(words)?;
-            let name = host.tao_name().map_err(words)?;
+            let attestation = host.attest_as(format, None, None, None, &form)?;
+            let verified = verify(&attestation, now()?)?;
+            let name = host.tao_name()?;
             expect(
                 verified.speaker == name && *verified.statement.message == form,
                 verified.speaker,
@@ -123,10 +116,8 @@ fn attesting(host: &Parent, at: i64, report: &mut Report) {
     report.check(
         "an attestation is made for a year when nobody says how long",
         || {
-            let attestation = host
-                .attest(None, None, None, &statement()?)
-                .map_err(words)?;
-            let verified = verify(&attestation, now()?).map_err(words)?;
+            let attestation = host.attest(None, None, None, &statement()?)?;
+            let verified = verify(&attestation, now()?)?;
             let now = now()?;
             let days = verified
                 .statement
@@ -147,18 +138,13 @@ fn attesting(host: &Parent, at: i64, report: &mut Report) {
             .and_then(|verdict| refused(verdict, "not valid before")),
     );
     report.check("a program may speak for an extension of its name", || {
-        let issuer = host
-            .tao_name()
-            .map_err(words)?
-            .extended(&subprin(".User(\"a\")")?);
-        let attestation = host
-            .attest(Some(&issuer), None, None, &statement()?)
-            .map_err(words)?;
-        let verified = verify(&attestation, now()?).map_err(words)?;
+        let issuer = host.tao_name()?.extended(&subprin(".User(\"a\")")?);
+        let attestation = host.attest(Some(&issuer), None, None, &statement()?)?;
+        let verified = verify(&attestation, now()?)?;
         expect(verified.speaker == issuer, verified.speaker)
     });
     report.check("a program may not speak for its host", || {
-        let mut issuer = host.tao_name().map_err(words)?;
+        let mut issuer = host.tao_name()?;
         issuer.ext.0.pop();
         refused(
             host.attest(Some(&issuer), None, None, &statement()?),
@@ -166,29 +152,27 @@ fn attesting(host: &Parent, at: i64, report: &mut Report) {
         )
     });
     report.check("a program may not speak for somebody else", || {
-        let issuer: Prin = "key([00]).Program([00])".parse().map_err(words)?;
+        let issuer: Prin = "key([00]).Program([00])".parse()?;
         refused(
             host.attest(Some(&issuer), None, None, &statement()?),
             "invalid issuer",
         )
     });
     report.check("a delegation by this program verifies", || {
-        let name = host.tao_name().map_err(words)?;
-        let delegate: Prin = "key([0102])".parse().map_err(words)?;
+        let name = host.tao_name()?;
+        let delegate: Prin = "key([0102])".parse()?;
         let form = Form::Speaksfor(Speaksfor {
             delegate: delegate.into(),
             delegator: name.into(),
         });
-        let attestation = host.attest(None, None, None, &form).map_err(words)?;
-        verify(&attestation, now()?).map(drop).map_err(words)
+        let attestation = host.attest(None, None, None, &form)?;
+        verify(&attestation, now()?).map(drop).map_err(Breach::from)
     });
     report.check(
         "an attestation with another statement under the same signature is refused",
         || {
-            let attestation = host
-                .attest(None, None, None, &statement()?)
-                .map_err(words)?;
-            let mut forged: AttestationMessage = proto2::read(&attestation).map_err(words)?;
+            let attestation = host.attest(None, None, None, &statement()?)?;
+            let mut forged: AttestationMessage = proto2::read(&attestation)?;
             if let Some(last) = forged.serialized_statement.last_mut() {
                 *last ^= 2;
             }
@@ -207,17 +191,19 @@ fn together(host: &Parent, report: &mut Report) {
                 scope.spawn(move || -> Verdict {
                     for round in 0..16_u8 {
                         let data = [*number, round].repeat(100);
-                        let sealed = host.seal(&data, SealPolicy::Any).map_err(words)?;
-                        let (opened, _) = host.unseal(&sealed).map_err(words)?;
+                        let sealed = host.seal(&data, SealPolicy::Any)?;
+                        let (opened, _) = host.unseal(&sealed)?;
                         expect(*opened == data, "another thread's data")?;
                     }
                     Ok(())
                 })
             })
             .collect();
-        started
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a panic".to_owned())))
+        started.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(Breach::found("a panic")))
+        })
     });
     report.note(
         "answers to calls of eight threads at once are not mixed up",

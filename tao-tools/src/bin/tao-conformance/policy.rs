@@ -17,7 +17,7 @@ use tao::{
 
 use super::{
     driver::{DESCRIBED, Driver, How, Run, executable, in_a_folder},
-    report::{Report, Verdict, expect, refused, words},
+    report::{Breach, Report, Verdict, expect, refused},
 };
 
 /// What a hosted part prints about its channel, before it waits.
@@ -36,12 +36,12 @@ fn variables(list: &[&str]) -> Vec<String> {
 
 impl Driver<'_> {
     /// The words of the host's policy; none if it is a host that says nothing.
-    pub fn policy(&self) -> Result<Vec<String>, String> {
+    pub fn policy(&self) -> Result<Vec<String>, Breach> {
         let described = self.described()?;
         Ok(described.map_or_else(Vec::new, |host| host.policy))
     }
 
-    fn with_variables(&self, list: &[&str]) -> Result<Run, String> {
+    fn with_variables(&self, list: &[&str]) -> Result<Run, Breach> {
         let how = How {
             environment: variables(list),
             ..How::default()
@@ -50,13 +50,13 @@ impl Driver<'_> {
     }
 
     /// The name that a program is told.
-    fn name_with(&self, list: &[&str]) -> Result<String, String> {
+    fn name_with(&self, list: &[&str]) -> Result<String, Breach> {
         let run = self.with_variables(list)?;
         expect(run.succeeded(), &run.output)?;
         Ok(run.output.trim_end().to_owned())
     }
 
-    fn over_a_socket(&self, args: &[&str]) -> Result<String, String> {
+    fn over_a_socket(&self, args: &[&str]) -> Result<String, Breach> {
         let how = How {
             socket: true,
             ..How::default()
@@ -74,27 +74,25 @@ impl Driver<'_> {
         };
         let (program, mut reader) = self.start_how(&self.program, &["wait", "channel"], &how)?;
         let mut path = String::new();
-        BufReader::new(&mut reader)
-            .read_line(&mut path)
-            .map_err(words)?;
+        BufReader::new(&mut reader).read_line(&mut path)?;
         let verdict = (|| {
             let mut stream = match UnixStream::connect(path.trim_end()) {
                 Ok(stream) => stream,
                 // It is out of sight, or closed for this user.
                 Err(_) => return Ok(()),
             };
-            stream.set_read_timeout(Some(PATIENCE)).map_err(words)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
             let mut answer = [0; 1];
             let sent = stream.write_all(GET_NAME);
             match sent.and_then(|()| stream.read(&mut answer)) {
                 Ok(0) | Err(_) => Ok(()),
-                Ok(_) => Err("it was answered".to_owned()),
+                Ok(_) => Err(Breach::found("it was answered")),
             }
         })();
         let ended = self
             .admin()
             .and_then(|mut admin| admin.kill(&program.subprin));
-        ended.map_err(words)?;
+        ended?;
         self.wait(&program)?;
         verdict
     }
@@ -127,23 +125,23 @@ impl Driver<'_> {
 
     fn guards(&self, report: &mut Report) {
         report.check("the guard is the end of the host's name", || {
-            let mut admin = self.admin().map_err(words)?;
+            let mut admin = self.admin()?;
             let (host, shown) = (admin.host_name(), admin.guard_show());
-            let (host, (guard, _)) = (host.map_err(words)?, shown.map_err(words)?);
+            let (host, (guard, _)) = (host?, shown?);
             expect(host.to_string().ends_with(&guard.to_string()), host)
         });
         report.check("the guard allows a program that runs, and says why", || {
-            let name: Prin = self.line(&["name"])?.parse().map_err(words)?;
+            let name: Prin = self.line(&["name"])?.parse()?;
             let query = authorized(&name, "Execute", &[]).to_string();
-            let mut admin = self.admin().map_err(words)?;
-            let why = admin.guard_why(&query).map_err(words)?;
-            expect(admin.guard_query(&query).map_err(words)?, "it does not")?;
+            let mut admin = self.admin()?;
+            let why = admin.guard_why(&query)?;
+            expect(admin.guard_query(&query)?, "it does not")?;
             expect(why.allowed && !why.steps.is_empty(), "without a reason")
         });
         report.check(
             "a question that is none, and a rule that is none, are errors",
             || {
-                let mut admin = self.admin().map_err(words)?;
+                let mut admin = self.admin()?;
                 refused(admin.guard_query("Authorized("), "")?;
                 refused(admin.guard_query(""), "")?;
                 refused(admin.guard_add("forall X: implies"), "")
@@ -153,8 +151,8 @@ impl Driver<'_> {
 
     fn measured(&self, report: &mut Report) {
         report.check("the name has the SHA-256 of the program's file", || {
-            let name: Prin = self.line(&["name"])?.parse().map_err(words)?;
-            let hash = Sha256::digest(std::fs::read(&self.program).map_err(words)?);
+            let name: Prin = self.line(&["name"])?.parse()?;
+            let hash = Sha256::digest(std::fs::read(&self.program)?);
             let mut programs = name.ext.0.iter().filter(|ext| ext.name == *"Program");
             let last = programs.next_back().and_then(|program| program.args.last());
             expect(
@@ -167,15 +165,15 @@ impl Driver<'_> {
             || {
                 in_a_folder("exchanged", |dir| {
                     let copy = dir.join("program");
-                    let bytes = std::fs::read(&self.program).map_err(words)?;
+                    let bytes = std::fs::read(&self.program)?;
                     executable(&copy, &bytes, 0o755)?;
                     let (program, mut reader) = self.start(&copy, &["wait"])?;
-                    reader.read_exact(&mut [0; 1]).map_err(words)?;
-                    std::fs::remove_file(&copy).map_err(words)?;
+                    reader.read_exact(&mut [0; 1])?;
+                    std::fs::remove_file(&copy)?;
                     executable(&copy, b"\x7fELF other", 0o755)?;
-                    let mut admin = self.admin().map_err(words)?;
-                    let listed = admin.list().map_err(words)?.contains(&program);
-                    admin.kill(&program.subprin).map_err(words)?;
+                    let mut admin = self.admin()?;
+                    let listed = admin.list()?.contains(&program);
+                    admin.kill(&program.subprin)?;
                     self.wait(&program)?;
                     expect(listed, "it has another name")
                 })
@@ -254,12 +252,12 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn dynamic(&self) -> Result<Run, String> {
+    fn dynamic(&self) -> Result<Run, Breach> {
         self.run_at(Path::new("/bin/true"), &[])
     }
 
-    fn script(&self, text: &str) -> Result<Run, String> {
-        let mut result = Err("it was not started".to_owned());
+    fn script(&self, text: &str) -> Result<Run, Breach> {
+        let mut result = Err(Breach::found("it was not started"));
         in_a_folder("script", |dir| {
             let path = dir.join("script");
             executable(&path, format!("#!/bin/sh\n{text}\n").as_bytes(), 0o755)?;
@@ -283,7 +281,7 @@ impl Driver<'_> {
             || {
                 let program = self.run(&["exit", "9"])?.program;
                 let all = self.admin().and_then(|mut admin| admin.list_all());
-                let all = all.map_err(words)?;
+                let all = all?;
                 let found = all.iter().rev().find(|known| known.program == program);
                 let status = found.and_then(|known| known.ended);
                 expect(status == Some(9 << 8), format!("{status:?}"))
@@ -293,14 +291,14 @@ impl Driver<'_> {
             "a signal for a process under another name reaches nobody",
             || {
                 let (program, mut reader) = self.start(&self.program, &["wait"])?;
-                reader.read_exact(&mut [0; 1]).map_err(words)?;
+                reader.read_exact(&mut [0; 1])?;
                 let mut other = program.clone();
-                other.subprin = ".Program([00])".parse().map_err(words)?;
-                let mut admin = self.admin().map_err(words)?;
+                other.subprin = ".Program([00])".parse()?;
+                let mut admin = self.admin()?;
                 let kill = nix::sys::signal::Signal::SIGKILL;
                 let answer = admin.signal_program(&other, kill);
-                let alive = admin.list().map_err(words)?.contains(&program);
-                admin.signal_program(&program, kill).map_err(words)?;
+                let alive = admin.list()?.contains(&program);
+                admin.signal_program(&program, kill)?;
                 self.wait(&program)?;
                 refused(answer, "no such hosted program")?;
                 expect(alive, "it has ended")

@@ -1,10 +1,45 @@
 //! Properties and whether they hold: a line each, `ok` or `FAIL`, the property in a sentence,
 //! and for a failure what was found.
 
-use std::fmt::Display;
+use std::{
+    error::Error,
+    fmt::{self, Display},
+};
 
-/// Whether a property holds, or what was found instead.
-pub type Verdict = Result<(), String>;
+/// Whether a property holds.
+pub type Verdict = Result<(), Breach>;
+
+/// Why a property does not hold.
+#[derive(Debug)]
+pub enum Breach {
+    /// What was found instead, in words.
+    Found(String),
+    /// What failed on the way there.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl Breach {
+    /// This was found.
+    pub fn found(found: impl Display) -> Self {
+        Self::Found(found.to_string())
+    }
+}
+
+impl Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Found(found) => f.write_str(found),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// It is not an `Error` itself, so that every error becomes one by `?`.
+impl<E: Error + Send + Sync + 'static> From<E> for Breach {
+    fn from(error: E) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
 
 /// Prints a line for each property.
 #[derive(Default)]
@@ -23,7 +58,7 @@ impl Report {
     pub fn note(&mut self, property: &str, verdict: Verdict) {
         match verdict {
             Ok(()) => self.line("ok", property, ""),
-            Err(found) => self.line("FAIL", property, &found),
+            Err(breach) => self.line("FAIL", property, &breach.to_string()),
         }
     }
 
@@ -58,24 +93,19 @@ impl Report {
     }
 }
 
-/// An error in words.
-pub fn words(error: impl Display) -> String {
-    error.to_string()
-}
-
 /// A condition, and what was found where it does not hold.
 pub fn expect(holds: bool, found: impl Display) -> Verdict {
     if holds {
         Ok(())
     } else {
-        Err(found.to_string())
+        Err(Breach::found(found))
     }
 }
 
 /// Something that must fail, with these words.
 pub fn refused<T>(result: Result<T, impl Display>, words: &str) -> Verdict {
     match result {
-        Ok(_) => Err("it was not refused".to_owned()),
+        Ok(_) => Err(Breach::found("it was not refused")),
         Err(error) => expect(error.to_string().contains(words), error),
     }
 }

@@ -8,7 +8,7 @@ use tao::{
 
 use super::{
     asked::{POLICIES, statement, subprin},
-    report::{Report, expect, refused, words},
+    report::{Breach, Report, expect, refused},
 };
 
 type Call<T> = Result<T, CallError>;
@@ -26,26 +26,26 @@ pub fn sealing(host: &Parent, report: &mut Report) {
                 .and_then(|sealed| host.unseal(&sealed));
             report.note(
                 &property,
-                opened.map_err(words).and_then(|(opened, found)| {
+                opened.map_err(Breach::from).and_then(|(opened, found)| {
                     expect(*opened == data && found == policy, "something else")
                 }),
             );
         }
     }
     report.check("the same data sealed twice are different bytes", || {
-        let seal = || host.seal(b"data", SealPolicy::Own).map_err(words);
+        let seal = || host.seal(b"data", SealPolicy::Own).map_err(Breach::from);
         expect(seal()? != seal()?, "the same bytes")
     });
     report.check("sealed bytes do not show the data", || {
         let data = b"something to be recognised by";
-        let sealed = host.seal(data, SealPolicy::Own).map_err(words)?;
+        let sealed = host.seal(data, SealPolicy::Own)?;
         expect(
             !sealed.windows(data.len()).any(|window| window == data),
             "they do",
         )
     });
     report.check("a changed bit anywhere in sealed bytes is noticed", || {
-        let sealed = host.seal(b"data", SealPolicy::Own).map_err(words)?;
+        let sealed = host.seal(b"data", SealPolicy::Own)?;
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();
             if let Some(byte) = changed.get_mut(place) {
@@ -55,17 +55,17 @@ pub fn sealing(host: &Parent, report: &mut Report) {
             if let Ok((opened, _)) = host.unseal(&changed)
                 && *opened != *b"data"
             {
-                return Err(format!("byte {place}"));
+                return Err(Breach::found(format!("byte {place}")));
             }
         }
         Ok(())
     });
     report.check("cut sealed bytes do not open", || {
-        let sealed = host.seal(b"data", SealPolicy::Own).map_err(words)?;
+        let sealed = host.seal(b"data", SealPolicy::Own)?;
         let mut cut = sealed;
         while cut.pop().is_some() {
             if host.unseal(&cut).is_ok() {
-                return Err(format!("{} bytes do", cut.len()));
+                return Err(Breach::found(format!("{} bytes do", cut.len())));
             }
         }
         Ok(())
@@ -79,58 +79,52 @@ pub fn sealing(host: &Parent, report: &mut Report) {
 /// `at` makes labels that nobody has used.
 pub fn counters(host: &Parent, at: i64, report: &mut Report) {
     let label = format!("conformance {at}");
-    let value = || host.counter(&label).map_err(words);
+    let value = || host.counter(&label).map_err(Breach::from);
     report.note(
         "a counter that nobody made is none",
         refused(host.counter(&label), "No such counter"),
     );
     report.check("a counter begins where it is told to", || {
-        host.init_counter(&label, 5).map_err(words)?;
+        host.init_counter(&label, 5)?;
         expect(value()? == 5, value()?)
     });
     report.check("a counter does not go down", || {
-        host.init_counter(&label, 3).map_err(words)?;
+        host.init_counter(&label, 3)?;
         expect(value()? == 5, value()?)
     });
     let seal = |data: &[u8]| -> Call<Vec<u8>> {
         host.rollback_protected_seal(&label, data, SealPolicy::Own)
     };
     report.check("sealing against rollback counts one up", || {
-        seal(b"first").map_err(words)?;
+        seal(b"first")?;
         expect(value()? == 6, value()?)
     });
     let (old, new) = (seal(b"old"), seal(b"new"));
     report.check("what was sealed last against rollback comes back", || {
-        let (data, _) = host
-            .rollback_protected_unseal(&new.clone().map_err(words)?)
-            .map_err(words)?;
+        let (data, _) = host.rollback_protected_unseal(&new.clone()?)?;
         expect(*data == *b"new", "something else")
     });
     report.check("what was sealed before does not", || {
-        let old = old.clone().map_err(words)?;
+        let old = old.clone()?;
         refused(host.rollback_protected_unseal(&old), "bad counter")
     });
     report.check("another label does not count for this one", || {
         let other = format!("{label} other");
-        host.rollback_protected_seal(&other, b"x", SealPolicy::Own)
-            .map_err(words)?;
-        host.rollback_protected_unseal(&new.clone().map_err(words)?)
+        host.rollback_protected_seal(&other, b"x", SealPolicy::Own)?;
+        host.rollback_protected_unseal(&new.clone()?)
             .map(drop)
-            .map_err(words)
+            .map_err(Breach::from)
     });
     report.check("a program deletes the counters that it has made", || {
-        host.delete_counter(&label).map_err(words)?;
+        host.delete_counter(&label)?;
         host.delete_counter(&format!("{label} other"))
-            .map_err(words)
+            .map_err(Breach::from)
     });
 }
 
 pub fn deleting(host: &Parent, at: i64, report: &mut Report) {
     let label = format!("conformance, deleted {at}");
-    let seal = || {
-        host.rollback_protected_seal(&label, b"data", SealPolicy::Own)
-            .map_err(words)
-    };
+    let seal = || host.rollback_protected_seal(&label, b"data", SealPolicy::Own);
     let old = seal();
     report.check(
         "a counter with more of a label than a program may keep is refused",
@@ -141,7 +135,7 @@ pub fn deleting(host: &Parent, at: i64, report: &mut Report) {
         },
     );
     report.check("a counter that was deleted is none", || {
-        host.delete_counter(&label).map_err(words)?;
+        host.delete_counter(&label)?;
         refused(host.counter(&label), "No such counter")?;
         refused(host.delete_counter(&label), "No such counter")
     });
@@ -150,8 +144,8 @@ pub fn deleting(host: &Parent, at: i64, report: &mut Report) {
         || {
             let new = seal()?;
             refused(host.rollback_protected_unseal(&old.clone()?), "bad counter")?;
-            host.rollback_protected_unseal(&new).map_err(words)?;
-            host.delete_counter(&label).map_err(words)
+            host.rollback_protected_unseal(&new)?;
+            host.delete_counter(&label).map_err(Breach::from)
         },
     );
 }
@@ -161,21 +155,21 @@ fn describing(host: &Parent, report: &mut Report) {
     for head in Head::ALL {
         let name = head.name();
         report.check(&format!("a program adds no .{name} to its name"), || {
-            let before = host.tao_name().map_err(words)?;
+            let before = host.tao_name()?;
             for extension in [format!(".{name}([00])"), format!(".Level(1).{name}()")] {
                 refused(
                     host.extend_tao_name(&subprin(&extension)?),
                     "by a host only",
                 )?;
             }
-            let after = host.tao_name().map_err(words)?;
+            let after = host.tao_name()?;
             expect(after == before, after)
         });
     }
     report.check(
         "a program does not speak for what it would be called as another",
         || {
-            let name = host.tao_name().map_err(words)?;
+            let name = host.tao_name()?;
             for head in Head::ALL {
                 if head.describes_what_is_before() {
                     let other = name.extended(&subprin(&format!(".{}([00])", head.name()))?);
@@ -194,14 +188,14 @@ fn describing(host: &Parent, report: &mut Report) {
 pub fn extending(host: &Parent, report: &mut Report) {
     describing(host, report);
     report.check("a name does not grow without bound", || {
-        let before = host.tao_name().map_err(words)?;
+        let before = host.tao_name()?;
         for more in [
             ".Level(1)".repeat(200),
             format!(".Level(\"{}\")", "x".repeat(500_000)),
         ] {
             refused(host.extend_tao_name(&subprin(&more)?), "")?;
         }
-        let after = host.tao_name().map_err(words)?;
+        let after = host.tao_name()?;
         expect(after == before, after)
     });
     let sealed = POLICIES.map(|policy| (policy, host.seal(b"before", policy)));
@@ -209,11 +203,8 @@ pub fn extending(host: &Parent, report: &mut Report) {
     let before = host.tao_name();
     report.check("a name can be extended, and then is the longer one", || {
         let more = subprin(".Level(1).User(\"x\")")?;
-        host.extend_tao_name(&more).map_err(words)?;
-        let (before, after) = (
-            before.clone().map_err(words)?,
-            host.tao_name().map_err(words)?,
-        );
+        host.extend_tao_name(&more)?;
+        let (before, after) = (before.clone()?, host.tao_name()?);
         expect(after == before.extended(&more), after)
     });
     for (policy, sealed) in sealed {
@@ -221,7 +212,7 @@ pub fn extending(host: &Parent, report: &mut Report) {
         let opened = sealed.and_then(|sealed| host.unseal(&sealed));
         if policy == SealPolicy::Any {
             let property = "what was sealed for any program still opens under the longer name";
-            report.note(property, opened.map(drop).map_err(words));
+            report.note(property, opened.map(drop).map_err(Breach::from));
         } else {
             let property =
                 format!("what was sealed for {name} under the shorter name opens no more");
@@ -231,12 +222,12 @@ pub fn extending(host: &Parent, report: &mut Report) {
     report.check(
         "a secret shared by self is another one under the longer name",
         || {
-            let after = host.shared_secret(32, SealPolicy::Own).map_err(words)?;
-            expect(after != secret.clone().map_err(words)?, "the same")
+            let after = host.shared_secret(32, SealPolicy::Own)?;
+            expect(after != secret.clone()?, "the same")
         },
     );
     report.check("a program may no longer speak for its shorter name", || {
-        let before = before.clone().map_err(words)?;
+        let before = before.clone()?;
         refused(
             host.attest(Some(&before), None, None, &statement()?),
             "invalid issuer",

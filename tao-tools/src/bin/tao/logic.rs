@@ -1,6 +1,6 @@
 //! `tao logic`: between the text and the binary form of names and statements.
 
-use std::{io::Read as _, process::ExitCode, str::FromStr};
+use std::{fmt, io::Read as _, process::ExitCode, str::FromStr};
 
 use anyhow::{Context as _, bail};
 use argh::FromArgs;
@@ -72,9 +72,23 @@ enum Kind {
     Pred,
 }
 
+/// A word that is not a kind.
+struct UnknownKind(String);
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not a kind: form, term, prin, subprin, printail or pred",
+            self.0
+        )
+    }
+}
+
 impl FromStr for Kind {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
         Ok(match text {
             "form" => Self::Form,
             "term" => Self::Term,
@@ -82,11 +96,7 @@ impl FromStr for Kind {
             "subprin" => Self::SubPrin,
             "printail" => Self::PrinTail,
             "pred" => Self::Pred,
-            _ => {
-                return Err(format!(
-                    "{text:?} is not a kind: form, term, prin, subprin, printail or pred"
-                ));
-            }
+            _ => return Err(UnknownKind(text.to_owned())),
         })
     }
 }
