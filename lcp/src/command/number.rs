@@ -1,8 +1,8 @@
 //! Numbers on command lines: decimal, or hexadecimal after 0x. A number that does not fit is an
 //! error; the original tools cut it silently.
 
-/// A number of at most 32 bits.
-fn parse(text: &str) -> Result<u32, String> {
+/// A number of 32 bits.
+pub fn u32(text: &str) -> Result<u32, String> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None => (text, 10),
@@ -14,19 +14,14 @@ fn parse(text: &str) -> Result<u32, String> {
         .map_err(|_| format!("{text:?} is not a number: decimal, or hexadecimal after 0x"))
 }
 
-/// A number of 32 bits.
-pub fn u32(text: &str) -> Result<u32, String> {
-    parse(text)
-}
-
 /// A number of 16 bits.
 pub fn u16(text: &str) -> Result<u16, String> {
-    u16::try_from(parse(text)?).map_err(|_| format!("{text} is too large: at most 65535"))
+    u16::try_from(u32(text)?).map_err(|_| format!("{text} is too large: at most 65535"))
 }
 
 /// A number of 8 bits.
 pub fn u8(text: &str) -> Result<u8, String> {
-    u8::try_from(parse(text)?).map_err(|_| format!("{text} is too large: at most 255"))
+    u8::try_from(u32(text)?).map_err(|_| format!("{text} is too large: at most 255"))
 }
 
 /// A register of at most 64 bits, always hexadecimal, with or without 0x.

@@ -18,7 +18,7 @@ pub mod tpm20;
 pub mod wish;
 
 pub use apply::{Applied, apply};
-pub use place::{IndexSet, Role};
+pub use place::{IndexSet, Role, UnknownSet};
 pub use plan::{Plan, PlannedIndex, Step};
 pub use storage::{Definition, Index, NvError, NvStorage, Owner, OwnerState, State, Tries};
 pub use wish::Wish;

@@ -3,6 +3,8 @@
 //! Source: tboot 1.10 and 1.11 (tpm_12.c, tpm_20.c), and what Intel's documents say of the platform
 //! supplier's indices.
 
+use std::str::FromStr;
+
 use tpm::family::Family;
 
 /// Which numbers a TPM 2.0 platform uses; its SINIT module says which (`tpm_nv_index_set`).
@@ -13,6 +15,23 @@ pub enum IndexSet {
     /// Set 1: 0x01C10106, ... of today's platforms.
     #[default]
     Set1,
+}
+
+/// A word that is not a set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no set {0:?}: 0 or 1")]
+pub struct UnknownSet(String);
+
+impl FromStr for IndexSet {
+    type Err = UnknownSet;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSet> {
+        match text {
+            "0" => Ok(Self::Set0),
+            "1" => Ok(Self::Set1),
+            _ => Err(UnknownSet(text.to_owned())),
+        }
+    }
 }
 
 /// What an index is for.

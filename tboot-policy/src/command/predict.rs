@@ -19,8 +19,7 @@ use super::{
     boot::{self, EntryOptions},
     every_entry,
     prediction::{print, printed, refuse_unmeasured},
-    record::{self, family},
-    vlp,
+    record, vlp,
 };
 
 /// Predict PCR 17, 18 and 19 of a launch, from the record or log of the last one and the new files.
@@ -38,7 +37,7 @@ pub struct Predict {
     #[argh(option)]
     pcrs: Option<PathBuf>,
     /// which TPM the log is of, 1.2 or 2.0, where it does not show
-    #[argh(option, from_str_fn(family))]
+    #[argh(option)]
     tpm: Option<Family>,
     /// the GRUB entry to be booted: title, id, or place as in GRUB_DEFAULT
     #[argh(option)]

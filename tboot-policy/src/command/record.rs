@@ -29,7 +29,7 @@ pub struct Record {
     #[argh(option)]
     pcrs: Option<PathBuf>,
     /// which TPM the log is of, 1.2 or 2.0, where it does not show
-    #[argh(option, from_str_fn(family))]
+    #[argh(option)]
     tpm: Option<Family>,
     /// the GRUB entry that was booted, whose SINIT modules and policy data are remembered
     #[argh(option)]
@@ -55,15 +55,6 @@ pub struct Record {
     /// the record to write
     #[argh(option)]
     output: PathBuf,
-}
-
-/// A TPM's version.
-pub fn family(text: &str) -> Result<Family, String> {
-    match text {
-        "1.2" => Ok(Family::Tpm12),
-        "2.0" => Ok(Family::Tpm20),
-        _ => Err(format!("{text:?} is not a TPM version: 1.2 or 2.0")),
-    }
 }
 
 /// Hashes of SINIT modules and policy data named one by one.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tpm::pcr::{Bank, PcrValues};
 use txt::hash::HashAlg;
 
-use super::PredictError;
+use super::{error::PredictError, family::Family};
 use crate::{
     acm::Role,
     extends::Mapping,
@@ -17,17 +17,6 @@ use crate::{
     platform::{BANKS, Measured, PlatformRecord},
     vlp::Policy,
 };
-
-/// Which TPM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Family {
-    /// TPM 1.2.
-    #[serde(rename = "1.2")]
-    Tpm12,
-    /// TPM 2.0.
-    #[serde(rename = "2.0")]
-    Tpm20,
-}
 
 /// A SINIT module or policy data, by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,10 +25,12 @@ use crate::{
 mod baseline;
 mod caps;
 mod error;
+mod family;
 pub mod printed;
 
-pub use baseline::{Baseline, BaselineError, Family, FileHash, disagreement};
+pub use baseline::{Baseline, BaselineError, FileHash, disagreement};
 pub use error::PredictError;
+pub use family::{Family, UnknownFamily};
 
 /// What is to be launched.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use tpm::family::Family;
 
 use super::{
     describe,
-    index::{index_named, index_set},
+    index::index_named,
     open::{self, Wanted},
     password::Source,
 };
@@ -20,10 +20,10 @@ use super::{
 #[argh(subcommand, name = "release")]
 pub struct Release {
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
-    #[argh(option, default = "IndexSet::Set1", from_str_fn(index_set))]
+    #[argh(option, default = "IndexSet::Set1")]
     set: IndexSet,
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]
@@ -50,10 +50,10 @@ pub struct Lock {
     #[argh(switch)]
     yes: bool,
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
-    #[argh(option, default = "IndexSet::Set1", from_str_fn(index_set))]
+    #[argh(option, default = "IndexSet::Set1")]
     set: IndexSet,
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]

@@ -6,15 +6,6 @@ use tpm::family::Family;
 
 use crate::command::number;
 
-/// The set of indices on the command line.
-pub fn index_set(text: &str) -> Result<IndexSet, String> {
-    match text {
-        "0" => Ok(IndexSet::Set0),
-        "1" => Ok(IndexSet::Set1),
-        _ => Err(format!("there is no set {text:?}: 0 or 1")),
-    }
-}
-
 /// An index by the name of its role, or by its number.
 pub fn index_named(text: &str, family: Family, set: IndexSet) -> Result<u32> {
     if let Some(role) = Role::named(text) {

@@ -1,5 +1,7 @@
 //! Which TPM, and opening it.
 
+use std::str::FromStr;
+
 use anyhow::{Context, Result, bail};
 use lcp::nv::{NvStorage, tpm12::Storage12, tpm20::Storage20};
 use tpm::{
@@ -17,13 +19,21 @@ pub enum Wanted {
     Exactly(Family),
 }
 
-/// Reads `--tpm`.
-pub fn wanted(text: &str) -> Result<Wanted, String> {
-    match text {
-        "auto" => Ok(Wanted::Auto),
-        "1.2" => Ok(Wanted::Exactly(Family::Tpm12)),
-        "2.0" => Ok(Wanted::Exactly(Family::Tpm20)),
-        _ => Err(format!("there is no TPM {text:?}: auto, 2.0 or 1.2")),
+/// A word that `--tpm` does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no TPM {0:?}: auto, 2.0 or 1.2")]
+pub struct UnknownTpm(String);
+
+impl FromStr for Wanted {
+    type Err = UnknownTpm;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTpm> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "1.2" => Ok(Self::Exactly(Family::Tpm12)),
+            "2.0" => Ok(Self::Exactly(Family::Tpm20)),
+            _ => Err(UnknownTpm(text.to_owned())),
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::{
     built, describe,
-    index::index_set,
     open::{self, Wanted},
     password::Source,
 };
@@ -35,10 +34,10 @@ pub struct Plan {
     #[argh(switch)]
     error: bool,
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
-    #[argh(option, default = "IndexSet::Set1", from_str_fn(index_set))]
+    #[argh(option, default = "IndexSet::Set1")]
     set: IndexSet,
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]
@@ -65,10 +64,10 @@ pub struct Apply {
     #[argh(switch)]
     error: bool,
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
-    #[argh(option, default = "IndexSet::Set1", from_str_fn(index_set))]
+    #[argh(option, default = "IndexSet::Set1")]
     set: IndexSet,
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]

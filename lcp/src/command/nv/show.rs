@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     describe,
-    index::{index_named, index_set},
+    index::index_named,
     open::{self, Wanted},
     password::Source,
 };
@@ -23,10 +23,10 @@ pub struct Read {
     #[argh(option)]
     out: Option<PathBuf>,
     /// indices that the SINIT module uses on TPM 2.0: set 0 or 1 (default 1)
-    #[argh(option, default = "IndexSet::Set1", from_str_fn(index_set))]
+    #[argh(option, default = "IndexSet::Set1")]
     set: IndexSet,
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]
@@ -50,7 +50,7 @@ pub struct Read {
 #[argh(subcommand, name = "list")]
 pub struct List {
     /// auto (default), 2.0 or 1.2
-    #[argh(option, default = "Wanted::Auto", from_str_fn(open::wanted))]
+    #[argh(option, default = "Wanted::Auto")]
     tpm: Wanted,
     /// address of the TPM: device:PATH or swtpm:host=H,port=N
     #[argh(option)]
