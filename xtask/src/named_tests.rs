@@ -64,8 +64,8 @@ fn functions(root: &Path) -> Result<BTreeSet<String>> {
     while let Some(directory) = directories.pop() {
         let entries = fs::read_dir(&directory);
         for entry in entries.with_context(|| directory.display().to_string())? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default();
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
             if path.is_dir()
                 && !path.is_symlink()
                 && !NOT_SOURCES.iter().any(|other| name == *other)

@@ -57,10 +57,10 @@ pub fn check_static(bytes: &[u8]) -> Result<()> {
                 "it asks for a dynamic loader (PT_INTERP), which the image does not hold; {HINT}"
             );
         }
-        // A static program without relocations has no dynamic section.
         let dynamic = segment
             .dynamic(endian, bytes)
             .context("its ELF dynamic section is damaged")?
+            // A static program without relocations has no dynamic section.
             .unwrap_or_default();
         if dynamic.iter().any(|entry| entry.tag(endian) == DT_NEEDED) {
             bail!("it needs shared libraries (DT_NEEDED), which the image does not hold; {HINT}");

@@ -69,9 +69,7 @@ fn ensure_from(first_choice: usize) -> Result<PathBuf> {
     let mut chosen = Vec::new();
     for candidates in SOURCES {
         chosen.push(sources::fetch(
-            candidates
-                .get(first_choice.min(candidates.len().saturating_sub(1))..)
-                .unwrap_or_default(),
+            usable(candidates, first_choice),
             &downloads,
         )?);
     }
@@ -87,13 +85,17 @@ fn ensure_from(first_choice: usize) -> Result<PathBuf> {
     Ok(prefix)
 }
 
+/// The candidates from the first choice on, the last one in any case.
+fn usable(candidates: &'static [Source], first_choice: usize) -> &'static [Source] {
+    let passed_over = first_choice.min(candidates.len().saturating_sub(1));
+    candidates.split_at(passed_over).1
+}
+
 /// Every way to choose among the pinned versions, the preferred one first.
 fn combinations(first_choice: usize) -> Vec<Vec<&'static Source>> {
     let mut all: Vec<Vec<&Source>> = vec![Vec::new()];
     for candidates in SOURCES {
-        let usable = candidates
-            .get(first_choice.min(candidates.len().saturating_sub(1))..)
-            .unwrap_or_default();
+        let usable = usable(candidates, first_choice);
         all = all
             .iter()
             .flat_map(|head| {
@@ -110,10 +112,8 @@ fn hash(sources: &[&Source]) -> String {
     let mut hash = Sha256::new();
     hash.update(describe(sources));
     hash.update(include_bytes!("recipe.rs"));
-    hex::encode(hash.finalize())
-        .get(..16)
-        .unwrap_or_default()
-        .to_string()
+    let digits = hex::encode(hash.finalize());
+    digits.chars().take(16).collect()
 }
 
 fn describe(sources: &[&Source]) -> String {

@@ -117,7 +117,8 @@ fn sha256(path: &Path) -> Result<String> {
         if length == 0 {
             return Ok(hex::encode(hash.finalize()));
         }
-        hash.update(buffer.get(..length).unwrap_or_default());
+        let read = buffer.get(..length);
+        hash.update(read.context("more was read than there is room for")?);
     }
 }
 
