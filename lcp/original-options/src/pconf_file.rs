@@ -1,4 +1,11 @@
 //! The PCR files of the legacy pconf element: `locality:HEX`, then lines `PCR:HEX`.
+//!
+//! They are `lcp2_crtpolelt`'s (tboot 1.9 and later). [`pconf_file_tpm12`](crate::pconf_file_tpm12) reads
+//! those of tboot 1.8's `lcp_crtpolelt`, which make the same element and are another format: there no file
+//! has a locality (it is 0x1f), PCRs go up to 23 and not to 7, a value is pairs of digits with anything
+//! between them and not one run of digits, and the selection has three bytes and not one. They also differ
+//! in what `compat` brings back: here a composite of length 0, there values in the file's order. A reader
+//! of both would be a switch at every step, and each is held to recordings of its own tool.
 
 use txt::{
     codec::FormatError,

@@ -1,4 +1,6 @@
 //! PCR files of tboot 1.8's pconf element: lines `PCR:HEX HEX ...`.
+//!
+//! Why they have a reader of their own stands in [`pconf_file`](crate::pconf_file).
 
 use txt::{
     codec::FormatError,
