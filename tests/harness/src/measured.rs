@@ -1,15 +1,22 @@
 //! The launch of the files on a boot disk, by tboot's rules, ready for the proxy to play.
 //!
 //! The computation is that of the model (`tests/launch-model`), which shares no code with
-//! what predicts PCRs: a boot shows that a prediction is right. A test changes the result
-//! ([`Launch`] is plain data) to play an attacker.
+//! what predicts PCRs. Volumes are sealed to the prediction ([`predicted`]): a boot shows that it
+//! is right. A test changes the launch ([`Launch`] is plain data) to play an attacker.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use launch_model::{Boot, Event, Module, Platform};
-use tboot_policy::vlp::Policy;
+use tboot_policy::{
+    platform::PlatformRecord,
+    predict::{Baseline, Launching, predict},
+    tboot::Tboot,
+    vlp::Policy,
+};
+use tpm::Bank;
 
 use crate::boot_files::BootFiles;
 use crate::disk::boot::Firmware;
@@ -54,6 +61,42 @@ pub fn launch_of(files: &BootFiles, firmware: Firmware, vlp: Option<Policy>) -> 
         hash_data: computed.hash_data,
         extends,
     })
+}
+
+/// PCR 17, 18 and 19 of the same boot in the SHA-256 bank, hex, as `tboot-policy` predicts them
+/// from the record of the simulated platform.
+///
+/// # Errors
+/// A file cannot be read, or nothing can be predicted.
+pub fn predicted(
+    files: &BootFiles,
+    firmware: Firmware,
+    vlp: Policy,
+) -> Result<BTreeMap<u8, String>> {
+    use tboot_policy::module::Module;
+
+    let tboot = files.tboot.as_ref();
+    let tboot = tboot.context("a boot without tboot has no measured launch")?;
+    let cmdline = files.measured_cmdline(firmware == Firmware::Efi);
+    let launching = Launching {
+        tboot_name: "tboot.gz".to_owned(),
+        tboot: Tboot::parse(&read(tboot)?)?,
+        tboot_cmdline: files.tboot_cmdline.clone().into_bytes(),
+        modules: vec![
+            Module::new("vmlinuz", cmdline, read(&files.kernel)?),
+            Module::new("initramfs", "", read(&files.initramfs)?),
+        ],
+        vlp: Some(vlp),
+        lcp: None,
+        left_out: Vec::new(),
+    };
+    let platform = Baseline::from_platform(&PlatformRecord::simulated());
+    let prediction = predict(&platform, &launching)?;
+    let values = &prediction.sealable(Bank::Sha256)?.new;
+    Ok(values
+        .iter()
+        .map(|(pcr, value)| (pcr.get(), hex::encode(value)))
+        .collect())
 }
 
 fn extend(event: &Event) -> Extend {

@@ -8,6 +8,7 @@ mod ordered;
 mod parts;
 mod plan;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use crate::disk::swap::{SWAP_PARTUUID, make_swap_disk};
 use crate::disk::{Bus, Disk};
 use crate::launch::Launch;
 use crate::machine::{DirectKernel, Machine, Tpm};
-use crate::measured::launch_of;
+use crate::measured::{launch_of, predicted};
 use crate::swtpm::HostTpm;
 
 pub use ordered::CarriedOut;
@@ -66,6 +67,8 @@ pub struct World {
     pub firmware: Firmware,
     /// The approved launch.
     pub launch: Launch,
+    /// Its PCR 17, 18 and 19 as they were predicted, hex, SHA-256 bank.
+    pub predicted: BTreeMap<u8, String>,
     /// The encrypted root.
     pub root: PathBuf,
     /// What root's disk, and those beside it, are attached to.
@@ -110,6 +113,7 @@ impl World {
         watch(Stage::Prediction);
         let files = boot_files(&assets, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
+        let predicted = predicted(&files, plan.firmware, policy()?)?;
         watch(Stage::Disks);
         let root = directory.join("root.img");
         copy(&volume(plan)?, &root)?;
@@ -119,6 +123,7 @@ impl World {
             files,
             firmware: plan.firmware,
             launch,
+            predicted,
             root,
             bus: plan.bus,
             swap,
@@ -154,10 +159,12 @@ impl World {
         }
         let files = boot_files(&plan.assets()?, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
+        let predicted = predicted(&files, plan.firmware, policy()?)?;
         Ok(Self {
             files,
             firmware: plan.firmware,
             launch,
+            predicted,
             root,
             bus: plan.bus,
             swap,
@@ -187,6 +194,7 @@ impl World {
             files: self.files.clone(),
             firmware: self.firmware,
             launch: self.launch.clone(),
+            predicted: self.predicted.clone(),
             root: copy(&self.root)?,
             bus: self.bus,
             swap: copy(&self.swap)?,
@@ -202,6 +210,7 @@ impl World {
     /// Enrols the launch of the files as they are now, beside what is enrolled already.
     pub fn enroll_files(&mut self, more: &[&str]) -> Result<()> {
         self.launch = self.launch_of_files()?;
+        self.predicted = predicted(&self.files, self.firmware, policy()?)?;
         let host_tpm = HostTpm::start(&self.tpm)?;
         self.enrolled = self.enroll_with(&host_tpm, more)?;
         host_tpm.stop()?;
@@ -215,7 +224,7 @@ impl World {
     /// Seals the volume to the predicted launch with the real `taoboot enroll`.
     fn enroll_with(&self, host_tpm: &HostTpm, more: &[&str]) -> Result<Value> {
         let expect = self.directory.join("expect.json");
-        fs::write(&expect, self.expected_pcrs()?.to_string())
+        fs::write(&expect, self.expected_pcrs().to_string())
             .context("cannot write the expected PCRs")?;
         let passphrase = self.directory.join("passphrase");
         fs::write(&passphrase, PASSPHRASE).context("cannot write the passphrase")?;
@@ -245,16 +254,9 @@ impl World {
         taoboot(&words)
     }
 
-    /// PCR 17, 18 and 19 of the approved launch, as `taoboot enroll --expect` reads them.
-    pub fn expected_pcrs(&self) -> Result<Value> {
-        let mut values = serde_json::Map::new();
-        for pcr in 17..=19 {
-            values.insert(
-                pcr.to_string(),
-                Value::String(self.launch.sha256_hex(pcr)?.to_ascii_lowercase()),
-            );
-        }
-        Ok(json!({ "sha256": values }))
+    /// PCR 17, 18 and 19 of the approved launch as predicted, for `taoboot enroll --expect`.
+    pub fn expected_pcrs(&self) -> Value {
+        json!({ "sha256": self.predicted })
     }
 
     /// The approved launch, except for something else measured into PCR 18.
