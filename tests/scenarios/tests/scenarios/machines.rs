@@ -7,7 +7,10 @@ use harness::world::World;
 use serde_json::Value;
 
 use super::common::assert_stopped_open;
-use agent::boot::phase::Phase;
+use agent::boot::{
+    phase::Phase,
+    report::{Outcome, Report},
+};
 
 fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
     let result = &probe["commands"][command];
@@ -122,9 +125,11 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
         );
         // As the measured command line says, and nothing of the kind for the others.
         assert_eq!(crypt.matches("flags:   discards").count(), 1, "{crypt}");
-        let report: Value = serde_json::from_str(stdout(probe, "report")).unwrap();
-        assert_eq!(report["further_volumes"][0]["name"], "data_crypt");
-        assert_eq!(report["further_volumes"].as_array().unwrap().len(), 1);
+        let report: Report = serde_json::from_str(stdout(probe, "report")).unwrap();
+        let [further] = report.further_volumes.as_slice() else {
+            panic!("{report:#?}");
+        };
+        assert_eq!(further.name, "data_crypt");
         let status: Value = serde_json::from_str(stdout(probe, "status")).unwrap();
         assert_eq!(
             status["further"][0]["enrolled_with"],
@@ -156,14 +161,14 @@ fn a_look_alike_of_a_further_volume_is_not_opened() {
     foreign.enrolled = false;
     world.more = vec![foreign];
     let outcome = world.boot(&[Orders::default()]).unwrap();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["outcome"], "booted", "{report:#}");
-    let warnings = report["warnings"].to_string();
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.outcome, Outcome::Booted, "{report:#?}");
+    let warnings = report.warnings.join(" ");
     assert!(
         warnings.contains("data_crypt is not open") && warnings.contains("not enrolled with"),
-        "{report:#}"
+        "{report:#?}"
     );
-    assert!(report["further_volumes"].is_null(), "{report:#}");
+    assert!(report.further_volumes.is_empty(), "{report:#?}");
 }
 
 /// Fedora's btrfs with subvolumes on two disks: the volumes are called luks-UUID, as its command line says,
@@ -286,14 +291,14 @@ fn a_servers_mirrored_volume_boots_twice_and_once_without_a_disk() {
     let mut without = world.copied("machine-server-degraded").unwrap();
     without.more.clear();
     let outcome = without.boot(&[Orders::default()]).unwrap();
-    let report = outcome.report_of("taoboot").unwrap();
-    assert_eq!(report["phase"], "arrays", "{report:#}");
-    let reason = report["reason"].as_str().unwrap();
+    let report = outcome.boot_report().unwrap();
+    assert_eq!(report.phase, Some(Phase::Arrays), "{report:#?}");
+    let reason = report.reason.as_deref().unwrap();
     assert!(
         reason.contains("no member in slot 1") && reason.contains("degraded = true"),
         "{reason}"
     );
-    assert_eq!(report["left_open"], serde_json::json!([]), "{report:#}");
+    assert_eq!(report.left_open, Some(Vec::new()), "{report:?}");
 }
 
 /// `root=` is measured, so it is the owner's; but what it names may be on any disk. Only the
