@@ -33,6 +33,7 @@ fn forecast(words: &str, opened: &Opened) -> Forecast {
             swap: false,
             is_volume: &is_volume,
             opened,
+            is_further: &|_| IsFurther::Unknown,
         },
     )
 }

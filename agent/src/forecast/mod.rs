@@ -3,13 +3,14 @@
 //! It is the code of /init itself that judges: its reader of the command line ([`CommandLine`],
 //! [`volumes_of`]), and what finds root on the volume ([`Enrolled`]). Of systemd it is known that systemd-cryptsetup-generator(8) opens what crypttab says under the names that it says.
 
+mod further;
 mod root;
 mod system;
 
 use serde::Serialize;
 use storage::device_name;
 
-pub use self::system::{Opened, System};
+pub use self::system::{IsFurther, Opened, System};
 use self::{
     root::Root,
     system::{APPLY, Stop, is_enrolled, names_volume, quoted, same_uuid},
@@ -17,14 +18,14 @@ use self::{
 use crate::{
     boot::{
         config::{
-            RootOptions, SettingsError,
+            RootOptions, SettingsError, VolumesSettings,
             cmdline::{CommandLine, split_words},
             volumes_of,
         },
         lvm::Enrolled,
         swap,
     },
-    config::{Config, check_mapper_name},
+    config::{Config, check_mapper_name, device::DeviceSpec},
 };
 
 /// What will happen, each a sentence with what to do.
@@ -45,9 +46,10 @@ impl Forecast {
     pub fn of(text: &str, system: &System<'_>) -> Self {
         let mut forecast = Self::default();
         match forecast.settled(text, system) {
-            Ok((name, root)) => {
-                forecast.judge_crypttab(text, &name, system);
-                forecast.judge_fstab(&name, root.group.as_ref(), system);
+            Ok((volumes, root)) => {
+                forecast.judge_crypttab(text, &volumes.first.name, system);
+                forecast.judge_further(&volumes.further, system);
+                forecast.judge_fstab(&volumes, root.group.as_ref(), system);
                 forecast.unknown.extend(root.unknown);
                 forecast.notes.extend(root.notes);
             }
@@ -58,7 +60,11 @@ impl Forecast {
     }
 
     /// The name that /init gives to the volume, and what it finds there; or why it stops.
-    fn settled(&mut self, text: &str, system: &System<'_>) -> Result<(String, Root), Stop> {
+    fn settled(
+        &mut self,
+        text: &str,
+        system: &System<'_>,
+    ) -> Result<(VolumesSettings, Root), Stop> {
         let uuid = system.uuid;
         let line = CommandLine::parse(text)
             .map_err(|error| Stop::at(format!("{error}: correct GRUB_CMDLINE_LINUX, {APPLY}")))?;
@@ -73,13 +79,14 @@ impl Forecast {
             Some(Err(error)) => return Err(Stop::at(error)),
             None => (Config::default(), false),
         };
-        let (volume, name) = match volumes_of(&line, &config) {
-            Ok(found) => (found.first.device, found.first.name),
+        let volumes = match volumes_of(&line, &config) {
+            Ok(volumes) => volumes,
             Err(SettingsError::NoVolume) if !known => {
                 self.notes.push(
                     "the command line names no volume, and the configuration of the image is not known here".into(),
                 );
-                return Ok(("root".into(), Root::unnamed(system)));
+                let volumes = VolumesSettings::only(DeviceSpec::Uuid(uuid.to_owned()));
+                return Ok((volumes, Root::unnamed(system)));
             }
             Err(SettingsError::NoVolume) => {
                 return Err(Stop(format!(
@@ -88,10 +95,11 @@ impl Forecast {
             }
             Err(error) => return Err(Stop::at(error)),
         };
-        if names_volume(&volume, system) == Some(false) {
+        let first = &volumes.first;
+        if names_volume(&first.device, system) == Some(false) {
             return Err(Stop(format!(
                 "/init waits for the volume {}, which is not the enrolled one, and stops: name the enrolled one first, with rd.luks.uuid={uuid} in GRUB_CMDLINE_LINUX, {APPLY}",
-                quoted(&volume.to_string())
+                quoted(&first.device.to_string())
             )));
         }
         let options = RootOptions {
@@ -100,8 +108,8 @@ impl Forecast {
             flags: None,
             read_only: true,
         };
-        let root = Root::of(&options, &name, system)?;
-        Ok((name, root))
+        let root = Root::of(&options, &first.name, system)?;
+        Ok((volumes, root))
     }
 
     /// What systemd opens a second time.
@@ -155,9 +163,16 @@ impl Forecast {
     }
 
     /// What systemd waits for in vain.
-    fn judge_fstab(&mut self, name: &str, group: Option<&Enrolled>, system: &System<'_>) {
+    fn judge_fstab(
+        &mut self,
+        volumes: &VolumesSettings,
+        group: Option<&Enrolled>,
+        system: &System<'_>,
+    ) {
+        let name = &volumes.first.name;
         let made = |mapping: &str| {
             mapping == name
+                || volumes.further.iter().any(|volume| volume.name == mapping)
                 || group.is_some_and(|group| group.has_mapping(mapping))
                 || (system.swap && mapping == swap::NAME)
                 || system.crypttab.iter().any(|line| {

@@ -37,6 +37,19 @@ pub struct System<'s> {
     pub is_volume: &'s dyn Fn(&str) -> Option<bool>,
     /// What is in the enrolled volume.
     pub opened: &'s Opened,
+    /// Is a further volume enrolled with this one?
+    pub is_further: &'s dyn Fn(&DeviceSpec) -> IsFurther,
+}
+
+/// What is known of a further volume, before anything is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsFurther {
+    /// It has a token for this volume.
+    Enrolled,
+    /// It has none.
+    NotEnrolled,
+    /// It cannot be looked at.
+    Unknown,
 }
 
 /// The decrypted content of the enrolled volume.

@@ -14,6 +14,7 @@ struct Files {
     fstab: String,
     swap: bool,
     opened: fn() -> Opened,
+    is_further: IsFurther,
 }
 
 /// Without LVM, and with the file system OTHER.
@@ -31,6 +32,7 @@ const BARE: Files = Files {
     fstab: String::new(),
     swap: false,
     opened: whole,
+    is_further: IsFurther::Enrolled,
 };
 
 /// The enrolled volume is /dev/sda3, other nodes are other devices.
@@ -47,6 +49,7 @@ fn forecast(line: &str, files: &Files) -> Forecast {
             swap: files.swap,
             is_volume: &is_volume,
             opened: &(files.opened)(),
+            is_further: &|_| files.is_further,
         },
     )
 }
@@ -210,6 +213,42 @@ fn swap_on_a_mapping_that_nothing_makes_is_noted() {
             "{found:?}"
         );
     }
+}
+
+#[test]
+fn further_volumes_that_stay_closed_or_have_another_name_are_told() {
+    let line = format!("root=/dev/mapper/root rd.luks.uuid={UUID} rd.luks.name={OTHER}=data_crypt");
+    let with = |crypttab: String, is_further| {
+        let files = Files {
+            crypttab,
+            is_further,
+            ..BARE
+        };
+        forecast(&line, &files)
+    };
+    let good = format!("data_crypt UUID={OTHER} none luks,x-initrd.attach\n");
+    assert_eq!(with(good.clone(), IsFurther::Enrolled), Forecast::default());
+    let closed = with(good, IsFurther::NotEnrolled);
+    assert!(closed.notes[0].contains("add-volume"), "{closed:?}");
+    let renamed = with(
+        format!("backup UUID={OTHER} none luks\n"),
+        IsFurther::Unknown,
+    );
+    assert!(
+        renamed.asks[0].contains("calls it backup") && renamed.asks[0].contains("data_crypt"),
+        "{renamed:?}"
+    );
+    // crypttab wants it early, and nobody tells /init.
+    let files = Files {
+        crypttab: format!("data_crypt UUID={OTHER} none luks,x-initrd.attach\n"),
+        ..BARE
+    };
+    let alone = forecast(
+        &format!("root=/dev/mapper/root rd.luks.uuid={UUID}"),
+        &files,
+    );
+    assert!(alone.notes[0].contains("wants data_crypt"), "{alone:?}");
+    assert!(alone.asks.is_empty() && alone.stops.is_empty());
 }
 
 proptest! {

@@ -8,13 +8,14 @@ use std::{
 };
 
 use agent::{
-    config::{Config, ConfigError, SecretId},
-    forecast::{Forecast, Opened, System},
-    unlock::{CheckedHeader, SealedRecord, TokenId},
+    config::{Config, ConfigError, SecretId, device::DeviceSpec},
+    forecast::{Forecast, IsFurther, Opened, System},
+    unlock::{CheckedHeader, SealedRecord, TokenId, find_further},
 };
 use anyhow::{Context as _, Result};
 use storage::{
     crypttab::{self, CryptLine},
+    device_name,
     fstab::{self, MountLine},
     table::TableError,
 };
@@ -108,8 +109,27 @@ impl NextSystem {
                 swap,
                 is_volume: &is_volume,
                 opened: &self.opened,
+                is_further: &|device| is_further(device, record),
             },
         ))
+    }
+}
+
+/// Has the volume a token of the record's secret? What it is worth only the secret itself can say.
+fn is_further(device: &DeviceSpec, record: Option<&SealedRecord>) -> IsFurther {
+    let Some(node) = device_name::node(&device.to_string()) else {
+        return IsFurther::Unknown;
+    };
+    let (Ok(header), Some(record)) = (CheckedHeader::read(Path::new(&node)), record) else {
+        return IsFurther::Unknown;
+    };
+    let of_secret = find_further(&header)
+        .into_iter()
+        .any(|(_, token)| token.is_ok_and(|token| token.secret_id() == record.secret_id()));
+    if of_secret {
+        IsFurther::Enrolled
+    } else {
+        IsFurther::NotEnrolled
     }
 }
 

@@ -26,6 +26,21 @@ pub struct VolumesSettings {
     pub further: Vec<VolumeSettings>,
 }
 
+impl VolumesSettings {
+    /// One volume, under the name that it has where nothing else is said.
+    pub fn only(device: DeviceSpec) -> Self {
+        let name = default_name(&device, true);
+        Self {
+            first: VolumeSettings {
+                device,
+                name,
+                options: Vec::new(),
+            },
+            further: Vec::new(),
+        }
+    }
+}
+
 /// The volumes that the command line names, with what the configuration says of the same UUIDs;
 /// else those of the configuration; else the device of `root=`.
 ///

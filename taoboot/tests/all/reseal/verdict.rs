@@ -288,10 +288,6 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     assert_eq!(code, Some(0), "{answer}");
     for (more, words) in [
         (" taoboot.on_failur=prompt", "is not an option of taoboot"),
-        (
-            " rd.luks.uuid=1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11",
-            "more than one rd.luks.uuid",
-        ),
         (" root=/dev/mapper/sda3_crypt", "rd.luks.name="),
     ] {
         let (code, answer) = check(&machine, &with_words(&format!("{good}{more}")));
@@ -306,6 +302,22 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
             Some(true)
         );
     }
+    // Another volume first: that is where /init looks for the records.
+    let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
+    let first = good.replace(
+        "rd.luks.uuid=",
+        &format!("rd.luks.uuid={other} rd.luks.uuid="),
+    );
+    let (code, answer) = check(&machine, &with_words(&first));
+    assert_eq!(code, Some(3), "{answer}");
+    let why = answer["entries"][0]["why"].as_str().unwrap();
+    assert!(why.contains("name the enrolled one first"), "{why}");
+    // A further volume that is not there keeps nothing from booting.
+    let (code, answer) = check(
+        &machine,
+        &with_words(&format!("{good} rd.luks.uuid={other}")),
+    );
+    assert_eq!(code, Some(0), "{answer}");
     std::fs::write(etc.join("crypttab"), format!("disk UUID={uuid} none\n")).unwrap();
     let (code, answer) = check(&machine, &with_words(&good));
     assert_eq!(code, Some(1), "{answer}");
