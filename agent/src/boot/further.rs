@@ -4,6 +4,8 @@
 //! its own fstab and crypttab say. What root itself needs is looked for later, among those that are
 //! open.
 
+use std::time::{Duration, Instant};
+
 use super::{
     config::{Settings, VolumeSettings},
     devices::Devices,
@@ -37,15 +39,11 @@ pub(super) fn open(
         ));
     };
     let mut names = Vec::new();
+    let started = Instant::now();
     for volume in wanted {
-        match open_one(
-            volume,
-            secret,
-            recorded.latched(),
-            settings,
-            devices,
-            loader,
-        ) {
+        // One time-out for all that are missing.
+        let left = settings.device_timeout.saturating_sub(started.elapsed());
+        match open_one(volume, secret, recorded.latched(), left, devices, loader) {
             Ok((uuid, opened)) => {
                 names.push(opened.name().to_owned());
                 boot.report.further_volumes.push(FurtherVolume {
@@ -68,11 +66,11 @@ fn open_one(
     volume: &VolumeSettings,
     secret: &VolumeSecret,
     latched: &Latched,
-    settings: &Settings,
+    timeout: Duration,
     devices: &mut Devices,
     loader: &mut Loader,
 ) -> Result<(String, OpenVolume), Box<dyn std::error::Error>> {
-    let device = devices.wait_for(loader, settings.device_timeout, &volume.device)?;
+    let device = devices.wait_for(loader, timeout, &volume.device)?;
     let header = CheckedHeader::read(&device.node())?;
     let opened = open_further_volume(latched, &header, &volume.name, secret, &volume.options)?;
     Ok((header.uuid().to_owned(), opened))

@@ -191,6 +191,22 @@ fn a_volume_is_added_without_a_tpm_and_an_earlier_secret_is_cleaned_up() {
     assert_eq!(keyslots(&data), [0]);
 }
 
+#[test]
+fn a_disk_of_two_machines_is_opened_by_both() {
+    let swtpm = launched("kernel", "initramfs");
+    let (one, other, data) = (Volume::new(), Volume::new(), Volume::new());
+    for root in [&one, &other] {
+        enroll_current(root, &swtpm);
+        let output = add(root, &[&data], &[]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(keyslots(&data), [0, 1, 2]);
+    for root in [&one, &other] {
+        let (secret, _) = unsealed(root, &swtpm).unwrap();
+        assert!(opens(&data, secret.volume()));
+    }
+}
+
 /// A token is untrusted: it may name the keyslot of a person.
 #[test]
 fn a_forged_token_costs_nobody_a_keyslot_and_opens_nothing() {

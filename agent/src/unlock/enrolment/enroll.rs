@@ -182,7 +182,7 @@ impl Enrolment {
             .and_then(|enrolled| self.verify(&enrolled, &passphrase).map(|()| enrolled));
         match enrolled {
             Ok(enrolled) => {
-                let further = Self::finish_further(further, written, secret)?;
+                let further = self.finish_further(further, written, secret)?;
                 Ok((enrolled, further))
             }
             Err(error) => {

@@ -20,6 +20,6 @@ pub struct FurtherEnrolled {
     pub enrolled: Enrolled,
     /// Were they written now, or were they there already?
     pub new: bool,
-    /// Keyslots of other secrets that were removed.
+    /// Keyslots of earlier secrets that were removed.
     pub removed: Vec<u32>,
 }

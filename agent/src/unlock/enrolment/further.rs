@@ -122,9 +122,10 @@ impl Enrolment {
         }
     }
 
-    /// Removes the tokens of other secrets, with the keyslots that taoboot made for them: nothing opens
-    /// them any more.
+    /// Removes the tokens of earlier secrets of this volume, with the keyslots that taoboot made for them.
+    /// Those of other volumes stay: a disk may belong to several machines.
     pub(super) fn finish_further(
+        &self,
         volumes: &mut [Self],
         written: Vec<FurtherEnrolled>,
         secret: &VolumeSecret,
@@ -134,7 +135,7 @@ impl Enrolment {
             .zip(written)
             .map(|(volume, further)| {
                 Ok(FurtherEnrolled {
-                    removed: volume.remove_stale(secret)?,
+                    removed: volume.remove_stale(secret, &self.volume.uuid)?,
                     ..further
                 })
             })
@@ -152,17 +153,22 @@ impl Enrolment {
     ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
         let secret = self.volume_secret()?;
         let written = self.enroll_all_further(volumes, &secret)?;
-        Self::finish_further(volumes, written, &secret)
+        self.finish_further(volumes, written, &secret)
     }
 
-    fn remove_stale(&mut self, secret: &VolumeSecret) -> Result<Vec<u32>, EnrolmentError> {
+    fn remove_stale(
+        &mut self,
+        secret: &VolumeSecret,
+        enrolled_with: &str,
+    ) -> Result<Vec<u32>, EnrolmentError> {
         let header = CheckedHeader::read(&self.device)?;
         let metadata = header.metadata();
         let mut stale: Vec<(TokenId, Vec<u32>)> = Vec::new();
         for (number, token) in &metadata.tokens {
-            let is_genuine = FurtherToken::from_token(&token.json)
-                .is_ok_and(|token| token.verify_mac(secret).is_ok());
-            if token.kind == FURTHER_TYPE && !is_genuine {
+            let is_stale = FurtherToken::from_token(&token.json).is_ok_and(|token| {
+                token.enrolled_with() == enrolled_with && token.verify_mac(secret).is_err()
+            });
+            if token.kind == FURTHER_TYPE && is_stale {
                 stale.push((TokenId(*number), token.keyslots.clone()));
             }
         }
