@@ -34,7 +34,7 @@ const BUSY: &str = "the TPM is busy: try again, and if that does not help, resta
 const GONE: &str = "an object or a session of taoboot is not in the TPM any more, because another program removed it: try again, and have every program use /dev/tpmrm0";
 const ROOM: &str = "the TPM has no room for another object or session, because programs that use /dev/tpm0 left theirs there: `tpm2_flushcontext -t` and `tpm2_flushcontext -l -s` remove them, so does a restart; have every program use /dev/tpmrm0";
 const RESTART: &str = "the TPM has to be reset before it goes on: restart the machine";
-const DAMAGED: &str = "what was given to the TPM is damaged, was made by another TPM, or before this one was cleared: enroll again";
+const DAMAGED: &str = "what was given to the TPM is damaged, was made by another TPM, or before this one was cleared: enrol again";
 
 /// Code (of format one without the number), name, advice.
 const TABLE: &[(u32, &str, &str)] = &[
@@ -88,7 +88,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x12f,
         "TPM_RC_AUTH_UNAVAILABLE",
-        "the TPM does not let the object be used this way, so that it is not one that taoboot made: enroll again",
+        "the TPM does not let the object be used this way, so that it is not one that taoboot made: enrol again",
     ),
     (0x130, "TPM_RC_REBOOT", RESTART),
     (0x131, "TPM_RC_UNBALANCED", FAULT),
@@ -155,7 +155,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x084,
         "TPM_RC_VALUE",
-        "a value is not one that the TPM accepts here: the record may be damaged; enroll again, and if that fails as well report it with this code",
+        "a value is not one that the TPM accepts here: the record may be damaged; enrol again, and if that fails as well report it with this code",
     ),
     (
         0x085,
@@ -188,7 +188,7 @@ const TABLE: &[(u32, &str, &str)] = &[
     (
         0x095,
         "TPM_RC_SIZE",
-        "something is longer or shorter than the TPM accepts: the record may be damaged; enroll again, and if that fails as well report it with this code",
+        "something is longer or shorter than the TPM accepts: the record may be damaged; enrol again, and if that fails as well report it with this code",
     ),
     (0x096, "TPM_RC_SYMMETRIC", ALGORITHM),
     (0x097, "TPM_RC_TAG", FAULT),

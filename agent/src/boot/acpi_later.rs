@@ -30,7 +30,7 @@ pub(super) fn look_again(boot: &mut Boot, pinned: Option<&AcpiPin>) -> Result<()
         return Ok(());
     }
     let warning = format!(
-        "the ACPI tables with code are others than when /init began: {}; PCR 15 has the digest of the first ones",
+        "the ACPI tables with code have changed since /init started: {}; PCR 15 holds the digest of the earlier ones",
         told(before, &now)
     );
     let result = match boot.acpi.check(pinned) {

@@ -48,7 +48,7 @@ pub(super) fn check(arrays: &[ArrayConfig], origin: &str) -> Result<(), ConfigEr
     for (position, array) in arrays.iter().enumerate() {
         if let Some(name) = array.name.as_ref().filter(|name| number(name).is_none()) {
             return Err(invalid(format!(
-                "{name:?} is not a name of an array's node: expected md0 to md511"
+                "{name:?} is not the name of an array's device: expected md0 to md511"
             )));
         }
         for other in arrays.iter().take(position) {

@@ -132,7 +132,7 @@ impl Forecast {
                 );
                 let todo = match check_mapper_name(&line.name, "crypttab") {
                     Ok(()) => format!(
-                        "put rd.luks.name={uuid}={other} into GRUB_CMDLINE_LINUX, {APPLY}; or {rename}"
+                        "put rd.luks.name={uuid}={other} into GRUB_CMDLINE_LINUX, or name = \"{other}\" into its [volume] in image.toml, {APPLY}; or {rename}"
                     ),
                     Err(_) => rename,
                 };

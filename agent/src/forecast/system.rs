@@ -19,7 +19,7 @@ impl Stop {
 }
 
 /// How an administrator makes a change count.
-pub(super) const APPLY: &str = "then run update-grub and /usr/lib/taoboot/kernel refresh";
+pub(super) const APPLY: &str = "then run /usr/lib/taoboot/kernel refresh";
 
 /// The system that an entry boots.
 pub struct System<'s> {

@@ -75,7 +75,7 @@ enum Refusal {
     Tpm(#[from] TpmError),
     /// Another TPM, or a cleared one.
     #[error(
-        "the TPM's storage root key is {present}, but the present records are sealed under {enrolled}: enroll again with a passphrase"
+        "the TPM's storage root key is {present}, but the present records are sealed under {enrolled}: enrol again with a passphrase"
     )]
     OtherSrk {
         /// Of the TPM.

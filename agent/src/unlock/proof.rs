@@ -29,7 +29,7 @@ impl std::fmt::Debug for Proof {
 pub enum ProofError {
     /// None of its records is genuine.
     #[error(
-        "the passphrase is right, but nothing proves that this is the enrolled volume: the measured configuration pins the secret {pinned}, and no record of this volume opens under its key; it is not opened. If it is your volume, restore its LUKS header, or boot other media and enroll it again"
+        "the passphrase is right, but nothing proves that this is the enrolled volume: the measured configuration pins the secret {pinned}, and no record of this volume opens under its key; it is not opened. If it is your volume, restore its LUKS header, or boot other media and enrol it again"
     )]
     Nothing {
         /// In the configuration.

@@ -26,7 +26,7 @@ pub enum SecretError {
     NoRandomness(getrandom::Error),
     /// Not [`BootSecret::LEN`] bytes.
     #[error(
-        "a boot secret has {expected} bytes, this one has {found}; 32 bytes are an earlier format: enroll again with `taoboot enroll --new-secret`",
+        "a boot secret has {expected} bytes, this one has {found}; 32 bytes are an earlier format: enrol again with `taoboot enroll --new-secret`",
         expected = BootSecret::LEN
     )]
     WrongLength {
@@ -301,6 +301,6 @@ mod tests {
         }
         // The form before the host's secret was sealed by itself.
         let old = BootSecret::from_bytes(&[0; 32]).map(drop).unwrap_err();
-        assert!(old.to_string().contains("enroll again"), "{old}");
+        assert!(old.to_string().contains("enrol again"), "{old}");
     }
 }

@@ -45,7 +45,7 @@ pub enum NeededError {
     Below(String),
     /// LUKS on LVM, on another mapping, on a file.
     #[error(
-        "the volume {volume} lies on {device}, which is neither a disk, a partition nor an md array: /init does not put that together before volumes are opened"
+        "the volume {volume} lies on {device}, which is neither a disk, a partition nor an md array: /init cannot set it up before it opens volumes"
     )]
     Layer {
         /// Its name.

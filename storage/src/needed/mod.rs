@@ -64,9 +64,7 @@ pub struct Needed {
 /// root is mounted. The error names the file and the line, or the device.
 pub fn needed(root: &Path) -> Result<Needed, NeededError> {
     let machine = Machine::read(root)?;
-    let mut needed = Needed::default();
-    needed.add_stack(root, &machine, &Stack::of_mount(root, "/")?.1, "/")?;
-    needed.under_root = needed.volumes.len();
+    let mut needed = of_root(root, &machine)?;
     if machine.has_mount("/usr") {
         needed.add_stack(root, &machine, &Stack::of_mount(root, "/usr")?.1, "/usr")?;
     }
@@ -80,6 +78,21 @@ pub fn needed(root: &Path) -> Result<Needed, NeededError> {
             needed.add_line(root, line)?;
         }
     }
+    Ok(needed)
+}
+
+/// The same for the root file system alone: what else the machine has cannot keep it from being found.
+///
+/// # Errors
+/// As for [`needed`].
+pub fn below_root(root: &Path) -> Result<Needed, NeededError> {
+    of_root(root, &Machine::default())
+}
+
+fn of_root(root: &Path, machine: &Machine) -> Result<Needed, NeededError> {
+    let mut needed = Needed::default();
+    needed.add_stack(root, machine, &Stack::of_mount(root, "/")?.1, "/")?;
+    needed.under_root = needed.volumes.len();
     Ok(needed)
 }
 

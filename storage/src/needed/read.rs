@@ -23,6 +23,7 @@ use crate::{
 const LONGEST: u64 = 16 << 20;
 
 /// What the machine says of itself, beside its devices.
+#[derive(Default)]
 pub struct Machine {
     mounts: Vec<Mount>,
     /// The block devices that are in use as swap, with their nodes.

@@ -33,8 +33,8 @@ pub struct Enroll {
     /// same secret opens, with a keyslot of its own; all are enrolled or none
     #[argh(option, arg_name = "device")]
     volume: Vec<PathBuf>,
-    /// the volumes of this machine: under the root file system, /usr and swap, and what
-    /// /etc/crypttab marks with x-initrd.attach or initramfs
+    /// all volumes that this machine needs: those under the root file system, /usr and swap, and
+    /// those that /etc/crypttab marks with x-initrd.attach or initramfs; the first gets the records
     #[argh(switch)]
     all: bool,
     /// PCRs of the sha256 bank to seal to, 17,18,19 (the default) and any others; the latch
@@ -74,9 +74,9 @@ pub struct Enroll {
     /// the TPM to seal to (default device:/dev/tpmrm0)
     #[argh(option, default = "crate::exit::DEFAULT_TCTI.into()")]
     tcti: String,
-    /// file with an existing passphrase of the volume; otherwise standard input if that is
-    /// no terminal, otherwise asked for. A further volume that has another passphrase takes it from
-    /// the option given again, in the order of the volumes
+    /// file with an existing passphrase of the volume (default: standard input, with a prompt at a
+    /// terminal). It is tried on further volumes too; where they have others, give the option once
+    /// for each volume, in their order
     #[argh(option, arg_name = "file")]
     passphrase_file: Vec<PathBuf>,
     /// a note for people, such as the kernel's version

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     io::Read,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
@@ -105,12 +106,17 @@ fn generate(root: &Path) -> Result<Menu> {
         path: folder.join("grub.cfg"),
         made: Some(folder),
     };
-    let run = Command::new("grub-mkconfig")
-        .arg("-o")
-        .arg(&menu.path)
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot run grub-mkconfig")?;
+    let make = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("-o").arg(&menu.path).stdin(Stdio::null());
+        command.output()
+    };
+    let run = match make("grub-mkconfig") {
+        // Fedora's name.
+        Err(error) if error.kind() == ErrorKind::NotFound => make("grub2-mkconfig"),
+        run => run,
+    };
+    let run = run.context("cannot run grub-mkconfig")?;
     ensure!(
         run.status.success(),
         "grub-mkconfig could not make the menu ({}): {}",

@@ -58,7 +58,7 @@ impl Reseal {
         let mut wanted = select(&entries, &self.entry)?;
         ensure!(
             !wanted.is_empty(),
-            "20_linux_taoboot has made no entry of GRUB's menu: run update-grub with it installed, or name another entry with --entry"
+            "20_linux_taoboot has made no entry of GRUB's menu: run /usr/lib/taoboot/kernel refresh with it installed, or name another entry with --entry"
         );
         // Where the header has not room for all, those come first that are booted first.
         wanted.sort_by_key(|entry| (!entry.default, !entry.loads_replaced()));

@@ -25,7 +25,10 @@ impl fmt::Display for StatusReport {
             )?;
         }
         if self.records.is_empty() && self.further.is_empty() {
-            writeln!(f, "  no taoboot record: enroll one with `taoboot enroll`")?;
+            writeln!(
+                f,
+                "  no taoboot record: approve a launch with `taoboot enroll`"
+            )?;
         }
         for record in &self.records {
             record.fmt(f)?;
@@ -56,7 +59,7 @@ impl fmt::Display for StatusReport {
             (Some(true), _) => writeln!(f, "this launch opens the volume"),
             (Some(false), _) if self.is_further() => writeln!(
                 f,
-                "whether this launch opens it is decided by the volume with the records: see `taoboot status` of that one"
+                "this is a further volume: `taoboot status` of the volume with the records says whether this launch opens it"
             ),
             (Some(false), _) => writeln!(f, "this launch does not open the volume"),
             (None, _) => Ok(()),
@@ -88,7 +91,7 @@ impl fmt::Display for FurtherReport {
             ),
             (error, ..) => writeln!(
                 f,
-                "  token {}, by which another volume's secret would open this one: {}",
+                "  token {}, for opening this volume with another volume's secret, cannot be used: {}",
                 self.token,
                 error.as_deref().unwrap_or("it names no keyslot")
             ),

@@ -10,7 +10,7 @@ use agent::unlock::{CheckedHeader, find_enrolled};
 use anyhow::{Context as _, Result, bail};
 use storage::{
     device_name,
-    needed::{Needed, Volume, needed},
+    needed::{Needed, Volume, below_root, needed},
 };
 
 /// What `--volume` names, else the LUKS2 device under `/`.
@@ -19,7 +19,7 @@ pub fn named_or_root(volume: Option<&Path>) -> Result<PathBuf> {
         Some(volume) => Ok(volume.to_owned()),
         None => {
             let root = Path::new("/");
-            needed(root)
+            below_root(root)
                 .map_err(Into::into)
                 .and_then(|needed| under_root(root, &needed))
                 .context("name the LUKS2 volume with --volume")

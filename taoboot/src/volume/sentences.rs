@@ -11,9 +11,9 @@ use serde_json::json;
 /// What became of a further volume.
 pub fn further_sentence(device: &Path, written: &FurtherEnrolled) -> String {
     let how = if written.new {
-        "enrolled with it"
+        "enrolled as a further volume"
     } else {
-        "was enrolled with it already"
+        "was enrolled as a further volume already"
     };
     let removed: Vec<String> = written.removed.iter().map(u32::to_string).collect();
     let old = if removed.is_empty() {

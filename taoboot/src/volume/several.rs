@@ -16,7 +16,7 @@ use crate::reseal::sealer;
 pub fn named_or_needed(named: &[PathBuf], all: bool) -> Result<Vec<PathBuf>> {
     match (named, all) {
         ([], true) => root_volume::all_needed(Path::new("/"))
-            .context("which volumes this machine needs is not known: name them with --volume"),
+            .context("cannot find out which volumes this machine needs: name them with --volume"),
         ([], false) => bail!("say which volume to enrol: --volume DEVICE, or --all"),
         (_, true) => bail!("give only one of --volume and --all"),
         (named, false) => {

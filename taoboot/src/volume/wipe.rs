@@ -19,7 +19,7 @@ pub struct Wipe {
     /// the LUKS2 volume: a block device or an image file
     #[argh(option, arg_name = "device")]
     volume: PathBuf,
-    /// number of the record, as `taoboot status` shows it
+    /// number of the record, or of a further volume's token, as `taoboot status` shows it
     #[argh(option, arg_name = "number")]
     record: Option<u32>,
     /// all records

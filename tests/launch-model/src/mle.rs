@@ -50,7 +50,8 @@ impl Mle {
         let capabilities = u32::try_from(capabilities);
         Ok(Self {
             pages: pages.to_vec(),
-            capabilities: capabilities.map_err(|_| ModelError::NotTboot("its capabilities"))?,
+            capabilities: capabilities
+                .map_err(|_| ModelError::NotTboot("its capabilities cannot be read"))?,
         })
     }
 
@@ -87,7 +88,7 @@ fn image(file: &[u8]) -> Result<Vec<u8>, ModelError> {
         }
         let end = image.len().saturating_add(in_memory);
         if in_memory < in_file || end > LARGEST {
-            return Err(ModelError::NotTboot("a segment's length"));
+            return Err(ModelError::NotTboot("a segment has an impossible length"));
         }
         image.extend(elf.part(offset, in_file)?);
         image.resize(end, 0);

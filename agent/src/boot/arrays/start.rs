@@ -12,7 +12,7 @@ use storage::md::Format;
 pub(in crate::boot) enum StartError {
     /// The kernel knows no arrays.
     #[error(
-        "md{0} cannot be made: the kernel has no md driver: build the image with `--module md_mod`, or with a kernel that has it"
+        "md{0} cannot be started: the kernel has no md driver: build the image with `--module raid1` (or raid10, raid456: the array's level), or with --host-only"
     )]
     NoDriver(u32),
     /// A file of /sys.

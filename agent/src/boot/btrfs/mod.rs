@@ -26,7 +26,7 @@ pub(super) enum BtrfsError {
         source: SuperblockError,
     },
     /// They do not make a file system.
-    #[error("{0}; for root only the volumes that this boot opened are looked at")]
+    #[error("{0}; only volumes that this boot opened can be part of root")]
     Members(#[from] MembersError),
     /// The kernel's.
     #[error("{device} cannot be announced to btrfs: {source}")]

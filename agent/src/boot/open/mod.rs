@@ -115,7 +115,7 @@ fn open_with_secret(
     let identity = header.identity();
     if let Some((field, enrolled, found)) = record.volume().first_difference(identity) {
         let reason = format!(
-            "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enroll again"
+            "the volume is not the enrolled one: {field} is {found}, expected {enrolled}; restore the LUKS header or enrol again"
         );
         return Err(Failure {
             phase: Phase::Open,

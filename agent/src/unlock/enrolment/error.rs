@@ -82,7 +82,7 @@ pub enum EnrolmentError {
         reason: String,
     },
     /// Reading back what was written gave something else.
-    #[error("{device}: what was written cannot be read back ({reason}): check the disk, and enroll again", device = .device.display())]
+    #[error("{device}: what was written cannot be read back ({reason}): check the disk, and enrol again", device = .device.display())]
     NotVerified {
         /// The device.
         device: PathBuf,

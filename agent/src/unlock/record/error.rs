@@ -12,7 +12,7 @@ pub enum RecordError {
     Version(u64),
     /// Made for another volume, or the volume's header was changed.
     #[error(
-        "the record was made for a volume with {what} {enrolled}, this one has {found}: enroll again if you changed it yourself"
+        "the record was made for a volume with {what} {enrolled}, this one has {found}: enrol again if you changed it yourself"
     )]
     OtherVolume {
         /// What differs.
@@ -23,7 +23,7 @@ pub enum RecordError {
         found: String,
     },
     /// The keyslot is gone or unusable.
-    #[error("the record's keyslot was removed or cannot be used ({0}): enroll again")]
+    #[error("the record's keyslot was removed or cannot be used ({0}): enrol again")]
     Keyslot(String),
     /// The authentication code does not match.
     #[error(

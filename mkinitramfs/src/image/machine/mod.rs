@@ -54,7 +54,7 @@ impl Effective {
     /// Something of the machine cannot be taken over; the error names the line or the device.
     pub fn with_machine(mut self, root: &Path) -> Result<Self> {
         let needed = needed::needed(root).context(
-            "what this machine needs cannot be taken over (--host-only); without it, or with [[volume]] in the config, it is not looked at",
+            "cannot take over what this machine needs (--host-only): leave --host-only out, or name the volumes with [[volume]] in the config",
         );
         let given: toml::Table = self.given.parse().context("the config is not TOML")?;
         if given.contains_key("volume") {
@@ -95,7 +95,7 @@ impl Effective {
         self.say("[[volume]]".into());
         self.set("device", &quoted(&volume.device)?, volume.reason.clone());
         let Some(line) = &volume.line else {
-            let why = "so is it called now; it has no line in /etc/crypttab".to_owned();
+            let why = "its present name; /etc/crypttab has no line for it".to_owned();
             self.set("name", &quoted(&volume.name)?, why);
             return Ok(());
         };
@@ -115,7 +115,7 @@ impl Effective {
             self.set(
                 "name",
                 &format!("{:?}", array.name),
-                "so is it called now".into(),
+                "its present name".into(),
             );
             let module = match array.level.as_str() {
                 "raid4" | "raid5" | "raid6" => "raid456",
@@ -186,7 +186,7 @@ fn quoted(text: &str) -> Result<String> {
         return Ok(format!("{text:?}"));
     }
     bail!(
-        "{:?} has letters that neither the name of a device nor that of a mapping has",
+        "{:?} has characters that the name of a device or a mapping cannot have",
         printable::line(text).to_string()
     )
 }

@@ -1,4 +1,4 @@
-//! Which of crypttab's options /init carries out, which it has no use for, and which change what is opened.
+//! Which of crypttab's options /init applies, which it can ignore, and which change what is opened.
 
 use anyhow::{Result, bail};
 use storage::crypttab::{CryptLine, Name};
@@ -25,7 +25,7 @@ pub fn taken_over(line: &CryptLine) -> Result<Vec<&'static str>> {
             | Name::TcryptKeyFile
             | Name::TcryptSystem
             | Name::TcryptVeraCrypt => {
-                bail!("its options say that it is not a LUKS2 volume; /init opens no other")
+                bail!("its options are not those of a LUKS2 volume, and /init opens no other kind")
             }
             Name::Header => bail!("a detached header (header=) is not supported"),
             // How a passphrase is asked for, which key is used, when and whether systemd waits, what
@@ -57,8 +57,8 @@ mod tests {
         assert_eq!(taken("read-only").unwrap(), ["read-only"]);
         for (options, said) in [
             ("header=/x", "detached header"),
-            ("tcrypt", "not a LUKS2 volume"),
-            ("luks,plain", "not a LUKS2 volume"),
+            ("tcrypt", "not those of a LUKS2 volume"),
+            ("luks,plain", "not those of a LUKS2 volume"),
             ("discrad", "\"discrad\" is not known"),
         ] {
             let error = taken(options).unwrap_err().to_string();

@@ -134,7 +134,7 @@ fn what_cannot_be_taken_over_is_named_with_its_line() {
         ),
         (
             format!("a\u{1b}b UUID={UUID} none luks\n"),
-            "has letters that neither",
+            "has characters that",
         ),
     ] {
         let error = effective("", &crypttab).unwrap_err();
