@@ -29,7 +29,7 @@ mod state;
 pub mod swap;
 pub(crate) mod unseal;
 
-use std::{convert::Infallible, ffi::OsString, path::Path};
+use std::{convert::Infallible, ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     boot::{
@@ -77,15 +77,18 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     boot.progress.done(Phase::Modules, "modules loaded");
 
     let mut devices = Devices::discover(&mut loader).map_err(Failure::of(Phase::Devices))?;
-    arrays::assemble(&settings, &mut devices, &mut loader, boot)
-        .map_err(Failure::of(Phase::Arrays))?;
+    let not_started = arrays::assemble(&settings, &mut devices, &mut loader, boot);
+    // The disks had their time.
+    let timeout = match &not_started {
+        Some(_) => Duration::ZERO,
+        None => settings.device_timeout,
+    };
     let container = devices
-        .wait_for(
-            &mut loader,
-            settings.device_timeout,
-            &settings.volumes.first.device,
-        )
-        .map_err(Failure::of(Phase::Devices))?;
+        .wait_for(&mut loader, timeout, &settings.volumes.first.device)
+        .map_err(|error| match not_started {
+            Some(array) => Failure::of(Phase::Arrays)(array),
+            None => Failure::of(Phase::Devices)(error),
+        })?;
     boot.progress.done(
         Phase::Devices,
         &format!("volume is on {}", container.describe()),
@@ -112,7 +115,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         &mut devices,
         &mut loader,
         boot,
-    );
+    )
+    .map_err(Failure::of(Phase::Further))?;
 
     let swap = settings
         .swap

@@ -175,16 +175,22 @@ mod tests {
         // And then.
         let line = CommandLine::parse("taoboot.on_failure=prompt").unwrap();
         let text = "failure_delay = 8\n[[volume]]\ndevice = \"/dev/sda3\"\nname = \"held\"\n\
-                    [[volume]]\ndevice = \"/dev/sdb\"\n";
+                    [[volume]]\ndevice = \"UUID=0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11\"\n";
         let config = Config::parse(text, "x").unwrap();
         boot.take_settings(Settings::merge(line, config).unwrap());
         let last = Held {
             on_failure: OnFailure::Prompt,
             delay: Duration::from_secs(8),
-            volumes: vec!["held".into(), "luks-sdb".into()],
+            volumes: vec![
+                "held".into(),
+                "luks-0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11".into(),
+            ],
         };
         assert_eq!(held(), last);
-        assert_eq!(last.words("x")[3], "held,luks-sdb");
+        assert_eq!(
+            last.words("x")[3],
+            "held,luks-0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11"
+        );
     }
 
     /// Not a test: the process that the next one starts. /bin/echo shows what is handed over.

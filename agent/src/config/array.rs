@@ -18,6 +18,9 @@ pub struct ArrayConfig {
     /// Its node below /dev, as mdadm.conf has it; otherwise `md127` and downwards.
     #[serde(default)]
     pub name: Option<String>,
+    /// How many members it has. With it an array that says another number is not started.
+    #[serde(default)]
+    pub members: Option<u32>,
     /// Is it started without those of its members that do not appear in time?
     #[serde(default)]
     pub degraded: bool,

@@ -25,6 +25,9 @@ pub struct VolumeConfig {
     /// How it is mapped.
     #[serde(default)]
     pub options: Vec<VolumeOption>,
+    /// A further volume without which the boot stops; the first always is.
+    #[serde(default)]
+    pub required: bool,
 }
 
 /// What dm-crypt may do otherwise than by default, in crypttab's words.

@@ -7,7 +7,10 @@
 use sha2::{Digest, Sha256};
 use tao::attestation::BootVolume;
 
-use super::{find_records::find_enrolled, header::CheckedHeader, secret::VolumeSecret};
+use super::{
+    find_records::find_enrolled, header::CheckedHeader, record::EnrolledRecord,
+    secret::VolumeSecret,
+};
 
 /// Which volume it is.
 pub struct Proof {
@@ -53,36 +56,49 @@ pub fn prove_volume(
     volume_key: &[u8],
     pinned: Option<&str>,
 ) -> Result<Proof, ProofError> {
-    let mut secrets: Vec<VolumeSecret> = find_enrolled(header)
-        .into_iter()
-        .filter_map(|(_, record)| {
-            let record = record.ok()?;
-            let escrow = record.parts().escrow.as_ref()?;
-            let secret = escrow.open(volume_key, header.identity())?;
-            record.verify_mac(&secret).ok()?;
-            Some(secret)
-        })
-        .collect();
-    let proven = |secret: VolumeSecret| Proof {
-        volume: BootVolume::Secret(secret.id_bytes()),
-        secret: Some(secret),
-    };
-    let wanted = match pinned {
-        None => (!secrets.is_empty()).then_some(0),
-        Some(pinned) => secrets.iter().position(|secret| secret.id() == pinned),
-    };
-    match (wanted, pinned, secrets.first()) {
-        (Some(wanted), ..) => Ok(proven(secrets.swap_remove(wanted))),
+    // One secret is kept, in place: what a growing list leaves in memory is not wiped.
+    let mut proven: Option<VolumeSecret> = None;
+    let mut other: Option<String> = None;
+    for (_, record) in find_enrolled(header) {
+        let Some(secret) = record
+            .ok()
+            .and_then(|record| genuine(&record, header, volume_key))
+        else {
+            continue;
+        };
+        if pinned.is_none_or(|pinned| secret.id() == pinned) {
+            proven = Some(secret);
+            break;
+        }
+        other.get_or_insert_with(|| secret.id());
+    }
+    match (proven, pinned, other) {
+        (Some(secret), ..) => Ok(Proof {
+            volume: BootVolume::Secret(secret.id_bytes()),
+            secret: Some(secret),
+        }),
         (None, None, _) => Ok(Proof {
             volume: BootVolume::Unproven(Sha256::digest(header.identity().canonical()).into()),
             secret: None,
         }),
-        (None, Some(pinned), Some(other)) => Err(ProofError::Other {
+        (None, Some(pinned), Some(found)) => Err(ProofError::Other {
             pinned: pinned.to_owned(),
-            found: other.id(),
+            found,
         }),
         (None, Some(pinned), None) => Err(ProofError::Nothing {
             pinned: pinned.to_owned(),
         }),
     }
+}
+
+/// The secret of a record, if the volume's key proves it.
+fn genuine(
+    record: &EnrolledRecord,
+    header: &CheckedHeader,
+    volume_key: &[u8],
+) -> Option<VolumeSecret> {
+    let escrow = record.parts().escrow.as_ref()?;
+    let secret = escrow.open(volume_key, header.identity())?;
+    record.verify_mac(&secret).ok()?;
+    Some(secret)
 }

@@ -5,7 +5,11 @@
 
 mod start;
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use storage::md::{self, ArrayError, ArrayId, Candidate};
 
@@ -35,6 +39,15 @@ pub(super) enum ArraysError {
         seconds: u64,
         stale: String,
     },
+    /// A superblock with other numbers than the owner's.
+    #[error(
+        "the md array {array} says that it has {has} members, and its [[array]] in taoboot.toml says {members}: it was reshaped, or somebody wrote a superblock"
+    )]
+    Size {
+        array: ArrayId,
+        members: u32,
+        has: u32,
+    },
     /// The kernel's.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -46,58 +59,76 @@ pub(super) enum ArraysError {
     Modules(#[from] ModulesError),
 }
 
-/// Waits for the members of each array, and starts it.
+/// Waits for the members of each array, and starts it. Gives the first reason why one was not started: the
+/// volume that is on it is missed later, and root's may be on none.
 pub(super) fn assemble(
     settings: &Settings,
     devices: &mut Devices,
     loader: &mut Loader,
     boot: &mut Boot,
+) -> Option<ArraysError> {
+    let mut first = None;
+    let mut names = Vec::new();
+    let started = Instant::now();
+    for wanted in &settings.arrays {
+        // One time-out for all.
+        let left = settings.device_timeout.saturating_sub(started.elapsed());
+        match start_one(wanted, left, devices, loader, boot) {
+            Ok(()) => names.push(format!("md{}", wanted.number)),
+            Err(error) => {
+                boot.warn(format!("md{} is not started: {error}", wanted.number));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    if !names.is_empty() {
+        let names = names.join(", ");
+        boot.progress
+            .done(Phase::Arrays, &format!("{names} started"));
+    }
+    first
+}
+
+fn start_one(
+    wanted: &ArraySettings,
+    timeout: Duration,
+    devices: &mut Devices,
+    loader: &mut Loader,
+    boot: &mut Boot,
 ) -> Result<(), ArraysError> {
-    let arrays = &settings.arrays;
-    if arrays.is_empty() {
-        return Ok(());
+    let found = wait_for_members(wanted, timeout, devices, loader)?;
+    if let Some(module) = found.superblock.level.module() {
+        loader.load_named(module)?;
     }
-    for wanted in arrays {
-        let found = wait_for_members(wanted, settings, devices, loader)?;
-        if let Some(module) = found.superblock.level.module() {
-            loader.load_named(module)?;
-        }
-        let members = found.members.iter().map(|member| member.device.as_str());
-        let others = found.others.iter().map(String::as_str);
-        let members: Vec<&str> = members.chain(others).collect();
-        let format = found.superblock.format;
-        start::start(Path::new("/sys"), wanted.number, format, &members)?;
-        // With the superblock at its end, a member looks like what is on the array.
-        devices.hide(&members);
-        devices.hide(&found.stale);
-        if !found.is_complete() {
-            boot.warn(format!(
-                "the md array md{} ({}) is degraded: no member in slot {}",
-                wanted.number,
-                wanted.uuid,
-                numbers(&found.missing)
-            ));
-        }
+    let members = found.members.iter().map(|member| member.device.as_str());
+    let others = found.others.iter().map(String::as_str);
+    let members: Vec<&str> = members.chain(others).collect();
+    let format = found.superblock.format;
+    start::start(Path::new("/sys"), wanted.number, format, &members)?;
+    // With the superblock at its end, a member looks like what is on the array.
+    devices.hide(&members);
+    devices.hide(&found.stale);
+    if !found.is_complete() {
+        boot.warn(format!(
+            "the md array md{} ({}) is degraded: no member in slot {}",
+            wanted.number,
+            wanted.uuid,
+            numbers(&found.missing)
+        ));
     }
-    let names: Vec<String> = arrays
-        .iter()
-        .map(|array| format!("md{}", array.number))
-        .collect();
-    boot.progress
-        .done(Phase::Arrays, &format!("{} started", names.join(", ")));
     Ok(())
 }
 
 fn wait_for_members(
     wanted: &ArraySettings,
-    settings: &Settings,
+    timeout: Duration,
     devices: &mut Devices,
     loader: &mut Loader,
 ) -> Result<md::Array, ArraysError> {
     let what = format!("the md array {}", wanted.uuid);
     let mut last = Err(ArrayError::Absent(wanted.uuid));
     let mut read = Candidates::default();
-    let waited = devices.wait(loader, settings.device_timeout, &what, |devices| {
+    let waited = devices.wait(loader, timeout, &what, |devices| {
         last = md::array(wanted.uuid, read.of(devices));
         match &last {
             Ok(array) => array.is_complete(),
@@ -114,6 +145,14 @@ fn wait_for_members(
         Err(error) => return Err(error.into()),
     }
     let array = last.map_err(|error| ArraysError::Members(error, devices.describe()))?;
+    let has = array.superblock.members;
+    if let Some(members) = wanted.members.filter(|members| *members != has) {
+        return Err(ArraysError::Size {
+            array: wanted.uuid,
+            members,
+            has,
+        });
+    }
     if array.is_complete() || wanted.degraded {
         return Ok(array);
     }
@@ -125,7 +164,7 @@ fn wait_for_members(
     Err(ArraysError::Degraded {
         array: wanted.uuid,
         missing: numbers(&array.missing),
-        seconds: settings.device_timeout.as_secs(),
+        seconds: timeout.as_secs(),
         stale,
     })
 }
@@ -163,16 +202,41 @@ fn is_member(device: &BlockDevice, devices: &Devices) -> bool {
         .iter()
         .any(|kind| device.name.starts_with(kind));
     let has_partitions = || {
-        devices.blocks().any(|other| {
-            other.partuuid.is_some()
-                && other.name.len() > device.name.len()
-                && other.name.starts_with(&device.name)
-        })
+        devices
+            .blocks()
+            .any(|other| other.partuuid.is_some() && is_partition_of(&other.name, &device.name))
     };
     !is_made && !has_partitions()
+}
+
+/// `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`; `sdaa1` is not of `sda`.
+fn is_partition_of(partition: &str, disk: &str) -> bool {
+    partition.strip_prefix(disk).is_some_and(|rest| {
+        let number = rest.strip_prefix('p').unwrap_or(rest);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn numbers(slots: &[u32]) -> String {
     let numbers: Vec<String> = slots.iter().map(u32::to_string).collect();
     numbers.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_known_by_its_disks_name_and_a_number() {
+        for (partition, disk, expected) in [
+            ("sda1", "sda", true),
+            ("nvme0n1p12", "nvme0n1", true),
+            ("sdaa1", "sda", false),
+            ("sda", "sda", false),
+            ("sdap", "sda", false),
+            ("nvme0n10p1", "nvme0n1", false),
+        ] {
+            assert_eq!(is_partition_of(partition, disk), expected, "{partition}");
+        }
+    }
 }

@@ -53,7 +53,9 @@ pub(super) fn announce(root: &Path, opened: &[PathBuf], degraded: bool) -> Resul
     };
     let mut candidates = vec![named(root, superblock)];
     for path in opened.iter().filter(|path| path.as_path() != root) {
-        candidates.extend(self::superblock(path)?.map(|superblock| named(path, superblock)));
+        // One that cannot be read is missed if it is a member.
+        let superblock = self::superblock(path).ok().flatten();
+        candidates.extend(superblock.map(|superblock| named(path, superblock)));
     }
     match members(id, &candidates) {
         Ok(_) => {}

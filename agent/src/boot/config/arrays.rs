@@ -15,6 +15,8 @@ pub struct ArraySettings {
     pub uuid: ArrayId,
     /// Of its node, `/dev/mdNUMBER`.
     pub number: u32,
+    /// How many members it has, if the owner says it.
+    pub members: Option<u32>,
     /// Is it started without all of its members?
     pub degraded: bool,
 }
@@ -49,6 +51,7 @@ pub(super) fn arrays_of(
             Ok(ArraySettings {
                 uuid: *uuid,
                 number: number.ok_or(SettingsError::TooManyArrays)?,
+                members: known(*uuid).and_then(|array| array.members),
                 degraded: known(*uuid).is_some_and(|array| array.degraded),
             })
         })

@@ -112,8 +112,7 @@ impl CommandLine {
             ("rd.luks.uuid", Some(value)) => {
                 // Fedora's form is also what the mapping is called.
                 let name = value.starts_with("luks-").then(|| value.to_owned());
-                let volume = self.volume(luks_uuid("rd.luks.uuid=", value)?)?;
-                volume.wanted = true;
+                let volume = self.wanted(luks_uuid("rd.luks.uuid=", value)?)?;
                 if volume.name.is_none() {
                     volume.name = name;
                 }
@@ -126,8 +125,7 @@ impl CommandLine {
                             word: word.into(),
                             reason: "expected rd.luks.name=UUID=NAME".into(),
                         })?;
-                let volume = self.volume(luks_uuid("rd.luks.name=", uuid)?)?;
-                volume.wanted = true;
+                let volume = self.wanted(luks_uuid("rd.luks.name=", uuid)?)?;
                 volume.name = Some(name.into());
             }
             ("rd.luks.options", Some(value)) => match value.split_once('=') {
@@ -202,6 +200,21 @@ impl CommandLine {
         self.volumes
             .get_mut(position)
             .ok_or(CommandLineError::TooManyVolumes)
+    }
+
+    /// A volume that is to be opened. Its place is that of the first word that asks for it; one that only
+    /// says options does not.
+    fn wanted(&mut self, device: DeviceSpec) -> Result<&mut LineVolume, CommandLineError> {
+        let new = !self.volume(device.clone())?.wanted;
+        if new {
+            let place = self.volumes.iter().filter(|volume| volume.wanted).count();
+            let known = self.volumes.iter().position(|known| known.device == device);
+            let known = known.ok_or(CommandLineError::TooManyVolumes)?;
+            let mut volume = self.volumes.remove(known);
+            volume.wanted = true;
+            self.volumes.insert(place, volume);
+        }
+        self.volume(device)
     }
 
     /// The options that are known; the others are reported.

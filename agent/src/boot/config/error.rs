@@ -1,7 +1,10 @@
 //! Why a boot does not know what to do.
 
 use crate::{
-    config::{ConfigError, MAX_ARRAYS, MAX_VOLUMES, device::DeviceSpecError},
+    config::{
+        ConfigError, MAX_ARRAYS, MAX_VOLUMES,
+        device::{DeviceSpec, DeviceSpecError},
+    },
     host::TaoConfigError,
 };
 
@@ -37,6 +40,11 @@ pub enum SettingsError {
     /// More than a machine has.
     #[error("kernel command line: rd.md.uuid names more than {MAX_ARRAYS} arrays")]
     TooManyArrays,
+    /// What is on a further volume's disk, and which partition it is, anybody may change.
+    #[error(
+        "the further volume {0} is not named by the UUID of its LUKS header: write UUID=..., so that no other volume that is enrolled can take its place"
+    )]
+    FurtherNotByUuid(DeviceSpec),
     /// One would hide the other.
     #[error(
         "two volumes have the name {0:?}: give each its own with rd.luks.name=UUID=NAME or name = in taoboot.toml"

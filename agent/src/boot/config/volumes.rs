@@ -15,6 +15,8 @@ pub struct VolumeSettings {
     pub name: String,
     /// How it is mapped.
     pub options: Vec<VolumeOption>,
+    /// Does the boot stop without it? The first volume always is.
+    pub required: bool,
 }
 
 /// All of them.
@@ -35,6 +37,7 @@ impl VolumesSettings {
                 device,
                 name,
                 options: Vec::new(),
+                required: true,
             },
             further: Vec::new(),
         }
@@ -64,6 +67,7 @@ pub fn volumes_of(line: &CommandLine, config: &Config) -> Result<VolumesSettings
             device,
             name: None,
             options: Vec::new(),
+            required: true,
         }));
     }
     let mut volumes: Vec<VolumeSettings> = Vec::with_capacity(wanted.len());
@@ -72,6 +76,9 @@ pub fn volumes_of(line: &CommandLine, config: &Config) -> Result<VolumesSettings
             .name
             .unwrap_or_else(|| default_name(&volume.device, volumes.is_empty()));
         check_mapper_name(&name, "kernel command line")?;
+        if !volumes.is_empty() && !matches!(volume.device, DeviceSpec::Uuid(_)) {
+            return Err(SettingsError::FurtherNotByUuid(volume.device));
+        }
         if volumes.iter().any(|other| other.name == name) {
             return Err(SettingsError::NameTwice(name));
         }
@@ -86,6 +93,7 @@ pub fn volumes_of(line: &CommandLine, config: &Config) -> Result<VolumesSettings
             options: own
                 .or_else(|| line.volume_options.clone())
                 .unwrap_or(volume.options),
+            required: volume.required,
         });
     }
     let mut volumes = volumes.into_iter();
@@ -108,6 +116,7 @@ fn with_config(volume: &LineVolume, config: &Config) -> VolumeConfig {
             .clone()
             .or_else(|| known.and_then(|known| known.name.clone())),
         options: known.map_or_else(Vec::new, |known| known.options.clone()),
+        required: known.is_some_and(|known| known.required),
     }
 }
 
@@ -182,6 +191,35 @@ mod tests {
         );
         let line = format!("rd.luks.uuid={A} rd.luks.options=discard");
         assert_eq!(volumes(&line, "").unwrap(), expected(&[(&a, "root", 1)]));
+    }
+
+    /// The first mention that asks for it gives a volume its place, options do not.
+    #[test]
+    fn options_do_not_decide_which_volume_is_first() {
+        let line =
+            format!("rd.luks.options={B}=discard rd.luks.name={A}=root rd.luks.name={B}=data");
+        let (a, b) = (format!("UUID={A}"), format!("UUID={B}"));
+        assert_eq!(
+            volumes(&line, "").unwrap(),
+            expected(&[(&a, "root", 0), (&b, "data", 1)])
+        );
+    }
+
+    #[test]
+    fn a_further_volume_is_named_by_the_uuid_of_its_header() {
+        let config = |device: &str| {
+            format!("[[volume]]\ndevice = \"/dev/sda3\"\n[[volume]]\ndevice = \"{device}\"\n")
+        };
+        volumes("", &config(&format!("UUID={B}"))).unwrap();
+        for device in ["/dev/sdb", "LABEL=x", "PARTUUID=deadbeef-02"] {
+            assert!(
+                matches!(
+                    volumes("", &config(device)),
+                    Err(SettingsError::FurtherNotByUuid(_))
+                ),
+                "{device}"
+            );
+        }
     }
 
     #[test]
