@@ -104,14 +104,50 @@ fn open_one(
 ) -> Result<(String, OpenVolume), Box<dyn std::error::Error>> {
     let device = devices.wait_for(loader, timeout, &volume.device)?;
     let header = CheckedHeader::read(&device.node())?;
-    if let DeviceSpec::Uuid(wanted) = &volume.device
-        && !header.uuid().eq_ignore_ascii_case(wanted)
-    {
-        return Err(Box::new(OtherUuid {
-            wanted: wanted.clone(),
-            found: header.uuid().to_owned(),
-        }));
-    }
+    check_uuid(&volume.device, header.uuid())?;
     let opened = open_further_volume(latched, &header, &volume.name, secret, &volume.options)?;
     Ok((header.uuid().to_owned(), opened))
+}
+
+fn check_uuid(wanted: &DeviceSpec, found: &str) -> Result<(), OtherUuid> {
+    match wanted {
+        DeviceSpec::Uuid(uuid) if !found.eq_ignore_ascii_case(uuid) => Err(OtherUuid {
+            wanted: uuid.clone(),
+            found: found.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(required: bool) -> VolumeSettings {
+        VolumeSettings {
+            device: DeviceSpec::Uuid("0b5b".into()),
+            name: "data".into(),
+            options: Vec::new(),
+            required,
+        }
+    }
+
+    #[test]
+    fn only_a_required_volume_that_stays_closed_stops_the_boot() {
+        let mut boot = Boot::start();
+        closed(&volume(false), "it is not there".into(), &mut boot).unwrap();
+        assert_eq!(boot.report.warnings, ["data is not open: it is not there"]);
+        let stopped = closed(&volume(true), "it is not there".into(), &mut boot).unwrap_err();
+        assert!(stopped.to_string().contains("requires it"), "{stopped}");
+        assert_eq!(boot.report.warnings.len(), 1);
+    }
+
+    /// One enrolled volume does not take another one's place by a UUID in the header copy that does not count.
+    #[test]
+    fn the_header_that_counts_has_the_uuid_that_was_looked_for() {
+        let wanted = DeviceSpec::Uuid("0b5b".into());
+        check_uuid(&wanted, "0B5B").unwrap();
+        let refused = check_uuid(&wanted, "1b5b").unwrap_err().to_string();
+        assert!(refused.contains("two headers disagree"), "{refused}");
+    }
 }

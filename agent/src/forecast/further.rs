@@ -13,7 +13,11 @@ impl Forecast {
         for volume in further {
             let device = quoted(&volume.device.to_string());
             match (system.is_further)(&volume.device) {
-                IsFurther::Enrolled | IsFurther::Unknown => {}
+                IsFurther::Enrolled => {}
+                IsFurther::Unknown => self.notes.push(format!(
+                    "whether /init can open {} ({device}) cannot be told, because it cannot be read here",
+                    quoted(&volume.name)
+                )),
                 IsFurther::NotEnrolled => self.notes.push(format!(
                     "/init does not open {} ({device}), because it is not enrolled with this volume: `taoboot add-volume` enrols it",
                     quoted(&volume.name)

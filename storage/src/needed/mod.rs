@@ -29,6 +29,8 @@ pub struct Volume {
     pub name: String,
     /// Its line in crypttab, if it has one.
     pub line: Option<CryptLine>,
+    /// Is the system not whole without it?
+    pub required: bool,
     /// What needs it, in words.
     pub reason: String,
 }
@@ -119,6 +121,7 @@ impl Needed {
                 below: Some(below.name.clone()),
                 name: name.clone(),
                 line: line.cloned(),
+                required: ["/", "/usr"].contains(&what),
                 reason: format!("{what} is on it"),
             };
             self.add_arrays(root, stack, below, name)?;
@@ -153,6 +156,7 @@ impl Needed {
             below: None,
             name: line.name.clone(),
             line: Some(line.clone()),
+            required: false,
             reason: format!(
                 "line {} of /etc/crypttab wants it in the initramfs",
                 line.number

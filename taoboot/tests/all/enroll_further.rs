@@ -185,6 +185,10 @@ fn a_volume_is_added_without_a_tpm_and_an_earlier_secret_is_cleaned_up() {
     assert_eq!(keyslots(&data), [0, 2]);
     assert_eq!(find_further(&data.header()).len(), 1);
     assert!(!opens(&data, secret.volume()));
+    // The old record of this very launch would go on to be released.
+    let (new, _) = unsealed(&root, &swtpm).unwrap();
+    assert_ne!(new.id(), secret.id());
+    assert!(opens(&data, new.volume()));
     // And all of it is taken away by hand.
     let wiped = taoboot("wipe", &data, &["--all"]);
     assert!(wiped.status.success(), "{wiped:?}");
@@ -205,6 +209,41 @@ fn a_disk_of_two_machines_is_opened_by_both() {
         let (secret, _) = unsealed(root, &swtpm).unwrap();
         assert!(opens(&data, secret.volume()));
     }
+}
+
+/// Two launches with a secret each: the further volume opens in both.
+#[test]
+fn a_new_secret_for_another_launch_leaves_the_older_launch_its_further_volumes() {
+    let mut swtpm = launched("kernel 1", "initramfs");
+    let (root, data) = (Volume::new(), Volume::new());
+    let output = enroll_all(&[&root, &data], &swtpm, &[]);
+    assert!(output.status.success(), "{output:?}");
+    swtpm.reboot().unwrap();
+    launch(&swtpm, "kernel 2", "initramfs");
+    let output = enroll_all(&[&root, &data], &swtpm, &["--new-secret"]);
+    assert!(output.status.success(), "{output:?}");
+    for kernel in ["kernel 2", "kernel 1"] {
+        swtpm.reboot().unwrap();
+        launch(&swtpm, kernel, "initramfs");
+        let (secret, _) = unsealed(&root, &swtpm).unwrap();
+        assert!(opens(&data, secret.volume()), "{kernel}");
+    }
+}
+
+/// The passphrase's own keyslot may look like one of taoboot's.
+#[test]
+fn a_forged_token_does_not_cost_the_keyslot_whose_passphrase_is_given() {
+    let swtpm = launched("kernel", "initramfs");
+    let (root, data) = (Volume::new(), Volume::new());
+    enroll_current(&root, &swtpm);
+    let thief = VolumeSecret::generate().unwrap();
+    let identity = data.header().identity().clone();
+    let forged = FurtherToken::new(0, identity, root.header().uuid(), &thief).unwrap();
+    data.add_token(TokenId(5), &forged.to_token().unwrap());
+    let output = add(&root, &[&data], &[]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(keyslots(&data), [0, 1]);
+    assert!(data.opens_with(PASSPHRASE.as_bytes()));
 }
 
 /// A token is untrusted: it may name the keyslot of a person.

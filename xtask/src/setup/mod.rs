@@ -2,6 +2,7 @@
 //! test taoboot. Does only what is missing.
 
 mod assets;
+mod mtab;
 
 use anyhow::Result;
 use argh::FromArgs;
@@ -49,6 +50,7 @@ pub fn for_build() -> Result<std::path::PathBuf> {
 /// What booting machines needs.
 pub fn for_tests() -> Result<()> {
     packages::ensure(Purpose::Test)?;
+    mtab::ensure()?;
     assets::ensure()
 }
 

@@ -145,14 +145,7 @@ fn wait_for_members(
         Err(error) => return Err(error.into()),
     }
     let array = last.map_err(|error| ArraysError::Members(error, devices.describe()))?;
-    let has = array.superblock.members;
-    if let Some(members) = wanted.members.filter(|members| *members != has) {
-        return Err(ArraysError::Size {
-            array: wanted.uuid,
-            members,
-            has,
-        });
-    }
+    check_size(wanted, array.superblock.members)?;
     if array.is_complete() || wanted.degraded {
         return Ok(array);
     }
@@ -209,6 +202,18 @@ fn is_member(device: &BlockDevice, devices: &Devices) -> bool {
     !is_made && !has_partitions()
 }
 
+/// Whoever plugs in a disk can write the newest superblock, of an array that his disk alone is all of.
+fn check_size(wanted: &ArraySettings, has: u32) -> Result<(), ArraysError> {
+    match wanted.members {
+        Some(members) if members != has => Err(ArraysError::Size {
+            array: wanted.uuid,
+            members,
+            has,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`; `sdaa1` is not of `sda`.
 fn is_partition_of(partition: &str, disk: &str) -> bool {
     partition.strip_prefix(disk).is_some_and(|rest| {
@@ -225,6 +230,20 @@ fn numbers(slots: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_of_another_size_than_the_owners_is_refused() {
+        let wanted = |members| ArraySettings {
+            uuid: ArrayId([1; 16]),
+            number: 1,
+            members,
+            degraded: false,
+        };
+        assert!(check_size(&wanted(None), 1).is_ok());
+        assert!(check_size(&wanted(Some(2)), 2).is_ok());
+        let refused = check_size(&wanted(Some(2)), 1).unwrap_err().to_string();
+        assert!(refused.contains("says that it has 1 members"), "{refused}");
+    }
 
     #[test]
     fn a_partition_is_known_by_its_disks_name_and_a_number() {

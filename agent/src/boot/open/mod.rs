@@ -205,6 +205,7 @@ fn open_with_passphrase(
                 .map_err(Failure::of(Phase::Prompt))?,
         }
     }
+    prompt.stay_quiet();
     Err(Failure {
         phase: Phase::Prompt,
         reason: format!("{TRIES} wrong passphrases"),

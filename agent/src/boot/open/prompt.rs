@@ -43,7 +43,8 @@ pub struct Prompt {
 struct Console {
     path: PathBuf,
     terminal: File,
-    before: Termios,
+    /// `None`: the terminal stays without echo.
+    before: Option<Termios>,
     line: Zeroizing<Vec<u8>>,
 }
 
@@ -72,12 +73,20 @@ impl Prompt {
         Ok(Self { consoles })
     }
 
+    /// Lets go of the consoles without switching their echo on: somebody may still be typing, and the machine
+    /// stops.
+    pub fn stay_quiet(mut self) {
+        for console in &mut self.consoles {
+            console.before = None;
+        }
+    }
+
     /// Shows a line of text.
     pub fn say(&mut self, text: &str) -> Result<(), PromptError> {
         self.write(&format!("{}\r\n", printable::line(text)))
     }
 
-    /// Asks everywhere and reads one line, from wherever it is typed first.
+    /// Asks everywhere and reads one line, from wherever it is typed first. An empty one is not an answer.
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
         self.write(&printable::line(question).to_string())?;
         loop {
@@ -88,6 +97,7 @@ impl Prompt {
                     continue;
                 }
                 match console.read() {
+                    Ok(Some(line)) if line.is_empty() => {}
                     Ok(Some(line)) => {
                         self.end_question(number);
                         return Ok(line);
@@ -163,7 +173,7 @@ impl Console {
         Ok(Self {
             path: path.to_owned(),
             terminal,
-            before,
+            before: Some(before),
             // The buffer never moves in memory.
             line: Zeroizing::new(Vec::with_capacity(LONGEST)),
         })
@@ -199,7 +209,10 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        if let Err(error) = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before) {
+        // What was typed and not read is thrown away.
+        if let Some(before) = &self.before
+            && let Err(error) = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, before)
+        {
             log::debug!("{} stays without echo: {error}", self.path.display());
         }
     }
@@ -301,6 +314,26 @@ mod tests {
             Prompt::on(&[screen_node]),
             Err(PromptError::Console(_))
         ));
+    }
+
+    #[test]
+    fn an_empty_line_is_no_answer_and_after_the_last_question_nothing_is_echoed() {
+        let (mut serial, node, open) = terminal();
+        let mut prompt = Prompt::on(&[node]).unwrap();
+        serial.write_all(b"\n\nan answer\n").unwrap();
+        assert_eq!(prompt.ask("?").unwrap().as_slice(), b"an answer");
+        prompt.stay_quiet();
+        let flags = tcgetattr(&open).unwrap().local_flags;
+        assert!(!flags.contains(LocalFlags::ECHO));
+    }
+
+    #[test]
+    fn echo_comes_back_when_the_question_is_answered() {
+        let (_serial, node, open) = terminal();
+        let before = tcgetattr(&open).unwrap().local_flags;
+        drop(Prompt::on(&[node]).unwrap());
+        assert_eq!(tcgetattr(&open).unwrap().local_flags, before);
+        assert!(before.contains(LocalFlags::ECHO));
     }
 
     #[test]

@@ -44,12 +44,12 @@ impl Editor {
         }
     }
 
-    /// The volume key, by a passphrase of any keyslot. `length` in bytes.
+    /// The volume key, by a passphrase of any keyslot, and which one that is. `length` in bytes.
     pub fn volume_key(
         &mut self,
         passphrase: &[u8],
         length: usize,
-    ) -> Result<Zeroizing<Vec<u8>>, EnrolmentError> {
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<u32>), EnrolmentError> {
         let mut key = Zeroizing::new(vec![0; length]);
         let (result, said) = cryptsetup_messages::collect(|| {
             self.crypt
@@ -57,7 +57,7 @@ impl Editor {
                 .get(None, &mut key, Some(passphrase))
         });
         match result {
-            Ok((_, found)) if found == length => Ok(key),
+            Ok((keyslot, found)) if found == length => Ok((key, u32::try_from(keyslot).ok())),
             Ok((_, found)) => Err(EnrolmentError::Cryptsetup {
                 device: self.device.clone(),
                 doing: "reading the volume key",

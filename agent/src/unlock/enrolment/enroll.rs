@@ -68,6 +68,8 @@ pub struct Enrolment {
     pub(super) volume: VolumeIdentity,
     pub(super) editor: Editor,
     pub(super) volume_key: Zeroizing<Vec<u8>>,
+    /// The keyslot whose passphrase was given: never removed.
+    pub(super) opened_by: Option<u32>,
     leftovers: Vec<Leftover>,
     /// Made once, so that all launches enrolled in one go have the same host.
     host_secret: Option<HostSecret>,
@@ -86,10 +88,10 @@ impl Enrolment {
         refuse_ignored(&header).map_err(EnrolmentError::Passphrase)?;
         let mut editor = Editor::open(device)?;
         let length = volume.key_bytes as usize;
-        let volume_key = editor.volume_key(existing_passphrase, length)?;
+        let (volume_key, opened_by) = editor.volume_key(existing_passphrase, length)?;
         let leftovers = find_leftovers(&header);
         for leftover in &leftovers {
-            if let Some(keyslot) = leftover.keyslot {
+            if let Some(keyslot) = leftover.keyslot.filter(|slot| Some(*slot) != opened_by) {
                 editor.remove_keyslot(keyslot)?;
             }
             editor.remove_token(leftover.token)?;
@@ -99,6 +101,7 @@ impl Enrolment {
             volume,
             editor,
             volume_key,
+            opened_by,
             leftovers,
             host_secret: None,
             _lock: lock,
@@ -134,7 +137,8 @@ impl Enrolment {
     /// come first, since their keyslots open nothing until the record is there.
     ///
     /// # Errors
-    /// None of them is enrolled then; what an error while undoing leaves behind opens nothing.
+    /// None of them is enrolled then, unless the error says that what was written cannot be read back.
+    /// With a new secret, what an error while undoing leaves behind opens nothing.
     pub fn enroll_with(
         &mut self,
         tpm: &mut dyn Tpm,
@@ -177,19 +181,20 @@ impl Enrolment {
         };
         let passphrase = secret.volume_passphrase(&self.volume);
         let written = self.enroll_all_further(further, secret)?;
-        let enrolled = self
-            .write_record(&policy, secret, keyslot, &passphrase, parts)
-            .and_then(|enrolled| self.verify(&enrolled, &passphrase).map(|()| enrolled));
-        match enrolled {
-            Ok(enrolled) => {
-                let further = self.finish_further(further, written, secret)?;
-                Ok((enrolled, further))
-            }
+        let enrolled = match self.write_record(&policy, secret, keyslot, &passphrase, parts) {
+            Ok(enrolled) => enrolled,
             Err(error) => {
                 Self::undo_all_further(further, &written);
-                Err(error)
+                return Err(error);
             }
+        };
+        // From here on all of it is written, whatever a failure says.
+        self.verify(&enrolled, &passphrase)?;
+        if request.fresh_secret {
+            self.remove_shadowing(&policy, secret, enrolled.keyslot)?;
         }
+        let further = self.finish_further(further, written, secret);
+        Ok((enrolled, further))
     }
 
     /// Writes the record, with a keyslot of its own where there is none yet for the secret.

@@ -123,23 +123,37 @@ impl Enrolment {
     }
 
     /// Removes the tokens of earlier secrets of this volume, with the keyslots that taoboot made for them.
-    /// Those of other volumes stay: a disk may belong to several machines.
+    /// Those of secrets that a record of this volume still has stay, and those of other volumes: a
+    /// disk may belong to several machines. What cannot be removed is tried again by the next run.
     pub(super) fn finish_further(
         &self,
         volumes: &mut [Self],
         written: Vec<FurtherEnrolled>,
         secret: &VolumeSecret,
-    ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
-        volumes
-            .iter_mut()
-            .zip(written)
-            .map(|(volume, further)| {
-                Ok(FurtherEnrolled {
-                    removed: volume.remove_stale(secret, &self.volume.uuid)?,
-                    ..further
-                })
-            })
-            .collect()
+    ) -> Vec<FurtherEnrolled> {
+        let kept = match CheckedHeader::read(&self.device) {
+            Ok(header) => find_enrolled(&header)
+                .into_iter()
+                .filter_map(|(_, record)| Some(record.ok()?.secret_id().to_owned()))
+                .collect::<Vec<_>>(),
+            Err(error) => {
+                log::warn!("earlier secrets are not cleaned up: {error}");
+                return written;
+            }
+        };
+        let all = volumes.iter_mut().zip(written);
+        all.map(|(volume, further)| {
+            let removed = volume.remove_stale(secret, &self.volume.uuid, &kept);
+            let removed = removed.unwrap_or_else(|error| {
+                log::warn!(
+                    "{}: an earlier secret is not cleaned up: {error}",
+                    volume.device.display()
+                );
+                Vec::new()
+            });
+            FurtherEnrolled { removed, ..further }
+        })
+        .collect()
     }
 
     /// Enrols further volumes with the secret that this volume's records have: all or none. No TPM
@@ -153,20 +167,23 @@ impl Enrolment {
     ) -> Result<Vec<FurtherEnrolled>, EnrolmentError> {
         let secret = self.volume_secret()?;
         let written = self.enroll_all_further(volumes, &secret)?;
-        self.finish_further(volumes, written, &secret)
+        Ok(self.finish_further(volumes, written, &secret))
     }
 
     fn remove_stale(
         &mut self,
         secret: &VolumeSecret,
         enrolled_with: &str,
+        kept_secrets: &[String],
     ) -> Result<Vec<u32>, EnrolmentError> {
         let header = CheckedHeader::read(&self.device)?;
         let metadata = header.metadata();
         let mut stale: Vec<(TokenId, Vec<u32>)> = Vec::new();
         for (number, token) in &metadata.tokens {
             let is_stale = FurtherToken::from_token(&token.json).is_ok_and(|token| {
-                token.enrolled_with() == enrolled_with && token.verify_mac(secret).is_err()
+                token.enrolled_with() == enrolled_with
+                    && token.verify_mac(secret).is_err()
+                    && !kept_secrets.iter().any(|kept| kept == token.secret_id())
             });
             if token.kind == FURTHER_TYPE && is_stale {
                 stale.push((TokenId(*number), token.keyslots.clone()));
@@ -182,7 +199,9 @@ impl Enrolment {
         for (token, keyslots) in stale {
             for keyslot in keyslots {
                 // A token is untrusted: it may name a person's keyslot.
-                let ours = is_ours(metadata, keyslot) && !kept.contains(&keyslot);
+                let ours = is_ours(metadata, keyslot)
+                    && !kept.contains(&keyslot)
+                    && Some(keyslot) != self.opened_by;
                 if ours && !removed.contains(&keyslot) {
                     self.editor.remove_keyslot(keyslot)?;
                     removed.push(keyslot);

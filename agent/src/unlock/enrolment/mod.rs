@@ -15,6 +15,7 @@ mod pending;
 mod recovery_key;
 mod reseal;
 mod room;
+mod shadowing;
 mod transaction;
 mod volume_lock;
 mod wipe;

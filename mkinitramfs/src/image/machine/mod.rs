@@ -85,8 +85,19 @@ impl Effective {
                 names.join(", ")
             );
         }
-        for volume in &needed.volumes {
+        for (position, volume) in needed.volumes.iter().enumerate() {
             self.add_volume(volume)?;
+            // The first always is.
+            if position > 0 && volume.required {
+                self.set("required", "true", volume.reason.clone());
+            }
+            if position > 0 && !volume.device.starts_with("UUID=") {
+                bail!(
+                    "{}: /init opens a further volume by the UUID of its LUKS header only: write UUID= instead of {}",
+                    volume.reason,
+                    printable::line(&volume.device)
+                );
+            }
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ fn effective(given: &str, crypttab: &str) -> Result<Effective> {
 fn volumes_and_arrays_are_taken_over_with_their_names_and_options() {
     let crypttab = format!(
         "# a comment\nserver_crypt UUID={UUID} none luks,discard\n\
-         backup PARTUUID=0a1b-02 none luks,x-initrd.attach\nhome UUID=1-2 none luks\n"
+         backup UUID=1b5bbd4a-6d7a-4c3b-9a1e-1234567890ab none luks,x-initrd.attach\nhome UUID=1-2 none luks\n"
     );
     let found = effective("on_failure = \"prompt\"", &crypttab).unwrap();
     let image = String::from_utf8(found.to_image()).unwrap();
@@ -90,7 +90,7 @@ fn volumes_and_arrays_are_taken_over_with_their_names_and_options() {
         image,
         format!(
             "on_failure = \"prompt\"\n[[volume]]\ndevice = \"UUID={UUID}\"\nname = \"server_crypt\"\n\
-             options = [\"discard\"]\n[[volume]]\ndevice = \"PARTUUID=0a1b-02\"\nname = \"backup\"\n\
+             options = [\"discard\"]\n[[volume]]\ndevice = \"UUID=1b5bbd4a-6d7a-4c3b-9a1e-1234567890ab\"\nname = \"backup\"\n\
              [[array]]\nuuid = \"00112233-44556677-8899aabb-ccddeeff\"\nname = \"md1\"\n"
         )
     );
@@ -131,6 +131,12 @@ fn what_cannot_be_taken_over_is_named_with_its_line() {
         (
             "x nonsense none luks,x-initrd.attach\n".into(),
             "line 1: \"nonsense\" does not name a device",
+        ),
+        (
+            format!(
+                "md1_crypt UUID={UUID} none luks\nx PARTUUID=0a1b-02 none luks,x-initrd.attach\n"
+            ),
+            "line 2 of /etc/crypttab wants it in the initramfs: /init opens a further volume by the UUID",
         ),
         (
             format!("a\u{1b}b UUID={UUID} none luks\n"),
