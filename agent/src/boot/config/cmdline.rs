@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use storage::md::ArrayId;
 
 use super::error::CommandLineError;
+pub use super::words::split_words;
 use crate::config::{
     MAX_VOLUMES, OnFailure, Seconds, VolumeOption, WithoutTpm, device::DeviceSpec,
 };
@@ -230,33 +231,6 @@ impl CommandLine {
         }
         options
     }
-}
-
-/// Splits as the kernel does (lib/cmdline.c, next_arg): at white space outside double quotes;
-/// quotes around a word or a value are dropped.
-pub fn split_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    let mut started = false;
-    for character in text.trim_end_matches(['\n', '\0']).chars() {
-        if character == '"' {
-            quoted = !quoted;
-            started = true;
-        } else if character.is_ascii_whitespace() && !quoted {
-            if started {
-                words.push(std::mem::take(&mut word));
-            }
-            started = false;
-        } else {
-            word.push(character);
-            started = true;
-        }
-    }
-    if started {
-        words.push(word);
-    }
-    words
 }
 
 fn device(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {

@@ -4,6 +4,7 @@ mod arrays;
 pub mod cmdline;
 mod error;
 mod volumes;
+mod words;
 
 use std::{fs, path::PathBuf, time::Duration};
 

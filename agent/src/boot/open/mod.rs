@@ -2,6 +2,7 @@
 //! secret, or with a passphrase where the failure policy is `prompt`, if the volume proves that
 //! it is the enrolled one.
 
+mod console;
 mod prompt;
 
 use std::path::PathBuf;

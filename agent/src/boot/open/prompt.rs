@@ -2,21 +2,17 @@
 //! first answer counts.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
-    path::{Path, PathBuf},
+    fs,
+    io::{self, Write},
+    os::fd::AsFd,
+    path::PathBuf,
 };
 
-use nix::{
-    libc::{O_NOCTTY, O_NONBLOCK},
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr},
-};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroizing;
 
-/// Longest passphrase, in bytes; the terminal's own line limit is 4095.
-const LONGEST: usize = 512;
+use super::console::{Console, nodes, write_all};
+
 /// The names of the consoles that are in use (Documentation/ABI/testing/sysfs-tty).
 const ACTIVE: &str = "/sys/class/tty/console/active";
 
@@ -37,15 +33,6 @@ pub enum PromptError {
 /// The consoles with echo off; echo comes back when it is dropped.
 pub struct Prompt {
     consoles: Vec<Console>,
-}
-
-/// One of them, with what has been typed there so far.
-struct Console {
-    path: PathBuf,
-    terminal: File,
-    /// `None`: the terminal stays without echo.
-    before: Option<Termios>,
-    line: Zeroizing<Vec<u8>>,
 }
 
 impl Prompt {
@@ -154,114 +141,22 @@ impl Prompt {
     }
 }
 
-impl Console {
-    fn open(path: &Path) -> io::Result<Self> {
-        let terminal = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(O_NOCTTY | O_NONBLOCK)
-            .open(path)?;
-        let before = tcgetattr(&terminal)?;
-        let mut quiet = before.clone();
-        let echo = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
-        quiet.local_flags.remove(echo);
-        // Canonical mode stays on: the terminal does backspace, ^W and ^U.
-        quiet.local_flags |= LocalFlags::ICANON | LocalFlags::ECHONL;
-        quiet.local_flags.remove(LocalFlags::ISIG);
-        tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
-        tcflush(&terminal, FlushArg::TCIFLUSH)?;
-        Ok(Self {
-            path: path.to_owned(),
-            terminal,
-            before: Some(before),
-            // The buffer never moves in memory.
-            line: Zeroizing::new(Vec::with_capacity(LONGEST)),
-        })
-    }
-
-    /// What there is to read; a line once it is whole.
-    fn read(&mut self) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-        loop {
-            let mut byte = Zeroizing::new([0_u8; 1]);
-            match self.terminal.read(byte.as_mut_slice()) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) if *byte == [b'\n'] => {
-                    let empty = Zeroizing::new(Vec::with_capacity(LONGEST));
-                    return Ok(Some(std::mem::replace(&mut self.line, empty)));
-                }
-                // Longer than any passphrase: kept out.
-                Ok(_) if self.line.len() >= LONGEST => {}
-                Ok(_) => self.line.extend_from_slice(byte.as_slice()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn forget(&mut self) {
-        self.line = Zeroizing::new(Vec::with_capacity(LONGEST));
-        if let Err(error) = tcflush(&self.terminal, FlushArg::TCIFLUSH) {
-            log::debug!("{}: {error}", self.path.display());
-        }
-    }
-}
-
-impl Drop for Console {
-    fn drop(&mut self) {
-        // What was typed and not read is thrown away.
-        if let Some(before) = &self.before
-            && let Err(error) = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, before)
-        {
-            log::debug!("{} stays without echo: {error}", self.path.display());
-        }
-    }
-}
-
-/// The terminal does not block, so that a screen that stands still cannot keep the others waiting for
-/// ever: it has a second for each line.
-fn write_all(terminal: &mut File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match terminal.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or(&[]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut polled = [PollFd::new(terminal.as_fd(), PollFlags::POLLOUT)];
-                if poll(&mut polled, PollTimeout::from(1000_u16))? == 0 {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// The terminals of the consoles in use. `tty0` is whichever screen is in front.
-fn nodes(active: &str) -> Vec<PathBuf> {
-    let named: Vec<PathBuf> = active
-        .split_ascii_whitespace()
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        .map(|name| Path::new("/dev").join(name))
-        .collect();
-    if named.is_empty() {
-        vec!["/dev/console".into()]
-    } else {
-        named
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
+        fs::File,
+        io::Read,
         os::fd::{AsRawFd, OwnedFd},
         thread,
     };
 
-    use nix::pty::openpty;
+    use nix::{
+        pty::openpty,
+        sys::termios::{LocalFlags, tcgetattr},
+    };
 
     use super::*;
+    use crate::boot::open::console::LONGEST;
 
     /// What a person has in front of it, and the terminal's node. The node stays open, so that it does not hang up.
     fn terminal() -> (File, PathBuf, OwnedFd) {
