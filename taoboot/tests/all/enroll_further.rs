@@ -115,6 +115,11 @@ fn where_one_volume_cannot_be_enrolled_none_is() {
         assert_eq!(keyslots(&good), [0], "{said}");
         assert!(find_further(&good.header()).is_empty(), "{said}");
     }
+    // Nor where it is the record that does not fit, which comes last.
+    let sentence = refusal(&enroll_all(&[&full, &good], &swtpm, &[]));
+    assert!(sentence.contains("all 32 tokens"), "{sentence}");
+    assert_eq!(keyslots(&good), [0]);
+    assert!(find_further(&good.header()).is_empty());
     // Nothing was even begun where the header of one is refused.
     let output = enroll_all(&[&root, &good, &luks1], &swtpm, &[]);
     refusal(&output);
