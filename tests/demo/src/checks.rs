@@ -36,7 +36,7 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
     checks.done
 }
 
-/// A boot that did not report reads as an empty report.
+/// A boot that did not report reads as an empty report, which fulfills none of the checks.
 fn agent(boot: &Boot) -> Agent {
     boot.agent.clone().unwrap_or_default()
 }

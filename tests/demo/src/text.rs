@@ -277,6 +277,7 @@ fn attack(facts: &Facts, paint: Paint) -> String {
         "PCR 18",
         &format!("{} instead of {}", short_hex(pcr_18), short_hex(approved)),
     );
+    // A boot that did not report reads as an empty report, which does not count as refused.
     let agent = boot.agent.clone().unwrap_or_default();
     let said = agent.reason.unwrap_or_else(|| "nothing".to_owned());
     text += &item("It said", &format!("“{said}”"));

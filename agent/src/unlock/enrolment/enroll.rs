@@ -207,8 +207,7 @@ impl Enrolment {
         parts: impl FnOnce(u32) -> RecordParts,
     ) -> Result<Enrolled, EnrolmentError> {
         let Some(keyslot) = keyslot else {
-            let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
-            let pending = self.announce(PendingKdf::Pbkdf2(iterations))?;
+            let pending = self.announce(derived_kdf()?)?;
             let keyslot = pending.keyslot;
             let token = EnrolledRecord::new(parts(keyslot), secret)?.to_token()?;
             let token = self.make_keyslot(pending, passphrase, |()| Ok(()), &token)?;
@@ -310,7 +309,13 @@ impl Enrolment {
     }
 }
 
-pub(super) fn random_below_1024() -> Result<u32, SecretError> {
+/// For a passphrase that follows from the volume secret.
+pub(super) fn derived_kdf() -> Result<PendingKdf, SecretError> {
+    let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
+    Ok(PendingKdf::Pbkdf2(iterations))
+}
+
+fn random_below_1024() -> Result<u32, SecretError> {
     let number = getrandom::u32().map_err(SecretError::NoRandomness)?;
     Ok(number % 1024)
 }

@@ -1,10 +1,9 @@
 //! Enrols further volumes: those that the secret of another volume's records opens.
 
 use super::{
-    enroll::{Enrolment, random_below_1024},
+    enroll::{Enrolment, derived_kdf},
     enrolled::{Enrolled, FurtherEnrolled},
     error::EnrolmentError,
-    pending::PendingKdf,
     wipe::is_ours,
 };
 use crate::unlock::{
@@ -14,9 +13,6 @@ use crate::unlock::{
     open::test_passphrase,
     secret::VolumeSecret,
 };
-
-/// The library's minimum; to it a random number below 1024 is added.
-const MIN_ITERATIONS: u32 = 1000;
 
 impl Enrolment {
     /// The secret of this volume's records.
@@ -52,8 +48,7 @@ impl Enrolment {
         if let Some(enrolled) = genuine(&header, secret, &passphrase) {
             return Ok(with(enrolled, false));
         }
-        let iterations = MIN_ITERATIONS.saturating_add(random_below_1024()?);
-        let pending = self.announce(PendingKdf::Pbkdf2(iterations))?;
+        let pending = self.announce(derived_kdf()?)?;
         let keyslot = pending.keyslot;
         let volume = self.volume.clone();
         let token = FurtherToken::new(keyslot, volume, enrolled_with, secret)?.to_token()?;

@@ -3,7 +3,7 @@
 use guest::orders::Orders;
 use harness::disk::orders::shell;
 use harness::installer::{self, Layout};
-use harness::world::World;
+use harness::world::{CarriedOut, World};
 use serde_json::Value;
 
 use super::common::assert_stopped_open;
@@ -18,6 +18,26 @@ fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
     result["stdout"].as_str().unwrap().trim()
 }
 
+/// The orders `state` and `jobs` of every machine.
+const STATE: &str = "systemctl is-system-running --wait";
+const JOBS: &str = "systemctl list-jobs --no-legend";
+
+/// The userland is up, waits for nothing, and asked for nothing.
+fn assert_content(done: &CarriedOut, boot: u32) {
+    let probe = &done.probe;
+    assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
+    assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
+    assert!(!done.console.contains("passphrase for"), "{}", done.console);
+}
+
+/// The words of each line of the order `mounts`.
+fn mounts(probe: &Value) -> Vec<Vec<&str>> {
+    let lines = stdout(probe, "mounts").lines();
+    lines
+        .map(|line| line.split_whitespace().collect())
+        .collect()
+}
+
 /// Debian's "guided, encrypted LVM": root and swap are logical volumes, and systemd and lvm2 find
 /// what they find after Debian's own initramfs. The volume has the name that crypttab says.
 #[test]
@@ -27,8 +47,8 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
-                shell("state", "systemctl is-system-running --wait"),
-                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell("state", STATE),
+                shell("jobs", JOBS),
                 shell("root", "findmnt -n -o SOURCE /"),
                 shell("swap", "swapon --noheadings --show=NAME | xargs -n1 realpath; \
                      echo \"swap_1 $(realpath /dev/mapper/debian--vg-swap_1)\""),
@@ -41,8 +61,7 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
             ])
             .unwrap();
         let probe = &done.probe;
-        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
-        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
+        assert_content(&done, boot);
         assert_eq!(stdout(probe, "root"), "/dev/mapper/debian--vg-root");
         let swap = stdout(probe, "swap");
         let (active, own) = swap.split_once("swap_1 ").unwrap();
@@ -70,7 +89,6 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
             "lvm2 takes the mapping for its own"
         );
         assert!(stdout(probe, "below").contains("(vda5_crypt)"));
-        assert!(!done.console.contains("passphrase for"), "{}", done.console);
     }
 }
 
@@ -84,8 +102,8 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
-                shell("state", "systemctl is-system-running --wait"),
-                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell("state", STATE),
+                shell("jobs", JOBS),
                 shell("mounts", "for place in / /home /var /srv/data /srv/keyed; do findmnt -n -o TARGET,SOURCE $place; done"),
                 shell("crypt", "for name in vda5_crypt data_crypt keyed_crypt; do cryptsetup status $name; \
                      systemctl is-active systemd-cryptsetup@$name; done"),
@@ -95,12 +113,8 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
             ])
             .unwrap();
         let probe = &done.probe;
-        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
-        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
-        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        assert_content(&done, boot);
+        let mounts = mounts(probe);
         assert_eq!(
             mounts,
             [
@@ -135,7 +149,6 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
             status["further"][0]["enrolled_with"],
             harness::world::VOLUME_UUID
         );
-        assert!(!done.console.contains("passphrase for"), "{}", done.console);
     }
 }
 
@@ -183,8 +196,8 @@ fn fedoras_btrfs_on_two_disks_boots_twice_and_its_userland_asks_for_nothing() {
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
-                shell("state", "systemctl is-system-running --wait"),
-                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell("state", STATE),
+                shell("jobs", JOBS),
                 shell(
                     "mounts",
                     "for place in / /home; do findmnt -n -o TARGET,SOURCE,FSTYPE $place; done",
@@ -205,12 +218,8 @@ fn fedoras_btrfs_on_two_disks_boots_twice_and_its_userland_asks_for_nothing() {
             ])
             .unwrap();
         let probe = &done.probe;
-        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
-        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
-        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        assert_content(&done, boot);
+        let mounts = mounts(probe);
         for (mount, subvolume) in mounts.iter().zip(["/root", "/home"]) {
             // Which of the two devices is named is the kernel's choice.
             assert!(mount[1].starts_with("/dev/mapper/luks-"), "{mounts:?}");
@@ -233,7 +242,6 @@ fn fedoras_btrfs_on_two_disks_boots_twice_and_its_userland_asks_for_nothing() {
             btrfs.contains("Total devices 2") && !btrfs.contains("missing"),
             "{btrfs}"
         );
-        assert!(!done.console.contains("passphrase for"), "{}", done.console);
     }
 }
 
@@ -248,8 +256,8 @@ fn a_servers_mirrored_volume_boots_twice_and_once_without_a_disk() {
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
-                shell("state", "systemctl is-system-running --wait"),
-                shell("jobs", "systemctl list-jobs --no-legend"),
+                shell("state", STATE),
+                shell("jobs", JOBS),
                 shell(
                     "mounts",
                     "for place in / /boot; do findmnt -n -o TARGET,SOURCE,FSTYPE $place; done",
@@ -263,12 +271,8 @@ fn a_servers_mirrored_volume_boots_twice_and_once_without_a_disk() {
             ])
             .unwrap();
         let probe = &done.probe;
-        assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
-        assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");
-        let mounts: Vec<Vec<&str>> = stdout(probe, "mounts")
-            .lines()
-            .map(|line| line.split_whitespace().collect())
-            .collect();
+        assert_content(&done, boot);
+        let mounts = mounts(probe);
         assert_eq!(mounts[0], ["/", "/dev/mapper/md1_crypt", "xfs"]);
         assert!(mounts[1][1].starts_with("/dev/md"), "{mounts:?}");
         let crypt = stdout(probe, "crypt");
@@ -285,7 +289,6 @@ fn a_servers_mirrored_volume_boots_twice_and_once_without_a_disk() {
         ] {
             assert!(array.contains(line), "{array}");
         }
-        assert!(!done.console.contains("passphrase for"), "{}", done.console);
     }
     // One disk is taken out: nothing is started that the configuration does not allow.
     let mut without = world.copied("machine-server-degraded").unwrap();
