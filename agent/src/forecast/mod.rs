@@ -6,8 +6,9 @@
 mod further;
 mod root;
 mod system;
+pub mod verdict;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use storage::device_name;
 
 pub use self::system::{IsFurther, Opened, System};
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// What will happen, each a sentence with what to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forecast {
     /// The machine will not get to its login.
     pub stops: Vec<String>,

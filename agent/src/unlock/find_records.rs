@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     header::CheckedHeader,
@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Number of a LUKS2 token, 0 to 31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TokenId(pub u32);
 
 impl fmt::Display for TokenId {

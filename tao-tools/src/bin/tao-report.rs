@@ -10,32 +10,43 @@ extern crate printable;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
 use tao::{
     attestation::{now, verify},
     client::{Parent, SealPolicy},
     logic::{Form, Pred, Term},
 };
+use tao_tools::report::{Attested, Report, Sealed, Seals, Unsealed, Verified};
 
 const SECRET: &[u8] = b"a secret of tao-report";
 
-fn seal_round_trip(host: &Parent, policy: SealPolicy) -> anyhow::Result<Value> {
+fn seal_round_trip(host: &Parent, policy: SealPolicy) -> anyhow::Result<Sealed> {
     let sealed = host.seal(SECRET, policy)?;
     let (data, found) = host.unseal(&sealed)?;
-    Ok(json!({"ok": data.as_slice() == SECRET && found == policy, "sealed": hex::encode(sealed)}))
-}
-
-fn unseal(host: &Parent, blob: &str) -> anyhow::Result<Value> {
-    let sealed = hex::decode(blob).context("the blob is not hex")?;
-    Ok(match host.unseal(&sealed) {
-        Ok((data, policy)) => {
-            json!({"ok": true, "policy": policy.as_str(), "ours": data.as_slice() == SECRET})
-        }
-        Err(error) => json!({"ok": false, "error": error.to_string()}),
+    Ok(Sealed {
+        ok: data.as_slice() == SECRET && found == policy,
+        sealed: hex::encode(sealed),
     })
 }
 
-fn attest(host: &Parent) -> anyhow::Result<Value> {
+fn unseal(host: &Parent, blob: &str) -> anyhow::Result<Unsealed> {
+    let sealed = hex::decode(blob).context("the blob is not hex")?;
+    Ok(match host.unseal(&sealed) {
+        Ok((data, policy)) => Unsealed {
+            ok: true,
+            policy: Some(policy.as_str().to_owned()),
+            ours: Some(data.as_slice() == SECRET),
+            error: None,
+        },
+        Err(error) => Unsealed {
+            ok: false,
+            policy: None,
+            ours: None,
+            error: Some(error.to_string()),
+        },
+    })
+}
+
+fn attest(host: &Parent) -> anyhow::Result<Attested> {
     let args = vec![Term::Str("ready".into())];
     let form = Form::Pred(Pred {
         name: "Report".parse()?,
@@ -43,33 +54,45 @@ fn attest(host: &Parent) -> anyhow::Result<Value> {
     });
     let attestation = host.attest(None, None, None, &form)?;
     let verdict = match verify(&attestation, now()?) {
-        Ok(verified) => json!({
-            "verified": true,
-            "speaker": verified.speaker.to_string(),
-            "root": verified.root.to_string(),
-            "chain": verified.length,
-        }),
-        Err(error) => json!({"verified": false, "reason": error.to_string()}),
+        Ok(verified) => Verified {
+            verified: true,
+            speaker: Some(verified.speaker.to_string()),
+            root: Some(verified.root.to_string()),
+            chain: Some(verified.length),
+            reason: None,
+        },
+        Err(error) => Verified {
+            verified: false,
+            speaker: None,
+            root: None,
+            chain: None,
+            reason: Some(error.to_string()),
+        },
     };
-    Ok(json!({"hex": hex::encode(attestation), "verdict": verdict}))
+    Ok(Attested {
+        hex: hex::encode(attestation),
+        verdict,
+    })
 }
 
-fn report() -> anyhow::Result<Value> {
+fn report() -> anyhow::Result<Report> {
     let host = Parent::from_env()?;
-    let mut report = json!({
-        "name": host.tao_name()?.to_string(),
-        "random_bytes": host.random_bytes(32)?.len(),
-        "seal": {
-            "self": seal_round_trip(host, SealPolicy::Own)?,
-            "few": seal_round_trip(host, SealPolicy::Few)?,
-            "any": seal_round_trip(host, SealPolicy::Any)?,
+    let blob = std::env::args().nth(1);
+    Ok(Report {
+        name: host.tao_name()?.to_string(),
+        random_bytes: host.random_bytes(32)?.len(),
+        seal: Seals {
+            own: seal_round_trip(host, SealPolicy::Own)?,
+            few: seal_round_trip(host, SealPolicy::Few)?,
+            any: seal_round_trip(host, SealPolicy::Any)?,
         },
-        "attestation": attest(host)?,
-    });
-    if let (Some(blob), Some(report)) = (std::env::args().nth(1), report.as_object_mut()) {
-        report.insert("unseal".to_owned(), unseal(host, &blob)?);
-    }
-    Ok(report)
+        attestation: attest(host)?,
+        unseal: blob.map(|blob| unseal(host, &blob)).transpose()?,
+    })
+}
+
+fn printed() -> anyhow::Result<String> {
+    serde_json::to_string(&report()?).context("the report cannot be written as JSON")
 }
 
 fn main() -> ExitCode {
@@ -77,7 +100,7 @@ fn main() -> ExitCode {
     if commands::arguments::say_version("tao-report", &arguments) {
         return ExitCode::SUCCESS;
     }
-    match report() {
+    match printed() {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS

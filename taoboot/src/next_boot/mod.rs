@@ -11,16 +11,18 @@ pub mod why;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use agent::unlock::CheckedHeader;
+use agent::{
+    forecast::verdict::{Answer, NextBoot, Verdict},
+    unlock::CheckedHeader,
+};
 use anyhow::Result;
 use argh::FromArgs;
-use serde_json::json;
 
 use crate::{
     next_boot::{
         next_system::NextSystem,
         predictions::Source,
-        verdict::{Answer, TpmState, Verdict},
+        verdict::{TpmState, verdict_of, with_host_key},
     },
     trust::known::Known,
     volume::{genuine::Genuine, root_volume},
@@ -107,9 +109,8 @@ impl CheckNextBoot {
         let verdicts: Vec<Verdict> = entries
             .iter()
             .map(|entry| {
-                let verdict = Verdict::of(entry, &records, &tpm)
-                    .with_host_key(&host_key)
-                    .with_acpi_tables(tables.as_deref());
+                let verdict = verdict_of(entry, &records, &tpm);
+                let verdict = with_host_key(verdict, &host_key).with_acpi_tables(tables.as_deref());
                 let opens = records.iter().find(|(id, _)| Some(*id) == verdict.record);
                 let verdict = verdict.with_forecast(system.forecast(entry, opens.map(|(_, r)| r)));
                 if entry.tboot && !entry.files.is_empty() {
@@ -119,15 +120,18 @@ impl CheckNextBoot {
                 }
             })
             .collect();
+        let answer = NextBoot {
+            volume,
+            entries: verdicts,
+        };
         if self.json {
-            let printed = json!({ "volume": volume, "entries": verdicts });
-            println!("{printed:#}");
+            println!("{}", serde_json::to_string_pretty(&answer)?);
         } else {
-            for verdict in &verdicts {
+            for verdict in &answer.entries {
                 print!("{verdict}");
             }
         }
-        let default = verdicts.iter().find(|verdict| verdict.default);
+        let default = answer.entries.iter().find(|verdict| verdict.default);
         Ok(match default.map(|verdict| verdict.verdict) {
             Some(Answer::Unlock) => ExitCode::SUCCESS,
             Some(Answer::Ask) => ExitCode::from(EXIT_WILL_ASK),

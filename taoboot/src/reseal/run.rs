@@ -16,7 +16,7 @@ use crate::volume::genuine::Genuine;
 use crate::{
     next_boot::{
         predictions::Entry,
-        verdict::{TpmState, Verdict},
+        verdict::{TpmState, verdict_of},
     },
     reseal::{
         journal::Journal,
@@ -213,7 +213,7 @@ fn present(
         .filter(|(_, record)| counter.is_none() || record.counter().is_some())
         .cloned()
         .collect();
-    let record = Verdict::of(entry, &limited, tpm).record?;
+    let record = verdict_of(entry, &limited, tpm).record?;
     Some(Outcome {
         record: Some(record),
         ..Outcome::none(entry, Done::Present, String::new())

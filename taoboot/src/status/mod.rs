@@ -10,6 +10,7 @@ use std::{
 
 use agent::{
     config::Config,
+    forecast::verdict::Verdict,
     unlock::{CheckedHeader, deciding_pcrs, find_records},
 };
 use anyhow::{Result, bail};
@@ -23,7 +24,7 @@ use crate::{
         acpi_pin,
         host_key::HostKeyCheck,
         predictions::Source,
-        verdict::{TpmState, Verdict},
+        verdict::{TpmState, verdict_of, with_host_key},
     },
     srk::pinned_srk,
     status::report::{Judges, StatusReport},
@@ -90,8 +91,7 @@ impl Status {
         let host_key = HostKeyCheck::of(config, &self.socket);
         let tables = acpi_pin::objection(config, Path::new(agent::boot::acpi::TABLES));
         let verdicts = entries.iter().map(|entry| {
-            Verdict::of(entry, &usable, tpm)
-                .with_host_key(&host_key)
+            with_host_key(verdict_of(entry, &usable, tpm), &host_key)
                 .with_acpi_tables(tables.as_deref())
         });
         Ok(Some(verdicts.collect()))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use agent::{
     config::Config,
+    forecast::verdict::Verdict,
     unlock::{
         CheckedHeader, FurtherToken, Kdf, Keyslot, LaunchPcrs, PcrDifference, RecordError,
         SealedRecord, TokenId, VolumeIdentity,
@@ -16,7 +17,7 @@ use serde::Serialize;
 use tpm::{PcrIndex, PcrValues};
 
 use crate::next_boot::next_system::pin_objection;
-use crate::next_boot::verdict::{TpmState, Verdict};
+use crate::next_boot::verdict::TpmState;
 
 /// The whole report.
 #[derive(Serialize)]

@@ -10,6 +10,7 @@ use agent::boot::report::Report;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use tao_tools::report::Report as ProgramReport;
 use tpm::PcrIndex;
 
 use super::command_result::CommandResult;
@@ -196,23 +197,19 @@ fn hosted(result: Option<&CommandResult>) -> Hosted {
         return hosted;
     };
     hosted.exit_code = result.code;
-    let report = serde_json::from_str::<Value>(result.stdout.trim()).ok();
-    if let (Some(0), Some(report)) = (result.code, report) {
-        hosted.name = report
-            .get("name")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        hosted.sealed = report.pointer("/seal/self/ok") == Some(&Value::Bool(true));
-        hosted.attested =
-            report.pointer("/attestation/verdict/verified") == Some(&Value::Bool(true));
-        if let Some(reason) = report
-            .pointer("/attestation/verdict/reason")
-            .and_then(Value::as_str)
-        {
-            hosted.error = Some(format!("its attestation: {reason}"));
-        }
-    } else {
+    if result.code != Some(0) {
         hosted.error = Some(result.said());
+        return hosted;
+    }
+    match serde_json::from_str::<ProgramReport>(result.stdout.trim()) {
+        Ok(report) => {
+            hosted.name = Some(report.name);
+            hosted.sealed = report.seal.own.ok;
+            let verdict = report.attestation.verdict;
+            hosted.attested = verdict.verified;
+            hosted.error = verdict.reason.map(|why| format!("its attestation: {why}"));
+        }
+        Err(error) => hosted.error = Some(format!("its report cannot be read: {error}")),
     }
     hosted
 }

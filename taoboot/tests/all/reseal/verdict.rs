@@ -1,12 +1,13 @@
 //! `taoboot check-next-boot` and `status` say before the reboot what will happen; and what they
 //! say is what happens.
 
+use agent::forecast::verdict::{Answer, NextBoot};
 use serde_json::{Value, json};
 use tpm::{Tpm as _, Tpm2};
 
 use crate::reseal::common::{Machine, said};
 
-pub fn check(machine: &Machine, menu: &Value) -> (Option<i32>, Value) {
+pub fn check(machine: &Machine, menu: &Value) -> (Option<i32>, NextBoot) {
     let root = machine.root.to_str().unwrap();
     let output = machine.run("check-next-boot", menu, &["--json", "--root", root]);
     let answer = serde_json::from_slice(&output.stdout)
@@ -24,15 +25,13 @@ fn the_verdict_for_each_entry_is_what_then_happens() {
         { "entry": "3: other", "title": "other", "default": false, "tboot": true, "error": "its kernel is missing", "files": [] },
     ]);
     let (code, answer) = check(&machine, &menu);
-    assert_eq!(code, Some(1), "the default entry will ask: {answer}");
-    let verdicts: Vec<&str> = answer["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["verdict"].as_str().unwrap())
-        .collect();
-    assert_eq!(verdicts, ["unlock", "ask", "ask", "unknown"]);
-    let why = answer["entries"][1]["why"].as_str().unwrap();
+    assert_eq!(code, Some(1), "the default entry will ask: {answer:#?}");
+    let verdicts: Vec<Answer> = answer.entries.iter().map(|entry| entry.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [Answer::Unlock, Answer::Ask, Answer::Ask, Answer::Unknown]
+    );
+    let why = &answer.entries[1].why;
     assert!(
         why.contains("no record is for this launch") && why.contains("PCR 18"),
         "{why}"
@@ -42,7 +41,7 @@ fn the_verdict_for_each_entry_is_what_then_happens() {
     machine.reboot("old");
     assert!(machine.reseal(&menu, &["--entry", "1"]).status.success());
     let (code, answer) = check(&machine, &menu);
-    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(code, Some(0), "{answer:#?}");
     machine.reboot("new");
     assert!(machine.opens());
 }
@@ -216,7 +215,7 @@ fn an_entry_at_which_tboot_would_halt_is_no_unlock() {
     let mut entry = machine.entry("0", "old", true);
     entry["prediction"]["halts"] = json!(true);
     let (code, answer) = check(&machine, &json!([entry]));
-    assert_eq!(code, Some(1), "{answer}");
+    assert_eq!(code, Some(1), "{answer:#?}");
 }
 
 #[test]
@@ -259,14 +258,14 @@ fn files_that_are_not_the_known_ones_are_named_and_are_a_reason() {
         machine.entry_as_it_lies_there("1", "planted", false)
     ]);
     let (code, answer) = check(&machine, &menu);
-    assert_eq!(code, Some(0), "{answer}");
-    assert_eq!(answer["entries"][0]["unknown_files"], json!([]));
-    let unknown = answer["entries"][1]["unknown_files"][0].as_str().unwrap();
+    assert_eq!(code, Some(0), "{answer:#?}");
+    assert!(answer.entries[0].unknown_files.is_empty());
+    let unknown = &answer.entries[1].unknown_files[0];
     assert!(
         unknown.contains("/boot/vmlinuz-planted is not known"),
-        "{answer}"
+        "{answer:#?}"
     );
-    let why = answer["entries"][1]["why"].as_str().unwrap();
+    let why = &answer.entries[1].why;
     assert!(why.contains("vmlinuz-planted is not known"), "{why}");
 }
 
@@ -285,22 +284,18 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     std::fs::create_dir_all(etc.join("taoboot")).unwrap();
     std::fs::write(etc.join("taoboot/image.toml"), "failure_delay = 1\n").unwrap();
     let (code, answer) = check(&machine, &with_words(&good));
-    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(code, Some(0), "{answer:#?}");
     for (more, words) in [
         (" taoboot.on_failur=prompt", "is not an option of taoboot"),
         (" root=/dev/mapper/sda3_crypt", "rd.luks.name="),
     ] {
         let (code, answer) = check(&machine, &with_words(&format!("{good}{more}")));
-        assert_eq!(code, Some(3), "{answer}");
-        assert_eq!(answer["entries"][0]["verdict"], "stop");
-        let why = answer["entries"][0]["why"].as_str().unwrap();
+        assert_eq!(code, Some(3), "{answer:#?}");
+        assert_eq!(answer.entries[0].verdict, Answer::Stop);
+        let why = &answer.entries[0].why;
         assert!(why.contains(words), "{why}");
-        assert_eq!(
-            answer["entries"][0]["boot"]["stops"][0]
-                .as_str()
-                .map(|s| why.contains(s)),
-            Some(true)
-        );
+        let boot = answer.entries[0].boot.as_ref().unwrap();
+        assert!(why.contains(&boot.stops[0]), "{why}");
     }
     // Another volume first: that is where /init looks for the records.
     let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
@@ -309,18 +304,18 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
         &format!("rd.luks.uuid={other} rd.luks.uuid="),
     );
     let (code, answer) = check(&machine, &with_words(&first));
-    assert_eq!(code, Some(3), "{answer}");
-    let why = answer["entries"][0]["why"].as_str().unwrap();
+    assert_eq!(code, Some(3), "{answer:#?}");
+    let why = &answer.entries[0].why;
     assert!(why.contains("name the enrolled one first"), "{why}");
     // A further volume that is not there keeps nothing from booting.
     let (code, answer) = check(
         &machine,
         &with_words(&format!("{good} rd.luks.uuid={other}")),
     );
-    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(code, Some(0), "{answer:#?}");
     std::fs::write(etc.join("crypttab"), format!("disk UUID={uuid} none\n")).unwrap();
     let (code, answer) = check(&machine, &with_words(&good));
-    assert_eq!(code, Some(1), "{answer}");
+    assert_eq!(code, Some(1), "{answer:#?}");
     let root = machine.root.to_str().unwrap();
     let output = machine.run("check-next-boot", &with_words(&good), &["--root", root]);
     let text = said(&output);
@@ -335,7 +330,7 @@ fn a_boot_that_init_or_systemd_stops_is_told() {
     let config = format!("[volume]\ndevice = \"UUID={uuid}\"\nname = \"disk\"\n");
     std::fs::write(etc.join("taoboot/image.toml"), config).unwrap();
     let (code, answer) = check(&machine, &with_words("root=/dev/mapper/disk ro"));
-    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(code, Some(0), "{answer:#?}");
     std::fs::write(etc.join("taoboot/image.toml"), "on_failur = 1\n").unwrap();
     assert_eq!(check(&machine, &with_words(&renamed)).0, Some(3));
     std::fs::remove_file(etc.join("crypttab")).unwrap();

@@ -18,8 +18,8 @@ fn a_record_that_the_raised_counter_retired_is_told_and_does_not_open() {
         .unwrap();
     drop(tpm);
     let (code, answer) = check(&machine, &menu);
-    assert_eq!(code, Some(1), "{answer}");
-    let why = answer["entries"][0]["why"].as_str().unwrap();
+    assert_eq!(code, Some(1), "{answer:#?}");
+    let why = &answer.entries[0].why;
     assert!(why.contains("retired"), "{why}");
     machine.reboot("old");
     assert!(!machine.opens());
@@ -140,7 +140,7 @@ fn a_cleared_tpm_is_told_by_status_and_check_next_boot() {
         );
         assert!(text.contains("this launch does not open"), "{text}");
         let (code, answer) = check(&machine, &menu);
-        assert_eq!(code, Some(1), "{answer}");
+        assert_eq!(code, Some(1), "{answer:#?}");
         machine.reboot("old");
         assert!(!machine.opens(), "what was said is what happens");
     }
@@ -156,8 +156,8 @@ fn what_the_tpm_would_refuse_is_told_before_the_boot() {
         assert_eq!(status.status.code(), Some(1), "{text}");
         assert!(text.contains(words), "{text}");
         let (code, answer) = check(&machine, &menu);
-        assert_eq!(code, Some(1), "{answer}");
-        let why = answer["entries"][0]["why"].as_str().unwrap();
+        assert_eq!(code, Some(1), "{answer:#?}");
+        let why = &answer.entries[0].why;
         assert!(why.contains(words), "{why}");
     };
     // Another blob, well formed.

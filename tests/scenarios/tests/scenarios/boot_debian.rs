@@ -29,7 +29,7 @@ fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
     result["stdout"].as_str().unwrap().trim()
 }
 
-fn stdout_json(probe: &Value, command: &str) -> Value {
+fn stdout_json<T: serde::de::DeserializeOwned>(probe: &Value, command: &str) -> T {
     serde_json::from_str(stdout(probe, command)).unwrap_or_else(|e| panic!("{command}: {e}"))
 }
 
@@ -124,32 +124,29 @@ fn debian_reaches_multi_user_with_the_tao_host_alive_and_answering() {
     assert_eq!(outcome.secrets_released().unwrap(), 1);
     assert_eq!(stdout(probe, "fstab"), "active\nactive\nactive");
 
-    let report = stdout_json(probe, "report");
-    let name = report["name"].as_str().unwrap();
+    let report: tao_tools::report::Report = stdout_json(probe, "report");
+    let name = &report.name;
     for pcr in 17..=19 {
         let value = world.launch.sha256_hex(pcr).unwrap().to_ascii_lowercase();
         assert!(name.contains(&value), "PCR {pcr} is not in {name}");
     }
     assert!(name.starts_with("tpm2(["), "{name}");
     assert!(name.contains(").Program(["), "{name}");
-    assert_eq!(
-        report["attestation"]["verdict"]["verified"], true,
-        "{report:#}"
-    );
-    for policy in ["self", "few", "any"] {
-        assert_eq!(report["seal"][policy]["ok"], true, "{policy}: {report:#}");
+    assert!(report.attestation.verdict.verified, "{report:#?}");
+    for sealed in [&report.seal.own, &report.seal.few, &report.seal.any] {
+        assert!(sealed.ok, "{report:#?}");
     }
-    let again = stdout_json(probe, "again");
-    assert_eq!(again["name"], report["name"]);
+    let again: tao_tools::report::Report = stdout_json(probe, "again");
+    assert_eq!(again.name, report.name);
     assert_isolation(probe);
 }
 
 /// What this kernel can do to keep programs apart is done; what it cannot is in their names.
 fn assert_isolation(probe: &Value) {
-    let host = stdout_json(probe, "host");
+    let host: Value = stdout_json(probe, "host");
     // Linux 6.1 has Landlock, but its scopes came with 6.12.
     assert_eq!(host["lacking"], serde_json::json!(["scopes"]), "{host:#}");
-    let name = stdout_json(probe, "name");
+    let name: Value = stdout_json(probe, "name");
     let name = name["program"].as_str().unwrap();
     assert!(
         name.ends_with(").Lacking(\"scopes\", \"libraries\")"),
@@ -177,8 +174,8 @@ fn debian_boots_the_same_way_with_uefi_firmware() {
     let outcome = world.boot(&[orders(vec![report])]).unwrap();
     let probe = outcome.report_of("probe").unwrap();
     assert_good(&outcome.boot_report().unwrap(), probe);
-    let report = stdout_json(probe, "report");
-    assert_eq!(report["attestation"]["verdict"]["verified"], true);
+    let report: tao_tools::report::Report = stdout_json(probe, "report");
+    assert!(report.attestation.verdict.verified, "{report:#?}");
     assert_eq!(outcome.ending, Ending::PowerOff);
 }
 

@@ -102,11 +102,8 @@ fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_
         none.contains("are missing") && none.contains("status 125"),
         "{none}"
     );
-    let report: serde_json::Value = serde_json::from_str(&said("signed for")).unwrap();
-    assert!(
-        report["name"].as_str().unwrap().starts_with(name),
-        "{report}"
-    );
+    let report: tao_tools::report::Report = serde_json::from_str(&said("signed for")).unwrap();
+    assert!(report.name.starts_with(name), "{report:?}");
     for refused in ["not signed for", "changed"] {
         let said = said(refused);
         let denied =

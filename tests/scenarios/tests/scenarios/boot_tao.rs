@@ -44,11 +44,8 @@ fn a_booted_tao_host_conforms_and_its_counters_outlive_reboots_but_not_a_restore
     let id = world.enrolled["secret_id"].as_str().unwrap();
     let opened = format!("taoboot boot 2 opened=tpm volume=secret:{id} host-key=");
     assert!(event.starts_with(&opened), "{event}");
-    let report: Value = serde_json::from_str(stdout(&first, "report")).unwrap();
-    assert_eq!(
-        report["attestation"]["verdict"]["verified"], true,
-        "{report:#}"
-    );
+    let report: tao_tools::report::Report = serde_json::from_str(stdout(&first, "report")).unwrap();
+    assert!(report.attestation.verdict.verified, "{report:#?}");
     let lines = first.probe["commands"]["conformance"]["stdout"]
         .as_str()
         .unwrap();

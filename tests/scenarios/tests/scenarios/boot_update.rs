@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use agent::forecast::verdict::{Answer, NextBoot};
 use harness::disk::boot::Firmware;
 use harness::installed::{FIRST_ENTRY, Installed, MenuEntry, NEW_KERNEL};
 use serde_json::Value;
@@ -13,11 +14,11 @@ use crate::update::past::Recorded;
 use crate::update::{cmdline, refused, run, shell, stdout, stdout_json, unlocked};
 
 /// The verdicts on the entries that boot tboot.
-fn verdicts(answer: &Value) -> Vec<String> {
-    let entries = answer["entries"].as_array().unwrap().iter();
+fn verdicts(answer: &NextBoot) -> Vec<Answer> {
+    let entries = answer.entries.iter();
     entries
-        .filter(|entry| !entry["id"].as_str().unwrap().contains("recovery"))
-        .map(|entry| entry["verdict"].as_str().unwrap().to_owned())
+        .filter(|entry| !entry.id.as_deref().unwrap().contains("recovery"))
+        .map(|entry| entry.verdict)
         .collect()
 }
 
@@ -62,7 +63,11 @@ fn install(machine: &Installed, first: &MenuEntry) -> Recorded {
         "{said}"
     );
     let check = stdout_json(&boot, "check");
-    assert_eq!(verdicts(&check), ["unlock", "unlock"], "{check:#}");
+    assert_eq!(
+        verdicts(&check),
+        [Answer::Unlock, Answer::Unlock],
+        "{check:#?}"
+    );
     // What was sealed for is in the kernel log: files, digests and registers.
     let log = stdout(&boot, "log");
     let kernel = format!("/boot/vmlinuz-{} SHA-256 ", machine.new.version);
@@ -127,7 +132,8 @@ fn a_new_kernel_unlocks_and_the_old_one_still_does() {
     unlocked(&boot);
     assert_eq!(stdout(&boot, "uname"), new);
     assert_eq!(cmdline(&boot), new_entry.cmdline());
-    assert_eq!(stdout_json(&boot, "status")["would_open"], true);
+    let status: Value = stdout_json(&boot, "status");
+    assert_eq!(status["would_open"], true);
     // There is no counter yet.
     assert!(stdout(&boot, "early").contains("--rollback-counter"));
 
@@ -179,23 +185,20 @@ fn the_old_kernel_is_retired_for_good_when_the_new_one_has_booted_well() {
     stdout(&boot, "wiped");
     stdout(&boot, "copy");
     assert!(stdout(&boot, "early").contains("booted well"));
-    let retired = stdout_json(&boot, "retire");
+    let retired: Value = stdout_json(&boot, "retire");
     assert_eq!(retired["kept"].as_array().unwrap().len(), 1, "{retired:#}");
     assert_eq!(
         retired["without_limit"],
         Value::Array(vec![]),
         "{retired:#}"
     );
-    assert_eq!(verdicts(&stdout_json(&boot, "check")), ["unlock", "ask"]);
-    let ask = stdout_json(&boot, "ask");
-    assert_eq!(verdicts(&ask), ["ask", "ask"], "{ask:#}");
-    assert!(
-        ask["entries"][0]["why"]
-            .as_str()
-            .unwrap()
-            .contains("PCR 18"),
-        "{ask:#}"
+    assert_eq!(
+        verdicts(&stdout_json(&boot, "check")),
+        [Answer::Unlock, Answer::Ask]
     );
+    let ask = stdout_json(&boot, "ask");
+    assert_eq!(verdicts(&ask), [Answer::Ask, Answer::Ask], "{ask:#?}");
+    assert!(ask.entries[0].why.contains("PCR 18"), "{ask:#?}");
 
     // GRUB boots the old one, for which the attacker has put the old header back.
     put_header_back(&machine);
@@ -229,7 +232,11 @@ fn the_generated_menu_boots_and_unlocks_with_uefi_firmware_too() {
     let boot = run(&machine, &first, commands);
     unlocked(&boot);
     let said = stdout(&boot, "refresh");
-    assert_eq!(verdicts(&stdout_json(&boot, "check")), ["unlock"], "{said}");
+    assert_eq!(
+        verdicts(&stdout_json(&boot, "check")),
+        [Answer::Unlock],
+        "{said}"
+    );
     let entry = machine.menu().unwrap().remove(0);
     assert_ne!(entry.id, FIRST_ENTRY);
     let boot = run(&machine, &entry, vec![]);

@@ -78,7 +78,7 @@ pub fn stdout<'a>(boot: &'a Boot, command: &str) -> &'a str {
     result["stdout"].as_str().unwrap().trim()
 }
 
-pub fn stdout_json(boot: &Boot, command: &str) -> Value {
+pub fn stdout_json<T: serde::de::DeserializeOwned>(boot: &Boot, command: &str) -> T {
     serde_json::from_str(stdout(boot, command)).unwrap_or_else(|e| panic!("{command}: {e}"))
 }
 
