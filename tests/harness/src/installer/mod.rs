@@ -1,32 +1,28 @@
 //! Disks as a distribution's installer makes them: by the real tools, in a Debian that runs from
 //! another disk, as an installer does.
 //!
-//! device-mapper is not there for an ordinary user, so this costs a boot of a minute; the disks are
-//! kept. What the installer's session had for root is copied to the new root, with the fstab and the
-//! crypttab that the distribution's installer would write.
+//! device-mapper is not there for an ordinary user, so this costs a boot; the disks are kept. What the
+//! installer's session had for root is copied to the new root, with the fstab and the crypttab that the
+//! distribution's installer would write.
 
 mod layout;
 mod names;
+mod session;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use guest::orders::{End, Order, Orders};
+use anyhow::{Context, Result};
 
 use crate::debian::Base;
 use crate::disk::Disk;
 use crate::disk::cache::{CacheKey, cached};
-use crate::disk::orders::orders_disk;
-use crate::world::{MoreDisk, PASSPHRASE, Plan, Userland, VOLUME_UUID, World, volume};
+use crate::world::{MoreDisk, PASSPHRASE, Plan, Userland, VOLUME_UUID, content};
 
 pub use layout::Layout;
 use names::SIZE;
 pub use names::{ARRAY_UUID, DATA_UUID, GUEST, KEYED_UUID, ROOT_UUID};
 
-/// How long the installer may take under emulation, in seconds.
-const SECONDS: u32 = 420;
 /// Name of the first disk's image.
 const FIRST: &str = "root.img";
 
@@ -55,21 +51,19 @@ pub fn plan(layout: Layout) -> Result<Plan> {
 fn installed_disks(layout: Layout) -> Result<PathBuf> {
     let mut plan = Plan::new(Userland::Debian);
     plan.base = Base::Storage;
-    plan.modules = layout.modules().to_vec();
-    let mut key = CacheKey::new("installed", 2);
-    // The session's root is what is copied.
-    key.bytes(volume(&plan)?.as_os_str().as_encoded_bytes());
+    let medium = content(&plan)?;
+    let mut key = CacheKey::new("installed", 3);
+    key.bytes(medium.as_os_str().as_encoded_bytes());
     key.bytes(script(layout).as_bytes());
     key.bytes(format!("{SIZE} {:?}", layout.more_disks()).as_bytes());
     cached("installed", &key, |directory| {
-        install(layout, &plan, directory)
+        install(layout, &medium, directory)
     })
 }
 
 fn script(layout: Layout) -> String {
     format!(
-        r#"set -e
-uuid={VOLUME_UUID}
+        r#"uuid={VOLUME_UUID}
 root_uuid={ROOT_UUID}
 guest={GUEST}
 {}disk=/dev/disk/by-id/virtio-target
@@ -85,55 +79,26 @@ copy_root() {{
     cp -ax /. /mnt/
 }}
 {}
-sync
 "#,
         layout.variables(),
         layout.script()
     )
 }
 
-fn install(layout: Layout, plan: &Plan, directory: &Path) -> Result<()> {
-    eprintln!(
-        "installing the machine {}, once (a minute or more)",
-        layout.name()
-    );
+fn install(layout: Layout, medium: &Path, directory: &Path) -> Result<()> {
+    eprintln!("installing the machine {}, once", layout.name());
     fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let image = |name: &str, size: u64| -> Result<PathBuf> {
-        let path = directory.join(name);
+    let disk = |file: &str, size: u64, serial: &str| -> Result<Disk> {
+        let path = directory.join(file);
         File::create(&path)
             .and_then(|file| file.set_len(size))
             .with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(path)
+        Ok(Disk::new(path, serial))
     };
-    let world = World::make(&format!("installer-{}", layout.name()), plan)?;
-    let commands = vec![Order {
-        name: "install".into(),
-        argv: ["/bin/sh", "-c", &script(layout)].map(str::to_owned).into(),
-        seconds: SECONDS,
-    }];
-    let end = End::Poweroff;
-    let orders = orders_disk(
-        &world.directory.join("orders.img"),
-        &[Orders { commands, end }],
-    )?;
-    let mut machine = world
-        .machine(Some(world.launch.clone()))?
-        .disk(orders)
-        .disk(Disk::new(image(FIRST, SIZE)?, "target"));
+    let mut disks = vec![disk(FIRST, SIZE, "target")?];
     for (serial, size, _) in layout.more_disks() {
-        machine = machine.disk(Disk::new(image(&format!("{serial}.img"), *size)?, serial));
+        disks.push(disk(&format!("{serial}.img"), *size, serial)?);
     }
-    let outcome = machine
-        .timeout(Duration::from_secs(u64::from(SECONDS) + 180))
-        .boots(1)
-        .run()?;
-    let installed = outcome
-        .report_of("probe")?
-        .pointer("/commands/install")
-        .context("the installer reports nothing")?;
-    ensure!(
-        installed.get("code") == Some(&0.into()),
-        "the installer's session failed: {installed:#}"
-    );
-    Ok(())
+    let name = format!("installer-{}", layout.name());
+    session::run(&name, medium, disks, layout.modules(), &script(layout))
 }

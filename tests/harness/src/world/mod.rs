@@ -31,6 +31,7 @@ use crate::measured::{launch_of, predicted};
 use crate::swtpm::HostTpm;
 
 pub use ordered::CarriedOut;
+pub(crate) use parts::content;
 use parts::{boot_files, build_image, path};
 pub use parts::{policy, small_volume, taoboot, volume};
 pub(crate) use plan::BASE_CMDLINE;

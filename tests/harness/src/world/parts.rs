@@ -74,14 +74,7 @@ pub fn volume(plan: &Plan) -> Result<PathBuf> {
     if let Some(disk) = &plan.root_disk {
         return Ok(disk.clone());
     }
-    let content = match plan.userland {
-        Userland::Debian => {
-            let mut overlay = taoboot_programs()?;
-            overlay.add(&plan.extra);
-            debian_root(plan.base, &guest_probe()?, &overlay)?
-        }
-        Userland::Small => small_root()?,
-    };
+    let content = content(plan)?;
     let volume = LuksVolume {
         uuid: VOLUME_UUID,
         sector_size: 512,
@@ -91,6 +84,18 @@ pub fn volume(plan: &Plan) -> Result<PathBuf> {
     let mut key = CacheKey::new("volume", 3);
     key.bytes(content.as_os_str().as_encoded_bytes());
     cached("volume", &key, |image| luks::make(image, &volume, &content))
+}
+
+/// What the plan's root holds, as a file system image, not encrypted.
+pub(crate) fn content(plan: &Plan) -> Result<PathBuf> {
+    match plan.userland {
+        Userland::Debian => {
+            let mut overlay = taoboot_programs()?;
+            overlay.add(&plan.extra);
+            debian_root(plan.base, &guest_probe()?, &overlay)
+        }
+        Userland::Small => small_root(),
+    }
 }
 
 /// The volume of a small world before anything is enrolled: what an attacker can make as well.
