@@ -44,6 +44,8 @@ pub struct Array {
     pub name: String,
     /// `raid1`, ...
     pub level: String,
+    /// How many members it has when it is whole, spares not counted.
+    pub members: u32,
     /// What needs it, in words.
     pub reason: String,
 }
@@ -55,6 +57,8 @@ pub struct Needed {
     pub volumes: Vec<Volume>,
     /// How many of them are below the root file system.
     pub under_root: usize,
+    /// Is it known which of those is the first, where there are several? Then they are in this order.
+    pub ordered: bool,
     /// The arrays below them.
     pub arrays: Vec<Array>,
 }
@@ -95,6 +99,7 @@ fn of_root(root: &Path, machine: &Machine) -> Result<Needed, NeededError> {
     let mut needed = Needed::default();
     needed.add_stack(root, machine, &Stack::of_mount(root, "/")?.1, "/")?;
     needed.under_root = needed.volumes.len();
+    needed.ordered = needed.order(&machine.command_line);
     Ok(needed)
 }
 
@@ -136,6 +141,20 @@ impl Needed {
         Ok(())
     }
 
+    /// The volumes in the order in which the command line names them: /init takes the first for the one
+    /// with the records. Nothing is known where it does not name all of them.
+    fn order(&mut self, named: &[String]) -> bool {
+        let place = |volume: &Volume| {
+            let uuid = device_name::uuid(&volume.device)?;
+            named.iter().position(|known| *known == uuid)
+        };
+        let known = self.volumes.len() < 2 || self.volumes.iter().all(|v| place(v).is_some());
+        if known {
+            self.volumes.sort_by_key(place);
+        }
+        known
+    }
+
     fn add_line(&mut self, root: &Path, line: &CryptLine) -> Result<(), NeededError> {
         let by_uuid = device_name::uuid(&line.device).map(|uuid| format!("UUID={uuid}"));
         let device = by_uuid.unwrap_or_else(|| line.device.clone());
@@ -173,7 +192,13 @@ impl Needed {
         volume: &str,
     ) -> Result<(), NeededError> {
         for part in std::iter::once(device).chain(down(stack, &device.below)) {
-            let Kind::Md { level, uuid, .. } = &part.kind else {
+            let Kind::Md {
+                level,
+                uuid,
+                members,
+                ..
+            } = &part.kind
+            else {
                 continue;
             };
             let uuid = match uuid {
@@ -185,6 +210,7 @@ impl Needed {
                     uuid,
                     name: part.name.clone(),
                     level: level.clone(),
+                    members: *members,
                     reason: format!("the volume {volume} is on it"),
                 });
             }

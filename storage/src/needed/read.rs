@@ -30,6 +30,8 @@ pub struct Machine {
     pub swaps: Vec<(Number, String)>,
     /// /etc/crypttab.
     pub crypttab: Vec<CryptLine>,
+    /// The volumes that the kernel's command line names, in order: UUIDs in small letters.
+    pub command_line: Vec<String>,
 }
 
 impl Machine {
@@ -50,6 +52,7 @@ impl Machine {
             mounts: mountinfo::read(&mounts)?,
             swaps: swaps(root)?,
             crypttab: lines,
+            command_line: volumes_of_command_line(root)?,
         })
     }
 
@@ -104,6 +107,22 @@ fn swaps(root: &Path) -> Result<Vec<(Number, String)>, NeededError> {
         }
     }
     Ok(found)
+}
+
+/// The words rd.luks.uuid= and rd.luks.name= that the machine was started with.
+fn volumes_of_command_line(root: &Path) -> Result<Vec<String>, NeededError> {
+    // An image that is built in a chroot without /proc: nothing is named.
+    let line = text(&root.join("proc/cmdline"))?.unwrap_or_default();
+    let named = line.split_whitespace().filter_map(|word| {
+        let (key, value) = word.split_once('=')?;
+        let value = match key {
+            "rd.luks.uuid" => value,
+            "rd.luks.name" => value.split_once('=')?.0,
+            _ => return None,
+        };
+        Some(value.trim_start_matches("luks-").to_ascii_lowercase())
+    });
+    Ok(named.collect())
 }
 
 fn number(node: &Path) -> io::Result<Number> {

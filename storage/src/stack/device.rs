@@ -56,6 +56,8 @@ pub enum Kind {
         metadata: String,
         /// Where the kernel says it.
         uuid: Option<String>,
+        /// How many it has when it is whole, spares not counted.
+        members: u32,
     },
     /// A file as a device.
     Loop,

@@ -132,6 +132,7 @@ impl Sysfs {
                 level,
                 metadata: attribute(&path.join("md/metadata_version"))?,
                 uuid: optional(&path.join("md/uuid"))?,
+                members: members(&path.join("md/raid_disks"))?,
             }
         } else if path.join("loop").exists() {
             Kind::Loop
@@ -248,6 +249,20 @@ fn number(path: &Path) -> Result<Number, StackError> {
         text,
         wanted: "the number of a device",
     })
+}
+
+/// How many members an array has: `2`, or `3 (2)` while the number changes.
+fn members(path: &Path) -> Result<u32, StackError> {
+    let text = attribute(path)?;
+    let first = text.split_whitespace().next().map(str::parse);
+    match first {
+        Some(Ok(members)) => Ok(members),
+        _ => Err(StackError::Says {
+            path: path.to_owned(),
+            text,
+            wanted: "the number of members of an array",
+        }),
+    }
 }
 
 /// Names in a directory, in order.

@@ -187,13 +187,17 @@ fn arrays_say_what_they_are() {
     machine.block(
         "virtual/block/md0",
         "9:0",
-        &[("md/level", "raid1"), ("md/metadata_version", "1.2")],
+        &[
+            ("md/level", "raid1"),
+            ("md/metadata_version", "1.2"),
+            ("md/raid_disks", "2 (3)"),
+        ],
     );
     machine.slave("virtual/block/md0", PART2);
     let stack = machine.of_root().unwrap();
     let kind = &stack.devices[&number("9:0")].kind;
     assert!(
-        matches!(kind, Kind::Md { level, metadata, uuid: None } if level == "raid1" && metadata == "1.2")
+        matches!(kind, Kind::Md { level, metadata, uuid: None, members: 2 } if level == "raid1" && metadata == "1.2")
     );
     assert_eq!(way(&stack), ["md0", "nvme0n1p2", "nvme0n1"]);
     let alone = Stack::of_device(machine.0.path(), number("259:1")).unwrap();

@@ -58,9 +58,14 @@ impl Effective {
         );
         let given: toml::Table = self.given.parse().context("the config is not TOML")?;
         if given.contains_key("volume") {
+            // What could not be taken over is not asked for; the drivers are, whoever names the arrays.
+            if let Ok(needed) = needed {
+                self.add_modules(&needed);
+            }
             return Ok(self);
         }
         let needed = needed?;
+        self.add_modules(&needed);
         if needed.under_root == 0 {
             self.say("# The root file system of this machine is not on a LUKS2 volume.".into());
             return Ok(self);
@@ -73,7 +78,7 @@ impl Effective {
     }
 
     fn add_volumes(&mut self, needed: &Needed) -> Result<()> {
-        if needed.under_root > 1 {
+        if !needed.ordered {
             let names: Vec<&str> = needed
                 .volumes
                 .iter()
@@ -81,7 +86,7 @@ impl Effective {
                 .map(|volume| volume.name.as_str())
                 .collect();
             bail!(
-                "the root file system is on several volumes ({}): write [[volume]] for each into the config, the one with the records first",
+                "the root file system is on several volumes ({}), and the kernel's command line does not name all of them with rd.luks.uuid=: write [[volume]] for each into the config, the one with the records first",
                 names.join(", ")
             );
         }
@@ -128,6 +133,17 @@ impl Effective {
                 &format!("{:?}", array.name),
                 "its present name".into(),
             );
+            self.set(
+                "members",
+                &array.members.to_string(),
+                "as many as it has now".into(),
+            );
+        }
+    }
+
+    /// The kernel's driver of each kind of array.
+    fn add_modules(&mut self, needed: &Needed) {
+        for array in &needed.arrays {
             let module = match array.level.as_str() {
                 "raid4" | "raid5" | "raid6" => "raid456",
                 other => other,

@@ -48,6 +48,7 @@ fn server(crypttab: &str) -> tempfile::TempDir {
         "9:1",
         &[
             ("md/level", "raid1"),
+            ("md/raid_disks", "2"),
             ("md/metadata_version", "1.2"),
             ("md/uuid", "00112233-44556677-8899aabb-ccddeeff"),
         ],
@@ -91,7 +92,7 @@ fn volumes_and_arrays_are_taken_over_with_their_names_and_options() {
         format!(
             "on_failure = \"prompt\"\n[[volume]]\ndevice = \"UUID={UUID}\"\nname = \"server_crypt\"\n\
              options = [\"discard\"]\n[[volume]]\ndevice = \"UUID=1b5bbd4a-6d7a-4c3b-9a1e-1234567890ab\"\nname = \"backup\"\n\
-             [[array]]\nuuid = \"00112233-44556677-8899aabb-ccddeeff\"\nname = \"md1\"\n"
+             [[array]]\nuuid = \"00112233-44556677-8899aabb-ccddeeff\"\nname = \"md1\"\nmembers = 2\n"
         )
     );
     assert_eq!(found.modules, ["raid1"]);
@@ -114,7 +115,45 @@ fn what_the_administrator_says_of_volumes_is_not_added_to() {
     let given = "[volume]\ndevice = \"/dev/sda3\"\n";
     let found = effective(given, "x /dev/sda3 none header=/h\n").unwrap();
     assert_eq!(found.to_image(), given.as_bytes());
+    // The driver is needed all the same.
+    assert_eq!(found.modules, ["raid1"]);
     assert_eq!(found.to_string(), given);
+}
+
+/// btrfs on two volumes: /init takes the first that the command line names for the one with the records.
+#[test]
+fn several_volumes_below_root_are_taken_over_in_the_order_of_the_command_line() {
+    let machine = server("");
+    let root = machine.path();
+    let other = "1b5bbd4a-6d7a-4c3b-9a1e-1234567890ab";
+    let crypt = format!("CRYPT-LUKS2-{}-luks-{other}", other.replace('-', ""));
+    block(root, "sdc", "8:32", &[], &[]);
+    block(
+        root,
+        "dm-2",
+        "254:2",
+        &[("dm/name", &format!("luks-{other}")), ("dm/uuid", &crypt)],
+        &["sdc"],
+    );
+    symlink("../../dm-2", root.join("sys/devices/dm-1/slaves/dm-2")).unwrap();
+    fs::write(root.join("image.toml"), "").unwrap();
+    let taken = |line: &str| {
+        fs::write(root.join("proc/cmdline"), line).unwrap();
+        let effective = Effective::of_file(&root.join("image.toml"))?.with_machine(root)?;
+        Ok::<_, anyhow::Error>(String::from_utf8(effective.to_image()).unwrap())
+    };
+    for line in ["quiet", &format!("rd.luks.uuid=luks-{other}")] {
+        let error = format!("{:#}", taken(line).unwrap_err());
+        assert!(error.contains("does not name all of them"), "{error}");
+    }
+    for [first, second] in [[UUID, other], [other, UUID]] {
+        let line = format!("quiet rd.luks.uuid=luks-{first} rd.luks.name={second}=x\n");
+        let image = taken(&line).unwrap();
+        let places = [first, second].map(|uuid| image.find(uuid).unwrap());
+        assert!(places.is_sorted(), "{image}");
+        // The system is not whole without the second.
+        assert!(image.contains("required = true"), "{image}");
+    }
 }
 
 #[test]
