@@ -13,6 +13,13 @@ const SEED: &str = "1";
 /// Random cases of each property test with `--thorough`; proptest's own number is 256.
 const THOROUGH_CASES: &str = "10000";
 
+/// The package with the boots.
+const SCENARIOS: &str = "taoboot-scenarios";
+
+/// Boots that are prepared or judged while others run: the harness lets so many machines run as it has
+/// slots for, and a slot should not wait for somebody who makes a disk.
+const SCENARIOS_AT_ONCE: &str = "4";
+
 /// How long each fuzz target runs. What it draws is new each time: that is what it is for.
 const FUZZ_SECONDS: &str = "2";
 
@@ -45,7 +52,7 @@ impl Test {
             rules::clippy(&mut agent::cargo(&prefix)?, &["--workspace"])?;
         }
         agent::build(&prefix)?;
-        self.tests(&prefix, &["--workspace", "--exclude", "taoboot-scenarios"])?;
+        self.tests(&prefix, &["--workspace", "--exclude", SCENARIOS])?;
         if !self.fast && self.only.is_none() {
             let mut fuzz = Command::new(workspace::root()?.join("fuzz/run"));
             step::run("fuzz targets", fuzz.arg(FUZZ_SECONDS))?;
@@ -53,7 +60,7 @@ impl Test {
         if !self.fast {
             agent::build_tools(&prefix)?;
             agent::build_for_guest(&prefix)?;
-            self.tests(&prefix, &["-p", "taoboot-scenarios"])?;
+            self.tests(&prefix, &["-p", SCENARIOS])?;
         }
         eprintln!("everything passed in {} s", started.elapsed().as_secs());
         Ok(())
@@ -72,6 +79,9 @@ impl Test {
             // The same tree gives the same verdict twice: a run that draws its own cases
             // refuses now and then what it passed before.
             set_unless_given(&mut cargo, "PROPTEST_RNG_SEED", SEED);
+        }
+        if packages.contains(&SCENARIOS) && !packages.contains(&"--exclude") {
+            set_unless_given(&mut cargo, "RUST_TEST_THREADS", SCENARIOS_AT_ONCE);
         }
         if let Some(only) = &self.only {
             cargo.arg("--").arg(only);

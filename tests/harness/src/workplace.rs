@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// How many machines may run at once, over all test processes: more only slow each other
 /// down under emulation until they run into their time limits.
 const MACHINES_AT_ONCE: usize = 2;
+/// Between two looks for a free slot.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// The root of the workspace.
 pub fn workspace_root() -> PathBuf {
@@ -50,20 +54,19 @@ pub struct MachineSlot {
     _lock: Flock<fs::File>,
 }
 
-/// Waits until fewer than [`MACHINES_AT_ONCE`] machines run.
+/// Waits until fewer than [`MACHINES_AT_ONCE`] machines run. Of those who wait the first that looks gets the
+/// slot that is free, whichever it is.
 pub fn machine_slot() -> Result<MachineSlot> {
-    let mut waiting = None;
-    for number in 0..MACHINES_AT_ONCE {
-        match Flock::lock(slot_file(number)?, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(MachineSlot { _lock: lock }),
-            Err((file, _)) => waiting = Some(file),
+    loop {
+        for number in 0..MACHINES_AT_ONCE {
+            match Flock::lock(slot_file(number)?, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(MachineSlot { _lock: lock }),
+                Err((_, Errno::EWOULDBLOCK)) => {}
+                Err((_, error)) => return Err(error).context("cannot lock a machine slot"),
+            }
         }
+        std::thread::sleep(BETWEEN_LOOKS);
     }
-    let file = waiting.context("no machine slot is configured")?;
-    let lock = Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, error)| error)
-        .context("cannot wait for a machine slot")?;
-    Ok(MachineSlot { _lock: lock })
 }
 
 fn slot_file(number: usize) -> Result<fs::File> {
