@@ -1,6 +1,11 @@
 //! What can go wrong when a TPM is asked for something.
 
-use crate::{Bank, PcrIndex, response_code::meaning, sealed::Name};
+use crate::{
+    Bank, PcrIndex,
+    lockout::{Lockout, duration},
+    response_code::meaning,
+    sealed::Name,
+};
 
 /// Why a TPM call failed, in words for the person at the console.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +117,18 @@ pub enum TpmError {
         /// The TPM response code.
         code: u32,
     },
+    /// The authorization value of a sealed secret is another.
+    #[error("the authorization value is wrong (TPM response 0x{code:x})")]
+    WrongAuthValue {
+        /// The TPM response code.
+        code: u32,
+    },
+    /// Too many of them were.
+    #[error("the TPM has locked itself after wrong authorization values: {}", wait(*lockout))]
+    LockedOut {
+        /// What the TPM says of it; `None` where it does not say.
+        lockout: Option<Lockout>,
+    },
     /// The TPM has no such bank, or no such PCR in it.
     #[error(
         "the TPM has no {bank} bank for PCR {pcr}, so that nothing that is sealed to it can be opened: switch that bank on in the firmware set-up (PCR banks, hash algorithms), or with `tpm2_pcrallocate {bank}:all`, and restart the machine"
@@ -152,12 +169,28 @@ impl TpmError {
             | Self::NotOurs { code, .. }
             | Self::HierarchyPassword { code, .. }
             | Self::WrongPassword { code, .. }
+            | Self::WrongAuthValue { code }
                 if *code != 0 =>
             {
                 Some(*code)
             }
             _ => None,
         }
+    }
+}
+
+/// How long it takes, and how it is ended sooner.
+fn wait(lockout: Option<Lockout>) -> String {
+    const SOONER: &str =
+        "`tpm2_dictionarylockout --clear-lockout` with the lockout password ends it at once";
+    match lockout {
+        Some(lockout) if lockout.interval != 0 => format!(
+            "{} of {} are counted, and it forgets one after each {} in which the machine is switched on; {SOONER}",
+            lockout.failed,
+            lockout.most,
+            duration(lockout.interval)
+        ),
+        _ => format!("it does not say for how long; {SOONER}"),
     }
 }
 

@@ -11,8 +11,10 @@
 #![warn(clippy::missing_errors_doc)]
 
 pub mod approval;
+mod auth_value;
 pub mod error;
 pub mod family;
+mod lockout;
 pub mod nv;
 pub mod pcr;
 pub mod pcr_text;
@@ -35,7 +37,9 @@ pub mod write_lock;
 pub use approval::{
     Approval, AuthPolicy, CounterLimit, LaunchPolicy, PolicySignature, PolicySigner,
 };
+pub use auth_value::{AuthValue, with_auth_value};
 pub use error::TpmError;
+pub use lockout::Lockout;
 pub use pcr::{Bank, MissingPcr, PcrIndex, PcrSet, PcrValues};
 pub use policy::PcrPolicy;
 pub use sealed::{Name, NameSyntaxError, Sealed};
@@ -125,6 +129,39 @@ pub trait Tpm {
         approval: &Approval,
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError>;
+
+    /// [`Tpm::seal`], with an authorization value that is needed beside the policy. The TPM counts wrong
+    /// ones ([`Tpm::lockout`]).
+    ///
+    /// # Errors
+    /// As [`Tpm::seal`].
+    fn seal_with_auth(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        auth: &AuthValue,
+    ) -> Result<Sealed, TpmError>;
+
+    /// Releases what [`Tpm::seal_with_auth`] sealed, and nothing that was sealed without a value. The
+    /// value is in the key of the session's HMAC; it does not cross the bus.
+    ///
+    /// # Errors
+    /// As [`Tpm::unseal`]; [`TpmError::WrongAuthValue`], which counts, but only where the machine is in
+    /// the approved state; [`TpmError::LockedOut`].
+    fn unseal_with_auth(
+        &mut self,
+        sealed: &Sealed,
+        approval: &Approval,
+        pinned_srk: Option<&Name>,
+        auth: &AuthValue,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError>;
+
+    /// How many wrong authorization values the TPM has counted, and whether it takes any. For words:
+    /// the answer has no HMAC.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    fn lockout(&mut self) -> Result<Lockout, TpmError>;
 
     /// Random bytes from the TPM's generator.
     ///

@@ -111,12 +111,26 @@ impl Swtpm {
         self.process.id()
     }
 
-    /// Power off and on: PCRs, sessions and transient objects are gone, seeds and persistent
-    /// objects stay.
+    /// Power off and on as a system does it, with TPM2_Shutdown before: PCRs, sessions and transient
+    /// objects are gone, seeds and persistent objects stay.
     ///
     /// # Errors
     /// swtpm did not answer, or refused.
     pub fn reboot(&mut self) -> io::Result<()> {
+        if self.kind == Kind::Tpm20 {
+            const TPM_CC_SHUTDOWN: u32 = 0x0145;
+            let clear = 0_u16.to_be_bytes();
+            self.command(&framed(TPM_ST_NO_SESSIONS, TPM_CC_SHUTDOWN, &clear))?;
+        }
+        self.cut_power()
+    }
+
+    /// The same without a word to the TPM. Where an authorization value was used since the last start,
+    /// it counts that as a wrong one (TPM 2.0 Library, Part 1, 19.8.6).
+    ///
+    /// # Errors
+    /// swtpm did not start again.
+    pub fn cut_power(&mut self) -> io::Result<()> {
         stop(&mut self.process)?;
         self.process = spawn(self.state.path(), self.port, self.kind)?;
         Ok(())

@@ -55,7 +55,7 @@ impl TpmState {
         let policy = &record.record().parts().policy;
         let tried = tpm
             .as_mut()?
-            .rehearse_unseal(record.sealed(), policy, record.approval());
+            .rehearse_unseal(record.sealed(), policy, record.approval(), false);
         tried.err().map(|error| error.to_string())
     }
 }

@@ -23,6 +23,7 @@
 mod attest;
 mod counters;
 mod failures;
+mod guesses;
 mod keys;
 mod registers;
 mod sealing;
@@ -30,14 +31,15 @@ mod sealing;
 use zeroize::Zeroizing;
 
 use crate::{
-    Approval, AttestationKey, AuthPolicy, Bank, Name, PcrIndex, PcrSet, PcrValues, Quote, Sealed,
-    Srk, Tpm, TpmError,
+    Approval, AttestationKey, AuthPolicy, AuthValue, Bank, Lockout, Name, PcrIndex, PcrSet,
+    PcrValues, Quote, Sealed, Srk, Tpm, TpmError,
 };
 
 pub use failures::Call;
 
 use counters::Counters;
 use failures::Failures;
+use guesses::Guesses;
 use keys::Keys;
 use registers::Registers;
 
@@ -51,6 +53,7 @@ pub struct SimulatedTpm {
     registers: Registers,
     counters: Counters,
     failures: Failures,
+    guesses: Guesses,
     boots: u32,
 }
 
@@ -62,6 +65,7 @@ impl SimulatedTpm {
             registers: Registers::after_reset(),
             counters: Counters::default(),
             failures: Failures::default(),
+            guesses: Guesses::default(),
             boots: 1,
         }
     }
@@ -81,6 +85,11 @@ impl SimulatedTpm {
     /// The next `call` fails with this error and does nothing. More of them are used in turn.
     pub fn fail_next(&mut self, call: Call, error: TpmError) {
         self.failures.add(call, error);
+    }
+
+    /// Forgets all wrong authorization values, as with the lockout password.
+    pub const fn clear_lockout(&mut self) {
+        self.guesses.clear();
     }
 
     /// Defines the rollback counter and counts once, as [`crate::Tpm2`] does.
@@ -142,7 +151,17 @@ impl Tpm for SimulatedTpm {
 
     fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError> {
         self.failures.due(Call::Seal)?;
-        sealing::seal(&mut self.keys, secret, policy)
+        sealing::seal(&mut self.keys, secret, policy, None)
+    }
+
+    fn seal_with_auth(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        auth: &AuthValue,
+    ) -> Result<Sealed, TpmError> {
+        self.failures.due(Call::Seal)?;
+        sealing::seal(&mut self.keys, secret, policy, Some(auth))
     }
 
     fn unseal(
@@ -152,9 +171,28 @@ impl Tpm for SimulatedTpm {
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
         self.failures.due(Call::Unseal)?;
-        let policy = sealing::check(&self.keys, sealed, pinned_srk)?;
-        sealing::satisfy(policy, approval, &self.registers, &self.counters)?;
+        let policy = sealing::check(&self.keys, sealed, pinned_srk, false)?;
+        sealing::satisfy(policy, approval, false, &self.registers, &self.counters)?;
         sealing::open(&self.keys, sealed)
+    }
+
+    fn unseal_with_auth(
+        &mut self,
+        sealed: &Sealed,
+        approval: &Approval,
+        pinned_srk: Option<&Name>,
+        auth: &AuthValue,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        self.failures.due(Call::Unseal)?;
+        let policy = sealing::check(&self.keys, sealed, pinned_srk, true)?;
+        sealing::satisfy(policy, approval, true, &self.registers, &self.counters)?;
+        self.guesses
+            .judge(sealing::has_auth(&self.keys, sealed, auth))?;
+        sealing::open(&self.keys, sealed)
+    }
+
+    fn lockout(&mut self) -> Result<Lockout, TpmError> {
+        Ok(self.guesses.lockout())
     }
 
     fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError> {

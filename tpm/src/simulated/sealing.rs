@@ -6,11 +6,14 @@ use zeroize::Zeroizing;
 
 use super::{counters::Counters, keys::Keys, registers::Registers};
 use crate::{
-    Approval, AuthPolicy, Bank, LaunchPolicy, Name, PolicySignature, PolicySigner, Sealed, TpmError,
+    Approval, AuthPolicy, AuthValue, Bank, LaunchPolicy, Name, PolicySignature, PolicySigner,
+    Sealed, TpmError, with_auth_value,
 };
 
 /// TPM_ALG_KEYEDHASH, SHA-256, fixedTPM, fixedParent and noDA, a policy of 32 bytes.
 const HEAD: [u8; 10] = [0, 0x08, 0, 0x0b, 0, 0, 0x04, 0x12, 0, 0x20];
+/// The same without noDA.
+const HEAD_WITH_AUTH: [u8; 10] = [0, 0x08, 0, 0x0b, 0, 0, 0, 0x12, 0, 0x20];
 /// TPM_ALG_NULL, a digest of 32 bytes.
 const TAIL: [u8; 4] = [0, 0x10, 0, 0x20];
 const MAX_SECRET: usize = 128;
@@ -24,6 +27,7 @@ pub(super) fn seal(
     keys: &mut Keys,
     secret: &[u8],
     policy: &AuthPolicy,
+    auth: Option<&AuthValue>,
 ) -> Result<Sealed, TpmError> {
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(TpmError::BadParameter(format!(
@@ -33,9 +37,17 @@ pub(super) fn seal(
     }
     let nonce = keys.random(32);
     let unique = Sha256::digest([nonce.as_slice(), secret].concat());
-    let parts: [&[u8]; 4] = [&HEAD, &policy.digest(), &TAIL, &unique];
+    let (head, digest) = match auth {
+        None => (&HEAD, policy.digest()),
+        Some(_) => (&HEAD_WITH_AUTH, with_auth_value(policy.digest())),
+    };
+    let parts: [&[u8]; 4] = [head, &digest, &TAIL, &unique];
     let public = parts.concat();
-    let hidden = masked(keys, &nonce, secret);
+    let mut hidden = masked(keys, &nonce, secret);
+    // The value comes first, so that the secret is what is left.
+    if let Some(auth) = auth {
+        hidden = [auth_digest(keys, &nonce, auth).as_slice(), &hidden].concat();
+    }
     let tag = tag(keys, &public, &nonce, &hidden);
     Ok(Sealed {
         private: sized(&[&tag, nonce.as_slice(), &hidden].concat()),
@@ -49,6 +61,7 @@ pub(super) fn check(
     keys: &Keys,
     sealed: &Sealed,
     pinned_srk: Option<&Name>,
+    with_auth: bool,
 ) -> Result<[u8; 32], TpmError> {
     if pinned_srk.is_some_and(|pinned| *pinned != sealed.parent) {
         return Err(not_ours(
@@ -56,8 +69,20 @@ pub(super) fn check(
             "it was sealed under another key than the pinned one",
         ));
     }
-    let public = without_length(&sealed.public).and_then(policy_in);
-    let policy = public.ok_or_else(|| not_ours(0, "its public part has another form"))?;
+    let head = if with_auth { &HEAD_WITH_AUTH } else { &HEAD };
+    let public = without_length(&sealed.public).and_then(|public| policy_in(public, head));
+    let policy = public.ok_or_else(|| {
+        let head = if with_auth { &HEAD } else { &HEAD_WITH_AUTH };
+        let other = without_length(&sealed.public).and_then(|public| policy_in(public, head));
+        not_ours(
+            0,
+            match (other, with_auth) {
+                (None, _) => "its public part has another form",
+                (Some(_), true) => "it is sealed without a PIN, and it says that it has one",
+                (Some(_), false) => "it is sealed with a PIN, and it says that it has none",
+            },
+        )
+    })?;
     let found = keys.storage_root();
     if found != sealed.parent {
         let expected = sealed.parent.clone();
@@ -79,6 +104,7 @@ pub(super) fn check(
 pub(super) fn satisfy(
     policy: [u8; 32],
     approval: &Approval,
+    with_auth: bool,
     registers: &Registers,
     counters: &Counters,
 ) -> Result<(), TpmError> {
@@ -97,6 +123,11 @@ pub(super) fn satisfy(
         Some(signature) => signature.signer.digest(),
         None => launch.digest(),
     };
+    let reached = if with_auth {
+        with_auth_value(reached)
+    } else {
+        reached
+    };
     if reached == policy {
         Ok(())
     } else {
@@ -107,7 +138,23 @@ pub(super) fn satisfy(
 /// The secret of an object.
 pub(super) fn open(keys: &Keys, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, TpmError> {
     let (_, nonce, hidden) = parts(sealed).ok_or_else(|| not_ours(0, "its private part is cut"))?;
+    let head = without_length(&sealed.public).and_then(|public| public.get(..HEAD.len()));
+    let hidden = match head {
+        // Shorter than the value's digest it cannot be: the tag was right.
+        Some(head) if head == HEAD_WITH_AUTH => hidden.get(32..).unwrap_or(&[]),
+        _ => hidden,
+    };
     Ok(Zeroizing::new(masked(keys, nonce, hidden)))
+}
+
+/// Was the object sealed with this value?
+pub(super) fn has_auth(keys: &Keys, sealed: &Sealed, auth: &AuthValue) -> bool {
+    parts(sealed)
+        .is_some_and(|(_, nonce, hidden)| hidden.starts_with(&auth_digest(keys, nonce, auth)))
+}
+
+fn auth_digest(keys: &Keys, nonce: &[u8], auth: &AuthValue) -> [u8; 32] {
+    keys.derived("authorization value", &[nonce, auth.as_bytes()].concat())
 }
 
 fn not_ours(code: u32, reason: &str) -> TpmError {
@@ -149,8 +196,8 @@ fn parts(sealed: &Sealed) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// The policy in a public part of the only form that sealing makes.
-fn policy_in(public: &[u8]) -> Option<[u8; 32]> {
-    let (policy, rest) = public.strip_prefix(&HEAD)?.split_first_chunk::<32>()?;
+fn policy_in(public: &[u8], head: &[u8; 10]) -> Option<[u8; 32]> {
+    let (policy, rest) = public.strip_prefix(head)?.split_first_chunk::<32>()?;
     (rest.strip_prefix(&TAIL)?.len() == 32).then_some(*policy)
 }
 

@@ -11,6 +11,15 @@ use crate::{TpmError, response_code::meaning};
 /// TPM_RC_PCR_CHANGED: a PCR was extended after TPM2_PolicyPCR looked at them.
 pub(super) const PCR_CHANGED: u32 = 0x128;
 
+/// TPM_RC_LOCKOUT: authorizations that count are not accepted at present.
+pub(super) const LOCKOUT: u32 = 0x921;
+
+/// Is an authorization value wrong (TPM_RC_AUTH_FAIL of a session, whatever its number)? Only values of
+/// objects that the defence against dictionary attacks protects get this code.
+pub(super) const fn is_wrong_auth_value(code: u32) -> bool {
+    code & !0x700 == 0x88e
+}
+
 /// Did the TPM refuse a session's HMAC (TPM_RC_BAD_AUTH of a session, whatever its number)?
 ///
 /// Seen with tpm2-tss 4.1.3 built on mbedtls, in about one salted session of a hundred: it

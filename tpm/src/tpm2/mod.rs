@@ -4,7 +4,8 @@
 //! storage root key), [`session`] (salted, encrypted), [`answering`] (nobody else answers), [`seal`], [`unseal`] and [`rehearse`], [`approve`]
 //! (the policy session), [`blob`]
 //! (the shape of a sealed object), [`attest`] (attestation key and quotes), [`handles`]
-//! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password).
+//! (nothing that was loaded stays loaded), [`nv`] (NV indices), [`owner`] (the owner's password),
+//! [`lockout`] (the defence against dictionary attacks).
 
 mod answering;
 mod approve;
@@ -13,6 +14,7 @@ mod blob;
 mod der;
 mod failure;
 mod handles;
+mod lockout;
 mod nv;
 mod nv_counter;
 mod open;
@@ -30,8 +32,8 @@ use tss_esapi::Context;
 use zeroize::Zeroizing;
 
 use crate::{
-    Approval, AttestationKey, AuthPolicy, Bank, Name, PcrIndex, PcrSet, PcrValues, Quote, Sealed,
-    Srk, Tpm, TpmError,
+    Approval, AttestationKey, AuthPolicy, AuthValue, Bank, Lockout, Name, PcrIndex, PcrSet,
+    PcrValues, Quote, Sealed, Srk, Tpm, TpmError,
 };
 
 /// A TPM 2.0, open for commands.
@@ -68,7 +70,16 @@ impl Tpm for Tpm2 {
     }
 
     fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError> {
-        self.seal_secret(secret, policy)
+        self.seal_secret(secret, policy, None)
+    }
+
+    fn seal_with_auth(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        auth: &AuthValue,
+    ) -> Result<Sealed, TpmError> {
+        self.seal_secret(secret, policy, Some(auth))
     }
 
     fn unseal(
@@ -77,7 +88,21 @@ impl Tpm for Tpm2 {
         approval: &Approval,
         pinned_srk: Option<&Name>,
     ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        self.unseal_secret(sealed, approval, pinned_srk)
+        self.unseal_secret(sealed, approval, pinned_srk, None)
+    }
+
+    fn unseal_with_auth(
+        &mut self,
+        sealed: &Sealed,
+        approval: &Approval,
+        pinned_srk: Option<&Name>,
+        auth: &AuthValue,
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        self.unseal_secret(sealed, approval, pinned_srk, Some(auth))
+    }
+
+    fn lockout(&mut self) -> Result<Lockout, TpmError> {
+        self.read_lockout()
     }
 
     fn random(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, TpmError> {

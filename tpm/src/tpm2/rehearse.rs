@@ -9,7 +9,8 @@ impl Tpm2 {
     /// Would this TPM unseal, if the PCRs were the approval's? The storage root key is still the one
     /// that the secret was sealed under, and loads it; it is sealed to this policy; the TPM has the
     /// PCR bank; the signature is the policy key's, and the rollback counter is there and not above
-    /// its limit. Nothing is unsealed, and nothing stays loaded.
+    /// its limit. Where the secret is sealed `with_auth_value`, the TPM is not locked. Nothing is unsealed,
+    /// and nothing stays loaded.
     ///
     /// # Errors
     /// What unsealing would fail with.
@@ -18,9 +19,15 @@ impl Tpm2 {
         sealed: &Sealed,
         policy: &AuthPolicy,
         approval: &Approval,
+        with_auth_value: bool,
     ) -> Result<(), TpmError> {
-        let (private, public) = blob::parse(sealed)?;
-        if public.auth_policy().as_bytes() != policy.digest() {
+        let shape = if with_auth_value {
+            blob::Shape::WithAuthValue
+        } else {
+            blob::Shape::Policy
+        };
+        let (private, public) = blob::parse(sealed, shape)?;
+        if public.auth_policy().as_bytes() != shape.policy(policy) {
             return Err(TpmError::NotOurs {
                 code: 0,
                 reason: "it is sealed to another policy than the record says".into(),
@@ -30,6 +37,13 @@ impl Tpm2 {
             let object = tpm.load_sealed(srk.handle, private, public)?;
             tpm.then_flush(object, |_| Ok(()))
         })?;
+        if with_auth_value {
+            let lockout = self.read_lockout()?;
+            if lockout.locked {
+                let lockout = Some(lockout);
+                return Err(TpmError::LockedOut { lockout });
+            }
+        }
         let launch = approval.launch();
         self.read_pcrs(Bank::Sha256, launch.pcrs().pcrs())?;
         if let Some(signature) = approval.signature() {

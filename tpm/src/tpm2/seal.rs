@@ -2,7 +2,7 @@
 
 use tss_esapi::{
     constants::SessionType,
-    structures::{Public, SensitiveData},
+    structures::{Auth, Public, SensitiveData},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     session::Encrypted,
     srk::StorageKey,
 };
-use crate::{AuthPolicy, Bank, PcrIndex, PcrSet, Sealed, TpmError};
+use crate::{AuthPolicy, AuthValue, Bank, PcrIndex, PcrSet, Sealed, TpmError};
 
 const CREATE: &str = "TPM2_Create";
 
@@ -24,6 +24,7 @@ impl Tpm2 {
         &mut self,
         secret: &[u8],
         policy: &AuthPolicy,
+        auth: Option<&AuthValue>,
     ) -> Result<Sealed, TpmError> {
         if secret.is_empty() || secret.len() > MAX_SECRET {
             return Err(TpmError::BadParameter(format!(
@@ -32,12 +33,17 @@ impl Tpm2 {
             )));
         }
         self.check_bank(policy)?;
-        let template = blob::template(policy.digest()).map_err(in_command(CREATE))?;
+        let shape = blob::Shape::of(auth);
+        let template = blob::template(shape.policy(policy), shape).map_err(in_command(CREATE))?;
+        let auth = auth
+            .map(|auth| Auth::try_from(auth.as_bytes().to_vec()))
+            .transpose()
+            .map_err(in_command(CREATE))?;
         let secret = SensitiveData::try_from(secret.to_vec()).map_err(in_command(CREATE))?;
         self.with_srk(|tpm, srk| {
             let mut attempts = 1..ATTEMPTS;
             loop {
-                match tpm.try_seal(srk, template.clone(), secret.clone()) {
+                match tpm.try_seal(srk, template.clone(), auth.clone(), secret.clone()) {
                     Err(error) if is_refused_session(&error) && attempts.next().is_some() => {}
                     done => return done,
                 }
@@ -58,6 +64,7 @@ impl Tpm2 {
         &mut self,
         srk: &StorageKey,
         template: Public,
+        auth: Option<Auth>,
         secret: SensitiveData,
     ) -> Result<Sealed, TpmError> {
         let parent = srk.handle;
@@ -69,7 +76,7 @@ impl Tpm2 {
                 let made = tpm
                     .context
                     .execute_with_session(Some(session), |context| {
-                        context.create(parent, template, None, Some(secret), None, None)
+                        context.create(parent, template, auth, Some(secret), None, None)
                     })
                     .map_err(answered(CREATE))?;
                 Ok(Sealed {

@@ -8,6 +8,7 @@
 )]
 
 mod approval;
+mod auth_value;
 mod bus;
 mod bus_forged;
 mod hostile_records;

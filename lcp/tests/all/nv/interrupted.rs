@@ -40,7 +40,7 @@ fn every_cut(family: Family) {
             Ok(())
         });
         drop(storage);
-        machine.swtpm.reboot().unwrap();
+        machine.swtpm.cut_power().unwrap();
         let again = machine.plan(machine.wishes(2));
         assert!(again.is_possible(), "{again:?}");
         assert!(again.steps() <= plan.steps(), "{again:?}");

@@ -11,6 +11,7 @@ use std::{
 
 const TPM_CC_POLICY_PCR: u32 = 0x017f;
 const TPM_CC_UNSEAL: u32 = 0x015e;
+const TPM_CC_GET_RANDOM: u32 = 0x017b;
 
 /// Answers a command instead of the TPM, or leaves it to the TPM.
 pub type Forger = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>> + Send>;
@@ -25,6 +26,8 @@ pub struct Traffic {
     pub disturb: u32,
     /// How many more TPM2_Unseal to send with a wrong HMAC.
     pub spoil: u32,
+    /// How many more TPM2_GetRandom of a session to send with a wrong HMAC.
+    pub spoil_random: u32,
     /// How often the TPM refused the HMAC of a session.
     pub refused: u32,
     /// Who answers instead of the TPM.
@@ -92,6 +95,12 @@ fn relay_command(mut client: TcpStream, port: u16, traffic: &Mutex<Traffic>) {
             traffic.spoil -= 1;
             // TPM2_Unseal has no parameters: the HMAC is the end of the command.
             *command.last_mut().unwrap() ^= 1;
+        }
+        if code == TPM_CC_GET_RANDOM && traffic.spoil_random > 0 {
+            traffic.spoil_random -= 1;
+            // The number of bytes comes after the HMAC.
+            let end = command.len() - 3;
+            command[end] ^= 1;
         }
     }
     let forged = {

@@ -21,11 +21,13 @@ fn sealing() -> impl Strategy<Value = Sealing> {
         0..2_usize,
         proptest::option::weighted(0.3, 0..4_u64),
         any::<bool>(),
+        proptest::option::weighted(0.3, 1..3_u8),
     )
-        .prop_map(|(launch, limit, signed)| Sealing {
+        .prop_map(|(launch, limit, signed, auth)| Sealing {
             launch,
             limit,
             signed,
+            auth,
         })
 }
 
@@ -74,6 +76,7 @@ fn each_decision_is_the_one_of_swtpm() {
         launch,
         limit: None,
         signed: false,
+        auth: None,
     };
     let limited = |limit| Sealing {
         limit: Some(limit),
@@ -82,6 +85,10 @@ fn each_decision_is_the_one_of_swtpm() {
     let signed = |launch| Sealing {
         signed: true,
         ..plain(launch)
+    };
+    let secured = |auth, sealing| Sealing {
+        auth: Some(auth),
+        ..sealing
     };
     let unseal = |number, sealing| Step::Unseal(number, sealing, Damage::None);
     let script = [
@@ -114,6 +121,21 @@ fn each_decision_is_the_one_of_swtpm() {
         Step::Unseal(0, plain(0), Damage::Policy),
         Step::Unseal(0, plain(0), Damage::Cut),
         Step::Unseal(1, signed(0), Damage::Signature),
+        Step::Seal(secured(1, plain(0))),
+        Step::Seal(secured(1, signed(0))),
+        unseal(3, plain(0)),
+        unseal(0, secured(1, plain(0))),
+        unseal(3, secured(1, plain(1))),
+        unseal(3, secured(2, plain(1))),
+        unseal(3, secured(2, plain(0))),
+        unseal(3, secured(1, plain(0))),
+        unseal(4, secured(2, signed(0))),
+        unseal(4, secured(1, signed(0))),
+        unseal(4, secured(2, signed(0))),
+        // Locked: neither the right one, nor what is sealed without is concerned.
+        unseal(4, secured(1, signed(0))),
+        unseal(3, secured(1, plain(0))),
+        unseal(0, plain(0)),
         Step::Event(17),
         Step::Event(15),
         Step::Read(15),

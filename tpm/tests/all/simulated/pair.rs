@@ -4,7 +4,7 @@ use crate::machine::{LAUNCH, Launch, Machine, OTHER_LAUNCH, launch_policy};
 use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
 use sha2::{Digest, Sha256};
 use tpm::{
-    Approval, AuthPolicy, Bank, CounterLimit, LaunchPolicy, Name, PcrIndex, PcrSet,
+    Approval, AuthPolicy, AuthValue, Bank, CounterLimit, LaunchPolicy, Name, PcrIndex, PcrSet,
     PolicySignature, PolicySigner, Sealed, Tpm, Tpm2, TpmError, simulated::SimulatedTpm,
 };
 
@@ -31,6 +31,8 @@ pub struct Sealing {
     pub launch: usize,
     pub limit: Option<u64>,
     pub signed: bool,
+    /// With an authorization value: which.
+    pub auth: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -132,8 +134,12 @@ impl Pair {
         } else {
             AuthPolicy::Launch(launch(sealing))
         };
-        let real = self.real.seal(SECRET, &policy).unwrap();
-        let simulated = self.simulated.seal(SECRET, &policy).unwrap();
+        let call = |tpm: &mut dyn Tpm| match value(sealing) {
+            Some(auth) => tpm.seal_with_auth(SECRET, &policy, &auth).unwrap(),
+            None => tpm.seal(SECRET, &policy).unwrap(),
+        };
+        let real = call(&mut self.real);
+        let simulated = call(&mut self.simulated);
         let shape = |sealed: &Sealed| {
             let public = &sealed.public;
             format!("{:?} {}", &public[..48], public.len())
@@ -161,7 +167,12 @@ impl Pair {
                 Damage::Policy => sealed.public[20] ^= 1,
                 Damage::Cut => drop(sealed.public.pop()),
             }
-            outcome(tpm.unseal(&sealed, &approval, pinned.as_ref()))
+            let pinned = pinned.as_ref();
+            let opened = match value(sealing) {
+                Some(auth) => tpm.unseal_with_auth(&sealed, &approval, pinned, &auth),
+                None => tpm.unseal(&sealed, &approval, pinned),
+            };
+            outcome(opened) + &outcome(tpm.lockout())
         };
         (
             call(&mut self.real, real),
@@ -188,6 +199,12 @@ impl Pair {
         let point = self.key.verifying_key().to_sec1_point(false);
         PolicySigner::from_point(point.as_bytes()).unwrap()
     }
+}
+
+fn value(sealing: Sealing) -> Option<AuthValue> {
+    sealing
+        .auth
+        .map(|byte| AuthValue::new(&[byte; 32]).unwrap())
 }
 
 fn launch(sealing: Sealing) -> LaunchPolicy {
