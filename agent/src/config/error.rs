@@ -23,6 +23,14 @@ pub enum ConfigError {
         /// The name that was given.
         name: String,
     },
+    /// A PIN that would be typed for any TPM.
+    #[error(
+        "{origin}: [unlock] require = \"tpm+pin\" needs srk_name, so that the PIN is shown to no other TPM: `taoboot srk --pin` writes it"
+    )]
+    PinForAnyTpm {
+        /// The file.
+        origin: String,
+    },
     /// A swap device that is searched by what a random key destroys.
     #[error(
         "{origin}: swap device {spec} is searched by content, which is new at each boot: use PARTUUID= or /dev/..."

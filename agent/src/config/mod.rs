@@ -21,7 +21,7 @@ use device::DeviceSpec;
 pub use array::{ArrayConfig, MAX_ARRAYS, number as array_number};
 pub use error::{ConfigError, check_mapper_name};
 pub use pins::{AcpiPin, HostKey, SecretId};
-pub use policies::{OnFailure, WithoutTpm};
+pub use policies::{OnFailure, Require, WithoutTpm};
 pub use seconds::Seconds;
 pub use volume::{MAX_VOLUMES, UnknownOption, VolumeConfig, VolumeOption};
 
@@ -54,10 +54,20 @@ pub struct Config {
     pub volume: Vec<VolumeConfig>,
     /// The md arrays that are assembled before volumes are looked for.
     pub array: Vec<ArrayConfig>,
+    /// What releases the disk key.
+    pub unlock: UnlockConfig,
     /// The swap device, where the sealed record does not name it.
     pub swap: Option<SwapConfig>,
     /// The Tao host.
     pub tao: TaoConfig,
+}
+
+/// `[unlock]`: what releases the disk key.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnlockConfig {
+    /// `tpm` unless given. Records that are sealed with less are not opened.
+    pub require: Require,
 }
 
 /// The swap device: a plain dm-crypt mapping with a random key each boot.
@@ -83,6 +93,12 @@ impl Config {
             return Err(ConfigError::SwapByContent {
                 origin: origin.into(),
                 spec: swap.device.clone(),
+            });
+        }
+        // Whoever answers for another TPM knows the session's key, and could try PINs on its HMAC.
+        if config.unlock.require == Require::TpmAndPin && config.srk_name.is_none() {
+            return Err(ConfigError::PinForAnyTpm {
+                origin: origin.into(),
             });
         }
         Ok(config)
@@ -190,6 +206,28 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn a_pin_is_asked_for_where_the_configuration_says_so_and_names_the_tpm() {
+        let pin = "[unlock]\nrequire = \"tpm+pin\"\n";
+        let srk = format!("srk_name = \"000b{}\"\n", "ab".repeat(32));
+        let config = Config::parse(&format!("{srk}{pin}"), "t").unwrap();
+        assert_eq!(config.unlock.require, Require::TpmAndPin);
+        for text in ["", "[unlock]\n", "[unlock]\nrequire = \"tpm\"\n"] {
+            assert_eq!(
+                Config::parse(text, "t").unwrap().unlock.require,
+                Require::Tpm
+            );
+        }
+        let error = Config::parse(pin, "t").unwrap_err().to_string();
+        assert!(error.contains("srk_name"), "{error}");
+        for text in [
+            "[unlock]\nrequire = \"pin\"\n",
+            "[unlock]\nrequires = \"tpm\"\n",
+        ] {
+            assert!(Config::parse(text, "t").is_err(), "{text}");
+        }
     }
 
     #[test]

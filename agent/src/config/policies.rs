@@ -43,6 +43,18 @@ impl std::str::FromStr for OnFailure {
     }
 }
 
+/// What must be there so that the disk key is released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Require {
+    /// The approved launch on this TPM.
+    #[default]
+    #[serde(rename = "tpm")]
+    Tpm,
+    /// That, and a PIN which a person types.
+    #[serde(rename = "tpm+pin")]
+    TpmAndPin,
+}
+
 /// What happens on a machine that has no TPM at all. One that cannot be reached is another matter:
 /// that always stops the boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

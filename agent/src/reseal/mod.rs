@@ -6,20 +6,26 @@
 //! adds is that it happens on purpose and leaves a trace: only root is served, only for files in
 //! /boot whose content is known on the encrypted root, only for PCR values that follow from
 //! these files, only with a record of this very secret as the pattern; and files, digests and
-//! PCR values of every request are in the kernel log.
+//! PCR values of every request are in the kernel log. Where a PIN was typed at boot, its stretched form
+//! is kept beside the secret: what is sealed for the next launch asks for the same PIN.
 
 mod boot_files;
 mod client;
 mod files;
 mod launch;
+mod pin_change;
 mod protocol;
+mod refusal;
 mod request_log;
 mod service;
 
 pub use boot_files::{BOOT_FILES, BootFiles, BootFilesError, KnownFile, Origin, below};
 pub use client::{ResealError, ask};
 pub use launch::replay;
-pub use protocol::{LaunchEvent, MAX_MESSAGE, Measure, MeasuredFile, Question, Reply, SealRequest};
+pub use protocol::{
+    Confidential, LaunchEvent, MAX_MESSAGE, Measure, MeasuredFile, PinChange, PinProof, Question,
+    Reply, SealRequest,
+};
 pub use service::{ResealService, ServiceError};
 
 /// The socket of the resident agent.

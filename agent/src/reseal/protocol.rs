@@ -1,10 +1,11 @@
 //! One question and one reply, each a line of JSON.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tpm::{PcrIndex, PcrValues};
+use zeroize::Zeroizing;
 
 use crate::unlock::pcr_map;
 
@@ -23,6 +24,67 @@ pub enum Question {
     HostKey,
     /// A record for another launch.
     Seal(Box<SealRequest>),
+    /// Records for the launches they are for, with another PIN.
+    ChangePin(Box<PinChange>),
+}
+
+/// Another PIN is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinChange {
+    /// Who may ask for it.
+    pub proof: PinProof,
+    /// The new one, hex.
+    pub new_pin: Confidential,
+    /// The tokens of the records; none with the first PIN, which is for launches to come.
+    pub records: Vec<Value>,
+}
+
+/// What entitles to set a PIN.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum PinProof {
+    /// The present PIN, hex.
+    Pin(Confidential),
+    /// [`crate::unlock::VolumeSecret::pin_change_key`], hex: a passphrase of the volume opens the
+    /// escrow that leads to it.
+    VolumeKey(Confidential),
+    /// Nothing, where there is no PIN yet: the first one only adds to what the next launch needs.
+    First,
+}
+
+/// Text that is wiped when dropped and shown nowhere.
+#[derive(Clone)]
+pub struct Confidential(Zeroizing<String>);
+
+impl Confidential {
+    /// Bytes, as hex digits.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(hex::encode(bytes)))
+    }
+
+    /// The bytes again; `None` where it is not hex digits.
+    pub fn bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        hex::decode(self.0.as_bytes()).ok().map(Zeroizing::new)
+    }
+}
+
+impl Serialize for Confidential {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Confidential {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl fmt::Debug for Confidential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Confidential(..)")
+    }
 }
 
 /// A record for another launch is asked for.
@@ -117,6 +179,8 @@ pub enum Reply {
     HostKey(String),
     /// The record's token.
     Record(Value),
+    /// The tokens of records, in the order of those in the question.
+    Records(Vec<Value>),
     /// Why not, in one sentence.
     Refused(String),
 }

@@ -7,24 +7,27 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use serde_json::Value;
 use tao::keys::Hidden;
-use tpm::{AuthPolicy, CounterLimit, Name, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
+use tpm::{AuthPolicy, CounterLimit, PcrSet, PcrValues, Tpm};
+use zeroize::Zeroizing;
 
 use super::{
-    boot_files::{BootFiles, BootFilesError, below},
-    files::{self, FileError},
-    launch::{self, LaunchError},
-    protocol::{MAX_MESSAGE, Measure, Question, Reply, SealRequest},
+    boot_files::{BootFiles, below},
+    files, launch,
+    pin_change::{self, PinChangeError},
+    protocol::{MAX_MESSAGE, Measure, PinChange, Question, Reply, SealRequest},
+    refusal::Refusal,
     request_log::{log_lines, shown},
 };
 use crate::unlock::{
-    ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, LaunchPcrsError, ROLLBACK_COUNTER,
-    RecordError, RecordParts,
+    ApprovedLaunch, BootSecret, EnrolledRecord, LaunchPcrs, PinKey, ROLLBACK_COUNTER, RecordParts,
+    pin_seal,
 };
 
 /// A client that says nothing does not hold up the next.
@@ -36,53 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct ServiceError {
     path: PathBuf,
     source: io::Error,
-}
-
-/// Why a request is refused; the client gets the sentence.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    /// Longer, or cut off.
-    #[error("a request is one line of at most {MAX_MESSAGE} bytes")]
-    NotALine,
-    /// Another form.
-    #[error("the request is not understood: {0}")]
-    NotUnderstood(serde_json::Error),
-    /// The pattern or the new record.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A pattern of somebody else.
-    #[error("the record given as a pattern does not belong to the secret that opened this machine")]
-    Pattern,
-    /// No measured launch.
-    #[error(transparent)]
-    NoLaunch(#[from] LaunchPcrsError),
-    /// The list of known files.
-    #[error(transparent)]
-    Known(#[from] BootFilesError),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The extends.
-    #[error(transparent)]
-    Launch(#[from] LaunchError),
-    /// A register that nothing vouches for.
-    #[error(
-        "PCR {0} is not a register of a launch, and the record given as a pattern has another value or none: approve it with a passphrase"
-    )]
-    OtherRegister(PcrIndex),
-    /// The TPM.
-    #[error(transparent)]
-    Tpm(#[from] TpmError),
-    /// Another TPM, or a cleared one.
-    #[error(
-        "the TPM's storage root key is {present}, but the present records are sealed under {enrolled}: enrol again with a passphrase"
-    )]
-    OtherSrk {
-        /// Of the TPM.
-        present: Name,
-        /// Of the records.
-        enrolled: Name,
-    },
 }
 
 /// Opens a TPM for one request.
@@ -97,6 +53,9 @@ pub struct ResealService {
     root: PathBuf,
     served_user: u32,
     host_key: Option<[u8; 32]>,
+    /// Where the PIN was changed in this boot; else the secret has the one that was typed.
+    changed_pin: Mutex<Option<Hidden<PinKey>>>,
+    wrong_pins: pin_change::Guard,
 }
 
 impl ResealService {
@@ -127,6 +86,8 @@ impl ResealService {
             root: "/".into(),
             served_user,
             host_key: None,
+            changed_pin: Mutex::new(None),
+            wrong_pins: pin_change::Guard::default(),
         })
     }
 
@@ -184,6 +145,7 @@ impl ResealService {
             Question::Which => return Reply::Holds(self.secret.id()),
             Question::Genuine(token) => return Reply::Genuine(self.is_genuine(&token)),
             Question::HostKey => return self.host_key(),
+            Question::ChangePin(change) => return self.change_pin(&change, pid),
             Question::Seal(request) => request,
         };
         let lines = log_lines(&request);
@@ -203,6 +165,60 @@ impl ResealService {
                 Reply::Refused(sentence)
             }
         }
+    }
+
+    /// The stretched PIN that records are sealed with at present.
+    fn pin(&self) -> Option<PinKey> {
+        let changed = self.changed_pin.lock();
+        let changed = changed.unwrap_or_else(PoisonError::into_inner);
+        let present = changed.as_deref().or_else(|| self.secret.pin());
+        present.map(PinKey::copy)
+    }
+
+    fn change_pin(&self, change: &PinChange, pid: i32) -> Reply {
+        log::warn!("reseal: process {pid} (root) asks for another PIN");
+        match self.with_new_pin(change) {
+            Ok(records) => {
+                log::warn!("reseal: process {pid} (root) had the PIN changed");
+                Reply::Records(records)
+            }
+            Err(refusal) => {
+                let sentence = refusal.to_string();
+                let short = shown(&sentence, 400);
+                log::warn!("reseal: refused to process {pid} (root): {short}");
+                Reply::Refused(sentence)
+            }
+        }
+    }
+
+    /// All the records with the new PIN, or none; from then on it is the one of this boot.
+    fn with_new_pin(&self, change: &PinChange) -> Result<Vec<Value>, Refusal> {
+        let present = self.pin();
+        let key = pin_change::allowed(change, present.as_ref(), &self.secret, &self.wrong_pins)?;
+        let mut tpm = (self.tpm)()?;
+        let mut records = Vec::with_capacity(change.records.len());
+        for token in &change.records {
+            let record = EnrolledRecord::from_token(token)?;
+            record
+                .verify_mac(self.secret.volume())
+                .map_err(|_| Refusal::Pattern)?;
+            let mut parts = record.parts().clone();
+            let policy = &parts.policy;
+            let sealed = pin_seal::seal(tpm.as_mut(), &self.secret, Some(&key), policy)?;
+            if sealed.parent != parts.sealed.parent {
+                return Err(Refusal::OtherSrk {
+                    present: sealed.parent,
+                    enrolled: parts.sealed.parent,
+                });
+            }
+            parts.sealed = sealed;
+            parts.pin = Some(key.salt().clone());
+            records.push(EnrolledRecord::new(parts, self.secret.volume())?.to_token()?);
+        }
+        let mut changed = self.changed_pin.lock();
+        let changed = changed.as_deref_mut().map_err(|_| PinChangeError::Broken)?;
+        *changed = Some(Hidden::with(|| key));
+        Ok(records)
     }
 
     fn host_key(&self) -> Reply {
@@ -260,8 +276,14 @@ impl ResealService {
         let pcrs = LaunchPcrs::new(request.pcrs)?;
         let policy = AuthPolicy::Launch(ApprovedLaunch::policy(pcrs, counter)?);
         let mut tpm = (self.tpm)()?;
-        let sealed = tpm.seal(self.secret.to_bytes().as_slice(), &policy)?;
+        // A PIN that was typed in this boot is asked for in the next, whatever the pattern is: a
+        // record from before it must not lead to one without.
+        let pin = self.pin();
         let old = pattern.parts();
+        if old.pin.is_some() && pin.is_none() {
+            return Err(Refusal::NoPin);
+        }
+        let sealed = pin_seal::seal(tpm.as_mut(), &self.secret, pin.as_ref(), &policy)?;
         if sealed.parent != old.sealed.parent {
             return Err(Refusal::OtherSrk {
                 present: sealed.parent,
@@ -278,6 +300,7 @@ impl ResealService {
             created: request.created,
             components: request.components,
             escrow: old.escrow.clone(),
+            pin: pin.map(|pin| pin.salt().clone()),
         };
         Ok(EnrolledRecord::new(parts, self.secret.volume())?.to_token()?)
     }
@@ -298,7 +321,8 @@ fn check_others(pcrs: &PcrValues, approved: Option<&PcrValues>) -> Result<(), Re
 
 /// The outer error is the connection's, the inner one the client's.
 fn question(stream: &UnixStream) -> io::Result<Result<Question, Refusal>> {
-    let mut line = Vec::new();
+    // A PIN may be in it: it is wiped, and does not grow. What the reader keeps is in locked memory.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_MESSAGE));
     let bounded = stream.take(MAX_MESSAGE as u64);
     BufReader::new(bounded).read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {

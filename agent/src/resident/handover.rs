@@ -68,14 +68,15 @@ pub fn fork_host(
     let settings = [format!("{event}\n").as_bytes(), &settings].concat();
     let (read, write) = pipe().map_err(step("pipe"))?;
     // All of it has to fit: nobody reads yet.
-    let size = i32::try_from(settings.len().saturating_add(BootSecret::LEN)).unwrap_or(i32::MAX);
+    let size =
+        i32::try_from(settings.len().saturating_add(BootSecret::HANDOVER_LEN)).unwrap_or(i32::MAX);
     if size > USUAL_PIPE {
         fcntl(write.as_fd(), FcntlArg::F_SETPIPE_SZ(size))
             .map_err(step("make a pipe for the host's settings"))?;
     }
     let mut write = File::from(write);
     write
-        .write_all(secret.to_bytes().as_slice())
+        .write_all(secret.to_handover().as_slice())
         .and_then(|()| write.write_all(&settings))
         .map_err(step("hand over the boot secret"))?;
     drop(write);
@@ -141,9 +142,9 @@ pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), Re
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
     let mut pipe = File::from(fd);
     let secret = Hidden::new(|| {
-        let mut secret = Zeroizing::new([0_u8; BootSecret::LEN]);
+        let mut secret = Zeroizing::new([0_u8; BootSecret::HANDOVER_LEN]);
         pipe.read_exact(secret.as_mut_slice())?;
-        BootSecret::from_bytes(secret.as_slice()).map_err(std::io::Error::other)
+        BootSecret::from_handover(&secret).map_err(std::io::Error::other)
     })
     .map_err(step("read the boot secret"))?;
     let mut settings = Vec::new();

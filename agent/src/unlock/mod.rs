@@ -9,6 +9,7 @@
 //! mounted [`record_boot`] puts into PCR 15 what was opened and how. The other direction,
 //! what `taoboot` writes into a header, is in `enrolment`.
 
+mod ask_pin;
 mod binary_header;
 mod boot_record;
 mod cipher;
@@ -18,6 +19,7 @@ mod escrow;
 mod explain;
 mod find_records;
 mod further;
+mod handed_over;
 mod header;
 mod header_check;
 mod identity;
@@ -31,12 +33,18 @@ mod no_tpm;
 mod open;
 pub(crate) mod pcr_map;
 mod physical_memory;
+mod pin;
+pub(crate) mod pin_seal;
+mod pinned;
 mod proof;
 mod record;
 mod secret;
 mod swap;
 mod unseal;
+mod unseal_error;
+mod unseal_pin;
 
+pub use ask_pin::{AskPin, NoAnswer, PIN_TRIES};
 pub use binary_header::BinaryHeaderError;
 pub use boot_record::{BootRecordError, record_boot};
 pub use escrow::Escrow;
@@ -59,6 +67,8 @@ pub(crate) use open::close_mapping;
 pub use open::{
     OpenError, OpenVolume, open_proven_volume, open_volume, proven_key, test_passphrase,
 };
+pub use pin::{Pin, PinError, PinKey, PinSalt};
+pub use pinned::Pinned;
 pub use proof::{Proof, ProofError, prove_volume};
 pub use record::{
     APPROVAL_TYPE, ApprovedLaunch, EnrolledRecord, RecordError, RecordParts, SealedRecord,
@@ -66,11 +76,14 @@ pub use record::{
 };
 pub use secret::{BootSecret, HostSecret, SecretError, VolumeSecret};
 pub use swap::{SwapSpec, SwapSpecError};
-pub use unseal::{Pinned, UnsealError, Unsealing, deciding_pcrs, matching, unseal};
+pub use unseal::{Unsealing, deciding_pcrs, matching, unseal, unseal_asking};
+pub use unseal_error::UnsealError;
 
 /// NV index of the rollback counter: in the range that is the owner's. (0x018074a0 is the
 /// Tao host's.)
 pub const ROLLBACK_COUNTER: u32 = 0x0180_74a1;
 
+#[cfg(test)]
+mod pin_tests;
 #[cfg(test)]
 mod simulated_tests;

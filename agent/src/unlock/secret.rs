@@ -10,12 +10,13 @@ use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::identity::VolumeIdentity;
+use super::{identity::VolumeIdentity, pin::PinKey};
 
 const SALT: &[u8] = b"taoboot boot secret v1";
 const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
 const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
 const INFO_FURTHER_MAC: &[u8] = b"taoboot further volume mac v1";
+const INFO_PIN_CHANGE: &[u8] = b"taoboot pin change v1";
 const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 
 /// Why there is no boot secret.
@@ -45,6 +46,8 @@ pub enum SecretError {
 pub struct BootSecret {
     volume: VolumeSecret,
     host: HostSecret,
+    /// Of the PIN that was typed to get it: what is sealed for the next launch asks for it as well.
+    pin: Option<PinKey>,
 }
 
 impl BootSecret {
@@ -53,7 +56,11 @@ impl BootSecret {
 
     /// Two secrets that are sealed together.
     pub const fn new(volume: VolumeSecret, host: HostSecret) -> Self {
-        Self { volume, host }
+        Self {
+            volume,
+            host,
+            pin: None,
+        }
     }
 
     /// What a TPM released.
@@ -65,7 +72,20 @@ impl BootSecret {
         Ok(Self {
             volume: VolumeSecret(volume.try_into().map_err(|_| wrong())?),
             host: HostSecret(host.try_into().map_err(|_| wrong())?),
+            pin: None,
         })
+    }
+
+    /// The same, with the PIN that it is sealed with.
+    #[must_use]
+    pub fn with_pin(mut self, pin: Option<PinKey>) -> Self {
+        self.pin = pin;
+        self
+    }
+
+    /// The stretched PIN; `None` where the launch alone released the secret.
+    pub const fn pin(&self) -> Option<&PinKey> {
+        self.pin.as_ref()
     }
 
     /// The bytes, to be sealed.
@@ -171,6 +191,12 @@ impl VolumeSecret {
     /// The key that authenticates the tokens of further volumes ([`super::FurtherToken`]).
     pub fn further_mac_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(INFO_FURTHER_MAC, b"")
+    }
+
+    /// What proves to the resident agent that somebody has the volume's key, and so may set another
+    /// PIN without the present one.
+    pub fn pin_change_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_PIN_CHANGE, b"")
     }
 
     /// A public name of the secret, 32 hex digits: tells records of the same secret from

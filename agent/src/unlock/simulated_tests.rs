@@ -10,9 +10,10 @@ use tpm::{
 
 use super::{
     BootRecordError, BootSecret, EnrolledRecord, HostSecret, KnownTpms, LatchError, Latched,
-    RecordParts, SealedRecord, UnsealError, VolumeIdentity, VolumeSecret, record_boot, unseal,
-    unseal::Pinned,
+    Pinned, RecordParts, SealedRecord, UnsealError, VolumeIdentity, VolumeSecret, record_boot,
+    unseal,
 };
+use crate::config::Require;
 
 /// Of a machine that lists no TPM beside it.
 fn close_latch(tpm: &mut SimulatedTpm) -> Result<Latched, LatchError> {
@@ -32,6 +33,7 @@ const fn pinned() -> Pinned<'static> {
     Pinned {
         srk: None,
         secret_id: None,
+        require: Require::Tpm,
     }
 }
 
@@ -70,6 +72,7 @@ fn record(tpm: &mut SimulatedTpm, secret: &BootSecret, label: &str) -> SealedRec
         created: 1,
         components: BTreeMap::new(),
         escrow: None,
+        pin: None,
     };
     SealedRecord::literal(EnrolledRecord::new(parts, secret.volume()).unwrap()).unwrap()
 }

@@ -1,85 +1,19 @@
 //! Asks the TPM for the boot secret, and says in words why it is not given.
 
-use tpm::{Bank, Name, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
+use tpm::{Bank, PcrIndex, PcrSet, PcrValues, Tpm, TpmError};
 use zeroize::Zeroizing;
 
 use super::{
-    explain::{PcrDifference, explain},
+    ask_pin::{AskPin, Nobody},
+    explain::explain,
     launch_pcrs::{LaunchPcrs, LaunchPcrsError},
-    record::{RecordError, SealedRecord},
-    secret::{BootSecret, SecretError},
+    pinned::{Pinned, check_released},
+    record::SealedRecord,
+    secret::BootSecret,
+    unseal_error::UnsealError,
+    unseal_pin::unseal_with_pin,
 };
-
-/// What the measured configuration says of the secret.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Pinned<'a> {
-    /// The only storage root key it may be sealed under.
-    pub srk: Option<&'a Name>,
-    /// The only volume secret it may be, by [`BootSecret::id`].
-    pub secret_id: Option<&'a str>,
-}
-
-/// Why there is no boot secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnsealError {
-    /// The volume has no usable record.
-    #[error("the volume has no usable taoboot record: enroll it with `taoboot enroll`")]
-    NoRecords,
-    /// No measured launch.
-    #[error(
-        "this is not a measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"
-    )]
-    NoLaunch,
-    /// A launch that wrote nothing into a register.
-    #[error("the TPM does not release the disk key to this launch: {0}")]
-    Unmeasured(LaunchPcrsError),
-    /// The latch is closed.
-    #[error(
-        "the latch is closed: PCR 15 was extended earlier in this boot, so the TPM gives the disk key only after a reset"
-    )]
-    LatchClosed,
-    /// The launch is another than the approved ones.
-    #[error("the launch is not approved{}: {}", nearest(.label), joined(.differences))]
-    NotApproved {
-        /// Label of the record that comes nearest.
-        label: String,
-        /// What differs from it.
-        differences: Vec<PcrDifference>,
-    },
-    /// The TPM refused although the PCRs are right.
-    #[error("the PCRs are the approved ones, but the TPM did not release the disk key: {0}")]
-    Tpm(#[source] TpmError),
-    /// What was released is not a boot secret.
-    #[error("what the TPM released is not a boot secret: {0}")]
-    NotASecret(#[source] SecretError),
-    /// Another secret than the one that is pinned.
-    #[error(
-        "the TPM released another boot secret ({found}) than the measured configuration pins ({pinned}): this is not the volume that the image was built for"
-    )]
-    OtherSecret {
-        /// In the configuration.
-        pinned: String,
-        /// Of the released secret.
-        found: String,
-    },
-    /// The record was tampered with.
-    #[error(transparent)]
-    Record(RecordError),
-}
-
-fn nearest(label: &str) -> String {
-    if label.is_empty() {
-        String::new()
-    } else {
-        format!(" (nearest: {label})")
-    }
-}
-
-fn joined(differences: &[PcrDifference]) -> String {
-    let sentences: Vec<String> = differences.iter().map(PcrDifference::to_string).collect();
-    sentences.join("; ")
-}
+use crate::config::Require;
 
 /// The registers that decide about these records: those they name, the launch's and the latch.
 pub fn deciding_pcrs(records: &[SealedRecord]) -> PcrSet {
@@ -151,8 +85,22 @@ pub fn unseal<'r>(
     records: &'r [SealedRecord],
     pinned: Pinned<'_>,
 ) -> Result<Unsealing<'r>, TpmError> {
+    unseal_asking(tpm, records, pinned, &mut Nobody)
+}
+
+/// [`unseal`], where somebody can be asked for a PIN. Nobody is before it is known that there is a record
+/// with a PIN for this very launch.
+///
+/// # Errors
+/// As for [`unseal`].
+pub fn unseal_asking<'r>(
+    tpm: &mut dyn Tpm,
+    records: &'r [SealedRecord],
+    pinned: Pinned<'_>,
+    person: &mut dyn AskPin,
+) -> Result<Unsealing<'r>, TpmError> {
     let seen = tpm.pcr_read(Bank::Sha256, deciding_pcrs(records))?;
-    let released = release(tpm, records, &seen, pinned);
+    let released = release(tpm, records, &seen, pinned, person);
     Ok(Unsealing { seen, released })
 }
 
@@ -161,9 +109,20 @@ fn release<'r>(
     records: &'r [SealedRecord],
     seen: &PcrValues,
     pinned: Pinned<'_>,
+    person: &mut dyn AskPin,
 ) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
+    let (with_pin, without): (Vec<_>, Vec<_>) = matching(records, seen)?
+        .into_iter()
+        .partition(|record| record.pin().is_some());
+    match pinned.require {
+        // A record that somebody kept from before the PIN opens nothing here.
+        Require::TpmAndPin if with_pin.is_empty() => return Err(UnsealError::RecordWithoutPin),
+        Require::TpmAndPin => return unseal_with_pin(tpm, with_pin, pinned, person),
+        Require::Tpm if without.is_empty() => return Err(UnsealError::PinNotRequired),
+        Require::Tpm => {}
+    }
     let mut first_error = None;
-    for record in matching(records, seen)? {
+    for record in without {
         match unseal_one(tpm, record, pinned) {
             Ok(secret) => return Ok((secret, record)),
             Err(error) => first_error.get_or_insert(error),
@@ -181,16 +140,6 @@ fn unseal_one(
         .unseal(record.sealed(), record.approval(), pinned.srk)
         .map_err(UnsealError::Tpm)?;
     let secret = BootSecret::from_bytes(&bytes).map_err(UnsealError::NotASecret)?;
-    if let Some(pinned) = pinned.secret_id
-        && pinned != secret.id()
-    {
-        return Err(UnsealError::OtherSecret {
-            pinned: pinned.to_owned(),
-            found: secret.id(),
-        });
-    }
-    record
-        .verify_mac(secret.volume())
-        .map_err(UnsealError::Record)?;
+    check_released(&secret, record, pinned)?;
     Ok(secret)
 }

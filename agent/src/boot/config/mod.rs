@@ -11,7 +11,9 @@ use std::{fs, path::PathBuf, time::Duration};
 use tpm::Name;
 
 use crate::{
-    config::{AcpiPin, Config, HostKey, OnFailure, SecretId, WithoutTpm, device::DeviceSpec},
+    config::{
+        AcpiPin, Config, HostKey, OnFailure, Require, SecretId, WithoutTpm, device::DeviceSpec,
+    },
     host::HostSettings,
 };
 pub use arrays::ArraySettings;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub srk_name: Option<Name>,
     /// The pinned boot secret.
     pub secret_id: Option<SecretId>,
+    /// What must release it.
+    pub require: Require,
     /// The only key that the Tao host may have.
     pub host_key: Option<HostKey>,
     /// The only ACPI tables with code.
@@ -109,6 +113,7 @@ impl Settings {
             report: line.report,
             srk_name: config.srk_name,
             secret_id: config.secret_id,
+            require: config.unlock.require,
             host_key: config.host_key,
             acpi_tables: config.acpi_tables,
             volumes,

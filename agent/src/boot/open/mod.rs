@@ -3,7 +3,7 @@
 //! it is the enrolled one.
 
 mod console;
-mod prompt;
+pub(super) mod prompt;
 
 use std::path::PathBuf;
 

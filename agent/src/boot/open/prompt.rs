@@ -75,6 +75,15 @@ impl Prompt {
 
     /// Asks everywhere and reads one line, from wherever it is typed first. An empty one is not an answer.
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, PromptError> {
+        self.ask_for(question, false)
+    }
+
+    /// [`Self::ask`], where an empty line may be an answer.
+    pub fn ask_for(
+        &mut self,
+        question: &str,
+        empty_counts: bool,
+    ) -> Result<Zeroizing<Vec<u8>>, PromptError> {
         self.write(&printable::line(question).to_string())?;
         loop {
             let ready = self.wait()?;
@@ -84,7 +93,7 @@ impl Prompt {
                     continue;
                 }
                 match console.read() {
-                    Ok(Some(line)) if line.is_empty() => {}
+                    Ok(Some(line)) if line.is_empty() && !empty_counts => {}
                     Ok(Some(line)) => {
                         self.end_question(number);
                         return Ok(line);
@@ -215,8 +224,10 @@ mod tests {
     fn an_empty_line_is_no_answer_and_after_the_last_question_nothing_is_echoed() {
         let (mut serial, node, open) = terminal();
         let mut prompt = Prompt::on(&[node]).unwrap();
-        serial.write_all(b"\n\nan answer\n").unwrap();
+        serial.write_all(b"\n\nan answer\n\n").unwrap();
         assert_eq!(prompt.ask("?").unwrap().as_slice(), b"an answer");
+        // Unless it is one.
+        assert!(prompt.ask_for("?", true).unwrap().is_empty());
         prompt.stay_quiet();
         let flags = tcgetattr(&open).unwrap().local_flags;
         assert!(!flags.contains(LocalFlags::ECHO));

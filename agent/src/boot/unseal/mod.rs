@@ -1,5 +1,6 @@
 //! Asks the TPM for the boot secret, then closes its latch, whatever it answered.
 
+mod person;
 pub(super) mod sleep_state;
 mod tboot_page;
 
@@ -14,10 +15,12 @@ use crate::{
     },
     config::SecretId,
     unlock::{
-        BootSecret, KnownTpms, LatchError, Latched, NoTpm, NoTpmError, Pinned, SYSFS_TPM,
-        SealedRecord, Unsealing, close_latch, unseal,
+        AskPin, BootSecret, KnownTpms, LatchError, Latched, NoTpm, NoTpmError, Pinned, SYSFS_TPM,
+        SealedRecord, Unsealing, close_latch, unseal_asking,
     },
 };
+
+use person::Person;
 
 /// The TPM with the kernel's resource manager, so that nobody's objects collide.
 pub(crate) const TCTI: &str = "device:/dev/tpmrm0";
@@ -77,7 +80,10 @@ fn release_from<'r>(
 ) -> Released<'r> {
     // Another may have appeared meanwhile.
     let secret = match tpms.look() {
-        Ok(()) => ask(&mut tpm, records, settings, boot),
+        Ok(()) => {
+            let mut person = Person::of(settings);
+            ask(&mut tpm, records, settings, boot, &mut person)
+        }
         Err(error) => Err(Failure::of(Phase::Tpm)(error)),
     };
     let reached = match &secret {
@@ -173,10 +179,12 @@ fn ask<'r>(
     records: &'r [SealedRecord],
     settings: &Settings,
     boot: &mut Boot,
+    person: &mut dyn AskPin,
 ) -> Result<(BootSecret, &'r SealedRecord), Failure> {
     let pinned = Pinned {
         srk: settings.srk_name.as_ref(),
         secret_id: settings.secret_id.as_ref().map(SecretId::as_str),
+        require: settings.require,
     };
     // Without a record nothing is asked for; the registers are read for the report.
     let pin = settings.acpi_tables.as_ref();
@@ -187,7 +195,7 @@ fn ask<'r>(
         .and_then(|()| acpi_later::look_again(boot, pin));
     let offered = if acpi.is_ok() { records } else { &[] };
     let Unsealing { seen, released } =
-        unseal(tpm, offered, pinned).map_err(Failure::of(Phase::Launch))?;
+        unseal_asking(tpm, offered, pinned, person).map_err(Failure::of(Phase::Launch))?;
     boot.report.pcrs = seen
         .iter()
         .map(|(pcr, value)| (pcr, hex::encode(value)))

@@ -22,6 +22,8 @@ use crate::unlock::{
     identity::VolumeIdentity,
     launch_pcrs::LaunchPcrs,
     open::{refuse_ignored, test_passphrase},
+    pin::PinKey,
+    pin_seal,
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, SecretError, VolumeSecret},
     swap::SwapSpec,
@@ -73,6 +75,7 @@ pub struct Enrolment {
     leftovers: Vec<Leftover>,
     /// Made once, so that all launches enrolled in one go have the same host.
     host_secret: Option<HostSecret>,
+    pub(super) pin: Option<PinKey>,
     _lock: VolumeLock,
 }
 
@@ -104,6 +107,7 @@ impl Enrolment {
             opened_by,
             leftovers,
             host_secret: None,
+            pin: None,
             _lock: lock,
         })
     }
@@ -160,14 +164,19 @@ impl Enrolment {
             Some(_) if !request.fresh_host_secret => {
                 return Err(EnrolmentError::HostSecretUnknown(self.device.clone()));
             }
+            // The same secret without a PIN would make the PIN of the other records worth nothing.
+            Some((_, secret)) if self.pin.is_none() && self.asks_for_pin(&secret)? => {
+                return Err(EnrolmentError::PinNeeded(self.device.clone()));
+            }
             Some((record, secret)) => (secret, Some(record.parts().keyslot)),
             None => (VolumeSecret::generate()?, None),
         };
         let boot_secret = BootSecret::new(secret, self.fresh_host_secret()?);
         let secret = boot_secret.volume();
-        let sealed = tpm.seal(boot_secret.to_bytes().as_slice(), &policy)?;
+        let sealed = pin_seal::seal(tpm, &boot_secret, self.pin.as_ref(), &policy)?;
         let escrow = Escrow::seal(secret, &self.volume_key, &self.volume)?;
         let volume = self.volume.clone();
+        let salt = self.pin.as_ref().map(|pin| pin.salt().clone());
         let parts = |keyslot| RecordParts {
             keyslot,
             volume,
@@ -178,6 +187,7 @@ impl Enrolment {
             created: request.created,
             components: request.components,
             escrow: Some(escrow),
+            pin: salt,
         };
         let passphrase = secret.volume_passphrase(&self.volume);
         let written = self.enroll_all_further(further, secret)?;

@@ -5,7 +5,8 @@ use std::{io, path::PathBuf};
 use tpm::TpmError;
 
 use crate::unlock::{
-    header::HeaderError, open::OpenError, record::RecordError, secret::SecretError,
+    header::HeaderError, open::OpenError, pin::PinError, pin_seal::PinSealError,
+    record::RecordError, secret::SecretError,
 };
 
 /// Why a volume was not changed, or not completely.
@@ -54,11 +55,19 @@ pub enum EnrolmentError {
     /// No boot secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Nothing could be put under the PIN.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// A second record would have another host secret than the first.
     #[error(
         "{device} is enrolled already, and the Tao host's secret is known to the TPM and the resident agent only: on the running machine `taoboot reseal` approves another launch and keeps it; use --new-host-secret to make a new one: hosted programs then lose what they sealed, and those who verify the host's attestations see a new key", device = .0.display()
     )]
     HostSecretUnknown(PathBuf),
+    /// The new record would be weaker than those that there are.
+    #[error(
+        "the records of {device} ask for a PIN, and one of the same secret without would make it worth nothing: give one with --pin or --pin-file, or make a new secret with `taoboot enroll --new-secret`", device = .0.display()
+    )]
+    PinNeeded(PathBuf),
     /// There is no secret that could open further volumes.
     #[error("{device} has no taoboot record that its key proves to be genuine, so there is no secret to enrol another volume with: enrol it first with `taoboot enroll`", device = .0.display())]
     NoSecret(PathBuf),
@@ -103,4 +112,13 @@ pub enum EnrolmentError {
         /// The number asked for.
         number: u32,
     },
+}
+
+impl From<PinSealError> for EnrolmentError {
+    fn from(error: PinSealError) -> Self {
+        match error {
+            PinSealError::Pin(error) => error.into(),
+            PinSealError::Tpm(error) => error.into(),
+        }
+    }
 }

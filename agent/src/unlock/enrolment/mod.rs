@@ -12,6 +12,7 @@ mod enrolled;
 mod error;
 mod further;
 mod pending;
+mod pin;
 mod recovery_key;
 mod reseal;
 mod room;

@@ -66,6 +66,24 @@ impl Resealing {
         }
     }
 
+    /// Puts a record in the place of another of the same secret, in one write of the header.
+    pub fn replace(&mut self, old: TokenId, token: &Value) -> Result<(), EnrolmentError> {
+        let record = EnrolledRecord::from_token(token)?;
+        let present = find_enrolled(&self.header()?)
+            .into_iter()
+            .find(|(id, _)| *id == old);
+        // The lock is held since the header was read; what is there is what is replaced.
+        match present {
+            Some((_, Ok(present)))
+                if present.secret_id() == record.secret_id()
+                    && present.parts().volume == record.parts().volume =>
+            {
+                self.editor.replace_token(old, token)
+            }
+            _ => Err(self.not_verified(format!("record {old} is not the one that was read"))),
+        }
+    }
+
     /// Adds a signed launch in one write of the header. Whose signature it is and whether a
     /// record is sealed to that key, the caller has checked.
     pub fn approve(&mut self, launch: &ApprovedLaunch) -> Result<TokenId, EnrolmentError> {

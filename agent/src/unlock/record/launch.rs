@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tpm::{Approval, AuthPolicy, CounterLimit, PcrIndex, PcrValues, PolicySigner, Sealed};
 
 use super::{approved::ApprovedLaunch, enrolled::EnrolledRecord, error::RecordError};
-use crate::unlock::{identity::VolumeIdentity, secret::VolumeSecret, swap::SwapSpec};
+use crate::unlock::{identity::VolumeIdentity, pin::PinSalt, secret::VolumeSecret, swap::SwapSpec};
 
 /// A launch, with the record that is sealed to it or to the key that signed it.
 #[derive(Clone, Debug)]
@@ -87,6 +87,11 @@ impl SealedRecord {
     /// The sealed secret.
     pub const fn sealed(&self) -> &Sealed {
         &self.record.parts().sealed
+    }
+
+    /// The salt of its PIN; `None` where the launch alone opens it.
+    pub const fn pin(&self) -> Option<&PinSalt> {
+        self.record.parts().pin.as_ref()
     }
 
     /// The note for people.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tpm::{AuthPolicy, PcrIndex, Sealed};
 
-use crate::unlock::{escrow::Escrow, identity::VolumeIdentity, swap::SwapSpec};
+use crate::unlock::{escrow::Escrow, identity::VolumeIdentity, pin::PinSalt, swap::SwapSpec};
 
 /// Type of the LUKS2 token.
 pub const TOKEN_TYPE: &str = "taoboot";
@@ -31,4 +31,6 @@ pub struct RecordParts {
     /// The volume secret under the volume's key: with a passphrase the same secret can be sealed
     /// again.
     pub escrow: Option<Escrow>,
+    /// The secret is sealed with a PIN, too.
+    pub pin: Option<PinSalt>,
 }

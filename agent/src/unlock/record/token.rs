@@ -13,7 +13,8 @@ use super::{
     parts::{RecordParts, TOKEN_TYPE},
 };
 use crate::unlock::{
-    escrow::Escrow, identity::VolumeIdentity, metadata::slot_number, pcr_map, swap::SwapSpec,
+    escrow::Escrow, identity::VolumeIdentity, metadata::slot_number, pcr_map, pin::PinSalt,
+    swap::SwapSpec,
 };
 
 /// What a token says, of correct form and not yet authenticated.
@@ -53,6 +54,8 @@ struct TokenJson {
     policy_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     escrow: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pin: Option<String>,
     secret_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mac: Option<String>,
@@ -98,6 +101,17 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
                 .ok_or_else(|| damaged(format!("its escrow does not have {} bytes", Escrow::LEN)))
         })
         .transpose()?;
+    let pin = token
+        .pin
+        .map(|text| {
+            PinSalt::from_bytes(&blob("PIN", &text)?).ok_or_else(|| {
+                damaged(format!(
+                    "the salt of its PIN does not have {} bytes",
+                    PinSalt::LEN
+                ))
+            })
+        })
+        .transpose()?;
     let parts = RecordParts {
         keyslot,
         volume: token.volume,
@@ -112,6 +126,7 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
         created: token.created,
         components: form::components(token.components)?,
         escrow,
+        pin,
     };
     Ok(TokenContent {
         parts,
@@ -162,6 +177,7 @@ fn without_mac(content: &TokenContent) -> TokenJson {
         counter,
         policy_key,
         escrow: parts.escrow.map(|escrow| bytes_text(escrow.as_bytes())),
+        pin: parts.pin.map(|salt| bytes_text(salt.as_bytes())),
         secret_id: content.secret_id.clone(),
         mac: None,
     }
