@@ -9,6 +9,7 @@ extern crate commands;
 mod enroll;
 mod exit;
 mod next_boot;
+mod pin;
 mod policy_key;
 mod reseal;
 mod retire;
@@ -49,6 +50,7 @@ enum Verb {
     Wipe(volume::wipe::Wipe),
     Srk(srk::Srk),
     Reseal(reseal::Reseal),
+    Pin(pin::PinVerb),
     PolicyKey(policy_key::PolicyKey),
     Approve(policy_key::approve::Approve),
     Retire(retire::Retire),
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Wipe(wipe) => wipe.run(),
         Verb::Srk(srk) => srk.run(),
         Verb::Reseal(reseal) => reseal.run(),
+        Verb::Pin(pin) => pin.run(),
         Verb::PolicyKey(verb) => verb.run(),
         Verb::Approve(approve) => approve.run(),
         Verb::Retire(retire) => retire.run(),

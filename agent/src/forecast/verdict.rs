@@ -42,6 +42,8 @@ pub struct Verdict {
     pub verdict: Answer,
     /// The record that opens.
     pub record: Option<TokenId>,
+    /// It opens with a PIN, which a person types.
+    pub pin: bool,
     /// Why not, or what is worth knowing.
     pub why: String,
     /// Files that are not known on the encrypted root, one sentence each: no new record is made
@@ -116,6 +118,9 @@ impl fmt::Display for Verdict {
         let mark = if self.default { '*' } else { ' ' };
         write!(f, "{mark} {}: ", self.entry)?;
         match (self.verdict, self.record) {
+            (Answer::Unlock, Some(record)) if self.pin => {
+                writeln!(f, "will ask for the PIN, then unlock (record {record})")?;
+            }
             (Answer::Unlock, Some(record)) => writeln!(f, "will unlock (record {record})")?,
             (Answer::Ask, _) => writeln!(f, "WILL ASK for a passphrase")?,
             (Answer::Stop, _) => writeln!(f, "WILL NOT BOOT")?,
@@ -147,6 +152,7 @@ mod tests {
             default: true,
             verdict: Answer::Unlock,
             record: None,
+            pin: false,
             why: String::new(),
             unknown_files: Vec::new(),
             boot: None,

@@ -2,12 +2,13 @@
 
 mod output;
 pub mod pcr_source;
+mod required_pin;
 mod swap_device;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
-    CheckedHeader, SwapSpec,
+    CheckedHeader, PinKey, SwapSpec,
     enrolment::{EnrollRequest, Target, find_recovery_keys},
 };
 use anyhow::{Context as _, Result, bail};
@@ -21,7 +22,7 @@ use crate::{
     retire::rollback,
     srk::pinned_srk,
     time,
-    volume::{passphrase, several},
+    volume::{passphrase, pin, several},
 };
 
 /// Approve one launch: add a keyslot and a record whose secret the TPM releases for the
@@ -58,6 +59,13 @@ pub struct Enroll {
     /// file with the password of the TPM's owner, if it has one, for making the counter
     #[argh(option, arg_name = "file")]
     owner_password_file: Option<PathBuf>,
+    /// let the TPM ask for a PIN as well, which is typed here twice and at each boot; images need
+    /// `[unlock] require = "tpm+pin"`
+    #[argh(switch)]
+    pin: bool,
+    /// the same with the PIN in this file
+    #[argh(option, arg_name = "file")]
+    pin_file: Option<PathBuf>,
     /// make a new boot secret even if the volume has one: the Tao host then has other keys, and
     /// what hosted programs sealed is lost to them
     #[argh(switch)]
@@ -142,6 +150,8 @@ impl Enroll {
             .transpose()?;
         let wanted = pcr_source::without_latch(self.pcrs)?;
         let source = self.source(wanted)?;
+        let pin = pin::wished(self.pin, self.pin_file.as_deref())?;
+        required_pin::check(&self.config, pin.is_some())?;
         let mut tpm = Tpm2::open(&self.tcti)?;
         let request = EnrollRequest {
             target: self.target(source, wanted, &mut tpm)?,
@@ -152,7 +162,9 @@ impl Enroll {
             fresh_secret: self.new_secret,
             fresh_host_secret: self.new_host_secret,
         };
-        let (mut enrolment, mut further) = several::begin(volume, others, &self.passphrase_file)?;
+        let (enrolment, mut further) = several::begin(volume, others, &self.passphrase_file)?;
+        let key = pin.as_ref().map(PinKey::fresh).transpose()?;
+        let mut enrolment = enrolment.with_pin(key);
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
         if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
             eprintln!("taoboot: warning: {warning}");
@@ -162,7 +174,14 @@ impl Enroll {
                 "taoboot: note: the volume's cipher needs the kernel module {module}: images must be built with --module {module} (TAOBOOT_IMAGE_OPTIONS in /etc/default/taoboot)"
             );
         }
-        let mut report = Report::new(volume, enrolment.volume(), enrolled, &request);
+        required_pin::say_weaker(volume, pin.is_some())?;
+        let mut report = Report::new(
+            volume,
+            enrolment.volume(),
+            enrolled,
+            &request,
+            pin.is_some(),
+        );
         report.add_further(others, &further, &written);
         if !self.json {
             report.print();

@@ -42,17 +42,19 @@ impl Report {
         volume: &VolumeIdentity,
         enrolled: Enrolled,
         request: &EnrollRequest,
+        with_pin: bool,
     ) -> Self {
         let swap = request.swap.as_ref().map(ToString::to_string);
         let with_swap = swap
             .as_ref()
             .map_or_else(String::new, |swap| format!(", swap on {swap}"));
         let sentence = format!(
-            "{}: record {} enrolled: keyslot {}, sealed to {}{with_swap}",
+            "{}: record {} enrolled: keyslot {}, sealed to {}{}{with_swap}",
             device.display(),
             enrolled.token,
             enrolled.keyslot,
             sealed_to(&request.target),
+            if with_pin { ", with a PIN" } else { "" },
         );
         let (pcrs, limit, policy_key) = match &request.target {
             Target::Launch(expected, counter) => {
@@ -75,6 +77,7 @@ impl Report {
             "sha256": pcrs,
             "limit": limit,
             "policy_key": policy_key,
+            "pin": with_pin,
         });
         Self {
             json,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use agent::{
-    config::{Config, ConfigError, SecretId, device::DeviceSpec},
+    config::{Config, ConfigError, Require, SecretId, device::DeviceSpec},
     forecast::{Forecast, IsFurther, Opened, System},
     unlock::{CheckedHeader, SealedRecord, TokenId, find_further},
 };
@@ -142,6 +142,15 @@ pub fn pin_objection(config: &Config, record: &SealedRecord) -> Option<String> {
             "it is of the secret {}, and secret_id in the images' configuration pins another: /init does not open the volume with it, nor with a passphrase unless another record is of that secret",
             record.secret_id()
         ));
+    }
+    match (config.unlock.require, record.pin().is_some()) {
+        (Require::TpmAndPin, false) => {
+            return Some("it opens without a PIN, and the images' configuration requires one ([unlock] require): /init does not use it".into());
+        }
+        (Require::Tpm, true) => {
+            return Some("it asks for a PIN, and the images' configuration does not ([unlock] require): /init does not use it".into());
+        }
+        _ => {}
     }
     let other = config
         .srk_name

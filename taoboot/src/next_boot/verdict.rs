@@ -53,9 +53,12 @@ impl TpmState {
     pub fn objection(&self, record: &SealedRecord) -> Option<String> {
         let mut tpm = self.tpm.borrow_mut();
         let policy = &record.record().parts().policy;
-        let tried = tpm
-            .as_mut()?
-            .rehearse_unseal(record.sealed(), policy, record.approval(), false);
+        let tried = tpm.as_mut()?.rehearse_unseal(
+            record.sealed(),
+            policy,
+            record.approval(),
+            record.pin().is_some(),
+        );
         tried.err().map(|error| error.to_string())
     }
 }
@@ -69,6 +72,9 @@ pub fn verdict_of(entry: &Entry, records: &[(TokenId, SealedRecord)], tpm: &TpmS
         default: entry.default,
         verdict,
         record,
+        pin: records
+            .iter()
+            .any(|(token, found)| Some(*token) == record && found.pin().is_some()),
         why,
         unknown_files: Vec::new(),
         boot: None,

@@ -25,6 +25,7 @@ use crate::{
     volume::genuine::Genuine,
     volume::{
         passphrase::{self, Passphrase},
+        pin,
         records::{numbers, usable},
         root_volume,
     },
@@ -47,6 +48,14 @@ impl Reseal {
                 "--new-host-secret goes with --recovery-key or --passphrase-file: the resident agent keeps the host's secret"
             );
         }
+        if (self.pin || self.pin_file.is_some())
+            && self.passphrase_file.is_none()
+            && !self.recovery_key
+        {
+            bail!(
+                "--pin and --pin-file go with --recovery-key or --passphrase-file: the resident agent takes the PIN that was typed at boot"
+            );
+        }
         let device = root_volume::named_or_root(self.volume.as_deref())?;
         let header = CheckedHeader::read(&device)?;
         let menu = match self.predictions {
@@ -63,6 +72,7 @@ impl Reseal {
         // Where the header has not room for all, those come first that are booted first.
         wanted.sort_by_key(|entry| (!entry.default, !entry.loads_replaced()));
         let passphrase = self.passphrase(&device)?;
+        let pin = pin::wished(self.pin, self.pin_file.as_deref())?;
         let mut genuine = Genuine::default();
         // With a passphrase nobody needs to be resident, who could tell which are genuine.
         let records = match &passphrase {
@@ -80,6 +90,7 @@ impl Reseal {
             known: Known::read(self.root())?,
             journal: Journal::read(self.root())?,
             passphrase,
+            pin,
             sealer: None,
         };
         let mut outcomes = Vec::new();

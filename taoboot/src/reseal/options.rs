@@ -79,6 +79,13 @@ pub struct Reseal {
     /// lost to them
     #[argh(switch)]
     pub new_host_secret: bool,
+    /// with a passphrase: let the TPM ask for a PIN as well, which is typed here twice. The resident
+    /// agent takes the one that was typed at boot
+    #[argh(switch)]
+    pub pin: bool,
+    /// the same with the PIN in this file
+    #[argh(option, arg_name = "file")]
+    pub pin_file: Option<PathBuf>,
     /// the resident agent's socket (default /run/tao/reseal.sock)
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
     pub socket: PathBuf,

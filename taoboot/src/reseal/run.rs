@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::unlock::{
-    CheckedHeader, SealedRecord, TokenId,
+    CheckedHeader, Pin, SealedRecord, TokenId,
     enrolment::{EnrolmentError, WipeRequest, wipe},
 };
 use anyhow::Result;
@@ -64,6 +64,7 @@ pub(super) struct Run<'r> {
     pub known: Known,
     pub journal: Journal,
     pub passphrase: Option<Passphrase>,
+    pub pin: Option<Pin>,
     pub sealer: Option<Sealer>,
 }
 
@@ -128,6 +129,7 @@ impl Run<'_> {
                     passphrase,
                     &self.options.tcti,
                     self.options.new_host_secret,
+                    self.pin.as_ref(),
                 )?,
             },
         };

@@ -9,7 +9,7 @@ use std::{
 use agent::{
     reseal::{self, LaunchEvent, MeasuredFile, Question, Reply, ResealError, SealRequest},
     unlock::{
-        CheckedHeader, EnrolledRecord, LaunchPcrs, SealedRecord, TokenId,
+        CheckedHeader, EnrolledRecord, LaunchPcrs, Pin, PinKey, SealedRecord, TokenId,
         enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
         find_records,
     },
@@ -89,10 +89,12 @@ impl Sealer {
         passphrase: &Passphrase,
         tcti: &str,
         new_host_secret: bool,
+        pin: Option<&Pin>,
     ) -> Result<Self> {
         let tpm = Tpm2::open(tcti)?;
+        let pin = pin.map(PinKey::fresh).transpose()?;
         Ok(Self::Key {
-            volume: Box::new(begin(device, passphrase)?),
+            volume: Box::new(begin(device, passphrase)?.with_pin(pin)),
             tpm: Box::new(tpm),
             new_host_secret,
         })

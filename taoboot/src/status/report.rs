@@ -79,6 +79,8 @@ pub(super) struct RecordDetails {
     pub(super) swap: Option<String>,
     /// Highest value of the rollback counter at which it opens.
     pub(super) limit: Option<u64>,
+    /// It asks for a PIN.
+    pub(super) pin: bool,
     /// The policy key that signed the launch.
     pub(super) policy_key: Option<String>,
 }
@@ -204,6 +206,7 @@ impl RecordReport {
                     secret_id: record.secret_id().to_owned(),
                     swap: record.swap().map(ToString::to_string),
                     limit: record.counter().map(|counter| counter.limit),
+                    pin: record.pin().is_some(),
                     policy_key: record.signer().map(|signer| signer.name().to_string()),
                 }),
             },

@@ -124,6 +124,9 @@ impl fmt::Display for RecordReport {
         if let Some(key) = &details.policy_key {
             writeln!(f, "    signed by the policy key {key}")?;
         }
+        if details.pin {
+            writeln!(f, "    with a PIN")?;
+        }
         if let Some(limit) = details.limit {
             writeln!(f, "    until the rollback counter is above {limit}")?;
         }

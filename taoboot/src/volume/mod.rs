@@ -3,6 +3,7 @@
 pub mod add;
 pub mod genuine;
 pub mod passphrase;
+pub mod pin;
 pub mod records;
 pub mod root_volume;
 pub mod sentences;

@@ -43,7 +43,9 @@ pub fn existing(file: Option<&Path>, volume: &Path) -> Result<Passphrase> {
             read_bounded(file)
                 .with_context(|| format!("cannot read the passphrase file {}", path.display()))?
         }
-        None if io::stdin().is_terminal() => prompt(volume)?,
+        None if io::stdin().is_terminal() => {
+            prompt(&format!("Existing passphrase of {}: ", volume.display()))?
+        }
         None => read_bounded(io::stdin().lock())
             .context("cannot read the passphrase from standard input")?,
     };
@@ -69,7 +71,7 @@ pub fn owner(file: Option<&Path>) -> Result<Passphrase> {
     Ok(Passphrase(bytes))
 }
 
-fn read_bounded(from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read_bounded(from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
     // Reserved at once, so that growing leaves no copies behind in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
     from.take(MAX_LEN + 1).read_to_end(&mut bytes)?;
@@ -80,10 +82,10 @@ fn read_bounded(from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Asks at the terminal without echo. Ctrl-C ends the line, so that the terminal is put back.
-fn prompt(volume: &Path) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn prompt(question: &str) -> Result<Zeroizing<Vec<u8>>> {
     let stdin = io::stdin();
     let echo = EchoOff::new(stdin.as_fd())?;
-    eprint!("Existing passphrase of {}: ", volume.display());
+    eprint!("{question}");
     io::stderr().flush()?;
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     // Read from the descriptor itself: std's buffered stdin would keep a copy.

@@ -4,6 +4,7 @@
 mod common;
 mod key;
 mod known_files;
+mod pin;
 mod refusals;
 mod resident;
 mod room;

@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use agent::reseal::{BOOT_FILES, BootFiles, KnownFile, Origin, ResealService};
+use agent::{
+    reseal::{BOOT_FILES, BootFiles, KnownFile, Origin, ResealService},
+    unlock::BootSecret,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tao::keys::Hidden;
@@ -94,6 +97,11 @@ impl Machine {
     /// What the boot does: unseal, keep the secret, serve.
     pub fn serve(&self, user: u32) {
         let (secret, _) = unsealed(&self.volume, &self.swtpm).unwrap();
+        self.serve_with(secret, user);
+    }
+
+    /// The same with what was unsealed otherwise.
+    pub fn serve_with(&self, secret: BootSecret, user: u32) {
         let tcti = self.swtpm.tcti();
         let open = move || -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> {
             Ok(Box::new(Tpm2::open(&tcti)?))
