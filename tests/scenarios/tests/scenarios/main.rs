@@ -13,6 +13,7 @@ mod boot_bad_input;
 mod boot_debian;
 mod boot_guard;
 mod boot_no_tpm;
+mod boot_pin;
 mod boot_prompt;
 mod boot_refused;
 mod boot_signed;
