@@ -8,6 +8,7 @@
 //! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
 //! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
 //! * [`stack`], [`mountinfo`], [`device_number`]: the devices that the running system is on.
+//! * [`swap`]: the first page of a swap area, and the hibernation image in it.
 //! * [`needed`]: of these, what has to be there before root is mounted.
 //!
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
@@ -32,6 +33,7 @@ pub mod mdadm_conf;
 pub mod mountinfo;
 pub mod needed;
 pub mod stack;
+pub mod swap;
 pub mod table;
 
 mod fields;

@@ -11,12 +11,13 @@ use storage::{
     keyboard::Keyboard,
     lvm2::{self, Group, Node, VolumeGroup},
     md, mdadm_conf, mountinfo,
+    swap::{FirstPage, Holds, PAGE},
 };
 
 use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [FuzzTarget; 9] = [
+pub const TARGETS: [FuzzTarget; 10] = [
     ("storage_lvm2_text", lvm2_text),
     ("storage_lvm2_disk", lvm2_disk),
     ("storage_md", md),
@@ -26,6 +27,7 @@ pub const TARGETS: [FuzzTarget; 9] = [
     ("storage_mdadm_conf", mdadm_conf),
     ("storage_keyboard", keyboard),
     ("storage_mountinfo", mountinfo),
+    ("storage_swap", swap),
 ];
 
 /// Sectors of every device of a group.
@@ -251,5 +253,30 @@ pub fn mountinfo(bytes: &[u8]) {
         for mount in &mounts {
             assert!(mountinfo::at(&mounts, &mount.place).is_some());
         }
+    }
+}
+
+/// The first page of a swap area, told by its beginning and its end: what is put away is gone, and a mark is
+/// read as it was written.
+pub fn swap(bytes: &[u8]) {
+    let (start, end) = bytes.split_at(bytes.len() / 2);
+    let mut page = vec![0; PAGE];
+    for (place, byte) in page.iter_mut().zip(start) {
+        *place = *byte;
+    }
+    for (place, byte) in page.iter_mut().rev().zip(end.iter().rev()) {
+        *place = *byte;
+    }
+    // As it is, too.
+    drop(FirstPage::read(bytes));
+    let Ok(page) = FirstPage::read(&page) else {
+        return;
+    };
+    let marked = page.clone().marked(Some(&[7; 32]));
+    assert_eq!(marked.mark(), Some([7; 32]));
+    assert!(marked.holds() == page.holds() && marked.marked(None).mark().is_none());
+    let away = page.without_image();
+    if let Ok(again) = FirstPage::read(away.bytes()) {
+        assert_eq!(again.holds(), Holds::Swap);
     }
 }

@@ -97,7 +97,8 @@ fn recognise(start: &[u8]) -> Option<Content> {
             label: text(at(108, 12)),
         });
     }
-    if at(4086, 10) == b"SWAPSPACE2" {
+    // A hibernation image leaves the area's UUID where it is.
+    if matches!(at(4086, 10), b"SWAPSPACE2" | b"S1SUSPEND\0") {
         return Some(Content {
             kind: "swap",
             uuid: uuid(at(0x40c, 16)),
