@@ -7,7 +7,7 @@ use std::{
 
 use tao::{
     guard::GuardSource,
-    keys::{Hidden, Secret},
+    keys::{Hidden, Secret, hibernation},
 };
 
 use crate::{
@@ -99,7 +99,11 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     drop(host_secret);
     let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
     log::info!("Tao host: {}", identity.name());
-    if !identity.keys.is_secret() {
+    if hibernation::is_allowed() {
+        log::info!(
+            "the Tao host's keys are in locked memory, and in a hibernation image: the configuration allows hibernation"
+        );
+    } else if !identity.keys.is_secret() {
         log::info!(
             "the Tao host's keys are in ordinary memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
         );

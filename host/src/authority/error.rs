@@ -23,6 +23,11 @@ pub enum IdentityError {
     /// A statement could not be signed.
     #[error(transparent)]
     Attest(#[from] AttestError),
+    /// The TPM's registers are others than at the start.
+    #[error(
+        "the machine is not as it was when the Tao host started: it was resumed from hibernation, or something extended PCR 15; it attests nothing until it is booted anew"
+    )]
+    Changed,
     /// The root's statement does not prove what it should.
     #[error("the delegation to the Tao host's key does not verify: {0}")]
     Delegation(#[source] AttestationError),

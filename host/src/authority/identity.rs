@@ -102,6 +102,10 @@ impl Identity {
     ) -> Result<Vec<u8>, IdentityError> {
         let delegation = {
             let mut delegating = self.delegating();
+            // The delegation is good for a year, whatever becomes of the machine.
+            if !delegating.root.stands().map_err(IdentityError::Root)? {
+                return Err(IdentityError::Changed);
+            }
             if now() >= delegating.renew_at
                 && let Err(error) = delegating.renew(&self.name, &self.keys.signer)
             {

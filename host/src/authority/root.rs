@@ -27,6 +27,16 @@ pub trait Root: Send {
     /// A counter outside the disk's reach, if there is one.
     fn anchor(&mut self) -> Option<&mut dyn Anchor>;
 
+    /// Would the root say of this machine today what it has said at the start? Asked before each statement
+    /// that rests on that.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be asked.
+    fn stands(&mut self) -> Result<bool, RootError> {
+        Ok(true)
+    }
+
     /// What the boot says of itself, where a TPM holds it.
     fn boot_event(&self) -> Option<String> {
         None

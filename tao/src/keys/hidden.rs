@@ -4,10 +4,13 @@
 //! by `secretmem.enable=1`; where it is off the value lies in usual memory, and says so.
 //!
 //! Root can still have the process itself read it (ptrace); that is what Yama's ptrace_scope=3 is
-//! for. While such memory is in use the machine cannot hibernate.
+//! for. While such memory is in use the kernel refuses to hibernate. Where that is wanted
+//! ([`hibernation::allow`]) the value lies in pages that are locked and in no core dump; it is in the
+//! hibernation image then.
 #![allow(unsafe_code)]
 
 use std::{
+    num::NonZeroUsize,
     ops::Deref,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr::NonNull,
@@ -16,13 +19,31 @@ use std::{
 use nix::{
     errno::Errno,
     libc,
-    sys::mman::{MapFlags, ProtFlags, mmap, munmap},
+    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap},
     unistd::ftruncate,
 };
 use zeroize::optimization_barrier;
 
 /// More than the frames of what makes a key need.
 const STACK: usize = 64 * 1024;
+
+/// Whether this process must let the machine hibernate.
+pub mod hibernation {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static ALLOWED: AtomicBool = AtomicBool::new(false);
+
+    /// Nothing is put into secret memory from now on, in this process. For a machine whose
+    /// configuration says that it may hibernate; called before there are secrets.
+    pub fn allow() {
+        ALLOWED.store(true, Ordering::Relaxed);
+    }
+
+    /// Was it called?
+    pub fn is_allowed() -> bool {
+        ALLOWED.load(Ordering::Relaxed)
+    }
+}
 
 /// A value with its own pages of secret memory, if the kernel has such. What the value points to
 /// lies elsewhere.
@@ -31,8 +52,21 @@ pub struct Hidden<T> {
 }
 
 enum Place<T> {
-    Secret { value: NonNull<T>, length: usize },
+    /// Pages of its own.
+    Pages {
+        value: NonNull<T>,
+        length: usize,
+        kind: Pages,
+    },
     Usual(Box<T>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    /// The kernel does not map them, and does not hibernate.
+    Secret,
+    /// Never swapped out, and in no core dump.
+    Locked,
 }
 
 // SAFETY: the pages belong to this value alone, as those of a Box do.
@@ -46,7 +80,12 @@ impl<T> Hidden<T> {
     /// # Errors
     /// That of `make`.
     pub fn new<E>(make: impl FnOnce() -> Result<T, E>) -> Result<Self, E> {
-        let made = moved(make);
+        let kind = if hibernation::is_allowed() {
+            Pages::Locked
+        } else {
+            Pages::Secret
+        };
+        let made = moved(make, kind);
         overwrite_stack();
         made
     }
@@ -62,23 +101,34 @@ impl<T> Hidden<T> {
 
     /// Is it in secret memory?
     pub const fn is_secret(&self) -> bool {
-        matches!(self.place, Place::Secret { .. })
+        matches!(
+            self.place,
+            Place::Pages {
+                kind: Pages::Secret,
+                ..
+            }
+        )
     }
 }
 
 #[inline(never)]
-fn moved<T, E>(make: impl FnOnce() -> Result<T, E>) -> Result<Hidden<T>, E> {
+fn moved<T, E>(make: impl FnOnce() -> Result<T, E>, kind: Pages) -> Result<Hidden<T>, E> {
     let value = make()?;
     let length = size_of::<T>().max(1);
-    let place = match secret_pages(length) {
+    let pages = match kind {
+        Pages::Secret => secret_pages(length),
+        Pages::Locked => locked_pages(length),
+    };
+    let place = match pages {
         Ok(pages) => {
             let place = pages.cast::<T>();
             // SAFETY: a page of its own, so large enough and aligned for any T that is not aligned
             // to more than a page; nothing is in it yet.
             unsafe { place.write(value) };
-            Place::Secret {
+            Place::Pages {
                 value: place,
                 length,
+                kind,
             }
         }
         Err(_) => Place::Usual(Box::new(value)),
@@ -106,13 +156,30 @@ fn secret_pages(length: usize) -> nix::Result<NonNull<libc::c_void>> {
     unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, &fd, 0) }
 }
 
+fn locked_pages(length: usize) -> nix::Result<NonNull<libc::c_void>> {
+    let size = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address that the kernel chooses, of no file.
+    let pages = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_PRIVATE) }?;
+    // SAFETY: the mapping was just made, and has this length.
+    let kept = unsafe { madvise(pages, length, MmapAdvise::MADV_DONTDUMP) }
+        // SAFETY: as above.
+        .and_then(|()| unsafe { mlock(pages, length) });
+    if let Err(error) = kept {
+        // SAFETY: exactly that mapping, with nothing in it yet.
+        let unmapped = unsafe { munmap(pages, length) };
+        return Err(unmapped.err().unwrap_or(error));
+    }
+    Ok(pages)
+}
+
 impl<T> Deref for Hidden<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         match &self.place {
             // SAFETY: written by `moved`, and dropped with self only.
-            Place::Secret { value, .. } => unsafe { value.as_ref() },
+            Place::Pages { value, .. } => unsafe { value.as_ref() },
             Place::Usual(value) => value,
         }
     }
@@ -120,13 +187,28 @@ impl<T> Deref for Hidden<T> {
 
 impl<T> Drop for Hidden<T> {
     fn drop(&mut self) {
-        if let Place::Secret { value, length } = self.place {
+        if let Place::Pages {
+            value,
+            length,
+            kind,
+        } = self.place
+        {
             // SAFETY: the value is there, and nobody refers to it any more.
             unsafe { value.drop_in_place() };
-            // SAFETY: exactly the mapping that `secret_pages` made.
+            if kind == Pages::Locked {
+                // What was moved there may have been no type that wipes itself, and these pages are
+                // others' next.
+                // SAFETY: the value is gone; the bytes are the mapping's own, which is still there.
+                unsafe { value.cast::<u8>().write_bytes(0, length) };
+                // SAFETY: as above.
+                optimization_barrier(unsafe {
+                    std::slice::from_raw_parts(value.cast::<u8>().as_ptr(), length)
+                });
+            }
+            // SAFETY: exactly the mapping that `secret_pages` or `locked_pages` made.
             let unmapped = unsafe { munmap(value.cast(), length) };
             if let Err(error) = unmapped {
-                log::error!("secret memory stays mapped: {error}");
+                log::error!("memory of a secret stays mapped: {error}");
             }
         }
     }
@@ -186,6 +268,43 @@ mod tests {
         assert!(finds(&*control), "the control: usual memory can be read");
         assert!(!finds(&*wanted), "read through /proc/self/mem");
         drop(usual);
+    }
+
+    /// The first line and the flags of the mapping that an address is in, as /proc/self/smaps has them.
+    fn mapping_of(address: usize) -> (String, String) {
+        let maps = BufReader::new(File::open("/proc/self/smaps").unwrap());
+        let mut first = None;
+        for line in maps.lines() {
+            let line = line.unwrap();
+            let range = line
+                .split_once(' ')
+                .and_then(|(range, _)| range.split_once('-'));
+            let ends =
+                range.map(|(start, end)| [start, end].map(|text| usize::from_str_radix(text, 16)));
+            if let Some([Ok(start), Ok(end)]) = ends {
+                first = (start..end).contains(&address).then(|| line.clone());
+            } else if let Some(first) = &first
+                && let Some(flags) = line.strip_prefix("VmFlags:")
+            {
+                return (first.clone(), format!("{flags} "));
+            }
+        }
+        panic!("no mapping at {address:#x}");
+    }
+
+    /// memfd_secret would keep the machine from hibernating; core dumps and swap are kept out nevertheless.
+    #[test]
+    fn where_hibernation_is_allowed_a_value_is_locked_and_in_no_dump_but_not_in_secret_memory() {
+        let made = moved(|| Ok::<_, Errno>(secret(3)), Pages::Locked).unwrap();
+        assert!(!made.is_secret());
+        assert!(*made == secret(3));
+        let Place::Pages { value, .. } = made.place else {
+            println!("no memory may be locked here: nothing is shown");
+            return;
+        };
+        let (first, flags) = mapping_of(value.as_ptr() as usize);
+        assert!(!first.contains("secretmem"), "{first}");
+        assert!(flags.contains(" lo ") && flags.contains(" dd "), "{flags}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use crypter::{Crypter, OpenError, SealError};
 pub use ctr_hmac::{CtrHmac, CtrHmacSuite};
 pub use deriver::{DeriveError, Deriver};
 pub use error::KeyError;
-pub use hidden::Hidden;
+pub use hidden::{Hidden, hibernation};
 pub use keyset::{Keyset, KeysetError};
 pub use kind::{KeyKind, SignatureFormat};
 pub use password::PasswordError;
