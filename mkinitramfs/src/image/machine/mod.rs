@@ -2,6 +2,7 @@
 //! arrays this machine needs, and `taoboot-image explain` says why.
 
 mod options;
+mod resume;
 
 use std::{fmt, fs, path::Path};
 
@@ -16,6 +17,8 @@ const LONGEST: u64 = 1 << 20;
 pub struct Effective {
     given: String,
     added: Vec<Line>,
+    /// What is not taken over by itself; for a person, not for the image.
+    hints: Vec<String>,
     /// Modules that what was added needs.
     pub modules: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl Effective {
         Ok(Self {
             given: fs::read_to_string(config).with_context(unreadable)?,
             added: Vec::new(),
+            hints: Vec::new(),
             modules: Vec::new(),
         })
     }
@@ -57,6 +61,7 @@ impl Effective {
             "cannot take over what this machine needs (--host-only): leave --host-only out, or name the volumes with [[volume]] in the config",
         );
         let given: toml::Table = self.given.parse().context("the config is not TOML")?;
+        self.hints.extend(resume::hint(root, &given));
         if given.contains_key("volume") {
             // What could not be taken over is not asked for; the drivers are, whoever names the arrays.
             if let Ok(needed) = needed {
@@ -167,7 +172,7 @@ impl Effective {
 
     /// Did the machine add something?
     pub fn has_more(&self) -> bool {
-        !self.added.is_empty()
+        !self.added.is_empty() || !self.hints.is_empty()
     }
 
     /// As it goes into the image. Reasons are left out: a line that moves in crypttab would make another
@@ -197,6 +202,9 @@ impl fmt::Display for Effective {
                 Some(reason) => writeln!(f, "{:<50} # {reason}", line.text)?,
                 None => writeln!(f, "{}", line.text)?,
             }
+        }
+        for hint in &self.hints {
+            writeln!(f, "# {hint}")?;
         }
         Ok(())
     }

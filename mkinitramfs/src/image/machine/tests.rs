@@ -187,3 +187,48 @@ fn what_cannot_be_taken_over_is_named_with_its_line() {
         assert!(text.contains(said), "{text}");
     }
 }
+
+/// Nobody's memory is kept on a disk for having had an installer's `resume=`.
+#[test]
+fn hibernation_is_named_and_not_taken_over() {
+    let machine = server("");
+    let cmdline = machine.path().join("proc/cmdline");
+    let explained = |line: &str, config: &str| {
+        fs::write(&cmdline, line).unwrap();
+        let given = machine.path().join("given.toml");
+        fs::write(&given, config).unwrap();
+        let effective = Effective::of_file(&given).unwrap();
+        effective.with_machine(machine.path()).unwrap()
+    };
+    let resume = "root=x resume=/dev/sda9 resume=/dev/mapper/vg-swap\u{9b} -- resume=/dev/other\n";
+    let effective = explained(resume, "");
+    let hint = effective.to_string().lines().last().unwrap().to_owned();
+    assert!(
+        hint.contains("device = \"/dev/mapper/vg-swap\\u009b\"") && hint.contains("running system"),
+        "{hint}"
+    );
+    assert!(
+        !String::from_utf8(effective.to_image())
+            .unwrap()
+            .contains("resume")
+    );
+    for (line, config) in [("root=x\n", ""), (resume, "[swap]\nresume = true\n")] {
+        let explained = explained(line, config).to_string();
+        assert!(!explained.contains("/init does not"), "{explained}");
+    }
+    // Debian's installer writes it here, and not on the command line.
+    let debian = machine.path().join("etc/initramfs-tools/conf.d");
+    fs::create_dir_all(&debian).unwrap();
+    for (value, named) in [
+        ("UUID=0b5b", true),
+        ("\"/dev/mapper/vg-swap\"", true),
+        ("none", false),
+        ("auto", false),
+    ] {
+        let text = format!("# by the installer\nRESUME={value}\n");
+        fs::write(debian.join("resume"), text).unwrap();
+        let explained = explained("root=x\n", "").to_string();
+        let last = explained.lines().last().unwrap();
+        assert_eq!(last.contains("conf.d/resume"), named, "{explained}");
+    }
+}
