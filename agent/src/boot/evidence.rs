@@ -97,9 +97,8 @@ pub(super) fn record(
         host_key,
         acpi: boot.acpi.event(),
     };
-    // The resident process opens the TPM anew.
-    if let Some(mut tpm) = unlocked.tpm.take() {
-        record_boot(&mut tpm, &event).map_err(Failure::of(Phase::Evidence))?;
+    if let Some(tpm) = &mut unlocked.tpm {
+        record_boot(tpm, &event).map_err(Failure::of(Phase::Evidence))?;
         boot.report.boot_event = Some(event.to_string());
         boot.progress
             .done(Phase::Evidence, &format!("PCR 15 extended: {event}"));

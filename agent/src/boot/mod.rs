@@ -24,6 +24,7 @@ pub mod pivot;
 pub mod progress;
 mod records;
 pub mod report;
+mod resume;
 pub mod root;
 mod state;
 pub mod swap;
@@ -118,12 +119,15 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     )
     .map_err(Failure::of(Phase::Further))?;
 
+    // Nothing is mounted, and no swap written to, while an image may still take over.
+    let not_resumed = resume::settle(&mut unlocked, &recorded, &settings, boot)?;
+
     let swap = settings
         .swap
         .clone()
         .or_else(|| unlocked.swap.as_ref().map(swap_device));
     if let Some(spec) = swap {
-        boot.open_swap(&spec, &settings, &mut devices, &mut loader);
+        boot.open_swap(&not_resumed, &spec, &settings, &mut devices, &mut loader);
     }
 
     let options = &settings.root;
@@ -145,7 +149,7 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
         let degraded = btrfs::allows_missing(options.flags.as_deref());
         btrfs::announce(place.device(), &opened, degraded).map_err(Failure::of(Phase::Root))?;
     }
-    root::mount_root(&recorded, place.device(), &kind, options)
+    root::mount_root(&recorded, &not_resumed, place.device(), &kind, options)
         .map_err(Failure::of(Phase::Root))?;
     let init = pivot::find_init(settings.init.as_deref()).map_err(Failure::of(Phase::Root))?;
     boot.progress

@@ -38,6 +38,8 @@ pub enum Phase {
     Evidence,
     /// Further volumes are opened.
     Further,
+    /// A hibernation image is resumed, or it is settled that none is.
+    Resume,
     /// Swap under a random key.
     Swap,
     /// Logical volumes on the opened volume.
@@ -70,6 +72,7 @@ impl fmt::Display for Phase {
             Self::Prompt => "prompt",
             Self::Evidence => "evidence",
             Self::Further => "further",
+            Self::Resume => "resume",
             Self::Swap => "swap",
             Self::Lvm => "lvm",
             Self::Root => "root",
@@ -93,6 +96,7 @@ mod tests {
             Phase::Tpm,
             Phase::Evidence,
             Phase::Further,
+            Phase::Resume,
             Phase::Lvm,
             Phase::Init,
         ] {

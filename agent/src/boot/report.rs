@@ -25,6 +25,8 @@ const VERSION: u32 = 1;
 pub enum Outcome {
     /// The real init runs.
     Booted,
+    /// A hibernation image takes over. Where the kernel does not take it, another report follows.
+    Resuming,
     /// It stopped, or a person is asked.
     Failed,
 }

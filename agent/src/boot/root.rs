@@ -14,6 +14,7 @@ use crate::{
         evidence::Recorded,
         lvm::Place,
         mounts::SYSROOT,
+        resume::proof::NotResumed,
     },
     config::device::DeviceSpec,
 };
@@ -114,9 +115,11 @@ pub fn judge(
     }
 }
 
-/// Mounts the opened volume on [`SYSROOT`]: after PCR 15 tells which one it is.
-pub fn mount_root(
+/// Mounts the opened volume on [`SYSROOT`]: after PCR 15 tells which one it is, and when no hibernation
+/// image can take over any more, whose memory knows the file system as it was.
+pub(super) fn mount_root(
     _recorded: &Recorded,
+    _not_resumed: &NotResumed,
     mapping: &Path,
     kind: &str,
     options: &RootOptions,

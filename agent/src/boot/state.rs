@@ -18,6 +18,7 @@ use crate::{
         pivot::udev_db,
         progress::Progress,
         report::{Launch, Outcome, Report},
+        resume::proof::NotResumed,
         swap,
         unseal::sleep_state::{self, SleepState},
     },
@@ -150,6 +151,7 @@ impl Boot {
     /// A machine without its swap still boots; it is reported as a warning.
     pub fn open_swap(
         &mut self,
+        _not_resumed: &NotResumed,
         spec: &DeviceSpec,
         settings: &Settings,
         devices: &mut Devices,

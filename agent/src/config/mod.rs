@@ -10,19 +10,20 @@ mod error;
 mod pins;
 pub(crate) mod policies;
 mod seconds;
+mod swap;
 mod volume;
 
 use serde::Deserialize;
 use tpm::Name;
 
 use crate::host::TaoConfig;
-use device::DeviceSpec;
 
 pub use array::{ArrayConfig, MAX_ARRAYS, number as array_number};
 pub use error::{ConfigError, check_mapper_name};
 pub use pins::{AcpiPin, HostKey, SecretId};
 pub use policies::{OnFailure, Require, WithoutTpm};
 pub use seconds::Seconds;
+pub use swap::SwapConfig;
 pub use volume::{MAX_VOLUMES, UnknownOption, VolumeConfig, VolumeOption};
 
 /// `/etc/taoboot.toml`.
@@ -56,7 +57,8 @@ pub struct Config {
     pub array: Vec<ArrayConfig>,
     /// What releases the disk key.
     pub unlock: UnlockConfig,
-    /// The swap device, where the sealed record does not name it.
+    /// Swap under a random key, where the sealed record does not name it; or swap on an enrolled volume
+    /// for hibernation.
     pub swap: Option<SwapConfig>,
     /// The Tao host.
     pub tao: TaoConfig,
@@ -70,14 +72,6 @@ pub struct UnlockConfig {
     pub require: Require,
 }
 
-/// The swap device: a plain dm-crypt mapping with a random key each boot.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SwapConfig {
-    /// Where it is: `PARTUUID=` or `/dev/...` (its content is new each boot, so it has no UUID).
-    pub device: DeviceSpec,
-}
-
 impl Config {
     /// Reads a configuration; `origin` names it in errors.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
@@ -87,13 +81,8 @@ impl Config {
         })?;
         volume::check(&config.volume, origin)?;
         array::check(&config.array, origin)?;
-        if let Some(swap) = &config.swap
-            && !swap.device.survives_random_content()
-        {
-            return Err(ConfigError::SwapByContent {
-                origin: origin.into(),
-                spec: swap.device.clone(),
-            });
+        if let Some(swap) = &config.swap {
+            swap.check(origin)?;
         }
         // Whoever answers for another TPM knows the session's key, and could try PINs on its HMAC.
         if config.unlock.require == Require::TpmAndPin && config.srk_name.is_none() {

@@ -21,7 +21,7 @@ use crate::{
         config::{
             RootOptions, SettingsError, VolumesSettings,
             cmdline::{CommandLine, split_words},
-            volumes_of,
+            resume_of, volumes_of,
         },
         lvm::Enrolled,
         swap,
@@ -80,6 +80,24 @@ impl Forecast {
             Some(Err(error)) => return Err(Stop::at(error)),
             None => (Config::default(), false),
         };
+        match resume_of(&line, &config) {
+            Ok(None) => {
+                if let Some(device) = &line.resume {
+                    self.notes.push(format!(
+                        "resume={} is not obeyed: /init resumes no hibernation image unless the measured configuration has [swap] resume = true",
+                        quoted(device)
+                    ));
+                }
+            }
+            Ok(Some(_)) => {}
+            // What is on the line is wrong, or the two together.
+            Err(SettingsError::ResumeWhere) if !known => {}
+            Err(error) => {
+                return Err(Stop::at(format!(
+                    "{error}: correct GRUB_CMDLINE_LINUX, {APPLY}"
+                )));
+            }
+        }
         let volumes = match volumes_of(&line, &config) {
             Ok(volumes) => volumes,
             Err(SettingsError::NoVolume) if !known => {

@@ -154,6 +154,34 @@ fn the_configuration_counts_as_in_init() {
     );
 }
 
+/// The kernel would look for an image there before /init has closed the latch.
+#[test]
+fn a_resume_that_the_kernel_obeys_before_init_is_a_stop_and_any_other_is_told() {
+    let of = |resume: &str, config| {
+        let files = Files { config, ..BARE };
+        forecast(&format!("root=/dev/sda3 {resume}"), &files)
+    };
+    let allowed = Some("[swap]\nresume = true\n");
+    for config in [None, Some(""), allowed] {
+        for resume in ["resume=/dev/sda5", "resume=PARTUUID=deadbeef-05"] {
+            let found = of(resume, config);
+            let [stop] = found.stops.as_slice() else {
+                panic!("{found:?}");
+            };
+            assert!(
+                stop.contains("before /init runs") && stop.contains("GRUB_CMDLINE_LINUX"),
+                "{stop}"
+            );
+        }
+        let found = of("resume=/dev/mapper/vg-swap", config);
+        assert!(found.stops.is_empty(), "{found:?}");
+        assert_eq!(found.notes.is_empty(), config == allowed, "{found:?}");
+    }
+    assert!(of("", allowed).stops[0].contains("names the swap"));
+    let file = of("resume=/dev/mapper/root resume_offset=7", allowed);
+    assert!(file.stops[0].contains("swap file"), "{file:?}");
+}
+
 #[test]
 fn another_name_in_crypttab_is_a_second_question() {
     let files = Files {

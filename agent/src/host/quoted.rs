@@ -23,6 +23,8 @@ pub struct QuotedRoot {
     pcrs: PcrSet,
     /// What PCR 15 was extended with after the latch.
     event: BootEvent,
+    /// May the machine be resumed from hibernation, with this process in the image?
+    may_hibernate: bool,
     /// DER SubjectPublicKeyInfo of the attestation key, once it is known.
     spki: Vec<u8>,
 }
@@ -37,7 +39,18 @@ impl QuotedRoot {
             bank,
             pcrs,
             event,
+            may_hibernate: false,
             spki: Vec::new(),
+        }
+    }
+
+    /// On a machine that may hibernate: before each statement PCR 15 is compared with the event. /init extends it
+    /// once more before an image takes over, and the host in it has the quote of an earlier boot.
+    #[must_use]
+    pub fn hibernating(self, may_hibernate: bool) -> Self {
+        Self {
+            may_hibernate,
+            ..self
         }
     }
 }
@@ -67,6 +80,16 @@ impl Root for QuotedRoot {
             quote.signature,
             self.event.to_string(),
         )))
+    }
+
+    fn stands(&mut self) -> Result<bool, RootError> {
+        if !self.may_hibernate {
+            return Ok(true);
+        }
+        let latch = PcrSet::default().with(PcrIndex::LATCH);
+        let values = self.tpm.pcr_read(self.bank, latch)?;
+        let found = values.get(PcrIndex::LATCH).unwrap_or(&[]);
+        Ok(found == self.event.register(found.len())?)
     }
 
     fn boot_event(&self) -> Option<String> {

@@ -22,6 +22,8 @@ const MAX_RULES: u64 = 512 * 1024;
 pub struct HostSettings {
     config: TaoConfig,
     guard: GuardSource,
+    /// May the machine hibernate with the host's secrets in its memory?
+    hibernation: bool,
 }
 
 /// A liberal host with the default policy for programs.
@@ -30,6 +32,7 @@ impl Default for HostSettings {
         Self {
             config: TaoConfig::default(),
             guard: GuardSource::Liberal,
+            hibernation: false,
         }
     }
 }
@@ -103,7 +106,26 @@ impl HostSettings {
                 }
             }
         };
-        Ok(Self { config, guard })
+        Ok(Self {
+            config,
+            guard,
+            hibernation: false,
+        })
+    }
+
+    /// On a machine whose measured configuration allows hibernation: the kernel refuses it as long as
+    /// anybody has secret memory, so the host's secrets lie in locked memory there.
+    #[must_use]
+    pub fn hibernating(self, hibernation: bool) -> Self {
+        Self {
+            hibernation,
+            ..self
+        }
+    }
+
+    /// May the machine hibernate?
+    pub const fn may_hibernate(&self) -> bool {
+        self.hibernation
     }
 
     /// For the resident process.

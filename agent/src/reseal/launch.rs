@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use tpm::{PcrIndex, PcrSet, PcrValues};
 use txt::hash::HashAlg;
 
+use crate::boot::config::refuse_before_init;
+
 use super::{
     files::ReadFile,
     protocol::{LaunchEvent, Measure, MeasuredFile},
@@ -80,6 +82,9 @@ pub(super) enum EventError {
     /// Too long, or with a NUL byte.
     #[error("has a command line that tboot does not accept")]
     CommandLine,
+    /// The kernel would resume before /init has closed the latch.
+    #[error("has a command line that /init refuses: {0}")]
+    Resumes(String),
     /// Only the first event has a register's first value.
     #[error("sets a register, which only the first one does")]
     Sets,
@@ -180,6 +185,7 @@ fn digest(place: usize, event: &LaunchEvent, read: &[ReadFile]) -> Result<Vec<u8
             if cmdline.len() > MAX_CMDLINE || cmdline.contains('\0') {
                 return Err(EventError::CommandLine);
             }
+            refuse_before_init(cmdline).map_err(|error| EventError::Resumes(error.to_string()))?;
             let content = file(*number)?.content;
             let cmdline = Sha256::digest(cmdline.as_bytes());
             Ok(Sha256::new()

@@ -20,7 +20,10 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
     unistd::{ForkResult, Pid, fexecve, pipe, setsid},
 };
-use tao::{attestation::BootEvent, keys::Hidden};
+use tao::{
+    attestation::BootEvent,
+    keys::{Hidden, hibernation},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -62,21 +65,23 @@ pub fn fork_host(
     event: &BootEvent,
     settings: &HostSettings,
 ) -> Result<Pid, ResidentError> {
+    let may_hibernate = settings.may_hibernate();
     let settings = settings.to_bytes().map_err(std::io::Error::from);
     let settings = settings.map_err(step("write the host's settings"))?;
     // The event is one line.
     let settings = [format!("{event}\n").as_bytes(), &settings].concat();
     let (read, write) = pipe().map_err(step("pipe"))?;
     // All of it has to fit: nobody reads yet.
-    let size =
-        i32::try_from(settings.len().saturating_add(BootSecret::HANDOVER_LEN)).unwrap_or(i32::MAX);
+    let size = i32::try_from(settings.len().saturating_add(1 + BootSecret::HANDOVER_LEN))
+        .unwrap_or(i32::MAX);
     if size > USUAL_PIPE {
         fcntl(write.as_fd(), FcntlArg::F_SETPIPE_SZ(size))
             .map_err(step("make a pipe for the host's settings"))?;
     }
     let mut write = File::from(write);
     write
-        .write_all(secret.to_handover().as_slice())
+        .write_all(&[u8::from(may_hibernate)])
+        .and_then(|()| write.write_all(secret.to_handover().as_slice()))
         .and_then(|()| write.write_all(&settings))
         .map_err(step("hand over the boot secret"))?;
     drop(write);
@@ -141,6 +146,14 @@ fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
 pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), ResidentError> {
     let fd = take_fd(SECRET_FD, SECRET_FD).map_err(step("find the boot secret"))?;
     let mut pipe = File::from(fd);
+    // Before the first secret is put anywhere.
+    let mut may_hibernate = [0_u8];
+    pipe.read_exact(&mut may_hibernate)
+        .map_err(step("read whether the machine may hibernate"))?;
+    let may_hibernate = may_hibernate != [0];
+    if may_hibernate {
+        hibernation::allow();
+    }
     let secret = Hidden::new(|| {
         let mut secret = Zeroizing::new([0_u8; BootSecret::HANDOVER_LEN]);
         pipe.read_exact(secret.as_mut_slice())?;
@@ -162,6 +175,7 @@ pub fn take_secret() -> Result<(Hidden<BootSecret>, BootEvent, HostSettings), Re
         .map_err(step("read the boot event"))?;
     let settings = HostSettings::from_bytes(settings).map_err(std::io::Error::other);
     let settings = settings.map_err(step("read the host's settings"))?;
+    let settings = settings.hibernating(may_hibernate);
     close_from(SECRET_FD).map_err(step("close what was inherited"))?;
     Ok((secret, event, settings))
 }

@@ -71,7 +71,8 @@ fn attempt() -> Result<(), ServeError> {
     if let Err(error) = serve_reseal(secret, event.host_key) {
         log::error!("reseal: not available in this boot: {error}");
     }
-    let root = QuotedRoot::new(Box::new(tpm), Bank::Sha256, PcrSet::LAUNCH, event);
+    let root = QuotedRoot::new(Box::new(tpm), Bank::Sha256, PcrSet::LAUNCH, event)
+        .hibernating(settings.may_hibernate());
     let sockets = PathBuf::from(SOCKETS);
     tao_host::serve(host::config(root, host_secret, sockets, &settings))?;
     Ok(())

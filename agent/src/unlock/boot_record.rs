@@ -57,6 +57,32 @@ pub fn record_boot(tpm: &mut dyn Tpm, event: &BootEvent) -> Result<(), BootRecor
     })
 }
 
+/// What PCR 15 is extended with before a hibernation image takes over. No host's evidence has it, so
+/// that nothing that runs after it speaks for the launch.
+const RESUME_EVENT: &[u8] = b"taoboot resume 1";
+
+/// Extends PCR 15 a third time and reads it back: what takes over is memory from a disk, and not what was
+/// launched.
+///
+/// # Errors
+/// The TPM refused, or the register did not change as it must.
+pub fn record_resume(tpm: &mut dyn Tpm) -> Result<(), BootRecordError> {
+    let before = register(tpm)?;
+    let mut next = Sha256::new();
+    next.update(&before);
+    next.update(Sha256::digest(RESUME_EVENT));
+    let expected = next.finalize().to_vec();
+    tpm.pcr_event(PcrIndex::LATCH, RESUME_EVENT)?;
+    let found = register(tpm)?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(BootRecordError::Register {
+        expected: hex::encode(expected),
+        found: hex::encode(found),
+    })
+}
+
 fn register(tpm: &mut dyn Tpm) -> Result<Vec<u8>, TpmError> {
     let bank = Bank::Sha256;
     let values = tpm.pcr_read(bank, PcrSet::default().with(PcrIndex::LATCH))?;

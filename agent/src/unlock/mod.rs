@@ -46,7 +46,7 @@ mod unseal_pin;
 
 pub use ask_pin::{AskPin, NoAnswer, PIN_TRIES};
 pub use binary_header::BinaryHeaderError;
-pub use boot_record::{BootRecordError, record_boot};
+pub use boot_record::{BootRecordError, record_boot, record_resume};
 pub use escrow::Escrow;
 pub use explain::{PcrDifference, default_component, explain, is_no_launch};
 pub use find_records::{TokenId, find_enrolled, find_records};

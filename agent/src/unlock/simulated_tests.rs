@@ -11,7 +11,7 @@ use tpm::{
 use super::{
     BootRecordError, BootSecret, EnrolledRecord, HostSecret, KnownTpms, LatchError, Latched,
     Pinned, RecordParts, SealedRecord, UnsealError, VolumeIdentity, VolumeSecret, record_boot,
-    unseal,
+    record_resume, unseal,
 };
 use crate::config::Require;
 
@@ -182,4 +182,33 @@ fn a_boot_event_for_a_host_stands_behind_the_latch_alone() {
         matches!(error, Err(BootRecordError::Register { .. })),
         "{error:?}"
     );
+}
+
+/// The host that was resumed speaks for a boot event that PCR 15 does not have by itself any more.
+#[test]
+fn a_resumed_machine_has_another_pcr_15_than_its_host_says() {
+    let event = BootEvent {
+        opened: Opened::Tpm,
+        volume: BootVolume::Secret([4; 16]),
+        host_key: Some([5; 32]),
+        acpi: AcpiTables::None,
+    };
+    let register = |tpm: &mut SimulatedTpm| {
+        let latch = PcrSet::default().with(PcrIndex::LATCH);
+        let values = tpm.pcr_read(Bank::Sha256, latch).unwrap();
+        values.get(PcrIndex::LATCH).unwrap().to_vec()
+    };
+    let mut tpm = launched(1, 2);
+    close_latch(&mut tpm).unwrap();
+    record_boot(&mut tpm, &event).unwrap();
+    let told = register(&mut tpm);
+    assert_eq!(told, event.register(32).unwrap());
+    record_resume(&mut tpm).unwrap();
+    let resumed = register(&mut tpm);
+    assert_ne!(resumed, told);
+    // Nor is it that of a second resume, or of a boot that tells the same event twice.
+    record_resume(&mut tpm).unwrap();
+    assert_ne!(register(&mut tpm), resumed);
+    tpm.fail_next(Call::PcrRead, broken());
+    assert!(record_resume(&mut tpm).is_err());
 }

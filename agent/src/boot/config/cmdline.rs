@@ -44,6 +44,13 @@ pub struct CommandLine {
     pub report: Option<PathBuf>,
     /// Words that ask for something taoboot does not do; reported, then ignored.
     pub ignored: Vec<String>,
+    /// `resume=` as given, the last one; which of its forms is obeyed is decided in
+    /// [`super::resume`].
+    pub resume: Option<String>,
+    /// `resume_offset=`, as given.
+    pub resume_offset: Option<String>,
+    /// `noresume`, and the other words by which the kernel resumes nothing.
+    pub no_resume: bool,
     /// `module.parameter=value` words, as given.
     pub module_parameters: Vec<(String, String)>,
 }
@@ -86,6 +93,19 @@ impl CommandLine {
             ];
             if known.iter().any(|start| word.starts_with(start)) {
                 // The wrong word itself is reported by `parse`.
+                drop(line.take(word));
+            }
+        }
+        line
+    }
+
+    /// What the kernel itself resumes from, also of a line that is wrong elsewhere.
+    pub fn resume_words(text: &str) -> Self {
+        let mut line = Self::default();
+        for word in split_words(text).iter().take_while(|word| *word != "--") {
+            let known = ["resume=", "noresume", "nohibernate", "hibernate="];
+            if known.iter().any(|start| word.starts_with(start)) {
+                // None of these words is ever refused.
                 drop(line.take(word));
             }
         }
@@ -145,7 +165,12 @@ impl CommandLine {
                     self.arrays.push(array);
                 }
             }
-            ("rd.break" | "rd.shell" | "resume" | "rd.luks.key", _) => {
+            ("resume", Some(value)) => self.resume = Some(value.into()),
+            ("resume_offset", Some(value)) => self.resume_offset = Some(value.into()),
+            ("noresume" | "nohibernate", None) | ("hibernate", Some("no" | "noresume")) => {
+                self.no_resume = true;
+            }
+            ("rd.break" | "rd.shell" | "rd.luks.key", _) => {
                 self.ignored.push(word.into());
             }
             ("taoboot.on_failure", Some(value)) => self.on_failure = Some(parsed(word, value)?),
@@ -270,111 +295,5 @@ fn absolute(word: &str, value: &str) -> Result<PathBuf, CommandLineError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
-
-    #[test]
-    fn a_wrong_line_still_says_what_its_failure_does_and_nothing_more() {
-        let text = "root=/dev/vda nonsense taoboot.on_failur=x taoboot.on_failure=poweroff \
-            taoboot.failure_delay=soon taoboot.report=/dev/ttyS1 -- taoboot.failure_delay=7";
-        assert!(CommandLine::parse(text).is_err());
-        let line = CommandLine::failure_words(text);
-        assert_eq!(line.on_failure, Some(OnFailure::Poweroff));
-        assert_eq!(line.report.unwrap(), std::path::Path::new("/dev/ttyS1"));
-        assert!(line.failure_delay.is_none() && line.root.is_none());
-    }
-
-    #[test]
-    fn the_usual_words_are_understood() {
-        let line = CommandLine::parse(&format!(
-            "root=/dev/mapper/root rootfstype=auto,ext4 rootflags=noatime ro quiet rd.luks.name={UUID}=root \
-             console=ttyS0 virtio_blk.num-request-queues=1 taoboot.report=/dev/ttyS1 init=/bin/systemd -- single rw\n"
-        ))
-        .unwrap();
-        assert_eq!(line.root.unwrap().to_string(), "/dev/mapper/root");
-        assert_eq!(line.rootfstype.as_deref(), Some("ext4"));
-        assert_eq!(line.read_only, Some(true));
-        assert_eq!(line.volumes[0].name.as_deref(), Some("root"));
-        assert_eq!(line.init.unwrap(), PathBuf::from("/bin/systemd"));
-        assert_eq!(
-            line.module_parameters,
-            [("virtio_blk".into(), "num-request-queues=1".into())]
-        );
-    }
-
-    #[test]
-    fn quotes_keep_white_space_as_the_kernel_does() {
-        let line = CommandLine::parse("root=\"LABEL=my root\" \"rootflags=a b\"").unwrap();
-        assert_eq!(line.root, Some(DeviceSpec::Label("my root".into())));
-        assert_eq!(line.rootflags.as_deref(), Some("a b"));
-    }
-
-    #[test]
-    fn an_unknown_taoboot_word_is_refused() {
-        for word in ["taoboot.on_failur=reboot", "taoboot.debug", "taoboot"] {
-            assert_eq!(
-                CommandLine::parse(word),
-                Err(CommandLineError::UnknownWord(word.into()))
-            );
-        }
-    }
-
-    #[test]
-    fn bad_values_are_refused_with_their_word() {
-        for word in [
-            "root=nonsense",
-            "root=UUID=zz",
-            "taoboot.on_failure=shell",
-            "taoboot.no_tpm=yes",
-            "taoboot.failure_delay=soon",
-            "taoboot.report=/etc/passwd",
-            "taoboot.report=/dev/../etc/x",
-            "init=sh",
-            "rd.luks.name=abc",
-            "rd.md.uuid=abc",
-        ] {
-            assert!(CommandLine::parse(word).is_err(), "{word}");
-        }
-    }
-
-    #[test]
-    fn several_words_for_one_volume_are_one_volume() {
-        let other = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
-        let text = format!(
-            "rd.luks.uuid=luks-{UUID} rd.luks.name={UUID}=disk rd.luks.options={UUID}=discard,tries=3,luks \
-             rd.luks.uuid=luks-{other}"
-        );
-        let line = CommandLine::parse(&text).unwrap();
-        let names: Vec<_> = line
-            .volumes
-            .iter()
-            .map(|volume| volume.name.clone())
-            .collect();
-        assert_eq!(names, [Some("disk".into()), Some(format!("luks-{other}"))]);
-        assert_eq!(line.volumes[0].options, Some(vec![VolumeOption::Discard]));
-        assert_eq!(
-            line.ignored,
-            [format!(
-                "tries=3 in rd.luks.options={UUID}=discard,tries=3,luks"
-            )]
-        );
-        let many: String = (0..33)
-            .map(|number| format!("rd.luks.uuid=0b5bbd4a-6d7a-4b4b-9d5d-0000000000{number:02} "))
-            .collect();
-        assert_eq!(
-            CommandLine::parse(&many),
-            Err(CommandLineError::TooManyVolumes)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_command_line_makes_the_parser_panic(text in "\\PC{0,300}") {
-            // Refusing is fine; the property is that it returns.
-            drop(CommandLine::parse(&text));
-        }
-    }
-}
+#[path = "cmdline_tests.rs"]
+mod tests;

@@ -45,6 +45,21 @@ pub enum SettingsError {
         "the further volume {0} is not named by the UUID of its LUKS header: write UUID=..., so that no other volume that is enrolled can take its place"
     )]
     FurtherNotByUuid(DeviceSpec),
+    /// The kernel looks there before there is an /init.
+    #[error(
+        "kernel command line: resume={0} names a device that the kernel itself may resume from before /init runs, so that who can write to it puts any memory into an approved launch: name the swap on the enrolled volume (/dev/mapper/NAME, UUID=... or LABEL=...), or add noresume"
+    )]
+    ResumeBeforeInit(String),
+    /// Nothing says where the image is.
+    #[error(
+        "{CONFIG}: [swap] has resume = true, but neither its device nor resume= on the kernel command line names the swap"
+    )]
+    ResumeWhere,
+    /// A file has no mapping of its own.
+    #[error(
+        "kernel command line: resume_offset={0}: hibernation to a swap file is not supported; use a logical volume or a further volume"
+    )]
+    ResumeFile(String),
     /// One would hide the other.
     #[error(
         "two volumes have the name {0:?}: give each its own with rd.luks.name=UUID=NAME or name = in taoboot.toml"

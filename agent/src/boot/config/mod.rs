@@ -3,6 +3,7 @@
 mod arrays;
 pub mod cmdline;
 mod error;
+mod resume;
 mod volumes;
 mod words;
 
@@ -20,6 +21,7 @@ pub use arrays::ArraySettings;
 use cmdline::CommandLine;
 use error::CONFIG;
 pub use error::{CommandLineError, SettingsError};
+pub use resume::{ResumeSettings, refuse_before_init, resume_of};
 pub use volumes::{VolumeSettings, VolumesSettings, volumes_of};
 
 /// How root is mounted.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub arrays: Vec<ArraySettings>,
     /// The swap device, where the record does not say.
     pub swap: Option<DeviceSpec>,
+    /// The swap that a hibernation image is resumed from; there is no swap under a random key then.
+    pub resume: Option<ResumeSettings>,
     /// How to mount root.
     pub root: RootOptions,
     /// `init=`
@@ -99,6 +103,12 @@ pub fn read_config() -> Result<Config, SettingsError> {
 impl Settings {
     /// Merges the two; the command line wins.
     pub fn merge(line: CommandLine, config: Config) -> Result<Self, SettingsError> {
+        let resume = resume_of(&line, &config)?;
+        let may_hibernate = resume.is_some();
+        let mut ignored = line.ignored.clone();
+        if let (None, Some(device)) = (&resume, &line.resume) {
+            ignored.push(format!("resume={device}"));
+        }
         let volumes = volumes_of(&line, &config)?;
         let arrays = arrays::arrays_of(&line, &config)?;
         Ok(Self {
@@ -118,7 +128,11 @@ impl Settings {
             acpi_tables: config.acpi_tables,
             volumes,
             arrays,
-            swap: config.swap.map(|swap| swap.device),
+            swap: match &resume {
+                Some(_) => None,
+                None => config.swap.and_then(|swap| swap.device),
+            },
+            resume,
             root: RootOptions {
                 spec: line.root,
                 kind: line.rootfstype,
@@ -127,8 +141,8 @@ impl Settings {
             },
             init: line.init,
             module_parameters: line.module_parameters,
-            host: HostSettings::read(config.tao)?,
-            ignored: line.ignored,
+            host: HostSettings::read(config.tao)?.hibernating(may_hibernate),
+            ignored,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Where root lies on the opened volume: on all of it, or in a logical volume of LVM.
+//! Where root, or swap for hibernation, lies on the opened volume: on all of it, or in a logical volume of LVM.
 //!
 //! Nothing but the enrolled volume is looked at. A volume group of the same name or UUID on another
 //! disk is not read, so that it can neither take root's place nor be in its way; a group that goes

@@ -2,7 +2,7 @@
 
 use agent::{
     host::{self, HostSettings, QuotedRoot, key_digest},
-    unlock::{KnownTpms, close_latch, record_boot},
+    unlock::{KnownTpms, close_latch, record_boot, record_resume},
 };
 use sha2::{Digest as _, Sha256};
 use tao::{
@@ -119,6 +119,35 @@ fn a_program_on_a_launched_machine_proves_tpm_pcrs_and_itself() {
     let late = &years_later[..19];
     let expired = host.run(&["attestation", "verify", "--at", late, file]);
     assert_eq!(expired.status.code(), Some(1));
+}
+
+/// Its delegation is good for a year, and the key that it speaks for is in the image.
+#[test]
+fn a_host_that_was_resumed_attests_nothing() {
+    let swtpm = launched(2);
+    booted(&swtpm, &event(47));
+    let host = TestHost::with(root(&swtpm, 47).hibernating(true), 47);
+    let program = command("tao-report");
+    let before = host.report(&program, &[]);
+    assert_eq!(
+        before["attestation"]["verdict"]["verified"], true,
+        "{before}"
+    );
+    record_resume(&mut Tpm2::open(&swtpm.tcti()).unwrap()).unwrap();
+    let after = host.run(&["run", program.to_str().unwrap()]);
+    assert!(!after.status.success());
+    let said = String::from_utf8_lossy(&after.stderr).into_owned();
+    assert!(said.contains("resumed from hibernation"), "{said}");
+}
+
+/// Where the machine cannot hibernate the TPM is not asked each time: the delegation stands, as it always did.
+#[test]
+fn a_host_that_is_never_resumed_does_not_ask_the_tpm_for_each_statement() {
+    let swtpm = launched(2);
+    booted(&swtpm, &event(48));
+    let host = TestHost::with(root(&swtpm, 48), 48);
+    record_resume(&mut Tpm2::open(&swtpm.tcti()).unwrap()).unwrap();
+    host.report(&command("tao-report"), &[]);
 }
 
 /// Root, or a member of the group tss, makes a quote as the host does, over a delegation to a key

@@ -71,6 +71,16 @@ fn pcr_values_that_do_not_follow_from_the_files_are_refused() {
         },
         "PCR 18 does not follow",
     );
+    // The kernel itself would put whatever image is there in the place of the approved memory.
+    refused(
+        &|r| {
+            r.events[6].measured = Measure::Module {
+                file: 1,
+                cmdline: format!("{KERNEL_WORDS} resume=/dev/sda5"),
+            }
+        },
+        "before /init runs",
+    );
     refused(&|r| drop(r.events.pop()), "is loaded but not measured");
     refused(&|r| r.events.clear(), "1 to 64 events");
     refused(

@@ -42,7 +42,10 @@ fn mounts(probe: &Value) -> Vec<Vec<&str>> {
 /// what they find after Debian's own initramfs. The volume has the name that crypttab says.
 #[test]
 fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
-    let plan = installer::plan(Layout::DebianLvm).unwrap();
+    // With secret memory, which kernels have by themselves from 6.5, and what Debian's installer sets.
+    let plan = installer::plan(Layout::DebianLvm)
+        .unwrap()
+        .cmdline("secretmem.enable=1 resume=/dev/mapper/debian--vg-swap_1");
     let world = World::make("machine-debian-lvm", &plan).unwrap();
     for boot in 0..2 {
         let done = world
@@ -58,10 +61,13 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
                 shell("uuid", "dmsetup info -c --noheadings -o uuid debian--vg-root; \
                      lvs --noheadings -o vg_uuid,lv_uuid debian-vg/root | tr -d ' -'"),
                 shell("below", "dmsetup deps -o devname debian--vg-root"),
+                shell("hibernation", "cat /sys/power/disk; ! echo disk > /sys/power/state"),
             ])
             .unwrap();
         let probe = &done.probe;
         assert_content(&done, boot);
+        // Without [swap] resume = true the Tao host's secret memory forbids it.
+        assert_eq!(stdout(probe, "hibernation"), "[disabled]");
         assert_eq!(stdout(probe, "root"), "/dev/mapper/debian--vg-root");
         let swap = stdout(probe, "swap");
         let (active, own) = swap.split_once("swap_1 ").unwrap();

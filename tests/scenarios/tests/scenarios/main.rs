@@ -33,6 +33,7 @@ mod kernel_hook_attacks;
 mod kernel_hook_between;
 mod kernel_hook_faults;
 mod kernel_hook_sealed;
+mod machine_resume;
 mod machines;
 mod static_programs;
 mod update;

@@ -1,0 +1,94 @@
+//! Is the image on a swap area to be resumed? Each rule by itself.
+
+use std::{collections::BTreeMap, fmt};
+
+use sha2::{Digest, Sha256};
+use storage::swap::{FirstPage, Holds, MARK};
+use tao::attestation::{BootEvent, Opened};
+use tpm::{PcrIndex, PcrSet};
+
+/// An approved launch, by a digest of what it measured and of what this boot has told in PCR 15. The one
+/// before and the one after a hibernation are the same: kernel, image with its configuration, command line,
+/// volume, the Tao host's key, ACPI's tables.
+pub(super) struct Launch([u8; MARK]);
+
+impl Launch {
+    /// `None` where no TPM has approved it.
+    pub fn of(event: &BootEvent, pcrs: &BTreeMap<PcrIndex, String>) -> Option<Self> {
+        if event.opened != Opened::Tpm {
+            return None;
+        }
+        let mut digest = Sha256::new();
+        digest.update(b"taoboot resume 1\n");
+        for index in PcrSet::LAUNCH.iter() {
+            let value = pcrs.get(&index)?;
+            digest.update(format!("{index} {value}\n"));
+        }
+        digest.update(event.to_string());
+        Some(Self(digest.finalize().into()))
+    }
+
+    /// What it leaves on the swap area.
+    pub const fn mark(&self) -> &[u8; MARK] {
+        &self.0
+    }
+}
+
+/// What becomes of the image.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is none.
+    Nothing,
+    /// It takes over.
+    Resume,
+    /// It does not, and must not later.
+    PutAway(Why),
+}
+
+/// Why an image is not resumed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    NotWanted,
+    NotApproved,
+    Broken,
+    Unmarked,
+    OtherLaunch,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotWanted => "the kernel command line says so",
+            Self::NotApproved => {
+                "the volume was not opened by the TPM, so nothing has approved the launch that would resume it"
+            }
+            Self::Broken => "its signature is damaged",
+            Self::Unmarked => {
+                "it has no mark of the boot that made it: the swap was made anew (mkswap), or is another system's"
+            }
+            Self::OtherLaunch => {
+                "it was made under another launch (kernel, image, command line, Tao host's key or ACPI tables)"
+            }
+        })
+    }
+}
+
+/// Judges what is in the area.
+pub(super) fn of(page: &FirstPage, launch: Option<&Launch>, wanted: bool) -> Verdict {
+    match page.holds() {
+        Holds::Swap => return Verdict::Nothing,
+        Holds::BrokenImage => return Verdict::PutAway(Why::Broken),
+        Holds::Image => {}
+    }
+    let Some(launch) = launch else {
+        return Verdict::PutAway(Why::NotApproved);
+    };
+    if !wanted {
+        return Verdict::PutAway(Why::NotWanted);
+    }
+    match page.mark() {
+        None => Verdict::PutAway(Why::Unmarked),
+        Some(mark) if mark != *launch.mark() => Verdict::PutAway(Why::OtherLaunch),
+        Some(_) => Verdict::Resume,
+    }
+}
