@@ -7,6 +7,7 @@
 //! * [`md`]: superblocks of software RAID, and which devices make an array.
 //! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
 //! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
+//! * [`pins`]: what enrolment pins for the images to come.
 //! * [`stack`], [`mountinfo`], [`device_number`]: the devices that the running system is on.
 //! * [`swap`]: the first page of a swap area, and the hibernation image in it.
 //! * [`needed`]: of these, what has to be there before root is mounted.
@@ -14,7 +15,7 @@
 //! Who may write to a disk may write anything there. So everything is bounded: sizes are compared with the
 //! disk before memory is taken for them, numbers are added with a check, and a reader says in one sentence
 //! what it refuses. Readers take what is [`Disk`], as a file is; only [`needed`] opens a device itself, to
-//! read.
+//! read, and [`pins`] its file.
 
 // Numbers from outside are added with a check (ARCHITECTURE.md, Invariants); tests may add as they like.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -32,6 +33,7 @@ pub mod md;
 pub mod mdadm_conf;
 pub mod mountinfo;
 pub mod needed;
+pub mod pins;
 pub mod stack;
 pub mod swap;
 pub mod table;

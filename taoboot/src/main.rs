@@ -10,6 +10,7 @@ mod enroll;
 mod exit;
 mod next_boot;
 mod pin;
+mod pins;
 mod policy_key;
 mod reseal;
 mod retire;

@@ -11,13 +11,14 @@ use storage::{
     keyboard::Keyboard,
     lvm2::{self, Group, Node, VolumeGroup},
     md, mdadm_conf, mountinfo,
+    pins::Pins,
     swap::{FirstPage, Holds, PAGE},
 };
 
 use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [FuzzTarget; 10] = [
+pub const TARGETS: [FuzzTarget; 11] = [
     ("storage_lvm2_text", lvm2_text),
     ("storage_lvm2_disk", lvm2_disk),
     ("storage_md", md),
@@ -28,6 +29,7 @@ pub const TARGETS: [FuzzTarget; 10] = [
     ("storage_keyboard", keyboard),
     ("storage_mountinfo", mountinfo),
     ("storage_swap", swap),
+    ("storage_pins", pins),
 ];
 
 /// Sectors of every device of a group.
@@ -278,5 +280,19 @@ pub fn swap(bytes: &[u8]) {
     let away = page.without_image();
     if let Ok(again) = FirstPage::read(away.bytes()) {
         assert_eq!(again.holds(), Holds::Swap);
+    }
+}
+
+/// The pins of an enrolment, then a zero byte and a configuration: what comes of both has the pins, and the
+/// administrator's lines are its end.
+pub fn pins(bytes: &[u8]) {
+    let (pinned, config) = text(bytes).split_once('\0').unwrap_or_default();
+    let Ok(pins) = Pins::parse(pinned, "pins.toml") else {
+        return;
+    };
+    if let Ok(merged) = pins.merged(config, "image.toml") {
+        assert!(merged.ends_with(config));
+        let again = Pins::parse(pinned, "pins.toml").unwrap();
+        assert_eq!(again.merged(&merged, "image.toml").unwrap(), merged);
     }
 }

@@ -85,8 +85,8 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             data: init,
         },
     )?;
-    let effective = effective_config(command, config)?;
     agent::check_config(agent_path, config)?;
+    let effective = effective_config(command, config)?;
     if effective.has_more() {
         let mut whole = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
         whole
@@ -94,7 +94,7 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             .context("cannot write a temporary file")?;
         agent::check_config(agent_path, whole.path()).with_context(|| {
             format!(
-                "{} with what this machine adds (see taoboot-image explain)",
+                "{} with what enrolment or this machine adds (see taoboot-image explain)",
                 config.display()
             )
         })?;
@@ -171,10 +171,13 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
     })
 }
 
-/// The config file; with --host-only also what this machine needs. Another machine's sysfs says nothing
-/// about its tables.
+/// The config file with what enrolment pinned; with --host-only also what this machine needs. Another
+/// machine's sysfs says nothing about its tables.
 fn effective_config(command: &ImageCommand, config: &Path) -> Result<Effective> {
-    let given = Effective::of_file(config)?;
+    let mut given = Effective::of_file(config)?;
+    if !command.no_pins {
+        given = given.with_pins(config)?;
+    }
     if command.host_only && command.sysfs.is_none() {
         given.with_machine(Path::new("/"))
     } else {

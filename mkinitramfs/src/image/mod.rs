@@ -84,7 +84,9 @@ fn explain_config(explain: &options::Explain) -> Result<()> {
         .config
         .as_deref()
         .ok_or_else(|| anyhow::anyhow!("--config is missing: name the agent's config"))?;
-    let effective = machine::Effective::of_file(config)?.with_machine(Path::new("/"))?;
+    let effective = machine::Effective::of_file(config)?
+        .with_pins(config)?
+        .with_machine(Path::new("/"))?;
     view::print(&effective.to_string())
 }
 
@@ -102,6 +104,7 @@ impl ImageCommand {
                     ("--module", !self.module.is_empty()),
                     ("--generic", self.generic),
                     ("--host-only", self.host_only),
+                    ("--no-pins", self.no_pins),
                     ("--microcode", self.microcode.is_some()),
                     ("--compress", self.compress.is_some()),
                     ("--agent", self.agent.is_some()),

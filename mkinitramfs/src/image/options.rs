@@ -44,6 +44,10 @@ pub struct ImageCommand {
     /// this machine needs are added to the config (see explain)
     #[argh(switch)]
     pub host_only: bool,
+    /// leave out what `taoboot enroll` pinned for this machine (pins.toml beside the config): for an
+    /// image that another machine boots
+    #[argh(switch)]
+    pub no_pins: bool,
     /// sysfs to look at for --host-only (default: /sys)
     #[argh(option, arg_name = "dir")]
     pub sysfs: Option<PathBuf>,
@@ -94,7 +98,7 @@ pub enum Look {
 }
 
 /// Print the configuration that --host-only puts into an image: the config file, and what this machine
-/// needs, each line with its reason. Builds nothing.
+/// needs, with what enrolment pinned, each line with its reason. Builds nothing.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "explain")]
 pub struct Explain {

@@ -18,6 +18,7 @@ use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
 
 use crate::{
     enroll::output::{RecoveryKeyWish, Report},
+    pins::{self, Wish},
     policy_key,
     retire::rollback,
     srk::pinned_srk,
@@ -103,10 +104,17 @@ pub struct Enroll {
     /// do not make a recovery key, do not ask
     #[argh(switch)]
     no_recovery_key: bool,
-    /// the configuration that images are built with, for a warning where this TPM is not pinned in
-    /// it (default /etc/taoboot/image.toml)
+    /// the configuration that images are built with, beside which TPM and secret are pinned
+    /// (default /etc/taoboot/image.toml)
     #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
     config: PathBuf,
+    /// pin this TPM and the secret for the next images (pins.toml beside --config), although the volume
+    /// is not the one under this machine's root file system
+    #[argh(switch)]
+    pins: bool,
+    /// do not pin them
+    #[argh(switch)]
+    no_pins: bool,
     /// print the result as JSON
     #[argh(switch)]
     json: bool,
@@ -131,6 +139,12 @@ impl Enroll {
             refuse_idle(&[password], "without --rollback-counter")?;
         }
         let recovery = self.recovery_key_wish()?;
+        let pin_wish = match (self.pins, self.no_pins) {
+            (true, true) => bail!("give only one of --pins and --no-pins"),
+            (true, false) => Wish::Always,
+            (false, true) => Wish::Never,
+            (false, false) => Wish::OfRoot,
+        };
         let swap = self
             .swap
             .as_deref()
@@ -166,7 +180,12 @@ impl Enroll {
         let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let mut enrolment = enrolment.with_pin(key);
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
-        if let Some(warning) = pinned_srk::warning(&self.config, &tpm.srk()?.name) {
+        let srk = tpm.srk()?.name;
+        let pinned = match &enrolled.secret_id {
+            Some(secret) => pins::write(&self.config, volume, &srk, secret, pin_wish),
+            None => Ok(None),
+        };
+        if let Some(warning) = pinned_srk::warning(&self.config, &srk) {
             eprintln!("taoboot: warning: {warning}");
         }
         for module in header.image_modules() {
@@ -189,8 +208,9 @@ impl Enroll {
         let has_one = !find_recovery_keys(&header).is_empty();
         let recovery_keyslot = output::make_recovery_key(&mut enrolment, recovery, has_one)
             .context("the launch is enrolled, but there is no new recovery key")?;
+        let pinned = pinned.context("the launch is enrolled")?;
         if self.json {
-            report.print_json(recovery_keyslot)?;
+            report.print_json(recovery_keyslot, pinned.as_deref())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -112,9 +112,10 @@ impl Report {
         }
     }
 
-    pub fn print_json(mut self, recovery_keyslot: Option<u32>) -> Result<()> {
+    pub fn print_json(mut self, recovery_keyslot: Option<u32>, pins: Option<&Path>) -> Result<()> {
         if let Some(object) = self.json.as_object_mut() {
             object.insert("recovery_keyslot".into(), json!(recovery_keyslot));
+            object.insert("pins".into(), json!(pins));
         }
         println!("{}", serde_json::to_string_pretty(&self.json)?);
         Ok(())

@@ -17,6 +17,7 @@ use agent::{
 };
 use anyhow::Result;
 use argh::FromArgs;
+use serde::Serialize;
 
 use crate::{
     next_boot::{
@@ -24,12 +25,21 @@ use crate::{
         predictions::Source,
         verdict::{TpmState, verdict_of, with_host_key},
     },
+    pins::state::PinState,
     trust::known::Known,
     volume::{genuine::Genuine, root_volume},
 };
 
 const EXIT_WILL_ASK: u8 = 1;
 const EXIT_WILL_STOP: u8 = 3;
+
+/// What is printed as JSON: the verdicts, and what the next images pin.
+#[derive(Serialize)]
+struct Printed<'p> {
+    #[serde(flatten)]
+    answer: &'p NextBoot,
+    pins: Option<PinState>,
+}
 
 /// Say for each entry of GRUB's menu whether the machine will unlock itself with it. Exit code
 /// 0: the default entry will, 1: it will ask for a passphrase, 2: that cannot be told, 3: /init or
@@ -125,10 +135,18 @@ impl CheckNextBoot {
             entries: verdicts,
         };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&answer)?);
+            let pins = system.pins();
+            let printed = Printed {
+                answer: &answer,
+                pins,
+            };
+            println!("{}", serde_json::to_string_pretty(&printed)?);
         } else {
             for verdict in &answer.entries {
                 print!("{verdict}");
+            }
+            if let Some(pins) = system.pins() {
+                println!("{pins}");
             }
         }
         let default = answer.entries.iter().find(|verdict| verdict.default);

@@ -23,6 +23,7 @@ use storage::{
 use tboot_policy::grub::files::FileRole;
 
 use crate::next_boot::{acpi_pin, host_key::HostKeyCheck, opened, predictions::Entry};
+use crate::pins::{image_config, state::PinState};
 
 /// What the images' configuration is made of, where no other is named.
 const CONFIG: &str = "etc/taoboot/image.toml";
@@ -34,6 +35,7 @@ pub struct NextSystem {
     uuid: String,
     device: PathBuf,
     config: Option<Result<Config, ConfigError>>,
+    pins: Option<PinState>,
     crypttab: Vec<CryptLine>,
     fstab: Vec<MountLine>,
     opened: Opened,
@@ -46,11 +48,13 @@ impl NextSystem {
     /// One that is there and cannot be read: what it would have said is part of the answer.
     pub fn read(header: &CheckedHeader, root: &Path, config: Option<&Path>) -> Result<Self> {
         let config_file = config.map_or_else(|| root.join(CONFIG), Path::to_owned);
-        let origin = config_file.display().to_string();
+        let next = image_config::read(&config_file)?.map(|next| next.parsed);
+        let known = next.as_ref().and_then(|next| next.as_ref().ok());
         Ok(Self {
             uuid: header.uuid().to_owned(),
             device: header.device().to_owned(),
-            config: text(&config_file)?.map(|text| Config::parse(&text, &origin)),
+            pins: known.map(|config| PinState::of(config, &config_file, root)),
+            config: next,
             crypttab: table(&root.join("etc/crypttab"), crypttab::read)?,
             fstab: table(&root.join("etc/fstab"), fstab::read)?,
             opened: opened::find(Path::new("/"), header.device(), header.uuid()),
@@ -70,6 +74,11 @@ impl NextSystem {
             objection.is_none()
         };
         records.into_iter().filter(fits).collect()
+    }
+
+    /// What the next images pin; `None` where none are made here, or none can be.
+    pub const fn pins(&self) -> Option<PinState> {
+        self.pins
     }
 
     /// Has the Tao host the key that the configuration pins?

@@ -15,10 +15,12 @@ use agent::unlock::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
+use storage::pins::PLACE;
 use tpm::{CounterLimit, Tpm2};
 
 use crate::{
     next_boot::{menu::Menu, predictions::select, verdict::TpmState},
+    pins,
     reseal::journal::Journal,
     retire::rollback,
     trust::known::Known,
@@ -102,6 +104,7 @@ impl Reseal {
             outcomes.push(outcome);
         }
         run.sealer = None;
+        self.pin(&device, &outcomes)?;
         let pruned = match self.keep {
             Some(keep) => run.prune(keep)?,
             None => Vec::new(),
@@ -122,6 +125,24 @@ impl Reseal {
         } else {
             ExitCode::from(EXIT_SOME_WILL_ASK)
         })
+    }
+
+    /// Where enrolment pinned TPM and secret, and what was sealed now has others.
+    fn pin(&self, device: &Path, outcomes: &[Outcome]) -> Result<()> {
+        let mut sealed = outcomes
+            .iter()
+            .filter(|outcome| outcome.result == Done::Sealed);
+        let Some(token) = sealed.find_map(|outcome| outcome.record) else {
+            return Ok(());
+        };
+        if self.root.is_none() && !pins::is_root(device) {
+            return Ok(());
+        }
+        let records = usable(&CheckedHeader::read(device)?);
+        match records.iter().find(|(record, _)| *record == token) {
+            Some((_, record)) => pins::follow(&self.root().join(PLACE), record),
+            None => Ok(()),
+        }
     }
 
     fn passphrase(&self, device: &Path) -> Result<Option<Passphrase>> {

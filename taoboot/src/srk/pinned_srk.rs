@@ -10,29 +10,31 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tao::state_file;
 use tpm::Name;
 
+use crate::pins::{beside, image_config};
+
 /// What images are built with (taoboot-kernel(8)).
 pub const CONFIG: &str = "/etc/taoboot/image.toml";
-/// A configuration has some tens of lines.
-const MAX_LEN: u64 = 1 << 20;
 
-/// The configuration, where images are built on this machine and it can be read.
+/// The configuration of the next image, where images are built on this machine and it can be read.
 pub fn config(path: &Path) -> Option<Config> {
-    let (_, parsed) = read(path).ok()??;
-    Some(parsed)
+    image_config::read(path).ok()??.parsed.ok()
 }
 
 /// A sentence where the key is not pinned, or another is; `None` where it is, or where no image is
 /// built on this machine.
 pub fn warning(config: &Path, srk: &Name) -> Option<String> {
     let shown = config.display();
+    let pins = beside(config).display().to_string();
     let pin =
         format!("`taoboot srk --pin --config {shown}`, then `/usr/lib/taoboot/kernel refresh`");
-    match read(config) {
+    let next =
+        image_config::read(config).and_then(|next| Ok(next.map(|next| next.parsed).transpose()?));
+    match next {
         Ok(None) => None,
-        Ok(Some((_, parsed))) => match parsed.srk_name {
+        Ok(Some(parsed)) => match parsed.srk_name {
             Some(name) if name == *srk => None,
             Some(name) => Some(format!(
-                "{shown} pins the storage key {name}, but this TPM's is {srk}: images made with it open nothing here; after an exchange or a clear of the TPM remove the line srk_name, and then {pin}"
+                "{shown} pins the storage key {name}, but this TPM's is {srk}: images made with it open nothing here; after an exchange or a clear of the TPM remove the line srk_name and {pins}, and then {pin}"
             )),
             None => Some(format!(
                 "{shown} does not pin this TPM's storage key (srk_name), so the image believes whatever TPM is on the bus: {pin}"
@@ -47,9 +49,10 @@ pub fn warning(config: &Path, srk: &Name) -> Option<String> {
 /// Writes `srk_name` into the configuration; `false` when it is there already.
 pub fn pin(config: &Path, srk: &Name) -> Result<bool> {
     let shown = config.display();
-    let (text, parsed) =
-        read(config)?.with_context(|| format!("{shown} does not exist: no image is built here"))?;
-    match parsed.srk_name {
+    let next = image_config::read(config)?
+        .with_context(|| format!("{shown} does not exist: no image is built here"))?;
+    let text = next.given;
+    match next.parsed?.srk_name {
         Some(name) if name == *srk => return Ok(false),
         Some(name) => bail!(
             "{shown} pins another storage key ({name}) than this TPM's ({srk}): if the TPM was exchanged or cleared, remove that line first"
@@ -81,22 +84,6 @@ pub fn pin(config: &Path, srk: &Name) -> Result<bool> {
     );
     replace(config, pinned.as_bytes()).with_context(|| format!("cannot write {shown}"))?;
     Ok(true)
-}
-
-fn read(config: &Path) -> Result<Option<(String, Config)>> {
-    let shown = config.display();
-    let length = match fs::metadata(config) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
-    };
-    ensure!(
-        length <= MAX_LEN,
-        "{shown} has {length} bytes: at most {MAX_LEN} are read"
-    );
-    let text = fs::read_to_string(config).with_context(|| format!("cannot read {shown}"))?;
-    let parsed = Config::parse(&text, &shown.to_string())?;
-    Ok(Some((text, parsed)))
 }
 
 /// The old file or the new one, whatever happens; a link stays one.

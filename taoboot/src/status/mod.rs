@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use crate::next_boot::next_system::pin_objection;
+use crate::pins::state::PinState;
 use crate::volume::genuine::{self, Genuine};
 use crate::{
     enroll::pcr_source,
@@ -126,6 +127,9 @@ impl Status {
         };
         let mut report = StatusReport::new(&header, &records, seen_here, &judges)?;
         report.entries = self.next_boots(&header, &tpm, config.as_ref())?;
+        report.pins = config
+            .as_ref()
+            .map(|config| PinState::of(config, &self.config, Path::new("/")));
         report.pin_warning = judge
             .and_then(TpmState::srk)
             .and_then(|srk| pinned_srk::warning(&self.config, &srk));

@@ -18,6 +18,7 @@ use tpm::{PcrIndex, PcrValues};
 
 use crate::next_boot::next_system::pin_objection;
 use crate::next_boot::verdict::TpmState;
+use crate::pins::state::PinState;
 
 /// The whole report.
 #[derive(Serialize)]
@@ -37,6 +38,8 @@ pub struct StatusReport {
     pub(super) latch_closed: Option<bool>,
     /// Where this TPM's storage key is not pinned in the measured configuration.
     pub pin_warning: Option<String>,
+    /// What the next images pin; `None` where none are made here.
+    pub pins: Option<PinState>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
     pub entries: Option<Vec<Verdict>>,
 }
@@ -140,6 +143,7 @@ impl StatusReport {
             latch_closed: latch.map(|value| value.iter().any(|byte| *byte != 0)),
             records,
             pin_warning: None,
+            pins: None,
             entries: None,
         })
     }

@@ -70,6 +70,9 @@ impl fmt::Display for StatusReport {
                 "whether its record is genuine is not known: no resident agent that holds this volume's secret answers"
             )?;
         }
+        if let Some(pins) = &self.pins {
+            writeln!(f, "{pins}")?;
+        }
         if let Some(warning) = &self.pin_warning {
             writeln!(f, "warning: {warning}")?;
         }

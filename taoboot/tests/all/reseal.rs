@@ -1,7 +1,7 @@
 //! The next launch is approved before it happens: through the resident agent, with a
 //! passphrase, or by the owner's signature. Real LUKS2 volumes, a real swtpm, the real command.
 
-mod common;
+pub mod common;
 mod key;
 mod known_files;
 mod pin;

@@ -1,5 +1,5 @@
-//! The configuration that comes from the machine itself: `--host-only` takes over which volumes and
-//! arrays this machine needs, and `taoboot-image explain` says why.
+//! The configuration that comes from the machine itself: what enrolment pinned, and with `--host-only` which
+//! volumes and arrays this machine needs. `taoboot-image explain` says why.
 
 mod options;
 mod resume;
@@ -7,7 +7,10 @@ mod resume;
 use std::{fmt, fs, path::Path};
 
 use anyhow::{Context, Result, bail};
-use storage::needed::{self, Needed, Volume};
+use storage::{
+    needed::{self, Needed, Volume},
+    pins::Pins,
+};
 
 /// Longest configuration that is read.
 const LONGEST: u64 = 1 << 20;
@@ -15,6 +18,8 @@ const LONGEST: u64 = 1 << 20;
 /// The configuration of an image: what the administrator wrote, and what the machine adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
+    /// What enrolment pinned; before everything, where no table can have begun.
+    pinned: Vec<Line>,
     given: String,
     added: Vec<Line>,
     /// What is not taken over by itself; for a person, not for the image.
@@ -44,11 +49,31 @@ impl Effective {
             );
         }
         Ok(Self {
+            pinned: Vec::new(),
             given: fs::read_to_string(config).with_context(unreadable)?,
             added: Vec::new(),
             hints: Vec::new(),
             modules: Vec::new(),
         })
+    }
+
+    /// The same, and what enrolment pinned: the TPM and the secret, from `pins.toml` beside `config`.
+    ///
+    /// # Errors
+    /// That file is not used, or the administrator's contradicts it; the error names both lines.
+    pub fn with_pins(mut self, config: &Path) -> Result<Self> {
+        let Some(pins) = Pins::read(&config.with_file_name("pins.toml"))? else {
+            return Ok(self);
+        };
+        let missing = pins.missing_in(&self.given, &config.display().to_string())?;
+        self.pinned = missing
+            .iter()
+            .map(|pin| Line {
+                text: pin.to_line(),
+                reason: Some(format!("{}, by taoboot enroll", pins.origin())),
+            })
+            .collect();
+        Ok(self)
     }
 
     /// The same, and what the machine below `root` needs. What the administrator says of volumes, or of
@@ -170,15 +195,16 @@ impl Effective {
         self.added.push(Line { text, reason: None });
     }
 
-    /// Did the machine add something?
+    /// Is it more than the administrator wrote?
     pub fn has_more(&self) -> bool {
-        !self.added.is_empty() || !self.hints.is_empty()
+        !self.added.is_empty() || !self.pinned.is_empty() || !self.hints.is_empty()
     }
 
     /// As it goes into the image. Reasons are left out: a line that moves in crypttab would make another
     /// image.
     pub fn to_image(&self) -> Vec<u8> {
-        let mut text = self.given.clone();
+        let pinned = self.pinned.iter().map(|line| line.text.clone() + "\n");
+        let mut text = pinned.collect::<String>() + &self.given;
         if !self.added.is_empty() && !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -193,20 +219,24 @@ impl Effective {
 /// With the reason of each line that the machine added.
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pinned.iter().try_for_each(|line| line.fmt(f))?;
         f.write_str(&self.given)?;
         if !self.given.is_empty() && !self.given.ends_with('\n') {
             writeln!(f)?;
         }
-        for line in &self.added {
-            match &line.reason {
-                Some(reason) => writeln!(f, "{:<50} # {reason}", line.text)?,
-                None => writeln!(f, "{}", line.text)?,
-            }
+        self.added.iter().try_for_each(|line| line.fmt(f))?;
+        self.hints
+            .iter()
+            .try_for_each(|hint| writeln!(f, "# {hint}"))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Some(reason) => writeln!(f, "{:<50} # {reason}", self.text),
+            None => writeln!(f, "{}", self.text),
         }
-        for hint in &self.hints {
-            writeln!(f, "# {hint}")?;
-        }
-        Ok(())
     }
 }
 

@@ -232,3 +232,35 @@ fn hibernation_is_named_and_not_taken_over() {
         assert_eq!(last.contains("conf.d/resume"), named, "{explained}");
     }
 }
+
+#[test]
+fn what_enrolment_pinned_comes_first_and_a_contradiction_names_both_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("image.toml");
+    let given = "on_failure = \"prompt\"\n[volume]\ndevice = \"/dev/sda3\"\n";
+    fs::write(&config, given).unwrap();
+    let effective = || Effective::of_file(&config).unwrap().with_pins(&config);
+    assert!(!effective().unwrap().has_more(), "nothing was enrolled");
+    let pins = directory.path().join("pins.toml");
+    fs::write(&pins, Pins::text("000bab", "00ff")).unwrap();
+    let whole = effective().unwrap();
+    assert!(whole.has_more());
+    let text = String::from_utf8(whole.to_image()).unwrap();
+    let lines = "srk_name = \"000bab\"\nsecret_id = \"00ff\"\n";
+    assert_eq!(text, format!("{lines}{given}"));
+    let explained = whole.to_string();
+    assert!(
+        explained.contains("pins.toml, by taoboot enroll"),
+        "{explained}"
+    );
+    assert_eq!(
+        explained.parse::<toml::Table>().unwrap(),
+        text.parse::<toml::Table>().unwrap()
+    );
+    fs::write(&config, "# mine\nsrk_name = \"000bcd\"\n").unwrap();
+    let error = effective().unwrap_err().to_string();
+    assert!(
+        error.contains("image.toml, line 2") && error.contains("pins.toml, line 3"),
+        "{error}"
+    );
+}

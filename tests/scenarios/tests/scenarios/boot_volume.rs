@@ -148,9 +148,14 @@ fn a_volume_forged_for_the_approved_launch_is_refused_where_the_secret_is_pinned
     let mut world = small("forged-volume");
     let pristine = harness::world::small_volume().unwrap();
     let id = world.enrolled["secret_id"].as_str().unwrap().to_owned();
+    // As on a machine: enrolment leaves the pins where the next image takes them, which is another launch.
+    let config = world.directory.join("taoboot.toml");
+    let pins = ["--pins", "--config", config.to_str().unwrap()];
     world
-        .rebuild_image(&format!("secret_id = \"{id}\""))
+        .enroll_files(&[&pins[..], &["--new-host-secret"]].concat())
         .unwrap();
+    assert!(world.enrolled["pins"].is_string(), "{}", world.enrolled);
+    world.rebuild_image("").unwrap();
     world.enroll_files(&["--new-host-secret"]).unwrap();
     assert_eq!(world.enrolled["secret_id"], id, "the same secret again");
     // The attacker's volume: another content would do as well, the UUID is the same.

@@ -163,3 +163,28 @@ fn the_work_for_one_kernel_is_done_in_seconds() {
         println!("  {seconds:.2} s {}", fields.collect::<Vec<_>>().join(" "));
     }
 }
+
+#[test]
+fn what_enrolment_pinned_is_in_place_after_a_refresh_of_all_images_and_not_before() {
+    let Some(m) = Sealed::new() else { return };
+    let uuid = Command::new("cryptsetup")
+        .arg("luksUUID")
+        .arg(m.machine.path("volume"))
+        .output()
+        .unwrap();
+    let uuid = String::from_utf8(uuid.stdout).unwrap();
+    let config = format!("[volume]\ndevice = \"UUID={}\"\n", uuid.trim());
+    m.machine.machine.write("etc/taoboot/image.toml", &config);
+    m.enroll_first(&["--pins", "--new-host-secret"]);
+    m.machine.install_kernel(NEW);
+    let before = "those in /boot were made before that";
+    let run = m.run(&["add", NEW], true);
+    assert!(run.stdout.contains(before), "one of several: {run:?}");
+    let run = m.run(&["refresh"], true);
+    let words = "the images pin this machine's TPM and its secret";
+    assert!(run.stdout.contains(words), "{run:?}");
+    fs::remove_file(m.machine.path("etc/taoboot/pins.toml")).unwrap();
+    let run = m.run(&["refresh"], true);
+    assert!(run.stdout.contains("pin neither the TPM"), "{run:?}");
+    assert!(!m.machine.path("var/lib/taoboot/pins.toml").exists());
+}

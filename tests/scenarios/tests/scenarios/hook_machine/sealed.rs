@@ -62,18 +62,27 @@ impl Sealed {
         let first = &m.launches()[&format!("taoboot-tboot-{}", KERNELS[1])];
         m.machine
             .write("expected", &json!({ "sha256": first }).to_string());
+        this.enroll_first(&[]);
+        Some(this)
+    }
+
+    /// Enrols the launch of the first entry of the first menu.
+    pub fn enroll_first(&self, more: &[&str]) {
+        let m = &self.machine;
         let enrolled = Command::new(programs::path("taoboot").unwrap())
             .args(["enroll", "--no-recovery-key", "--volume"])
-            .arg(&image)
+            .arg(m.path("volume"))
             .arg("--expect")
             .arg(m.path("expected"))
             .arg("--passphrase-file")
             .arg(m.path("passphrase"))
-            .args(["--tcti", &this.tpm.tcti()])
+            .args(["--tcti", &self.tpm.tcti()])
+            .arg("--config")
+            .arg(m.path("etc/taoboot/image.toml"))
+            .args(more)
             .output()
             .unwrap();
-        assert!(enrolled.status.success(), "{first}: {enrolled:?}");
-        Some(this)
+        assert!(enrolled.status.success(), "{enrolled:?}");
     }
 
     pub fn run(&self, arguments: &[&str], passphrase: bool) -> Run {

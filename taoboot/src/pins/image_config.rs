@@ -1,0 +1,66 @@
+//! The configuration that an image has which is made now: the administrator's, with what is pinned.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use agent::config::{Config, ConfigError};
+use anyhow::{Context as _, Result, ensure};
+use storage::pins::Pins;
+
+use super::beside;
+
+/// A configuration has some tens of lines.
+const LONGEST: u64 = 1 << 20;
+
+/// As it was read.
+pub struct ImageConfig {
+    /// What the administrator wrote.
+    pub given: String,
+    /// With the pins, as /init reads it.
+    pub parsed: Result<Config, ConfigError>,
+}
+
+/// Reads it; `None` where no image is built on this machine.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn read(config: &Path) -> Result<Option<ImageConfig>> {
+    let shown = config.display();
+    let unreadable = || format!("{shown} cannot be read");
+    let file = match File::open(config) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(unreadable),
+    };
+    let metadata = file.metadata().with_context(unreadable)?;
+    ensure!(
+        metadata.is_file() && metadata.len() <= LONGEST,
+        "{shown} is not a file of at most {LONGEST} bytes"
+    );
+    let mut bytes = Vec::new();
+    file.take(LONGEST)
+        .read_to_end(&mut bytes)
+        .with_context(unreadable)?;
+    let given = String::from_utf8_lossy(&bytes).into_owned();
+    let parsed = parse(&given, config);
+    Ok(Some(ImageConfig { given, parsed }))
+}
+
+/// First alone: an error names a line of the administrator's file.
+fn parse(given: &str, config: &Path) -> Result<Config, ConfigError> {
+    let origin = config.display().to_string();
+    let alone = Config::parse(given, &origin)?;
+    let merged = Pins::read(&beside(config))
+        .and_then(|pins| pins.map(|pins| pins.merged(given, &origin)).transpose());
+    match merged {
+        Ok(None) => Ok(alone),
+        Ok(Some(merged)) => Config::parse(&merged, &beside(config).display().to_string()),
+        Err(error) => Err(ConfigError::Invalid {
+            origin: "the pins of enrolment".into(),
+            reason: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,58 @@
+//! Does the next image pin TPM and secret, and do the images in place?
+
+use std::{fmt, fs, path::Path};
+
+use agent::config::Config;
+use serde::Serialize;
+
+use super::beside;
+
+/// The pins that the images in /boot were made with: the kernel hook keeps a copy.
+const IN_PLACE: &str = "var/lib/taoboot/pins.toml";
+
+/// What the next image pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PinState {
+    /// The TPM's storage key.
+    srk_name: bool,
+    /// The boot secret.
+    secret_id: bool,
+    /// Were the images in /boot made with what enrolment pinned? `None`: it pinned nothing.
+    in_place: Option<bool>,
+}
+
+impl PinState {
+    /// `config` is what the next image has, read from `file`; `root` is where the root file system is mounted.
+    pub fn of(config: &Config, file: &Path, root: &Path) -> Self {
+        let pins = fs::read(beside(file)).ok();
+        // No copy is one that differs: the images are older than the pins.
+        let in_place =
+            pins.map(|pins| fs::read(root.join(IN_PLACE)).is_ok_and(|kept| kept == pins));
+        Self {
+            srk_name: config.srk_name.is_some(),
+            secret_id: config.secret_id.is_some(),
+            in_place,
+        }
+    }
+}
+
+/// One sentence.
+impl fmt::Display for PinState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.srk_name, self.secret_id) {
+            (true, true) if self.in_place == Some(false) => f.write_str(
+                "the next images pin this machine's TPM and its secret; those in /boot were made before that: run /usr/lib/taoboot/kernel refresh, which approves the new ones too",
+            ),
+            (true, true) => f.write_str("the images pin this machine's TPM and its secret"),
+            (true, false) => f.write_str(
+                "the next images do not pin the secret (secret_id): they open any volume that is enrolled for their launch; `taoboot enroll` pins it",
+            ),
+            (false, true) => f.write_str(
+                "the next images do not pin the TPM (srk_name): they believe whatever TPM is on the bus; `taoboot enroll` pins it",
+            ),
+            (false, false) => f.write_str(
+                "the next images pin neither the TPM (srk_name) nor the secret (secret_id); `taoboot enroll` pins both",
+            ),
+        }
+    }
+}
