@@ -130,6 +130,11 @@ const PACKAGES: &[(&str, Purpose, &str)] = &[
         "the other side of LUKS comparisons",
     ),
     (
+        "systemd",
+        Purpose::Test,
+        "systemd-cryptenroll, whose enrolments stay what they are",
+    ),
+    (
         "grub-pc-bin",
         Purpose::Test,
         "boot loader for BIOS machines",

@@ -41,9 +41,7 @@ pub enum BinaryHeaderError {
     #[error("no LUKS signature")]
     NoMagic,
     /// A LUKS1 header.
-    #[error(
-        "is LUKS1, but LUKS2 is required: convert it with `cryptsetup convert --type luks2 DEVICE`"
-    )]
+    #[error("is LUKS1, but LUKS2 is required")]
     Luks1,
     /// A version other than 1 and 2.
     #[error("LUKS version {0} is not supported: expected 2")]

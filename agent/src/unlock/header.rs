@@ -38,6 +38,11 @@ pub enum HeaderError {
     /// Neither a block device nor a regular file.
     #[error("{device} is neither a block device nor an image file", device = .0.display())]
     NotADevice(PathBuf),
+    /// LUKS1, which cryptsetup converts in place.
+    #[error(
+        "{device} is LUKS1, but LUKS2 is required: while it is closed (from a rescue system, where it holds root) `cryptsetup luksHeaderBackup {device} --header-backup-file FILE`, then `cryptsetup convert --type luks2 {device}`", device = .0.display()
+    )]
+    Luks1(PathBuf),
     /// No valid header copy.
     #[error("{device}: {reason}", device = .device.display())]
     Binary {
@@ -279,6 +284,7 @@ fn newest_copy(file: &mut File, device: &Path) -> Result<(BinaryHeader, Vec<u8>)
         (Err(BinaryHeaderError::NoMagic | BinaryHeaderError::Truncated { .. }), Err(_)) => {
             Err(HeaderError::NotLuks(device.into()))
         }
+        (Err(BinaryHeaderError::Luks1), Err(_)) => Err(HeaderError::Luks1(device.into())),
         (Err(reason), Err(_)) => Err(HeaderError::Binary {
             device: device.into(),
             reason,

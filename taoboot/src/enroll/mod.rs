@@ -1,5 +1,6 @@
 //! `taoboot enroll`.
 
+mod dry_run;
 mod output;
 pub mod pcr_source;
 mod required_pin;
@@ -17,7 +18,10 @@ use commands::refuse_idle;
 use tpm::{PcrSet, PcrValues, PolicySigner, Tpm as _, Tpm2};
 
 use crate::{
-    enroll::output::{RecoveryKeyWish, Report},
+    enroll::{
+        dry_run::DryRun,
+        output::{RecoveryKeyWish, Report},
+    },
     pins::{self, Wish},
     policy_key,
     retire::rollback,
@@ -88,6 +92,12 @@ pub struct Enroll {
     /// for each volume, in their order
     #[argh(option, arg_name = "file")]
     passphrase_file: Vec<PathBuf>,
+    /// the same, under the name that systemd-cryptenroll has for it
+    #[argh(option, arg_name = "file")]
+    unlock_key_file: Vec<PathBuf>,
+    /// say what would be written, and change nothing. Exit code 2 where it would be refused
+    #[argh(switch)]
+    dry_run: bool,
     /// a note for people, such as the kernel's version
     #[argh(option, default = "String::new()", arg_name = "text")]
     label: String,
@@ -139,6 +149,14 @@ impl Enroll {
             refuse_idle(&[password], "without --rollback-counter")?;
         }
         let recovery = self.recovery_key_wish()?;
+        if self.dry_run {
+            let file = self.recovery_key_file.is_some();
+            let keys = [
+                ("--recovery-key", self.recovery_key),
+                ("--recovery-key-file", file),
+            ];
+            refuse_idle(&keys, "with --dry-run")?;
+        }
         let pin_wish = match (self.pins, self.no_pins) {
             (true, true) => bail!("give only one of --pins and --no-pins"),
             (true, false) => Wish::Always,
@@ -155,10 +173,12 @@ impl Enroll {
         let (volume, others) = volumes
             .split_first()
             .context("name a volume with --volume")?;
+        let files = passphrase::one_of(&self.passphrase_file, &self.unlock_key_file)?;
         let header = CheckedHeader::read(volume)?;
-        for other in others {
-            CheckedHeader::read(other)?;
-        }
+        let other_headers: Vec<CheckedHeader> = others
+            .iter()
+            .map(|other| CheckedHeader::read(other))
+            .collect::<Result<_, _>>()?;
         let swap = swap
             .map(|swap| swap_device::resolve(swap, volume))
             .transpose()?;
@@ -176,7 +196,21 @@ impl Enroll {
             fresh_secret: self.new_secret,
             fresh_host_secret: self.new_host_secret,
         };
-        let (enrolment, mut further) = several::begin(volume, others, &self.passphrase_file)?;
+        if self.dry_run {
+            let would_write = dry_run::pins(&self.config, volume, pin_wish);
+            let run = DryRun {
+                volume: &header,
+                others: &other_headers,
+                files,
+                request: &request,
+                makes_counter: self.rollback_counter && !rollback::is_there(&mut tpm)?,
+                pins: would_write.as_deref(),
+                json: self.json,
+            };
+            run.run(&mut tpm)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (enrolment, mut further) = several::begin(volume, others, files)?;
         let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let mut enrolment = enrolment.with_pin(key);
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
@@ -237,7 +271,9 @@ impl Enroll {
             Source::Current => pcr_source::from_tpm(tpm, wanted)?,
         };
         let expected = pcr_source::of_a_launch(expected, self.expect.as_deref())?;
-        let counter = if self.rollback_counter {
+        let counter = if self.rollback_counter && self.dry_run {
+            Some(rollback::limit_to_be(tpm)?)
+        } else if self.rollback_counter {
             let password = passphrase::owner(self.owner_password_file.as_deref())?;
             Some(rollback::present_limit(tpm, &password)?)
         } else {

@@ -56,16 +56,7 @@ impl Report {
             sealed_to(&request.target),
             if with_pin { ", with a PIN" } else { "" },
         );
-        let (pcrs, limit, policy_key) = match &request.target {
-            Target::Launch(expected, counter) => {
-                let pcrs: serde_json::Map<String, serde_json::Value> = expected
-                    .iter()
-                    .map(|(pcr, value)| (pcr.to_string(), hex::encode(value).into()))
-                    .collect();
-                (Some(pcrs), counter.map(|counter| counter.limit), None)
-            }
-            Target::PolicyKey(key) => (None, None, Some(key.name().to_string())),
-        };
+        let (pcrs, limit, policy_key) = pcrs_json(&request.target);
         let json = json!({
             "volume": device,
             "uuid": volume.uuid,
@@ -122,7 +113,28 @@ impl Report {
     }
 }
 
-fn sealed_to(target: &Target) -> String {
+/// What the secret is sealed to, for a machine: registers, limit, policy key.
+pub fn pcrs_json(
+    target: &Target,
+) -> (
+    Option<serde_json::Map<String, serde_json::Value>>,
+    Option<u64>,
+    Option<String>,
+) {
+    match target {
+        Target::Launch(expected, counter) => {
+            let pcrs = expected
+                .iter()
+                .map(|(pcr, value)| (pcr.to_string(), hex::encode(value).into()))
+                .collect();
+            (Some(pcrs), counter.map(|counter| counter.limit), None)
+        }
+        Target::PolicyKey(key) => (None, None, Some(key.name().to_string())),
+    }
+}
+
+/// The same for a person.
+pub fn sealed_to(target: &Target) -> String {
     match target {
         Target::Launch(expected, counter) => {
             let until = counter.map_or_else(String::new, |counter| {

@@ -6,6 +6,18 @@ use tpm::{CounterLimit, Tpm2};
 
 use crate::volume::passphrase::Passphrase;
 
+/// Has the TPM a rollback counter?
+pub fn is_there(tpm: &mut Tpm2) -> Result<bool> {
+    Ok(tpm.rollback_counter_value(ROLLBACK_COUNTER)?.is_some())
+}
+
+/// The present limit, or that of a counter which is not made: a new one begins near it.
+pub fn limit_to_be(tpm: &mut Tpm2) -> Result<CounterLimit> {
+    let index = ROLLBACK_COUNTER;
+    let limit = tpm.rollback_counter_value(index)?.unwrap_or(0);
+    Ok(CounterLimit { index, limit })
+}
+
 /// Approved until the counter is raised the next time. Makes the counter if there is none.
 pub fn present_limit(tpm: &mut Tpm2, owner: &Passphrase) -> Result<CounterLimit> {
     let index = ROLLBACK_COUNTER;

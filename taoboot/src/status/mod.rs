@@ -1,5 +1,6 @@
 //! `taoboot status`.
 
+mod machine;
 mod report;
 mod report_text;
 
@@ -34,7 +35,7 @@ use crate::{
 
 const EXIT_WOULD_NOT_OPEN: u8 = 1;
 
-/// Show what is enrolled, and whether the present launch (or a given one) would open the
+/// Show what is enrolled on this machine's volumes, and whether the present launch (or a given one) would open the
 /// volume: exit code 0 if so, 1 if not.
 #[derive(FromArgs)]
 #[argh(
@@ -64,6 +65,9 @@ pub struct Status {
     /// the resident agent's socket (default /run/tao/reseal.sock)
     #[argh(option, default = "agent::reseal::SOCKET.into()", arg_name = "path")]
     socket: PathBuf,
+    /// where the root file system is mounted (default /)
+    #[argh(option, arg_name = "directory")]
+    root: Option<PathBuf>,
     /// print as JSON
     #[argh(switch)]
     json: bool,
@@ -79,6 +83,7 @@ impl Status {
     ) -> Result<Option<Vec<Verdict>>> {
         let source = Source {
             predictions: self.predictions.clone(),
+            root: self.root.clone(),
             ..Source::default()
         };
         if !source.available() {
@@ -99,7 +104,8 @@ impl Status {
     }
 
     pub fn run(self) -> Result<ExitCode> {
-        let volume = root_volume::named_or_root(self.volume.as_deref())?;
+        let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
+        let volume = root_volume::named_or_root_of(root, self.volume.as_deref())?;
         let header = CheckedHeader::read(&volume)?;
         let records = find_records(&header);
         let good: Vec<_> = records
@@ -129,10 +135,15 @@ impl Status {
         report.entries = self.next_boots(&header, &tpm, config.as_ref())?;
         report.pins = config
             .as_ref()
-            .map(|config| PinState::of(config, &self.config, Path::new("/")));
+            .map(|config| PinState::of(config, &self.config, root));
         report.pin_warning = judge
             .and_then(TpmState::srk)
             .and_then(|srk| pinned_srk::warning(&self.config, &srk));
+        if self.volume.is_none() {
+            let mut secrets: Vec<String> = good.iter().map(|r| r.secret_id().to_owned()).collect();
+            secrets.dedup();
+            report.machine = machine::others(root, &volume, &secrets, config.as_ref());
+        }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {

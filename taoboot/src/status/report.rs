@@ -19,6 +19,7 @@ use tpm::{PcrIndex, PcrValues};
 use crate::next_boot::next_system::pin_objection;
 use crate::next_boot::verdict::TpmState;
 use crate::pins::state::PinState;
+use crate::status::machine::MachineVolume;
 
 /// The whole report.
 #[derive(Serialize)]
@@ -38,6 +39,8 @@ pub struct StatusReport {
     pub(super) latch_closed: Option<bool>,
     /// Where this TPM's storage key is not pinned in the measured configuration.
     pub pin_warning: Option<String>,
+    /// The other volumes of the machine, where no volume was named.
+    pub machine: Vec<MachineVolume>,
     /// What the next images pin; `None` where none are made here.
     pub pins: Option<PinState>,
     /// What each entry of GRUB's menu will do; `None`: nothing to predict it from.
@@ -144,6 +147,7 @@ impl StatusReport {
             records,
             pin_warning: None,
             pins: None,
+            machine: Vec::new(),
             entries: None,
         })
     }

@@ -70,6 +70,9 @@ impl fmt::Display for StatusReport {
                 "whether its record is genuine is not known: no resident agent that holds this volume's secret answers"
             )?;
         }
+        for volume in &self.machine {
+            writeln!(f, "{volume}")?;
+        }
         if let Some(pins) = &self.pins {
             writeln!(f, "{pins}")?;
         }

@@ -8,7 +8,7 @@ use argh::FromArgs;
 use serde_json::json;
 
 use super::{
-    root_volume,
+    passphrase, root_volume,
     sentences::{further_json, further_sentence},
     several,
 };
@@ -33,6 +33,9 @@ pub struct AddVolume {
     /// further volumes, in their order, where they have others
     #[argh(option, arg_name = "file")]
     passphrase_file: Vec<PathBuf>,
+    /// the same, under the name that systemd-cryptenroll has for it
+    #[argh(option, arg_name = "file")]
+    unlock_key_file: Vec<PathBuf>,
     /// print the result as JSON
     #[argh(switch)]
     json: bool,
@@ -51,8 +54,8 @@ impl AddVolume {
         for device in &all {
             CheckedHeader::read(device)?;
         }
-        let (enrolment, mut further) =
-            several::begin(&volume, &self.further, &self.passphrase_file)?;
+        let files = passphrase::one_of(&self.passphrase_file, &self.unlock_key_file)?;
+        let (enrolment, mut further) = several::begin(&volume, &self.further, files)?;
         let written = enrolment.add_further(&mut further)?;
         if self.json {
             let volumes = self.further.iter().zip(&further).zip(&written);

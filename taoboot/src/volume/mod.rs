@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod genuine;
+pub mod list;
 pub mod passphrase;
 pub mod pin;
 pub mod records;

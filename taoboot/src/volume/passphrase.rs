@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, IsTerminal, Read, Write},
     os::fd::AsFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -34,9 +34,27 @@ impl Passphrase {
     }
 }
 
-/// Reads it from `file`, else from standard input, with a prompt if that is a terminal.
+/// The files of passphrases, by whichever of the two names they were given.
+pub fn one_of<'f>(ours: &'f [PathBuf], as_systemd: &'f [PathBuf]) -> Result<&'f [PathBuf]> {
+    match (ours, as_systemd) {
+        (files, []) | ([], files) => Ok(files),
+        _ => bail!("give only one of --passphrase-file and --unlock-key-file"),
+    }
+}
+
+/// A service's credential (systemd.exec(5), LoadCredential=), ours before that of systemd-cryptenroll.
+fn credential() -> Option<PathBuf> {
+    let directory = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?);
+    let names = ["taoboot.passphrase", "cryptenroll.passphrase"];
+    let files = names.map(|name| directory.join(name));
+    files.into_iter().find(|file| file.exists())
+}
+
+/// Reads it from `file`, else from the service's credential, else from standard input, with a prompt if that
+/// is a terminal.
 pub fn existing(file: Option<&Path>, volume: &Path) -> Result<Passphrase> {
-    let bytes = match file {
+    let credential = file.map_or_else(credential, |_| None);
+    let bytes = match file.or(credential.as_deref()) {
         Some(path) => {
             let file = File::open(path)
                 .with_context(|| format!("cannot read the passphrase file {}", path.display()))?;
@@ -52,7 +70,7 @@ pub fn existing(file: Option<&Path>, volume: &Path) -> Result<Passphrase> {
     let passphrase = Passphrase(bytes);
     if passphrase.without_newline().is_empty() {
         bail!(
-            "no passphrase was given: an existing passphrase of {} is needed, on standard input, with --passphrase-file, or typed at the prompt",
+            "no passphrase was given: an existing passphrase of {} is needed, on standard input, with --passphrase-file, as the credential taoboot.passphrase, or typed at the prompt",
             volume.display()
         );
     }

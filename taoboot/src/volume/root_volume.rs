@@ -15,15 +15,17 @@ use storage::{
 
 /// What `--volume` names, else the LUKS2 device under `/`.
 pub fn named_or_root(volume: Option<&Path>) -> Result<PathBuf> {
+    named_or_root_of(Path::new("/"), volume)
+}
+
+/// The same for a machine whose root file system is elsewhere.
+pub fn named_or_root_of(root: &Path, volume: Option<&Path>) -> Result<PathBuf> {
     match volume {
         Some(volume) => Ok(volume.to_owned()),
-        None => {
-            let root = Path::new("/");
-            below_root(root)
-                .map_err(Into::into)
-                .and_then(|needed| under_root(root, &needed))
-                .context("name the LUKS2 volume with --volume")
-        }
+        None => below_root(root)
+            .map_err(Into::into)
+            .and_then(|needed| under_root(root, &needed))
+            .context("name the LUKS2 volume with --volume"),
     }
 }
 

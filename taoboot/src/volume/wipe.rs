@@ -4,15 +4,16 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
     CheckedHeader, TokenId,
-    enrolment::{WipeRequest, wipe},
+    enrolment::{Kind, WipeRequest, Wiped, wipe, wipe_kinds},
 };
 use anyhow::{Result, bail, ensure};
 use argh::FromArgs;
+use commands::refuse_idle;
 use serde_json::json;
 
 use crate::volume::records::usable;
 
-/// Remove records together with their keyslots. No passphrase is needed.
+/// Remove records together with their keyslots, or all keyslots of a kind. No passphrase is needed.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "wipe")]
 pub struct Wipe {
@@ -29,6 +30,10 @@ pub struct Wipe {
     /// --rollback-counter
     #[argh(switch)]
     without_limit: bool,
+    /// everything of a kind that `taoboot list` shows: password, recovery, record, further,
+    /// systemd-tpm2, clevis, ...; may be repeated. A way in that a person has remains in any case
+    #[argh(option, arg_name = "kind")]
+    kind: Vec<Kind>,
     /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN
     #[argh(switch)]
     force: bool,
@@ -56,14 +61,31 @@ impl Wipe {
         Ok(unlimited.into_iter().map(|(token, _)| token).collect())
     }
 
+    fn wipe(&self, request: WipeRequest) -> Result<Wiped> {
+        Ok(wipe(&self.volume, request, self.force)?)
+    }
+
     pub fn run(self) -> Result<ExitCode> {
-        let request = match (self.record, self.all, self.without_limit) {
-            (Some(number), false, false) => WipeRequest::Records(vec![TokenId(number)]),
-            (None, true, false) => WipeRequest::All,
-            (None, false, true) => WipeRequest::Records(self.unlimited()?),
-            _ => bail!("say what to remove: either --record NUMBER, --without-limit or --all"),
+        if !self.kind.is_empty() {
+            refuse_idle(
+                &[("--force", self.force)],
+                "with --kind, which keeps the last way in",
+            )?;
+        }
+        let by_kind = !self.kind.is_empty();
+        let wiped = match (self.record, self.all, self.without_limit, by_kind) {
+            (Some(number), false, false, false) => {
+                self.wipe(WipeRequest::Records(vec![TokenId(number)]))?
+            }
+            (None, true, false, false) => self.wipe(WipeRequest::All)?,
+            (None, false, true, false) => self.wipe(WipeRequest::Records(self.unlimited()?))?,
+            (None, false, false, true) => {
+                wipe_kinds(&self.volume, &self.kind.iter().copied().collect())?
+            }
+            _ => bail!(
+                "say what to remove: either --record NUMBER, --without-limit, --kind KIND or --all"
+            ),
         };
-        let wiped = wipe(&self.volume, request, self.force)?;
         if self.json {
             println!(
                 "{}",
@@ -79,7 +101,7 @@ impl Wipe {
             }
         };
         println!(
-            "{}: removed records: {}; keyslots: {}",
+            "{}: removed records or tokens: {}; keyslots: {}",
             self.volume.display(),
             list(wiped.tokens.iter().map(ToString::to_string).collect()),
             list(wiped.keyslots.iter().map(ToString::to_string).collect())

@@ -104,6 +104,17 @@ pub enum EnrolmentError {
     /// Wiping would lock the owner out.
     #[error("{device}: this would leave no other keyslot, and the data could never be read again: add a passphrase with `cryptsetup luksAddKey`, or say --force", device = .0.display())]
     LastKeyslot(PathBuf),
+    /// Wiping by kind would lock the owner out.
+    #[error("{device}: what remained would not open the volume without this machine: keep a password or a recovery key, or add one first with `cryptsetup luksAddKey`; nothing was removed", device = .0.display())]
+    LastWayIn(PathBuf),
+    /// There is nothing to wipe.
+    #[error("{device} has nothing of the kind {kinds}; `taoboot list` shows what is enrolled", device = .device.display())]
+    NoneOfKind {
+        /// The device.
+        device: PathBuf,
+        /// What was asked for.
+        kinds: String,
+    },
     /// There is no such record.
     #[error("{device} has no taoboot record {number}; `taoboot status` lists them", device = .device.display())]
     NoSuchRecord {

@@ -1,0 +1,120 @@
+//! What an enrolment would write, without writing it: the header is read, and the TPM seals a secret that
+//! nobody keeps.
+
+use tpm::{AuthPolicy, Tpm};
+use zeroize::Zeroizing;
+
+use super::{
+    enroll::{EnrollRequest, Target},
+    error::EnrolmentError,
+    pending::{Leftover, find_leftovers},
+    room,
+};
+use crate::unlock::{
+    escrow::Escrow,
+    find_records::find_enrolled,
+    further::{FurtherToken, find_further},
+    header::CheckedHeader,
+    record::{ApprovedLaunch, EnrolledRecord, RecordParts},
+    secret::{BootSecret, HostSecret, VolumeSecret},
+};
+
+/// What would be written to a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The keyslot that the record would share; `None`: a new one.
+    pub shared: Option<u32>,
+    /// What an interrupted run left, and would be removed.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// Everything that [`super::Enrolment::enroll_with`] refuses by what can be seen without a passphrase, in
+/// its order. The sealed record of the rehearsal is as large as the real one.
+///
+/// # Errors
+/// As enrolling would give.
+pub fn rehearse(
+    tpm: &mut dyn Tpm,
+    header: &CheckedHeader,
+    request: &EnrollRequest,
+    further: &[CheckedHeader],
+) -> Result<(Planned, Vec<Planned>), EnrolmentError> {
+    let policy = match &request.target {
+        Target::Launch(values, counter) => {
+            AuthPolicy::Launch(ApprovedLaunch::policy(values.clone(), *counter)?)
+        }
+        Target::PolicyKey(signer) => AuthPolicy::Signed(signer.clone()),
+    };
+    let known = find_enrolled(header)
+        .into_iter()
+        .find_map(|(_, record)| record.ok());
+    let shared = known
+        .filter(|_| !request.fresh_secret)
+        .map(|record| record.parts().keyslot);
+    if shared.is_some() && !request.fresh_host_secret {
+        return Err(EnrolmentError::HostSecretUnknown(header.device().into()));
+    }
+    let boot_secret = BootSecret::new(VolumeSecret::generate()?, HostSecret::generate()?);
+    let secret = boot_secret.volume();
+    let sealed = tpm.seal(boot_secret.to_bytes().as_slice(), &policy)?;
+    let volume = header.identity().clone();
+    let nobodys = Zeroizing::new(vec![0; volume.key_bytes as usize]);
+    let parts = RecordParts {
+        keyslot: shared.unwrap_or(0),
+        escrow: Some(Escrow::seal(secret, &nobodys, &volume)?),
+        volume,
+        policy,
+        sealed,
+        label: request.label.clone(),
+        swap: request.swap.clone(),
+        created: request.created,
+        components: request.components.clone(),
+    };
+    let token = EnrolledRecord::new(parts, secret)?.to_token()?;
+    match shared {
+        Some(_) => room::for_token(header, &token, None)?,
+        None => room::for_keyslot(header, &token)?,
+    }
+    let first = Planned::of(header, shared);
+    let mut others = Vec::with_capacity(further.len());
+    for other in further {
+        others.push(of_further(other, header.uuid(), secret)?);
+    }
+    Ok((first, others))
+}
+
+fn of_further(
+    header: &CheckedHeader,
+    enrolled_with: &str,
+    secret: &VolumeSecret,
+) -> Result<Planned, EnrolmentError> {
+    if header.uuid() == enrolled_with {
+        return Err(EnrolmentError::SameVolume(header.device().into()));
+    }
+    if !find_enrolled(header).is_empty() {
+        return Err(EnrolmentError::HasRecords(header.device().into()));
+    }
+    // Whether it is of this secret only the secret tells.
+    let present = find_further(header).into_iter().find_map(|(_, token)| {
+        let token = token
+            .ok()
+            .filter(|token| token.enrolled_with() == enrolled_with)?;
+        token.keyslot().ok()
+    });
+    if present.is_some() {
+        return Ok(Planned::of(header, present));
+    }
+    let volume = header.identity().clone();
+    let token = FurtherToken::new(0, volume, enrolled_with, secret)?.to_token()?;
+    room::for_keyslot(header, &token)?;
+    Ok(Planned::of(header, None))
+}
+
+impl Planned {
+    fn of(header: &CheckedHeader, shared: Option<u32>) -> Self {
+        Self {
+            shared,
+            leftovers: find_leftovers(header),
+        }
+    }
+}
