@@ -92,8 +92,8 @@ fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_part) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// It becomes the argument of a program, or part of a path.
-fn is_value(value: &str) -> bool {
+/// Can it name a keymap, a layout or a font? It becomes the argument of a program, or part of a path.
+pub fn is_value(value: &str) -> bool {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_-.,:+()@/".contains(letter);
     value.len() <= 256
         && value.chars().all(is_part)

@@ -7,6 +7,7 @@
 //! * [`md`]: superblocks of software RAID, and which devices make an array.
 //! * [`crypttab`], [`fstab`]: what is opened and mounted, with [`table`] and [`device_name`], which they share.
 //! * [`mdadm_conf`], [`keyboard`]: what the machine calls its arrays, and what its keys mean.
+//! * [`keymap`]: that meaning, as the kernel takes it.
 //! * [`pins`]: what enrolment pins for the images to come.
 //! * [`stack`], [`mountinfo`], [`device_number`]: the devices that the running system is on.
 //! * [`swap`]: the first page of a swap area, and the hibernation image in it.
@@ -28,6 +29,7 @@ pub mod device_number;
 pub mod disk;
 pub mod fstab;
 pub mod keyboard;
+pub mod keymap;
 pub mod lvm2;
 pub mod md;
 pub mod mdadm_conf;

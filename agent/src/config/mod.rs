@@ -5,6 +5,7 @@
 //! a misspelt security option that is silently ignored is an option that is off.
 
 mod array;
+mod console;
 pub mod device;
 mod error;
 mod pins;
@@ -19,6 +20,7 @@ use tpm::Name;
 use crate::host::TaoConfig;
 
 pub use array::{ArrayConfig, MAX_ARRAYS, number as array_number};
+pub use console::ConsoleConfig;
 pub use error::{ConfigError, check_mapper_name};
 pub use pins::{AcpiPin, HostKey, SecretId};
 pub use policies::{OnFailure, Require, WithoutTpm};
@@ -60,6 +62,8 @@ pub struct Config {
     /// Swap under a random key, where the sealed record does not name it; or swap on an enrolled volume
     /// for hibernation.
     pub swap: Option<SwapConfig>,
+    /// The console's keymap, which the image builder puts into the image.
+    pub console: ConsoleConfig,
     /// The Tao host.
     pub tao: TaoConfig,
 }
@@ -81,6 +85,7 @@ impl Config {
         })?;
         volume::check(&config.volume, origin)?;
         array::check(&config.array, origin)?;
+        console::check(&config.console, origin)?;
         if let Some(swap) = &config.swap {
             swap.check(origin)?;
         }

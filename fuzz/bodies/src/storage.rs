@@ -9,6 +9,7 @@ use std::{
 use storage::{
     btrfs, checksum, crypttab, fstab,
     keyboard::Keyboard,
+    keymap::{self, Keymap},
     lvm2::{self, Group, Node, VolumeGroup},
     md, mdadm_conf, mountinfo,
     pins::Pins,
@@ -30,6 +31,7 @@ pub const TARGETS: [FuzzTarget; 11] = [
     ("storage_mountinfo", mountinfo),
     ("storage_swap", swap),
     ("storage_pins", pins),
+    ("storage_keymap", keymap),
 ];
 
 /// Sectors of every device of a group.
@@ -295,4 +297,19 @@ pub fn pins(bytes: &[u8]) {
         let again = Pins::parse(pinned, "pins.toml").unwrap();
         assert_eq!(again.merged(&merged, "image.toml").unwrap(), merged);
     }
+}
+
+/// A binary keymap: written again it is the same.
+pub fn keymap(bytes: &[u8]) {
+    let Ok(keymap) = Keymap::read(bytes) else {
+        return;
+    };
+    assert!(bytes.len() <= keymap::LONGEST);
+    let mut again = b"bkeymap".to_vec();
+    again.resize(7 + 256, 0);
+    for entry in keymap.entries() {
+        again[7 + usize::from(entry.table)] = 1;
+        again.extend(entry.value.to_le_bytes());
+    }
+    assert_eq!(again, bytes);
 }

@@ -19,7 +19,7 @@ use super::modules::tree::ModuleTree;
 use super::modules::{file, firmware, host};
 use super::options::ImageCommand;
 use super::tree::{Node, Tree};
-use super::{agent, microcode, output};
+use super::{agent, keymap, microcode, output};
 
 /// Largest file that `--add` takes.
 const MAX_ADDED: u64 = 1 << 30;
@@ -107,6 +107,10 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         },
     )?;
 
+    if let Some(data) = keymap::wanted(&effective.to_image())? {
+        tree.insert(keymap::PLACE, Node::File { mode: 0o644, data })?;
+    }
+
     let folder = match &command.modules_dir {
         Some(folder) => folder.clone(),
         None => Path::new("/lib/modules").join(&kernel),
@@ -179,7 +183,9 @@ fn effective_config(command: &ImageCommand, config: &Path) -> Result<Effective> 
         given = given.with_pins(config)?;
     }
     if command.host_only && command.sysfs.is_none() {
-        given.with_machine(Path::new("/"))
+        given
+            .with_machine(Path::new("/"))?
+            .with_keyboard(Path::new("/"))
     } else {
         Ok(given)
     }

@@ -11,6 +11,7 @@ pub mod build;
 pub mod compress;
 pub mod decompress;
 pub mod kernel_config;
+pub mod keymap;
 pub mod machine;
 pub mod microcode;
 pub mod modules;
@@ -86,7 +87,8 @@ fn explain_config(explain: &options::Explain) -> Result<()> {
         .ok_or_else(|| anyhow::anyhow!("--config is missing: name the agent's config"))?;
     let effective = machine::Effective::of_file(config)?
         .with_pins(config)?
-        .with_machine(Path::new("/"))?;
+        .with_machine(Path::new("/"))?
+        .with_keyboard(Path::new("/"))?;
     view::print(&effective.to_string())
 }
 

@@ -10,6 +10,7 @@
 mod idle_options;
 mod image_build;
 mod image_fixture;
+mod image_keymap;
 mod image_modules;
 mod image_view;
 mod installed_builder;

@@ -79,6 +79,30 @@ impl Qmp {
         }
     }
 
+    /// Presses the keys that have these letters on an American keyboard: small letters, spaces, and the
+    /// enter key for a line's end.
+    ///
+    /// # Errors
+    /// There is no such key here, or QEMU is gone.
+    pub fn press(&mut self, text: &str) -> Result<()> {
+        for letter in text.chars() {
+            let key = match letter {
+                'a'..='z' => letter.to_string(),
+                ' ' => "spc".to_owned(),
+                '\n' => "ret".to_owned(),
+                other => bail!("no key is known for {other:?}"),
+            };
+            let request = json!({
+                "execute": "send-key",
+                "arguments": {"keys": [{"type": "qcode", "data": key}], "hold-time": 10},
+            });
+            writeln!(self.stream, "{request}").context("cannot send a key to QEMU")?;
+            // The keyboard's own queue has 16 bytes.
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        Ok(())
+    }
+
     fn execute(&mut self, command: &str) -> Result<()> {
         writeln!(self.stream, "{{\"execute\":\"{command}\"}}")
             .with_context(|| format!("cannot send {command} to QEMU"))

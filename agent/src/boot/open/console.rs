@@ -10,7 +10,9 @@ use std::{
 use nix::{
     libc::{O_NOCTTY, O_NONBLOCK},
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::termios::{FlushArg, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr},
+    sys::termios::{
+        FlushArg, InputFlags, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr,
+    },
 };
 use zeroize::Zeroizing;
 
@@ -37,8 +39,10 @@ impl Console {
         let mut quiet = before.clone();
         let echo = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
         quiet.local_flags.remove(echo);
-        // Canonical mode stays on: the terminal does backspace, ^W and ^U.
-        quiet.local_flags |= LocalFlags::ICANON | LocalFlags::ECHONL;
+        // Canonical mode stays on: the terminal does backspace, ^W and ^U. A letter beyond ASCII goes as a
+        // whole.
+        quiet.local_flags |= LocalFlags::ICANON | LocalFlags::IEXTEN | LocalFlags::ECHONL;
+        quiet.input_flags |= InputFlags::IUTF8;
         quiet.local_flags.remove(LocalFlags::ISIG);
         tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
         tcflush(&terminal, FlushArg::TCIFLUSH)?;

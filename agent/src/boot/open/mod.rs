@@ -3,6 +3,8 @@
 //! it is the enrolled one.
 
 mod console;
+mod keymap;
+mod keymap_ioctl;
 pub(super) mod prompt;
 
 use std::path::PathBuf;

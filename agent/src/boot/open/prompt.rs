@@ -5,13 +5,16 @@ use std::{
     fs,
     io::{self, Write},
     os::fd::AsFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zeroize::Zeroizing;
 
-use super::console::{Console, nodes, write_all};
+use super::{
+    console::{Console, nodes, write_all},
+    keymap,
+};
 
 /// The names of the consoles that are in use (Documentation/ABI/testing/sysfs-tty).
 const ACTIVE: &str = "/sys/class/tty/console/active";
@@ -36,11 +39,18 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Opens all consoles. What was typed ahead is thrown away.
+    /// Opens all consoles, the screen with the image's keymap. What was typed ahead is thrown away.
     pub fn open() -> Result<Self, PromptError> {
+        let keymap = keymap::load(Path::new(keymap::FILE), Path::new(keymap::SCREEN));
         // Without the file there is /dev/console itself.
         let active = fs::read_to_string(ACTIVE).unwrap_or_default();
-        Self::on(&nodes(&active))
+        let mut prompt = Self::on(&nodes(&active))?;
+        if let Err(error) = keymap {
+            prompt.say(&format!(
+                "taoboot: {error}; the keys mean what they mean to the kernel"
+            ))?;
+        }
+        Ok(prompt)
     }
 
     /// On these terminals, as far as they can be opened.
@@ -231,6 +241,20 @@ mod tests {
         prompt.stay_quiet();
         let flags = tcgetattr(&open).unwrap().local_flags;
         assert!(!flags.contains(LocalFlags::ECHO));
+    }
+
+    #[test]
+    fn what_was_typed_is_taken_back_by_letter_word_and_line() {
+        let (mut serial, node, _open) = terminal();
+        let mut prompt = Prompt::on(&[node]).unwrap();
+        for (typed, answer) in [
+            ("gr\u{fc}\x7fun\n", "grun"),
+            ("correct horse\x17house\n", "correct house"),
+            ("nonsense\x15right\n", "right"),
+        ] {
+            serial.write_all(typed.as_bytes()).unwrap();
+            assert_eq!(prompt.ask("?").unwrap().as_slice(), answer.as_bytes());
+        }
     }
 
     #[test]

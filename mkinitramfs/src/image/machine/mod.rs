@@ -1,6 +1,7 @@
 //! The configuration that comes from the machine itself: what enrolment pinned, and with `--host-only` which
 //! volumes and arrays this machine needs. `taoboot-image explain` says why.
 
+mod keyboard;
 mod options;
 mod resume;
 

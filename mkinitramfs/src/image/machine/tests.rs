@@ -264,3 +264,81 @@ fn what_enrolment_pinned_comes_first_and_a_contradiction_names_both_lines() {
         "{error}"
     );
 }
+
+fn keyboard(vconsole: Option<&str>, default: Option<&str>) -> Result<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    fs::create_dir_all(root.join("etc/default")).unwrap();
+    for (name, text) in [
+        ("etc/vconsole.conf", vconsole),
+        ("etc/default/keyboard", default),
+    ] {
+        if let Some(text) = text {
+            fs::write(root.join(name), text).unwrap();
+        }
+    }
+    fs::write(root.join("image.toml"), "").unwrap();
+    let effective = Effective::of_file(&root.join("image.toml"))?.with_keyboard(root)?;
+    Ok(String::from_utf8(effective.to_image()).unwrap())
+}
+
+#[test]
+fn the_machines_keyboard_is_taken_over_and_an_american_one_needs_nothing() {
+    let german =
+        "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"de\"\nXKBVARIANT=\"nodeadkeys\"\nXKBOPTIONS=\"\"\n";
+    let xkb =
+        "[console]\nxkb_layout = \"de\"\nxkb_model = \"pc105\"\nxkb_variant = \"nodeadkeys\"\n";
+    let us = "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"us\"\nXKBVARIANT=\"\"\n";
+    for (vconsole, default, expected) in [
+        (None, None, ""),
+        (None, Some(us), ""),
+        (None, Some(german), xkb),
+        (Some("FONT=eurlatgr\n"), Some(german), xkb),
+        (
+            Some("KEYMAP=de-latin1\n"),
+            Some(german),
+            "[console]\nkeymap = \"de-latin1\"\n",
+        ),
+        (
+            Some("XKBLAYOUT=fr\n"),
+            Some(german),
+            "[console]\nxkb_layout = \"fr\"\n",
+        ),
+        (
+            None,
+            Some("KMAP=/etc/console/boottime.kmap.gz\n"),
+            "[console]\nkeymap = \"/etc/console/boottime.kmap.gz\"\n",
+        ),
+        (
+            None,
+            Some("XKBLAYOUT=us\nXKBVARIANT=dvorak\n"),
+            "[console]\nxkb_layout = \"us\"\nxkb_variant = \"dvorak\"\n",
+        ),
+    ] {
+        assert_eq!(keyboard(vconsole, default).unwrap(), expected);
+    }
+    let error = format!(
+        "{:#}",
+        keyboard(None, Some("\nXKBLAYOUT=$X\n")).unwrap_err()
+    );
+    assert!(
+        error.contains("/etc/default/keyboard") && error.contains("line 2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_the_administrator_says_of_the_console_is_not_added_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("image.toml");
+    fs::create_dir_all(directory.path().join("etc")).unwrap();
+    fs::write(directory.path().join("etc/vconsole.conf"), "KEYMAP=de\n").unwrap();
+    fs::write(&config, "[console]\n").unwrap();
+    let effective = Effective::of_file(&config).unwrap();
+    assert!(
+        !effective
+            .with_keyboard(directory.path())
+            .unwrap()
+            .has_more()
+    );
+}

@@ -127,6 +127,11 @@ impl Running {
         self.qmp.save_memory(file, size)
     }
 
+    /// Presses the keys with these letters on the machine's keyboard, which is an American one.
+    pub fn press(&mut self, text: &str) -> Result<()> {
+        self.qmp.press(text)
+    }
+
     /// Ends the machine now, as pulling the plug does.
     pub fn end(self) -> Result<Outcome> {
         self.finish(Ending::Ended, 0)

@@ -279,10 +279,15 @@ impl World {
     pub fn wrap_init(&self, init: &Path, files: &[(&str, &Path)]) -> Result<()> {
         let agent = crate::programs::path("init")?;
         let own = [("init", init), ("init-of-taoboot", agent.as_path())];
+        self.add_to_image(&[&own, files].concat())
+    }
+
+    /// Puts more files into the image. Nothing is enrolled again: the launch is another one now.
+    pub fn add_to_image(&self, files: &[(&str, &Path)]) -> Result<()> {
         let mut image = fs::read(&self.files.initramfs).context("cannot read the image")?;
         // The kernel unpacks one archive after the other; each begins at a word.
         image.resize(image.len().next_multiple_of(4), 0);
-        for (name, from) in own.iter().chain(files) {
+        for (name, from) in files {
             let content =
                 fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
             let mut entry = Builder::new(name)

@@ -9,7 +9,10 @@ use agent::boot::{
 };
 use agent::config::OnFailure;
 use harness::machine::Ending;
-use harness::world::{PASSPHRASE, Plan, Userland, World};
+use harness::{
+    workplace::workspace_root,
+    world::{PASSPHRASE, Plan, Userland, World},
+};
 use serde::Deserialize;
 use tao::attestation::Opened;
 
@@ -71,9 +74,34 @@ fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
     assert!(!outcome.console.contains("not the passphrase"));
 }
 
+/// The letters are where they are on a German keyboard: what its y is, is an American z.
+#[test]
+fn the_screen_has_the_keymap_of_the_image_when_it_asks() {
+    let world = world("prompt-keymap");
+    let german = workspace_root().join("storage/tests/vectors/keymap/de-nodeadkeys");
+    world
+        .add_to_image(&[("etc/taoboot.keymap", &german)])
+        .unwrap();
+    let mut running = world.direct(None, "console=tty0").start().unwrap();
+    running.console.wait_for("(1 of 3): ", PATIENCE).unwrap();
+    let pressed = PASSPHRASE.replace('y', "z");
+    assert_ne!(pressed, PASSPHRASE);
+    running.press(&format!("{pressed}\n")).unwrap();
+    let outcome = running.wait().unwrap();
+    let booted = outcome.boot_reports().unwrap().pop().unwrap();
+    assert_eq!(booted.unlocked_by, Some(Opened::Passphrase), "{booted:#?}");
+    assert_eq!(outcome.ending, Ending::PowerOff);
+    assert!(!outcome.console.contains("the keys mean"));
+}
+
 #[test]
 fn three_wrong_passphrases_end_in_a_reboot() {
     let world = world("prompt-wrong");
+    // No keymap: that is said, and the question stands all the same.
+    let no_keymap = world.directory.join("taoboot.toml");
+    world
+        .add_to_image(&[("etc/taoboot.keymap", &no_keymap)])
+        .unwrap();
     let mut running = world.direct(None, "").start().unwrap();
     for number in 1..=3 {
         let question = format!("({number} of 3): ");
@@ -82,6 +110,8 @@ fn three_wrong_passphrases_end_in_a_reboot() {
     }
     let mut outcome = running.wait().unwrap();
     assert_eq!(outcome.ending, Ending::Reset);
+    let said = "it is not a binary keymap: it does not begin with";
+    assert!(outcome.console.contains(said), "{}", outcome.console);
     // The first report is that of the question.
     let asked = outcome.boot_reports().unwrap().remove(0);
     assert_eq!(asked.action, Some(OnFailure::Prompt));
