@@ -14,6 +14,7 @@ mod pins;
 mod policy_key;
 mod reseal;
 mod retire;
+mod setup;
 mod srk;
 mod status;
 mod time;
@@ -60,6 +61,7 @@ enum Verb {
     CheckNextBoot(next_boot::CheckNextBoot),
     Trust(trust::Trust),
     Why(next_boot::why::Why),
+    Setup(setup::Setup),
 }
 
 fn main() -> ExitCode {
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
         Verb::CheckNextBoot(check) => check.run(),
         Verb::Trust(trust) => trust.run(),
         Verb::Why(why) => why.run(),
+        Verb::Setup(setup) => setup.run(),
     };
     commands::output::finish(result.unwrap_or_else(|error| {
         eprintln!("taoboot: {}", printable::line(sentence(&error)));

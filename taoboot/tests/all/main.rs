@@ -22,4 +22,5 @@ mod enroll_unseal;
 mod idle_options;
 mod kinds;
 mod reseal;
+mod setup;
 mod why;
