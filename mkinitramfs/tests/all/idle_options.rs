@@ -14,6 +14,10 @@ fn options_that_would_do_nothing_are_refused() {
                 &["--generic", "ls", "/absent"],
                 "--generic does nothing where an image is only looked at",
             ),
+            (
+                &["--no-pins", "ls", "/absent"],
+                "--no-pins does nothing where an image is only looked at",
+            ),
             (&["--json", "ls", "/absent"], "--json, here, does nothing"),
             (
                 &["--output", "/absent/x", "cat", "/absent", "/init"],

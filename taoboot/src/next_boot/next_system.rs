@@ -36,6 +36,8 @@ pub struct NextSystem {
     device: PathBuf,
     config: Option<Result<Config, ConfigError>>,
     pins: Option<PinState>,
+    /// With the pins of the images that are in place.
+    in_place: Option<Config>,
     crypttab: Vec<CryptLine>,
     fstab: Vec<MountLine>,
     opened: Opened,
@@ -55,6 +57,7 @@ impl NextSystem {
             device: header.device().to_owned(),
             pins: known.map(|config| PinState::of(config, &config_file, root)),
             config: next,
+            in_place: image_config::in_place(&config_file, root),
             crypttab: table(&root.join("etc/crypttab"), crypttab::read)?,
             fstab: table(&root.join("etc/fstab"), fstab::read)?,
             opened: opened::find(Path::new("/"), header.device(), header.uuid()),
@@ -63,11 +66,10 @@ impl NextSystem {
 
     /// The records that /init will use, by what the configuration pins. The others are named.
     pub fn pinned(&self, records: Vec<(TokenId, SealedRecord)>) -> Vec<(TokenId, SealedRecord)> {
-        let Some(Ok(config)) = &self.config else {
-            return records;
-        };
+        let next = self.config.as_ref().and_then(|next| next.as_ref().ok());
         let fits = |(token, record): &(TokenId, SealedRecord)| {
-            let objection = pin_objection(config, record);
+            let mut configs = next.into_iter().chain(&self.in_place);
+            let objection = configs.find_map(|config| pin_objection(config, record));
             if let Some(why) = &objection {
                 eprintln!("taoboot: record {token}: {why}");
             }

@@ -10,7 +10,7 @@ use agent::config::{Config, ConfigError};
 use anyhow::{Context as _, Result, ensure};
 use storage::pins::Pins;
 
-use super::beside;
+use super::{IN_PLACE, beside};
 
 /// A configuration has some tens of lines.
 const LONGEST: u64 = 1 << 20;
@@ -47,6 +47,15 @@ pub fn read(config: &Path) -> Result<Option<ImageConfig>> {
     let given = String::from_utf8_lossy(&bytes).into_owned();
     let parsed = parse(&given, config);
     Ok(Some(ImageConfig { given, parsed }))
+}
+
+/// The configuration of the images in /boot, as far as the pins tell: they may be older than those of the next
+/// image, and pin a secret or a TPM that is no longer in use. `None` where no other pins are known.
+pub fn in_place(config: &Path, root: &Path) -> Option<Config> {
+    let kept = Pins::read(&root.join(IN_PLACE)).ok()??;
+    let given = read(config).ok()??.given;
+    let origin = config.display().to_string();
+    Config::parse(&kept.merged(&given, &origin).ok()?, &origin).ok()
 }
 
 /// First alone: an error names a line of the administrator's file.

@@ -20,6 +20,9 @@ use tpm::Name;
 
 use crate::volume::root_volume;
 
+/// The pins that the images in /boot were made with, below the root directory: the kernel hook keeps a copy.
+pub const IN_PLACE: &str = "var/lib/taoboot/pins.toml";
+
 /// The file of pins that belongs to a configuration: it lies beside it.
 pub fn beside(config: &Path) -> PathBuf {
     config.with_file_name("pins.toml")
@@ -84,7 +87,7 @@ fn replace(file: &Path, srk: &Name, secret: &str) -> Result<()> {
     state_file::replace(file, text.as_bytes())
         .with_context(|| format!("{} cannot be written", file.display()))?;
     eprintln!(
-        "taoboot: {}: the next images pin this TPM and this secret: /usr/lib/taoboot/kernel refresh makes and approves them",
+        "taoboot: {}: the next images pin this TPM and this secret: once the machine has unlocked itself, /usr/lib/taoboot/kernel refresh makes and approves them",
         file.display()
     );
     Ok(())

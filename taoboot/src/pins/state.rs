@@ -5,10 +5,7 @@ use std::{fmt, fs, path::Path};
 use agent::config::Config;
 use serde::Serialize;
 
-use super::beside;
-
-/// The pins that the images in /boot were made with: the kernel hook keeps a copy.
-const IN_PLACE: &str = "var/lib/taoboot/pins.toml";
+use super::{IN_PLACE, beside};
 
 /// What the next image pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

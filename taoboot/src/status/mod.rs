@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use argh::FromArgs;
 
 use crate::next_boot::next_system::pin_objection;
-use crate::pins::state::PinState;
+use crate::pins::{image_config, state::PinState};
 use crate::volume::genuine::{self, Genuine};
 use crate::{
     enroll::pcr_source,
@@ -89,9 +89,12 @@ impl Status {
         if !source.available() {
             return Ok(None);
         }
+        let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
+        let in_place = image_config::in_place(&self.config, root);
         let mut usable = Genuine::default().records(header, &self.socket, None);
         usable.retain(|(_, record)| {
-            config.is_none_or(|config| pin_objection(config, record).is_none())
+            let mut configs = config.into_iter().chain(in_place.as_ref());
+            configs.all(|config| pin_objection(config, record).is_none())
         });
         let entries = source.entries()?;
         let host_key = HostKeyCheck::of(config, &self.socket);

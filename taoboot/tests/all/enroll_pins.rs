@@ -123,8 +123,8 @@ fn the_next_boot_is_judged_with_the_pins_and_it_is_said_whether_the_images_have_
             "",
             Some(&own),
             Some(&other_tpm),
-            0,
-            "those in /boot were made before that",
+            1,
+            "srk_name in the images' configuration pins another",
         ),
         (
             "",

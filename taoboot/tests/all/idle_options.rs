@@ -22,6 +22,25 @@ fn options_that_would_do_nothing_are_refused() {
                 "--owner-password-file does nothing without --rollback-counter",
             ),
             (
+                &[
+                    "enroll",
+                    "--volume",
+                    "/absent",
+                    "--current",
+                    "--dry-run",
+                    "--recovery-key",
+                ],
+                "--recovery-key does nothing with --dry-run",
+            ),
+            (
+                &["list", "--volume", "/absent", "--root", "/absent"],
+                "--root does nothing with --volume",
+            ),
+            (
+                &["wipe", "--volume", "/absent", "--kind", "clevis", "--force"],
+                "--force does nothing with --kind",
+            ),
+            (
                 &["trust", "--json", "--check", "/absent"],
                 "--json does nothing without --list",
             ),
