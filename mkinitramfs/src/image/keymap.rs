@@ -46,7 +46,9 @@ pub fn wanted(config: &[u8]) -> Result<Option<Vec<u8>>> {
         ),
         (None, None) => return Ok(None),
     };
-    let made = made.with_context(|| format!("[console]: {what} cannot be taken into the image"))?;
+    let made = made.with_context(|| format!(
+            "[console]: {what} cannot be taken into the image (an empty [console] in the config says that none is wanted)"
+        ))?;
     if made.len() > LONGEST {
         bail!("[console]: {what}: loadkeys wrote more than the {LONGEST} bytes of a keymap");
     }

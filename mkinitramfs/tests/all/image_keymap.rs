@@ -97,7 +97,7 @@ fn a_missing_tool_a_wrong_name_and_what_is_no_keymap_are_one_sentence() {
             Some(fails),
             None,
             de,
-            "keymap \"de\" cannot be taken into the image: loadkeys failed (exit status: 1): cannot open file de",
+            "keymap \"de\" cannot be taken into the image (an empty [console] in the config says that none is wanted): loadkeys failed (exit status: 1): cannot open file de",
         ),
         (
             Some(GIVES),
