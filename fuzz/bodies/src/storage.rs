@@ -19,7 +19,7 @@ use storage::{
 use crate::target::FuzzTarget;
 
 /// Names of the targets, with their functions.
-pub const TARGETS: [FuzzTarget; 11] = [
+pub const TARGETS: [FuzzTarget; 12] = [
     ("storage_lvm2_text", lvm2_text),
     ("storage_lvm2_disk", lvm2_disk),
     ("storage_md", md),

@@ -196,6 +196,7 @@ impl Enroll {
             fresh_secret: self.new_secret,
             fresh_host_secret: self.new_host_secret,
         };
+        let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         if self.dry_run {
             let would_write = dry_run::pins(&self.config, volume, pin_wish);
             let run = DryRun {
@@ -203,6 +204,7 @@ impl Enroll {
                 others: &other_headers,
                 files,
                 request: &request,
+                pin: key.as_ref(),
                 makes_counter: self.rollback_counter && !rollback::is_there(&mut tpm)?,
                 pins: would_write.as_deref(),
                 json: self.json,
@@ -211,7 +213,6 @@ impl Enroll {
             return Ok(ExitCode::SUCCESS);
         }
         let (enrolment, mut further) = several::begin(volume, others, files)?;
-        let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let mut enrolment = enrolment.with_pin(key);
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
         let srk = tpm.srk()?.name;

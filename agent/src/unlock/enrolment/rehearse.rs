@@ -15,6 +15,8 @@ use crate::unlock::{
     find_records::find_enrolled,
     further::{FurtherToken, find_further},
     header::CheckedHeader,
+    pin::PinKey,
+    pin_seal,
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, VolumeSecret},
 };
@@ -37,6 +39,7 @@ pub fn rehearse(
     tpm: &mut dyn Tpm,
     header: &CheckedHeader,
     request: &EnrollRequest,
+    pin: Option<&PinKey>,
     further: &[CheckedHeader],
 ) -> Result<(Planned, Vec<Planned>), EnrolmentError> {
     let policy = match &request.target {
@@ -56,7 +59,7 @@ pub fn rehearse(
     }
     let boot_secret = BootSecret::new(VolumeSecret::generate()?, HostSecret::generate()?);
     let secret = boot_secret.volume();
-    let sealed = tpm.seal(boot_secret.to_bytes().as_slice(), &policy)?;
+    let sealed = pin_seal::seal(tpm, &boot_secret, pin, &policy)?;
     let volume = header.identity().clone();
     let nobodys = Zeroizing::new(vec![0; volume.key_bytes as usize]);
     let parts = RecordParts {
@@ -69,6 +72,7 @@ pub fn rehearse(
         swap: request.swap.clone(),
         created: request.created,
         components: request.components.clone(),
+        pin: pin.map(|pin| pin.salt().clone()),
     };
     let token = EnrolledRecord::new(parts, secret)?.to_token()?;
     match shared {
