@@ -193,11 +193,12 @@ pub fn machine(volumes: &[&Volume; 3]) -> tempfile::TempDir {
             fs::write(file, format!("{text}\n")).unwrap();
         }
         if let Some(below) = below {
-            symlink(format!("../../{below}"), place.join("slaves").join(below)).unwrap();
+            let device = root.join("sys/devices").join(below);
+            symlink(device, place.join("slaves").join(below)).unwrap();
         }
         for (directory, link) in [("dev/block", number), ("class/block", name)] {
             let link = root.join("sys").join(directory).join(link);
-            symlink(format!("../../devices/{name}"), link).unwrap();
+            symlink(&place, link).unwrap();
         }
     };
     for (number, volume) in volumes.iter().enumerate() {

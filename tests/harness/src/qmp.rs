@@ -80,7 +80,7 @@ impl Qmp {
     }
 
     /// Presses the keys that have these letters on an American keyboard: small letters, spaces, and the
-    /// enter key for a line's end.
+    /// enter key for a line's end. A guest that is too slow loses some.
     ///
     /// # Errors
     /// There is no such key here, or QEMU is gone.
@@ -94,11 +94,11 @@ impl Qmp {
             };
             let request = json!({
                 "execute": "send-key",
-                "arguments": {"keys": [{"type": "qcode", "data": key}], "hold-time": 10},
+                "arguments": {"keys": [{"type": "qcode", "data": key}], "hold-time": 40},
             });
             writeln!(self.stream, "{request}").context("cannot send a key to QEMU")?;
-            // The keyboard's own queue has 16 bytes.
-            std::thread::sleep(Duration::from_millis(40));
+            // The keyboard's own queue has 16 bytes; what does not fit is lost.
+            std::thread::sleep(Duration::from_millis(120));
         }
         Ok(())
     }
