@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_replaced_file_keeps_its_permissions() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("f");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         replace(&path, b"new").unwrap();
@@ -114,21 +114,21 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_device_is_written_to_and_a_folder_refused() {
+    fn a_device_is_written_to_and_a_directory_refused() {
         replace(Path::new("/dev/null"), b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
-        let folder = tempfile::tempdir().unwrap();
-        assert!(replace(folder.path(), b"x").is_err());
+        let directory = tempfile::tempdir().unwrap();
+        assert!(replace(directory.path(), b"x").is_err());
     }
 
     #[test]
     fn a_file_that_is_too_long_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("f");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
         fs::write(&path, [0; 11]).unwrap();
         assert!(read_at_most(&path, 10).is_err());
         assert_eq!(read_at_most(&path, 11).unwrap().len(), 11);

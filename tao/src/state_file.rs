@@ -24,7 +24,7 @@ pub fn replace_with_mode(path: &Path, contents: &[u8], mode: u32) -> io::Result<
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(not_a_file(path));
     };
-    make_folder(dir)?;
+    make_directory(dir)?;
     let mut name = name.to_owned();
     name.push(".new");
     let new = dir.join(name);
@@ -52,7 +52,7 @@ pub fn replace_with_mode(path: &Path, contents: &[u8], mode: u32) -> io::Result<
 /// # Errors
 /// When the file cannot be made, or is a symbolic link.
 pub fn log(path: &Path) -> io::Result<File> {
-    make_folder(path.parent().ok_or_else(|| not_a_file(path))?)?;
+    make_directory(path.parent().ok_or_else(|| not_a_file(path))?)?;
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -74,7 +74,7 @@ fn not_a_file(path: &Path) -> io::Error {
 ///
 /// # Errors
 /// When a directory cannot be made or written to disk.
-pub fn make_folder(dir: &Path) -> io::Result<()> {
+pub fn make_directory(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -84,7 +84,7 @@ pub fn make_folder(dir: &Path) -> io::Result<()> {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
     };
-    make_folder(parent)?;
+    make_directory(parent)?;
     match DirBuilder::new().mode(0o700).create(dir) {
         // By somebody else meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -240,15 +240,15 @@ mod tests {
 
     #[test]
     fn the_kernels_files_are_read() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         assert!(matches!(
-            from_kernel(folder.path()),
+            from_kernel(directory.path()),
             Err(PcrTextError::NoKernelFiles(_))
         ));
-        let bank = folder.path().join("pcr-sha256");
+        let bank = directory.path().join("pcr-sha256");
         fs::create_dir(&bank).unwrap();
         fs::write(bank.join("17"), format!("{}\n", "AB".repeat(32))).unwrap();
-        let values = from_kernel(folder.path()).unwrap();
+        let values = from_kernel(directory.path()).unwrap();
         assert_eq!(
             values[0].get(PcrIndex::try_from(17).unwrap()),
             Some(&[0xab; 32][..])

@@ -209,11 +209,11 @@ fn manufactured(owner_password: Option<&str>) -> io::Result<Vec<u8>> {
     if let Some(state) = made.get(&key) {
         return Ok(state.clone());
     }
-    let folder = TempDir::new()?;
+    let directory = TempDir::new()?;
     let mut setup = Command::new("swtpm_setup");
     setup
         .args(["--createek", "--srk-well-known", "--tpmstate"])
-        .arg(folder.path());
+        .arg(directory.path());
     if let Some(password) = owner_password {
         setup.args(["--take-ownership", "--ownerpass", password]);
     }
@@ -227,7 +227,7 @@ fn manufactured(owner_password: Option<&str>) -> io::Result<Vec<u8>> {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         return Err(io::Error::other(format!("swtpm_setup failed: {text}")));
     }
-    let state = fs::read(folder.path().join(TPM12_STATE))?;
+    let state = fs::read(directory.path().join(TPM12_STATE))?;
     made.insert(key, state.clone());
     Ok(state)
 }

@@ -24,19 +24,19 @@ impl Agent {
     /// Builds.
     pub fn run(self) -> Result<()> {
         build(&setup::for_build()?)?;
-        println!("{}", folder()?.display());
+        println!("{}", directory()?.display());
         Ok(())
     }
 }
 
 /// Where the static programs are.
-pub fn folder() -> Result<PathBuf> {
+pub fn directory() -> Result<PathBuf> {
     Ok(workspace::target()?.join(TARGET).join("small"))
 }
 
 /// /init, built if it is not there.
 pub fn default_path() -> Result<PathBuf> {
-    let path = folder()?.join("init");
+    let path = directory()?.join("init");
     if !path.is_file() {
         build(&setup::for_build()?)?;
     }

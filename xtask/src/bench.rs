@@ -83,7 +83,7 @@ impl Bench {
                 "TAOBOOT_TAO_BENCH",
                 workspace::target()?.join("release/examples/tao-bench"),
             )
-            .env("TAOBOOT_PROGRAMS", agent::folder()?);
+            .env("TAOBOOT_PROGRAMS", agent::directory()?);
         step::run_visibly("bench", &mut cargo)
     }
 }

@@ -45,7 +45,7 @@ impl Demo {
         ]);
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
-            .env("TAOBOOT_PROGRAMS", agent::folder()?);
+            .env("TAOBOOT_PROGRAMS", agent::directory()?);
         if let Some(file) = &self.json {
             // The demo runs in the workspace's directory, not in the caller's.
             cargo.arg("--json").arg(std::path::absolute(file)?);

@@ -37,12 +37,12 @@ impl Dist {
         agent::build_tools(&prefix)?;
         let source = Source {
             checkout: workspace::root()?,
-            programs: agent::folder()?,
+            programs: agent::directory()?,
             epoch: epoch()?,
         };
-        if let Some(folder) = &self.destdir {
-            source.install(folder)?;
-            eprintln!("installed below {}", folder.display());
+        if let Some(directory) = &self.destdir {
+            source.install(directory)?;
+            eprintln!("installed below {}", directory.display());
         }
         if let Some(file) = &self.deb {
             let default = || concat!(env!("CARGO_PKG_VERSION"), "-1").to_owned();

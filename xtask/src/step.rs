@@ -17,13 +17,14 @@ const SHOWN_LINES: usize = 15;
 
 /// Runs `command` with its output in `target/log/NAME.log`.
 pub fn run(name: &str, command: &mut Command) -> Result<()> {
-    let folder = workspace::logs()?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let directory = workspace::logs()?;
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let file = format!(
         "{}.log",
         name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
     );
-    let path = folder.join(file);
+    let path = directory.join(file);
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut child = command
         .stdin(Stdio::null())

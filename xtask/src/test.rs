@@ -71,7 +71,7 @@ impl Test {
         cargo.args(["test", "--locked"]).args(packages);
         cargo
             .env("TAOBOOT_ASSETS", workspace::assets()?)
-            .env("TAOBOOT_PROGRAMS", agent::folder()?);
+            .env("TAOBOOT_PROGRAMS", agent::directory()?);
         if self.thorough {
             cargo.env("TAOBOOT_THOROUGH", "1");
             set_unless_given(&mut cargo, "PROPTEST_CASES", THOROUGH_CASES);

@@ -14,7 +14,7 @@ impl Tools {
     /// Builds.
     pub fn run(self) -> Result<()> {
         agent::build_tools(&setup::for_build()?)?;
-        println!("{}", agent::folder()?.display());
+        println!("{}", agent::directory()?.display());
         Ok(())
     }
 }

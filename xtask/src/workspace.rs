@@ -12,7 +12,7 @@ pub fn root() -> Result<PathBuf> {
     package
         .parent()
         .map(Path::to_path_buf)
-        .context("the package has no parent folder: run `cargo xtask` from the checkout")
+        .context("the package has no parent directory: run `cargo xtask` from the checkout")
 }
 
 /// Cargo's target directory, where everything that can be made again is kept.

@@ -12,7 +12,7 @@ pub const SYSROOT: &str = "/sysroot";
 pub enum MountsError {
     /// The directory could not be made.
     #[error("cannot make {target}: {source}")]
-    Folder {
+    Directory {
         /// The directory.
         target: &'static str,
         /// The system's reason.
@@ -49,9 +49,9 @@ pub fn mount_kernel_file_systems() -> Result<(), MountsError> {
         Some("mode=0755"),
     )?;
     // libcryptsetup's locks; libdevmapper needs none.
-    make_folder("/run/cryptsetup")?;
-    make_folder("/run/tao")?;
-    make_folder(SYSROOT)
+    make_directory("/run/cryptsetup")?;
+    make_directory("/run/tao")?;
+    make_directory(SYSROOT)
 }
 
 fn mount_one(
@@ -60,7 +60,7 @@ fn mount_one(
     flags: MsFlags,
     options: Option<&str>,
 ) -> Result<(), MountsError> {
-    make_folder(target)?;
+    make_directory(target)?;
     match mount(Some(kind), target, Some(kind), flags, options) {
         // CONFIG_DEVTMPFS_MOUNT may have been faster.
         Ok(()) | Err(nix::Error::EBUSY) => Ok(()),
@@ -72,9 +72,9 @@ fn mount_one(
     }
 }
 
-fn make_folder(target: &'static str) -> Result<(), MountsError> {
+fn make_directory(target: &'static str) -> Result<(), MountsError> {
     if Path::new(target).is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(target).map_err(|source| MountsError::Folder { target, source })
+    fs::create_dir_all(target).map_err(|source| MountsError::Directory { target, source })
 }

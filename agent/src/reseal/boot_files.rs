@@ -238,8 +238,8 @@ mod tests {
 
     #[test]
     fn a_list_survives_being_written_and_nobody_else_reads_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("boot-files.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("boot-files.json");
         assert_eq!(BootFiles::read(&path).unwrap(), BootFiles::default());
         let mut list = BootFiles::default();
         list.set("/boot/image", known("aa", false));
@@ -270,16 +270,16 @@ mod tests {
 
     #[test]
     fn a_list_that_others_can_write_a_link_and_garbage_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
         BootFiles::default().write(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o622)).unwrap();
         assert!(BootFiles::read(&path).is_err());
-        let link = folder.path().join("link");
+        let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(BootFiles::read(&link).is_err());
         for text in ["", "[]", "{\"version\":2,\"files\":{}}"] {
-            let path = folder.path().join("bad");
+            let path = directory.path().join("bad");
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             assert!(BootFiles::read(&path).is_err(), "{text}");

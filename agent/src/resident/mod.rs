@@ -79,7 +79,7 @@ fn attempt() -> Result<(), ServeError> {
 }
 
 fn serve_reseal(secret: Hidden<BootSecret>, host_key: Option<[u8; 32]>) -> Result<(), ServeError> {
-    make_socket_folder().map_err(ServeError::Sockets)?;
+    make_socket_directory().map_err(ServeError::Sockets)?;
     let open_tpm = || -> Result<Box<dyn Tpm>, TpmError> { Ok(Box::new(Tpm2::open(unseal::TCTI)?)) };
     let service = ResealService::bind(
         reseal::SOCKET.as_ref(),
@@ -98,7 +98,7 @@ fn serve_reseal(secret: Hidden<BootSecret>, host_key: Option<[u8; 32]>) -> Resul
     Ok(())
 }
 
-fn make_socket_folder() -> io::Result<()> {
+fn make_socket_directory() -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o755).create(SOCKETS) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,

@@ -208,9 +208,9 @@ fn all_zero(bytes: &[u8]) -> bool {
 }
 
 /// A directory that is not there has no names: kernels without ACPI or TPM support.
-fn names_in(folder: &Path) -> Result<Vec<String>, NoTpmError> {
-    let failed = |error: io::Error| unknown(folder.display().to_string(), &error);
-    let entries = match fs::read_dir(folder) {
+fn names_in(directory: &Path) -> Result<Vec<String>, NoTpmError> {
+    let failed = |error: io::Error| unknown(directory.display().to_string(), &error);
+    let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),

@@ -4,7 +4,7 @@ use super::*;
 
 /// A machine as it looks without a TPM; each test adds one trace.
 struct Board {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     registers: BTreeMap<u64, Result<u32, i32>>,
     nothing: u32,
 }
@@ -22,7 +22,7 @@ impl PhysicalMemory for Board {
 impl Board {
     fn empty() -> Self {
         let board = Self {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
             registers: BTreeMap::new(),
             nothing: u32::MAX,
         };
@@ -33,7 +33,7 @@ impl Board {
     }
 
     fn file(&self, path: &str, content: &[u8]) {
-        let path = self.folder.path().join(path);
+        let path = self.directory.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
@@ -43,7 +43,7 @@ impl Board {
     }
 
     fn prove_for(&self, allowed: WithoutTpm) -> Result<NoTpm, NoTpmError> {
-        let platform = Platform::new(self.folder.path(), self);
+        let platform = Platform::new(self.directory.path(), self);
         NoTpm::of(allowed, &absent(), &platform)
     }
 }
@@ -73,7 +73,7 @@ fn a_machine_without_a_tpm_may_ask_where_that_is_allowed_and_only_there() {
 #[test]
 fn a_tpm_that_cannot_be_reached_is_none_that_is_absent() {
     let board = Board::empty();
-    let platform = Platform::new(board.folder.path(), &board);
+    let platform = Platform::new(board.directory.path(), &board);
     for reason in [
         "Input/output error",
         "Device or resource busy",
@@ -165,7 +165,7 @@ fn what_cannot_be_looked_at_counts_as_a_tpm() {
         assert!(matches!(error, NoTpmError::Unknown { .. }), "{error}");
     }
     let board = Board::empty();
-    fs::remove_file(board.folder.path().join("sys/kernel/boot_params/data")).unwrap();
+    fs::remove_file(board.directory.path().join("sys/kernel/boot_params/data")).unwrap();
     assert!(matches!(board.prove(), Err(NoTpmError::Unknown { .. })));
     board.file("sys/kernel/boot_params/data", &[0; 0x5f]);
     assert!(matches!(board.prove(), Err(NoTpmError::Unknown { .. })));

@@ -6,8 +6,8 @@ use commands::FileKind;
 use tboot_policy::{
     diagnosis::{ErrorCode, LaunchLog},
     grub::{
-        BootFolder, Menu, Places, Readings, Variables, bls,
-        boot_folder::{MAX_ENVIRONMENT, parse_environment},
+        BootDirectory, Menu, Places, Readings, Variables, bls,
+        boot_directory::{MAX_ENVIRONMENT, parse_environment},
     },
     log::{self, EventLog, heap, replay::compare},
     pcr_text,
@@ -144,12 +144,12 @@ pub fn bls(bytes: &[u8]) {
 
 /// Every entry of a menu is followed; no file is there.
 pub fn grub(bytes: &[u8]) {
-    let folder = BootFolder::read("/nonexistent".as_ref()).unwrap();
-    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(folder.clone())) {
+    let directory = BootDirectory::read("/nonexistent".as_ref()).unwrap();
+    if let Ok(menu) = Menu::parse(bytes, Variables::default().booting(directory.clone())) {
         // What only some machines have is nowhere the default.
         assert!(!menu.default_entry().is_ok_and(|entry| entry.conditional));
     }
-    if let Ok(readings) = Readings::new(bytes, Variables::default(), Ok(folder)) {
+    if let Ok(readings) = Readings::new(bytes, Variables::default(), Ok(directory)) {
         for entry in readings.menu().entries().iter().take(8) {
             // What grub.cfg says by itself has no need of another reading.
             if let Ok(followed) = readings.boot(entry) {

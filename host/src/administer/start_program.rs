@@ -118,7 +118,7 @@ pub(crate) fn start(
         return Err(denied(subprin.to_string(), why));
     }
     let (user, lease) = host.spawner.user_of(&subprin, (peer.uid, peer.gid))?;
-    let own_folder = host.spawner.own_folder(user)?;
+    let own_directory = host.spawner.own_directory(user)?;
     let output = match request.keep_output {
         Some(true) => Some(kept(&mut stdio, user).map_err(system)?),
         _ => None,
@@ -142,7 +142,7 @@ pub(crate) fn start(
         stdio,
         uid: user.0,
         gid: user.1,
-        own_folder,
+        own_directory,
         caller: Some(caller),
         limits,
         socket: socket.as_deref().map(ProgramSocket::path),

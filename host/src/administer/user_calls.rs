@@ -12,7 +12,7 @@ use tao::wire::{
 use crate::{
     administer::{error::Refused, host::Host},
     confine::{
-        own_folder::{directory_of, users_with_directory},
+        own_directory::{directory_of, users_with_directory},
         removal::remove_all,
         started,
         user_table::{FIRST, TEMPORARY},

@@ -1,4 +1,4 @@
-//! One host for each state folder: two would each write what the other does not know of, and what
+//! One host for each state directory: two would each write what the other does not know of, and what
 //! one of them has superseded would open under the other.
 
 use std::{
@@ -45,20 +45,20 @@ impl StateLock {
         let Some(dir) = &self.dir else {
             return Ok(());
         };
-        let folder = match File::open(dir) {
+        let directory = match File::open(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
         // A panic elsewhere leaves a lock that is held or none.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = folder.metadata()?;
+        let found = directory.metadata()?;
         if let Some(held) = &*held {
             let held = held.metadata()?;
             if (held.dev(), held.ino()) == (found.dev(), found.ino()) {
                 return Ok(());
             }
         }
-        *held = Some(wait_for(folder, dir)?);
+        *held = Some(wait_for(directory, dir)?);
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl StateLock {
     /// Another host has it, or there cannot be a directory.
     pub fn make_and_take(&self) -> io::Result<()> {
         if let Some(dir) = &self.dir {
-            state_file::make_folder(dir)?;
+            state_file::make_directory(dir)?;
         }
         self.take()
     }
@@ -79,13 +79,13 @@ impl StateLock {
     }
 }
 
-fn wait_for(mut folder: File, dir: &Path) -> io::Result<Flock<File>> {
+fn wait_for(mut directory: File, dir: &Path) -> io::Result<Flock<File>> {
     let begin = Instant::now();
     loop {
-        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => return Ok(locked),
             Err((file, Errno::EWOULDBLOCK)) if begin.elapsed() < PATIENCE => {
-                folder = file;
+                directory = file;
                 std::thread::sleep(Duration::from_millis(10));
             }
             Err((_, Errno::EWOULDBLOCK)) => {
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_has_one_host_and_the_next_when_that_one_ends() {
+    fn a_directory_has_one_host_and_the_next_when_that_one_ends() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let (one, two) = (StateLock::new(Some(&state)), StateLock::new(Some(&state)));

@@ -41,7 +41,7 @@ pub(crate) struct Groups {
 /// What of a control group is needed to get into it.
 pub(crate) struct GroupFiles {
     /// Its directory.
-    pub folder: OwnedFd,
+    pub directory: OwnedFd,
     /// Its list of processes.
     pub processes: OwnedFd,
 }
@@ -110,7 +110,7 @@ impl Groups {
                 .write(true)
                 .open(path.join("cgroup.procs"))?;
             Ok(GroupFiles {
-                folder: out_of_the_way(fs::File::open(path)?.into())?,
+                directory: out_of_the_way(fs::File::open(path)?.into())?,
                 processes: out_of_the_way(join.into())?,
             })
         };

@@ -52,14 +52,14 @@ const PLAIN: c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 pub(crate) struct Device {
     pub path: CString,
     /// The directory below /dev that it is in.
-    pub folder: Option<CString>,
+    pub directory: Option<CString>,
 }
 
 /// What is covered besides, as it was found before the process was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hidden {
     /// An empty directory is put over each.
-    pub folders: Vec<CString>,
+    pub directories: Vec<CString>,
     /// `/dev/null` is put over each.
     pub files: Vec<CString>,
     /// Devices that programs have besides.
@@ -77,10 +77,10 @@ fn if_there(done: io::Result<()>) -> io::Result<()> {
 /// Covers all of it.
 pub(crate) fn hide(hidden: &Hidden) -> io::Result<()> {
     let null = devices(&hidden.devices)?;
-    for folder in &hidden.folders {
+    for directory in &hidden.directories {
         let only = Some(c"mode=0755,size=4k,nr_inodes=2");
         let flags = PLAIN | libc::MS_RDONLY;
-        if_there(mount(Some(c"none"), folder, Some(c"tmpfs"), flags, only))?;
+        if_there(mount(Some(c"none"), directory, Some(c"tmpfs"), flags, only))?;
     }
     for file in &hidden.files {
         if_there(cover(null, file))?;
@@ -118,8 +118,8 @@ fn devices(more: &[Device]) -> io::Result<&'static CStr> {
     let small = Some(c"mode=0755,size=64k,nr_inodes=64");
     let careful = libc::MS_NOSUID | libc::MS_NOEXEC;
     mount(Some(c"dev"), c"/dev", Some(c"tmpfs"), careful, small)?;
-    for folder in more.iter().filter_map(|device| device.folder.as_deref()) {
-        make_folder(folder)?;
+    for directory in more.iter().filter_map(|device| device.directory.as_deref()) {
+        make_directory(directory)?;
     }
     let named = more.iter().map(|device| device.path.as_c_str());
     for (copy, path) in copies.into_iter().zip(DEVICES.into_iter().chain(named)) {
@@ -133,7 +133,7 @@ fn devices(more: &[Device]) -> io::Result<&'static CStr> {
         // SAFETY: strings that end with a zero.
         Errno::result(unsafe { libc::symlink(target.as_ptr(), link.as_ptr()) })?;
     }
-    make_folder(c"/dev/pts")?;
+    make_directory(c"/dev/pts")?;
     let own = Some(c"newinstance,ptmxmode=0666,mode=0620");
     let terminals = mount(Some(c"devpts"), c"/dev/pts", Some(c"devpts"), careful, own);
     match terminals {
@@ -141,7 +141,7 @@ fn devices(more: &[Device]) -> io::Result<&'static CStr> {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
         other => other?,
     }
-    make_folder(c"/dev/shm")?;
+    make_directory(c"/dev/shm")?;
     let all = Some(c"mode=1777");
     let flags = libc::MS_NOSUID | libc::MS_NODEV;
     mount(Some(c"shm"), c"/dev/shm", Some(c"tmpfs"), flags, all)?;
@@ -150,7 +150,7 @@ fn devices(more: &[Device]) -> io::Result<&'static CStr> {
     Ok(c"/dev/null")
 }
 
-fn make_folder(path: &CStr) -> io::Result<()> {
+fn make_directory(path: &CStr) -> io::Result<()> {
     const MODE: mode_t = 0o755;
     // SAFETY: a string that ends with a zero. Nothing but the umask changes the mode.
     match Errno::result(unsafe { libc::mkdir(path.as_ptr(), MODE) }) {

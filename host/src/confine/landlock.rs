@@ -134,13 +134,13 @@ impl Domain {
         for path in &files.write {
             domain.allow(path, !nodes)?;
         }
-        if let Some(folder) = copies {
-            let folder = out_of_the_way(folder.try_clone()?)?;
-            domain.rules.push((folder, reading));
+        if let Some(directory) = copies {
+            let directory = out_of_the_way(directory.try_clone()?)?;
+            domain.rules.push((directory, reading));
         }
-        for folder in own {
-            let folder = out_of_the_way(folder.try_clone_to_owned()?)?;
-            domain.rules.push((folder, domain.handled & !nodes));
+        for directory in own {
+            let directory = out_of_the_way(directory.try_clone_to_owned()?)?;
+            domain.rules.push((directory, domain.handled & !nodes));
         }
         Ok(domain)
     }
@@ -158,8 +158,8 @@ impl Domain {
             .custom_flags(libc::O_PATH)
             .open(path)
             .map_err(named)?;
-        let folder = file.metadata().map_err(named)?.is_dir();
-        let rights = if folder { rights } else { rights & OF_FILES };
+        let directory = file.metadata().map_err(named)?.is_dir();
+        let rights = if directory { rights } else { rights & OF_FILES };
         let file = out_of_the_way(file.into())?;
         self.rules.push((file, rights & self.handled));
         Ok(())
@@ -212,9 +212,9 @@ impl Domain {
                 // Its own shared memory and terminals, where it has a /dev of its own.
                 if self.own_devices {
                     for path in [c"/dev/shm", c"/dev/pts"] {
-                        let folder = Errno::result(libc::open(path.as_ptr(), flags))?;
-                        add(folder, self.handled & !(MAKE_CHAR | MAKE_BLOCK))?;
-                        libc::close(folder);
+                        let directory = Errno::result(libc::open(path.as_ptr(), flags))?;
+                        add(directory, self.handled & !(MAKE_CHAR | MAKE_BLOCK))?;
+                        libc::close(directory);
                     }
                 }
             }

@@ -11,7 +11,7 @@ pub(crate) mod loopback;
 pub(crate) mod mount_calls;
 pub(crate) mod mounts;
 pub(crate) mod numbers;
-pub(crate) mod own_folder;
+pub(crate) mod own_directory;
 pub(crate) mod places;
 pub(crate) mod processes;
 pub(crate) mod removal;

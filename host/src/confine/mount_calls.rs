@@ -73,7 +73,7 @@ pub(crate) fn put(mount: RawFd, place: &CStr) -> io::Result<()> {
     Ok(())
 }
 
-fn restrict(folder: RawFd, path: &CStr, flags: i32, set: u64) -> io::Result<()> {
+fn restrict(directory: RawFd, path: &CStr, flags: i32, set: u64) -> io::Result<()> {
     let attributes = Attributes {
         set,
         clear: 0,
@@ -84,7 +84,7 @@ fn restrict(folder: RawFd, path: &CStr, flags: i32, set: u64) -> io::Result<()> 
     let set = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            folder,
+            directory,
             path.as_ptr(),
             flags,
             &raw const attributes,

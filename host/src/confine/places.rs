@@ -61,29 +61,29 @@ impl Places {
 
     /// What is to be hidden of the machine as it is now.
     pub(crate) fn hidden(&self) -> io::Result<Hidden> {
-        let mut folders = STATES.map(PathBuf::from).to_vec();
+        let mut directories = STATES.map(PathBuf::from).to_vec();
         match self.make_state() {
-            Ok(state) => folders.extend(state),
+            Ok(state) => directories.extend(state),
             // It may be there all the same: what is not there needs no cover.
             Err(error) => {
                 log::debug!("the host's state cannot be made: {error}");
-                folders.extend(self.state.clone());
+                directories.extend(self.state.clone());
             }
         }
-        folders.extend(of_this_user());
+        directories.extend(of_this_user());
         let mut files = SOCKETS.map(PathBuf::from).to_vec();
         files.push(self.socket.clone());
         files.push(self.socket.with_file_name(RESEAL));
         files.extend(socket_of_this_user());
         let mounts = mounts::mounts()?;
         let mut hidden = Hidden::default();
-        for path in folders.into_iter().chain(files) {
+        for path in directories.into_iter().chain(files) {
             let Some(path) = present(&path)? else {
                 continue;
             };
             for path in aliases(&path, &mounts) {
                 let list = match path.is_dir() {
-                    true => &mut hidden.folders,
+                    true => &mut hidden.directories,
                     false => &mut hidden.files,
                 };
                 let path = CString::new(path.into_os_string().into_vec())?;
@@ -102,11 +102,13 @@ impl Places {
         };
         let present = self.devices.iter().filter(is_device).take(MOST_DEVICES);
         let device = |path: &PathBuf| -> io::Result<Device> {
-            let folder = path.parent().filter(|folder| *folder != Path::new("/dev"));
+            let directory = path
+                .parent()
+                .filter(|directory| *directory != Path::new("/dev"));
             let text = |path: &Path| CString::new(path.as_os_str().to_owned().into_vec());
             Ok(Device {
                 path: text(path)?,
-                folder: folder.map(text).transpose()?,
+                directory: directory.map(text).transpose()?,
             })
         };
         present.map(device).collect()

@@ -49,7 +49,7 @@ pub struct Loader {
     /// The program's place.
     pub program: String,
     /// Directory of the libraries.
-    pub folder: &'static str,
+    pub directory: &'static str,
     /// Places of the libraries.
     pub libraries: Vec<String>,
 }

@@ -162,8 +162,8 @@ mod tests {
             .unwrap();
         let error = copy_and_hash(&file(&[7; 300_000]), 1 << 30, &full).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        let folder = File::open("/").unwrap();
-        let error = copy_and_hash(&folder, 1 << 30, &memory()).unwrap_err();
+        let directory = File::open("/").unwrap();
+        let error = copy_and_hash(&directory, 1 << 30, &memory()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
         // Memory that cannot be sealed.
         let file = file(&[7; 300_000]);

@@ -21,8 +21,8 @@ pub(crate) fn name_of(path: &Path) -> Result<&str, MeasureError> {
 }
 
 /// In that directory under the file's own name.
-pub(crate) fn place(folder: &str, path: &Path) -> Result<String, MeasureError> {
-    Ok(format!("{folder}/{}", name_of(path)?))
+pub(crate) fn place(directory: &str, path: &Path) -> Result<String, MeasureError> {
+    Ok(format!("{directory}/{}", name_of(path)?))
 }
 
 /// The bytes of a file, once: these are hashed, and these the program gets.

@@ -27,7 +27,7 @@ use crate::measure::{
 const CACHE: &str = "/etc/ld.so.cache";
 const PRELOADED: &str = "/etc/ld.so.preload";
 
-/// Folders of the copies, in the directory that the program gets.
+/// Directorys of the copies, in the directory that the program gets.
 const LIBRARIES: &str = "lib";
 const PROGRAM: &str = "program";
 
@@ -88,7 +88,7 @@ pub(crate) fn measure_libraries(
         tells_name: tells_name(&loader).map_err(at(loader_path))?,
         executable: loader,
         program: place(PROGRAM, path)?,
-        folder: LIBRARIES,
+        directory: LIBRARIES,
         libraries: libraries.collect(),
     });
     let program = Copy {

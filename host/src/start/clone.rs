@@ -146,7 +146,7 @@ fn clone_into(
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         stack: lowest,
         stack_size: (top(stack) as u64).saturating_sub(lowest),
-        cgroup: group.folder.as_raw_fd().cast_unsigned().into(),
+        cgroup: group.directory.as_raw_fd().cast_unsigned().into(),
         ..CloneArguments::default()
     };
     let mut number = libc::SYS_clone3;

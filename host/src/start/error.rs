@@ -26,7 +26,7 @@ pub(crate) enum StartError {
     User(#[from] UserError),
     /// No directory of its own.
     #[error("the program's own directory: {0}")]
-    OwnFolder(#[source] io::Error),
+    OwnDirectory(#[source] io::Error),
     /// Nowhere to keep anything.
     #[error("the host's state: {0}")]
     State(#[source] io::Error),

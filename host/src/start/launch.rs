@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid};
 use crate::{
     confine::{
         numbers::{COPIES, out_of_the_way},
-        own_folder::OwnFolder,
+        own_directory::OwnDirectory,
     },
     measure::{
         composition::{Composition, Loader},
@@ -44,7 +44,7 @@ pub struct Launch<'a> {
     /// The group.
     pub gid: Gid,
     /// Its own directory, if it has one.
-    pub own_folder: Option<OwnFolder>,
+    pub own_directory: Option<OwnDirectory>,
     /// The rights of who asked, over the working directory.
     pub caller: Option<&'a Credentials>,
     /// The most it may use.
@@ -78,8 +78,8 @@ pub(crate) fn execution<'a>(
         }
         None => ("pipe", "tao::RPC+tao::FDMessageChannel(3, 4)"),
     };
-    let home = match &launch.own_folder {
-        Some(folder) => folder
+    let home = match &launch.own_directory {
+        Some(directory) => directory
             .place
             .to_str()
             .ok_or(io::ErrorKind::InvalidFilename)?,
@@ -117,7 +117,7 @@ fn copy(place: &str) -> String {
 fn loaded(loader: &Loader, arguments: Vec<String>) -> Vec<String> {
     let mut words = vec![copy(&loader.program)];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    option("--library-path", copy(loader.folder));
+    option("--library-path", copy(loader.directory));
     // The first, without a name, is the program.
     let mut owners = vec![String::new()];
     owners.extend(loader.libraries.iter().map(|place| copy(place)));

@@ -23,7 +23,7 @@ use crate::{
     confine::{
         landlock::Domain,
         numbers::{out_of_the_way, reserve},
-        own_folder::OwnFolder,
+        own_directory::OwnDirectory,
         places::Places,
         users::{UserLease, Users},
     },
@@ -189,7 +189,10 @@ impl Spawner {
     }
 
     /// The directory of a program that has a user of its own, where programs have their own mounts.
-    pub(crate) fn own_folder(&self, user: (Uid, Gid)) -> Result<Option<OwnFolder>, StartError> {
+    pub(crate) fn own_directory(
+        &self,
+        user: (Uid, Gid),
+    ) -> Result<Option<OwnDirectory>, StartError> {
         let has = |confinement| self.confinements().contains(&confinement);
         let own = self.policy.run_as == RunAs::Own && has(Confinement::Users);
         if !own || !has(Confinement::Namespaces) {
@@ -198,11 +201,11 @@ impl Spawner {
         let Some(state) = self.places.make_state().map_err(StartError::State)? else {
             return Ok(None);
         };
-        match OwnFolder::of(&state, user.0, user.1) {
-            Ok(folder) => Ok(Some(folder)),
+        match OwnDirectory::of(&state, user.0, user.1) {
+            Ok(directory) => Ok(Some(directory)),
             // Then its user is one for this time only, too.
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(None),
-            Err(error) => Err(StartError::OwnFolder(error)),
+            Err(error) => Err(StartError::OwnDirectory(error)),
         }
     }
 
@@ -230,10 +233,10 @@ impl Spawner {
         let store = self.store.get_or_init(Store::new).as_ref();
         let none = "this host cannot have a file system of its own for them";
         let store = store.map_err(|error| refused(format!("{none}: {error}")))?;
-        let folder = store
-            .folder_of(&program.copies)
+        let directory = store
+            .directory_of(&program.copies)
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Some(out_of_the_way(folder)?))
+        Ok(Some(out_of_the_way(directory)?))
     }
 
     fn domain(
@@ -242,7 +245,7 @@ impl Spawner {
         copies: Option<&OwnedFd>,
         own: Option<&(OwnedFd, CString)>,
     ) -> io::Result<Domain> {
-        let own: Vec<_> = own.iter().map(|(folder, _)| folder.as_fd()).collect();
+        let own: Vec<_> = own.iter().map(|(directory, _)| directory.as_fd()).collect();
         let domain = Domain::new(scopes, self.policy.files.as_ref(), copies, &own)?;
         match self.confinements().contains(&Confinement::Namespaces) {
             true => domain.with_devices(&self.policy.devices),
@@ -279,7 +282,7 @@ impl Spawner {
         // Again: who had 3 or 4 when the host started may have given it up.
         reserve()?;
         let abilities = self.abilities();
-        let folder = self.copies_of(program)?;
+        let directory = self.copies_of(program)?;
         let (hosts, programs) = match launch.socket {
             None => {
                 let (hosts, programs) = channel()?;
@@ -290,7 +293,10 @@ impl Spawner {
         let executable = program.executed().file.try_clone()?;
         let executable = out_of_the_way(executable)?;
         let execution = execution(program, &launch, executable.as_fd())?;
-        let own_folder = launch.own_folder.map(OwnFolder::into_parts).transpose()?;
+        let own_directory = launch
+            .own_directory
+            .map(OwnDirectory::into_parts)
+            .transpose()?;
         let sets = self.sets()?;
         let set = sets.map(Sets::take).transpose()?;
         // A set was made with the mounts that there are now, and with what is to be hidden now;
@@ -318,10 +324,10 @@ impl Spawner {
                 spared: self.spared,
                 confinements: present.as_ref().unwrap_or(&abilities.confinements),
                 set: set.as_ref(),
-                domain: self.domain(scopes, folder.as_ref(), own_folder.as_ref())?,
-                folder,
+                domain: self.domain(scopes, directory.as_ref(), own_directory.as_ref())?,
+                directory,
                 caller: launch.caller.filter(|caller| root && !caller.is_own()),
-                own_folder,
+                own_directory,
                 group: files,
                 dir: CString::new(launch.dir.as_os_str().as_bytes())?,
                 execution,

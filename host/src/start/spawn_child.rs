@@ -56,9 +56,9 @@ pub(crate) struct Setup<'a> {
     /// Its set of processes, if it has one of its own.
     pub set: Option<&'a ProcessSet>,
     /// A mount of its own directory, and where it finds that.
-    pub own_folder: Option<(OwnedFd, CString)>,
+    pub own_directory: Option<(OwnedFd, CString)>,
     /// What becomes [`COPIES`]: the directory with measured copies.
-    pub folder: Option<OwnedFd>,
+    pub directory: Option<OwnedFd>,
     /// Whose working directory it is to be, if that is another's than the host's.
     pub caller: Option<&'a Credentials>,
     /// The Landlock domain.
@@ -105,10 +105,10 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
         Some(set) => set.enter()?,
         None => own_spaces(setup.confinements)?,
     }
-    if let Some((folder, place)) = &setup.own_folder {
-        put(folder.as_raw_fd(), place)?;
+    if let Some((directory, place)) = &setup.own_directory {
+        put(directory.as_raw_fd(), place)?;
     }
-    change_folder(&setup.dir, setup.caller)?;
+    change_directory(&setup.dir, setup.caller)?;
     setsid()?;
     prctl::set_no_new_privs()?;
     in_group.join(setup.group.as_ref())?;
@@ -132,9 +132,9 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
     }
     // They are needed until exec.
     close_range(first.cast_unsigned(), libc::CLOSE_RANGE_CLOEXEC)?;
-    if let Some(folder) = &setup.folder {
+    if let Some(directory) = &setup.directory {
         // SAFETY: integers only. This one stays open.
-        Errno::result(unsafe { libc::dup2(folder.as_raw_fd(), COPIES) })?;
+        Errno::result(unsafe { libc::dup2(directory.as_raw_fd(), COPIES) })?;
     }
     clone::default_signals()?;
     if setup.confinements.wants(Confinement::Landlock) {
@@ -147,7 +147,7 @@ fn become_program(setup: &Setup<'_>, in_group: InGroup) -> io::Result<std::conve
 }
 
 /// Into the working directory, if the caller may go there.
-fn change_folder(dir: &std::ffi::CStr, caller: Option<&Credentials>) -> io::Result<()> {
+fn change_directory(dir: &std::ffi::CStr, caller: Option<&Credentials>) -> io::Result<()> {
     if let Some(caller) = caller {
         caller.enter()?;
     }

@@ -51,7 +51,7 @@ enum Request {
 }
 
 struct State {
-    folder: OwnedFd,
+    directory: OwnedFd,
     /// What is in it as a whole: copies, and directories of them.
     have: HashSet<[u8; 32]>,
 }
@@ -72,7 +72,7 @@ impl Store {
             .stack_size(STACK)
             .spawn(move || {
                 // Nobody waits any more for an answer if the host has ended.
-                let mut folder = match own_space().and_then(|()| folder()) {
+                let mut directory = match own_space().and_then(|()| directory()) {
                     Ok((ours, theirs)) => {
                         drop(ready.send(Ok(theirs)));
                         ours
@@ -82,11 +82,11 @@ impl Store {
                 for request in asked {
                     match request {
                         Request::Mount(name, answer) => {
-                            drop(answer.send(mount_of(&folder, &name)));
+                            drop(answer.send(mount_of(&directory, &name)));
                         }
                         Request::Renew(answer) => {
                             let renewed = renewed().map(|(ours, theirs)| {
-                                folder = ours;
+                                directory = ours;
                                 theirs
                             });
                             drop(answer.send(renewed));
@@ -94,11 +94,11 @@ impl Store {
                     }
                 }
             })?;
-        let folder = made.recv().map_err(io::Error::other)??;
+        let directory = made.recv().map_err(io::Error::other)??;
         Ok(Self {
             requests,
             state: Mutex::new(State {
-                folder,
+                directory,
                 have: HashSet::new(),
             }),
         })
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// A mount of a directory with these copies, at no place.
-    pub(crate) fn folder_of(&self, copies: &[Copy]) -> io::Result<OwnedFd> {
+    pub(crate) fn directory_of(&self, copies: &[Copy]) -> io::Result<OwnedFd> {
         let name = name_of(copies);
         let mut state = self.state();
         if let Err(error) = state.make(name, copies) {
@@ -129,7 +129,7 @@ impl Store {
                 return Err(error);
             }
             // What runs keeps what it has, for as long as it runs.
-            state.folder = self.ask(Request::Renew)?;
+            state.directory = self.ask(Request::Renew)?;
             state.have.clear();
             state.make(name, copies)?;
         }
@@ -166,19 +166,19 @@ impl State {
                 self.have.insert(copy.sha256);
             }
         }
-        let name_of_folder = hex::encode(name);
-        self.folder_at(Path::new(&name_of_folder))?;
+        let name_of_directory = hex::encode(name);
+        self.directory_at(Path::new(&name_of_directory))?;
         for copy in copies {
-            let path = Path::new(&name_of_folder).join(&copy.place);
+            let path = Path::new(&name_of_directory).join(&copy.place);
             let above: Vec<&Path> = copy.place.ancestors().skip(1).collect();
-            for folder in above.into_iter().rev() {
-                self.folder_at(&Path::new(&name_of_folder).join(folder))?;
+            for directory in above.into_iter().rev() {
+                self.directory_at(&Path::new(&name_of_directory).join(directory))?;
             }
             let from = hex::encode(copy.sha256);
             match linkat(
-                &self.folder,
+                &self.directory,
                 from.as_str(),
-                &self.folder,
+                &self.directory,
                 &path,
                 AtFlags::empty(),
             ) {
@@ -191,13 +191,18 @@ impl State {
         Ok(())
     }
 
-    fn folder_at(&self, path: &Path) -> io::Result<()> {
+    fn directory_at(&self, path: &Path) -> io::Result<()> {
         let mode = Mode::from_bits_truncate(0o755);
-        match mkdirat(&self.folder, path, mode) {
+        match mkdirat(&self.directory, path, mode) {
             Ok(()) => {
                 // Not what the process's umask makes of it.
                 let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
-                Ok(nix::sys::stat::fchmodat(&self.folder, path, mode, flags)?)
+                Ok(nix::sys::stat::fchmodat(
+                    &self.directory,
+                    path,
+                    mode,
+                    flags,
+                )?)
             }
             Err(Errno::EEXIST) => Ok(()),
             Err(error) => Err(error.into()),
@@ -208,7 +213,7 @@ impl State {
         let name = hex::encode(copy.sha256);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o555);
-        let mut file = File::from(openat(&self.folder, name.as_str(), flags, mode)?);
+        let mut file = File::from(openat(&self.directory, name.as_str(), flags, mode)?);
         nix::sys::stat::fchmod(&file, mode)?;
         match &copy.bytes {
             Bytes::Here(bytes) => file.write_all(bytes),
@@ -238,23 +243,23 @@ fn own_space() -> io::Result<()> {
 }
 
 /// The file system, mounted there: its directory, twice.
-fn folder() -> io::Result<(OwnedFd, OwnedFd)> {
+fn directory() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("tao"), PLACE, Some("tmpfs"), flags, Some(SIZE))?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let folder = nix::fcntl::open(PLACE, flags, Mode::empty())?;
-    Ok((folder.try_clone()?, folder))
+    let directory = nix::fcntl::open(PLACE, flags, Mode::empty())?;
+    Ok((directory.try_clone()?, directory))
 }
 
 /// Another one in its place: the memory of the old one is free when nobody uses it any more.
 fn renewed() -> io::Result<(OwnedFd, OwnedFd)> {
     umount2(PLACE, MntFlags::MNT_DETACH)?;
-    folder()
+    directory()
 }
 
 /// A mount of one directory of the file system, at no place.
-fn mount_of(folder: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
-    let mount = mount_calls::copy_at(folder.as_fd(), name)?;
+fn mount_of(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let mount = mount_calls::copy_at(directory.as_fd(), name)?;
     let attributes = mount_calls::READ_ONLY | mount_calls::NO_SET_USER_ID | mount_calls::NO_DEVICES;
     mount_calls::restrict_copy(mount.as_fd(), attributes)?;
     Ok(mount)

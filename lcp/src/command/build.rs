@@ -44,9 +44,9 @@ impl Build {
         let shown = || self.spec.display().to_string();
         let spec =
             Spec::parse(&file::read_text(&self.spec, Wanted::Settings)?).with_context(shown)?;
-        let folder = self.spec.parent().unwrap_or(Path::new("")).to_owned();
+        let directory = self.spec.parent().unwrap_or(Path::new("")).to_owned();
         let read = |path: &str| {
-            let path = folder.join(path);
+            let path = directory.join(path);
             if !path.exists() {
                 return Ok(None);
             }
@@ -64,7 +64,7 @@ impl Build {
 
     /// Writes what has to be signed and says how.
     fn pending(&self, lists: &[Pending]) -> Result<ExitCode> {
-        self.make_folder()?;
+        self.make_directory()?;
         for list in lists {
             let path = self.out.join(format!("{}.tosign", list.name));
             file::replace(&path, &list.bytes)?;
@@ -83,7 +83,7 @@ impl Build {
 
     fn complete(&self, built: &Built) -> Result<ExitCode> {
         policy::gate(&built.report, self.force)?;
-        self.make_folder()?;
+        self.make_directory()?;
         let nv = nv_plan(&built.nv, &built.policy.to_bytes());
         for (name, bytes) in &built.files {
             file::replace(&self.out.join(name), bytes)?;
@@ -117,7 +117,7 @@ impl Build {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn make_folder(&self) -> Result<()> {
+    fn make_directory(&self) -> Result<()> {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make {}", self.out.display()))
     }

@@ -224,8 +224,8 @@ fn txt_acminfo_reads_the_same_numbers() {
     let Some(tool) = required(txt_acminfo(), "txt-acminfo (cargo xtask setup)") else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let made = folder.path().join("made.bin");
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().join("made.bin");
     fs::write(&made, module::make(false)).unwrap();
     let mut files = vec![made];
     if let Some(published) = std::env::var_os("LCP_ACMS") {

@@ -16,38 +16,42 @@ use crate::{module, recorded};
 const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A directory with keys, an executable with an MLE header, a SINIT module, and the spec.
-fn folder(spec: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+fn directory(spec: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
     let vectors = recorded::vectors();
     for key in ["rsa2048", "rsa3072", "p256", "p384", "sm2"] {
         for name in [format!("{key}.pem"), format!("{key}.pub.pem")] {
-            fs::copy(vectors.join("keys").join(&name), folder.path().join(&name)).unwrap();
+            fs::copy(
+                vectors.join("keys").join(&name),
+                directory.path().join(&name),
+            )
+            .unwrap();
         }
     }
     let tboot = vectors.join("mlehash/cmd16.elf.gz");
-    fs::copy(tboot, folder.path().join("tboot.gz")).unwrap();
-    fs::write(folder.path().join("sinit.bin"), module::make(false)).unwrap();
-    fs::write(folder.path().join("spec.toml"), spec).unwrap();
-    folder
+    fs::copy(tboot, directory.path().join("tboot.gz")).unwrap();
+    fs::write(directory.path().join("sinit.bin"), module::make(false)).unwrap();
+    fs::write(directory.path().join("spec.toml"), spec).unwrap();
+    directory
 }
 
-fn lcp(folder: &Path, words: &[&str]) -> Output {
+fn lcp(directory: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lcp"))
         .args(words)
-        .current_dir(folder)
+        .current_dir(directory)
         .output()
         .unwrap()
 }
 
-fn built(folder: &Path, out: &str) -> BTreeMap<String, Vec<u8>> {
-    let output = lcp(folder, &["build", "spec.toml", "--out", out]);
+fn built(directory: &Path, out: &str) -> BTreeMap<String, Vec<u8>> {
+    let output = lcp(directory, &["build", "spec.toml", "--out", out]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{error}");
-    files(&folder.join(out))
+    files(&directory.join(out))
 }
 
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     entries
         .map(|entry| {
             let name = entry.file_name().into_string().unwrap();
@@ -94,9 +98,9 @@ tboot = [{ file = "tboot.gz", cmdline = "logging=none" }]
 
 #[test]
 fn the_same_spec_gives_the_same_bytes_and_they_fit_together() {
-    let folder = folder(FULL);
-    let first = built(folder.path(), "one");
-    assert_eq!(first, built(folder.path(), "two"));
+    let directory = directory(FULL);
+    let first = built(directory.path(), "one");
+    assert_eq!(first, built(directory.path(), "two"));
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
     let expected = [
         "curve-0.elt",
@@ -125,7 +129,7 @@ fn the_same_spec_gives_the_same_bytes_and_they_fit_together() {
     assert_eq!(nv["size"], 70);
     assert_eq!(nv["attributes"], "0x204000a");
     let output = lcp(
-        folder.path(),
+        directory.path(),
         &[
             "policy",
             "verify",
@@ -156,34 +160,34 @@ fn an_offline_key_signs_with_the_command_that_is_printed() {
         let spec = format!(
             "[policy]\ntype = \"list\"\n[[list]]\nname = \"a\"\n[list.sign]\nscheme = \"{scheme}\"\npublic = \"{key}.pub.pem\"\nsignature = \"a.sig\"\n[[list.element]]\ntype = \"mle2\"\nhashes = [\"{HASH}\"]\n"
         );
-        let folder = folder(&spec);
-        let output = lcp(folder.path(), &["build", "spec.toml", "--out", "out"]);
+        let directory = directory(&spec);
+        let output = lcp(directory.path(), &["build", "spec.toml", "--out", "out"]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
-        assert!(!folder.path().join("out/policy.pol").exists());
+        assert!(!directory.path().join("out/policy.pol").exists());
         let at = text.find("openssl ").unwrap();
         let line = text[at..].lines().next().unwrap();
         let line = line.replace("KEY", &format!("{key}.pem"));
         let signed = Command::new("sh")
             .args(["-c", &line])
-            .current_dir(folder.path())
+            .current_dir(directory.path())
             .output();
         assert!(signed.unwrap().status.success(), "{line}");
-        let files = built(folder.path(), "out");
+        let files = built(directory.path(), "out");
         sign::verify(&PolicyList::parse(&files["a.lst"]).unwrap()).unwrap();
         // Somebody else's signature, or one over another list, never gets in.
         fs::write(
-            folder.path().join("spec.toml"),
+            directory.path().join("spec.toml"),
             spec.replace("0011", "0012"),
         )
         .unwrap();
-        let output = lcp(folder.path(), &["build", "spec.toml", "--out", "other"]);
+        let output = lcp(directory.path(), &["build", "spec.toml", "--out", "other"]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(
             text.contains("a.sig: the signature does not verify"),
             "{text}"
         );
-        assert!(!folder.path().join("other").exists());
+        assert!(!directory.path().join("other").exists());
     }
 }
 
@@ -194,8 +198,8 @@ fn a_spec_for_tpm_1_2_gives_sha1_and_its_own_index() {
         &HASH[..40],
         &HASH[2..42]
     );
-    let folder = folder(&spec);
-    let files = built(folder.path(), "out");
+    let directory = directory(&spec);
+    let files = built(directory.path(), "out");
     assert_eq!(files["policy.pol"].len(), 54);
     let nv: serde_json::Value = serde_json::from_slice(&files["nv.json"]).unwrap();
     assert_eq!(
@@ -313,29 +317,29 @@ fn what_is_wrong_is_one_sentence_and_nothing_is_written() {
     for (from, to, sentence) in WRONG {
         assert!(FULL.contains(from), "{from}");
         let spec = FULL.replacen(from, to, 1);
-        let folder = folder(&spec);
-        let output = lcp(folder.path(), &["build", "spec.toml", "--out", "out"]);
+        let directory = directory(&spec);
+        let output = lcp(directory.path(), &["build", "spec.toml", "--out", "out"]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{from} -> {to}");
         assert!(text.contains(sentence), "{from} -> {to}: {text}");
-        assert!(!folder.path().join("out").exists(), "{from} -> {to}");
+        assert!(!directory.path().join("out").exists(), "{from} -> {to}");
     }
 }
 
 #[test]
 fn counters_that_go_back_need_force() {
-    let folder = folder(FULL);
-    built(folder.path(), "old");
+    let directory = directory(FULL);
+    built(directory.path(), "old");
     let older = FULL
         .replace("revocation_counter = 3", "revocation_counter = 2")
         .replace("[policy]\n", "[policy]\nprevious = \"old/policy.pol\"\n");
-    fs::write(folder.path().join("spec.toml"), older).unwrap();
-    let output = lcp(folder.path(), &["build", "spec.toml", "--out", "new"]);
+    fs::write(directory.path().join("spec.toml"), older).unwrap();
+    let output = lcp(directory.path(), &["build", "spec.toml", "--out", "new"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("goes back from 3 to 2"), "{text}");
-    assert!(!folder.path().join("new").exists());
+    assert!(!directory.path().join("new").exists());
     let output = lcp(
-        folder.path(),
+        directory.path(),
         &["build", "spec.toml", "--out", "new", "--force"],
     );
     assert!(output.status.success());

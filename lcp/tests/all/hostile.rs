@@ -111,10 +111,10 @@ fn sizes_that_lie_are_refused_or_harmless() {
 }
 
 /// The program's sentence about a file.
-fn sentence(folder: &Path, words: &[&str]) -> String {
+fn sentence(directory: &Path, words: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_lcp"))
         .args(words)
-        .current_dir(folder)
+        .current_dir(directory)
         .output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1), "{words:?}");
@@ -126,7 +126,7 @@ fn sentence(folder: &Path, words: &[&str]) -> String {
 
 #[test]
 fn the_program_names_file_offset_field_expected_and_found() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let files = formats();
     let file = |name: &str| {
         files
@@ -139,11 +139,11 @@ fn the_program_names_file_offset_field_expected_and_found() {
     let with = |name: &str, at: usize, bytes: &[u8]| {
         let mut changed = file(name);
         changed[at..at + bytes.len()].copy_from_slice(bytes);
-        fs::write(folder.path().join("f"), changed).unwrap();
+        fs::write(directory.path().join("f"), changed).unwrap();
     };
     let check = |words: &[&str], expected: &str| {
         assert_eq!(
-            sentence(folder.path(), words),
+            sentence(directory.path(), words),
             format!("lcp: f: {expected}\n")
         );
     };
@@ -154,7 +154,7 @@ fn the_program_names_file_offset_field_expected_and_found() {
     );
     // 2^32 - 1 bytes of elements.
     with("list 3.0", 4, &[0xff; 4]);
-    let text = sentence(folder.path(), &["list", "show", "f"]);
+    let text = sentence(directory.path(), &["list", "show", "f"]);
     assert!(
         text.contains("f: the list's elements at offset 0x8 needs 4294967295 bytes, but only"),
         "{text}"
@@ -170,21 +170,21 @@ fn the_program_names_file_offset_field_expected_and_found() {
         "num_lists at offset 0x23 is 0xff, expected 1 to 8",
     );
     with("module", module::USER + 0x30, &[0xff; 4]);
-    let text = sentence(folder.path(), &["acm", "f"]);
+    let text = sentence(directory.path(), &["acm", "f"]);
     assert!(
         text.contains("count of chipsets at offset 0x4f0 is 0xffffffff, expected at most"),
         "{text}"
     );
-    fs::write(folder.path().join("f"), b"\x1f\x8b\x08").unwrap();
-    assert!(sentence(folder.path(), &["mlehash", "f"]).starts_with("lcp: f: "));
+    fs::write(directory.path().join("f"), b"\x1f\x8b\x08").unwrap();
+    assert!(sentence(directory.path(), &["mlehash", "f"]).starts_with("lcp: f: "));
     fs::write(
-        folder.path().join("f"),
+        directory.path().join("f"),
         "[policy]\ntype = \"any\"\ncontrol = 4294967296\n",
     )
     .unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_lcp"))
         .args(["build", "f", "--out", "o"])
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .output()
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
@@ -192,6 +192,6 @@ fn the_program_names_file_offset_field_expected_and_found() {
         text.contains("line 3, column 11") && text.contains("4294967296"),
         "{text}"
     );
-    let text = sentence(folder.path(), &["element", "show", "missing"]);
+    let text = sentence(directory.path(), &["element", "show", "missing"]);
     assert!(text.contains("cannot open missing: No such file"), "{text}");
 }

@@ -18,12 +18,12 @@ fn the_example_of_an_offline_key_works() {
     let (_, rest) = manual.split_once(".\\\" begin example\n").unwrap();
     let (script, _) = rest.split_once(".\\\" end example").unwrap();
     assert!(script.lines().count() > 8);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let keys = recorded::vectors().join("keys");
-    fs::copy(keys.join("rsa3072.pem"), folder.path().join("site.pem")).unwrap();
+    fs::copy(keys.join("rsa3072.pem"), directory.path().join("site.pem")).unwrap();
     fs::copy(
         keys.join("rsa3072.pub.pem"),
-        folder.path().join("site.pub.pem"),
+        directory.path().join("site.pub.pem"),
     )
     .unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_lcp")).parent().unwrap();
@@ -31,7 +31,7 @@ fn the_example_of_an_offline_key_works() {
     let output = Command::new("sh")
         .args(["-e", "-c", script])
         .env("PATH", path)
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -14,13 +14,13 @@ use tpm::swtpm::Swtpm;
 const STEPS: &str = include_str!("../vectors/tpm12-nv/steps.json");
 
 struct Place {
-    folder: TempDir,
+    directory: TempDir,
     swtpm: Swtpm,
 }
 
 impl Place {
     fn new(owner: Option<&str>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for tool in [
             "tpmnv_defindex",
             "tpmnv_relindex",
@@ -29,24 +29,24 @@ impl Place {
             "lcp_readpol",
             "lcp_writepol",
         ] {
-            symlink(env!("CARGO_BIN_EXE_lcp"), folder.path().join(tool)).unwrap();
+            symlink(env!("CARGO_BIN_EXE_lcp"), directory.path().join(tool)).unwrap();
         }
         let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/tpm12-nv");
         for file in ["any22.pol", "vl.pol"] {
-            std::fs::copy(vectors.join(file), folder.path().join(file)).unwrap();
+            std::fs::copy(vectors.join(file), directory.path().join(file)).unwrap();
         }
-        std::fs::write(folder.path().join("d20"), "01234567890123456789").unwrap();
+        std::fs::write(directory.path().join("d20"), "01234567890123456789").unwrap();
         Self {
-            folder,
+            directory,
             swtpm: Swtpm::start_tpm12(owner).unwrap(),
         }
     }
 
     fn run(&self, line: &str) -> Output {
         let mut words = line.split_whitespace();
-        Command::new(self.folder.path().join(words.next().unwrap()))
+        Command::new(self.directory.path().join(words.next().unwrap()))
             .args(words)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env("LCP_TCTI", self.swtpm.tcti())
             .output()
             .unwrap()
@@ -57,7 +57,7 @@ impl Place {
     }
 
     fn file(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(name)).unwrap()
+        std::fs::read(self.directory.path().join(name)).unwrap()
     }
 }
 
@@ -145,7 +145,7 @@ fn what_is_typed_wrong_has_its_exit_code() {
 #[test]
 fn a_password_file_serves_in_place_of_a_password() {
     let place = Place::new(Some("ownerpw"));
-    std::fs::write(place.folder.path().join("pw"), "ownerpw\n").unwrap();
+    std::fs::write(place.directory.path().join("pw"), "ownerpw\n").unwrap();
     let output = place.run("tpmnv_defindex -i owner --password-file pw");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stderr, b"");
@@ -165,9 +165,9 @@ fn a_password_file_serves_in_place_of_a_password() {
 
 #[test]
 fn links_are_made_for_these_tools_too() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_lcp"))
-        .args(["links", &folder.path().display().to_string()])
+        .args(["links", &directory.path().display().to_string()])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -177,6 +177,6 @@ fn links_are_made_for_these_tools_too() {
         "lcp_writepol",
         "lcp2_crtpol",
     ] {
-        assert!(folder.path().join(tool).is_symlink(), "{tool}");
+        assert!(directory.path().join(tool).is_symlink(), "{tool}");
     }
 }

@@ -13,8 +13,8 @@ fn lcp() -> Command {
 
 #[test]
 fn files_of_another_kind_are_called_what_they_are() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
     for (name, bytes) in [
         ("text", b"hello, world\n".as_slice()),
         ("json", b"{\"a\": 1}"),

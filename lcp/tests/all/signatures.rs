@@ -189,8 +189,8 @@ fn openssl(arguments: &[&str]) -> Option<bool> {
 
 #[test]
 fn an_offline_key_signs_through_openssl_and_openssl_verifies_ours() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let keys = |name: &str| {
         recorded::vectors()
             .join("keys")

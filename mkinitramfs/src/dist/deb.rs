@@ -147,9 +147,9 @@ impl Package {
 }
 
 /// KiB as dpkg counts them: each file rounded up, each directory one.
-fn installed_size(folder: &Path) -> Result<u64> {
+fn installed_size(directory: &Path) -> Result<u64> {
     let mut size = 1_u64;
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         size = size.saturating_add(match kind.is_dir() {

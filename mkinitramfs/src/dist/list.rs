@@ -92,10 +92,10 @@ const DOCUMENTS: [(&str, &str); 5] = [
 
 /// Puts everything into the stage.
 pub fn install(source: &Source, stage: &mut Stage) -> Result<()> {
-    for (name, folder) in PLACES {
+    for (name, directory) in PLACES {
         stage.copy(
             &source.programs.join(name),
-            &format!("{folder}/{name}"),
+            &format!("{directory}/{name}"),
             0o755,
         )?;
     }
@@ -120,16 +120,16 @@ pub fn install(source: &Source, stage: &mut Stage) -> Result<()> {
         "../taoboot-booted.service",
         "usr/lib/systemd/system/multi-user.target.wants/taoboot-booted.service",
     )?;
-    stage.folder("etc/taoboot", 0o755)?;
+    stage.directory("etc/taoboot", 0o755)?;
     // Records of the platform, and who may know which launches were approved.
-    stage.folder("var/lib/taoboot", 0o700)
+    stage.directory("var/lib/taoboot", 0o700)
 }
 
 /// Manual pages go by their section.
 fn manuals(source: &Source, stage: &mut Stage) -> Result<()> {
-    let folder = source.file("docs/man");
+    let directory = source.file("docs/man");
     let mut names: Vec<String> = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+    for entry in fs::read_dir(&directory).with_context(|| directory.display().to_string())? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
@@ -137,7 +137,7 @@ fn manuals(source: &Source, stage: &mut Stage) -> Result<()> {
         let Some((_, section)) = name.rsplit_once('.') else {
             bail!("docs/man/{name} has no section in its name");
         };
-        let text = fs::read(folder.join(&name)).with_context(|| name.clone())?;
+        let text = fs::read(directory.join(&name)).with_context(|| name.clone())?;
         stage.compressed(&format!("usr/share/man/man{section}/{name}.gz"), &text)?;
     }
     Ok(())

@@ -17,8 +17,8 @@ use flate2::{Compression, GzBuilder};
 pub struct Stage {
     root: PathBuf,
     time: SystemTime,
-    /// Folders that were made, for their time at the end.
-    folders: BTreeSet<PathBuf>,
+    /// Directorys that were made, for their time at the end.
+    directories: BTreeSet<PathBuf>,
 }
 
 impl Stage {
@@ -30,7 +30,7 @@ impl Stage {
             time: SystemTime::UNIX_EPOCH
                 .checked_add(Duration::from_secs(epoch))
                 .with_context(|| format!("SOURCE_DATE_EPOCH={epoch} is not a time"))?,
-            folders: BTreeSet::from([root.to_owned()]),
+            directories: BTreeSet::from([root.to_owned()]),
         })
     }
 
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// An empty directory.
-    pub fn folder(&mut self, to: &str, mode: u32) -> Result<()> {
+    pub fn directory(&mut self, to: &str, mode: u32) -> Result<()> {
         let path = self.root.join(to);
         self.make(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(mode))
@@ -79,32 +79,32 @@ impl Stage {
 
     /// Gives the directories their time, which each file in them changed.
     pub fn finish(self) -> Result<()> {
-        for folder in self.folders.iter().rev() {
-            File::open(folder)?.set_modified(self.time)?;
+        for directory in self.directories.iter().rev() {
+            File::open(directory)?.set_modified(self.time)?;
         }
         Ok(())
     }
 
     fn place(&mut self, to: &str) -> Result<PathBuf> {
         let path = self.root.join(to);
-        if let Some(folder) = path.parent() {
-            self.make(folder)?;
+        if let Some(directory) = path.parent() {
+            self.make(directory)?;
         }
         Ok(path)
     }
 
-    /// Folders that are missing; those that are there stay as they are.
-    fn make(&mut self, folder: &Path) -> Result<()> {
-        if folder.is_dir() {
+    /// Directorys that are missing; those that are there stay as they are.
+    fn make(&mut self, directory: &Path) -> Result<()> {
+        if directory.is_dir() {
             return Ok(());
         }
-        if let Some(above) = folder.parent() {
+        if let Some(above) = directory.parent() {
             self.make(above)?;
         }
-        let shown = || format!("cannot make {}", folder.display());
-        fs::create_dir(folder).with_context(shown)?;
-        fs::set_permissions(folder, Permissions::from_mode(0o755)).with_context(shown)?;
-        self.folders.insert(folder.to_owned());
+        let shown = || format!("cannot make {}", directory.display());
+        fs::create_dir(directory).with_context(shown)?;
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).with_context(shown)?;
+        self.directories.insert(directory.to_owned());
         Ok(())
     }
 
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn files_have_their_mode_and_the_one_time_and_replace_old_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
         for _ in 0..2 {
             let mut stage = Stage::new(&root, 1_700_000_000).unwrap();
             stage.write("usr/bin/x", b"1", 0o755).unwrap();
             stage.compressed("usr/share/y.gz", b"2").unwrap();
             stage.link("x", "usr/bin/z").unwrap();
-            stage.folder("var/x", 0o700).unwrap();
+            stage.directory("var/x", 0o700).unwrap();
             stage.finish().unwrap();
         }
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);

@@ -111,22 +111,22 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         tree.insert(keymap::PLACE, Node::File { mode: 0o644, data })?;
     }
 
-    let folder = match &command.modules_dir {
-        Some(folder) => folder.clone(),
+    let directory = match &command.modules_dir {
+        Some(directory) => directory.clone(),
         None => Path::new("/lib/modules").join(&kernel),
     };
-    let config = KernelConfig::find(command.kernel_config.as_deref(), &folder, &kernel)?;
+    let config = KernelConfig::find(command.kernel_config.as_deref(), &directory, &kernel)?;
     let form = config.choose(command.compress)?;
-    let known = ModuleTree::read(&folder, &kernel)?;
+    let known = ModuleTree::read(&directory, &kernel)?;
     let mut modules = command.module.clone();
     modules.extend(effective.modules.iter().cloned());
     let plan = Plan::new(&known, &kernel, &modules, &drivers(command)?)?;
     let named = add_modules(&mut tree, &known, &plan)?;
-    let firmware_folder = command
+    let firmware_directory = command
         .firmware_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("/lib/firmware"));
-    let firmware = firmware::collect(&firmware_folder, &kernel, &named)?;
+    let firmware = firmware::collect(&firmware_directory, &kernel, &named)?;
     for (name, data) in &firmware.found {
         tree.insert(
             &format!("lib/firmware/{name}"),
@@ -169,7 +169,12 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         warnings: known
             .skipped
             .iter()
-            .map(|skipped| format!("{}: {skipped}", known.folder.join("modules.dep").display()))
+            .map(|skipped| {
+                format!(
+                    "{}: {skipped}",
+                    known.directory.join("modules.dep").display()
+                )
+            })
             .collect(),
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -231,7 +236,7 @@ fn add_modules(tree: &mut Tree, known: &ModuleTree, plan: &Plan) -> Result<BTree
     let mut firmware = BTreeSet::new();
     tree.insert(&format!("lib/modules/{}", plan.kernel), Node::Directory)?;
     for (path, _) in plan.modules.values() {
-        let data = file::read_module(&known.folder.join(path))?;
+        let data = file::read_module(&known.directory.join(path))?;
         firmware.extend(file::firmware_names(&data));
         tree.insert(
             &format!("lib/modules/{}/{}", plan.kernel, file::image_path(path)),

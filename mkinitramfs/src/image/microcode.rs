@@ -190,8 +190,8 @@ mod tests {
 
     #[test]
     fn the_early_archive_is_aligned_and_uncompressed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ucode");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ucode");
         fs::write(&path, intel()).unwrap();
         let archive = early_archive(&path).unwrap();
         assert_eq!(archive.len() % ALIGNMENT, 0);
@@ -200,8 +200,11 @@ mod tests {
 
     #[test]
     fn a_ready_made_archive_gives_the_same_as_the_raw_file_and_may_hold_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let (raw, made) = (folder.path().join("raw"), folder.path().join("ucode.img"));
+        let directory = tempfile::tempdir().unwrap();
+        let (raw, made) = (
+            directory.path().join("raw"),
+            directory.path().join("ucode.img"),
+        );
         fs::write(&raw, intel()).unwrap();
         let expected = early_archive(&raw).unwrap();
         fs::write(&made, &expected).unwrap();

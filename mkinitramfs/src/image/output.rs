@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn the_file_is_replaced_as_a_whole_with_mode_0644_and_nothing_is_left_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("initrd.img");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("initrd.img");
         replace(&path, b"old").unwrap();
         replace(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
@@ -97,14 +97,14 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
             0o644
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_symbolic_link_keeps_pointing_at_the_new_image() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("initrd.img-1");
-        let link = folder.path().join("initrd.img");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("initrd.img-1");
+        let link = directory.path().join("initrd.img");
         fs::write(&path, "old").unwrap();
         std::os::unix::fs::symlink("initrd.img-1", &link).unwrap();
         replace(&link, b"new").unwrap();
@@ -113,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn folders_devices_and_missing_folders_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
+    fn directories_devices_and_missing_directories_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
         for (path, words) in [
-            (folder.path().to_path_buf(), "is a directory"),
+            (directory.path().to_path_buf(), "is a directory"),
             (PathBuf::from("/dev/full"), "not a regular file"),
-            (folder.path().join("none/initrd.img"), "cannot write in"),
+            (directory.path().join("none/initrd.img"), "cannot write in"),
         ] {
             let error = replace(&path, b"x").unwrap_err().to_string();
             assert!(error.contains(words), "{error}");

@@ -49,9 +49,9 @@ fn host_only_takes_what_the_devices_ask_for() {
             "pci:v00001234d00000001sv00000000sd00000000bc02sc00i00",
         ),
     ] {
-        let folder = fixture.path("sys/devices").join(place);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("modalias"), format!("{alias}\n")).unwrap();
+        let directory = fixture.path("sys/devices").join(place);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("modalias"), format!("{alias}\n")).unwrap();
     }
     let sysfs = fixture.path("sys");
     let text = plan(
@@ -73,11 +73,11 @@ fn packed_modules_are_unpacked_and_give_the_same_image() {
     let plain = Fixture::new().build(&["--generic"]);
     for (tool, suffix) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
         let fixture = Fixture::new();
-        let folder = fixture.path("modules/kernel/fs/ext4");
+        let directory = fixture.path("modules/kernel/fs/ext4");
         let mut command = Command::new(tool);
-        run(command.arg("-q").arg("ext4.ko").current_dir(&folder));
+        run(command.arg("-q").arg("ext4.ko").current_dir(&directory));
         if tool == "zstd" {
-            fs::remove_file(folder.join("ext4.ko")).unwrap();
+            fs::remove_file(directory.join("ext4.ko")).unwrap();
         }
         let dep = fixture.path("modules/modules.dep");
         let text = fs::read_to_string(&dep).unwrap();

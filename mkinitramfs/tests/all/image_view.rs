@@ -11,8 +11,8 @@ use crate::image_fixture::{Fixture, image, refusal, run};
 
 /// Runs a filter over bytes.
 fn filter(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("input");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("input");
     fs::write(&path, input).unwrap();
     let mut command = Command::new(program);
     run(command.args(args).stdin(fs::File::open(&path).unwrap())).stdout
@@ -77,8 +77,8 @@ fn gnu_cpio(top: &Path, form: &str) -> Vec<u8> {
 #[test]
 fn images_of_gnu_cpio_and_every_compressor_are_read() {
     let top = tempfile::tempdir().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("initrd.img");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("initrd.img");
     sample(top.path());
     let packers: [(&str, &[&str]); 8] = [
         ("cat", &[]),
@@ -123,8 +123,11 @@ fn images_of_gnu_cpio_and_every_compressor_are_read() {
 #[test]
 fn what_is_extracted_is_what_was_packed() {
     let top = tempfile::tempdir().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (path, to) = (folder.path().join("initrd.img"), folder.path().join("out"));
+    let directory = tempfile::tempdir().unwrap();
+    let (path, to) = (
+        directory.path().join("initrd.img"),
+        directory.path().join("out"),
+    );
     sample(top.path());
     fs::write(&path, gnu_cpio(top.path(), "newc")).unwrap();
     run(image().arg("extract").arg(&path).arg("--to").arg(&to));
@@ -158,7 +161,7 @@ fn archive(entries: &[(&str, u32, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn a_hostile_image_writes_nothing_outside_the_folder_nor_inside() {
+fn a_hostile_image_writes_nothing_outside_the_directory_nor_inside() {
     const FILE: u32 = 0o100_644;
     const LINK: u32 = 0o120_777;
     for (entries, words) in [
@@ -186,29 +189,29 @@ fn a_hostile_image_writes_nothing_outside_the_folder_nor_inside() {
             "not a directory",
         ),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("initrd.img");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("initrd.img");
         fs::write(&path, archive(&entries)).unwrap();
-        let to = folder.path().join("to");
+        let to = directory.path().join("to");
         let sentence = refusal(image().arg("extract").arg(&path).arg("--to").arg(&to));
         assert!(sentence.contains(words), "{sentence}");
         assert!(!to.exists());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }
 
 #[test]
 fn a_file_that_replaces_a_link_is_not_written_through_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("initrd.img");
-    let victim = folder.path().join("victim");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("initrd.img");
+    let victim = directory.path().join("victim");
     fs::write(&victim, "safe").unwrap();
     fs::write(
         &path,
         archive(&[("a", 0o120_777, "../victim"), ("a", 0o100_644, "evil")]),
     )
     .unwrap();
-    let to = folder.path().join("to");
+    let to = directory.path().join("to");
     run(image().arg("extract").arg(&path).arg("--to").arg(&to));
     assert_eq!(fs::read(&victim).unwrap(), b"safe");
     assert_eq!(fs::read(to.join("a")).unwrap(), b"evil");
@@ -254,8 +257,8 @@ fn diff_names_what_differs_and_exits_with_1() {
 
 #[test]
 fn what_is_no_image_is_refused_in_one_sentence() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
     for (bytes, words) in [
         (&b"hello"[..], "looks like a text, not like an initramfs"),
         (

@@ -37,8 +37,8 @@ fn without_a_config_the_administrators_is_taken() {
 
 #[test]
 fn a_file_of_another_kind_is_called_what_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
     for (name, bytes, words) in [
         ("text", b"hello\n".as_slice(), "looks like a text"),
         ("elf", b"\x7fELF\x02\x01", "looks like an ELF file"),
@@ -49,7 +49,7 @@ fn a_file_of_another_kind_is_called_what_it_is() {
         let sentence = refusal(installed().arg("ls").arg(path(name)));
         assert!(sentence.contains(words), "{sentence}");
     }
-    let sentence = refusal(installed().arg("ls").arg(folder.path()));
+    let sentence = refusal(installed().arg("ls").arg(directory.path()));
     assert!(sentence.contains("is a directory"), "{sentence}");
 }
 

@@ -253,7 +253,7 @@ fn options_without_their_partner_are_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_program_in_this_folder_is_hinted_at() {
+fn a_program_in_this_directory_is_hinted_at() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("here"), "").unwrap();
     // Something that answers like a host does not matter: the connection comes first.

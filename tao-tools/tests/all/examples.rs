@@ -12,13 +12,13 @@ use std::{
 /// run; a run of this file alone does not.
 fn examples() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap().parent().unwrap().join("examples");
+    let directory = test.parent().unwrap().parent().unwrap().join("examples");
     assert!(
-        folder.join("attested-hello").exists(),
+        directory.join("attested-hello").exists(),
         "{} has no examples: run cargo build -p taoboot-tao --examples",
-        folder.display()
+        directory.display()
     );
-    folder
+    directory
 }
 
 fn text(bytes: &[u8]) -> String {

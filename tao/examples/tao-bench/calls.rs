@@ -153,14 +153,14 @@ fn rollback(hosted: &mut Hosted, state: &Path, rows: &mut Rows) -> anyhow::Resul
 }
 
 /// The kind of file system under a directory, as /proc/self/mountinfo has it.
-fn file_system(folder: &Path) -> anyhow::Result<String> {
-    let folder = fs::canonicalize(folder)?;
+fn file_system(directory: &Path) -> anyhow::Result<String> {
+    let directory = fs::canonicalize(directory)?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     let mounted = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let point = left.split(' ').nth(4)?;
         let kind = right.split(' ').next()?;
-        folder.starts_with(point).then_some((point.len(), kind))
+        directory.starts_with(point).then_some((point.len(), kind))
     });
     // The longest that fits; of those at the same place the last.
     let found = mounted.max_by_key(|(length, _)| *length);

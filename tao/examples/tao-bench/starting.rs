@@ -43,8 +43,8 @@ pub fn measure(socket: &Path, program: &Path, rows: &mut Rows) -> anyhow::Result
         program.display()
     );
     bytes.resize(LENGTH, 0);
-    let folder = socket.parent().context("the socket's directory")?;
-    let padded = folder.join("program");
+    let directory = socket.parent().context("the socket's directory")?;
+    let padded = directory.join("program");
     OpenOptions::new()
         .create(true)
         .write(true)

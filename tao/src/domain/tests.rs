@@ -78,7 +78,7 @@ fn the_recorded_domain_loads() {
 }
 
 #[test]
-fn a_configuration_cannot_lead_out_of_its_folder() {
+fn a_configuration_cannot_lead_out_of_its_directory() {
     let dir = tempfile::tempdir().unwrap();
     create(dir.path(), GuardKind::Datalog, true);
     let path = dir.path().join(CONFIG);

@@ -27,10 +27,10 @@ pub struct Menu {
 
 impl Drop for Menu {
     fn drop(&mut self) {
-        if let Some(folder) = &self.made
-            && let Err(error) = fs::remove_dir_all(folder)
+        if let Some(directory) = &self.made
+            && let Err(error) = fs::remove_dir_all(directory)
         {
-            eprintln!("taoboot: {} is left over: {error}", folder.display());
+            eprintln!("taoboot: {} is left over: {error}", directory.display());
         }
     }
 }
@@ -97,14 +97,14 @@ fn generate(root: &Path) -> Result<Menu> {
             root.join(KEPT).display()
         );
     }
-    let folder = root.join(format!("{KEPT}.{}", std::process::id()));
+    let directory = root.join(format!("{KEPT}.{}", std::process::id()));
     fs::DirBuilder::new()
         .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
+        .create(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let menu = Menu {
-        path: folder.join("grub.cfg"),
-        made: Some(folder),
+        path: directory.join("grub.cfg"),
+        made: Some(directory),
     };
     let make = |program: &str| {
         let mut command = Command::new(program);
@@ -159,8 +159,8 @@ mod tests {
         // Of /boot's file system and not below /boot, as by a second mount.
         let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
         symlink(boot.path(), root.path().join("boot")).unwrap();
-        let menu = |folder: &Path| {
-            let path = folder.join("grub.cfg");
+        let menu = |directory: &Path| {
+            let path = directory.join("grub.cfg");
             fs::write(&path, "").unwrap();
             refuse_in_boot(root.path(), &path)
         };

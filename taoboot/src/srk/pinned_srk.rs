@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn the_line_goes_before_the_first_table_and_nothing_else_changes() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("image.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("image.toml");
         for text in [
             "",
             "# only a note",
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("image.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("image.toml");
         assert_eq!(warning(&config, &name(7)), None, "no image is built here");
         assert!(pin(&config, &name(7)).is_err());
         for text in ["srk_nmae = \"x\"\n", "a = [\n", "srk_name = \"000b\"\n"] {

@@ -193,13 +193,13 @@ impl Known {
 /// Changes the list, while no other program does.
 pub fn update<T>(root: &Path, change: impl FnOnce(&mut BootFiles) -> Result<T>) -> Result<T> {
     let path = root.join(BOOT_FILES);
-    let folder = path.parent().context("the list has no directory")?;
+    let directory = path.parent().context("the list has no directory")?;
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder);
-    made.with_context(|| format!("cannot make {}", folder.display()))?;
-    let lock = folder.join("boot-files.lock");
+        .create(directory);
+    made.with_context(|| format!("cannot make {}", directory.display()))?;
+    let lock = directory.join("boot-files.lock");
     let file = OpenOptions::new()
         .write(true)
         .create(true)

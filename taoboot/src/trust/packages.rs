@@ -32,11 +32,11 @@ impl Packages {
     /// Reads dpkg's records of the machine whose root file system is mounted at `root`; without
     /// dpkg there are none.
     pub fn read(root: &Path) -> Result<Self> {
-        let folder = root.join(DPKG).join("info");
+        let directory = root.join(DPKG).join("info");
         let mut found = Self::default();
-        let list = match fs::read_dir(&folder) {
+        let list = match fs::read_dir(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            list => list.with_context(|| folder.display().to_string())?,
+            list => list.with_context(|| directory.display().to_string())?,
         };
         let status = root.join(DPKG).join("status");
         let mut versions = BTreeMap::new();
@@ -49,7 +49,9 @@ impl Packages {
             read_stanzas(&stanza, &mut versions);
         }
         for entry in list {
-            let path = entry.with_context(|| folder.display().to_string())?.path();
+            let path = entry
+                .with_context(|| directory.display().to_string())?
+                .path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
@@ -94,14 +96,16 @@ fn sum(line: &str) -> Option<(&str, &str)> {
 
 /// What dpkg has changed since it wrote `status` last, the oldest first: while it runs a package's
 /// script, the package is only there.
-fn updates(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = match fs::read_dir(folder) {
+fn updates(directory: &Path) -> Result<Vec<PathBuf>> {
+    let list = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        list => list.with_context(|| folder.display().to_string())?,
+        list => list.with_context(|| directory.display().to_string())?,
     };
     let mut numbered = BTreeMap::new();
     for entry in list {
-        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let path = entry
+            .with_context(|| directory.display().to_string())?
+            .path();
         let name = path.file_name().and_then(|name| name.to_str());
         // Others are being written.
         if let Some(number) = name.and_then(|name| name.parse::<u64>().ok()) {

@@ -50,7 +50,7 @@ fn listed_ciphers_are_accepted_and_their_module_is_named() {
             t["keyslots"]["0"]["area"]["encryption"] = cipher.into();
             t["keyslots"]["0"]["area"]["key_size"] = key_bytes.into();
         };
-        let (_folder, path) = written(&forged(|t| set(t, key_bytes)));
+        let (_directory, path) = written(&forged(|t| set(t, key_bytes)));
         let header = CheckedHeader::read(&path).unwrap();
         assert_eq!(header.identity().cipher, cipher);
         assert_eq!(header.image_modules(), [module]);
@@ -94,7 +94,7 @@ fn enrolling_says_which_module_an_image_must_have() {
     let tcti = swtpm.tcti();
     let words = ["--current", "--tcti", &tcti, "--no-recovery-key"];
     for (image, needed) in [(&image[..], true), (pristine(), false)] {
-        let (_folder, path) = written(image);
+        let (_directory, path) = written(image);
         let output = taoboot_on("enroll", &path, &words);
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8(output.stderr).unwrap();

@@ -135,7 +135,7 @@ fn where_one_volume_cannot_be_enrolled_none_is() {
 fn a_further_volume_with_another_passphrase_takes_it_from_its_own_file() {
     let swtpm = launched("kernel", "initramfs");
     let (root, other) = (Volume::new(), Volume::new());
-    let key = other.folder.path().join("key");
+    let key = other.directory.path().join("key");
     fs::write(&key, "another passphrase").unwrap();
     let changed = piped(
         std::process::Command::new("cryptsetup")
@@ -152,7 +152,7 @@ fn a_further_volume_with_another_passphrase_takes_it_from_its_own_file() {
         "{sentence}"
     );
     assert!(find_records(&root.header()).is_empty());
-    let first = root.folder.path().join("key");
+    let first = root.directory.path().join("key");
     fs::write(&first, PASSPHRASE).unwrap();
     let files = [
         "--passphrase-file",
@@ -325,7 +325,7 @@ fn a_kill_at_any_write_enrols_all_volumes_or_none() {
     let swtpm = launched("kernel", "initramfs");
     let tcti = swtpm.tcti();
     let (root, data) = (Volume::new(), Volume::new());
-    let passphrase = root.folder.path().join("passphrase");
+    let passphrase = root.directory.path().join("passphrase");
     fs::write(&passphrase, PASSPHRASE).unwrap();
     let volumes = [&root, &data];
     let pristine = volumes.map(|volume| fs::read(&volume.image).unwrap());

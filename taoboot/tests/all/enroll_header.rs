@@ -23,10 +23,10 @@ pub fn pristine() -> &'static [u8] {
 }
 
 pub fn written(image: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("disk.img");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("disk.img");
     fs::write(&path, image).unwrap();
-    (folder, path)
+    (directory, path)
 }
 
 /// The pristine image with other metadata in both copies, checksums right.
@@ -53,7 +53,7 @@ fn restamp(copy: &mut [u8]) {
 }
 
 pub fn refusal_of(image: &[u8]) -> HeaderCheckError {
-    let (_folder, path) = written(image);
+    let (_directory, path) = written(image);
     let error = match VolumeHeader::read(&path).unwrap().checked() {
         Err(error) => error,
         Ok(header) => {
@@ -180,13 +180,13 @@ fn the_newer_valid_copy_wins_and_one_valid_copy_is_enough() {
     for broken in [0, COPY] {
         let mut image = pristine().to_vec();
         image[broken + BINARY + 10] ^= 1;
-        let (_folder, path) = written(&image);
+        let (_directory, path) = written(&image);
         assert_eq!(VolumeHeader::read(&path).unwrap().uuid(), uuid);
     }
     for magic in [6, 4] {
         let mut image = pristine().to_vec();
         image[..magic].fill(0);
-        let (_folder, path) = written(&image);
+        let (_directory, path) = written(&image);
         assert_eq!(
             VolumeHeader::read(&path).unwrap().uuid(),
             uuid,
@@ -202,7 +202,7 @@ fn the_newer_valid_copy_wins_and_one_valid_copy_is_enough() {
         b'0'
     };
     restamp(&mut image[COPY..2 * COPY]);
-    let (_folder, path) = written(&image);
+    let (_directory, path) = written(&image);
     assert_ne!(VolumeHeader::read(&path).unwrap().uuid(), uuid);
     let mut image = pristine().to_vec();
     image[BINARY + 10] ^= 1;
@@ -219,7 +219,7 @@ fn the_newer_valid_copy_wins_and_one_valid_copy_is_enough() {
 
 /// Whatever it is: no panic, and what is accepted has one checked segment.
 fn read_without_panic(image: &[u8]) {
-    let (_folder, path) = written(image);
+    let (_directory, path) = written(image);
     if let Ok(header) = CheckedHeader::read(&path) {
         find_records(&header);
         if let Ok(copy) = MemoryCopy::new(&header, None) {
@@ -325,7 +325,7 @@ fn no_text_of_a_header_reaches_the_terminal_as_controls() {
                     parent => parent[name] = DRAWN.into(),
                 }
             });
-            let (_folder, path) = written(&image);
+            let (_directory, path) = written(&image);
             for more in [&[][..], &["--json"]] {
                 let nowhere = ["--tcti", "device:/nonexistent/tpmrm0"];
                 let output = taoboot_on("status", &path, &[&nowhere, more].concat());

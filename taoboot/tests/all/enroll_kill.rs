@@ -105,7 +105,7 @@ fn a_kill_at_any_write_leaves_the_volume_as_before_or_enrolled() {
     let swtpm = launched("kernel", "initramfs");
     let tcti = swtpm.tcti();
     let volume = Volume::new();
-    let passphrase = volume.folder.path().join("passphrase");
+    let passphrase = volume.directory.path().join("passphrase");
     fs::write(&passphrase, PASSPHRASE).unwrap();
     let pristine = fs::read(&volume.image).unwrap();
     let (mut enrolled, mut with_leftovers) = (0, 0);

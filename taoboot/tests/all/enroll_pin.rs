@@ -45,7 +45,7 @@ pub fn with_pin(volume: &Volume, swtpm: &Swtpm, typed: &[&str]) -> Result<BootSe
 
 /// A file with the PIN beside the volume.
 pub fn pin_file(volume: &Volume, pin: &str) -> String {
-    let file = volume.folder.path().join("pin");
+    let file = volume.directory.path().join("pin");
     fs::write(&file, format!("{pin}\n")).unwrap();
     file.to_str().unwrap().to_owned()
 }
@@ -135,7 +135,7 @@ fn a_pin_that_is_none_is_refused_with_one_sentence_and_nothing_is_written() {
 fn a_record_is_enrolled_as_the_images_configuration_asks() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "image");
-    let config = volume.folder.path().join("image.toml");
+    let config = volume.directory.path().join("image.toml");
     let name = Tpm2::open(&swtpm.tcti()).unwrap().srk().unwrap().name;
     let require = format!("srk_name = \"{name}\"\n[unlock]\nrequire = \"tpm+pin\"\n");
     fs::write(&config, require).unwrap();

@@ -13,7 +13,7 @@ use crate::{
 
 /// A configuration beside the volume, and where its pins go.
 fn configured(volume: &Volume) -> (String, PathBuf) {
-    let config = volume.folder.path().join("image.toml");
+    let config = volume.directory.path().join("image.toml");
     fs::write(&config, "[volume]\ndevice = \"/dev/sda3\"\n").unwrap();
     let pins = config.with_file_name("pins.toml");
     (config.to_str().unwrap().to_owned(), pins)
@@ -76,7 +76,7 @@ fn a_volume_that_is_not_under_root_pins_nothing_unless_that_is_said() {
     assert!(!told.contains("under this machine's root"), "{told}");
     assert!(!pins.exists());
     // No image is built here.
-    let absent = volume.folder.path().join("absent/image.toml");
+    let absent = volume.directory.path().join("absent/image.toml");
     let elsewhere = [
         "--config",
         absent.to_str().unwrap(),
@@ -91,9 +91,9 @@ fn a_volume_that_is_not_under_root_pins_nothing_unless_that_is_said() {
 fn the_next_boot_is_judged_with_the_pins_and_it_is_said_whether_the_images_have_them() {
     let machine = Machine::enrolled(&[]);
     let menu = json!([machine.entry("0", "old", true)]);
-    let folder = machine.root.join("etc/taoboot");
-    fs::create_dir_all(&folder).unwrap();
-    let (config, pins) = (folder.join("image.toml"), folder.join("pins.toml"));
+    let directory = machine.root.join("etc/taoboot");
+    fs::create_dir_all(&directory).unwrap();
+    let (config, pins) = (directory.join("image.toml"), directory.join("pins.toml"));
     let volume = format!(
         "[volume]\ndevice = \"UUID={}\"\n",
         machine.volume.header().uuid()

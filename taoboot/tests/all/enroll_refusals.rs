@@ -30,16 +30,16 @@ fn a_luks1_volume_is_told_how_to_become_luks2() {
 
 #[test]
 fn what_is_no_volume_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let zeros = folder.path().join("zeros");
+    let directory = tempfile::tempdir().unwrap();
+    let zeros = directory.path().join("zeros");
     fs::write(&zeros, vec![0; 1 << 20]).unwrap();
-    let empty = folder.path().join("empty");
+    let empty = directory.path().join("empty");
     fs::write(&empty, b"").unwrap();
     for (image, words) in [
         (zeros.as_path(), "not a LUKS2 volume"),
         (&empty, "not a LUKS2 volume"),
-        (&folder.path().join("missing"), "No such file"),
-        (folder.path(), "neither a block device nor an image file"),
+        (&directory.path().join("missing"), "No such file"),
+        (directory.path(), "neither a block device nor an image file"),
     ] {
         for verb in ["enroll", "status", "wipe"] {
             let arguments: &[&str] = match verb {
@@ -108,7 +108,7 @@ fn a_launch_that_left_the_bank_alone_is_neither_enrolled_nor_opened() {
         .iter()
         .map(|(pcr, value)| format!("{pcr}: {}\n", hex::encode(value)))
         .collect();
-    let file = volume.folder.path().join("pcrs");
+    let file = volume.directory.path().join("pcrs");
     fs::write(&file, lines).unwrap();
     let arguments = ["--expect", file.to_str().unwrap(), "--tcti", &tcti];
     let sentence = refused(&volume, "enroll", &arguments);
@@ -145,7 +145,7 @@ fn a_volume_that_another_program_holds_is_busy() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "initramfs");
     // flock(2), as cryptsetup takes it while it writes to an image file.
-    let ready = volume.folder.path().join("ready");
+    let ready = volume.directory.path().join("ready");
     let mut holder = Command::new("flock")
         .arg(&volume.image)
         .args(["sh", "-c", "touch \"$0\"; exec sleep 60"])
@@ -171,7 +171,7 @@ fn a_volume_that_another_program_holds_is_busy() {
 fn a_volume_that_is_held_for_a_moment_is_waited_for() {
     let volume = Volume::new();
     // As systemd-udevd does after each write to a block device.
-    let ready = volume.folder.path().join("ready");
+    let ready = volume.directory.path().join("ready");
     let mut holder = Command::new("flock")
         .arg("--shared")
         .arg(&volume.image)

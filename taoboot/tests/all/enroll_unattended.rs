@@ -37,7 +37,7 @@ fn a_dry_run_says_what_would_be_written_and_writes_nothing() {
     let (first, other) = (Volume::new(), Volume::new());
     let swtpm = launched("kernel", "initramfs");
     let tcti = swtpm.tcti();
-    let config = first.folder.path().join("image.toml");
+    let config = first.directory.path().join("image.toml");
     fs::write(&config, "").unwrap();
     let pins = ["--pins", "--config", config.to_str().unwrap()];
     let with_counter = [&pins[..], &["--json", "--rollback-counter"]].concat();
@@ -102,8 +102,8 @@ fn a_dry_run_refuses_what_enrolling_refuses() {
     assert!(sentence.contains("records of its own"), "{sentence}");
     let sentence = refusal(&rehearsed(&[&Volume::luks1()], &tcti, &[]));
     assert!(sentence.contains("cryptsetup convert"), "{sentence}");
-    let wrong = volume.folder.path().join("wrong");
-    let right = volume.folder.path().join("right");
+    let wrong = volume.directory.path().join("wrong");
+    let right = volume.directory.path().join("right");
     fs::write(&wrong, "not it").unwrap();
     fs::write(&right, format!("{PASSPHRASE}\n")).unwrap();
     let with = |file: &Path| {

@@ -150,7 +150,7 @@ fn a_predicted_launch_is_enrolled_from_a_file_before_it_happens() {
         .iter()
         .map(|(pcr, value)| format!("{pcr}: 0x{}\n", hex::encode(value)))
         .collect();
-    let file = volume.folder.path().join("pcrs");
+    let file = volume.directory.path().join("pcrs");
     std::fs::write(&file, lines).unwrap();
     swtpm.reboot().unwrap();
     let file = file.to_str().unwrap();
@@ -285,7 +285,7 @@ fn another_tpm_does_not_open_it() {
 fn the_recovery_key_opens_the_volume_with_the_real_cryptsetup() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "initramfs");
-    let file = volume.folder.path().join("recovery");
+    let file = volume.directory.path().join("recovery");
     let tcti = swtpm.tcti();
     let arguments = [
         "--current",
@@ -323,7 +323,7 @@ fn a_secret_of_another_record_does_not_authenticate() {
 fn a_storage_key_that_is_not_pinned_is_warned_of_until_it_is() {
     let volume = Volume::new();
     let swtpm = launched("kernel", "initramfs");
-    let config = volume.folder.path().join("image.toml");
+    let config = volume.directory.path().join("image.toml");
     std::fs::write(&config, "[volume]\ndevice = \"/dev/sda3\"\n").unwrap();
     let config = config.to_str().unwrap();
     let tcti = swtpm.tcti();

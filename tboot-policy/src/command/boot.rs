@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use commands::Wanted;
 use commands::file;
 use tboot_policy::{
-    grub::{self, BootFiles, BootFolder, Places, Readings, Variables},
+    grub::{self, BootDirectory, BootFiles, Places, Readings, Variables},
     module::{MAX_MODULE_LEN, Module},
 };
 
@@ -28,12 +28,12 @@ pub struct EntryOptions {
 impl EntryOptions {
     /// Where GRUB's files are.
     pub fn places(&self) -> Result<Places> {
-        let mut places = self.folders();
+        let mut places = self.directories();
         places.replaced = self.replaced()?;
         Ok(places)
     }
 
-    fn folders(&self) -> Places {
+    fn directories(&self) -> Places {
         let mut places = match &self.root {
             Some(root) => Places::below(root),
             None => Places::default(),
@@ -60,31 +60,31 @@ impl EntryOptions {
     }
 
     /// The directory of GRUB's files. Fedora and SUSE call it grub2.
-    fn grub_folder(&self) -> PathBuf {
+    fn grub_directory(&self) -> PathBuf {
         let beside = self.config.as_ref().and_then(|config| config.parent());
-        if let Some(folder) = beside.filter(|folder| folder.join("grubenv").exists()) {
-            return folder.to_owned();
+        if let Some(directory) = beside.filter(|directory| directory.join("grubenv").exists()) {
+            return directory.to_owned();
         }
-        let boot = self.folders().boot;
-        let folders = ["grub", "grub2"].map(|name| boot.join(name));
-        let used = |folder: &&PathBuf| {
+        let boot = self.directories().boot;
+        let directories = ["grub", "grub2"].map(|name| boot.join(name));
+        let used = |directory: &&PathBuf| {
             ["grub.cfg", "grubenv"]
                 .iter()
-                .any(|name| folder.join(name).exists())
+                .any(|name| directory.join(name).exists())
         };
-        let found = folders.iter().find(used).cloned();
+        let found = directories.iter().find(used).cloned();
         found.unwrap_or_else(|| boot.join("grub"))
     }
 
     /// The menu, by itself and with the environment block in GRUB's directory.
     pub fn menu(&self) -> Result<Readings> {
-        let folder = self.grub_folder();
+        let directory = self.grub_directory();
         let config = match &self.config {
             Some(config) => config.clone(),
-            None => folder.join("grub.cfg"),
+            None => directory.join("grub.cfg"),
         };
         let script = file::read_at_most(&config, grub::MAX_LEN as u64)?;
-        let mut variables = Variables::default().with_bls(self.folders().bls());
+        let mut variables = Variables::default().with_bls(self.directories().bls());
         // Another root is another machine's.
         if let (None, Some(platform)) = (&self.root, grub::firmware::platform("/sys".as_ref())) {
             variables.preset("grub_platform", platform);
@@ -95,7 +95,7 @@ impl EntryOptions {
                 .with_context(|| format!("--set {text}: expected NAME=VALUE"))?;
             variables.preset(name, value);
         }
-        let readings = Readings::new(&script, variables, BootFolder::read(&folder));
+        let readings = Readings::new(&script, variables, BootDirectory::read(&directory));
         file::parsed(&config, &script, Wanted::GrubConfig, readings)
     }
 

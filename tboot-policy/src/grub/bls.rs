@@ -95,13 +95,13 @@ pub struct BlsPlace {
 }
 
 impl BlsPlace {
-    /// Reads the files. `folder`: the value of `$blsdir`, where the script sets it.
+    /// Reads the files. `directory`: the value of `$blsdir`, where the script sets it.
     ///
     /// # Errors
     /// One sentence: the directory or a file in it cannot be read, or GRUB's versions disagree about
     /// what it shows.
-    pub fn read(&self, folder: Option<&[u8]>) -> Result<BlsEntries, BlsError> {
-        let relative = match folder {
+    pub fn read(&self, directory: Option<&[u8]>) -> Result<BlsEntries, BlsError> {
+        let relative = match directory {
             None | Some(b"") => FOLDER,
             Some(text) => match std::str::from_utf8(text) {
                 Ok(text) if text.starts_with('/') => text.trim_matches('/'),
@@ -115,19 +115,19 @@ impl BlsPlace {
         let on_root = self.root.as_ref().map(|root| root.join(relative));
         // Where neither is there, the error names the one that GRUB looks at last.
         let found = on_root.filter(|place| place.is_dir()).unwrap_or(on_boot);
-        read_folder(&found)
+        read_directory(&found)
     }
 }
 
-fn read_folder(folder: &Path) -> Result<BlsEntries, BlsError> {
+fn read_directory(directory: &Path) -> Result<BlsEntries, BlsError> {
     let failed = |path: &Path, source: io::Error| BlsError::Read {
         path: path.display().to_string(),
         source,
     };
-    let shown = || folder.display().to_string();
+    let shown = || directory.display().to_string();
     let mut names = Vec::new();
-    for file in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
-        let file = file.map_err(|error| failed(folder, error))?;
+    for file in fs::read_dir(directory).map_err(|error| failed(directory, error))? {
+        let file = file.map_err(|error| failed(directory, error))?;
         let Ok(name) = file.file_name().into_string() else {
             return Err(BlsError::Name(shown()));
         };
@@ -145,7 +145,7 @@ fn read_folder(folder: &Path) -> Result<BlsEntries, BlsError> {
     })?;
     let mut entries = Vec::new();
     for name in names {
-        let path = folder.join(&name);
+        let path = directory.join(&name);
         let file = File::open(&path).map_err(|error| failed(&path, error))?;
         let mut text = Vec::new();
         file.take((MAX_BLS as u64).saturating_add(1))
@@ -275,15 +275,15 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_read_is_no_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_directory_that_cannot_be_read_is_no_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
         let place = BlsPlace {
-            boot: folder.path().to_owned(),
+            boot: directory.path().to_owned(),
             root: None,
         };
         let error = place.read(None).unwrap_err();
         assert!(error.to_string().contains("loader/entries"), "{error}");
-        let entries = folder.path().join("loader/entries");
+        let entries = directory.path().join("loader/entries");
         fs::create_dir_all(&entries).unwrap();
         assert_eq!(place.read(None).unwrap().entries, []);
         fs::write(entries.join("a-1.conf"), "linux /v\n").unwrap();

@@ -165,7 +165,7 @@ fn number(text: &[u8]) -> Number {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BootFolder, Menu, Variables};
+    use super::super::{BootDirectory, Menu, Variables};
 
     const MENU: &str = "menuentry 'Debian' --id plain { a }\n\
         submenu 'more > less' --id sub {\nmenuentry 'six' { b }\nmenuentry '6 of one' --id x { c }\n\
@@ -177,12 +177,13 @@ mod tests {
 
     /// The title of the default entry.
     fn booted(script: &str, environment: &str) -> Option<String> {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         if !environment.is_empty() {
             let block = format!("# GRUB Environment Block\n{environment}#####");
-            std::fs::write(folder.path().join("grubenv"), block).unwrap();
+            std::fs::write(directory.path().join("grubenv"), block).unwrap();
         }
-        let variables = Variables::default().booting(BootFolder::read(folder.path()).unwrap());
+        let variables =
+            Variables::default().booting(BootDirectory::read(directory.path()).unwrap());
         let menu = Menu::parse(script.as_bytes(), variables).unwrap();
         let found = menu.default_entry().ok();
         found.map(|entry| entry.title().to_owned())

@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_folder_is_not_a_bios() {
+    fn a_missing_directory_is_not_a_bios() {
         let sys = tempfile::tempdir().unwrap();
         assert_eq!(platform(sys.path()), None);
         std::fs::create_dir(sys.path().join("firmware")).unwrap();

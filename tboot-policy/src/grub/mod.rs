@@ -13,7 +13,7 @@
 //! * [`menu`]: entries and their names.
 //! * [`entry`]: the commands of one entry.
 //! * [`default`]: which entry boots when nobody chooses one.
-//! * [`boot_folder`]: what GRUB reads beside grub.cfg.
+//! * [`boot_directory`]: what GRUB reads beside grub.cfg.
 //! * [`bls`]: entries outside of grub.cfg, in the order of [`version`].
 //! * [`firmware`]: what is known of this machine.
 //! * [`readings`]: the menu with and without what lies beside grub.cfg.
@@ -22,7 +22,7 @@
 //! * [`files`]: what tboot does with them.
 
 pub mod bls;
-pub mod boot_folder;
+pub mod boot_directory;
 pub mod cmdline;
 mod collect;
 pub mod default;
@@ -45,7 +45,7 @@ pub mod version;
 pub mod walk;
 
 pub use bls::BlsPlace;
-pub use boot_folder::BootFolder;
+pub use boot_directory::BootDirectory;
 pub use default::NoDefault;
 pub use entry::{BootEntry, Loaded};
 pub use error::ScriptError;

@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn grubs_paths_are_found_below_root_and_boot() {
-        let folder = tempfile::tempdir().unwrap();
-        let places = Places::below(folder.path());
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places::below(directory.path());
         std::fs::create_dir(&places.boot).unwrap();
         std::fs::write(places.boot.join("vmlinuz"), b"k").unwrap();
         for path in [
@@ -196,8 +196,8 @@ mod tests {
     }
     #[test]
     fn a_replaced_file_need_not_be_there_and_is_read_elsewhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut places = Places::below(folder.path());
+        let directory = tempfile::tempdir().unwrap();
+        let mut places = Places::below(directory.path());
         let path = places.boot.join("initrd");
         assert!(places.find(&loaded("/initrd")).is_err());
         places.replaced.insert(path.clone(), "/new/initrd".into());

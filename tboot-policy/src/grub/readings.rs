@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    boot_folder::{BootFolder, BootFolderError},
+    boot_directory::{BootDirectory, BootDirectoryError},
     default::NoDefault,
     entry::{BootEntry, EntryError},
     menu::Menu,
@@ -28,7 +28,7 @@ pub struct Readings {
 pub enum NotBooting {
     /// What lies beside it is not known.
     #[error(transparent)]
-    Folder(Arc<BootFolderError>),
+    Directory(Arc<BootDirectoryError>),
     /// With what lies beside it, it is not a menu.
     #[error(transparent)]
     Menu(#[from] MenuError),
@@ -63,20 +63,22 @@ fn identity(entry: &MenuEntry) -> (usize, &str, Option<&str>) {
 }
 
 impl Readings {
-    /// Reads a grub.cfg. `folder`: what lies beside it, or why that cannot be read.
+    /// Reads a grub.cfg. `directory`: what lies beside it, or why that cannot be read.
     ///
     /// # Errors
     /// GRUB cannot read the script either.
     pub fn new(
         script: &[u8],
         variables: Variables,
-        folder: Result<BootFolder, BootFolderError>,
+        directory: Result<BootDirectory, BootDirectoryError>,
     ) -> Result<Self, MenuError> {
         Ok(Self {
             plain: Menu::parse(script, variables.clone())?,
-            booting: match folder {
-                Ok(folder) => Menu::parse(script, variables.booting(folder)).map_err(Into::into),
-                Err(error) => Err(NotBooting::Folder(Arc::new(error))),
+            booting: match directory {
+                Ok(directory) => {
+                    Menu::parse(script, variables.booting(directory)).map_err(Into::into)
+                }
+                Err(error) => Err(NotBooting::Directory(Arc::new(error))),
             },
         })
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     bls::BlsPlace,
-    boot_folder::{BootFolder, PREFIX},
+    boot_directory::{BootDirectory, PREFIX},
     lex::{Piece, Word},
     script::Statement,
 };
@@ -52,7 +52,7 @@ pub struct Variables {
     /// What the administrator says a variable is, wherever the script leaves that open.
     pub(super) preset: BTreeMap<String, Vec<u8>>,
     /// What GRUB finds beside grub.cfg, where it is known.
-    pub(super) folder: Option<BootFolder>,
+    pub(super) directory: Option<BootDirectory>,
     /// Where the entries of `blscfg` are, where that is known.
     pub(super) bls: Option<BlsPlace>,
     /// `$1`, `$2`, ...: of the entry or function that runs.
@@ -149,7 +149,7 @@ impl Variables {
 
     /// What GRUB knows when it boots from this directory.
     #[must_use]
-    pub fn booting(mut self, folder: BootFolder) -> Self {
+    pub fn booting(mut self, directory: BootDirectory) -> Self {
         for name in EMPTY_UNLESS_SAVED {
             if !self.values.contains_key(name) {
                 self.set(name, Vec::new());
@@ -158,7 +158,7 @@ impl Variables {
         for name in ["prefix", "config_directory"] {
             self.set(name, PREFIX.as_bytes().to_vec());
         }
-        self.folder = Some(folder);
+        self.directory = Some(directory);
         self
     }
 
@@ -303,7 +303,7 @@ impl Variables {
             [b"-n", text] => Some(!text.is_empty()),
             [b"-z", text] => Some(text.is_empty()),
             [text] => Some(!text.is_empty()),
-            [option, path] => self.folder.as_ref()?.test(option, path),
+            [option, path] => self.directory.as_ref()?.test(option, path),
             [a, b"=" | b"==", b] => Some(a == b),
             [a, b"!=", b] => Some(a != b),
             _ => None,

@@ -208,7 +208,7 @@ impl Walk {
                 let names = rest.iter().filter_map(literal);
                 names.for_each(|name| self.variables.export(name));
             }
-            Some("load_env") if self.variables.folder.is_some() && rest.is_empty() => {
+            Some("load_env") if self.variables.directory.is_some() && rest.is_empty() => {
                 self.load_environment(certain);
             }
             Some(
@@ -268,8 +268,8 @@ impl Walk {
 
     /// `load_env` without arguments, where the environment block is known.
     fn load_environment(&mut self, certain: bool) {
-        let saved: Vec<(String, Vec<u8>)> = match &self.variables.folder {
-            Some(folder) => folder
+        let saved: Vec<(String, Vec<u8>)> = match &self.variables.directory {
+            Some(directory) => directory
                 .environment()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),

@@ -217,26 +217,26 @@ struct Done {
     policy: Option<Vec<u8>>,
 }
 
-fn run(tool: &Path, folder: &Path, words: &[String], more: &[&str]) -> Done {
+fn run(tool: &Path, directory: &Path, words: &[String], more: &[&str]) -> Done {
     let output = Command::new(tool)
         .args(more)
         .args(words)
-        .current_dir(folder)
+        .current_dir(directory)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     Done {
         rc: output.status.code(),
         stdout: output.stdout,
-        policy: fs::read(folder.join("p")).ok(),
+        policy: fs::read(directory.join("p")).ok(),
     }
 }
 
 /// Brings a directory's policy into a state.
-fn set(folder: &Path, policy: Option<&Vec<u8>>) {
+fn set(directory: &Path, policy: Option<&Vec<u8>>) {
     match policy {
-        Some(bytes) => fs::write(folder.join("p"), bytes).unwrap(),
-        None if folder.join("p").exists() => fs::remove_file(folder.join("p")).unwrap(),
+        Some(bytes) => fs::write(directory.join("p"), bytes).unwrap(),
+        None if directory.join("p").exists() => fs::remove_file(directory.join("p")).unwrap(),
         None => {}
     }
 }
@@ -265,9 +265,9 @@ fn random_command_lines_do_what_the_real_tb_polgen_does() {
     );
     let ours = link.path().join("tb_polgen");
     symlink(env!("CARGO_BIN_EXE_tboot-policy"), &ours).unwrap();
-    for folder in [mine.path(), theirs.path()] {
+    for directory in [mine.path(), theirs.path()] {
         for (name, content) in images() {
-            fs::write(folder.join(name), content).unwrap();
+            fs::write(directory.join(name), content).unwrap();
         }
     }
     let (mut succeeded, mut crashed, mut longest) = (0, 0, 0);
@@ -283,9 +283,9 @@ fn random_command_lines_do_what_the_real_tb_polgen_does() {
                 .as_deref()
                 .unwrap_or(b"\x02\x02\x0b\x01\0\0\0\0\0\0\0\0"),
         );
-        for folder in [mine.path(), theirs.path()] {
-            set(folder, policy.as_ref());
-            fs::write(folder.join("e"), &element).unwrap();
+        for directory in [mine.path(), theirs.path()] {
+            set(directory, policy.as_ref());
+            fs::write(directory.join("e"), &element).unwrap();
         }
         let words = words(&mut random);
         let original = run(&real, theirs.path(), &words, &[]);

@@ -52,7 +52,7 @@ fn machine() -> Option<Machine> {
 fn run(machine: &Machine, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
         .args(arguments)
-        .current_dir(machine.folder.path())
+        .current_dir(machine.directory.path())
         .output()
         .unwrap();
     let code = output.status.code().unwrap();
@@ -61,7 +61,7 @@ fn run(machine: &Machine, arguments: &[&str]) -> (i32, String, String) {
 
 /// Every entry, with what was said on stderr.
 fn list(machine: &Machine, more: &[&str]) -> (Vec<Value>, String) {
-    let root = machine.folder.path().to_str().unwrap();
+    let root = machine.directory.path().to_str().unwrap();
     let mut arguments = vec!["predict", "--all", "--json", "--platform", "record"];
     arguments.extend(["--root", root, "--config", "grub.cfg"]);
     arguments.extend(more);
@@ -209,7 +209,7 @@ fn an_entry_whose_tboot_leaves_the_bank_alone_is_not_predicted() {
             "the other entry has none"
         );
         // By itself, too.
-        let root = machine.folder.path().to_str().unwrap();
+        let root = machine.directory.path().to_str().unwrap();
         let place = list[0]["place"].as_str().unwrap();
         let mut alone = vec!["predict", "--json", "--platform", "record"];
         alone.extend(["--root", root, "--config", "grub.cfg", "--entry", place]);
@@ -250,7 +250,7 @@ fn a_new_image_is_predicted_before_it_is_in_place() {
         stderr.contains("--replace /boot/typo: no entry loads it"),
         "{stderr}"
     );
-    let root = machine.folder.path().to_str().unwrap();
+    let root = machine.directory.path().to_str().unwrap();
     for (wrong, sentence) in [
         ("/boot/x", "expected PATH=FILE"),
         ("=x", "expected PATH=FILE"),

@@ -9,7 +9,7 @@ use tboot_policy::{
 };
 use txt::hash::HashAlg;
 
-use crate::boot_folder::{CMDLINE, World, gzip, tboot};
+use crate::boot_directory::{CMDLINE, World, gzip, tboot};
 
 fn read_policy(path: &Path) -> Policy {
     Policy::parse(&fs::read(path).unwrap()).unwrap()

@@ -128,8 +128,8 @@ fn a_launch_is_a_launch() {
 /// A serial port's capture goes on over resets; txt-stat's registers are later than tboot's.
 #[test]
 fn the_last_boot_counts_and_the_latest_registers() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let read = |name: &str| fs::read_to_string(vector(name)).unwrap();
     let show = |text: String| {
         fs::write(&path, text).unwrap();
@@ -170,8 +170,8 @@ fn one_code_is_decoded_by_itself() {
 
 #[test]
 fn a_disk_or_a_log_cannot_drive_the_terminal() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
     let text = "TBOOT: checking if module \x1b[2J\x07 is an SINIT for this platform...\n\
         TBOOT: TXT not supported. \x1b]0;x\x07\u{9b}31m\n";
     fs::write(&path, text).unwrap();
@@ -184,8 +184,8 @@ fn a_disk_or_a_log_cannot_drive_the_terminal() {
 /// Each command says what a file looks like that is not what it asks for.
 #[test]
 fn files_of_another_kind_are_called_what_they_are() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let mut acpi = b"TPM2".to_vec();
     acpi.extend(76u32.to_le_bytes());
     acpi.resize(76, 0);
@@ -241,7 +241,7 @@ fn files_of_another_kind_are_called_what_they_are() {
                 "{command:?} {name}: {stderr}"
             );
         }
-        let place = folder.path().to_str().unwrap();
+        let place = directory.path().to_str().unwrap();
         let log = path("log");
         let mut arguments = [command, &[place]].concat();
         if command.contains(&"--pcrs") {
@@ -257,8 +257,8 @@ fn files_of_another_kind_are_called_what_they_are() {
 
 /// A log in a form that is read.
 fn log_vector() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/policy_log_agile");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/policy_log_agile");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|file| file.unwrap().path())
         .filter(|path| {
@@ -272,8 +272,8 @@ fn log_vector() -> PathBuf {
 
 #[test]
 fn a_reason_is_said_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cut");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut");
     let mut log = fs::read(log_vector()).unwrap();
     log.truncate(80);
     fs::write(&path, &log).unwrap();

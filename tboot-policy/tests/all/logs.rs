@@ -267,11 +267,11 @@ proptest! {
 
 #[test]
 fn the_command_shows_and_replays() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
             .args(arguments)
-            .current_dir(folder.path())
+            .current_dir(directory.path())
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -283,26 +283,26 @@ fn the_command_shows_and_replays() {
     };
     let input = files("extpol=embedded", None);
     let all = log_events(&input);
-    fs::write(folder.path().join("log"), agile(&all, &BANKS)).unwrap();
-    fs::write(folder.path().join("sha1"), legacy(&all, Bank::Sha1)).unwrap();
-    fs::write(folder.path().join("sha256"), legacy(&all, Bank::Sha256)).unwrap();
+    fs::write(directory.path().join("log"), agile(&all, &BANKS)).unwrap();
+    fs::write(directory.path().join("sha1"), legacy(&all, Bank::Sha1)).unwrap();
+    fs::write(directory.path().join("sha256"), legacy(&all, Bank::Sha256)).unwrap();
     let (code, stdout, _) = run(&["log", "show", "log"]);
     assert_eq!(code, 0);
     assert!(stdout.contains("PCR 17 HASH_START") && stdout.contains("PCR 18 SINIT_PUBKEY_HASH"));
     let (_, json, _) = run(&["log", "show", "--json", "sha1", "sha256"]);
-    fs::write(folder.path().join("json"), json).unwrap();
+    fs::write(directory.path().join("json"), json).unwrap();
     let values = pcrs_of(&input, Bank::Sha256);
     let lines: String = (17..=19)
         .map(|n| format!("{n}: 0x{}\n", hex::encode(values.get(pcr(n)).unwrap())))
         .collect();
-    fs::write(folder.path().join("pcrs"), &lines).unwrap();
+    fs::write(directory.path().join("pcrs"), &lines).unwrap();
     for log in ["log", "json"] {
         let (code, stdout, stderr) = run(&["log", "replay", "--pcrs", "pcrs", log]);
         assert_eq!(code, 0, "{stdout}{stderr}");
         assert_eq!(stdout.matches("agrees, HASH_START extended").count(), 3);
     }
     let wrong = "17: 0x".to_owned() + &"ab".repeat(32);
-    fs::write(folder.path().join("pcrs"), wrong).unwrap();
+    fs::write(directory.path().join("pcrs"), wrong).unwrap();
     let (code, stdout, _) = run(&["log", "replay", "--json", "--pcrs", "pcrs", "log"]);
     assert_eq!(code, 2);
     let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();

@@ -8,7 +8,7 @@
 )]
 
 mod against_the_model;
-mod boot_folder;
+mod boot_directory;
 mod differential;
 mod every_entry;
 mod grub;

@@ -142,7 +142,7 @@ fn a_pattern_for_sinit_modules_that_matches_nothing_is_said() {
         return;
     };
     machine.write("boot/a.acm", "sinit");
-    let root = machine.folder.path().display().to_string();
+    let root = machine.directory.path().display().to_string();
     machine.write(
         "etc/default/grub-taoboot",
         &format!("GRUB_TAOBOOT_SINIT='{root}/boot/*.acm {root}/boot/*.bin'\n"),
@@ -227,7 +227,7 @@ fn the_settings_of_grub_tboot_count_where_ours_are_silent() {
     };
     machine.write("boot/one_SINIT.bin", "sinit");
     machine.write("boot/mine.acm", "sinit");
-    let root = machine.folder.path().display();
+    let root = machine.directory.path().display();
     let theirs = format!(
         "GRUB_CMDLINE_TBOOT='logging=none'\nGRUB_CMDLINE_LINUX_TBOOT='theirs'\n\
          GRUB_TBOOT_SINIT_LIST='{root}/boot/*.acm {root}/boot/*.acm'\n"
@@ -324,9 +324,9 @@ fn a_measured_entry_suspends_to_idle_unless_the_administrator_says_otherwise() {
 fn every_setting_of_the_script_is_explained() {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let code = read(&script());
-    let folder = script().parent().unwrap().to_owned();
-    let explained = read(&folder.join("grub-taoboot.default"));
-    let manual = read(&folder.join("../docs/man/grub-taoboot.8"));
+    let directory = script().parent().unwrap().to_owned();
+    let explained = read(&directory.join("grub-taoboot.default"));
+    let manual = read(&directory.join("../docs/man/grub-taoboot.8"));
     let mut settings: Vec<&str> = code
         .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
         .filter(|word| word.starts_with("GRUB_TAOBOOT_"))

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tboot_policy::{
-    grub::{BootFolder, Readings, Variables},
+    grub::{BootDirectory, Readings, Variables},
     platform::BANKS,
 };
 
@@ -59,9 +59,9 @@ impl Machine {
     }
 
     fn entry(&self, name: &str, text: &str) {
-        let folder = self.path("boot/loader/entries");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(name), text).unwrap();
+        let directory = self.path("boot/loader/entries");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(name), text).unwrap();
     }
 
     fn saved(&self, entry: &str) {
@@ -114,7 +114,7 @@ fn readings(menu: &str, platform: Option<&str>) -> Readings {
     if let Some(platform) = platform {
         variables.preset("grub_platform", platform);
     }
-    Readings::new(&script, variables, BootFolder::read(&vector(menu))).unwrap()
+    Readings::new(&script, variables, BootDirectory::read(&vector(menu))).unwrap()
 }
 
 /// The command line of module 0, and whether the environment block has a say in it.

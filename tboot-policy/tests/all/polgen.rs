@@ -26,11 +26,11 @@ const DIFFERENCES: &[(&str, usize, i32)] = &[
 const ALWAYS: &[&str] = &["image-gztrunc"];
 
 fn prepare(case: &Case) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, hex) in &case.input {
-        fs::write(folder.path().join(name), hex::decode(hex).unwrap()).unwrap();
+        fs::write(directory.path().join(name), hex::decode(hex).unwrap()).unwrap();
     }
-    folder
+    directory
 }
 
 /// A directory with this program under the original's name.
@@ -44,11 +44,11 @@ fn tools() -> tempfile::TempDir {
     tools
 }
 
-fn bash(folder: &Path, tools: &Path, line: &str) -> (i32, String, String) {
+fn bash(directory: &Path, tools: &Path, line: &str) -> (i32, String, String) {
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
         .args(["-c", line])
-        .current_dir(folder)
+        .current_dir(directory)
         .env("PATH", path)
         .output()
         .unwrap();
@@ -60,13 +60,13 @@ fn bash(folder: &Path, tools: &Path, line: &str) -> (i32, String, String) {
     )
 }
 
-fn run(folder: &Path, tools: &Path, step: &Step, compat: bool) -> (i32, String, String) {
+fn run(directory: &Path, tools: &Path, step: &Step, compat: bool) -> (i32, String, String) {
     let line = if compat {
         step.cmd.replace("tb_polgen ", "tb_polgen --compat ")
     } else {
         step.cmd.clone()
     };
-    bash(folder, tools, &line)
+    bash(directory, tools, &line)
 }
 
 #[test]
@@ -76,10 +76,10 @@ fn recorded_command_lines_give_the_same_files_output_and_exit_codes() {
     let mut wrong = Vec::new();
     for compat in [false, true] {
         for case in recorded::cases() {
-            let folder = prepare(&case);
+            let directory = prepare(&case);
             let mut diverged = false;
             for (index, step) in case.steps.iter().enumerate() {
-                let (rc, stdout, stderr) = run(folder.path(), tools.path(), step, compat);
+                let (rc, stdout, stderr) = run(directory.path(), tools.path(), step, compat);
                 let known = DIFFERENCES.iter().find(|(name, at, _)| {
                     (*name, *at) == (case.name.as_str(), index + 1)
                         && (!compat || ALWAYS.contains(name))
@@ -104,7 +104,7 @@ fn recorded_command_lines_give_the_same_files_output_and_exit_codes() {
                 continue;
             }
             for (name, hex) in &case.output {
-                let ours = fs::read(folder.path().join(name)).unwrap_or_default();
+                let ours = fs::read(directory.path().join(name)).unwrap_or_default();
                 if hex::encode(&ours) != *hex {
                     wrong.push(format!("{}: {name} is {}", case.name, hex::encode(ours)));
                 }
@@ -124,20 +124,20 @@ fn recorded_command_lines_give_the_same_files_output_and_exit_codes() {
 }
 
 /// Runs the lines; the last one's outcome.
-fn lines(folder: &Path, lines: &[&str]) -> (i32, String, String) {
+fn lines(directory: &Path, lines: &[&str]) -> (i32, String, String) {
     let tools = tools();
     let mut last = (0, String::new(), String::new());
     for line in lines {
-        last = bash(folder, tools.path(), line);
+        last = bash(directory, tools.path(), line);
     }
     last
 }
 
 #[test]
 fn a_new_entry_holds_nothing_of_the_bytes_behind_the_policy() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (rc, _, stderr) = lines(
-        folder.path(),
+        directory.path(),
         &[
             "tb_polgen --create --type halt p",
             "printf 'rest of an NV index' >> p",
@@ -147,7 +147,7 @@ fn a_new_entry_holds_nothing_of_the_bytes_behind_the_policy() {
     assert_eq!(rc, 0);
     assert!(stderr.contains("19 bytes follow the policy"), "{stderr}");
     // The original leaves "rest" in the entry's nv_index, which is hashed into PCR 17.
-    let bytes = fs::read(folder.path().join("p")).unwrap();
+    let bytes = fs::read(directory.path().join("p")).unwrap();
     assert_eq!(
         hex::encode(bytes),
         "02020b0100000000000000010113000000000000"
@@ -157,15 +157,15 @@ fn a_new_entry_holds_nothing_of_the_bytes_behind_the_policy() {
 #[test]
 fn a_corrupt_gzip_image_is_refused_where_the_original_crashes() {
     use std::io::Write;
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(b"initramfs").unwrap();
     let mut gz = encoder.finish().unwrap();
     let at = gz.len() - 8;
     gz[at] ^= 1;
-    fs::write(folder.path().join("image"), gz).unwrap();
+    fs::write(directory.path().join("image"), gz).unwrap();
     let (rc, _, stderr) = lines(
-        folder.path(),
+        directory.path(),
         &[
             "tb_polgen --create --type halt p",
             "tb_polgen --add --num 1 --pcr 19 --hash image --image image p",
@@ -177,26 +177,26 @@ fn a_corrupt_gzip_image_is_refused_where_the_original_crashes() {
 
 #[test]
 fn a_policy_comes_out_of_the_element_that_lcp2_crtpolelt_makes() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let policy = tboot_policy::vlp::Policy::default_tpm2();
     let element = policy.to_element(tboot_policy::vlp::ElementKind::Custom, 1);
-    fs::write(folder.path().join("e"), element.to_bytes().unwrap()).unwrap();
-    let (rc, ..) = lines(folder.path(), &["tb_polgen --unwrap --elt e p"]);
+    fs::write(directory.path().join("e"), element.to_bytes().unwrap()).unwrap();
+    let (rc, ..) = lines(directory.path(), &["tb_polgen --unwrap --elt e p"]);
     assert_eq!(rc, 0);
     assert_eq!(
-        fs::read(folder.path().join("p")).unwrap(),
+        fs::read(directory.path().join("p")).unwrap(),
         policy.to_bytes()
     );
-    let (rc, _, stderr) = lines(folder.path(), &["tb_polgen --compat --unwrap --elt e q"]);
+    let (rc, _, stderr) = lines(directory.path(), &["tb_polgen --compat --unwrap --elt e q"]);
     assert_eq!(rc, 1);
     assert!(stderr.contains("expected 3"), "{stderr}");
 }
 
 #[test]
 fn an_entry_for_any_module_in_front_is_noted() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (rc, _, stderr) = lines(
-        folder.path(),
+        directory.path(),
         &[
             "tb_polgen --create --type halt p",
             "tb_polgen --add --num any --pcr 19 --hash any p",
@@ -213,10 +213,10 @@ fn an_entry_for_any_module_in_front_is_noted() {
 #[test]
 fn an_entry_behind_one_for_any_module_is_changed_not_added_again() {
     for (compat, entries) in [("", 2), ("--compat", 3)] {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let add = format!("tb_polgen {compat} --add --num 2 --pcr 20 --hash any p");
         let (rc, ..) = lines(
-            folder.path(),
+            directory.path(),
             &[
                 "tb_polgen --create --type halt p",
                 "tb_polgen --add --num any --pcr 19 --hash any p",
@@ -226,15 +226,15 @@ fn an_entry_behind_one_for_any_module_is_changed_not_added_again() {
         );
         assert_eq!(rc, 0);
         // The original never finds it, and adds a third entry.
-        assert_eq!(fs::read(folder.path().join("p")).unwrap()[11], entries);
+        assert_eq!(fs::read(directory.path().join("p")).unwrap()[11], entries);
     }
 }
 
 #[test]
 fn a_negative_position_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (rc, _, stderr) = lines(
-        folder.path(),
+        directory.path(),
         &[
             "tb_polgen --create --type halt p",
             "touch image; tb_polgen --add --num 0 --pcr 19 --hash image --image image p",
@@ -247,23 +247,26 @@ fn a_negative_position_is_refused() {
 
 #[test]
 fn an_element_that_holds_no_policy_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut element = 32u32.to_le_bytes().to_vec();
     element.extend([3, 0, 0, 0, 1, 0, 0, 0]);
     element.extend([0; 20]);
-    fs::write(folder.path().join("e"), element).unwrap();
+    fs::write(directory.path().join("e"), element).unwrap();
     for compat in ["", "--compat"] {
         let line = format!("tb_polgen {compat} --unwrap --elt e p");
-        assert_eq!(lines(folder.path(), &[&line]).0, 1);
-        assert!(!folder.path().join("p").exists());
+        assert_eq!(lines(directory.path(), &[&line]).0, 1);
+        assert!(!directory.path().join("p").exists());
     }
 }
 
 #[test]
 fn a_kill_in_between_leaves_no_half_policy() {
     // Written beside, then renamed: a directory that cannot be written leaves the file as it was.
-    let folder = tempfile::tempdir().unwrap();
-    let (rc, _, stderr) = lines(folder.path(), &["tb_polgen --create --type halt no/such/p"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (rc, _, stderr) = lines(
+        directory.path(),
+        &["tb_polgen --create --type halt no/such/p"],
+    );
     assert_eq!(rc, 1);
     assert!(stderr.contains("no/such/p"), "{stderr}");
 }

@@ -38,11 +38,11 @@ fn updated(input: &Boot) -> Boot {
 
 #[test]
 fn the_command_records_and_predicts() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
             .args(arguments)
-            .current_dir(folder.path())
+            .current_dir(directory.path())
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -52,7 +52,7 @@ fn the_command_records_and_predicts() {
             text(&output.stderr),
         )
     };
-    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(directory.path().join(name), bytes).unwrap();
     let old = files("logging=serial", Some(policy()));
     let new = updated(&old);
     write("log", &agile(&log_events(&old), &BANKS));
@@ -119,7 +119,7 @@ fn the_command_records_and_predicts() {
         );
         whole.extend(value);
     }
-    assert_eq!(fs::read(folder.path().join("values")).unwrap(), whole);
+    assert_eq!(fs::read(directory.path().join("values")).unwrap(), whole);
     let digest = hex::encode(PcrPolicy::new(played).unwrap().digest());
     assert_eq!(json["policy_digest"], digest);
     // Straight from the log, as a table.

@@ -47,8 +47,8 @@ fn missing() -> Option<&'static str> {
 }
 
 /// GRUB on a disk of its own, which reads its menu from the second disk.
-fn loader(folder: &Path) -> PathBuf {
-    let (early, core) = (folder.join("early.cfg"), folder.join("core.img"));
+fn loader(directory: &Path) -> PathBuf {
+    let (early, core) = (directory.join("early.cfg"), directory.join("core.img"));
     fs::write(
         &early,
         "serial --unit=0 --speed=115200\nterminal_output serial\nconfigfile (hd1)/grub.cfg\n",
@@ -84,7 +84,7 @@ fn loader(folder: &Path) -> PathBuf {
     disk.truncate(512);
     disk.extend(fs::read(core).unwrap());
     disk.resize(4 << 20, 0);
-    let path = folder.join("loader.img");
+    let path = directory.join("loader.img");
     fs::write(&path, disk).unwrap();
     path
 }
@@ -208,7 +208,7 @@ fn grub_and_tboot_see_the_command_lines_that_are_computed() {
         .status()
         .unwrap();
     assert!(packed.success());
-    let loader = loader(machine.folder.path());
+    let loader = loader(machine.directory.path());
     let said = boot(&loader, &archive, &machine.path("serial"));
     assert!(
         said.contains("TBOOT: transfering control to kernel"),

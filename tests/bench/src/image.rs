@@ -22,11 +22,11 @@ const CONFIG: &str = "[volume]\ndevice = \"UUID=7a0b0002-0002-4002-8002-00000000
 /// Builds the image with each tool.
 pub fn measure(table: &mut Table) -> Result<()> {
     let assets = Assets::load()?;
-    let folder = tempfile::tempdir().context("cannot make a directory")?;
-    let image = folder.path().join("taoboot.img");
-    let ours = our_image(&assets, folder.path(), &image)?;
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let image = directory.path().join("taoboot.img");
+    let ours = our_image(&assets, directory.path(), &image)?;
     let size = mebibytes(&image)?;
-    let peers = Peers::prepare(&assets, folder.path())?;
+    let peers = Peers::prepare(&assets, directory.path())?;
     eprintln!("bench: mkinitramfs ...");
     let (initramfs_tools, initramfs_tools_size) = peers.measure(mkinitramfs)?;
     eprintln!("bench: dracut ...");
@@ -98,8 +98,8 @@ pub fn measure(table: &mut Table) -> Result<()> {
 }
 
 /// The verb as people call it, as a process.
-fn our_image(assets: &Assets, folder: &Path, image: &Path) -> Result<Times> {
-    let config = folder.join("taoboot.toml");
+fn our_image(assets: &Assets, directory: &Path, image: &Path) -> Result<Times> {
+    let config = directory.join("taoboot.toml");
     fs::write(&config, CONFIG).context("cannot write taoboot.toml")?;
     let xtask = xtask();
     let mut all = Vec::new();

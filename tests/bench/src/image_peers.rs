@@ -26,7 +26,7 @@ const NAMESPACE: &str = "set -e\n\
 
 /// What both need.
 pub struct Peers {
-    folder: PathBuf,
+    directory: PathBuf,
     version: String,
     modules: PathBuf,
     boot: PathBuf,
@@ -36,10 +36,10 @@ pub struct Peers {
 pub type Builder = fn(&Peers, output: &Path) -> Vec<String>;
 
 impl Peers {
-    /// Makes the configuration and the mount points in `folder`.
-    pub fn prepare(assets: &Assets, folder: &Path) -> Result<Self> {
+    /// Makes the configuration and the mount points in `directory`.
+    pub fn prepare(assets: &Assets, directory: &Path) -> Result<Self> {
         let version = assets.kernel.version.clone();
-        fs::create_dir_all(folder.join("lib/modules").join(&version))
+        fs::create_dir_all(directory.join("lib/modules").join(&version))
             .context("cannot make a mount point")?;
         let boot = assets
             .kernel
@@ -48,7 +48,7 @@ impl Peers {
             .context("the kernel is in no directory")?
             .to_path_buf();
         let peers = Self {
-            folder: folder.to_path_buf(),
+            directory: directory.to_path_buf(),
             version,
             modules: assets.kernel.modules.clone(),
             boot,
@@ -86,7 +86,7 @@ impl Peers {
     }
 
     fn configuration(&self) -> PathBuf {
-        self.folder.join("initramfs-tools")
+        self.directory.join("initramfs-tools")
     }
 
     /// How they were run.
@@ -100,7 +100,7 @@ impl Peers {
 
     /// Time and size in MiB of one of them.
     pub fn measure(&self, builder: Builder) -> Result<(Times, f64)> {
-        let output = self.folder.join("peer.img");
+        let output = self.directory.join("peer.img");
         let arguments = builder(self, &output);
         let name = arguments.first().cloned().unwrap_or_default();
         let mut command = Command::new("unshare");
@@ -112,7 +112,7 @@ impl Peers {
         });
         command
             .args(["sh", "-c", NAMESPACE, "sh"])
-            .arg(self.folder.join("lib"));
+            .arg(self.directory.join("lib"));
         command
             .arg(&self.modules)
             .arg(&self.version)

@@ -13,15 +13,15 @@ use cpio::newc::{Builder, trailer};
 #[derive(Default)]
 pub struct Initramfs {
     archive: Vec<u8>,
-    folders: BTreeSet<String>,
+    directories: BTreeSet<String>,
 }
 
 impl Initramfs {
     /// An archive with these directories.
-    pub fn with_folders(folders: &[&str]) -> Result<Self> {
+    pub fn with_directories(directories: &[&str]) -> Result<Self> {
         let mut initramfs = Self::default();
-        for folder in folders {
-            initramfs.folder(folder)?;
+        for directory in directories {
+            initramfs.directory(directory)?;
         }
         Ok(initramfs)
     }
@@ -29,8 +29,8 @@ impl Initramfs {
     /// A file; the directories above it come with it.
     pub fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> Result<()> {
         let path = path.trim_start_matches('/');
-        if let Some((folder, _)) = path.rsplit_once('/') {
-            self.folder(folder)?;
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            self.directory(directory)?;
         }
         self.entry(path, 0o100_000 | mode, content)
     }
@@ -60,14 +60,14 @@ impl Initramfs {
         Ok(())
     }
 
-    fn folder(&mut self, path: &str) -> Result<()> {
+    fn directory(&mut self, path: &str) -> Result<()> {
         let mut above = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
             if !above.is_empty() {
                 above.push('/');
             }
             above.push_str(name);
-            if self.folders.insert(above.clone()) {
+            if self.directories.insert(above.clone()) {
                 self.entry(&above, 0o040_755, &[])?;
             }
         }

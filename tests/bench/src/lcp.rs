@@ -23,12 +23,12 @@ const PCR: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 /// Times both.
 pub fn measure(table: &mut Table) -> Result<()> {
     let assets = Assets::load()?;
-    let folder = tempfile::tempdir().context("cannot make a directory")?;
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
     let bench = Bench {
         lcp: program()?,
         tools: assets.tboot_tools.clone(),
         tboot: assets.tboot.clone(),
-        folder: folder.path().to_owned(),
+        directory: directory.path().to_owned(),
     };
     bench.prepare()?;
     eprintln!("bench: lcp mlehash ...");
@@ -60,7 +60,7 @@ struct Bench {
     lcp: PathBuf,
     tools: PathBuf,
     tboot: PathBuf,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Bench {
@@ -68,7 +68,7 @@ impl Bench {
     fn prepare(&self) -> Result<()> {
         let keys = workspace_root().join("lcp/tests/vectors/keys");
         for name in ["rsa2048.pem", "rsa2048.pub.pem"] {
-            fs::copy(keys.join(name), self.folder.join(name))
+            fs::copy(keys.join(name), self.directory.join(name))
                 .with_context(|| format!("cannot copy {name}"))?;
         }
         let tboot = self.tboot.display();
@@ -80,7 +80,7 @@ impl Bench {
              tboot = [{{ file = \"{tboot}\", cmdline = \"{CMDLINE}\" }}]\n\
              [[list.element]]\ntype = \"pconf2\"\npcrs = {{ 0 = \"{PCR}\" }}\n"
         );
-        fs::write(self.folder.join("spec.toml"), spec).context("cannot write the spec")?;
+        fs::write(self.directory.join("spec.toml"), spec).context("cannot write the spec")?;
         // The tools put each element in front of the others.
         let script = format!(
             "lcp2_mlehash --create --alg sha256 --cmdline '{CMDLINE}' {tboot} >hash\n\
@@ -91,7 +91,7 @@ impl Bench {
              lcp2_crtpol --create --type list --polver 3.0 --alg sha256 --sign rsa-2048-sha256 \
              --pol policy.pol --data policy.data site.lst\n"
         );
-        fs::write(self.folder.join("theirs.sh"), script).context("cannot write the script")
+        fs::write(self.directory.join("theirs.sh"), script).context("cannot write the script")
     }
 
     fn our_mlehash(&self) -> Command {
@@ -113,13 +113,15 @@ impl Bench {
     fn our_build(&self) -> Command {
         let mut command = Command::new(&self.lcp);
         command.args(["build", "spec.toml", "--out", "ours"]);
-        command.current_dir(&self.folder);
+        command.current_dir(&self.directory);
         command
     }
 
     fn their_build(&self) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-e", "theirs.sh"]).current_dir(&self.folder);
+        command
+            .args(["-e", "theirs.sh"])
+            .current_dir(&self.directory);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.tools.display()));
         command
     }
@@ -130,8 +132,8 @@ impl Bench {
             let read = |path: &Path| {
                 fs::read(path).with_context(|| format!("cannot read {}", path.display()))
             };
-            let ours = read(&self.folder.join("ours").join(name))?;
-            let theirs = read(&self.folder.join(name))?;
+            let ours = read(&self.directory.join("ours").join(name))?;
+            let theirs = read(&self.directory.join(name))?;
             ensure!(ours == theirs, "{name}: lcp build and tboot's tools differ");
         }
         Ok(())

@@ -56,7 +56,7 @@ fn script() -> String {
 /// Writes the script's initramfs.
 pub fn script_image(assets: &Assets, secret: &PeerSecret, output: &Path) -> Result<()> {
     let mut image =
-        Initramfs::with_folders(&["bin", "dev", "proc", "sys", "run", "root", "modules"])?;
+        Initramfs::with_directories(&["bin", "dev", "proc", "sys", "run", "root", "modules"])?;
     let dynamic = [
         Path::new(TPM2),
         Path::new(CRYPTSETUP),
@@ -96,7 +96,7 @@ pub fn script_image(assets: &Assets, secret: &PeerSecret, output: &Path) -> Resu
 
 /// Writes the floor's initramfs: one static program and the drivers of the disk.
 pub fn floor_image(assets: &Assets, output: &Path) -> Result<()> {
-    let mut image = Initramfs::with_folders(&["dev", "proc", "sys", "run", "root", "modules"])?;
+    let mut image = Initramfs::with_directories(&["dev", "proc", "sys", "run", "root", "modules"])?;
     modules(&mut image, assets, &[VIRTIO_BLOCK])?;
     image.host_file(&programs::path("floor_init")?, "init")?;
     image.write(output)

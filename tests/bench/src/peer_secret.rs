@@ -25,8 +25,8 @@ pub struct PeerSecret {
 }
 
 /// Seals a new secret to the world's launch and adds it to the world's volume.
-pub fn enroll(world: &World, folder: &Path) -> Result<PeerSecret> {
-    let path = |name: &str| folder.join(name);
+pub fn enroll(world: &World, directory: &Path) -> Result<PeerSecret> {
+    let path = |name: &str| directory.join(name);
     let secret = random_passphrase()?;
     fs::write(path("secret"), &secret).context("cannot write the peer's secret")?;
     fs::write(path("passphrase"), PASSPHRASE).context("cannot write the passphrase")?;
@@ -47,7 +47,7 @@ pub fn enroll(world: &World, folder: &Path) -> Result<PeerSecret> {
         .run()
         .context("cannot add the peer's keyslot")?;
     let tpm = HostTpm::start(&world.tpm)?;
-    let call = |arguments: &[&str]| tpm2(&tpm, folder, arguments);
+    let call = |arguments: &[&str]| tpm2(&tpm, directory, arguments);
     call(&[
         "createprimary",
         "-Q",
@@ -92,12 +92,12 @@ pub fn enroll(world: &World, folder: &Path) -> Result<PeerSecret> {
     })
 }
 
-fn tpm2(tpm: &HostTpm, folder: &Path, arguments: &[&str]) -> Result<()> {
+fn tpm2(tpm: &HostTpm, directory: &Path, arguments: &[&str]) -> Result<()> {
     // tpm2-tools read and write their files in the working directory.
     let script = "cd \"$1\" && shift && exec tpm2 \"$@\"";
     Tool::new("sh")
         .args(["-c", script, "sh"])
-        .arg(folder)
+        .arg(directory)
         .args(arguments)
         .env("TPM2TOOLS_TCTI", tpm.tcti())
         .run()?;

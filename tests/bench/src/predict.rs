@@ -23,8 +23,8 @@ const INITRAMFS: usize = 30 << 20;
 /// Times both.
 pub fn measure(table: &mut Table) -> Result<()> {
     let assets = Assets::load()?;
-    let folder = tempfile::tempdir().context("cannot make a directory")?;
-    let files = prepare(&assets, folder.path())?;
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let files = prepare(&assets, directory.path())?;
     let program = program()?;
     let ours = || {
         let mut command = Command::new(&program);
@@ -37,12 +37,12 @@ pub fn measure(table: &mut Table) -> Result<()> {
             "--root",
             ".",
         ]);
-        command.current_dir(folder.path());
+        command.current_dir(directory.path());
         command
     };
     let theirs = || {
         let mut command = Command::new("sha256sum");
-        command.args(&files).current_dir(folder.path());
+        command.args(&files).current_dir(directory.path());
         command
     };
     predicted(&mut ours())?;
@@ -74,8 +74,8 @@ fn program() -> Result<PathBuf> {
 }
 
 /// A boot directory with one entry, and the platform's record; the files that the entry loads.
-fn prepare(assets: &Assets, folder: &Path) -> Result<Vec<PathBuf>> {
-    let boot = folder.join("boot");
+fn prepare(assets: &Assets, directory: &Path) -> Result<Vec<PathBuf>> {
+    let boot = directory.join("boot");
     fs::create_dir_all(boot.join("grub")).context("cannot make the boot directory")?;
     let copy = |from: &Path, name: &str| {
         fs::copy(from, boot.join(name)).with_context(|| format!("cannot copy {}", from.display()))
@@ -98,7 +98,7 @@ fn prepare(assets: &Assets, folder: &Path) -> Result<Vec<PathBuf>> {
         module2 /boot/vmlinuz root=/dev/sda1 ro\nmodule2 /boot/initramfs\n}\n";
     fs::write(boot.join("grub/grub.cfg"), config).context("cannot write grub.cfg")?;
     let record = serde_json::to_vec(&PlatformRecord::simulated())?;
-    fs::write(folder.join("record"), record).context("cannot write the record")?;
+    fs::write(directory.join("record"), record).context("cannot write the record")?;
     Ok(["tboot.gz", "vmlinuz", "initramfs"]
         .map(|name| PathBuf::from("boot").join(name))
         .into())

@@ -85,21 +85,21 @@ fn bench_program() -> Result<PathBuf> {
 struct Host {
     process: Child,
     /// The socket's path must be short.
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     /// On the file system of the workspace, which is a disk's, not memory's.
     state: tempfile::TempDir,
 }
 
 impl Host {
     fn start() -> Result<Self> {
-        let folder = tempfile::tempdir().context("cannot make a directory")?;
+        let directory = tempfile::tempdir().context("cannot make a directory")?;
         let target = workspace_root().join("target");
         std::fs::create_dir_all(&target).context("cannot make the target directory")?;
         let state = tempfile::tempdir_in(target).context("cannot make a directory")?;
         let mut command = Command::new(programs::path("tao")?);
         command
             .arg("--socket")
-            .arg(folder.path().join("admin.sock"));
+            .arg(directory.path().join("admin.sock"));
         command.args(["host", "start", "--soft", "--state"]);
         // It logs each of the thousand programs that it starts.
         let process = command
@@ -109,7 +109,7 @@ impl Host {
             .context("cannot start the Tao host")?;
         let host = Self {
             process,
-            folder,
+            directory,
             state,
         };
         let deadline = Instant::now() + PATIENCE;
@@ -121,7 +121,7 @@ impl Host {
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("admin.sock")
+        self.directory.path().join("admin.sock")
     }
 
     fn answers(&self) -> Result<bool> {
@@ -134,7 +134,7 @@ impl Host {
     /// A small static program that asks the host for its name: the example in C.
     fn build_program(&self) -> Result<PathBuf> {
         let source = workspace_root().join("tao/examples/c/hosted.c");
-        let program = self.folder.path().join("hosted");
+        let program = self.directory.path().join("hosted");
         compile(&source, &program)?;
         Ok(program)
     }

@@ -26,15 +26,15 @@ impl JsonFile {
                 path.display()
             );
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
+        let directory = match path.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
             _ => Path::new("."),
         };
-        let unfinished = NamedTempFile::new_in(folder).with_context(|| {
+        let unfinished = NamedTempFile::new_in(directory).with_context(|| {
             format!(
                 "--json {}: cannot write in {}",
                 path.display(),
-                folder.display()
+                directory.display()
             )
         })?;
         Ok(Self {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_refused_before_the_work_begins() {
+    fn a_directory_is_refused_before_the_work_begins() {
         let directory = tempfile::tempdir().unwrap();
         assert!(JsonFile::prepare(directory.path()).is_err());
         assert!(JsonFile::prepare(&directory.path().join("none/report.json")).is_err());

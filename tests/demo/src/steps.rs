@@ -202,7 +202,7 @@ mod tests {
             fs::write(directory.path().join(file), "").unwrap();
         }
         tidy(directory.path(), false).unwrap();
-        let left = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        let left = |directory: &Path| fs::read_dir(directory).unwrap().count();
         assert_eq!(left(directory.path()), 2);
         assert_eq!(left(&directory.path().join("attack")), 1);
         tidy(directory.path(), true).unwrap();

@@ -8,11 +8,11 @@ use crate::workplace::workspace_root;
 
 /// One of them by its name: init, taoboot, tao, tao-report, or examples/sealed-counter.
 pub fn path(name: &str) -> Result<PathBuf> {
-    let folder = std::env::var_os("TAOBOOT_PROGRAMS").map_or_else(
+    let directory = std::env::var_os("TAOBOOT_PROGRAMS").map_or_else(
         || workspace_root().join("target/x86_64-unknown-linux-gnu/small"),
         PathBuf::from,
     );
-    let path = folder.join(name);
+    let path = directory.join(name);
     ensure!(
         path.is_file(),
         "{} is missing: run `cargo xtask agent` and `cargo xtask tools`",

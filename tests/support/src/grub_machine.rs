@@ -14,7 +14,7 @@ pub fn script() -> PathBuf {
 /// A machine's /etc and /boot.
 pub struct Machine {
     /// Where they are.
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 impl Machine {
@@ -25,12 +25,12 @@ impl Machine {
             "/usr/sbin/grub-mkconfig (Debian package grub-common)",
         )?;
         let machine = Self {
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
         };
-        for folder in ["etc/default", "etc/grub.d", "boot", "bin"] {
-            fs::create_dir_all(machine.path(folder)).unwrap();
+        for directory in ["etc/default", "etc/grub.d", "boot", "bin"] {
+            fs::create_dir_all(machine.path(directory)).unwrap();
         }
-        let root = machine.folder.path().display();
+        let root = machine.directory.path().display();
         let moved = mkconfig
             .replace("sysconfdir=\"/etc\"", &format!("sysconfdir=\"{root}/etc\""))
             .replace(
@@ -60,7 +60,7 @@ impl Machine {
 
     /// A path below the directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// Writes a file.

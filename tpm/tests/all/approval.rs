@@ -227,19 +227,20 @@ fn the_digest_of_a_launch_with_a_limit_is_the_one_that_tpm2_tools_computes() {
     let value = tpm.rollback_counter_create(COUNTER, b"").unwrap();
     drop(tpm);
     let launch = limited(value);
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new(program)
             .args(arguments)
             .env("TPM2TOOLS_TCTI", machine.tcti())
-            .current_dir(folder.path())
+            .current_dir(directory.path())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{program}: {said}");
     };
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
-    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let write =
+        |name: &str, bytes: &[u8]| std::fs::write(directory.path().join(name), bytes).unwrap();
+    let read = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
     let values: Vec<u8> = launch
         .pcrs()
         .values()

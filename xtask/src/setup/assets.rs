@@ -18,12 +18,13 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 
 /// Downloads and unpacks what is missing, then writes assets.json for the tests.
 pub fn ensure() -> Result<()> {
-    let folder = workspace::assets()?;
-    let index = folder.join("assets.json");
+    let directory = workspace::assets()?;
+    let index = directory.join("assets.json");
     if index.is_file() && is_complete(&index)? {
         return Ok(());
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let kernel = kernel_package()?;
     let version = kernel
         .strip_prefix("linux-image-")
@@ -32,9 +33,9 @@ pub fn ensure() -> Result<()> {
     let other_version = other
         .strip_prefix("linux-image-")
         .context("kernel package name")?;
-    let linux = unpack(&folder, &kernel, "linux")?;
-    let before = unpack(&folder, &other, "linux-before")?;
-    let tboot = unpack(&folder, "tboot", "tboot")?;
+    let linux = unpack(&directory, &kernel, "linux")?;
+    let before = unpack(&directory, &other, "linux-before")?;
+    let tboot = unpack(&directory, "tboot", "tboot")?;
     for (root, version) in [(&linux, version), (&before, other_version)] {
         let mut depmod = Command::new("/sbin/depmod");
         step::run("depmod", depmod.arg("-b").arg(root).arg(version))?;
@@ -46,13 +47,13 @@ pub fn ensure() -> Result<()> {
         "tboot_tools": tboot.join("usr/sbin"),
     });
     let text = serde_json::to_string_pretty(&value)?;
-    let temporary = folder.join("assets.json.new");
+    let temporary = directory.join("assets.json.new");
     fs::write(&temporary, text).with_context(|| format!("cannot write {}", temporary.display()))?;
     fs::rename(&temporary, &index).with_context(|| format!("cannot write {}", index.display()))?;
     if !is_complete(&index)? {
         bail!(
             "the packages {kernel} and tboot do not hold what was expected: see {}",
-            folder.display()
+            directory.display()
         );
     }
     Ok(())
@@ -127,8 +128,8 @@ fn described(root: &Path, version: &str) -> serde_json::Value {
     })
 }
 
-fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
-    let downloads = folder.join("download").join(name);
+fn unpack(directory: &Path, package: &str, name: &str) -> Result<PathBuf> {
+    let downloads = directory.join("download").join(name);
     // A half-finished download of an interrupted run is worth nothing.
     remove(&downloads)?;
     fs::create_dir_all(&downloads)?;
@@ -147,7 +148,7 @@ fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
                 downloads.display()
             )
         })?;
-    let unpacked = folder.join(name);
+    let unpacked = directory.join(name);
     remove(&unpacked)?;
     step::run(
         &format!("unpack {package}"),
@@ -160,10 +161,10 @@ fn unpack(folder: &Path, package: &str, name: &str) -> Result<PathBuf> {
     Ok(unpacked)
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", directory.display())),
     }
 }

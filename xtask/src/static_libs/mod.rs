@@ -142,10 +142,10 @@ fn check(prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", directory.display())),
     }
 }

@@ -65,9 +65,9 @@ pub const SOURCES: &[&[Source]] = &[
 ];
 
 /// The first of `candidates` that can be had, checked.
-pub fn fetch<'a>(candidates: &'a [Source], folder: &Path) -> Result<(&'a Source, PathBuf)> {
+pub fn fetch<'a>(candidates: &'a [Source], directory: &Path) -> Result<(&'a Source, PathBuf)> {
     for source in candidates {
-        let path = folder.join(source.file);
+        let path = directory.join(source.file);
         if path.is_file() {
             check(source, &path)?;
             return Ok((source, path));
@@ -75,7 +75,7 @@ pub fn fetch<'a>(candidates: &'a [Source], folder: &Path) -> Result<(&'a Source,
     }
     let mut failures = Vec::new();
     for source in candidates {
-        match download(source, folder) {
+        match download(source, directory) {
             Ok(path) => {
                 check(source, &path)?;
                 return Ok((source, path));
@@ -90,7 +90,7 @@ pub fn fetch<'a>(candidates: &'a [Source], folder: &Path) -> Result<(&'a Source,
     bail!(
         "no source could be downloaded: put one of {} into {}, or name a ready prefix with TAOBOOT_STATIC_PREFIX\n{}",
         wanted.join(", "),
-        folder.display(),
+        directory.display(),
         failures.join("\n")
     )
 }
@@ -123,8 +123,8 @@ fn sha256(path: &Path) -> Result<String> {
 }
 
 /// Through apt with a configuration of our own, so that the machine's is not touched.
-fn download(source: &Source, folder: &Path) -> Result<PathBuf> {
-    let apt = folder.join("apt");
+fn download(source: &Source, directory: &Path) -> Result<PathBuf> {
+    let apt = directory.join("apt");
     for part in ["lists/partial", "archives/partial", "empty"] {
         fs::create_dir_all(apt.join(part))?;
     }
@@ -152,9 +152,9 @@ fn download(source: &Source, folder: &Path) -> Result<PathBuf> {
         "--only-source",
         &wanted,
     ])
-    .current_dir(folder);
+    .current_dir(directory);
     step::run(&format!("download {}", source.file), &mut get)?;
-    let path = folder.join(source.file);
+    let path = directory.join(source.file);
     if !path.is_file() {
         bail!("apt-get source {wanted} left no {}", source.file);
     }
@@ -167,11 +167,11 @@ fn apt_get(configuration: &Path) -> Command {
     command
 }
 
-fn apt_configuration(folder: &Path) -> String {
-    let folder = folder.display();
+fn apt_configuration(directory: &Path) -> String {
+    let directory = directory.display();
     format!(
-        "Dir::Etc::sourcelist \"{folder}/sources.list\";\nDir::Etc::sourceparts \"{folder}/empty\";\n\
-         Dir::State::lists \"{folder}/lists\";\nDir::Cache \"{folder}\";\nDir::Cache::archives \"{folder}/archives\";\n\
+        "Dir::Etc::sourcelist \"{directory}/sources.list\";\nDir::Etc::sourceparts \"{directory}/empty\";\n\
+         Dir::State::lists \"{directory}/lists\";\nDir::Cache \"{directory}\";\nDir::Cache::archives \"{directory}/archives\";\n\
          APT::Get::List-Cleanup \"false\";\nAPT::Sandbox::User \"\";\n"
     )
 }
@@ -206,16 +206,18 @@ mod tests {
 
     #[test]
     fn a_tarball_with_another_sum_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let source = Source {
             package: "x",
             version: "1",
             file: "x_1.orig.tar.gz",
             sha256: "00",
         };
-        fs::write(folder.path().join(source.file), "not it").unwrap();
+        fs::write(directory.path().join(source.file), "not it").unwrap();
         let candidates = [source];
-        let error = fetch(&candidates, folder.path()).unwrap_err().to_string();
+        let error = fetch(&candidates, directory.path())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("x_1.orig.tar.gz has sha256 ") && error.contains("00 is pinned"),
             "{error}"

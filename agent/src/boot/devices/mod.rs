@@ -251,13 +251,17 @@ impl Devices {
     }
 }
 
-/// Offers every modalias below `folder` to the loader. /sys/devices is a tree (links are not
+/// Offers every modalias below `directory` to the loader. /sys/devices is a tree (links are not
 /// followed); its depth is bounded all the same.
-fn walk_modaliases(folder: &Path, depth: usize, loader: &mut Loader) -> Result<(), ModulesError> {
+fn walk_modaliases(
+    directory: &Path,
+    depth: usize,
+    loader: &mut Loader,
+) -> Result<(), ModulesError> {
     if depth > 24 {
         return Ok(());
     }
-    let Ok(entries) = fs::read_dir(folder) else {
+    let Ok(entries) = fs::read_dir(directory) else {
         return Ok(());
     };
     for entry in entries.flatten() {

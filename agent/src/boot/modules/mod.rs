@@ -134,7 +134,7 @@ impl ModulePlan {
 /// Loads what the plan says, each module once.
 pub struct Loader {
     plan: ModulePlan,
-    folder: PathBuf,
+    directory: PathBuf,
     parameters: Vec<(String, String)>,
     done: BTreeSet<String>,
 }
@@ -153,10 +153,10 @@ impl Loader {
                 running: running.into(),
             });
         }
-        let folder = modules.join(&plan.kernel);
+        let directory = modules.join(&plan.kernel);
         Ok(Self {
             plan,
-            folder,
+            directory,
             parameters,
             done: BTreeSet::new(),
         })
@@ -220,7 +220,7 @@ impl Loader {
         let Some(planned) = self.plan.modules.get(name) else {
             return Ok(());
         };
-        let path = self.folder.join(&planned.path);
+        let path = self.directory.join(&planned.path);
         let file = File::open(&path).map_err(|source| ModulesError::File {
             name: name.into(),
             path: path.display().to_string(),

@@ -150,8 +150,8 @@ fn empty_initramfs() -> Result<(), PivotError> {
 }
 
 /// What cannot be deleted stays: it costs memory, never safety (no secret is a file there).
-fn empty(folder: &Path, device: u64, depth: usize) {
-    let Ok(entries) = fs::read_dir(folder) else {
+fn empty(directory: &Path, device: u64, depth: usize) {
+    let Ok(entries) = fs::read_dir(directory) else {
         return;
     };
     for entry in entries.flatten() {

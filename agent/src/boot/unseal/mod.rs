@@ -377,8 +377,8 @@ mod tests {
 
     #[test]
     fn the_node_that_is_opened_is_the_one_that_is_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
         let ready = || is_there(&path("dev/tpmrm0"), &path("sys"));
         fs::create_dir_all(path("dev")).unwrap();
         fs::create_dir_all(path("sys/tpm0")).unwrap();

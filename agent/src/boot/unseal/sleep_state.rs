@@ -80,12 +80,12 @@ mod tests {
     fn what_cannot_be_done_is_said() {
         let (result, _) = with("[deep]\n");
         assert!(matches!(result, Err(SleepStateError::NotOffered(_))));
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         assert!(matches!(
-            avoid_s3(folder.path()),
+            avoid_s3(directory.path()),
             Err(SleepStateError::File(_))
         ));
-        let missing = avoid_s3(&folder.path().join("mem_sleep"));
+        let missing = avoid_s3(&directory.path().join("mem_sleep"));
         assert_eq!(missing.unwrap(), SleepState::NothingToDo);
     }
 }

@@ -30,8 +30,8 @@ mod tests {
 
     #[test]
     fn only_a_readable_zero_is_no_tboot() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("data");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("data");
         assert!(may_be_in(&file), "not there");
         for (bytes, expected) in [
             (vec![0; 4096], false),

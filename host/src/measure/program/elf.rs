@@ -116,10 +116,10 @@ pub struct Needs {
     pub libraries: Vec<String>,
     /// Libraries that are used if they are there (DT_AUXILIARY).
     pub optional: Vec<String>,
-    /// Folders for the libraries of this file and of what it needs, if there is no
+    /// Directorys for the libraries of this file and of what it needs, if there is no
     /// [`Needs::runpath`] (DT_RPATH).
     pub rpath: Vec<String>,
-    /// Folders for the libraries of this file (DT_RUNPATH).
+    /// Directorys for the libraries of this file (DT_RUNPATH).
     pub runpath: Option<Vec<String>>,
 }
 
@@ -259,15 +259,15 @@ pub fn needs<R: ReadAt + ?Sized>(file: &R) -> Result<Needs, ElfError> {
         let at = strings.and_then(|strings| strings.checked_add(offset));
         text(file, at.ok_or(ElfError::Outside(what))?, LONGEST, what)
     };
-    let folders = |offset: u64| -> Result<Vec<String>, ElfError> {
+    let directories = |offset: u64| -> Result<Vec<String>, ElfError> {
         Ok(string(offset)?.split(':').map(str::to_owned).collect())
     };
     for (tag, value) in entries {
         match tag {
             NEEDED | FILTER => needs.libraries.push(string(value)?),
             AUXILIARY => needs.optional.push(string(value)?),
-            RPATH => needs.rpath = folders(value)?,
-            RUNPATH => needs.runpath = Some(folders(value)?),
+            RPATH => needs.rpath = directories(value)?,
+            RUNPATH => needs.runpath = Some(directories(value)?),
             AUDIT | DEPENDENT_AUDIT => return Err(ElfError::Audit),
             _ => {}
         }

@@ -34,7 +34,7 @@ const USUAL: [&str; 6] = [
     "/lib",
     "/usr/lib",
 ];
-/// Folders for better processors, within each directory.
+/// Directorys for better processors, within each directory.
 const LEVELS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
 const BETTER: &str = "glibc-hwcaps";
 
@@ -70,12 +70,12 @@ pub enum LibraryError {
     #[error("{0} is not the loader of glibc; whose libraries it would load is not known")]
     Loader(String),
     /// A directory that depends on where the file is, or on the machine.
-    #[error("{path} looks for libraries in {folder}, which cannot be resolved for a program that runs from memory", path = path.display())]
-    Folder {
+    #[error("{path} looks for libraries in {directory}, which cannot be resolved for a program that runs from memory", path = path.display())]
+    Directory {
         /// Who looks.
         path: PathBuf,
         /// The directory as it is written there.
-        folder: String,
+        directory: String,
     },
     /// By a path: the loader would walk it again after the file was measured.
     #[error("{path} needs {name} by its path, where a program cannot find the copy that was measured; link it by the library's name", path = path.display())]
@@ -126,8 +126,8 @@ struct Asked {
     name: String,
     by: PathBuf,
     optional: bool,
-    /// Folders in their order.
-    folders: Vec<PathBuf>,
+    /// Directorys in their order.
+    directories: Vec<PathBuf>,
     /// DT_RPATH of who asks and of who asked for it, for the libraries of this one.
     inherited: Vec<PathBuf>,
 }
@@ -191,13 +191,13 @@ fn ask(
     inherited: &[PathBuf],
     waiting: &mut VecDeque<Asked>,
 ) -> Result<(), LibraryError> {
-    let expand = |folders: &[String]| -> Result<Vec<PathBuf>, LibraryError> {
-        folders
+    let expand = |directories: &[String]| -> Result<Vec<PathBuf>, LibraryError> {
+        directories
             .iter()
-            .map(|folder| expanded(path, folder, origin))
+            .map(|directory| expanded(path, directory, origin))
             .collect()
     };
-    let (folders, inherited) = match &needs.runpath {
+    let (directories, inherited) = match &needs.runpath {
         Some(runpath) => (expand(runpath)?, inherited.to_vec()),
         None => {
             let own = expand(&needs.rpath)?;
@@ -211,7 +211,7 @@ fn ask(
             name: name.clone(),
             by: path.to_owned(),
             optional,
-            folders: folders.clone(),
+            directories: directories.clone(),
             inherited: inherited.clone(),
         });
     }
@@ -219,12 +219,12 @@ fn ask(
 }
 
 /// `$ORIGIN` is the directory of the file that names it.
-fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf, LibraryError> {
-    let wrong = || LibraryError::Folder {
+fn expanded(path: &Path, directory: &str, origin: Option<&Path>) -> Result<PathBuf, LibraryError> {
+    let wrong = || LibraryError::Directory {
         path: path.to_owned(),
-        folder: folder.to_owned(),
+        directory: directory.to_owned(),
     };
-    let mut text = folder.to_owned();
+    let mut text = directory.to_owned();
     if text.contains('$') {
         let origin = origin.and_then(Path::to_str).ok_or_else(wrong)?;
         text = text.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);
@@ -236,10 +236,10 @@ fn expanded(path: &Path, folder: &str, origin: Option<&Path>) -> Result<PathBuf,
 }
 
 /// The files of that name in a directory of the loader's, and in its directories for better processors.
-fn inside(folder: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
-    let better = LEVELS.map(|level| folder.join(BETTER).join(level));
-    let all = better.into_iter().chain([folder.to_owned()]);
-    all.map(|folder| folder.join(name))
+fn inside(directory: &Path, name: &str, files: &mut impl Files) -> Vec<PathBuf> {
+    let better = LEVELS.map(|level| directory.join(BETTER).join(level));
+    let all = better.into_iter().chain([directory.to_owned()]);
+    all.map(|directory| directory.join(name))
         .filter(|file| files.exists(file))
         .collect()
 }
@@ -257,9 +257,9 @@ fn places(
         });
     }
     let mut first = asked
-        .folders
+        .directories
         .iter()
-        .map(|folder| inside(folder, &asked.name, files));
+        .map(|directory| inside(directory, &asked.name, files));
     if let Some(places) = first.find(|places| !places.is_empty()) {
         return Ok(places);
     }
@@ -271,7 +271,7 @@ fn places(
     // Distributions differ in the order: whichever it is, it is measured.
     let usual = USUAL
         .iter()
-        .flat_map(|folder| inside(Path::new(folder), &asked.name, files));
+        .flat_map(|directory| inside(Path::new(directory), &asked.name, files));
     Ok(usual.collect())
 }
 

@@ -47,7 +47,7 @@ fn needs_of_needs_are_followed_and_circles_end() {
 }
 
 #[test]
-fn folders_of_the_file_come_before_the_cache_and_all_levels_count() {
+fn directories_of_the_file_come_before_the_cache_and_all_levels_count() {
     let mut world = World(BTreeMap::from([
         ("/own/a", needs(&["b"])),
         ("/own/glibc-hwcaps/x86-64-v3/a", needs(&[])),
@@ -79,9 +79,9 @@ fn what_can_not_be_resolved_is_refused_with_a_sentence() {
     let mut program = needs(&["a"]);
     program.interpreter = Some("/lib/ld-musl-x86_64.so.1".to_owned());
     assert!(resolved(&program, &mut world, &entries).contains("not the loader of glibc"));
-    for folder in ["$ORIGIN/lib", "lib", "", "/$LIB"] {
+    for directory in ["$ORIGIN/lib", "lib", "", "/$LIB"] {
         let mut program = needs(&["a"]);
-        program.runpath = Some(vec![folder.to_owned()]);
+        program.runpath = Some(vec![directory.to_owned()]);
         let found = resolved(&program, &mut world, &entries);
         assert!(found.contains("cannot be resolved"), "{found}");
     }
@@ -105,7 +105,7 @@ fn a_copy_belongs_where_the_loader_would_look_for_its_file() {
 }
 
 #[test]
-fn the_folder_of_a_library_is_its_origin() {
+fn the_directory_of_a_library_is_its_origin() {
     let mut a = needs(&["b"]);
     a.runpath = Some(vec!["$ORIGIN/deep".to_owned()]);
     let mut world = World(BTreeMap::from([("/l/a", a), ("/l/deep/b", needs(&[]))]));

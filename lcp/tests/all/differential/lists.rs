@@ -48,8 +48,8 @@ pub fn sign(random: &mut Random, lists: &[Vec<u8>]) -> Line {
     files.insert("out".to_owned(), list);
     for key in ["rsa1024", "rsa2048", "rsa3072"] {
         for name in [format!("{key}.pem"), format!("{key}.pub.pem")] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/keys");
-            files.insert(name.clone(), fs::read(folder.join(name)).unwrap());
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/keys");
+            files.insert(name.clone(), fs::read(directory.join(name)).unwrap());
         }
     }
     let key = random.pick(&["rsa1024", "rsa2048", "rsa2048", "rsa3072"][first..]);

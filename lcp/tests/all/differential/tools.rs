@@ -21,22 +21,22 @@ pub fn real_tools() -> Option<PathBuf> {
 fn tools_in(assets: &Path) -> Option<PathBuf> {
     let list = fs::read(assets.join("assets.json")).ok()?;
     let list: serde_json::Value = serde_json::from_slice(&list).expect("assets.json is JSON");
-    let folder = PathBuf::from(list.get("tboot_tools")?.as_str()?);
-    folder.join("lcp2_crtpol").exists().then_some(folder)
+    let directory = PathBuf::from(list.get("tboot_tools")?.as_str()?);
+    directory.join("lcp2_crtpol").exists().then_some(directory)
 }
 
 /// A directory with links to this program by the names of the tools.
 pub fn ours() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for name in [
         "lcp2_mlehash",
         "lcp2_crtpolelt",
         "lcp2_crtpollist",
         "lcp2_crtpol",
     ] {
-        symlink(env!("CARGO_BIN_EXE_lcp"), folder.path().join(name)).unwrap();
+        symlink(env!("CARGO_BIN_EXE_lcp"), directory.path().join(name)).unwrap();
     }
-    folder
+    directory
 }
 
 /// What a command did: exit code (`None` for a crash or a time-out), output, files.
@@ -59,19 +59,19 @@ impl fmt::Display for Done {
 
 /// Runs a tool in a directory of its own that holds the line's files.
 pub fn run(tools: &Path, line: &Line, words: &[String]) -> Done {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, content) in &line.files {
-        fs::write(folder.path().join(name), content).unwrap();
+        fs::write(directory.path().join(name), content).unwrap();
     }
     let output = Command::new(tools.join(line.tool))
         .args(words)
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let mut files = BTreeMap::new();
     for name in ["out", "data"] {
-        if let Ok(content) = fs::read(folder.path().join(name)) {
+        if let Ok(content) = fs::read(directory.path().join(name)) {
             files.insert(name.to_owned(), content);
         }
     }

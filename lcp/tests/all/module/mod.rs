@@ -25,8 +25,8 @@ pub fn make(v3: bool) -> Vec<u8> {
     } else {
         ("rsa2048", 256, 644)
     };
-    let folder = recorded::vectors().join("keys");
-    let pem = fs::read_to_string(folder.join(format!("{key_name}.pem"))).unwrap();
+    let directory = recorded::vectors().join("keys");
+    let pem = fs::read_to_string(directory.join(format!("{key_name}.pem"))).unwrap();
     let key = RsaPrivateKey::from_pkcs8_pem(&pem).unwrap();
     let user = header_len + 4 * SCRATCH;
     let u16s = |out: &mut Vec<u8>, numbers: &[u16]| {

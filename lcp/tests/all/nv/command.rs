@@ -14,25 +14,25 @@ use crate::nv::machine::{Machine, PASSWORD, launch_policy, policy};
 
 struct Place {
     machine: Machine,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Place {
     fn new(family: Family) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes);
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(directory.path().join(name), bytes);
         write("po.pol", &policy(family, 7, [0; 8])).unwrap();
         write("vl.pol", &launch_policy()).unwrap();
         write("password", PASSWORD.as_bytes()).unwrap();
         write("wrong", b"wrong\n").unwrap();
         Self {
             machine: Machine::new(family),
-            folder,
+            directory,
         }
     }
 
     fn run(&self, line: &str) -> Output {
-        run(self.folder.path(), &self.machine.swtpm.tcti(), line, "")
+        run(self.directory.path(), &self.machine.swtpm.tcti(), line, "")
     }
 
     fn json(&self, line: &str) -> Value {
@@ -53,12 +53,12 @@ impl Place {
     }
 }
 
-fn run(folder: &Path, tcti: &str, line: &str, input: &str) -> Output {
+fn run(directory: &Path, tcti: &str, line: &str, input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lcp"))
         .arg("nv")
         .args(line.split(' '))
         .args(["--tcti", tcti])
-        .current_dir(folder)
+        .current_dir(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -113,7 +113,7 @@ fn plan_apply_read_list_and_release_work_on_both_tpms() {
             (&"owner".into(), &size.into())
         );
         assert_eq!(read["policy"]["type"], "list");
-        let file = |name: &str| std::fs::read(place.folder.path().join(name)).unwrap();
+        let file = |name: &str| std::fs::read(place.directory.path().join(name)).unwrap();
         assert_eq!(file("back.pol"), file("po.pol"));
 
         // swtpm_setup leaves none behind.
@@ -172,12 +172,12 @@ fn a_wrong_password_and_a_wrong_tpm_are_one_sentence() {
 fn the_password_comes_from_standard_input_too_but_never_without_being_asked() {
     let place = Place::new(Family::Tpm20);
     let line = "apply --policy po.pol --owner-password-file -";
-    let folder = place.folder.path();
+    let directory = place.directory.path();
     let tcti = place.machine.swtpm.tcti();
-    let output = run(folder, &tcti, line, "ownerpw\n");
+    let output = run(directory, &tcti, line, "ownerpw\n");
     assert!(output.status.success(), "{output:?}");
     // Nothing left to do: nothing is read.
-    let output = run(folder, &tcti, line, "");
+    let output = run(directory, &tcti, line, "");
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -192,7 +192,7 @@ fn typed(place: &Place, keys: &[u8]) -> String {
             &format!("{lcp} nv apply --policy po.pol --tcti {tcti}"),
         ])
         .arg("/dev/null")
-        .current_dir(place.folder.path())
+        .current_dir(place.directory.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -244,24 +244,24 @@ fn locking_needs_a_yes_and_shows() {
 #[test]
 fn the_plan_of_lcp_build_is_taken_and_checked() {
     let place = Place::new(Family::Tpm20);
-    let folder = place.folder.path();
-    std::fs::copy(folder.join("po.pol"), folder.join("policy.pol")).unwrap();
-    let policy = std::fs::read(folder.join("policy.pol")).unwrap();
+    let directory = place.directory.path();
+    std::fs::copy(directory.join("po.pol"), directory.join("policy.pol")).unwrap();
+    let policy = std::fs::read(directory.join("policy.pol")).unwrap();
     let sha256 = txt::hash::HashAlg::Sha256.digest(&policy).to_string();
     let built = serde_json::json!({
         "tpm": "2.0", "index": "0x01400001", "size": 70, "file": "policy.pol",
         "sha256": sha256, "attributes": "0x204000a",
     });
-    std::fs::write(folder.join("nv.json"), built.to_string()).unwrap();
+    std::fs::write(directory.join("nv.json"), built.to_string()).unwrap();
     let plan = place.json("plan --built nv.json");
     assert_eq!(plan["indices"][0]["index"], "0x01400001");
     place.text("apply --built nv.json --owner-password-file password");
     assert_eq!(place.json("read owner --set 0")["size"], 70);
-    std::fs::write(folder.join("policy.pol"), &policy[..60]).unwrap();
+    std::fs::write(directory.join("policy.pol"), &policy[..60]).unwrap();
     let refusal = place.refusal("plan --built nv.json");
     assert!(refusal.contains("build again"), "{refusal}");
     std::fs::write(
-        folder.join("nv.json"),
+        directory.join("nv.json"),
         built.to_string().replace("2.0", "1.2"),
     )
     .unwrap();
@@ -278,7 +278,7 @@ fn a_platforms_index_makes_the_plan_fail_with_its_reason() {
         .define_platform_index(0x01c1_0106, 0x4206_0001, &[1; 70])
         .unwrap();
     let output = run(
-        place.folder.path(),
+        place.directory.path(),
         &swtpm.tcti(),
         "plan --policy po.pol",
         "",
@@ -289,11 +289,16 @@ fn a_platforms_index_makes_the_plan_fail_with_its_reason() {
         text.contains("cannot be done") && text.contains("obstacle: the platform"),
         "{text}"
     );
-    let output = run(place.folder.path(), &swtpm.tcti(), "release owner", "");
+    let output = run(place.directory.path(), &swtpm.tcti(), "release owner", "");
     assert!(sentence(&output).contains("cannot be released by the owner"));
     let line = "apply --vlp vl.pol --owner-password-file password";
-    let output = run(place.folder.path(), &swtpm.tcti(), line, "");
+    let output = run(place.directory.path(), &swtpm.tcti(), line, "");
     assert!(sentence(&output).contains("has no password"));
-    let output = run(place.folder.path(), &swtpm.tcti(), "apply --vlp vl.pol", "");
+    let output = run(
+        place.directory.path(),
+        &swtpm.tcti(),
+        "apply --vlp vl.pol",
+        "",
+    );
     assert!(output.status.success(), "{output:?}");
 }

@@ -68,8 +68,8 @@ fn a_cut_after_any_step_is_repaired_on_tpm_1_2() {
 /// The process is killed as soon as it has told of so many steps.
 #[test]
 fn a_killed_command_is_repaired_by_the_next() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
     std::fs::write(path("vlp"), launch_policy()).unwrap();
     std::fs::write(path("password"), format!("{PASSWORD}\n")).unwrap();
     for family in [Family::Tpm20, Family::Tpm12] {

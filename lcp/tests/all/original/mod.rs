@@ -20,16 +20,16 @@ fn needs_compat(name: &str) -> bool {
     name.starts_with("elt/pconf-")
 }
 
-/// A folder with links to this program and a case's files.
+/// A directory with links to this program and a case's files.
 fn prepare(case: &Case) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for (name, hex) in &case.input {
-        fs::write(folder.path().join(name), hex::decode(hex).unwrap()).unwrap();
+        fs::write(directory.path().join(name), hex::decode(hex).unwrap()).unwrap();
     }
-    folder
+    directory
 }
 
-fn run(folder: &Path, tools: &Path, step: &Step, compat: bool) -> (i32, String, String) {
+fn run(directory: &Path, tools: &Path, step: &Step, compat: bool) -> (i32, String, String) {
     let mut line = step.cmd.clone();
     if compat {
         line = line.replacen("lcp2_crtpolelt ", "lcp2_crtpolelt --compat ", 1);
@@ -37,7 +37,7 @@ fn run(folder: &Path, tools: &Path, step: &Step, compat: bool) -> (i32, String, 
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
         .args(["-c", &line])
-        .current_dir(folder)
+        .current_dir(directory)
         .env("PATH", path)
         .output()
         .unwrap();
@@ -86,13 +86,13 @@ struct Outcome {
 /// Runs a recorded case and compares exit codes, output and files.
 fn replay(group: &str, case: &Case, tools: &Path, outcome: &mut Outcome) {
     let name = format!("{group}/{}", case.name);
-    let folder = prepare(case);
+    let directory = prepare(case);
     if let Some(tboot) = tboot() {
-        symlink(tboot, folder.path().join("tboot.gz")).unwrap();
+        symlink(tboot, directory.path().join("tboot.gz")).unwrap();
     }
     let mut diverged = false;
     for (index, step) in case.steps.iter().enumerate() {
-        let (rc, stdout, stderr) = run(folder.path(), tools, step, needs_compat(&name));
+        let (rc, stdout, stderr) = run(directory.path(), tools, step, needs_compat(&name));
         let known = DIFFERENCES
             .iter()
             .find(|known| known.case == name && known.step == index + 1);
@@ -126,7 +126,7 @@ fn replay(group: &str, case: &Case, tools: &Path, outcome: &mut Outcome) {
         return;
     }
     for (file, expected) in &case.output {
-        let ours = fs::read(folder.path().join(file)).unwrap_or_default();
+        let ours = fs::read(directory.path().join(file)).unwrap_or_default();
         if &hex::encode(&ours) != expected {
             let ours = hex::encode(ours);
             outcome
@@ -137,7 +137,7 @@ fn replay(group: &str, case: &Case, tools: &Path, outcome: &mut Outcome) {
     }
 }
 
-/// A folder of links by these names.
+/// A directory of links by these names.
 fn links(names: &[&str]) -> tempfile::TempDir {
     let tools = tempfile::tempdir().unwrap();
     for name in names {

@@ -42,15 +42,15 @@ pub struct Deps {
     pub skipped: Vec<Skipped>,
 }
 
-/// Parses the text of `modules.dep`. Absolute paths are taken where they lie below `folder`, the
+/// Parses the text of `modules.dep`. Absolute paths are taken where they lie below `directory`, the
 /// directory of modules.dep; some distributions' depmod writes them.
-pub fn parse(text: &str, folder: &Path) -> Deps {
+pub fn parse(text: &str, directory: &Path) -> Deps {
     let mut deps = Deps::default();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        match module(line, folder) {
+        match module(line, directory) {
             Ok((name, module)) => {
                 deps.modules.entry(name).or_insert(module);
             }
@@ -82,9 +82,9 @@ pub enum SkipReason {
 }
 
 /// One line: a module's name, its file and what it needs.
-fn module(line: &str, folder: &Path) -> Result<(String, Module), SkipReason> {
+fn module(line: &str, directory: &Path) -> Result<(String, Module), SkipReason> {
     let (path, needs) = line.split_once(':').ok_or(SkipReason::NoColon)?;
-    let path = below(path, folder).ok_or(SkipReason::Elsewhere)?;
+    let path = below(path, directory).ok_or(SkipReason::Elsewhere)?;
     if path.contains(char::is_whitespace) {
         return Err(SkipReason::WhiteSpace);
     }
@@ -100,10 +100,10 @@ fn module(line: &str, folder: &Path) -> Result<(String, Module), SkipReason> {
 }
 
 /// The path relative to the directory; `None` when it leaves it.
-fn below<'a>(path: &'a str, folder: &Path) -> Option<&'a str> {
+fn below<'a>(path: &'a str, directory: &Path) -> Option<&'a str> {
     let relative = match path.strip_prefix('/') {
         None => path,
-        Some(_) => Path::new(path).strip_prefix(folder).ok()?.to_str()?,
+        Some(_) => Path::new(path).strip_prefix(directory).ok()?.to_str()?,
     };
     let clean = |part: &str| !matches!(part, "" | "." | "..");
     relative.split('/').all(clean).then_some(relative)
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn two_dots_within_a_name_leave_no_folder() {
+    fn two_dots_within_a_name_leave_no_directory() {
         let deps = parse("kernel/a..ko:\n");
         assert_eq!(deps.modules.get("a.").unwrap().path, "kernel/a..ko");
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_paths_below_the_folder_are_taken() {
+    fn absolute_paths_below_the_directory_are_taken() {
         let deps = parse("/lib/modules/6.1/kernel/a.ko.lzma: /lib/modules/6.1/kernel/b.ko\n");
         let module = deps.modules.get("a").unwrap();
         assert_eq!(module.path, "kernel/a.ko.lzma");
@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_leads_out_of_the_folder(text in "(?s).{0,400}|([a-z./:-]{0,20}(\\.ko)?:?[ \n]){0,20}") {
+        fn no_text_leads_out_of_the_directory(text in "(?s).{0,400}|([a-z./:-]{0,20}(\\.ko)?:?[ \n]){0,20}") {
             for module in parse(&text).modules.values() {
                 prop_assert!(Path::new(&module.path)
                     .components()

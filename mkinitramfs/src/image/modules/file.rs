@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_module_that_is_no_elf_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.ko");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.ko");
         fs::write(&path, "text").unwrap();
         assert!(
             read_module(&path)
@@ -111,7 +111,7 @@ mod tests {
                 .to_string()
                 .contains("not a kernel module")
         );
-        let path = folder.path().join("x.ko.xz");
+        let path = directory.path().join("x.ko.xz");
         fs::write(&path, "text").unwrap();
         assert!(
             read_module(&path)

@@ -29,13 +29,13 @@ pub struct Firmware {
 ///
 /// # Errors
 /// A file that is there cannot be read or unpacked.
-pub fn collect(folder: &Path, kernel: &str, names: &BTreeSet<String>) -> Result<Firmware> {
-    let updates = folder.join("updates");
+pub fn collect(directory: &Path, kernel: &str, names: &BTreeSet<String>) -> Result<Firmware> {
+    let updates = directory.join("updates");
     let places = [
         updates.join(kernel),
         updates,
-        folder.join(kernel),
-        folder.to_owned(),
+        directory.join(kernel),
+        directory.to_owned(),
     ];
     let mut firmware = Firmware::default();
     for name in names {
@@ -115,20 +115,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_plain_and_packed_and_never_outside_the_folder() {
+    fn files_are_found_plain_and_packed_and_never_outside_the_directory() {
         let top = tempfile::tempdir().unwrap();
-        let folder = top.path().join("firmware");
-        fs::create_dir_all(folder.join("a")).unwrap();
-        fs::write(folder.join("a/plain.bin"), "plain").unwrap();
+        let directory = top.path().join("firmware");
+        fs::create_dir_all(directory.join("a")).unwrap();
+        fs::write(directory.join("a/plain.bin"), "plain").unwrap();
         fs::write(
-            folder.join("packed.bin.zst"),
+            directory.join("packed.bin.zst"),
             zstd::encode_all(&b"packed"[..], 3).unwrap(),
         )
         .unwrap();
         fs::write(top.path().join("outside"), "x").unwrap();
         let names = ["a/plain.bin", "packed.bin", "none.bin", "../outside", ""];
         let firmware = collect(
-            &folder,
+            &directory,
             "6.1",
             &names.iter().map(|name| (*name).to_owned()).collect(),
         )
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn updates_come_first_and_patterns_name_every_match() {
         let top = tempfile::tempdir().unwrap();
-        let folder = top.path();
+        let directory = top.path();
         for (path, text) in [
             ("updates/6.1/a.bin", "newest"),
             ("updates/a.bin", "new"),
@@ -151,15 +151,15 @@ mod tests {
             ("gpu/two_x.bin", "2"),
             ("gpu/two_y.bin", "no"),
         ] {
-            let path = folder.join(path);
+            let path = directory.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
         let packed = zstd::encode_all(&b"3"[..], 3).unwrap();
-        fs::write(folder.join("gpu/three_x.bin.zst"), packed).unwrap();
+        fs::write(directory.join("gpu/three_x.bin.zst"), packed).unwrap();
         let names = ["a.bin", "b.bin", "gpu/*_x.bin", "none/*.bin"];
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let firmware = collect(folder, "6.1", &names).unwrap();
+        let firmware = collect(directory, "6.1", &names).unwrap();
         let found: Vec<(&str, &[u8])> = firmware
             .found
             .iter()

@@ -36,14 +36,14 @@ pub fn read(sysfs: &Path, mounts: &str) -> Result<Drivers> {
     })
 }
 
-/// All modalias files below `folder`. Symbolic links are not followed: sysfs links
+/// All modalias files below `directory`. Symbolic links are not followed: sysfs links
 /// its directories in circles. What vanishes meanwhile was a device just unplugged.
-fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
-    found.extend(modalias(folder));
+fn collect(directory: &Path, depth: usize, found: &mut BTreeSet<String>) {
+    found.extend(modalias(directory));
     if depth >= MAX_DEPTH {
         return;
     }
-    let Ok(entries) = fs::read_dir(folder) else {
+    let Ok(entries) = fs::read_dir(directory) else {
         return;
     };
     for entry in entries.flatten() {
@@ -53,8 +53,8 @@ fn collect(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {
     }
 }
 
-fn modalias(folder: &Path) -> Option<String> {
-    let text = fs::read_to_string(folder.join("modalias")).ok()?;
+fn modalias(directory: &Path) -> Option<String> {
+    let text = fs::read_to_string(directory.join("modalias")).ok()?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -71,9 +71,9 @@ fn storage(sysfs: &Path) -> Result<BTreeSet<String>> {
         let Ok(device) = fs::canonicalize(entry.path()) else {
             continue;
         };
-        let mut folder: PathBuf = device;
-        while folder.starts_with(&top) && folder.pop() {
-            found.extend(modalias(&folder));
+        let mut directory: PathBuf = device;
+        while directory.starts_with(&top) && directory.pop() {
+            found.extend(modalias(&directory));
         }
     }
     Ok(found)
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_devices_is_refused() {
+    fn a_directory_without_devices_is_refused() {
         let empty = tempfile::tempdir().unwrap();
         assert!(
             read(empty.path(), "")

@@ -95,16 +95,18 @@ impl<'tree> Resolver<'tree> {
         if self.before.contains_key(name) {
             return Ok(());
         }
-        let folder = self.tree.folder.display();
+        let directory = self.tree.directory.display();
         let module = self.tree.modules.get(name).ok_or_else(|| {
             anyhow!(
-                "{folder}/modules.dep: {} needs {name}, which has no line of its own; run depmod{}",
+                "{directory}/modules.dep: {} needs {name}, which has no line of its own; run depmod{}",
                 path.last().map_or("a module", String::as_str),
                 self.tree.skipped_hint(name)
             )
         })?;
         if path.len() >= MAX_DEPTH {
-            bail!("{folder}/modules.dep: more than {MAX_DEPTH} modules need each other in a row");
+            bail!(
+                "{directory}/modules.dep: more than {MAX_DEPTH} modules need each other in a row"
+            );
         }
         path.push(name.to_owned());
         let mut before: Vec<String> = Vec::new();

@@ -28,7 +28,7 @@ pub enum Found {
 #[derive(Debug, Default)]
 pub struct ModuleTree {
     /// The directory that holds modules.dep.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// Loadable modules by name.
     pub modules: BTreeMap<String, Module>,
     /// Lines of modules.dep that make no sense.
@@ -48,16 +48,16 @@ impl ModuleTree {
     ///
     /// # Errors
     /// The directory, modules.dep, modules.alias or modules.builtin is missing or unreadable.
-    pub fn read(folder: &Path, kernel: &str) -> Result<Self> {
-        if !folder.is_dir() {
+    pub fn read(directory: &Path, kernel: &str) -> Result<Self> {
+        if !directory.is_dir() {
             return Err(anyhow!(
                 "{} is not there: install the modules of kernel {kernel}, or name another \
                  kernel with --kernel or another directory with --modules-dir",
-                folder.display()
+                directory.display()
             ));
         }
         let text = |name: &str| -> Result<Option<String>> {
-            let path = folder.join(name);
+            let path = directory.join(name);
             match fs::read(&path) {
                 Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -66,10 +66,10 @@ impl ModuleTree {
         };
         let required = |name: &str, remedy: &str| -> Result<String> {
             text(name)?
-                .ok_or_else(|| anyhow!("{} is missing: {remedy}", folder.join(name).display()))
+                .ok_or_else(|| anyhow!("{} is missing: {remedy}", directory.join(name).display()))
         };
         let deps = required("modules.dep", &format!("run depmod {kernel}"))?;
-        let deps = dep::parse(&deps, folder);
+        let deps = dep::parse(&deps, directory);
         // Without it no device finds its driver, and the image would find no disk.
         let aliases = required("modules.alias", &format!("run depmod {kernel}"))?;
         let mut builtin = alias::parse_builtin(&required(
@@ -81,7 +81,7 @@ impl ModuleTree {
         let (names, builtin_aliases) = alias::parse_builtin_modinfo(modinfo.as_bytes());
         builtin.extend(names);
         Ok(Self {
-            folder: folder.to_path_buf(),
+            directory: directory.to_path_buf(),
             modules: deps.modules,
             skipped: deps.skipped,
             builtin,
@@ -145,7 +145,7 @@ impl ModuleTree {
         match self.skipped.iter().find(about) {
             Some(skipped) => format!(
                 "; of {}, {skipped}",
-                self.folder.join("modules.dep").display()
+                self.directory.join("modules.dep").display()
             ),
             None => String::new(),
         }
@@ -167,7 +167,7 @@ impl ModuleTree {
         let skipped = self.skipped_hint(name);
         anyhow!(
             "{why}: {name} is neither a module nor built in, looked for in {}{hint}{skipped}",
-            self.folder.display()
+            self.directory.display()
         )
     }
 }

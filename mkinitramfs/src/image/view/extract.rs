@@ -39,26 +39,26 @@ pub fn run(extract: &Extract) -> Result<()> {
     let parts = parts(&extract.image, &image)?;
     let items =
         check(&parts).with_context(|| format!("{} is not unpacked", extract.image.display()))?;
-    let folder = match &extract.to {
-        Some(folder) => folder.clone(),
+    let directory = match &extract.to {
+        Some(directory) => directory.clone(),
         None => {
             let mut name = extract.image.clone().into_os_string();
             name.push(".d");
             PathBuf::from(name)
         }
     };
-    let root = new_folder(&folder)?;
+    let root = new_directory(&directory)?;
     let mut skipped = 0_usize;
     for (path, (entry, data)) in &items {
         let written = write(&root, path, entry, data)
-            .with_context(|| format!("cannot write {} in {}", shown(path), folder.display()))?;
+            .with_context(|| format!("cannot write {} in {}", shown(path), directory.display()))?;
         skipped = skipped.saturating_add(usize::from(!written));
     }
     // Last, children first: a directory that its owner may not write in would stop
     // what comes into it.
     for (path, (entry, _)) in items.iter().rev() {
         if entry.mode & TYPE == DIRECTORY {
-            let place = open_folder(&root, path)?;
+            let place = open_directory(&root, path)?;
             fchmod(&place, permissions(entry.mode))
                 .with_context(|| format!("cannot set the mode of {}", shown(path)))?;
         }
@@ -69,7 +69,7 @@ pub fn run(extract: &Extract) -> Result<()> {
     };
     print(&format!(
         "{}: {} entries{left}\n",
-        folder.display(),
+        directory.display(),
         items.len().saturating_sub(skipped)
     ))
 }
@@ -118,24 +118,26 @@ fn check<'a>(parts: &'a [Part<'_>]) -> Result<BTreeMap<Vec<u8>, Item<'a>>> {
 }
 
 /// Makes the directory, or takes an empty one.
-fn new_folder(folder: &Path) -> Result<OwnedFd> {
-    match fs::create_dir(folder) {
+fn new_directory(directory: &Path) -> Result<OwnedFd> {
+    match fs::create_dir(directory) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let mut entries = fs::read_dir(folder)
-                .with_context(|| format!("{} is not a directory to unpack to", folder.display()))?;
+            let mut entries = fs::read_dir(directory).with_context(|| {
+                format!("{} is not a directory to unpack to", directory.display())
+            })?;
             if entries.next().is_some() {
                 bail!(
                     "{} is not empty; name a new directory with --to",
-                    folder.display()
+                    directory.display()
                 );
             }
         }
         Err(error) => {
-            return Err(error).with_context(|| format!("cannot make {}", folder.display()));
+            return Err(error).with_context(|| format!("cannot make {}", directory.display()));
         }
     }
-    let opened = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    let opened =
+        File::open(directory).with_context(|| format!("cannot open {}", directory.display()))?;
     Ok(opened.into())
 }
 
@@ -147,10 +149,10 @@ fn write(root: &OwnedFd, path: &[u8], entry: &Entry, data: &[u8]) -> Result<bool
         _ => (&b""[..], path),
     };
     if entry.mode & TYPE == DIRECTORY {
-        open_folder(root, path)?;
+        open_directory(root, path)?;
         return Ok(true);
     }
-    let place = open_folder(root, parent)?;
+    let place = open_directory(root, parent)?;
     match entry.mode & TYPE {
         REGULAR => {
             let flags = OFlag::O_WRONLY
@@ -178,7 +180,7 @@ fn write(root: &OwnedFd, path: &[u8], entry: &Entry, data: &[u8]) -> Result<bool
 }
 
 /// Opens a directory below `root` step by step, making what is missing.
-fn open_folder(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
+fn open_directory(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
     let mut place = root.try_clone()?;
     for name in path
         .split(|&byte| byte == b'/')

@@ -59,7 +59,7 @@ pub fn executable(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Breach> {
 }
 
 /// What `test` says of a directory of its own.
-pub fn in_a_folder(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
+pub fn in_a_directory(name: &str, test: impl FnOnce(&Path) -> Verdict) -> Verdict {
     let dir = std::env::temp_dir().join(format!("tao-conformance-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     let verdict = test(&dir);
@@ -185,7 +185,7 @@ impl Driver<'_> {
         });
         report.check(
             "a changed byte in the binary is another program, for which nothing opens",
-            || in_a_folder("changed", |dir| self.changed(dir)),
+            || in_a_directory("changed", |dir| self.changed(dir)),
         );
         report.check(
             "a name that a program extended is not the next program's",
@@ -293,7 +293,7 @@ impl Driver<'_> {
         report.check(
             "a program that its caller has no permission to execute is not started",
             || {
-                in_a_folder("mode", |dir| {
+                in_a_directory("mode", |dir| {
                     let copy = dir.join("program");
                     let bytes = std::fs::read(&self.program)?;
                     executable(&copy, &bytes, 0o644)?;
@@ -312,7 +312,7 @@ impl Driver<'_> {
         report.check(
             "a file of nothing but holes counts by its length: one too large is refused",
             || {
-                in_a_folder("size", |dir| {
+                in_a_directory("size", |dir| {
                     let path = dir.join("sparse");
                     executable(&path, b"\x7fELF", 0o755)?;
                     let file = std::fs::File::options().write(true).open(&path);

@@ -16,7 +16,7 @@ use tao::{
 };
 
 use super::{
-    driver::{DESCRIBED, Driver, How, Run, executable, in_a_folder},
+    driver::{DESCRIBED, Driver, How, Run, executable, in_a_directory},
     report::{Breach, Report, Verdict, expect, refused},
 };
 
@@ -163,7 +163,7 @@ impl Driver<'_> {
         report.check(
             "a file that is exchanged after its start leaves the program as it was",
             || {
-                in_a_folder("exchanged", |dir| {
+                in_a_directory("exchanged", |dir| {
                     let copy = dir.join("program");
                     let bytes = std::fs::read(&self.program)?;
                     executable(&copy, &bytes, 0o755)?;
@@ -258,7 +258,7 @@ impl Driver<'_> {
 
     fn script(&self, text: &str) -> Result<Run, Breach> {
         let mut result = Err(Breach::found("it was not started"));
-        in_a_folder("script", |dir| {
+        in_a_directory("script", |dir| {
             let path = dir.join("script");
             executable(&path, format!("#!/bin/sh\n{text}\n").as_bytes(), 0o755)?;
             result = self.run_at(&path, &[]);

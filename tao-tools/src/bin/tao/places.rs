@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 const STATE: &str = "/var/lib/tao";
 
 /// A directory that a variable names; XDG has relative ones ignored.
-fn folder(variable: &str) -> Option<PathBuf> {
+fn directory(variable: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(variable)?);
     path.is_absolute().then_some(path)
 }
@@ -20,8 +20,8 @@ pub fn state() -> anyhow::Result<PathBuf> {
     if geteuid().is_root() {
         return Ok(STATE.into());
     }
-    let home = || Some(folder("HOME")?.join(".local/state"));
-    let state = folder("XDG_STATE_HOME").or_else(home);
+    let home = || Some(directory("HOME")?.join(".local/state"));
+    let state = directory("XDG_STATE_HOME").or_else(home);
     let state = state.context(
         "neither XDG_STATE_HOME nor HOME is set: say with --state where the host is to keep its secret",
     )?;
@@ -33,7 +33,7 @@ fn own_socket() -> Option<PathBuf> {
     if geteuid().is_root() {
         return None;
     }
-    Some(folder("XDG_RUNTIME_DIR")?.join("tao/admin.sock"))
+    Some(directory("XDG_RUNTIME_DIR")?.join("tao/admin.sock"))
 }
 
 /// The socket of the host that is meant: a host to start is the user's own; who only calls one

@@ -170,8 +170,8 @@ fn a_strict_host_that_lacks_something_does_not_start() {
 fn a_program_sees_neither_state_nor_socket_of_other_hosts() {
     let world = World::new();
     let (states, sockets) = (world.path("states"), world.path("sockets"));
-    for folder in [&states, &sockets] {
-        std::fs::create_dir_all(folder.join("tao")).unwrap();
+    for directory in [&states, &sockets] {
+        std::fs::create_dir_all(directory.join("tao")).unwrap();
     }
     let (secret, socket) = (states.join("tao/secret"), sockets.join("tao/admin.sock"));
     std::fs::write(&secret, "secret").unwrap();
@@ -207,15 +207,15 @@ fn a_program_sees_neither_state_nor_socket_of_other_hosts() {
 }
 
 #[test]
-fn a_users_own_host_is_in_the_folders_of_the_xdg_base_directories() {
+fn a_users_own_host_is_in_the_directories_of_the_xdg_base_directories() {
     use std::os::unix::process::CommandExt as _;
     let world = World::new();
     let program = world.path("tao");
     std::fs::copy(TAO, &program).unwrap();
     for name in ["home", "states", "run", "other run"] {
-        let folder = world.path(name);
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let directory = world.path(name);
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).unwrap();
     }
     for (set, run, secret) in [
         (None, "run", "home/.local/state/tao/secret"),

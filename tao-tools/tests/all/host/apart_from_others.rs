@@ -20,7 +20,7 @@ use super::{
 const STRANGER: u32 = 54321;
 
 #[test]
-fn two_hosts_do_not_share_a_state_folder() {
+fn two_hosts_do_not_share_a_state_directory() {
     let place = Place::new();
     let mut first = HostProcess::start(&place);
     let other = place.path("other");

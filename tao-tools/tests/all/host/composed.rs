@@ -153,16 +153,16 @@ fn loader_and_libraries_are_in_the_name_by_their_hashes() {
         assert_ne!(line.split_whitespace().nth(4).unwrap(), inode, "{line}");
     }
     // And cannot be written, not even by root, nor another be put in its place.
-    let folder = "/proc/self/fd/5/lib";
+    let directory = "/proc/self/fd/5/lib";
     for script in [
-        format!("echo x >>{folder}/libc.so.6"),
-        format!("rm -f {folder}/libc.so.6"),
-        format!("echo x >{folder}/libother.so"),
+        format!("echo x >>{directory}/libc.so.6"),
+        format!("rm -f {directory}/libc.so.6"),
+        format!("echo x >{directory}/libother.so"),
     ] {
         let done = host.run(&["run", "sh", "-c", &script]);
         assert!(!done.status.success(), "{script}");
     }
-    let kept = format!("cat {folder}/libc.so.6 >/dev/null && ls /proc/self/fd/5");
+    let kept = format!("cat {directory}/libc.so.6 >/dev/null && ls /proc/self/fd/5");
     let kept = host.run(&["run", "sh", "-c", &kept]);
     assert_eq!(
         text(&kept.stdout),

@@ -216,12 +216,12 @@ fn libraries(secret: u8, attack: Attack) {
 }
 
 #[test]
-fn a_script_whose_folder_is_renamed_runs_as_it_was_measured() {
+fn a_script_whose_directory_is_renamed_runs_as_it_was_measured() {
     scripts(151, Attack::Rename);
 }
 
 #[test]
-fn a_script_whose_folder_is_mounted_over_runs_as_it_was_measured() {
+fn a_script_whose_directory_is_mounted_over_runs_as_it_was_measured() {
     scripts(152, Attack::Mount);
 }
 
@@ -231,12 +231,12 @@ fn a_script_behind_a_link_that_turns_runs_as_it_was_measured() {
 }
 
 #[test]
-fn a_library_whose_folder_is_renamed_is_loaded_as_it_was_measured() {
+fn a_library_whose_directory_is_renamed_is_loaded_as_it_was_measured() {
     libraries(154, Attack::Rename);
 }
 
 #[test]
-fn a_library_whose_folder_is_mounted_over_is_loaded_as_it_was_measured() {
+fn a_library_whose_directory_is_mounted_over_is_loaded_as_it_was_measured() {
     libraries(155, Attack::Mount);
 }
 

@@ -204,7 +204,7 @@ fn a_device_node_elsewhere_is_dead_and_shared_memory_is_not_shared() {
 }
 
 #[test]
-fn each_program_has_a_user_and_a_folder_of_its_own_that_it_finds_again() {
+fn each_program_has_a_user_and_a_directory_of_its_own_that_it_finds_again() {
     let host = TestHost::start(96);
     if !can(&host, Confinement::Users) {
         return;
@@ -225,9 +225,9 @@ fn each_program_has_a_user_and_a_folder_of_its_own_that_it_finds_again() {
     assert!(done, "{said}");
     assert_eq!(said, format!("{}\nkept\n", state.display()));
     let kept = state.join("programs").join(&own);
-    let folder = fs::metadata(&kept).unwrap();
+    let directory = fs::metadata(&kept).unwrap();
     assert_eq!(
-        (folder.uid().to_string(), folder.mode() & 0o777),
+        (directory.uid().to_string(), directory.mode() & 0o777),
         (own.clone(), 0o700)
     );
     assert_eq!(fs::read_to_string(kept.join("file")).unwrap(), "kept\n");

@@ -119,7 +119,7 @@ fn nobody_starts_what_they_may_not_read_and_execute_themselves() {
 }
 
 #[test]
-fn what_is_behind_a_closed_folder_nobody_is_told() {
+fn what_is_behind_a_closed_directory_nobody_is_told() {
     let Some(host) = host(161) else { return };
     let closed = host.path("closed");
     fs::create_dir(&closed).unwrap();
@@ -160,13 +160,13 @@ fn a_file_that_only_root_reads_is_no_interpreter_line_and_no_library() {
     file(&script, b"#!/bin/secret-word\n", 0o700);
     let said = refused(&host, &script, root);
     assert!(!said.contains("secret-word"), "{said}");
-    let (made, folder) = (tempfile::tempdir().unwrap(), host.path("libraries"));
-    fs::create_dir(&folder).unwrap();
-    let (library, program) = build(made.path(), "one", &folder);
-    fs::copy(&library, folder.join("libsays.so")).unwrap();
+    let (made, directory) = (tempfile::tempdir().unwrap(), host.path("libraries"));
+    fs::create_dir(&directory).unwrap();
+    let (library, program) = build(made.path(), "one", &directory);
+    fs::copy(&library, directory.join("libsays.so")).unwrap();
     fs::copy(&program, host.path("program")).unwrap();
     assert!(run(&host, STRANGER, &host.path("program"), root).is_ok());
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
     let said = refused(&host, &host.path("program"), root);
     assert!(said.contains("needs the library libsays.so"), "{said}");
 }

@@ -30,7 +30,7 @@ const FOLDER: &str = "TAOBOOT_TEST_FOLDER";
 #[test]
 #[ignore = "no test: the host that the test below kills"]
 fn serves() {
-    let (tcti, folder) = (std::env::var(TCTI).unwrap(), std::env::var(FOLDER).unwrap());
+    let (tcti, directory) = (std::env::var(TCTI).unwrap(), std::env::var(FOLDER).unwrap());
     let tpm = Box::new(Tpm2::open(&tcti).unwrap());
     let config = HostConfig {
         root: Box::new(QuotedRoot::new(
@@ -40,8 +40,8 @@ fn serves() {
             event(43),
         )),
         host_secret: Hidden::with(|| Secret::new([43; 32])),
-        state_dir: Some(Path::new(&folder).join("state")),
-        socket_dir: folder.into(),
+        state_dir: Some(Path::new(&directory).join("state")),
+        socket_dir: directory.into(),
         admin_group: None,
         guard: GuardSource::Liberal,
         programs: ProgramPolicy::default(),
@@ -55,16 +55,16 @@ struct Host {
 }
 
 impl Host {
-    fn start(swtpm: &Swtpm, folder: &Path) -> Self {
+    fn start(swtpm: &Swtpm, directory: &Path) -> Self {
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "host_tpm2::killed::serves"])
             .env(TCTI, swtpm.tcti())
-            .env(FOLDER, folder)
+            .env(FOLDER, directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let socket = folder.join("admin.sock");
+        let socket = directory.join("admin.sock");
         let deadline = Instant::now() + Duration::from_secs(120);
         // An answer: what a killed host was starting has its socket open for another moment.
         while Admin::connect(&socket)
@@ -101,8 +101,8 @@ fn seal(program: &Parent, data: &[u8]) -> Result<Vec<u8>, tao::client::CallError
 fn killed_at_any_write_a_host_with_an_anchor_goes_on_from_before_or_after_it() {
     let swtpm = launched(2);
     booted(&swtpm, &event(43));
-    let folder = tempfile::tempdir().unwrap();
-    let mut host = Host::start(&swtpm, folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let mut host = Host::start(&swtpm, directory.path());
     let name = program(&host.socket).tao_name().unwrap();
     for step in 1..MOST_STEPS {
         let hosted = program(&host.socket);
@@ -112,7 +112,7 @@ fn killed_at_any_write_a_host_with_an_anchor_goes_on_from_before_or_after_it() {
         let call = || seal(&hosted, b"interrupted");
         let answer = interrupted(pid, steps, call, || host.kill());
 
-        host = Host::start(&swtpm, folder.path());
+        host = Host::start(&swtpm, directory.path());
         let hosted = program(&host.socket);
         assert_eq!(hosted.tao_name().unwrap(), name, "step {step}");
         let opens = |sealed: &[u8]| hosted.rollback_protected_unseal(sealed).is_ok();

@@ -33,13 +33,13 @@ fn secret(inverted: &str) -> Secret {
 #[test]
 #[ignore = "no test: the host whose memory the test below reads"]
 fn serves() {
-    let folder = std::env::var(FOLDER).unwrap();
+    let directory = std::env::var(FOLDER).unwrap();
     let inverted = std::env::var(INVERTED).unwrap();
     let config = HostConfig {
         root: Box::new(SoftRoot),
         host_secret: Hidden::with(|| secret(&inverted)),
         state_dir: None,
-        socket_dir: folder.into(),
+        socket_dir: directory.into(),
         admin_group: None,
         guard: GuardSource::Liberal,
         programs: ProgramPolicy::default(),
@@ -91,19 +91,19 @@ fn has_secret_memory() -> bool {
 
 #[test]
 fn the_secrets_of_a_running_host_are_not_read_through_the_kernel() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let inverted: String = (0..32_u8)
         .map(|index| format!("{:02x}", index.wrapping_mul(91).wrapping_add(17)))
         .collect();
     let mut host = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "host_tpm2::memory::serves"])
-        .env(FOLDER, folder.path())
+        .env(FOLDER, directory.path())
         .env(INVERTED, &inverted)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let socket = folder.path().join("admin.sock");
+    let socket = directory.path().join("admin.sock");
     let deadline = Instant::now() + Duration::from_secs(60);
     while Admin::connect(Path::new(&socket))
         .and_then(|mut admin| admin.list())

@@ -224,11 +224,11 @@ fn a_boot_event_that_does_not_arrive_stops_the_boot() {
 fn a_host_with_another_key_than_the_boot_event_s_does_not_start() {
     let swtpm = launched(2);
     booted(&swtpm, &event(46));
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let config = host::config(
         root(&swtpm, 46),
         Hidden::with(|| Secret::new([47; 32])),
-        folder.path().to_owned(),
+        directory.path().to_owned(),
         &HostSettings::default(),
     );
     let refused = tao_host::serve(config).unwrap_err().to_string();

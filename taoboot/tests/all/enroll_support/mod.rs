@@ -22,7 +22,7 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 
 /// An image file with a LUKS2 volume of the smallest usual kind.
 pub struct Volume {
-    pub folder: TempDir,
+    pub directory: TempDir,
     pub image: PathBuf,
 }
 
@@ -42,8 +42,8 @@ impl Volume {
     }
 
     pub fn formatted(kind: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        let image = folder.path().join("disk.img");
+        let directory = TempDir::new().unwrap();
+        let image = directory.path().join("disk.img");
         fs::File::create(&image).unwrap().set_len(20 << 20).unwrap();
         let output = piped(
             Command::new("cryptsetup")
@@ -53,7 +53,7 @@ impl Volume {
             PASSPHRASE,
         );
         assert!(output.status.success(), "{output:?}");
-        Self { folder, image }
+        Self { directory, image }
     }
 
     /// Does the real cryptsetup open the volume with it?

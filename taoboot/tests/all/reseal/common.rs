@@ -61,15 +61,15 @@ impl Machine {
             let output = taoboot("enroll", &volume, &words);
             assert!(output.status.success(), "{output:?}");
         }
-        let folder = fs::canonicalize(volume.folder.path()).unwrap();
-        let boot = folder.join("boot");
+        let directory = fs::canonicalize(volume.directory.path()).unwrap();
+        let boot = directory.join("boot");
         fs::create_dir(&boot).unwrap();
-        fs::create_dir_all(folder.join("var/lib/taoboot")).unwrap();
-        let socket = folder.join("reseal.sock");
+        fs::create_dir_all(directory.join("var/lib/taoboot")).unwrap();
+        let socket = directory.join("reseal.sock");
         let machine = Self {
             volume,
             swtpm,
-            root: folder,
+            root: directory,
             boot,
             socket,
         };

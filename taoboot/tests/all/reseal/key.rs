@@ -54,7 +54,7 @@ fn a_passphrase_seals_the_same_volume_secret_again() {
     // The machine comes up with something unknown: nobody is resident.
     machine.reboot("unknown");
     assert!(!machine.opens());
-    let file = machine.volume.folder.path().join("passphrase");
+    let file = machine.volume.directory.path().join("passphrase");
     std::fs::write(&file, PASSPHRASE).unwrap();
     let menu = json!([machine.entry("1", "new", true)]);
     let words = ["--passphrase-file", file.to_str().unwrap(), NEW_HOST];
@@ -86,7 +86,7 @@ fn the_swap_of_a_forged_record_is_not_taken_over() {
 #[test]
 fn a_wrong_passphrase_changes_nothing() {
     let machine = Machine::enrolled(&[]);
-    let file = machine.volume.folder.path().join("wrong");
+    let file = machine.volume.directory.path().join("wrong");
     std::fs::write(&file, "wrong").unwrap();
     let before = std::fs::read(&machine.volume.image).unwrap();
     let menu = json!([machine.entry("1", "new", true)]);

@@ -15,8 +15,8 @@ const OTHER: &str = "battery staple";
 
 /// Booted with kernel "old" and the PIN.
 fn up() -> Machine {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pin");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pin");
     fs::write(&file, PIN).unwrap();
     let machine = Machine::enrolled(&["--pin-file", file.to_str().unwrap()]);
     let secret = with_pin(&machine.volume, &machine.swtpm, &[PIN]).unwrap();

@@ -15,8 +15,8 @@ struct Keys {
 }
 
 fn keys(volume: &Volume, name: &str) -> Keys {
-    let private = volume.folder.path().join(format!("{name}.pem"));
-    let public = volume.folder.path().join(format!("{name}.pub.pem"));
+    let private = volume.directory.path().join(format!("{name}.pem"));
+    let public = volume.directory.path().join(format!("{name}.pub.pem"));
     let output = plain(&[
         "policy-key",
         "new",
@@ -50,14 +50,14 @@ fn enrolled_with_key() -> (Machine, Keys) {
 
 /// Signs, on "another machine": no TPM, no volume.
 fn sign(machine: &Machine, keys: &Keys, kernel: &str, more: &[&str]) -> PathBuf {
-    let folder = machine.volume.folder.path();
-    let expect = folder.join(format!("{kernel}.json"));
+    let directory = machine.volume.directory.path();
+    let expect = directory.join(format!("{kernel}.json"));
     fs::write(
         &expect,
         json!({ "pcrs": { "sha256": pcrs(kernel) } }).to_string(),
     )
     .unwrap();
-    let output = folder.join(format!("{kernel}.approved{}", more.len()));
+    let output = directory.join(format!("{kernel}.approved{}", more.len()));
     let mut words = vec![
         "policy-key",
         "sign",
@@ -101,8 +101,8 @@ fn launches_signed_elsewhere_open_the_volume_and_others_do_not() {
 #[test]
 fn a_whole_menu_is_signed_at_once() {
     let (mut machine, keys) = enrolled_with_key();
-    let folder = machine.volume.folder.path();
-    let (menu, approved) = (folder.join("menu.json"), folder.join("approved.json"));
+    let directory = machine.volume.directory.path();
+    let (menu, approved) = (directory.join("menu.json"), directory.join("approved.json"));
     let entries = json!([
         machine.entry("0>0", "one", true),
         machine.entry("0>1", "two", false),
@@ -131,8 +131,8 @@ fn a_whole_menu_is_signed_at_once() {
 #[test]
 fn a_launch_that_does_not_depend_on_a_file_is_not_signed_and_the_others_files_are_named() {
     let (machine, keys) = enrolled_with_key();
-    let folder = machine.volume.folder.path();
-    let (menu, approved) = (folder.join("menu.json"), folder.join("approved.json"));
+    let directory = machine.volume.directory.path();
+    let (menu, approved) = (directory.join("menu.json"), directory.join("approved.json"));
     let mut open = machine.entry("0>1", "two", false);
     let kernel = open["files"][1].clone();
     open["files"].as_array_mut().unwrap().push(kernel);
@@ -166,8 +166,8 @@ fn a_launch_that_does_not_depend_on_a_file_is_not_signed_and_the_others_files_ar
 #[test]
 fn a_launch_with_a_file_that_is_not_in_the_list_is_not_signed() {
     let (machine, keys) = enrolled_with_key();
-    let folder = machine.volume.folder.path();
-    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let directory = machine.volume.directory.path();
+    let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let entries = json!([
         machine.entry("0>0", "one", true),
         machine.entry("0>1", "two", false)
@@ -210,14 +210,14 @@ fn a_launch_with_a_file_that_is_not_in_the_list_is_not_signed() {
     }
     let other = format!("{}  x\n", "ab".repeat(32));
     assert!(!sign(&other, "none").status.success());
-    assert!(!folder.join("none").exists());
+    assert!(!directory.join("none").exists());
 }
 
 #[test]
 fn a_signature_made_by_openssl_with_a_key_that_taoboot_never_sees_is_attached() {
     let (mut machine, keys) = enrolled_with_key();
-    let folder = machine.volume.folder.path().to_owned();
-    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let directory = machine.volume.directory.path().to_owned();
+    let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     fs::write(file("p.json"), json!({ "sha256": pcrs("new") }).to_string()).unwrap();
     let digest = plain(&["policy-key", "digest", "--expect", &file("p.json")]);
     let digest = hex::decode(said(&digest).trim()).unwrap();
@@ -260,7 +260,7 @@ fn a_signature_made_by_openssl_with_a_key_that_taoboot_never_sees_is_attached() 
     .unwrap();
     let refused = refusal(&attach(&file("q.json"), &file("other")));
     assert!(refused.contains("not a signature"), "{refused}");
-    assert!(!folder.join("other").exists());
+    assert!(!directory.join("other").exists());
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_key_that_exists_is_not_overwritten() {
     let mode = fs::metadata(&keys.private).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // Where the public half cannot be written no private one is left behind.
-    let new = machine.volume.folder.path().join("new.pem");
+    let new = machine.volume.directory.path().join("new.pem");
     let words = [
         "--private",
         new.to_str().unwrap(),

@@ -73,8 +73,8 @@ fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
     let menu = json!([machine.entry("0", "old", true)]);
     let secret = machine.secret_id();
     let srk = Tpm2::open(&machine.swtpm.tcti()).unwrap().srk().unwrap();
-    let folder = machine.root.join("etc/taoboot");
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&directory).unwrap();
     let volume = format!(
         "[volume]\ndevice = \"UUID={}\"\n",
         machine.volume.header().uuid()
@@ -93,12 +93,12 @@ fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
             "srk_name in the images' configuration pins another",
         ),
     ] {
-        std::fs::write(folder.join("image.toml"), format!("{pin}\n{volume}")).unwrap();
+        std::fs::write(directory.join("image.toml"), format!("{pin}\n{volume}")).unwrap();
         let root = machine.root.to_str().unwrap();
         let output = machine.run("check-next-boot", &menu, &["--root", root]);
         assert_eq!(output.status.code(), Some(code), "{pin}: {output:?}");
         assert!(said(&output).contains(words), "{pin}: {output:?}");
-        let config = folder.join("image.toml");
+        let config = directory.join("image.toml");
         let output = machine.run("status", &menu, &["--config", config.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(code), "{pin}: {output:?}");
         assert!(said(&output).contains(words), "{pin}: {output:?}");
@@ -111,9 +111,9 @@ fn a_record_that_the_images_configuration_does_not_take_is_no_promise() {
 fn a_host_key_that_the_images_configuration_pins_is_in_the_verdict() {
     let machine = Machine::up();
     let menu = json!([machine.entry("0", "old", true)]);
-    let folder = machine.root.join("etc/taoboot");
-    std::fs::create_dir_all(&folder).unwrap();
-    let (config, root) = (folder.join("image.toml"), machine.root.to_str().unwrap());
+    let directory = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&directory).unwrap();
+    let (config, root) = (directory.join("image.toml"), machine.root.to_str().unwrap());
     let (socket, nobody) = (machine.socket.to_str().unwrap(), "/nonexistent/reseal.sock");
     let volume = format!(
         "[volume]\ndevice = \"UUID={}\"\n",
@@ -145,9 +145,9 @@ fn a_host_key_that_the_images_configuration_pins_is_in_the_verdict() {
 fn acpi_tables_that_the_images_configuration_pins_are_in_the_verdict() {
     let machine = Machine::up();
     let menu = json!([machine.entry("0", "old", true)]);
-    let folder = machine.root.join("etc/taoboot");
-    std::fs::create_dir_all(&folder).unwrap();
-    let (config, root) = (folder.join("image.toml"), machine.root.to_str().unwrap());
+    let directory = machine.root.join("etc/taoboot");
+    std::fs::create_dir_all(&directory).unwrap();
+    let (config, root) = (directory.join("image.toml"), machine.root.to_str().unwrap());
     let socket = machine.socket.to_str().unwrap();
     let uuid = machine.volume.header().uuid().to_owned();
     for (pin, code, verdict, words) in [

@@ -22,7 +22,7 @@ fn own(machine: &Machine) -> [Vec<String>; 2] {
     let output = Command::new("sh")
         .args(["-euc", &command])
         .env("sysconf", machine.path("etc"))
-        .current_dir(machine.folder.path())
+        .current_dir(machine.directory.path())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -58,8 +58,9 @@ fn an_entry_is_the_scripts_that_wrote_it_whatever_its_id_is() {
         "{mine}"
     );
     // The lines around a script's output, written by a stranger: then nothing is believed.
-    let folder = machine.path("etc/grub.d");
-    let line = |word: &str, script: &str| format!("### {word} {}/{script} ###", folder.display());
+    let directory = machine.path("etc/grub.d");
+    let line =
+        |word: &str, script: &str| format!("### {word} {}/{script} ###", directory.display());
     let (begin, end) = (
         line("BEGIN", "20_linux_taoboot"),
         line("END", "20_linux_taoboot"),

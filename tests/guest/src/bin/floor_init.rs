@@ -62,10 +62,10 @@ fn boot() -> Result<Infallible> {
         None::<&str>,
     )
     .context("mount root")?;
-    for folder in ["/dev", "/proc", "/sys", "/run"] {
-        let to = format!("/root{folder}");
+    for directory in ["/dev", "/proc", "/sys", "/run"] {
+        let to = format!("/root{directory}");
         mount(
-            Some(folder),
+            Some(directory),
             to.as_str(),
             None::<&str>,
             MsFlags::MS_MOVE,

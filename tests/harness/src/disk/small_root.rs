@@ -29,21 +29,21 @@ pub fn small_root() -> Result<PathBuf> {
     key.bytes(INIT.as_bytes());
     key.bytes(&busybox);
     cached("small-root", &key, |image| {
-        let folder = tempfile::tempdir().context("cannot make a directory")?;
+        let directory = tempfile::tempdir().context("cannot make a directory")?;
         for name in ["bin", "sbin", "dev", "proc", "sys", "run"] {
-            fs::create_dir(folder.path().join(name))?;
+            fs::create_dir(directory.path().join(name))?;
         }
-        let program = folder.path().join("bin/busybox");
+        let program = directory.path().join("bin/busybox");
         fs::write(&program, &busybox)?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        let init = folder.path().join("bin/init");
+        let init = directory.path().join("bin/init");
         fs::write(&init, INIT)?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
-        symlink("/bin/init", folder.path().join("sbin/init"))?;
+        symlink("/bin/init", directory.path().join("sbin/init"))?;
         let identity = ext4::Identity {
             uuid: "7a0b0004-0004-4004-8004-000000000004",
             label: "small-root",
         };
-        ext4::make(image, folder.path(), 16 << 20, identity, &[])
+        ext4::make(image, directory.path(), 16 << 20, identity, &[])
     })
 }

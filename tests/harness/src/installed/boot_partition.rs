@@ -90,14 +90,14 @@ impl BootPartition {
     pub fn content(&self) -> Result<Content> {
         // In memory: power cuts are looked at by the hundred.
         let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
+        let directory = if memory.is_dir() {
             tempfile::tempdir_in(memory)
         } else {
             tempfile::tempdir()
         };
-        let folder = folder.context("cannot make a directory")?;
+        let directory = directory.context("cannot make a directory")?;
         // The partition alone: e2fsck forgets an offset as soon as it has replayed a journal.
-        let partition = folder.path().join("partition");
+        let partition = directory.path().join("partition");
         Tool::new("dd")
             .arg(format!("if={}", self.image.display()))
             .arg(format!("of={}", partition.display()))
@@ -107,7 +107,7 @@ impl BootPartition {
         let content = Content {
             firmware: self.firmware,
             partition,
-            folder,
+            directory,
         };
         if self.firmware == Firmware::Bios {
             content.replay_journal()?;
@@ -121,7 +121,7 @@ impl BootPartition {
 pub struct Content {
     firmware: Firmware,
     partition: PathBuf,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Content {
@@ -151,7 +151,7 @@ impl Content {
 
     /// A text file of the partition.
     pub fn read_text(&self, path: &str) -> Result<String> {
-        let to = self.folder.path().join("text");
+        let to = self.directory.path().join("text");
         self.copy_out(path, &to)?;
         fs::read_to_string(&to).with_context(|| format!("{path} on the boot partition"))
     }
@@ -159,7 +159,7 @@ impl Content {
     /// The files that an entry loads. They are gone with this value.
     pub fn files_of(&self, entry: &MenuEntry) -> Result<BootFiles> {
         let copy = |path: &str, name: &str| -> Result<PathBuf> {
-            let to = self.folder.path().join(name);
+            let to = self.directory.path().join(name);
             self.copy_out(path, &to)?;
             Ok(to)
         };
@@ -192,12 +192,13 @@ impl Content {
 }
 
 /// The partition's content.
-fn fill(folder: &Path, firmware: Firmware, files: &BootFiles, kernel: &Kernel) -> Result<()> {
+fn fill(directory: &Path, firmware: Firmware, files: &BootFiles, kernel: &Kernel) -> Result<()> {
     let version = &kernel.version;
-    let grub = folder.join("grub");
+    let grub = directory.join("grub");
     fs::create_dir(&grub).context("cannot make a directory")?;
     let copy = |from: &Path, name: &str| {
-        fs::copy(from, folder.join(name)).with_context(|| format!("cannot copy {}", from.display()))
+        fs::copy(from, directory.join(name))
+            .with_context(|| format!("cannot copy {}", from.display()))
     };
     copy(files.tboot.as_deref().context("tboot")?, "tboot.gz")?;
     copy(&files.kernel, &format!("vmlinuz-{version}"))?;

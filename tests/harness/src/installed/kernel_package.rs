@@ -11,7 +11,7 @@ use crate::assets::Kernel;
 use crate::disk::cache::{CacheKey, cached};
 use crate::tool::Tool;
 
-/// Folders below kernel/ of what is kept.
+/// Directorys below kernel/ of what is kept.
 const KEPT: &[&str] = &[
     "drivers/md",
     "drivers/virtio",
@@ -29,8 +29,8 @@ pub fn kernel_package(kernel: &Kernel) -> Result<PathBuf> {
     let mut key = CacheKey::new("kernel-package", 1);
     key.file(&kernel.vmlinuz)?;
     key.bytes(kernel.version.as_bytes());
-    for folder in KEPT {
-        key.bytes(folder.as_bytes());
+    for directory in KEPT {
+        key.bytes(directory.as_bytes());
     }
     cached("kernel-package", &key, |package| {
         let scratch = tempfile::tempdir().context("cannot make a directory")?;
@@ -65,12 +65,12 @@ fn fill(tree: &Path, kernel: &Kernel) -> Result<()> {
 
 /// Copies the kept modules and the lists that depmod needs.
 pub(super) fn modules(from: &Path, to: &Path) -> Result<()> {
-    for folder in KEPT {
-        let source = from.join("kernel").join(folder);
+    for directory in KEPT {
+        let source = from.join("kernel").join(directory);
         if !source.exists() {
             continue;
         }
-        let target = to.join("kernel").join(folder);
+        let target = to.join("kernel").join(directory);
         let parent = target.parent().context("a directory has a parent")?;
         fs::create_dir_all(parent).context("cannot make a directory")?;
         Tool::new("cp").arg("-rT").arg(&source).arg(&target).run()?;

@@ -115,16 +115,16 @@ fn add_modules(overlay: &mut Overlay, kernel: &Kernel) -> Result<()> {
         .arg(&kernel.version)
         .run()?;
     let to = format!("/usr/{}", below.display());
-    add_folder(overlay, &scratch.path().join(&below), &to)
+    add_directory(overlay, &scratch.path().join(&below), &to)
 }
 
-fn add_folder(overlay: &mut Overlay, from: &Path, to: &str) -> Result<()> {
+fn add_directory(overlay: &mut Overlay, from: &Path, to: &str) -> Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
         let entry = entry.context("cannot list the modules")?;
         let name = entry.file_name();
         let to = format!("{to}/{}", name.to_string_lossy());
         if entry.file_type().context("a module's kind")?.is_dir() {
-            add_folder(overlay, &entry.path(), &to)?;
+            add_directory(overlay, &entry.path(), &to)?;
         } else {
             add(overlay, &entry.path(), &to, 0o644)?;
         }

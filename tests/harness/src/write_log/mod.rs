@@ -29,8 +29,8 @@ pub struct LoggedDisks {
 }
 
 impl LoggedDisks {
-    /// Serves images at a socket in `folder`.
-    pub fn serve(folder: &Path, images: &[&Path]) -> Result<Self> {
+    /// Serves images at a socket in `directory`.
+    pub fn serve(directory: &Path, images: &[&Path]) -> Result<Self> {
         let mut files = Vec::new();
         let mut sizes = Vec::new();
         for image in images {
@@ -39,7 +39,7 @@ impl LoggedDisks {
             sizes.push(file.metadata().context("an image's size")?.len());
             files.push(file);
         }
-        let socket = folder.join("disks.sock");
+        let socket = directory.join("disks.sock");
         let listener = UnixListener::bind(&socket).context("cannot serve disks")?;
         let state = Arc::new(Mutex::new(State::new(files)));
         let server = Arc::new(Server::new(Arc::clone(&state), sizes));

@@ -14,10 +14,10 @@ const ANY_HOST: &str = "forall P: forall H: forall E: TrustedProgramHash(E) and 
 
 /// A domain of an operator, by the `tao` command: the policy key's certificate and signed rules
 /// for tao-report.
-fn domain(folder: &Path) -> (String, Vec<u8>) {
-    let password = folder.join("password");
+fn domain(directory: &Path) -> (String, Vec<u8>) {
+    let password = directory.join("password");
     std::fs::write(&password, "correct horse battery staple\n").unwrap();
-    let domain = folder.join("domain");
+    let domain = directory.join("domain");
     let report = harness::programs::path("tao-report").unwrap();
     let tao = |words: &[&str]| {
         Tool::new(harness::programs::path("tao").unwrap().to_str().unwrap())
@@ -43,8 +43,8 @@ fn domain(folder: &Path) -> (String, Vec<u8>) {
 
 #[test]
 fn a_booted_machine_starts_what_the_policy_key_signed_for_and_nothing_while_the_signature_is_bad() {
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, rules) = domain(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, rules) = domain(directory.path());
     let mut plan = Plan::new(Userland::Debian);
     plan.config = format!(
         "[tao]\nguard = \"datalog\"\nrules = \"/etc/tao/rules\"\npolicy_key = \"{certificate}\"\n"

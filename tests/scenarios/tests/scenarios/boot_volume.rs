@@ -15,8 +15,8 @@ use tao::attestation::Opened;
 
 /// The real cryptsetup on the volume.
 fn cryptsetup(volume: &Path, arguments: &[&str], input: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("input");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("input");
     std::fs::write(&file, input).unwrap();
     let output = Command::new("/usr/sbin/cryptsetup")
         .args(["-q"])
@@ -100,8 +100,8 @@ fn a_volume_without_a_record_says_so() {
 fn a_removed_keyslot_is_named_and_nothing_is_opened() {
     let world = small("keyslot-removed");
     let slot = world.enrolled["keyslot"].to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
     std::fs::write(&key, PASSPHRASE).unwrap();
     let key = format!("--key-file={}", key.display());
     // luksKillSlot takes the slot after the device.

@@ -26,13 +26,13 @@ fn source() -> Source {
     }
 }
 
-fn build(version: &str, folder: &Path) -> PathBuf {
+fn build(version: &str, directory: &Path) -> PathBuf {
     let package = Package {
         version: version.to_owned(),
         maintainer: None,
         compression: "none",
     };
-    let file = folder.join(format!("taoboot_{version}_amd64.deb"));
+    let file = directory.join(format!("taoboot_{version}_amd64.deb"));
     package.build(&source(), &file).unwrap();
     file
 }
@@ -49,14 +49,14 @@ fn run(command: &mut Command) -> String {
 
 #[test]
 fn the_same_input_makes_the_same_package() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = fs::read(build("0.1.0-1", folder.path())).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let first = fs::read(build("0.1.0-1", directory.path())).unwrap();
     // Another directory, another time of day, other umask and owner are not part of it.
-    let other = folder.path().join("other");
+    let other = directory.path().join("other");
     fs::create_dir(&other).unwrap();
     let second = fs::read(build("0.1.0-1", &other)).unwrap();
     assert!(first == second);
-    let file = folder.path().join("taoboot_0.1.0-1_amd64.deb");
+    let file = directory.path().join("taoboot_0.1.0-1_amd64.deb");
     let control = run(Command::new("dpkg-deb").arg("--field").arg(&file));
     assert!(control.contains("\nDepends: grub-common\n"), "{control}");
     assert!(
@@ -97,22 +97,22 @@ fn the_same_input_makes_the_same_package() {
 }
 
 #[test]
-fn a_folder_gets_the_same_files_and_a_missing_program_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    source().install(folder.path()).unwrap();
+fn a_directory_gets_the_same_files_and_a_missing_program_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    source().install(directory.path()).unwrap();
     for name in CONFIGURATION {
-        assert!(folder.path().join(name).is_file(), "{name}");
+        assert!(directory.path().join(name).is_file(), "{name}");
     }
-    let worker = folder.path().join("usr/lib/taoboot/kernel");
+    let worker = directory.path().join("usr/lib/taoboot/kernel");
     assert_eq!(
         fs::metadata(worker).unwrap().permissions().mode() & 0o777,
         0o755
     );
     let error = Source {
-        programs: folder.path().to_owned(),
+        programs: directory.path().to_owned(),
         ..source()
     }
-    .install(&folder.path().join("x"))
+    .install(&directory.path().join("x"))
     .unwrap_err();
     assert!(
         error
@@ -228,8 +228,8 @@ echo "== done"
 #[test]
 fn dpkg_installs_upgrades_removes_and_purges_it() {
     let assets = Assets::load().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let files = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let files = directory.path();
     build("0.1.0-1", files);
     let second = build("0.1.0-2", files);
     // The next version has another default.

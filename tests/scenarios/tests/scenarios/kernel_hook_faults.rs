@@ -108,8 +108,8 @@ fn every_fault(arguments: &[&str], change: impl Fn(&HookMachine)) {
             m.restore(&before);
             fs::write(&kept_menu, &kept_before).unwrap();
             // What was sealed to by other runs does not count.
-            for folder in seals(&m).difference(&sealed_before) {
-                fs::remove_dir_all(folder).unwrap();
+            for directory in seals(&m).difference(&sealed_before) {
+                fs::remove_dir_all(directory).unwrap();
             }
             let (done, _) = run(&m, arguments, at, fault);
             let what = format!("{fault:?} at {at}, {}: {done:?}", steps[at - 1]);

@@ -56,14 +56,14 @@ impl HookMachine {
         let machine = Machine::new()?;
         let this = Self { machine };
         let m = &this.machine;
-        for folder in [
+        for directory in [
             "etc/taoboot",
             "boot/grub",
             STATE,
             "var/lib/dpkg/info",
             "sealed",
         ] {
-            fs::create_dir_all(m.path(folder)).unwrap();
+            fs::create_dir_all(m.path(directory)).unwrap();
         }
         let tboot = source("../lcp/tests/vectors/mlehash/one-seg.elf.gz");
         fs::copy(tboot, m.path("boot/tboot.gz")).unwrap();
@@ -164,7 +164,7 @@ impl HookMachine {
             .env("TAOBOOT_BOOT", m.path("boot"))
             .env("TAOBOOT_STATE", m.path(STATE))
             .env("TAOBOOT_MODULES", m.path("modules"))
-            .env("TEST_ROOT", m.folder.path())
+            .env("TEST_ROOT", m.directory.path())
             .env("EUID", "0")
             .env("grub_probe", m.path("bin/grub-probe"))
             .env("grub_mkrelpath", m.path("bin/grub-mkrelpath"))
@@ -186,8 +186,8 @@ impl HookMachine {
     /// What is in /boot, without what the lock and the records are.
     pub fn boot_files(&self) -> Files {
         let mut files = Files::new();
-        for folder in ["boot", "boot/grub"] {
-            for entry in fs::read_dir(self.path(folder)).unwrap() {
+        for directory in ["boot", "boot/grub"] {
+            for entry in fs::read_dir(self.path(directory)).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_file() {
                     files.insert(path.clone(), fs::read(path).unwrap());
@@ -222,7 +222,7 @@ impl HookMachine {
             .args(["predict", "--all", "--json", "--platform"])
             .arg(self.path(STATE).join("platform.json"))
             .arg("--root")
-            .arg(self.machine.folder.path());
+            .arg(self.machine.directory.path());
         let policy = self.path("etc/taoboot/vlp.pol");
         if policy.exists() {
             predict.arg("--policy").arg(policy);
@@ -237,11 +237,11 @@ impl HookMachine {
     pub fn sealed(&self) -> BTreeSet<String> {
         let mut sealed = BTreeSet::new();
         for entry in fs::read_dir(self.path("sealed")).unwrap() {
-            let folder = entry.unwrap().path();
-            let Ok(text) = fs::read_to_string(folder.join("list")) else {
+            let directory = entry.unwrap().path();
+            let Ok(text) = fs::read_to_string(directory.join("list")) else {
                 continue; // killed before
             };
-            let wanted = fs::read_to_string(folder.join("entries")).unwrap();
+            let wanted = fs::read_to_string(directory.join("entries")).unwrap();
             let list: Vec<Value> = serde_json::from_str(&text).unwrap();
             let of_these = measured(&list).filter(|(id, _)| wanted.lines().any(|line| line == id));
             sealed.extend(of_these.map(|(_, pcrs)| pcrs.to_string()));
@@ -289,7 +289,7 @@ impl HookMachine {
     /// All of them.
     pub fn all_calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
-        let root = self.machine.folder.path().display().to_string();
+        let root = self.machine.directory.path().display().to_string();
         text.lines().map(|line| line.replace(&root, "")).collect()
     }
 

@@ -112,7 +112,7 @@ impl Sealed {
             .arg("trust")
             .arg(path)
             .args(["--sha256", &digest, "--root"])
-            .arg(self.machine.machine.folder.path())
+            .arg(self.machine.machine.directory.path())
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");

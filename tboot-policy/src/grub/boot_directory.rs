@@ -35,7 +35,7 @@ pub enum EnvironmentError {
 
 /// A directory whose environment block GRUB's decisions cannot be told from.
 #[derive(Debug, thiserror::Error)]
-pub enum BootFolderError {
+pub enum BootDirectoryError {
     /// It cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -90,33 +90,33 @@ pub fn parse_environment(block: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Envi
 
 /// The directory of grub.cfg, e.g. /boot/grub.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BootFolder {
-    folder: PathBuf,
+pub struct BootDirectory {
+    directory: PathBuf,
     /// The environment block's variables; `None`: there is none.
     environment: Option<BTreeMap<String, Vec<u8>>>,
 }
 
-impl BootFolder {
+impl BootDirectory {
     /// Reads the environment block of a directory, if it has one.
     ///
     /// # Errors
     /// The block cannot be read, or is none.
-    pub fn read(folder: &Path) -> Result<Self, BootFolderError> {
-        let path = folder.join("grubenv");
+    pub fn read(directory: &Path) -> Result<Self, BootDirectoryError> {
+        let path = directory.join("grubenv");
         let environment = match fs::read(&path) {
             Ok(block) if block.is_empty() => None,
             Ok(block) => Some(parse_environment(&block).map_err(|source| {
                 let path = path.display().to_string();
-                BootFolderError::Block { path, source }
+                BootDirectoryError::Block { path, source }
             })?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(source) => {
                 let path = path.display().to_string();
-                return Err(BootFolderError::Read { path, source });
+                return Err(BootDirectoryError::Read { path, source });
             }
         };
         Ok(Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             environment,
         })
     }
@@ -134,7 +134,7 @@ impl BootFolder {
         if !relative.components().all(plain) {
             return None;
         }
-        let found = fs::metadata(self.folder.join(relative)).ok();
+        let found = fs::metadata(self.directory.join(relative)).ok();
         match option {
             b"-e" => Some(found.is_some()),
             b"-f" => Some(found.is_some_and(|found| !found.is_dir())),
@@ -184,10 +184,12 @@ mod tests {
             parse_environment(&vec![b'#'; MAX_ENVIRONMENT + 1]),
             Err(EnvironmentError::TooLong(MAX_ENVIRONMENT + 1))
         );
-        let folder = tempfile::tempdir().unwrap();
-        assert!(BootFolder::read(folder.path()).is_ok());
-        fs::write(folder.path().join("grubenv"), "x").unwrap();
-        let error = BootFolder::read(folder.path()).unwrap_err().to_string();
+        let directory = tempfile::tempdir().unwrap();
+        assert!(BootDirectory::read(directory.path()).is_ok());
+        fs::write(directory.path().join("grubenv"), "x").unwrap();
+        let error = BootDirectory::read(directory.path())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("grubenv is not a GRUB environment"),
             "{error}"
@@ -196,10 +198,10 @@ mod tests {
 
     #[test]
     fn files_below_prefix_are_tested_and_no_others() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("grubenv"), block("")).unwrap();
-        fs::write(folder.path().join("empty"), "").unwrap();
-        let boot = BootFolder::read(folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("grubenv"), block("")).unwrap();
+        fs::write(directory.path().join("empty"), "").unwrap();
+        let boot = BootDirectory::read(directory.path()).unwrap();
         for (option, path, expected) in [
             ("-s", "/boot/grub/grubenv", Some(true)),
             ("-s", "/boot/grub/empty", Some(false)),

@@ -1,4 +1,4 @@
-//! A program's own folder: it keeps files there, finds them after a restart, and nobody but root
+//! A program's own directory: it keeps files there, finds them after a restart, and nobody but root
 //! and programs of the same name see them.
 //!
 //! It is kept in the host's state, and the program finds it where the host's state is for the
@@ -28,7 +28,7 @@ use crate::confine::{
 const FOLDER: &str = "programs";
 
 /// A mount of the directory, and where the program finds it.
-pub(crate) struct OwnFolder {
+pub(crate) struct OwnDirectory {
     pub mount: OwnedFd,
     pub place: PathBuf,
 }
@@ -58,7 +58,7 @@ pub(crate) fn users_with_directory(state: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-impl OwnFolder {
+impl OwnDirectory {
     /// The directory of the programs with that user, which no other programs have. It is made if it
     /// is missing. `state` is where the host's state is.
     pub(crate) fn of(state: &Path, uid: Uid, gid: Gid) -> io::Result<Self> {

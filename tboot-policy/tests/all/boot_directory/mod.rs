@@ -7,7 +7,7 @@ pub const CMDLINE: &str = "root=UUID=0815 ro quiet intel_iommu=on \"dyndbg=file 
 
 /// A boot directory with its grub.cfg, and the command that is run on it.
 pub struct World {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 pub fn gzip(content: &[u8]) -> Vec<u8> {
@@ -37,8 +37,8 @@ fn sinit() -> Vec<u8> {
 
 impl World {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let boot = folder.path().join("boot");
+        let directory = tempfile::tempdir().unwrap();
+        let boot = directory.path().join("boot");
         fs::create_dir_all(boot.join("grub")).unwrap();
         let mut lcp_data = b"Intel(R) TXT LCP_POLICY_DATA\0\0\0\0".to_vec();
         lcp_data.extend([0; 4]);
@@ -51,7 +51,7 @@ impl World {
         ] {
             fs::write(boot.join(name), content).unwrap();
         }
-        let world = Self { folder };
+        let world = Self { directory };
         world.write_config("");
         world
     }
@@ -101,13 +101,13 @@ menuentry 'Debian GNU/Linux, with tboot 1.10.5 and Linux 6.1' --class tboot {{
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_tboot-policy"))
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
