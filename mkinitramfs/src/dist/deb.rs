@@ -91,7 +91,7 @@ impl Package {
              Maintainer: {}\n\
              Installed-Size: {size}\n\
              Depends: grub-common\n\
-             Recommends: tboot, grub-pc | grub-efi-amd64\n\
+             Recommends: tboot, grub-pc | grub-efi-amd64, kbd, console-setup\n\
              Suggests: cryptsetup-bin, tpm2-tools\n\
              Section: admin\n\
              Priority: optional\n\

@@ -60,7 +60,7 @@ fn the_same_input_makes_the_same_package() {
     let control = run(Command::new("dpkg-deb").arg("--field").arg(&file));
     assert!(control.contains("\nDepends: grub-common\n"), "{control}");
     assert!(
-        control.contains("\nRecommends: tboot, grub-pc | grub-efi-amd64\n"),
+        control.contains("\nRecommends: tboot, grub-pc | grub-efi-amd64, kbd, console-setup\n"),
         "{control}"
     );
     let list = run(Command::new("dpkg-deb").arg("--contents").arg(&file));

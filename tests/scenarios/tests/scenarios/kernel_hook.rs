@@ -54,6 +54,20 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
 }
 
 #[test]
+fn a_pin_is_not_called_automatic() {
+    let Some(m) = HookMachine::new() else { return };
+    let answer = "* 0: Debian: will ask for the PIN, then unlock (record 0)\n";
+    std::fs::write(m.path("verdict"), answer).unwrap();
+    let run = m.run(&["refresh"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains(answer), "{run:?}");
+    assert!(
+        run.stderr.contains("will unlock the disk after the PIN"),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn update_grub_afterwards_makes_the_same_menu() {
     let Some(m) = HookMachine::new() else { return };
     m.install_kernel(NEW);

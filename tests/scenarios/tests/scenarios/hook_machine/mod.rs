@@ -351,7 +351,7 @@ case $verb in
             --config "$config" $replace >"$here/part" || exit 2
         mv "$here/part" "$here/list"
         ;;
-    check-next-boot) echo "verdict" ;;
+    check-next-boot) if [ -e "$TEST_ROOT/verdict" ]; then cat "$TEST_ROOT/verdict"; else echo "verdict"; fi ;;
     trust | nothing) ;;
     *) exit 2 ;;
 esac
