@@ -11,7 +11,7 @@ use crate::{agent, setup, step, workspace};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub struct Bench {
-    /// only this part: image, boot, memory, lcp, predict or tao
+    /// only this part: image, boot, machines, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3)
@@ -41,7 +41,10 @@ impl Bench {
         setup::for_tests()?;
         setup::for_bench()?;
         agent::build(&prefix)?;
-        if self.wants("boot") || self.wants("memory") || self.wants("image") {
+        if ["boot", "machines", "memory", "image"]
+            .iter()
+            .any(|part| self.wants(part))
+        {
             agent::build_for_guest(&prefix)?;
             agent::build_floor(&prefix)?;
         }

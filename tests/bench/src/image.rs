@@ -129,7 +129,7 @@ fn our_image(assets: &Assets, directory: &Path, image: &Path) -> Result<Times> {
 }
 
 /// `$TAOBOOT_XTASK`, which `cargo xtask bench` sets to itself, or where cargo puts it.
-fn xtask() -> PathBuf {
+pub fn xtask() -> PathBuf {
     std::env::var_os("TAOBOOT_XTASK").map_or_else(
         || workplace::workspace_root().join("target/debug/xtask"),
         PathBuf::from,

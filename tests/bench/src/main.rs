@@ -10,6 +10,7 @@ mod image;
 mod image_peers;
 mod initramfs;
 mod lcp;
+mod machines;
 mod memory;
 mod peer;
 mod peer_secret;
@@ -26,12 +27,14 @@ use argh::FromArgs;
 
 use table::Table;
 
-const PARTS: [&str; 6] = ["image", "boot", "memory", "lcp", "predict", "tao"];
+const PARTS: [&str; 7] = [
+    "image", "boot", "machines", "memory", "lcp", "predict", "tao",
+];
 
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, memory, lcp, predict or tao
+    /// only this part: image, boot, machines, memory, lcp, predict or tao
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -75,6 +78,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("boot") {
         boot::measure(&mut table, arguments.runs).context("boot")?;
+    }
+    if wanted("machines") {
+        machines::measure(&mut table, arguments.runs).context("machines")?;
     }
     if wanted("memory") {
         memory::measure(&mut table).context("memory")?;
