@@ -85,20 +85,7 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             data: init,
         },
     )?;
-    agent::check_config(agent_path, config)?;
-    let effective = effective_config(command, config)?;
-    if effective.has_more() {
-        let mut whole = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
-        whole
-            .write_all(&effective.to_image())
-            .context("cannot write a temporary file")?;
-        agent::check_config(agent_path, whole.path()).with_context(|| {
-            format!(
-                "{} with what enrolment or this machine adds (see taoboot-image explain)",
-                config.display()
-            )
-        })?;
-    }
+    let effective = checked_config(command, agent_path, config)?;
     tree.insert(
         "etc/taoboot.toml",
         Node::File {
@@ -178,6 +165,30 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
             .collect(),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// The same, as /init takes it. What counts is the whole: the file alone may lack what enrolment pinned. Where
+/// both are refused, the error names a line of the administrator's file.
+fn checked_config(command: &ImageCommand, agent_path: &Path, config: &Path) -> Result<Effective> {
+    let alone = agent::check_config(agent_path, config);
+    let effective = match effective_config(command, config) {
+        Ok(effective) if effective.has_more() => effective,
+        Ok(effective) => return alone.map(|()| effective),
+        Err(error) => return alone.and(Err(error)),
+    };
+    let mut whole = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    whole
+        .write_all(&effective.to_image())
+        .context("cannot write a temporary file")?;
+    match agent::check_config(agent_path, whole.path()) {
+        Ok(()) => Ok(effective),
+        Err(error) => alone.and(Err(error).with_context(|| {
+            format!(
+                "{} with what enrolment or this machine adds (see taoboot-image explain)",
+                config.display()
+            )
+        })),
+    }
 }
 
 /// The config file with what enrolment pinned; with --host-only also what this machine needs. Another

@@ -58,18 +58,48 @@ pub fn in_place(config: &Path, root: &Path) -> Option<Config> {
     Config::parse(&kept.merged(&given, &origin).ok()?, &origin).ok()
 }
 
-/// First alone: an error names a line of the administrator's file.
+/// What counts is the whole: the file alone may lack what is pinned. Where both are refused, the error names a
+/// line of the administrator's file.
 fn parse(given: &str, config: &Path) -> Result<Config, ConfigError> {
     let origin = config.display().to_string();
-    let alone = Config::parse(given, &origin)?;
+    let alone = Config::parse(given, &origin);
     let merged = Pins::read(&beside(config))
         .and_then(|pins| pins.map(|pins| pins.merged(given, &origin)).transpose());
-    match merged {
-        Ok(None) => Ok(alone),
+    let whole = match merged {
+        Ok(None) => return alone,
         Ok(Some(merged)) => Config::parse(&merged, &beside(config).display().to_string()),
         Err(error) => Err(ConfigError::Invalid {
             origin: "the pins of enrolment".into(),
             reason: error.to_string(),
         }),
+    };
+    whole.or_else(|error| alone.and(Err(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pinned_counts_before_the_configuration_is_judged() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("image.toml");
+        let pin = "[unlock]\nrequire = \"tpm+pin\"\n";
+        let parsed = |text: &str| {
+            std::fs::write(&config, text).unwrap();
+            read(&config).unwrap().unwrap().parsed
+        };
+        let error = parsed(pin).unwrap_err().to_string();
+        assert!(error.contains("srk_name"), "{error}");
+        let srk = format!("000b{}", "11".repeat(32));
+        let pins = Pins::text(&srk, &"22".repeat(16));
+        std::fs::write(beside(&config), pins).unwrap();
+        assert!(parsed(pin).unwrap().srk_name.is_some());
+        // A mistake is still the administrator's line.
+        let error = parsed("\nunknown = 1\n").unwrap_err().to_string();
+        assert!(
+            error.contains("image.toml") && !error.contains("pins.toml"),
+            "{error}"
+        );
     }
 }
