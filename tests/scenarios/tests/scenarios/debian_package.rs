@@ -172,6 +172,8 @@ has "is not set up here" log
 
 echo "== set up, with the example of a config"
 cp /usr/share/doc/taoboot/examples/image.toml /etc/taoboot/image.toml
+# A root in memory is no machine that an image could be made for.
+echo "TAOBOOT_IMAGE_OPTIONS=--generic" >>/etc/default/taoboot
 hooks postinst configure
 has "nothing is sealed" log
 has "menuentry_id_option 'taoboot-tboot-$version'" /boot/grub/grub.cfg
