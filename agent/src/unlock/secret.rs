@@ -16,6 +16,7 @@ const SALT: &[u8] = b"taoboot boot secret v1";
 const INFO_VOLUME: &[u8] = b"taoboot volume passphrase v1";
 const INFO_RECORD_MAC: &[u8] = b"taoboot record mac v1";
 const INFO_FURTHER_MAC: &[u8] = b"taoboot further volume mac v1";
+const INFO_RESUME_MARK: &[u8] = b"taoboot resume mark v1";
 const INFO_PIN_CHANGE: &[u8] = b"taoboot pin change v1";
 const INFO_ID: &[u8] = b"taoboot boot secret id v1";
 
@@ -193,6 +194,11 @@ impl VolumeSecret {
         self.derive(INFO_FURTHER_MAC, b"")
     }
 
+    /// The key of the mark that a launch leaves on the swap for its hibernation image.
+    pub fn resume_mark_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(INFO_RESUME_MARK, b"")
+    }
+
     /// What proves to the resident agent that somebody has the volume's key, and so may set another
     /// PIN without the present one.
     pub fn pin_change_key(&self) -> Zeroizing<[u8; 32]> {
@@ -257,6 +263,8 @@ mod tests {
         let keys = [
             hex::encode(secret.record_mac_key()),
             hex::encode(secret.further_mac_key()),
+            hex::encode(secret.resume_mark_key()),
+            hex::encode(secret.pin_change_key()),
             String::from_utf8(secret.volume_passphrase(&identity()).to_vec()).unwrap(),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();

@@ -7,7 +7,7 @@
 //! PCR 15 is extended once more before: what runs then is not what was launched, and no quote says that it is.
 //!
 //! An image that is not resumed is put away before anything is mounted: resumed later, it would write over
-//! what has changed since. [`proof::NotResumed`] is the proof, and mounting root asks for it.
+//! what has changed since. Where nobody can look whether there is one the boot stops. [`proof::NotResumed`] is the proof, and mounting root asks for it.
 
 mod page;
 mod place;
@@ -19,19 +19,20 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::unix::fs::FileExt,
+    path::Path,
 };
 
-use storage::swap::{FirstPage, Holds};
+use storage::swap::{FirstPage, Holds, SwapError};
 use tpm::Tpm;
 
 use self::{
-    page::read,
+    page::{PageError, read},
     place::Area,
     proof::NotResumed,
     verdict::{Launch, Verdict},
 };
 use super::{
-    config::Settings,
+    config::{ResumeSettings, Settings},
     evidence::{Recorded, last_look},
     failure::Failure,
     open::Unlocked,
@@ -41,7 +42,7 @@ use super::{
 };
 use crate::{
     config::device::DeviceSpec,
-    unlock::{BootRecordError, record_resume},
+    unlock::{BootRecordError, BootSecret, record_resume},
 };
 
 /// Where the kernel is told what to resume from.
@@ -55,6 +56,16 @@ const RESUME: &str = "/sys/power/resume";
 struct NotPutAway {
     device: String,
     source: io::Error,
+}
+
+/// There may be an image, and a later boot may find it when root has changed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "whether a hibernation image is on the swap {device} cannot be told, so nothing is mounted, as one that is resumed later would destroy root: {why}; if it may be lost add noresume to the kernel command line (it is measured), or boot another entry, and run mkswap before a boot without noresume"
+)]
+struct NotLookedAt {
+    device: DeviceSpec,
+    why: String,
 }
 
 /// Resumes what is to be resumed. Comes back where nothing is.
@@ -74,10 +85,12 @@ pub(super) fn settle(
             "swap on {swap}, which the record names, is not used: the measured configuration has [swap] resume = true"
         ));
     }
-    let Some((area, page)) = looked_at(unlocked, &wanted.device, boot) else {
+    let Some((area, page)) = looked_at(&unlocked.mapping, wanted, boot)? else {
         return Ok(NotResumed::settled());
     };
-    let launch = Launch::of(recorded.event(), &boot.report.pcrs);
+    // Of what the TPM released alone: a passphrase gives the volume's secret as well.
+    let secret = unlocked.secret.as_ref().map(BootSecret::volume);
+    let launch = Launch::of(secret, recorded.event(), &boot.report.pcrs);
     let verdict = verdict::of(&page, launch.as_ref(), wanted.wanted);
     if let Verdict::Resume = verdict {
         // As before the real init, whose place the image takes.
@@ -113,28 +126,62 @@ pub(super) fn settle(
     Ok(NotResumed::settled())
 }
 
-/// The swap and its first page. Where there is none the boot goes on without.
-fn looked_at(unlocked: &Unlocked, spec: &DeviceSpec, boot: &mut Boot) -> Option<(Area, FirstPage)> {
-    let nothing = |why: &dyn Display| format!("nothing is resumed: {why}");
-    let area = match place::find(&unlocked.mapping, spec, &boot.further) {
-        Ok(area) => area,
-        Err(error) => {
-            boot.warn(nothing(&error));
-            return None;
-        }
+/// The swap and its first page; `None` where there is no image, or none that this boot cares for.
+fn looked_at(
+    mapping: &Path,
+    wanted: &ResumeSettings,
+    boot: &mut Boot,
+) -> Result<Option<(Area, FirstPage)>, Failure> {
+    match place::find(mapping, &wanted.device, &boot.further) {
+        Ok(area) => first_page(area, wanted, boot),
+        Err(error) => unseen(wanted, &error, boot),
+    }
+}
+
+fn first_page(
+    area: Area,
+    wanted: &ResumeSettings,
+    boot: &mut Boot,
+) -> Result<Option<(Area, FirstPage)>, Failure> {
+    let error = match read(&area.node) {
+        Ok(page) => return Ok(Some((area, page))),
+        Err(error) => error,
     };
-    match read(&area.node) {
-        Ok(page) => Some((area, page)),
-        Err(error) => {
-            boot.warn(nothing(&format!(
-                "{} is not swap for hibernation: {error}",
-                area.node.display()
-            )));
-            // It may be root, which is mapped later.
-            release(area, boot);
-            None
+    let why = format!(
+        "{} is not swap for hibernation: {error}",
+        area.node.display()
+    );
+    // It may be root, which is mapped later.
+    release(area, boot);
+    match error {
+        // The kernel would not find an image there either.
+        PageError::NotSwap(SwapError::NoSwap) => {
+            boot.warn(format!("nothing is resumed: {why}"));
+            Ok(None)
+        }
+        PageError::NotSwap(SwapError::Short(_)) | PageError::Unreadable(_) => {
+            unseen(wanted, &why, boot)
         }
     }
+}
+
+/// Nobody has looked at the image: only who gave it up by `noresume` has root mounted all the same.
+fn unseen<T>(
+    wanted: &ResumeSettings,
+    why: &dyn Display,
+    boot: &mut Boot,
+) -> Result<Option<T>, Failure> {
+    if wanted.wanted {
+        return Err(Failure::of(Phase::Resume)(NotLookedAt {
+            device: wanted.device.clone(),
+            why: why.to_string(),
+        }));
+    }
+    boot.warn(format!(
+        "a hibernation image may still be on the swap {}, which was not looked at: {why}; run mkswap on it before a boot without noresume, which would resume it over the changed root",
+        wanted.device
+    ));
+    Ok(None)
 }
 
 fn release(area: Area, boot: &mut Boot) {

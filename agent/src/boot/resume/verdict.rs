@@ -2,30 +2,39 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use storage::swap::{FirstPage, Holds, MARK};
 use tao::attestation::{BootEvent, Opened};
 use tpm::{PcrIndex, PcrSet};
 
-/// An approved launch, by a digest of what it measured and of what this boot has told in PCR 15. The one
-/// before and the one after a hibernation are the same: kernel, image with its configuration, command line,
-/// volume, the Tao host's key, ACPI's tables.
+use crate::unlock::VolumeSecret;
+
+/// An approved launch, by an authenticator of what it measured and of what this boot has told in PCR 15. The
+/// one before and the one after a hibernation are the same: kernel, image with its configuration, command
+/// line, volume, the Tao host's key, ACPI's tables.
+///
+/// All of that is public. The key is not: a guest whose disk is taken for the swap can write an image, and
+/// no mark.
 pub(super) struct Launch([u8; MARK]);
 
 impl Launch {
-    /// `None` where no TPM has approved it.
-    pub fn of(event: &BootEvent, pcrs: &BTreeMap<PcrIndex, String>) -> Option<Self> {
-        if event.opened != Opened::Tpm {
-            return None;
-        }
-        let mut digest = Sha256::new();
-        digest.update(b"taoboot resume 1\n");
+    /// `None` where no TPM has approved it, and so released the secret.
+    pub fn of(
+        secret: Option<&VolumeSecret>,
+        event: &BootEvent,
+        pcrs: &BTreeMap<PcrIndex, String>,
+    ) -> Option<Self> {
+        let secret = secret.filter(|_| event.opened == Opened::Tpm)?;
+        // HMAC takes a key of any length: there is no error to tell of.
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.resume_mark_key().as_slice()).ok()?;
+        mac.update(b"taoboot resume 2\n");
         for index in PcrSet::LAUNCH.iter() {
             let value = pcrs.get(&index)?;
-            digest.update(format!("{index} {value}\n"));
+            mac.update(format!("{index} {value}\n").as_bytes());
         }
-        digest.update(event.to_string());
-        Some(Self(digest.finalize().into()))
+        mac.update(event.to_string().as_bytes());
+        Some(Self(mac.finalize().into_bytes().into()))
     }
 
     /// What it leaves on the swap area.
