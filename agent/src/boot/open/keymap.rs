@@ -25,6 +25,8 @@ pub(super) enum KeymapFailure {
     Read(io::Error),
     #[error("the image's keymap: {0}")]
     Keymap(#[from] KeymapError),
+    #[error("the screen, which should get the image's keymap, cannot be opened: {0}")]
+    Screen(io::Error),
     #[error("the kernel does not take the image's keymap: {0}")]
     Kernel(Errno),
 }
@@ -40,9 +42,11 @@ pub(super) fn load(file: &Path, screen: &Path) -> Result<(), KeymapFailure> {
         .write(true)
         .custom_flags(O_NOCTTY)
         .open(screen);
-    let Ok(terminal) = opened else {
-        // A machine with serial lines only.
-        return Ok(());
+    let terminal = match opened {
+        Ok(terminal) => terminal,
+        Err(error) if is_no_screen(&error) => return Ok(()),
+        // A PIN that is typed with another keymap is a wrong one, and counted.
+        Err(error) => return Err(KeymapFailure::Screen(error)),
     };
     // Its letters beyond ASCII are Unicode's.
     use_unicode(terminal.as_fd()).map_err(KeymapFailure::Kernel)?;
@@ -54,6 +58,12 @@ pub(super) fn load(file: &Path, screen: &Path) -> Result<(), KeymapFailure> {
         }
     }
     Ok(())
+}
+
+/// A machine with serial lines only: no node, or nothing behind it.
+fn is_no_screen(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV))
 }
 
 /// A byte more than a keymap can have, so that a longer file is not taken for one.
@@ -86,6 +96,9 @@ mod tests {
         assert!(load(&file, &screen).is_ok(), "no keymap");
         fs::write(&file, GERMAN).unwrap();
         assert!(load(&file, Path::new("/dev/none")).is_ok(), "no screen");
+        // One that is there and cannot be opened is missed: a directory, whoever tries.
+        let error = load(&file, directory.path()).unwrap_err().to_string();
+        assert!(error.contains("cannot be opened"), "{error}");
         // A terminal that is no screen does not take one.
         let error = load(&file, &screen).unwrap_err().to_string();
         assert!(error.contains("the kernel does not take"), "{error}");
@@ -99,5 +112,16 @@ mod tests {
             assert!(error.contains(said), "{error}");
         }
         assert!(load(directory.path(), &screen).is_err());
+    }
+
+    #[test]
+    fn only_a_screen_that_is_not_there_is_not_missed() {
+        let no_screen = |errno: Errno| is_no_screen(&io::Error::from(errno));
+        for errno in [Errno::ENOENT, Errno::ENXIO, Errno::ENODEV] {
+            assert!(no_screen(errno), "{errno}");
+        }
+        for errno in [Errno::EACCES, Errno::EIO, Errno::EBUSY, Errno::EMFILE] {
+            assert!(!no_screen(errno), "{errno}");
+        }
     }
 }
