@@ -99,14 +99,13 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     drop(host_secret);
     let identity = Arc::new(Identity::new(root, keys, guard.subprincipal())?);
     log::info!("Tao host: {}", identity.name());
-    if hibernation::is_allowed() {
-        log::info!(
-            "the Tao host's keys are in locked memory, and in a hibernation image: the configuration allows hibernation"
-        );
-    } else if !identity.keys.is_secret() {
-        log::info!(
-            "the Tao host's keys are in ordinary memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)"
-        );
+    let keys = &identity.keys;
+    if let Some(said) = of_memory(
+        hibernation::is_allowed(),
+        keys.is_secret(),
+        keys.is_locked(),
+    ) {
+        log::info!("{said}");
     }
     if identity.with_anchor(|anchor| anchor.is_none()) {
         log::warn!("the Tao host's counters have no anchor: a restored disk is not noticed");
@@ -143,6 +142,22 @@ pub fn serve(config: HostConfig) -> Result<(), HostError> {
     ended
 }
 
+/// What an administrator should know of the memory that the keys got; nothing where it is secret.
+const fn of_memory(may_hibernate: bool, is_secret: bool, is_locked: bool) -> Option<&'static str> {
+    match (may_hibernate, is_secret, is_locked) {
+        (_, true, _) => None,
+        (true, false, true) => Some(
+            "the Tao host's keys are in locked memory, and in a hibernation image: the configuration allows hibernation",
+        ),
+        (true, false, false) => Some(
+            "the Tao host's keys are in ordinary memory, which may be swapped out, and in a hibernation image: the configuration allows hibernation, and the kernel did not lock memory for them",
+        ),
+        (false, false, _) => Some(
+            "the Tao host's keys are in ordinary memory: this kernel has no memfd_secret, or it is off (secretmem.enable=1)",
+        ),
+    }
+}
+
 /// Works until the host is shut down.
 fn work(host: &Host) -> Result<(), HostError> {
     let mut workers = host.reactor.start_others()?;
@@ -157,4 +172,21 @@ fn work(host: &Host) -> Result<(), HostError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_memory;
+
+    #[test]
+    fn the_log_says_that_keys_are_locked_only_where_they_are() {
+        let locked = "in locked memory";
+        assert!(of_memory(true, false, true).unwrap().contains(locked));
+        for may_hibernate in [true, false] {
+            let said = of_memory(may_hibernate, false, false).unwrap();
+            assert!(said.contains("in ordinary memory"), "{said}");
+            assert!(!said.contains(locked), "{said}");
+            assert_eq!(of_memory(may_hibernate, true, false), None);
+        }
+    }
 }

@@ -101,13 +101,33 @@ impl<T> Hidden<T> {
 
     /// Is it in secret memory?
     pub const fn is_secret(&self) -> bool {
-        matches!(
-            self.place,
-            Place::Pages {
-                kind: Pages::Secret,
-                ..
-            }
-        )
+        self.is_in(Pages::Secret)
+    }
+
+    /// Is it in memory that is locked and in no core dump? What hibernation asks for can be refused
+    /// (RLIMIT_MEMLOCK).
+    pub const fn is_locked(&self) -> bool {
+        self.is_in(Pages::Locked)
+    }
+
+    const fn is_in(&self, wanted: Pages) -> bool {
+        match (&self.place, wanted) {
+            (
+                Place::Pages {
+                    kind: Pages::Secret,
+                    ..
+                },
+                Pages::Secret,
+            )
+            | (
+                Place::Pages {
+                    kind: Pages::Locked,
+                    ..
+                },
+                Pages::Locked,
+            ) => true,
+            (Place::Pages { .. } | Place::Usual(_), _) => false,
+        }
     }
 }
 
@@ -299,12 +319,23 @@ mod tests {
         assert!(!made.is_secret());
         assert!(*made == secret(3));
         let Place::Pages { value, .. } = made.place else {
-            println!("no memory may be locked here: nothing is shown");
+            assert!(!made.is_locked());
+            println!("no memory may be locked here: nothing more is shown");
             return;
         };
+        assert!(made.is_locked());
         let (first, flags) = mapping_of(value.as_ptr() as usize);
         assert!(!first.contains("secretmem"), "{first}");
         assert!(flags.contains(" lo ") && flags.contains(" dd "), "{flags}");
+    }
+
+    /// The kernel may refuse either kind of pages.
+    #[test]
+    fn a_value_in_usual_memory_says_neither_that_it_is_locked_nor_secret() {
+        let usual = Hidden {
+            place: Place::Usual(Box::new(secret(4))),
+        };
+        assert!(!usual.is_locked() && !usual.is_secret());
     }
 
     #[test]
