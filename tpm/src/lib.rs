@@ -110,11 +110,18 @@ pub trait Tpm {
     fn srk(&mut self) -> Result<Srk, TpmError>;
 
     /// Seals `secret` (at most 128 bytes) under the SRK, to be released only for `policy`.
+    /// `known_srk` is the only parent that is accepted when given; another key is sent nothing. Without
+    /// it, whoever answers for the TPM on its bus with a key of his own is given the secret.
     ///
     /// # Errors
     /// [`TpmError::BadParameter`] for a secret of another length; [`TpmError::NoSuchPcr`] where the
-    /// policy's bank is off; or what the TPM says.
-    fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError>;
+    /// policy's bank is off; [`TpmError::WrongSrk`]; or what the TPM says.
+    fn seal(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        known_srk: Option<&Name>,
+    ) -> Result<Sealed, TpmError>;
 
     /// Releases what [`Tpm::seal`] sealed, for an approval that satisfies its policy. `pinned_srk` is the only parent that will be
     /// accepted when given. The session is salted to the parent and the response encrypted.
@@ -139,6 +146,7 @@ pub trait Tpm {
         &mut self,
         secret: &[u8],
         policy: &AuthPolicy,
+        known_srk: Option<&Name>,
         auth: &AuthValue,
     ) -> Result<Sealed, TpmError>;
 

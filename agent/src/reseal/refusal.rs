@@ -70,6 +70,10 @@ impl From<PinSealError> for Refusal {
     fn from(error: PinSealError) -> Self {
         match error {
             PinSealError::Pin(error) => error.into(),
+            PinSealError::Tpm(TpmError::WrongSrk { expected, found }) => Self::OtherSrk {
+                present: found,
+                enrolled: expected,
+            },
             PinSealError::Tpm(error) => error.into(),
         }
     }

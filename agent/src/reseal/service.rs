@@ -204,14 +204,8 @@ impl ResealService {
                 .map_err(|_| Refusal::Pattern)?;
             let mut parts = record.parts().clone();
             let policy = &parts.policy;
-            let sealed = pin_seal::seal(tpm.as_mut(), &self.secret, Some(&key), policy)?;
-            if sealed.parent != parts.sealed.parent {
-                return Err(Refusal::OtherSrk {
-                    present: sealed.parent,
-                    enrolled: parts.sealed.parent,
-                });
-            }
-            parts.sealed = sealed;
+            let known = Some(&parts.sealed.parent);
+            parts.sealed = pin_seal::seal(tpm.as_mut(), &self.secret, Some(&key), policy, known)?;
             parts.pin = Some(key.salt().clone());
             records.push(EnrolledRecord::new(parts, self.secret.volume())?.to_token()?);
         }
@@ -283,13 +277,8 @@ impl ResealService {
         if old.pin.is_some() && pin.is_none() {
             return Err(Refusal::NoPin);
         }
-        let sealed = pin_seal::seal(tpm.as_mut(), &self.secret, pin.as_ref(), &policy)?;
-        if sealed.parent != old.sealed.parent {
-            return Err(Refusal::OtherSrk {
-                present: sealed.parent,
-                enrolled: old.sealed.parent.clone(),
-            });
-        }
+        let known = Some(&old.sealed.parent);
+        let sealed = pin_seal::seal(tpm.as_mut(), &self.secret, pin.as_ref(), &policy, known)?;
         let parts = RecordParts {
             keyslot: old.keyslot,
             volume: old.volume.clone(),

@@ -2,7 +2,7 @@
 //!
 //! With one it is encrypted first, so that what the TPM releases is nothing without the PIN.
 
-use tpm::{AuthPolicy, Sealed, Tpm, TpmError};
+use tpm::{AuthPolicy, Name, Sealed, Tpm, TpmError};
 
 use super::{
     pin::{PinError, PinKey},
@@ -18,19 +18,21 @@ pub(crate) enum PinSealError {
     Tpm(#[from] TpmError),
 }
 
-/// Seals a boot secret as it is, or with a PIN.
+/// Seals a boot secret as it is, or with a PIN. Where the storage key that it belongs under is known, no
+/// other key is sent anything: what a TPM on the bus would learn is the secret, or where to guess the PIN.
 pub(crate) fn seal(
     tpm: &mut dyn Tpm,
     secret: &BootSecret,
     pin: Option<&PinKey>,
     policy: &AuthPolicy,
+    known_srk: Option<&Name>,
 ) -> Result<Sealed, PinSealError> {
     let plain = secret.to_bytes();
     let Some(pin) = pin else {
-        return Ok(tpm.seal(plain.as_slice(), policy)?);
+        return Ok(tpm.seal(plain.as_slice(), policy, known_srk)?);
     };
     let encrypted = pin.encrypt(plain.as_slice())?;
-    Ok(tpm.seal_with_auth(&encrypted, policy, &pin.auth_value()?)?)
+    Ok(tpm.seal_with_auth(&encrypted, policy, known_srk, &pin.auth_value()?)?)
 }
 
 /// The boot secret in what the TPM released for this PIN, with the PIN; `None` when it was not sealed with it.
@@ -63,7 +65,7 @@ mod tests {
             HostSecret::generate().unwrap(),
         );
         let key = PinKey::fresh(&pin("123456")).unwrap();
-        let sealed = seal(&mut tpm, &secret, Some(&key), &policy.clone().into()).unwrap();
+        let sealed = seal(&mut tpm, &secret, Some(&key), &policy.clone().into(), None).unwrap();
         let released = tpm
             .unseal_with_auth(&sealed, &policy.into(), None, &key.auth_value().unwrap())
             .unwrap();

@@ -87,7 +87,7 @@ fn parts(
             size: None,
             iv_tweak: 0,
         },
-        sealed: pin_seal::seal(tpm, secret, key, &policy).unwrap(),
+        sealed: pin_seal::seal(tpm, secret, key, &policy, None).unwrap(),
         policy,
         label: created.to_string(),
         swap: None,
@@ -308,7 +308,7 @@ fn a_record_that_was_not_sealed_with_the_pin_opens_nothing_although_the_tpm_give
     let auth = own.auth_value().unwrap();
     let plain = secret.to_bytes();
     parts.sealed = tpm
-        .seal_with_auth(plain.as_slice(), &parts.policy, &auth)
+        .seal_with_auth(plain.as_slice(), &parts.policy, None, &auth)
         .unwrap();
     let records = [genuine(parts, &secret)];
     let error = asked(&mut tpm, &records, &mut Script::of(&[PIN])).map(drop);

@@ -53,7 +53,9 @@ fn record(tpm: &mut SimulatedTpm, secret: &BootSecret, label: &str) -> SealedRec
     let pcrs = PcrSet::LAUNCH.with(PcrIndex::LATCH);
     let values = tpm.pcr_read(Bank::Sha256, pcrs).unwrap();
     let policy = AuthPolicy::from(PcrPolicy::new(values).unwrap());
-    let sealed = tpm.seal(secret.to_bytes().as_slice(), &policy).unwrap();
+    let sealed = tpm
+        .seal(secret.to_bytes().as_slice(), &policy, None)
+        .unwrap();
     let parts = RecordParts {
         keyslot: 1,
         volume: VolumeIdentity {

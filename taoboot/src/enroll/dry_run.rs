@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use agent::unlock::{
-    CheckedHeader, PinKey,
+    CheckedHeader,
     enrolment::{EnrollRequest, Planned, Target, rehearse},
     test_passphrase,
 };
@@ -21,8 +21,8 @@ pub struct DryRun<'d> {
     /// Tried where they are given; nobody is asked.
     pub files: &'d [PathBuf],
     pub request: &'d EnrollRequest,
-    /// What the record would ask for beside the launch.
-    pub pin: Option<&'d PinKey>,
+    /// The record would ask for a PIN beside the launch. The PIN itself is not needed here.
+    pub with_pin: bool,
     /// The rollback counter would be made.
     pub makes_counter: bool,
     /// The file of pins that would be written.
@@ -33,7 +33,7 @@ pub struct DryRun<'d> {
 impl DryRun<'_> {
     /// Says it; a refusal is the one that enrolling would give.
     pub fn run(&self, tpm: &mut Tpm2) -> Result<()> {
-        let (first, others) = rehearse(tpm, self.volume, self.request, self.pin, self.others)?;
+        let (first, others) = rehearse(tpm, self.volume, self.request, self.with_pin, self.others)?;
         self.try_passphrases()?;
         let mut told = vec![told(self.volume, &first)];
         told.extend(

@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::unlock::{
     CheckedHeader, PinKey, SwapSpec,
-    enrolment::{EnrollRequest, Target, find_recovery_keys},
+    enrolment::{EnrollRequest, Parent, Target, find_recovery_keys},
 };
 use anyhow::{Context as _, Result, bail};
 use argh::FromArgs;
@@ -47,6 +47,10 @@ pub struct Enroll {
     /// PCR 15 is always added
     #[argh(option, default = "PcrSet::LAUNCH", arg_name = "list")]
     pcrs: PcrSet,
+    /// the TPM was exchanged or cleared: seal to the one that is there, although the images' configuration
+    /// or the volume's records know another
+    #[argh(switch)]
+    new_tpm: bool,
     /// file with the PCR values of the launch to approve: lines "17: 0x...", the output of
     /// tpm2_pcrread, or JSON {"sha256":{"17":"..."}}
     #[argh(option, arg_name = "file")]
@@ -189,6 +193,7 @@ impl Enroll {
         let mut tpm = Tpm2::open(&self.tcti)?;
         let request = EnrollRequest {
             target: self.target(source, wanted, &mut tpm)?,
+            parent: self.parent(),
             label: self.label.clone(),
             swap,
             components,
@@ -196,7 +201,6 @@ impl Enroll {
             fresh_secret: self.new_secret,
             fresh_host_secret: self.new_host_secret,
         };
-        let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         if self.dry_run {
             let would_write = dry_run::pins(&self.config, volume, pin_wish);
             let run = DryRun {
@@ -204,7 +208,7 @@ impl Enroll {
                 others: &other_headers,
                 files,
                 request: &request,
-                pin: key.as_ref(),
+                with_pin: pin.is_some(),
                 makes_counter: self.rollback_counter && !rollback::is_there(&mut tpm)?,
                 pins: would_write.as_deref(),
                 json: self.json,
@@ -212,6 +216,7 @@ impl Enroll {
             run.run(&mut tpm)?;
             return Ok(ExitCode::SUCCESS);
         }
+        let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let (enrolment, mut further) = several::begin(volume, others, files)?;
         let mut enrolment = enrolment.with_pin(key);
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
@@ -262,6 +267,15 @@ impl Enroll {
             _ => bail!(
                 "say which launch to approve: either --expect FILE, --current or --policy-key FILE"
             ),
+        }
+    }
+
+    /// Nothing is sealed to another TPM than the known one, whoever answers on its bus.
+    fn parent(&self) -> Parent {
+        match pinned_srk::config(&self.config).and_then(|config| config.srk_name) {
+            _ if self.new_tpm => Parent::Present,
+            Some(name) => Parent::Pinned(name),
+            None => Parent::OfRecords(None),
         }
     }
 

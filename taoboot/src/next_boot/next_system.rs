@@ -26,7 +26,7 @@ use crate::next_boot::{acpi_pin, host_key::HostKeyCheck, opened, predictions::En
 use crate::pins::{image_config, state::PinState};
 
 /// What the images' configuration is made of, where no other is named.
-const CONFIG: &str = "etc/taoboot/image.toml";
+pub const CONFIG: &str = "etc/taoboot/image.toml";
 /// Longer is none of these files.
 const LONGEST: u64 = 1 << 20;
 

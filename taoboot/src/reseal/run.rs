@@ -15,6 +15,7 @@ use super::options::Reseal;
 use crate::volume::genuine::Genuine;
 use crate::{
     next_boot::{
+        next_system::CONFIG,
         predictions::Entry,
         verdict::{TpmState, verdict_of},
     },
@@ -23,6 +24,7 @@ use crate::{
         prune,
         sealer::{Sealer, Wanted},
     },
+    srk::pinned_srk,
     time,
     trust::known::Known,
     volume::{passphrase::Passphrase, records::numbers},
@@ -130,6 +132,8 @@ impl Run<'_> {
                     &self.options.tcti,
                     self.options.new_host_secret,
                     self.pin.as_ref(),
+                    pinned_srk::config(&self.options.root().join(CONFIG))
+                        .and_then(|config| config.srk_name),
                 )?,
             },
         };

@@ -10,12 +10,12 @@ use agent::{
     reseal::{self, LaunchEvent, MeasuredFile, Question, Reply, ResealError, SealRequest},
     unlock::{
         CheckedHeader, EnrolledRecord, LaunchPcrs, Pin, PinKey, SealedRecord, TokenId,
-        enrolment::{EnrollRequest, Enrolment, EnrolmentError, Resealing, Target},
+        enrolment::{EnrollRequest, Enrolment, EnrolmentError, Parent, Resealing, Target},
         find_records,
     },
 };
 use anyhow::{Context as _, Result, bail};
-use tpm::{AuthPolicy, CounterLimit, PcrIndex, PcrValues, Tpm2};
+use tpm::{AuthPolicy, CounterLimit, Name, PcrIndex, PcrValues, Tpm2};
 
 use crate::{
     next_boot::predictions::{Entry, short_text},
@@ -64,6 +64,8 @@ pub enum Sealer {
     Key {
         volume: Box<Enrolment>,
         tpm: Box<Tpm2>,
+        /// The storage key that the next images pin.
+        pinned: Option<Name>,
         /// Make a new host secret, as the administrator said.
         new_host_secret: bool,
     },
@@ -90,12 +92,14 @@ impl Sealer {
         tcti: &str,
         new_host_secret: bool,
         pin: Option<&Pin>,
+        pinned: Option<Name>,
     ) -> Result<Self> {
         let tpm = Tpm2::open(tcti)?;
         let pin = pin.map(PinKey::fresh).transpose()?;
         Ok(Self::Key {
             volume: Box::new(begin(device, passphrase)?.with_pin(pin)),
             tpm: Box::new(tpm),
+            pinned,
             new_host_secret,
         })
     }
@@ -122,6 +126,7 @@ impl Sealer {
             Self::Key {
                 volume,
                 tpm,
+                pinned,
                 new_host_secret,
             } => {
                 // The swap partition is overwritten at each boot, so it is taken from a record
@@ -137,6 +142,7 @@ impl Sealer {
                         LaunchPcrs::new(completed(pattern, &wanted.values)?)?,
                         wanted.counter,
                     ),
+                    parent: Parent::OfRecords(pinned.clone()),
                     label: wanted.label,
                     swap: parts.and_then(|parts| parts.swap.clone()),
                     components: wanted.components,

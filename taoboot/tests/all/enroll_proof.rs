@@ -118,11 +118,11 @@ fn header_and_volume_key_give_the_volume_s_passphrase_and_nothing_of_the_host() 
 fn a_copy_enrolled_elsewhere_has_other_host_keys() {
     let (volume, id) = enrolled();
     let first = launched("kernel", "initramfs");
-    enroll_again(&volume, &first);
+    enroll_elsewhere(&volume, &first);
     let copy = Volume::new();
     std::fs::copy(&volume.image, &copy.image).unwrap();
     let second = launched("kernel", "initramfs");
-    enroll_again(&copy, &second);
+    enroll_elsewhere(&copy, &second);
     // The records that another TPM made stay in the header and open nothing here.
     let host = |volume: &Volume, swtpm| {
         let (secret, _) = unsealed(volume, swtpm).unwrap();

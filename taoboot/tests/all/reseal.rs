@@ -4,6 +4,7 @@
 pub mod common;
 mod key;
 mod known_files;
+mod parent;
 mod pin;
 mod refusals;
 mod resident;

@@ -13,7 +13,7 @@ pub enum Call {
     PcrEvent,
     /// `srk`.
     Srk,
-    /// `seal`.
+    /// `seal` and `seal_with_auth`, when the secret is sent: after the storage key was compared.
     Seal,
     /// `unseal`.
     Unseal,

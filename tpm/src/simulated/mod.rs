@@ -12,7 +12,7 @@
 //! let values = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH.with(PcrIndex::LATCH))?;
 //! let policy = PcrPolicy::new(values).ok_or("no SHA-256 values")?;
 //!
-//! let sealed = tpm.seal(b"secret", &policy.clone().into())?;
+//! let sealed = tpm.seal(b"secret", &policy.clone().into(), None)?;
 //! assert_eq!(*tpm.unseal(&sealed, &policy.clone().into(), None)?, b"secret");
 //!
 //! tpm.pcr_event(PcrIndex::LATCH, b"closed")?;
@@ -149,7 +149,13 @@ impl Tpm for SimulatedTpm {
         })
     }
 
-    fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError> {
+    fn seal(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        known_srk: Option<&Name>,
+    ) -> Result<Sealed, TpmError> {
+        sealing::check_known(&self.keys, known_srk)?;
         self.failures.due(Call::Seal)?;
         sealing::seal(&mut self.keys, secret, policy, None)
     }
@@ -158,8 +164,10 @@ impl Tpm for SimulatedTpm {
         &mut self,
         secret: &[u8],
         policy: &AuthPolicy,
+        known_srk: Option<&Name>,
         auth: &AuthValue,
     ) -> Result<Sealed, TpmError> {
+        sealing::check_known(&self.keys, known_srk)?;
         self.failures.due(Call::Seal)?;
         sealing::seal(&mut self.keys, secret, policy, Some(auth))
     }

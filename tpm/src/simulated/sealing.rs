@@ -23,6 +23,18 @@ const INTEGRITY: u32 = 0x1df;
 const VALUE: u32 = 0x1c4;
 const POLICY_FAIL: u32 = 0x99d;
 
+/// Before anything is sealed: is this the TPM that it is meant for?
+pub(super) fn check_known(keys: &Keys, known: Option<&Name>) -> Result<(), TpmError> {
+    let found = keys.storage_root();
+    match known {
+        Some(expected) if *expected != found => Err(TpmError::WrongSrk {
+            expected: expected.clone(),
+            found,
+        }),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn seal(
     keys: &mut Keys,
     secret: &[u8],

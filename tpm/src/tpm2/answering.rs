@@ -26,7 +26,7 @@ use crate::{Name, TpmError};
 
 impl Tpm2 {
     /// From now on only the TPM with this storage root key is believed when it is asked to extend
-    /// a register or to show one. Another one is [`TpmError::WrongSrk`].
+    /// a register, to show one or to seal. Another one is [`TpmError::WrongSrk`].
     pub fn pin_srk(&mut self, name: Name) {
         self.known_srk = Some(name);
     }

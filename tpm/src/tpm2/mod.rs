@@ -69,17 +69,23 @@ impl Tpm for Tpm2 {
         self.describe_srk()
     }
 
-    fn seal(&mut self, secret: &[u8], policy: &AuthPolicy) -> Result<Sealed, TpmError> {
-        self.seal_secret(secret, policy, None)
+    fn seal(
+        &mut self,
+        secret: &[u8],
+        policy: &AuthPolicy,
+        known_srk: Option<&Name>,
+    ) -> Result<Sealed, TpmError> {
+        self.seal_secret(secret, policy, known_srk, None)
     }
 
     fn seal_with_auth(
         &mut self,
         secret: &[u8],
         policy: &AuthPolicy,
+        known_srk: Option<&Name>,
         auth: &AuthValue,
     ) -> Result<Sealed, TpmError> {
-        self.seal_secret(secret, policy, Some(auth))
+        self.seal_secret(secret, policy, known_srk, Some(auth))
     }
 
     fn unseal(

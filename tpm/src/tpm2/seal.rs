@@ -1,4 +1,5 @@
-//! Sealing: the secret goes to the TPM encrypted and comes back wrapped under the storage key.
+//! Sealing: the secret goes to the TPM encrypted and comes back wrapped under the storage key. Where its
+//! name is known, no other key is sent anything.
 
 use tss_esapi::{
     constants::SessionType,
@@ -12,7 +13,7 @@ use super::{
     session::Encrypted,
     srk::StorageKey,
 };
-use crate::{AuthPolicy, AuthValue, Bank, PcrIndex, PcrSet, Sealed, TpmError};
+use crate::{AuthPolicy, AuthValue, Bank, Name, PcrIndex, PcrSet, Sealed, TpmError};
 
 const CREATE: &str = "TPM2_Create";
 
@@ -24,6 +25,7 @@ impl Tpm2 {
         &mut self,
         secret: &[u8],
         policy: &AuthPolicy,
+        known_srk: Option<&Name>,
         auth: Option<&AuthValue>,
     ) -> Result<Sealed, TpmError> {
         if secret.is_empty() || secret.len() > MAX_SECRET {
@@ -40,7 +42,8 @@ impl Tpm2 {
             .transpose()
             .map_err(in_command(CREATE))?;
         let secret = SensitiveData::try_from(secret.to_vec()).map_err(in_command(CREATE))?;
-        self.with_srk(|tpm, srk| {
+        let known = known_srk.cloned().or_else(|| self.known_srk.clone());
+        let seal = |tpm: &mut Self, srk: &StorageKey| {
             let mut attempts = 1..ATTEMPTS;
             loop {
                 match tpm.try_seal(srk, template.clone(), auth.clone(), secret.clone()) {
@@ -48,7 +51,12 @@ impl Tpm2 {
                     done => return done,
                 }
             }
-        })
+        };
+        // The session is salted to the key that is shown: whoever holds another one reads it all.
+        match known {
+            Some(name) => self.with_srk_named(&name, seal),
+            None => self.with_srk(seal),
+        }
     }
 
     /// What is sealed to a bank that the TPM does not have can never be opened.

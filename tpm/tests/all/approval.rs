@@ -52,7 +52,7 @@ fn a_launch_that_the_owner_signs_after_sealing_opens_the_secret() {
     let owner = Owner::new(7);
     let mut tpm = machine.open();
     let sealed = tpm
-        .seal(SECRET, &AuthPolicy::Signed(owner.signer()))
+        .seal(SECRET, &AuthPolicy::Signed(owner.signer()), None)
         .unwrap();
     let approval = owner.approve(&launch_policy(LAUNCH).into());
     assert_eq!(*tpm.unseal(&sealed, &approval, None).unwrap(), SECRET);
@@ -65,7 +65,7 @@ fn a_signed_launch_opens_only_when_it_is_the_one_that_happened() {
     let owner = Owner::new(7);
     let mut tpm = machine.open();
     let sealed = tpm
-        .seal(SECRET, &AuthPolicy::Signed(owner.signer()))
+        .seal(SECRET, &AuthPolicy::Signed(owner.signer()), None)
         .unwrap();
     let other = owner.approve(&launch_policy(OTHER_LAUNCH).into());
     let error = tpm.unseal(&sealed, &other, None).unwrap_err();
@@ -78,7 +78,7 @@ fn a_signature_of_another_key_or_over_another_launch_opens_nothing() {
     let (owner, stranger) = (Owner::new(7), Owner::new(8));
     let mut tpm = machine.open();
     let sealed = tpm
-        .seal(SECRET, &AuthPolicy::Signed(owner.signer()))
+        .seal(SECRET, &AuthPolicy::Signed(owner.signer()), None)
         .unwrap();
     let here: LaunchPolicy = launch_policy(LAUNCH).into();
     // The stranger's own key: another policy than the secret's.
@@ -119,8 +119,12 @@ fn a_raised_counter_retires_a_launch_for_good() {
     let value = tpm.rollback_counter_create(COUNTER, b"").unwrap();
     let old = limited(value);
     let new = limited(value + 1);
-    let sealed_old = tpm.seal(SECRET, &AuthPolicy::Launch(old.clone())).unwrap();
-    let sealed_new = tpm.seal(SECRET, &AuthPolicy::Launch(new.clone())).unwrap();
+    let sealed_old = tpm
+        .seal(SECRET, &AuthPolicy::Launch(old.clone()), None)
+        .unwrap();
+    let sealed_new = tpm
+        .seal(SECRET, &AuthPolicy::Launch(new.clone()), None)
+        .unwrap();
     let (old, new) = (Approval::literal(old), Approval::literal(new));
     assert_eq!(*tpm.unseal(&sealed_old, &old, None).unwrap(), SECRET);
     assert_eq!(*tpm.unseal(&sealed_new, &new, None).unwrap(), SECRET);
@@ -146,7 +150,9 @@ fn deleting_and_defining_the_counter_again_does_not_bring_a_retired_launch_back(
     let mut tpm = machine.open();
     let value = tpm.rollback_counter_create(COUNTER, b"").unwrap();
     let old = limited(value);
-    let sealed = tpm.seal(SECRET, &AuthPolicy::Launch(old.clone())).unwrap();
+    let sealed = tpm
+        .seal(SECRET, &AuthPolicy::Launch(old.clone()), None)
+        .unwrap();
     let approval = Approval::literal(old);
     tpm.rollback_counter_raise(COUNTER, b"").unwrap();
     tpm.nv_undefine(COUNTER, b"").unwrap();
@@ -168,7 +174,7 @@ fn an_ordinary_index_in_the_counter_s_place_satisfies_no_limit() {
     let value = tpm.rollback_counter_create(COUNTER, b"").unwrap();
     let launch = limited(value);
     let sealed = tpm
-        .seal(SECRET, &AuthPolicy::Launch(launch.clone()))
+        .seal(SECRET, &AuthPolicy::Launch(launch.clone()), None)
         .unwrap();
     tpm.rollback_counter_raise(COUNTER, b"").unwrap();
     tpm.nv_undefine(COUNTER, b"").unwrap();
@@ -193,7 +199,7 @@ fn a_signed_launch_can_have_a_limit() {
     let mut tpm = machine.open();
     let value = tpm.rollback_counter_create(COUNTER, b"").unwrap();
     let sealed = tpm
-        .seal(SECRET, &AuthPolicy::Signed(owner.signer()))
+        .seal(SECRET, &AuthPolicy::Signed(owner.signer()), None)
         .unwrap();
     let approval = owner.approve(&limited(value));
     assert_eq!(*tpm.unseal(&sealed, &approval, None).unwrap(), SECRET);

@@ -26,7 +26,7 @@ fn a_wrong_value_counts_and_the_right_one_opens() {
     // Zeros at the end are none for the TPM.
     for right in [&RIGHT[..], b"short", b"zeros\0\0\0"] {
         let sealed = tpm
-            .seal_with_auth(SECRET, &policy(), &value(right))
+            .seal_with_auth(SECRET, &policy(), None, &value(right))
             .unwrap();
         assert_eq!(
             *tpm.unseal_with_auth(&sealed, &approval(), Some(&sealed.parent), &value(right))
@@ -35,7 +35,7 @@ fn a_wrong_value_counts_and_the_right_one_opens() {
         );
     }
     let sealed = tpm
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     assert_eq!(tpm.lockout().unwrap().failed, 0);
     let error = tpm
@@ -59,7 +59,7 @@ fn after_too_many_wrong_values_the_right_one_is_refused_with_the_time_to_wait() 
     let mut machine = Machine::launched();
     let mut tpm = machine.open();
     let sealed = tpm
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     let most = tpm.lockout().unwrap().most;
     for _ in 0..most {
@@ -96,7 +96,7 @@ fn in_another_launch_the_right_value_is_worth_nothing_and_no_value_counts() {
     let mut machine = Machine::launched();
     let sealed = machine
         .open()
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     machine.reboot_launched(OTHER_LAUNCH);
     let mut tpm = machine.open();
@@ -116,9 +116,9 @@ fn what_is_sealed_with_a_value_is_not_opened_without_and_the_other_way_round() {
     let machine = Machine::launched();
     let mut tpm = machine.open();
     let with = tpm
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
-    let without = tpm.seal(SECRET, &policy()).unwrap();
+    let without = tpm.seal(SECRET, &policy(), None).unwrap();
     for (error, words) in [
         (tpm.unseal(&with, &approval(), None), "with a PIN"),
         (
@@ -150,7 +150,7 @@ fn neither_the_value_nor_the_secret_crosses_the_bus_in_the_clear() {
     let bus = Bus::before(machine.swtpm.port());
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
     let sealed = tpm
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     tpm.unseal_with_auth(&sealed, &approval(), None, &value(&RIGHT))
         .unwrap();
@@ -168,7 +168,7 @@ fn a_session_that_the_tpm_refuses_for_the_librarys_sake_is_no_wrong_value() {
     let bus = Bus::before(machine.swtpm.port());
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
     let sealed = tpm
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     bus.traffic().spoil_random = 2;
     assert_eq!(
@@ -186,7 +186,7 @@ fn a_power_cut_after_a_value_was_used_counts_as_a_wrong_one_and_a_shutdown_does_
     let mut machine = Machine::launched();
     let sealed = machine
         .open()
-        .seal_with_auth(SECRET, &policy(), &value(&RIGHT))
+        .seal_with_auth(SECRET, &policy(), None, &value(&RIGHT))
         .unwrap();
     let open = |machine: &Machine| {
         let mut tpm = machine.open();

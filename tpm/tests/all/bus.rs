@@ -22,7 +22,7 @@ fn a_pcr_that_changes_between_policy_and_unseal_costs_a_retry() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     bus.traffic().disturb = 3;
     assert_eq!(
         *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
@@ -44,7 +44,7 @@ fn a_pcr_that_never_rests_is_named_as_the_cause() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     bus.traffic().disturb = 1000;
     let error = tpm
         .unseal(&sealed, &policy.clone().into(), None)
@@ -62,7 +62,7 @@ fn the_secret_never_crosses_the_bus_in_the_clear() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
     let traffic = bus.traffic();
     // That something was overheard at all: the blob did cross it.
@@ -76,7 +76,7 @@ fn a_session_whose_hmac_is_refused_is_replaced() {
     let bus = Bus::before(machine.swtpm.port());
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     bus.traffic().spoil = 2;
     assert_eq!(
         *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
@@ -101,7 +101,7 @@ fn a_boot_sends_no_needless_command() {
     let policy = launch_policy(LAUNCH);
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
     assert!(bus.traffic().commands.is_empty(), "opening asks nothing");
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     let derivations = |bus: &Bus| {
         let commands = bus.traffic().commands.clone();
         commands

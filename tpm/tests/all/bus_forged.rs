@@ -8,9 +8,10 @@ use crate::machine::{
     bus::{Bus, Forger, exchange},
     launch_policy,
 };
-use tpm::{Bank, PcrIndex, PcrSet, Tpm, Tpm2, TpmError};
+use tpm::{AuthPolicy, AuthValue, Bank, Name, PcrIndex, PcrSet, Tpm, Tpm2, TpmError};
 
 const PCR_EXTEND: u32 = 0x0182;
+const CREATE: u32 = 0x0153;
 const PCR_READ: u32 = 0x017e;
 const GET_CAPABILITY: u32 = 0x017a;
 
@@ -199,7 +200,7 @@ fn another_tpm_does_not_answer_for_the_one_that_is_known() {
     let policy = launch_policy(LAUNCH);
     let sealed = machine
         .open()
-        .seal(b"secret", &policy.clone().into())
+        .seal(b"secret", &policy.clone().into(), None)
         .unwrap();
     // Known from the secret that it released.
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
@@ -222,6 +223,49 @@ fn another_tpm_does_not_answer_for_the_one_that_is_known() {
     bus.traffic().forger = None;
     let values = tpm.pcr_read(Bank::Sha256, latch()).unwrap();
     assert_eq!(values.get(PcrIndex::LATCH).unwrap(), [0; 32]);
+}
+
+/// What is sealed, in both ways.
+fn seal_both(tpm: &mut Tpm2, known: Option<&Name>) -> [Result<(), TpmError>; 2] {
+    let policy: AuthPolicy = launch_policy(LAUNCH).into();
+    let auth = AuthValue::new(b"an authorization value").unwrap();
+    [
+        tpm.seal(b"secret", &policy, known).map(drop),
+        tpm.seal_with_auth(b"secret", &policy, known, &auth)
+            .map(drop),
+    ]
+}
+
+/// Its session would be salted to the interposer's key: he would read secret and authorization value.
+#[test]
+fn another_tpm_is_sent_nothing_to_seal_where_the_storage_key_is_known() {
+    let (machine, other) = (Machine::launched(), Machine::launched());
+    let bus = Bus::before(machine.swtpm.port());
+    let known = machine.open().srk().unwrap().name;
+    put_another_there(&bus, other.swtpm.port());
+    let mut pinned = Tpm2::open(&bus.tcti()).unwrap();
+    pinned.pin_srk(known.clone());
+    for (mut tpm, given) in [
+        (Tpm2::open(&bus.tcti()).unwrap(), Some(&known)),
+        (pinned, None),
+    ] {
+        for done in seal_both(&mut tpm, given) {
+            let error = done.unwrap_err();
+            assert!(matches!(error, TpmError::WrongSrk { .. }), "{error:?}");
+        }
+    }
+    assert!(!bus.traffic().commands.contains(&CREATE));
+    // Where nothing is known, he is sent it: the first enrolment, as SECURITY.md says.
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    for done in seal_both(&mut tpm, None) {
+        done.unwrap();
+    }
+    assert!(bus.traffic().commands.contains(&CREATE));
+    bus.traffic().forger = None;
+    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+    for done in seal_both(&mut tpm, Some(&known)) {
+        done.unwrap();
+    }
 }
 
 /// What srk_name is for: a premise of SECURITY.md, not a wish.

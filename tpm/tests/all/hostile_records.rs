@@ -44,7 +44,7 @@ fn every_flipped_bit_of_a_real_record_is_noticed() {
     let machine = Machine::launched();
     let mut tpm = machine.open();
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     for bit in 0..8 * sealed.public.len() {
         let mut record = sealed.clone();
         record.public[bit / 8] ^= 1 << (bit % 8);
@@ -80,7 +80,7 @@ fn cut_and_lengthened_records_are_refused() {
     let machine = Machine::launched();
     let mut tpm = machine.open();
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     for length in 0..sealed.private.len() {
         // The length field is made to fit, so that it is the TPM that must notice.
         let mut private = sealed.private[..length].to_vec();

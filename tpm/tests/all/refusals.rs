@@ -145,7 +145,7 @@ fn a_tpm_without_the_bank_is_not_sealed_to() {
     let mut tpm = machine.open();
     let signed = AuthPolicy::Signed(PolicySigner::new([1; 32], [2; 32]));
     for policy in [launch_policy(LAUNCH).into(), signed] {
-        let error = tpm.seal(SECRET, &policy).unwrap_err();
+        let error = tpm.seal(SECRET, &policy, None).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -176,7 +176,9 @@ fn a_switched_off_hierarchy_is_named_and_the_latch_closes_all_the_same() {
     // TPM2_HierarchyControl: the owner's hierarchy off.
     done(&machine, 0x0121, &[&PLATFORM, &PASSWORD, &OWNER, &[0]]);
     let mut tpm = machine.open();
-    let error = tpm.seal(SECRET, &launch_policy(LAUNCH).into()).unwrap_err();
+    let error = tpm
+        .seal(SECRET, &launch_policy(LAUNCH).into(), None)
+        .unwrap_err();
     assert_eq!(error.code(), Some(0x185), "{error:?}");
     let sentence = error.to_string();
     assert!(

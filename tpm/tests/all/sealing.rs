@@ -17,7 +17,7 @@ fn the_predicted_launch_opens_the_secret() {
         policy.values(),
         "the prediction is what the TPM shows"
     );
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     assert_eq!(
         *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
         SECRET
@@ -34,7 +34,10 @@ fn a_secret_survives_a_reboot_with_the_same_launch() {
     let mut machine = Machine::new();
     let policy = launch_policy(crate::machine::LAUNCH);
     // Sealed on a machine that was not launched: the policy is a prediction.
-    let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = machine
+        .open()
+        .seal(SECRET, &policy.clone().into(), None)
+        .unwrap();
     machine.reboot_launched(crate::machine::LAUNCH);
     assert_eq!(
         *machine
@@ -50,7 +53,7 @@ fn without_a_launch_the_secret_stays_sealed() {
     let machine = Machine::new();
     let mut tpm = machine.open();
     let policy = launch_policy(crate::machine::LAUNCH);
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     let found = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH).unwrap();
     assert!(
         found.iter().all(|(_, value)| value == [0xff; 32]),
@@ -63,7 +66,10 @@ fn without_a_launch_the_secret_stays_sealed() {
 fn another_launch_does_not_open_the_secret() {
     let mut machine = Machine::new();
     let policy = launch_policy(crate::machine::LAUNCH);
-    let sealed = machine.open().seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = machine
+        .open()
+        .seal(SECRET, &policy.clone().into(), None)
+        .unwrap();
     machine.reboot_launched(OTHER_LAUNCH);
     assert_policy_failed(machine.open().unseal(&sealed, &policy.clone().into(), None));
     // Nor when the record is changed to name the values that this launch has: then only the
@@ -84,7 +90,7 @@ fn the_latch_closes_the_secret() {
     let machine = Machine::launched();
     let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     tpm.unseal(&sealed, &policy.clone().into(), None).unwrap();
     tpm.pcr_event(PcrIndex::LATCH, b"closed").unwrap();
     assert_policy_failed(tpm.unseal(&sealed, &policy.clone().into(), None));
@@ -94,7 +100,10 @@ fn the_latch_closes_the_secret() {
 fn another_tpm_is_named_as_such() {
     let policy = launch_policy(crate::machine::LAUNCH);
     let (one, other) = (Machine::launched(), Machine::launched());
-    let sealed = one.open().seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = one
+        .open()
+        .seal(SECRET, &policy.clone().into(), None)
+        .unwrap();
     let error = other
         .open()
         .unseal(&sealed, &policy.clone().into(), None)
@@ -124,7 +133,7 @@ fn a_record_under_another_key_than_the_pinned_one_is_refused() {
     let machine = Machine::launched();
     let policy = launch_policy(crate::machine::LAUNCH);
     let mut tpm = machine.open();
-    let sealed = tpm.seal(SECRET, &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(SECRET, &policy.clone().into(), None).unwrap();
     let pinned = Name::from_bytes(&[&[0, 0x0b][..], &[7; 32]].concat()).unwrap();
     let error = tpm
         .unseal(&sealed, &policy.clone().into(), Some(&pinned))
@@ -140,7 +149,7 @@ fn secrets_from_1_to_128_bytes_fit_and_no_others() {
     let mut tpm = machine.open();
     for length in [1, 32, 127, 128] {
         let secret = vec![0xa5; length];
-        let sealed = tpm.seal(&secret, &policy.clone().into()).unwrap();
+        let sealed = tpm.seal(&secret, &policy.clone().into(), None).unwrap();
         assert_eq!(
             *tpm.unseal(&sealed, &policy.clone().into(), None).unwrap(),
             secret
@@ -148,7 +157,7 @@ fn secrets_from_1_to_128_bytes_fit_and_no_others() {
     }
     for length in [0, 129, 5000] {
         let error = tpm
-            .seal(&vec![0; length], &policy.clone().into())
+            .seal(&vec![0; length], &policy.clone().into(), None)
             .unwrap_err();
         assert!(matches!(error, TpmError::BadParameter(_)), "{error:?}");
     }
@@ -163,7 +172,7 @@ fn nothing_stays_loaded_after_50_seals_unseals_and_failures() {
     );
     let mut tpm = machine.open();
     for round in 0..50 {
-        let sealed = tpm.seal(SECRET, &right.clone().into()).unwrap();
+        let sealed = tpm.seal(SECRET, &right.clone().into(), None).unwrap();
         tpm.unseal(&sealed, &right.clone().into(), None).unwrap();
         assert_policy_failed(tpm.unseal(&sealed, &wrong.clone().into(), None));
         let mut damaged = sealed;

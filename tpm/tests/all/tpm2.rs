@@ -92,7 +92,7 @@ fn the_persistent_storage_key_is_the_derived_one() {
     let derived = tpm.srk().unwrap();
     assert_eq!(derived.persistent, None);
     let policy = launch_policy(LAUNCH);
-    let sealed = tpm.seal(b"x", &policy.clone().into()).unwrap();
+    let sealed = tpm.seal(b"x", &policy.clone().into(), None).unwrap();
     assert_eq!(sealed.parent, derived.name);
     let persistent = tpm.persist_srk().unwrap();
     assert_eq!(

@@ -11,6 +11,7 @@ use super::{
     editor::Editor,
     enrolled::{Enrolled, FurtherEnrolled},
     error::EnrolmentError,
+    parent::Parent,
     pending::{Leftover, PendingKdf, find_leftovers},
     recovery_key::{self, RecoveryKey},
     volume_lock::VolumeLock,
@@ -48,6 +49,8 @@ pub enum Target {
 pub struct EnrollRequest {
     /// What the secret is sealed to.
     pub target: Target,
+    /// Which TPM is sealed to.
+    pub parent: Parent,
     /// A note for people.
     pub label: String,
     /// Swap under a random key.
@@ -155,6 +158,7 @@ impl Enrolment {
             }
             Target::PolicyKey(signer) => AuthPolicy::Signed(signer),
         };
+        let known_srk = request.parent.known(tpm, &self.genuine_records()?)?;
         let known = if request.fresh_secret {
             None
         } else {
@@ -173,7 +177,13 @@ impl Enrolment {
         };
         let boot_secret = BootSecret::new(secret, self.fresh_host_secret()?);
         let secret = boot_secret.volume();
-        let sealed = pin_seal::seal(tpm, &boot_secret, self.pin.as_ref(), &policy)?;
+        let sealed = pin_seal::seal(
+            tpm,
+            &boot_secret,
+            self.pin.as_ref(),
+            &policy,
+            known_srk.as_ref(),
+        )?;
         let escrow = Escrow::seal(secret, &self.volume_key, &self.volume)?;
         let volume = self.volume.clone();
         let salt = self.pin.as_ref().map(|pin| pin.salt().clone());
@@ -255,6 +265,19 @@ impl Enrolment {
     /// The newest record of which the volume's key proves that it is genuine.
     pub fn authentic_record(&self) -> Result<Option<EnrolledRecord>, EnrolmentError> {
         Ok(self.known_secret()?.map(|(record, _)| record))
+    }
+
+    /// All of them, the newest first.
+    fn genuine_records(&self) -> Result<Vec<EnrolledRecord>, EnrolmentError> {
+        let Some((newest, secret)) = self.known_secret()? else {
+            return Ok(Vec::new());
+        };
+        let header = CheckedHeader::read(&self.device)?;
+        let all = find_enrolled(&header).into_iter();
+        let genuine = all
+            .filter_map(|(_, record)| record.ok())
+            .filter(|record| record.verify_mac(&secret).is_ok());
+        Ok(std::iter::once(newest).chain(genuine).collect())
     }
 
     /// Is a record one of the volume's secret, as it was made? `None` where no secret is known.

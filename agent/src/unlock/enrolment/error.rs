@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use tpm::TpmError;
+use tpm::{Name, TpmError};
 
 use crate::unlock::{
     header::HeaderError, open::OpenError, pin::PinError, pin_seal::PinSealError,
@@ -52,6 +52,16 @@ pub enum EnrolmentError {
     /// The TPM failed.
     #[error(transparent)]
     Tpm(#[from] TpmError),
+    /// Another TPM than the one that it is meant for.
+    #[error(
+        "the TPM that answers has the storage root key {present}, but {expected} is the one that is known: nothing was sealed; if the TPM was exchanged or cleared, `taoboot enroll --new-tpm` takes the one that is there"
+    )]
+    OtherTpm {
+        /// Of the TPM.
+        present: Name,
+        /// Of the images' configuration or of the genuine records.
+        expected: Name,
+    },
     /// No boot secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -129,6 +139,10 @@ impl From<PinSealError> for EnrolmentError {
     fn from(error: PinSealError) -> Self {
         match error {
             PinSealError::Pin(error) => error.into(),
+            PinSealError::Tpm(TpmError::WrongSrk { expected, found }) => Self::OtherTpm {
+                present: found,
+                expected,
+            },
             PinSealError::Tpm(error) => error.into(),
         }
     }

@@ -15,7 +15,7 @@ use crate::unlock::{
     find_records::find_enrolled,
     further::{FurtherToken, find_further},
     header::CheckedHeader,
-    pin::PinKey,
+    pin::{Pin, PinKey, PinSalt},
     pin_seal,
     record::{ApprovedLaunch, EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, VolumeSecret},
@@ -39,7 +39,7 @@ pub fn rehearse(
     tpm: &mut dyn Tpm,
     header: &CheckedHeader,
     request: &EnrollRequest,
-    pin: Option<&PinKey>,
+    with_pin: bool,
     further: &[CheckedHeader],
 ) -> Result<(Planned, Vec<Planned>), EnrolmentError> {
     let policy = match &request.target {
@@ -59,7 +59,15 @@ pub fn rehearse(
     }
     let boot_secret = BootSecret::new(VolumeSecret::generate()?, HostSecret::generate()?);
     let secret = boot_secret.volume();
-    let sealed = pin_seal::seal(tpm, &boot_secret, pin, &policy)?;
+    // Whether a record is genuine is not known here: this is for the refusal, the secret is nobody's.
+    let records: Vec<EnrolledRecord> = find_enrolled(header)
+        .into_iter()
+        .filter_map(|(_, record)| record.ok())
+        .collect();
+    let known_srk = request.parent.known(tpm, &records)?;
+    let pin = with_pin.then(nobodys_pin).transpose()?;
+    let pin = pin.as_ref();
+    let sealed = pin_seal::seal(tpm, &boot_secret, pin, &policy, known_srk.as_ref())?;
     let volume = header.identity().clone();
     let nobodys = Zeroizing::new(vec![0; volume.key_bytes as usize]);
     let parts = RecordParts {
@@ -85,6 +93,13 @@ pub fn rehearse(
         others.push(of_further(other, header.uuid(), secret)?);
     }
     Ok((first, others))
+}
+
+/// No TPM learns anything of the real one by a rehearsal.
+fn nobodys_pin() -> Result<PinKey, EnrolmentError> {
+    let random = PinSalt::generate()?;
+    let text = Zeroizing::new(hex::encode(random.as_bytes()));
+    Ok(PinKey::fresh(&Pin::new(text.as_bytes())?)?)
 }
 
 fn of_further(

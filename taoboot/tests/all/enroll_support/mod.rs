@@ -172,12 +172,21 @@ pub fn enroll_current(volume: &Volume, swtpm: &Swtpm) {
 
 /// The same where there is a record already, whose host secret nobody here knows.
 pub fn enroll_again(volume: &Volume, swtpm: &Swtpm) {
+    enroll_once_more(volume, swtpm, &[]);
+}
+
+/// The same on another machine.
+pub fn enroll_elsewhere(volume: &Volume, swtpm: &Swtpm) {
+    enroll_once_more(volume, swtpm, &["--new-tpm"]);
+}
+
+fn enroll_once_more(volume: &Volume, swtpm: &Swtpm, more: &[&str]) {
     let tcti = swtpm.tcti();
     let words = ["--current", "--tcti", &tcti, "--no-recovery-key"];
     let output = taoboot(
         "enroll",
         volume,
-        &[&words[..], &["--new-host-secret"]].concat(),
+        &[&words[..], &["--new-host-secret"], more].concat(),
     );
     assert!(output.status.success(), "{output:?}");
 }

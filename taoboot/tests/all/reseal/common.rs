@@ -103,9 +103,16 @@ impl Machine {
     /// The same with what was unsealed otherwise.
     pub fn serve_with(&self, secret: BootSecret, user: u32) {
         let tcti = self.swtpm.tcti();
-        let open = move || -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> {
-            Ok(Box::new(Tpm2::open(&tcti)?))
-        };
+        self.serve_over(secret, user, move || Ok(Box::new(Tpm2::open(&tcti)?)));
+    }
+
+    /// The same, with whatever answers for the TPM then.
+    pub fn serve_over(
+        &self,
+        secret: BootSecret,
+        user: u32,
+        open: impl Fn() -> Result<Box<dyn tpm::Tpm>, tpm::TpmError> + Send + 'static,
+    ) {
         let service = ResealService::bind(
             &self.socket,
             &self.boot,

@@ -13,12 +13,17 @@ use crate::{
 
 const OTHER: &str = "battery staple";
 
-/// Booted with kernel "old" and the PIN.
-fn up() -> Machine {
+/// Of the launch with kernel "old" and the PIN.
+pub fn enrolled() -> Machine {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pin");
     fs::write(&file, PIN).unwrap();
-    let machine = Machine::enrolled(&["--pin-file", file.to_str().unwrap()]);
+    Machine::enrolled(&["--pin-file", file.to_str().unwrap()])
+}
+
+/// Booted with kernel "old" and the PIN.
+fn up() -> Machine {
+    let machine = enrolled();
     let secret = with_pin(&machine.volume, &machine.swtpm, &[PIN]).unwrap();
     machine.serve_with(secret, nix::unistd::getuid().as_raw());
     machine
@@ -32,7 +37,7 @@ fn pin(machine: &Machine, verb: &[&str], input: &str) -> Output {
 }
 
 /// From one to the other, by files.
-fn change(machine: &Machine, from: &[&str], to: &str) -> Output {
+pub fn change(machine: &Machine, from: &[&str], to: &str) -> Output {
     let new = machine.root.join("new-pin");
     fs::write(&new, to).unwrap();
     let volume = machine.volume.image.to_str().unwrap();

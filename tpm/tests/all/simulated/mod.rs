@@ -188,10 +188,10 @@ fn failures_come_when_they_are_asked_for_and_once() {
     tpm.fail_next(Call::Seal, absent("second"));
     let policy: AuthPolicy = launch_policy(LAUNCH).into();
     for words in ["first", "second"] {
-        let error = tpm.seal(SECRET, &policy).unwrap_err();
+        let error = tpm.seal(SECRET, &policy, None).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
-    tpm.seal(SECRET, &policy).unwrap();
+    tpm.seal(SECRET, &policy, None).unwrap();
     assert!(tpm.srk().is_err());
     assert!(tpm.srk().is_ok());
 }

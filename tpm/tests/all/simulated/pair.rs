@@ -135,8 +135,8 @@ impl Pair {
             AuthPolicy::Launch(launch(sealing))
         };
         let call = |tpm: &mut dyn Tpm| match value(sealing) {
-            Some(auth) => tpm.seal_with_auth(SECRET, &policy, &auth).unwrap(),
-            None => tpm.seal(SECRET, &policy).unwrap(),
+            Some(auth) => tpm.seal_with_auth(SECRET, &policy, None, &auth).unwrap(),
+            None => tpm.seal(SECRET, &policy, None).unwrap(),
         };
         let real = call(&mut self.real);
         let simulated = call(&mut self.simulated);
