@@ -8,11 +8,12 @@ use crate::machine::{
     bus::{Bus, Forger, exchange},
     launch_policy,
 };
-use tpm::{AuthPolicy, AuthValue, Bank, Name, PcrIndex, PcrSet, Tpm, Tpm2, TpmError};
+use tpm::{AuthPolicy, AuthValue, Bank, Name, PcrIndex, PcrSet, Sealed, Tpm, Tpm2, TpmError};
 
 const PCR_EXTEND: u32 = 0x0182;
 const CREATE: u32 = 0x0153;
 const PCR_READ: u32 = 0x017e;
+const READ_PUBLIC: u32 = 0x0173;
 const GET_CAPABILITY: u32 = 0x017a;
 
 fn latch() -> PcrSet {
@@ -225,15 +226,24 @@ fn another_tpm_does_not_answer_for_the_one_that_is_known() {
     assert_eq!(values.get(PcrIndex::LATCH).unwrap(), [0; 32]);
 }
 
-/// What is sealed, in both ways.
-fn seal_both(tpm: &mut Tpm2, known: Option<&Name>) -> [Result<(), TpmError>; 2] {
+/// With an authorization value, or without.
+fn seal(tpm: &mut Tpm2, way: usize, known: Option<&Name>) -> Result<Sealed, TpmError> {
     let policy: AuthPolicy = launch_policy(LAUNCH).into();
     let auth = AuthValue::new(b"an authorization value").unwrap();
-    [
-        tpm.seal(b"secret", &policy, known).map(drop),
-        tpm.seal_with_auth(b"secret", &policy, known, &auth)
-            .map(drop),
-    ]
+    match way {
+        0 => tpm.seal(b"secret", &policy, known),
+        _ => tpm.seal_with_auth(b"secret", &policy, known, &auth),
+    }
+}
+
+/// The right TPM shows its registers; from the next question for a storage key on the other one answers.
+fn put_another_there_after_a_look(bus: &Bus, port: u16) {
+    let (mut looked, mut there) = (false, false);
+    bus.traffic().forger = Some(Box::new(move |command| {
+        there |= looked && code(command) == READ_PUBLIC;
+        looked |= code(command) == PCR_READ;
+        there.then(|| exchange(port, command))
+    }));
 }
 
 /// Its session would be salted to the interposer's key: he would read secret and authorization value.
@@ -242,29 +252,32 @@ fn another_tpm_is_sent_nothing_to_seal_where_the_storage_key_is_known() {
     let (machine, other) = (Machine::launched(), Machine::launched());
     let bus = Bus::before(machine.swtpm.port());
     let known = machine.open().srk().unwrap().name;
-    put_another_there(&bus, other.swtpm.port());
-    let mut pinned = Tpm2::open(&bus.tcti()).unwrap();
-    pinned.pin_srk(known.clone());
-    for (mut tpm, given) in [
-        (Tpm2::open(&bus.tcti()).unwrap(), Some(&known)),
-        (pinned, None),
-    ] {
-        for done in seal_both(&mut tpm, given) {
-            let error = done.unwrap_err();
+    for given in [Some(&known), None] {
+        for way in 0..2 {
+            let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+            if given.is_none() {
+                tpm.pin_srk(known.clone());
+            }
+            put_another_there_after_a_look(&bus, other.swtpm.port());
+            let error = seal(&mut tpm, way, given).unwrap_err();
             assert!(matches!(error, TpmError::WrongSrk { .. }), "{error:?}");
+            bus.traffic().forger = None;
         }
     }
     assert!(!bus.traffic().commands.contains(&CREATE));
     // Where nothing is known, he is sent it: the first enrolment, as SECURITY.md says.
-    let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    for done in seal_both(&mut tpm, None) {
-        done.unwrap();
+    for way in 0..2 {
+        put_another_there_after_a_look(&bus, other.swtpm.port());
+        let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
+        let sealed = seal(&mut tpm, way, None).unwrap();
+        assert_ne!(sealed.parent, known);
     }
     assert!(bus.traffic().commands.contains(&CREATE));
     bus.traffic().forger = None;
     let mut tpm = Tpm2::open(&bus.tcti()).unwrap();
-    for done in seal_both(&mut tpm, Some(&known)) {
-        done.unwrap();
+    for way in 0..2 {
+        let sealed = seal(&mut tpm, way, Some(&known)).unwrap();
+        assert_eq!(sealed.parent, known);
     }
 }
 
