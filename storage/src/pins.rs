@@ -226,6 +226,16 @@ impl Pin {
     }
 }
 
+/// The secret that a configuration pins by itself, whatever else is in it.
+///
+/// # Errors
+/// It is not TOML.
+pub fn given_secret(config: &str, origin: &str) -> Result<Option<String>, PinsError> {
+    let keys: Keys = toml::from_str(config).map_err(|_| PinsError::Config(origin.into()))?;
+    let secret = keys.secret_id.as_ref();
+    Ok(secret.and_then(|secret| secret.get_ref().as_str().map(str::to_owned)))
+}
+
 fn others_may_write(metadata: &Metadata) -> bool {
     let owner = metadata.uid();
     let trusted = owner == 0 || owner == nix::unistd::geteuid().as_raw();

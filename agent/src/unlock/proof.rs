@@ -92,7 +92,7 @@ pub fn prove_volume(
 }
 
 /// The secret of a record, if the volume's key proves it.
-fn genuine(
+pub(super) fn genuine(
     record: &EnrolledRecord,
     header: &CheckedHeader,
     volume_key: &[u8],

@@ -6,11 +6,14 @@ pub mod pcr_source;
 mod required_pin;
 mod swap_device;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use agent::unlock::{
     CheckedHeader, PinKey, SwapSpec,
-    enrolment::{EnrollRequest, Parent, Target, find_recovery_keys},
+    enrolment::{EnrollRequest, Parent, Target, find_recovery_keys, new_secret_ends},
 };
 use anyhow::{Context as _, Result, bail};
 use argh::FromArgs;
@@ -22,7 +25,7 @@ use crate::{
         dry_run::DryRun,
         output::{RecoveryKeyWish, Report},
     },
-    pins::{self, Wish},
+    pins::{self, Wish, in_use},
     policy_key,
     retire::rollback,
     srk::pinned_srk,
@@ -76,9 +79,13 @@ pub struct Enroll {
     #[argh(option, arg_name = "file")]
     pin_file: Option<PathBuf>,
     /// make a new boot secret even if the volume has one: the Tao host then has other keys, and
-    /// what hosted programs sealed is lost to them
+    /// what hosted programs sealed is lost to them. Refused where the last record of the secret
+    /// that the images in /boot pin would go
     #[argh(switch)]
     new_secret: bool,
+    /// with --new-secret: also where that record goes. THE IMAGES IN /boot OPEN NOTHING THEN
+    #[argh(switch)]
+    force: bool,
     /// approve the launch with a new secret for the Tao host, although the volume is enrolled: in
     /// that launch the host has other keys, and what hosted programs sealed is lost to them
     /// (`taoboot reseal` on the running machine keeps it)
@@ -122,6 +129,9 @@ pub struct Enroll {
     /// (default /etc/taoboot/image.toml)
     #[argh(option, default = "pinned_srk::CONFIG.into()", arg_name = "file")]
     config: PathBuf,
+    /// where the root file system is mounted, with what the images in /boot pin (default /)
+    #[argh(option, arg_name = "directory", default = "PathBuf::from(\"/\")")]
+    root: PathBuf,
     /// pin this TPM and the secret for the next images (pins.toml beside --config), although the volume
     /// is not the one under this machine's root file system
     #[argh(switch)]
@@ -147,6 +157,9 @@ impl Enroll {
             bail!(
                 "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
             );
+        }
+        if !self.new_secret {
+            refuse_idle(&[("--force", self.force)], "without --new-secret")?;
         }
         if !self.rollback_counter {
             let password = ("--owner-password-file", self.owner_password_file.is_some());
@@ -202,6 +215,9 @@ impl Enroll {
             fresh_host_secret: self.new_host_secret,
         };
         if self.dry_run {
+            self.keep_pinned(volume, |secret| {
+                Ok(new_secret_ends(&header, &request.target, secret)?)
+            })?;
             let would_write = dry_run::pins(&self.config, volume, pin_wish);
             let run = DryRun {
                 volume: &header,
@@ -219,6 +235,9 @@ impl Enroll {
         let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let (enrolment, mut further) = several::begin(volume, others, files)?;
         let mut enrolment = enrolment.with_pin(key);
+        self.keep_pinned(volume, |secret| {
+            Ok(enrolment.new_secret_ends(&request.target, secret)?)
+        })?;
         let (enrolled, written) = enrolment.enroll_with(&mut tpm, request.clone(), &mut further)?;
         let srk = tpm.srk()?.name;
         let pinned = match &enrolled.secret_id {
@@ -253,6 +272,14 @@ impl Enroll {
             report.print_json(recovery_keyslot, pinned.as_deref())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// A new secret takes the place of the old one's records for the same launch.
+    fn keep_pinned(&self, volume: &Path, ends: impl Fn(&str) -> Result<bool>) -> Result<()> {
+        if !self.new_secret || self.force {
+            return Ok(());
+        }
+        in_use::keep(volume, &self.config, &self.root, ends)
     }
 
     /// What can be read before the TPM is asked.

@@ -12,6 +12,8 @@ use storage::pins::Pins;
 
 use super::{IN_PLACE, beside};
 
+/// What images are built with, below the root directory.
+pub const PLACE: &str = "etc/taoboot/image.toml";
 /// A configuration has some tens of lines.
 const LONGEST: u64 = 1 << 20;
 

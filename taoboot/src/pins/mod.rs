@@ -5,6 +5,7 @@
 //! order is enroll, refresh (which approves the new launch), reboot.
 
 pub mod image_config;
+pub mod in_use;
 pub mod state;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 use agent::unlock::SealedRecord;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use storage::pins::Pins;
 use tao::state_file;
 use tpm::Name;
@@ -66,15 +67,38 @@ pub fn write(
     Ok(Some(file))
 }
 
-/// The same for a record that was sealed anew, where there are pins already: after an exchange of the TPM
-/// they would keep the next image from opening it.
+/// Refuses another secret than the one that is pinned: whoever made a new one and pinned it does not want the
+/// images to come to believe the old one. `sealed` is the secret that records are made of, if there is one yet.
 ///
 /// # Errors
-/// As for [`write`].
+/// It is another, or the file cannot be read.
+pub fn check_secret(file: &Path, sealed: Option<&str>) -> Result<()> {
+    let Some(pins) = Pins::read(file)? else {
+        return Ok(());
+    };
+    match (pins.get("secret_id"), sealed) {
+        (Some(pinned), Some(sealed)) if pinned != sealed => bail!(
+            "{} pins the secret {pinned} for the next images, and what would be sealed is {sealed}: boot a launch that is enrolled with {pinned} and run this again there, or remove {0} if {sealed} is to stay",
+            file.display()
+        ),
+        (Some(pinned), None) => bail!(
+            "{} pins the secret {pinned} for the next images, and the volume's key proves no record of it, so that a new secret would be sealed: remove {0} and any secret_id in the images' configuration first",
+            file.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The same as [`write`] for a record that was sealed anew, where there are pins already: after an exchange of
+/// the TPM they would keep the next image from opening it. The secret stays the pinned one.
+///
+/// # Errors
+/// As for [`write`] and [`check_secret`].
 pub fn follow(file: &Path, record: &SealedRecord) -> Result<()> {
     if !file.exists() {
         return Ok(());
     }
+    check_secret(file, Some(record.secret_id()))?;
     replace(file, &record.sealed().parent, record.secret_id())
 }
 

@@ -7,7 +7,10 @@ mod prune;
 mod run;
 pub mod sealer;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use agent::unlock::{
     CheckedHeader, SealedRecord, TokenId,
@@ -135,14 +138,19 @@ impl Reseal {
         let Some(token) = sealed.find_map(|outcome| outcome.record) else {
             return Ok(());
         };
-        if self.root.is_none() && !pins::is_root(device) {
+        let Some(pins) = self.pins(device) else {
             return Ok(());
-        }
+        };
         let records = usable(&CheckedHeader::read(device)?);
         match records.iter().find(|(record, _)| *record == token) {
-            Some((_, record)) => pins::follow(&self.root().join(PLACE), record),
+            Some((_, record)) => pins::follow(&pins, record),
             None => Ok(()),
         }
+    }
+
+    /// The pins that belong to the volume: those of the machine whose root file system is on it.
+    fn pins(&self, device: &Path) -> Option<PathBuf> {
+        (self.root.is_some() || pins::is_root(device)).then(|| self.root().join(PLACE))
     }
 
     fn passphrase(&self, device: &Path) -> Result<Option<Passphrase>> {

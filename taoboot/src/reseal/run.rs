@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent::unlock::{
     CheckedHeader, Pin, SealedRecord, TokenId,
-    enrolment::{EnrolmentError, WipeRequest, wipe},
+    enrolment::{EnrolmentError, WipeRequest, last_record_goes, wipe},
 };
 use anyhow::Result;
 use serde::Serialize;
@@ -19,6 +19,7 @@ use crate::{
         predictions::Entry,
         verdict::{TpmState, verdict_of},
     },
+    pins::{self, image_config, in_use},
     reseal::{
         journal::Journal,
         prune,
@@ -87,6 +88,10 @@ impl Run<'_> {
             Ok(values) => values.clone(),
             Err(why) => return Ok(Outcome::none(entry, Done::Failed, why.clone())),
         };
+        if let Some(pins) = self.options.pins(self.device) {
+            let secret = self.sealer()?.secret_id()?;
+            pins::check_secret(&pins, secret.as_deref())?;
+        }
         if self.options.pending {
             self.journal.note(&values, time::now())?;
         }
@@ -172,11 +177,39 @@ impl Run<'_> {
         if stale.is_empty() {
             return Ok(stale);
         }
+        if let Err(error) = self.keep_pinned(&header, &genuine, &stale) {
+            eprintln!("taoboot: no record is removed: {error:#}");
+            return Ok(Vec::new());
+        }
         wipe(self.device, WipeRequest::Records(stale.clone()), false)?;
         if !self.options.json {
             println!("removed records that nothing needs: {}", numbers(&stale));
         }
         Ok(stale)
+    }
+
+    /// The images in /boot open the volume afterwards, too. Of another secret than that which is sealed nobody
+    /// here knows which records are genuine: then their form has to do.
+    fn keep_pinned(
+        &self,
+        header: &CheckedHeader,
+        genuine: &[(TokenId, SealedRecord)],
+        stale: &[TokenId],
+    ) -> Result<()> {
+        let root = self.options.root();
+        let config = root.join(image_config::PLACE);
+        in_use::keep(self.device, &config, root, |secret| {
+            let known = genuine
+                .iter()
+                .any(|(_, record)| record.secret_id() == secret);
+            let is_genuine = |token| !known || genuine.iter().any(|(found, _)| *found == token);
+            Ok(last_record_goes(
+                header,
+                secret,
+                |token, _| is_genuine(token),
+                |token, _| stale.contains(&token),
+            ))
+        })
     }
 
     fn no_room(&self, records: &[(TokenId, SealedRecord)]) -> String {

@@ -112,6 +112,16 @@ impl Sealer {
         }
     }
 
+    /// The secret that is sealed; `None` where a new one is made.
+    pub fn secret_id(&self) -> Result<Option<String>> {
+        Ok(match self {
+            Self::Resident { secret_id, .. } => Some(secret_id.clone()),
+            Self::Key { volume, .. } => volume
+                .authentic_record()?
+                .map(|record| record.secret_id().to_owned()),
+        })
+    }
+
     /// Seals for a launch and stores the record. `header` is as it was read last.
     pub fn seal(&mut self, header: &CheckedHeader, wanted: Wanted) -> Result<TokenId> {
         match self {

@@ -1,17 +1,24 @@
 //! `taoboot wipe`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use agent::unlock::{
     CheckedHeader, TokenId,
-    enrolment::{Kind, WipeRequest, Wiped, wipe, wipe_kinds},
+    enrolment::{Kind, WipeRequest, Wiped, holdings, last_record_goes, wipe, wipe_kinds},
+    find_records,
 };
 use anyhow::{Result, bail, ensure};
 use argh::FromArgs;
 use commands::refuse_idle;
 use serde_json::json;
 
-use crate::volume::records::usable;
+use crate::{
+    pins::{image_config, in_use},
+    volume::{genuine, records::usable},
+};
 
 /// Remove records together with their keyslots, or all keyslots of a kind. No passphrase is needed.
 #[derive(FromArgs)]
@@ -34,9 +41,13 @@ pub struct Wipe {
     /// systemd-tpm2, clevis, ...; may be repeated. A way in that a person has remains in any case
     #[argh(option, arg_name = "kind")]
     kind: Vec<Kind>,
-    /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN
+    /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN; and when the
+    /// images in /boot pin the secret whose last record goes: THEY OPEN NOTHING THEN
     #[argh(switch)]
     force: bool,
+    /// where the root file system is mounted, with what the images in /boot pin (default /)
+    #[argh(option, arg_name = "directory", default = "PathBuf::from(\"/\")")]
+    root: PathBuf,
     /// print the result as JSON
     #[argh(switch)]
     json: bool,
@@ -62,7 +73,43 @@ impl Wipe {
     }
 
     fn wipe(&self, request: WipeRequest) -> Result<Wiped> {
+        self.keep_pinned(|_, token| match &request {
+            WipeRequest::Records(tokens) => tokens.contains(&token),
+            WipeRequest::All => true,
+        })?;
         Ok(wipe(&self.volume, request, self.force)?)
+    }
+
+    fn wipe_kinds(&self) -> Result<Wiped> {
+        let kinds = self.kind.iter().copied().collect();
+        self.keep_pinned(|header, token| {
+            let mut held = holdings(header).into_iter();
+            held.any(|held| self.kind.contains(&held.kind) && held.tokens.contains(&token))
+        })?;
+        Ok(wipe_kinds(&self.volume, &kinds)?)
+    }
+
+    /// The images in /boot open the volume afterwards, too.
+    fn keep_pinned(&self, goes: impl Fn(&CheckedHeader, TokenId) -> bool) -> Result<()> {
+        if self.force {
+            return Ok(());
+        }
+        let header = CheckedHeader::read(&self.volume)?;
+        // Whose a record is the resident agent tells, where there is one.
+        let told = genuine::told(&find_records(&header), Path::new(agent::reseal::SOCKET));
+        in_use::keep(
+            &self.volume,
+            &self.root.join(image_config::PLACE),
+            &self.root,
+            |secret| {
+                Ok(last_record_goes(
+                    &header,
+                    secret,
+                    |token, _| told.get(&token) != Some(&false),
+                    |token, _| goes(&header, token),
+                ))
+            },
+        )
     }
 
     pub fn run(self) -> Result<ExitCode> {
@@ -79,9 +126,7 @@ impl Wipe {
             }
             (None, true, false, false) => self.wipe(WipeRequest::All)?,
             (None, false, true, false) => self.wipe(WipeRequest::Records(self.unlimited()?))?,
-            (None, false, false, true) => {
-                wipe_kinds(&self.volume, &self.kind.iter().copied().collect())?
-            }
+            (None, false, false, true) => self.wipe_kinds()?,
             _ => bail!(
                 "say what to remove: either --record NUMBER, --without-limit, --kind KIND or --all"
             ),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use storage::pins::Pins;
 
 use crate::{
-    enroll_support::{Volume, launched, taoboot},
+    enroll_support::{PASSPHRASE, Volume, launched, refusal, taoboot},
     reseal::common::{Machine, said},
 };
 
@@ -199,13 +199,49 @@ fn what_is_sealed_anew_under_another_key_is_pinned_where_something_was_pinned() 
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(!pins.exists(), "nothing was pinned");
     fs::create_dir_all(pins.parent().unwrap()).unwrap();
-    fs::write(
-        &pins,
-        Pins::text(&format!("000b{}", "ab".repeat(32)), "00ff"),
-    )
-    .unwrap();
+    let (tpm, secret) = (format!("000b{}", "ab".repeat(32)), machine.secret_id());
+    fs::write(&pins, Pins::text(&tpm, &secret)).unwrap();
     sealed("newer");
     let srk = machine.volume.record().sealed().parent.to_string();
     let text = fs::read_to_string(&pins).unwrap();
-    assert_eq!(text, Pins::text(&srk, &machine.secret_id()));
+    assert_eq!(text, Pins::text(&srk, &secret));
+}
+
+/// `enroll --new-secret` pinned it; the launch that runs, and its resident agent, have the old one.
+#[test]
+fn another_secret_than_the_pinned_one_is_not_sealed_and_the_pins_stay() {
+    let machine = Machine::up();
+    let pins = machine.root.join("etc/taoboot/pins.toml");
+    fs::create_dir_all(pins.parent().unwrap()).unwrap();
+    let srk = machine.volume.record().sealed().parent.to_string();
+    let (new, old) = ("cd".repeat(16), machine.secret_id());
+    let pinned = Pins::text(&srk, &new);
+    fs::write(&pins, &pinned).unwrap();
+    let menu = json!([machine.entry("0", "newer", true)]);
+    let key = machine.root.join("key");
+    fs::write(&key, PASSPHRASE).unwrap();
+    let file = ["--passphrase-file", key.to_str().unwrap()];
+    let with_key = [&file[..], &["--new-host-secret"]].concat();
+    for words in [&[][..], &with_key] {
+        let before = fs::read(&machine.volume.image).unwrap();
+        let sentence = refusal(&machine.reseal(&menu, words));
+        let said = [&new[..], &old, "pins.toml", "remove"];
+        assert!(
+            said.iter().all(|said| sentence.contains(said)),
+            "{sentence}"
+        );
+        assert!(fs::read(&machine.volume.image).unwrap() == before);
+        assert_eq!(fs::read_to_string(&pins).unwrap(), pinned);
+    }
+    // What is there already needs no sealing. Where no record is genuine, a new secret would be sealed.
+    let present = json!([machine.entry("0", "old", true)]);
+    assert!(machine.reseal(&present, &[]).status.success());
+    assert!(
+        taoboot("wipe", &machine.volume, &["--all"])
+            .status
+            .success()
+    );
+    let sentence = refusal(&machine.reseal(&menu, &file));
+    assert!(sentence.contains("proves no record of it"), "{sentence}");
+    assert_eq!(fs::read_to_string(&pins).unwrap(), pinned);
 }

@@ -21,6 +21,7 @@ mod enroll_unattended;
 mod enroll_unseal;
 mod idle_options;
 mod kinds;
+mod pinned_secret;
 mod reseal;
 mod setup;
 mod why;

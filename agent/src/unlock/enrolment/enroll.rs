@@ -44,6 +44,18 @@ pub enum Target {
     PolicyKey(PolicySigner),
 }
 
+impl Target {
+    /// What the TPM is to check.
+    pub(super) fn policy(&self) -> Result<AuthPolicy, EnrolmentError> {
+        Ok(match self {
+            Self::Launch(values, counter) => {
+                AuthPolicy::Launch(ApprovedLaunch::policy(values.clone(), *counter)?)
+            }
+            Self::PolicyKey(signer) => AuthPolicy::Signed(signer.clone()),
+        })
+    }
+}
+
 /// What is to be enrolled.
 #[derive(Clone, Debug)]
 pub struct EnrollRequest {
@@ -152,12 +164,7 @@ impl Enrolment {
         request: EnrollRequest,
         further: &mut [Self],
     ) -> Result<(Enrolled, Vec<FurtherEnrolled>), EnrolmentError> {
-        let policy = match request.target {
-            Target::Launch(values, counter) => {
-                AuthPolicy::Launch(ApprovedLaunch::policy(values, counter)?)
-            }
-            Target::PolicyKey(signer) => AuthPolicy::Signed(signer),
-        };
+        let policy = request.target.policy()?;
         let known_srk = request.parent.known(tpm, &self.genuine_records()?)?;
         let known = if request.fresh_secret {
             None

@@ -1,11 +1,11 @@
 //! What an enrolment would write, without writing it: the header is read, and the TPM seals a secret that
 //! nobody keeps.
 
-use tpm::{AuthPolicy, Tpm};
+use tpm::Tpm;
 use zeroize::Zeroizing;
 
 use super::{
-    enroll::{EnrollRequest, Target},
+    enroll::EnrollRequest,
     error::EnrolmentError,
     pending::{Leftover, find_leftovers},
     room,
@@ -17,7 +17,7 @@ use crate::unlock::{
     header::CheckedHeader,
     pin::{Pin, PinKey, PinSalt},
     pin_seal,
-    record::{ApprovedLaunch, EnrolledRecord, RecordParts},
+    record::{EnrolledRecord, RecordParts},
     secret::{BootSecret, HostSecret, VolumeSecret},
 };
 
@@ -42,12 +42,7 @@ pub fn rehearse(
     with_pin: bool,
     further: &[CheckedHeader],
 ) -> Result<(Planned, Vec<Planned>), EnrolmentError> {
-    let policy = match &request.target {
-        Target::Launch(values, counter) => {
-            AuthPolicy::Launch(ApprovedLaunch::policy(values.clone(), *counter)?)
-        }
-        Target::PolicyKey(signer) => AuthPolicy::Signed(signer.clone()),
-    };
+    let policy = request.target.policy()?;
     let known = find_enrolled(header)
         .into_iter()
         .find_map(|(_, record)| record.ok());
