@@ -3,17 +3,20 @@
 use std::path::Path;
 
 use agent::{config::Require, unlock::CheckedHeader};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::{srk::pinned_srk, volume::records::usable};
+use crate::{pins::image_config, volume::records::usable};
 
-/// A record that no image here would open is not made: without a PIN where one is required.
+/// A record that no image here would open is not made: without a PIN where one is required. Nor is one while
+/// nobody can tell what is required.
 pub fn check(config: &Path, with_pin: bool) -> Result<()> {
-    let Some(parsed) = pinned_srk::config(config) else {
+    let shown = config.display();
+    let required = image_config::required(config)
+        .with_context(|| format!("whether {shown} requires a PIN cannot be told"))?;
+    let Some(required) = required else {
         return Ok(());
     };
-    let shown = config.display();
-    match (parsed.unlock.require, with_pin) {
+    match (required, with_pin) {
         (Require::TpmAndPin, false) => bail!(
             "{shown} requires a PIN ([unlock] require = \"tpm+pin\"), and images made with it open no record without one: say --pin or --pin-file"
         ),

@@ -121,6 +121,7 @@ impl CheckNextBoot {
             .map(|entry| {
                 let verdict = verdict_of(entry, &records, &tpm);
                 let verdict = with_host_key(verdict, &host_key).with_acpi_tables(tables.as_deref());
+                let verdict = system.with_unknown_pins(verdict);
                 let opens = records.iter().find(|(id, _)| Some(*id) == verdict.record);
                 let verdict = verdict.with_forecast(system.forecast(entry, opens.map(|(_, r)| r)));
                 if entry.tboot && !entry.files.is_empty() {

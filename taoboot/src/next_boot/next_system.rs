@@ -9,7 +9,10 @@ use std::{
 
 use agent::{
     config::{Config, ConfigError, Require, SecretId, device::DeviceSpec},
-    forecast::{Forecast, IsFurther, Opened, System},
+    forecast::{
+        Forecast, IsFurther, Opened, System,
+        verdict::{Answer, Verdict},
+    },
     unlock::{CheckedHeader, SealedRecord, TokenId, find_further},
 };
 use anyhow::{Context as _, Result};
@@ -37,7 +40,7 @@ pub struct NextSystem {
     config: Option<Result<Config, ConfigError>>,
     pins: Option<PinState>,
     /// With the pins of the images that are in place.
-    in_place: Option<Config>,
+    in_place: Result<Option<Config>>,
     crypttab: Vec<CryptLine>,
     fstab: Vec<MountLine>,
     opened: Opened,
@@ -68,7 +71,8 @@ impl NextSystem {
     pub fn pinned(&self, records: Vec<(TokenId, SealedRecord)>) -> Vec<(TokenId, SealedRecord)> {
         let next = self.config.as_ref().and_then(|next| next.as_ref().ok());
         let fits = |(token, record): &(TokenId, SealedRecord)| {
-            let mut configs = next.into_iter().chain(&self.in_place);
+            let in_place = self.in_place.as_ref().ok().and_then(Option::as_ref);
+            let mut configs = next.into_iter().chain(in_place);
             let objection = configs.find_map(|config| pin_objection(config, record));
             if let Some(why) = &objection {
                 eprintln!("taoboot: record {token}: {why}");
@@ -76,6 +80,11 @@ impl NextSystem {
             objection.is_none()
         };
         records.into_iter().filter(fits).collect()
+    }
+
+    /// The same verdict, if it can be told what the images in place pin.
+    pub fn with_unknown_pins(&self, verdict: Verdict) -> Verdict {
+        with_unknown_pins(verdict, self.in_place.as_ref().err())
     }
 
     /// What the next images pin; `None` where none are made here, or none can be.
@@ -123,6 +132,14 @@ impl NextSystem {
                 is_further: &|device| is_further(device, record),
             },
         ))
+    }
+}
+
+/// An entry that would unlock: not known where nobody can tell what its image pins.
+pub fn with_unknown_pins(verdict: Verdict, why: Option<&anyhow::Error>) -> Verdict {
+    match why {
+        None => verdict,
+        Some(why) => verdict.with_answer_if_it_unlocks(Answer::Unknown, &format!("{why:#}")),
     }
 }
 

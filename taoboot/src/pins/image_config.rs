@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use agent::config::{Config, ConfigError};
+use agent::config::{Config, ConfigError, Require};
 use anyhow::{Context as _, Result, ensure};
 use storage::pins::Pins;
 
@@ -53,11 +53,38 @@ pub fn read(config: &Path) -> Result<Option<ImageConfig>> {
 
 /// The configuration of the images in /boot, as far as the pins tell: they may be older than those of the next
 /// image, and pin a secret or a TPM that is no longer in use. `None` where no other pins are known.
-pub fn in_place(config: &Path, root: &Path) -> Option<Config> {
-    let kept = Pins::read(&root.join(IN_PLACE)).ok()??;
-    let given = read(config).ok()??.given;
+///
+/// # Errors
+/// They are there and cannot be used, so that nobody can tell what the images pin.
+pub fn in_place(config: &Path, root: &Path) -> Result<Option<Config>> {
+    let unknown = || "what the images in /boot pin cannot be told";
+    let Some(kept) = Pins::read(&root.join(IN_PLACE)).with_context(unknown)? else {
+        return Ok(None);
+    };
+    let Some(next) = read(config)? else {
+        return Ok(None);
+    };
     let origin = config.display().to_string();
-    Config::parse(&kept.merged(&given, &origin).ok()?, &origin).ok()
+    let merged = kept.merged(&next.given, &origin).with_context(unknown)?;
+    Ok(Some(Config::parse(&merged, &origin).with_context(unknown)?))
+}
+
+/// Whether images made with this configuration ask for a PIN; `None` where none are made here. An enrolment
+/// replaces a file of pins that is none, so then the administrator's file counts alone: a PIN is demanded there
+/// and nowhere else.
+///
+/// # Errors
+/// The configuration cannot be read, is not one, or contradicts what is pinned.
+pub fn required(config: &Path) -> Result<Option<Require>> {
+    let Some(next) = read(config)? else {
+        return Ok(None);
+    };
+    let parsed = match Pins::read(&beside(config)) {
+        Ok(_) => next.parsed,
+        // It says itself why, where it is used.
+        Err(_) => Config::parse(&next.given, &config.display().to_string()),
+    };
+    Ok(Some(parsed?.unlock.require))
 }
 
 /// What counts is the whole: the file alone may lack what is pinned. Where both are refused, the error names a
@@ -80,7 +107,41 @@ fn parse(given: &str, config: &Path) -> Result<Config, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
+
+    #[test]
+    fn only_a_copy_that_is_not_there_pins_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let (config, kept) = (root.join("image.toml"), root.join(IN_PLACE));
+        std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        std::fs::write(&config, "on_failure = \"prompt\"\n").unwrap();
+        assert!(in_place(&config, root).unwrap().is_none());
+        let (srk, secret) = (format!("000b{}", "11".repeat(32)), "22".repeat(16));
+        std::fs::write(&kept, Pins::text(&srk, &secret)).unwrap();
+        let found = in_place(&config, root).unwrap().unwrap();
+        assert_eq!(found.secret_id.unwrap().as_str(), secret);
+        let unknown = || {
+            let error = in_place(&config, root).unwrap_err();
+            assert!(error.to_string().contains("cannot be told"), "{error:#}");
+        };
+        std::fs::set_permissions(&kept, Permissions::from_mode(0o666)).unwrap();
+        unknown();
+        std::fs::set_permissions(&kept, Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(
+            &config,
+            "secret_id = \"00112233445566778899aabbccddeeff\"\n",
+        )
+        .unwrap();
+        unknown();
+        std::fs::write(&kept, "nonsense").unwrap();
+        unknown();
+        std::fs::remove_file(&kept).unwrap();
+        std::fs::create_dir(&kept).unwrap();
+        unknown();
+    }
 
     #[test]
     fn what_is_pinned_counts_before_the_configuration_is_judged() {

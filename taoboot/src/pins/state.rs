@@ -1,6 +1,6 @@
 //! Does the next image pin TPM and secret, and do the images in place?
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use agent::config::Config;
 use serde::Serialize;
@@ -21,10 +21,12 @@ pub struct PinState {
 impl PinState {
     /// `config` is what the next image has, read from `file`; `root` is where the root file system is mounted.
     pub fn of(config: &Config, file: &Path, root: &Path) -> Self {
-        let pins = fs::read(beside(file)).ok();
-        // No copy is one that differs: the images are older than the pins.
-        let in_place =
-            pins.map(|pins| fs::read(root.join(IN_PLACE)).is_ok_and(|kept| kept == pins));
+        // No copy, and one that cannot be read, is one that differs: the images may be older than the pins.
+        let in_place = match fs::read(beside(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => Some(false),
+            Ok(pins) => Some(fs::read(root.join(IN_PLACE)).is_ok_and(|kept| kept == pins)),
+        };
         Self {
             srk_name: config.srk_name.is_some(),
             secret_id: config.secret_id.is_some(),

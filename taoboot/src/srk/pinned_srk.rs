@@ -15,7 +15,8 @@ use crate::pins::{beside, image_config};
 /// What images are built with (taoboot-kernel(8)).
 pub const CONFIG: &str = "/etc/taoboot/image.toml";
 
-/// The configuration of the next image, where images are built on this machine and it can be read.
+/// The configuration of the next image, where images are built on this machine and it can be read. For what is
+/// shown only: [`warning`] says why it cannot.
 pub fn config(path: &Path) -> Option<Config> {
     image_config::read(path).ok()??.parsed.ok()
 }

@@ -17,7 +17,7 @@ use agent::{
 use anyhow::{Result, bail};
 use argh::FromArgs;
 
-use crate::next_boot::next_system::pin_objection;
+use crate::next_boot::next_system::{pin_objection, with_unknown_pins};
 use crate::pins::{image_config, state::PinState};
 use crate::volume::genuine::{self, Genuine};
 use crate::{
@@ -93,15 +93,18 @@ impl Status {
         let in_place = image_config::in_place(&self.config, root);
         let mut usable = Genuine::default().records(header, &self.socket, None);
         usable.retain(|(_, record)| {
-            let mut configs = config.into_iter().chain(in_place.as_ref());
+            let mut configs = config
+                .into_iter()
+                .chain(in_place.as_ref().ok().and_then(Option::as_ref));
             configs.all(|config| pin_objection(config, record).is_none())
         });
         let entries = source.entries()?;
         let host_key = HostKeyCheck::of(config, &self.socket);
         let tables = acpi_pin::objection(config, Path::new(agent::boot::acpi::TABLES));
         let verdicts = entries.iter().map(|entry| {
-            with_host_key(verdict_of(entry, &usable, tpm), &host_key)
-                .with_acpi_tables(tables.as_deref())
+            let verdict = with_host_key(verdict_of(entry, &usable, tpm), &host_key)
+                .with_acpi_tables(tables.as_deref());
+            with_unknown_pins(verdict, in_place.as_ref().err())
         });
         Ok(Some(verdicts.collect()))
     }

@@ -6,6 +6,7 @@ use agent::{
     config::Require,
     unlock::{AskPin, BootSecret, NoAnswer, Pinned, UnsealError, find_records, unseal_asking},
 };
+use storage::pins::Pins;
 use tpm::{Tpm as _, Tpm2, swtpm::Swtpm};
 use zeroize::Zeroizing;
 
@@ -187,4 +188,37 @@ fn a_record_without_a_pin_is_not_made_beside_one_with_and_an_older_one_is_named(
     let output = enroll(&volume, &swtpm, &["--new-secret"]);
     assert!(output.status.success(), "{output:?}");
     assert!(unsealed(&volume, &swtpm).is_ok());
+}
+
+/// Nobody can tell then whether images made with it would open the record.
+#[test]
+fn no_record_is_made_where_the_configuration_is_none_or_contradicts_the_pins() {
+    let (volume, swtpm) = (Volume::new(), launched("kernel", "initramfs"));
+    let config = volume.directory.path().join("image.toml");
+    let pins = config.with_file_name("pins.toml");
+    let (tpm, secret) = (format!("000b{}", "ab".repeat(32)), "cd".repeat(16));
+    fs::write(&pins, Pins::text(&tpm, &secret)).unwrap();
+    let tcti = swtpm.tcti();
+    let words = [
+        "--current",
+        "--tcti",
+        &tcti,
+        "--no-recovery-key",
+        "--no-pins",
+    ];
+    let words = [&words[..], &["--config", config.to_str().unwrap()]].concat();
+    for text in [
+        "on_failur = \"prompt\"\n",
+        "[unlock]\nrequire = \"tpm-and-pin\"\n",
+        "secret_id = \"00112233445566778899aabbccddeeff\"\n[unlock]\nrequire = \"tpm+pin\"\n",
+    ] {
+        fs::write(&config, text).unwrap();
+        let before = fs::read(&volume.image).unwrap();
+        let sentence = refusal(&taoboot("enroll", &volume, &words));
+        assert!(
+            sentence.contains("requires a PIN cannot be told"),
+            "{sentence}"
+        );
+        assert!(fs::read(&volume.image).unwrap() == before, "{text}");
+    }
 }

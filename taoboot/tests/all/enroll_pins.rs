@@ -170,8 +170,24 @@ fn the_next_boot_is_judged_with_the_pins_and_it_is_said_whether_the_images_have_
             "{said_of_it}: {output:?}"
         );
     }
+    // What the images in /boot pin: others may have written it, it is none, or it contradicts.
     fs::write(&config, &volume).unwrap();
     fs::write(&pins, &own).unwrap();
+    let machine_status = ["--config", config.to_str().unwrap(), "--root", root];
+    for (text, mode) in [(own.as_str(), 0o666), ("nonsense", 0o600), (&own, 0o600)] {
+        fs::write(&kept, text).unwrap();
+        fs::set_permissions(&kept, fs::Permissions::from_mode(mode)).unwrap();
+        let output = machine.run("check-next-boot", &menu, &["--root", root]);
+        if mode == 0o600 && text == own {
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(said(&output).contains("cannot be told"), "{output:?}");
+        let output = machine.run("status", &menu, &machine_status);
+        assert!(said(&output).contains("cannot be told"), "{output:?}");
+    }
+    fs::remove_file(&kept).unwrap();
     let output = machine.run("check-next-boot", &menu, &["--root", root, "--json"]);
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let state = json!({ "srk_name": true, "secret_id": true, "in_place": false });
