@@ -38,7 +38,8 @@ pub struct Wipe {
     #[argh(switch)]
     without_limit: bool,
     /// everything of a kind that `taoboot list` shows: password, recovery, record, further,
-    /// systemd-tpm2, clevis, ...; may be repeated. A way in that a person has remains in any case
+    /// systemd-tpm2, clevis, ...; may be repeated. What may be a person's
+    /// keyslot goes only where another password or recovery key remains, as far as tokens tell
     #[argh(option, arg_name = "kind")]
     kind: Vec<Kind>,
     /// also when no other keyslot remains: THE DATA CAN THEN NEVER BE READ AGAIN; and when the

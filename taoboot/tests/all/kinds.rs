@@ -262,6 +262,35 @@ fn a_keyslot_that_two_kinds_of_tokens_name_is_not_removed_by_kind() {
     assert!(volume.opens_with(b"second") && volume.opens_with(PASSPHRASE.as_bytes()));
 }
 
+/// The only keyslot of a person, under another program's token or two of them.
+#[test]
+fn a_token_of_another_program_does_not_give_the_last_password_away() {
+    for kinds in [
+        &["systemd-tpm2"][..],
+        &["clevis"],
+        &["acme", "systemd-fido2"],
+    ] {
+        let volume = Volume::new();
+        enroll_current(&volume, &launched("kernel", "initramfs"));
+        for (id, kind) in (10..).zip(kinds) {
+            volume.add_token(TokenId(id), &token(kind, &["0"]));
+        }
+        let listed = listed(&volume);
+        let (_, seen) = &listed[0];
+        assert_ne!(seen, "password");
+        let before = fs::read(&volume.image).unwrap();
+        let sentence = refusal(&taoboot("wipe", &volume, &["--kind", seen]));
+        assert!(sentence.contains("without this machine"), "{sentence}");
+        assert!(fs::read(&volume.image).unwrap() == before, "{seen}");
+        assert!(volume.opens_with(PASSPHRASE.as_bytes()));
+        // With a password beside it, it may go.
+        add_passphrase(&volume, "second", &[]);
+        let output = taoboot("wipe", &volume, &["--kind", seen]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(volume.opens_with(b"second"));
+    }
+}
+
 #[test]
 fn a_luks1_volume_is_enrolled_after_the_command_that_the_refusal_names() {
     let volume = Volume::luks1();

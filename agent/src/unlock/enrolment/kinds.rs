@@ -91,6 +91,15 @@ impl Kind {
         )
     }
 
+    /// Could it be a person's keyslot all the same? The token of another program may have been put on it by
+    /// somebody else; ours make no keyslot of a person ours.
+    pub(super) const fn may_be_a_persons(self) -> bool {
+        !matches!(
+            self,
+            Self::Record | Self::Further | Self::Leftover | Self::Unbound
+        )
+    }
+
     /// The kind of a token, by its type.
     pub(super) fn of_token(text: &str) -> Self {
         match text {

@@ -35,7 +35,7 @@ pub fn wipe_kinds(device: &Path, kinds: &BTreeSet<Kind>) -> Result<Wiped, Enrolm
             kinds: names.join(", "),
         });
     }
-    check_way_in(device, &all, &kept)?;
+    check_way_in(device, &doomed, &kept)?;
     let mut wiped = Wiped {
         keyslots: doomed
             .iter()
@@ -56,19 +56,27 @@ pub fn wipe_kinds(device: &Path, kinds: &BTreeSet<Kind>) -> Result<Wiped, Enrolm
     Ok(wiped)
 }
 
-/// Where a person could open the volume, a person can afterwards: a record is worth nothing on another
-/// machine, nor after the TPM was cleared.
-fn check_way_in(device: &Path, all: &[Holding], kept: &[&Holding]) -> Result<(), EnrolmentError> {
-    let persons = |holding: &Holding| {
+/// Whatever may be a person's goes only where a keyslot remains that is a person's as far as its tokens say: a
+/// record is worth nothing on another machine, nor after the TPM was cleared. A keyslot that is used by its
+/// number only is nobody's way in, and may have been somebody's before it was marked.
+fn check_way_in(
+    device: &Path,
+    doomed: &[&Holding],
+    kept: &[&Holding],
+) -> Result<(), EnrolmentError> {
+    let persons = |holding: &&Holding| {
         holding.keyslot.is_some() && holding.kind.is_a_persons() && !holding.ignored
     };
-    let opens = |holding: &Holding| {
+    let opens = |holding: &&Holding| {
         holding.keyslot.is_some() && ![Kind::Unbound, Kind::Leftover].contains(&holding.kind)
     };
-    let remains = if all.iter().any(persons) {
-        kept.iter().any(|holding| persons(holding))
+    let may_go = doomed
+        .iter()
+        .any(|holding| holding.keyslot.is_some() && holding.kind.may_be_a_persons());
+    let remains = if may_go {
+        kept.iter().any(persons)
     } else {
-        kept.iter().any(|holding| opens(holding))
+        kept.iter().any(opens)
     };
     if remains {
         Ok(())
