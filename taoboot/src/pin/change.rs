@@ -93,6 +93,9 @@ impl Change {
                 format!("record {token} has the old PIN still: run this again, with the new PIN as the present one")
             })?;
         }
+        eprintln!(
+            "taoboot: note: copies of the header that somebody made earlier still open with the old PIN, until the rollback counter is raised (`taoboot retire`), where the records were made with --rollback-counter"
+        );
         let tokens: Vec<TokenId> = records.iter().map(|(token, _)| *token).collect();
         if self.json {
             println!("{:#}", json!({ "volume": device, "records": tokens }));

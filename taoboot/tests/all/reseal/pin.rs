@@ -136,6 +136,7 @@ fn the_pin_is_changed_in_all_records_with_the_old_one_and_the_agent_goes_on_with
         output.status.success() && said(&output).contains("records 0, 1"),
         "{output:?}"
     );
+    assert!(said(&output).contains("`taoboot retire`"), "{output:?}");
     assert_eq!(machine.keyslots(), keyslots);
     let menu = json!([machine.entry("1", "third", true)]);
     assert!(machine.reseal(&menu, &[]).status.success());
