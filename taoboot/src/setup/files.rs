@@ -33,13 +33,17 @@ pub fn after_the_volume(root: &Path) -> Vec<Finding> {
             "etc/taoboot/vlp.pol",
             "`tboot-policy from-grub --measure-only --output /etc/taoboot/vlp.pol ENTRY`, then `lcp nv apply --vlp /etc/taoboot/vlp.pol`: with tboot's own policy PCR 19 stays empty",
         ),
-        exists(
-            root,
-            "platform",
-            "var/lib/taoboot/platform.json",
-            "after a measured launch `tboot-policy record --output /var/lib/taoboot/platform.json`",
-        ),
     ]
+}
+
+/// What only a measured launch tells.
+pub fn platform(root: &Path) -> Finding {
+    exists(
+        root,
+        "platform",
+        "var/lib/taoboot/platform.json",
+        "after a measured launch `tboot-policy record --output /var/lib/taoboot/platform.json`",
+    )
 }
 
 /// The flags that the kernel lists.

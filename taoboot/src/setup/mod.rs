@@ -44,10 +44,13 @@ impl Setup {
         );
         let root = self.root.as_deref().unwrap_or_else(|| Path::new("/"));
         let mut findings = files::before_the_tpm(root);
-        findings.extend(tpm::findings(root, &self.tcti));
+        let (of_the_tpm, launch) = tpm::findings(root, &self.tcti);
+        findings.extend(of_the_tpm);
         let (volume, enrolled) = volume(root);
         findings.push(volume);
         findings.extend(files::after_the_volume(root));
+        findings.extend(launch);
+        findings.push(files::platform(root));
         findings.push(enrolled);
         let next = findings
             .iter()

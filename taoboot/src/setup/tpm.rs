@@ -7,10 +7,13 @@ use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
 use super::finding::Finding;
 
-/// Version, bank, lockout, storage key and the launch that runs.
-pub fn findings(root: &Path, tcti: &str) -> Vec<Finding> {
+/// Version, bank, lockout and storage key; then the launch that runs, which comes after what it is made of.
+pub fn findings(root: &Path, tcti: &str) -> (Vec<Finding>, Option<Finding>) {
     match Tpm2::open(tcti) {
-        Ok(mut tpm) => vec![state(&mut tpm), storage_key(&mut tpm), launch(&mut tpm)],
+        Ok(mut tpm) => {
+            let launch = launch(&mut tpm);
+            (vec![state(&mut tpm), storage_key(&mut tpm)], Some(launch))
+        }
         Err(error) => {
             let version = root.join("sys/class/tpm/tpm0/tpm_version_major");
             let old = fs::read_to_string(version).is_ok_and(|major| major.trim() == "1");
@@ -22,7 +25,7 @@ pub fn findings(root: &Path, tcti: &str) -> Vec<Finding> {
             } else {
                 (error.to_string(), "switch the TPM 2.0 on in the firmware")
             };
-            vec![Finding::missing("TPM", found, todo)]
+            (vec![Finding::missing("TPM", found, todo)], None)
         }
     }
 }

@@ -181,8 +181,21 @@ fn a_record_without_a_pin_is_not_made_beside_one_with_and_an_older_one_is_named(
         "{said}"
     );
     let before = fs::read(&volume.image).unwrap();
-    let said = refusal(&enroll(&volume, &swtpm, &["--new-host-secret"]));
-    assert!(said.contains("ask for a PIN"), "{said}");
+    for more in [
+        &["--new-host-secret"][..],
+        &["--new-host-secret", "--dry-run"],
+    ] {
+        let said = refusal(&enroll(&volume, &swtpm, more));
+        assert!(said.contains("ask for a PIN"), "{said}");
+    }
+    // With a new secret, and with a PIN, neither run objects.
+    for more in [
+        &["--new-secret"][..],
+        &["--new-host-secret", "--pin-file", &file],
+    ] {
+        let output = enroll(&volume, &swtpm, &[more, &["--dry-run"]].concat());
+        assert!(output.status.success(), "{output:?}");
+    }
     assert_eq!(fs::read(&volume.image).unwrap(), before);
     // Another secret is another matter.
     let output = enroll(&volume, &swtpm, &["--new-secret"]);

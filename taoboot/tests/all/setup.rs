@@ -70,12 +70,12 @@ fn an_empty_machine_misses_everything_and_a_whole_one_nothing() {
         of_state("missing"),
         [
             "tboot",
-            "launch",
             "volume",
             "config",
             "GRUB",
             "images",
             "policy",
+            "launch",
             "platform",
             "enrolment"
         ]
@@ -141,6 +141,17 @@ fn an_empty_machine_misses_everything_and_a_whole_one_nothing() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     // A machine that was not launched, and one whose TPM is not there.
     assert_eq!(missing(&none.tcti()), ["launch"]);
+    // What the launch is made of comes first.
+    for name in [
+        "etc/taoboot/image.toml",
+        "boot/grub/grub.cfg",
+        "etc/taoboot/vlp.pol",
+    ] {
+        let good = fs::read(root.join(name)).unwrap();
+        fs::remove_file(root.join(name)).unwrap();
+        assert_eq!(missing(&none.tcti())[1..], ["launch"], "{name}");
+        write(root, name, &good);
+    }
     assert_eq!(missing("swtpm:host=127.0.0.1,port=1"), ["TPM"]);
     let (_, text) = check(root, &swtpm.tcti(), &[]);
     assert!(text.contains("say --check"), "{text}");

@@ -43,14 +43,23 @@ pub fn rehearse(
     further: &[CheckedHeader],
 ) -> Result<(Planned, Vec<Planned>), EnrolmentError> {
     let policy = request.target.policy()?;
-    let known = find_enrolled(header)
+    let records: Vec<EnrolledRecord> = find_enrolled(header)
         .into_iter()
-        .find_map(|(_, record)| record.ok());
+        .filter_map(|(_, record)| record.ok())
+        .collect();
+    let known = records.first();
     let shared = known
         .filter(|_| !request.fresh_secret)
         .map(|record| record.parts().keyslot);
     if shared.is_some() && !request.fresh_host_secret {
         return Err(EnrolmentError::HostSecretUnknown(header.device().into()));
+    }
+    let of_known = |record: &&EnrolledRecord| {
+        known.is_some_and(|known| known.secret_id() == record.secret_id())
+    };
+    let mut of_secret = records.iter().filter(of_known);
+    if shared.is_some() && pin.is_none() && of_secret.any(|record| record.parts().pin.is_some()) {
+        return Err(EnrolmentError::PinNeeded(header.device().into()));
     }
     let boot_secret = BootSecret::new(VolumeSecret::generate()?, HostSecret::generate()?);
     let secret = boot_secret.volume();
