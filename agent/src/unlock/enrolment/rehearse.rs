@@ -58,16 +58,12 @@ pub fn rehearse(
         known.is_some_and(|known| known.secret_id() == record.secret_id())
     };
     let mut of_secret = records.iter().filter(of_known);
-    if shared.is_some() && pin.is_none() && of_secret.any(|record| record.parts().pin.is_some()) {
+    if shared.is_some() && !with_pin && of_secret.any(|record| record.parts().pin.is_some()) {
         return Err(EnrolmentError::PinNeeded(header.device().into()));
     }
     let boot_secret = BootSecret::new(VolumeSecret::generate()?, HostSecret::generate()?);
     let secret = boot_secret.volume();
     // Whether a record is genuine is not known here: this is for the refusal, the secret is nobody's.
-    let records: Vec<EnrolledRecord> = find_enrolled(header)
-        .into_iter()
-        .filter_map(|(_, record)| record.ok())
-        .collect();
     let known_srk = request.parent.known(tpm, &records)?;
     let pin = with_pin.then(nobodys_pin).transpose()?;
     let pin = pin.as_ref();

@@ -94,6 +94,19 @@ fn where_nothing_is_enrolled_any_more_a_kernel_is_installed_all_the_same() {
     assert!(run.stderr.contains(said), "{}", run.stderr);
     assert!(m.machine.config().contains(&format!("taoboot-tboot-{NEW}")));
     assert_eq!(m.records(), 0);
+    assert!(run.stderr.contains("the next boot asks for the passphrase"));
+    // An image that pins the secret does not.
+    let pins = format!(
+        "srk_name = \"000b{}\"\nsecret_id = \"{}\"\n",
+        "11".repeat(32),
+        "22".repeat(16)
+    );
+    m.machine.machine.write("etc/taoboot/pins.toml", &pins);
+    let run = m.run(&["refresh"], false);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let said = "refuse the right passphrase, too: remove";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(!run.stderr.contains("asks for the passphrase"));
 }
 
 fn verdict_of_refresh(m: &Sealed) {
