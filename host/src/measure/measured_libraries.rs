@@ -27,7 +27,7 @@ use crate::measure::{
 const CACHE: &str = "/etc/ld.so.cache";
 const PRELOADED: &str = "/etc/ld.so.preload";
 
-/// Directorys of the copies, in the directory that the program gets.
+/// Directories of the copies, in the directory that the program gets.
 const LIBRARIES: &str = "lib";
 const PROGRAM: &str = "program";
 

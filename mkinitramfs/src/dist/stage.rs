@@ -17,7 +17,7 @@ use flate2::{Compression, GzBuilder};
 pub struct Stage {
     root: PathBuf,
     time: SystemTime,
-    /// Directorys that were made, for their time at the end.
+    /// Directories that were made, for their time at the end.
     directories: BTreeSet<PathBuf>,
 }
 
@@ -93,7 +93,7 @@ impl Stage {
         Ok(path)
     }
 
-    /// Directorys that are missing; those that are there stay as they are.
+    /// Directories that are missing; those that are there stay as they are.
     fn make(&mut self, directory: &Path) -> Result<()> {
         if directory.is_dir() {
             return Ok(());

@@ -116,10 +116,10 @@ pub struct Needs {
     pub libraries: Vec<String>,
     /// Libraries that are used if they are there (DT_AUXILIARY).
     pub optional: Vec<String>,
-    /// Directorys for the libraries of this file and of what it needs, if there is no
+    /// Directories for the libraries of this file and of what it needs, if there is no
     /// [`Needs::runpath`] (DT_RPATH).
     pub rpath: Vec<String>,
-    /// Directorys for the libraries of this file (DT_RUNPATH).
+    /// Directories for the libraries of this file (DT_RUNPATH).
     pub runpath: Option<Vec<String>>,
 }
 

@@ -34,7 +34,7 @@ const USUAL: [&str; 6] = [
     "/lib",
     "/usr/lib",
 ];
-/// Directorys for better processors, within each directory.
+/// Directories for better processors, within each directory.
 const LEVELS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
 const BETTER: &str = "glibc-hwcaps";
 
@@ -126,7 +126,7 @@ struct Asked {
     name: String,
     by: PathBuf,
     optional: bool,
-    /// Directorys in their order.
+    /// Directories in their order.
     directories: Vec<PathBuf>,
     /// DT_RPATH of who asks and of who asked for it, for the libraries of this one.
     inherited: Vec<PathBuf>,

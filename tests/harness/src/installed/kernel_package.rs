@@ -11,7 +11,7 @@ use crate::assets::Kernel;
 use crate::disk::cache::{CacheKey, cached};
 use crate::tool::Tool;
 
-/// Directorys below kernel/ of what is kept.
+/// Directories below kernel/ of what is kept.
 const KEPT: &[&str] = &[
     "drivers/md",
     "drivers/virtio",
