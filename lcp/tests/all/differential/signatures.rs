@@ -36,6 +36,15 @@ fn succeed(tools: &Path, line: &Line) -> Done {
     done
 }
 
+/// Of one signature in 128 the original writes R or S, when it is a byte shorter than the key, at the wrong end of
+/// its field (first byte 0 of a number whose last byte is the highest): nobody verifies that.
+fn is_shifted(list: &[u8], key: &str) -> bool {
+    let size = if key == "p384" { 48 } else { 32 };
+    [2 * size, size]
+        .iter()
+        .any(|back| list[list.len() - back] == 0)
+}
+
 #[test]
 fn each_side_verifies_the_others_signatures() {
     let found = required(real_tools(), "the real tools (cargo xtask setup)");
@@ -67,7 +76,10 @@ fn each_side_verifies_the_others_signatures() {
             (ours.path(), ours.path()),
         ];
         for (signer, verifier) in sides {
-            let signed = succeed(signer, &sign).files["out"].clone();
+            let mut signed = succeed(signer, &sign).files["out"].clone();
+            while signer == real && scheme == "ecdsa" && is_shifted(&signed, key) {
+                signed = succeed(signer, &sign).files["out"].clone();
+            }
             if verifier == real && scheme == "ecdsa" {
                 continue;
             }
