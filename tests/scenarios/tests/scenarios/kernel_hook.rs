@@ -15,7 +15,7 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
     m.install_kernel(NEW);
     let run = m.run(&["add", NEW]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert_eq!(m.image(NEW), format!("image of {NEW}\none\n"));
+    assert_eq!(m.image(NEW), format!("image of {NEW}\n# one\n"));
     m.assert_every_entry_unlocks("after add");
     m.assert_no_leftovers("after add");
     assert_eq!(m.launches().len(), 3);
@@ -97,18 +97,18 @@ fn nothing_changes_where_nothing_changed() {
 #[test]
 fn a_kernel_that_is_installed_again_does_not_unseal_the_others() {
     let Some(m) = HookMachine::new() else { return };
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     m.machine
         .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
     let run = m.run(&["add", KERNELS[1]]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(
         m.image(KERNELS[0]),
-        format!("image of {}\none\n", KERNELS[0])
+        format!("image of {}\n# one\n", KERNELS[0])
     );
     assert_eq!(
         m.image(KERNELS[1]),
-        format!("image of {}\ntwo\n", KERNELS[1])
+        format!("image of {}\n# two\n", KERNELS[1])
     );
     m.assert_every_entry_unlocks("after add");
 }
@@ -121,7 +121,7 @@ fn entries_of_others_are_not_sealed_to() {
     // Both images change, and the present menu has neither.
     let plain = "menuentry 'x' {\nmultiboot2 /tboot.gz\nmodule2 /vmlinuz\n}\n";
     m.machine.write("boot/grub/grub.cfg", plain);
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     assert_eq!(m.run(&["refresh"]).code, Some(0));
     m.assert_every_entry_unlocks("after refresh");
     for call in m.calls().iter().filter(|call| call.starts_with("reseal")) {
@@ -133,7 +133,7 @@ fn entries_of_others_are_not_sealed_to() {
 fn a_kernel_without_modules_does_not_keep_the_others_from_their_images() {
     let Some(m) = HookMachine::new() else { return };
     fs::remove_dir(m.path(&format!("modules/{}", KERNELS[0]))).unwrap();
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     let run = m.run(&["refresh"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(
@@ -143,7 +143,7 @@ fn a_kernel_without_modules_does_not_keep_the_others_from_their_images() {
     );
     assert_eq!(
         m.image(KERNELS[1]),
-        format!("image of {}\ntwo\n", KERNELS[1])
+        format!("image of {}\n# two\n", KERNELS[1])
     );
     m.assert_every_entry_unlocks("after refresh");
 }
@@ -256,7 +256,7 @@ fn options_behind_two_dashes_go_to_reseal() {
         "etc/default/taoboot",
         "TAOBOOT_VOLUME='/dev/a b'\nTAOBOOT_KEEP=\n",
     );
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     let run = m.run(&["refresh", "--", "--passphrase-file", "/p"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let calls = m.calls();

@@ -159,7 +159,7 @@ fn a_sinit_module_that_was_swapped_keeps_every_new_launch_from_being_sealed_for(
     succeeded(&m.run(&["add", NEW], true));
     assert!(m.opens(&launch(&m, NEW)));
     fs::write(&module, sinit(2)).unwrap();
-    m.machine.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.machine.write("etc/taoboot/image.toml", "# two\n");
     let before = m.machine.boot_files();
     let run = m.run(&["refresh"], true);
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -184,7 +184,7 @@ fn a_menu_that_was_changed_in_boot_is_not_sealed_to_at_any_moment() {
                  sed -i 's/\\(module2.*vmlinuz.*\\) ro/\\1 rd.break ro/' \"$menu\"\ndone\n",
             ),
     );
-    m.machine.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.machine.write("etc/taoboot/image.toml", "# two\n");
     m.machine
         .machine
         .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
@@ -270,13 +270,15 @@ fn a_link_and_a_file_that_changes_all_the_time_get_no_record() {
             }
         });
         for number in 0..6 {
-            let config = format!("number {number}\n");
+            let config = format!("# number {number}\n");
             m.machine.machine.write("etc/taoboot/image.toml", &config);
             m.run(&["refresh"], true);
         }
         stop.store(true, Ordering::Relaxed);
     });
-    m.machine.machine.write("etc/taoboot/image.toml", "last\n");
+    m.machine
+        .machine
+        .write("etc/taoboot/image.toml", "# last\n");
     fs::copy(&aside, &kernel).unwrap();
     let last = m.run(&["refresh"], true);
     succeeded(&last);

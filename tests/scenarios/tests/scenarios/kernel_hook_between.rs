@@ -6,7 +6,7 @@ use crate::hook_machine::{HookMachine, KERNELS};
 fn what_is_between_the_renames_is_sealed_to_as_well() {
     let Some(m) = HookMachine::new() else { return };
     m.forget_calls();
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     m.machine
         .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
     let run = m.run(&["refresh"]);
@@ -37,7 +37,7 @@ fn what_is_between_the_renames_is_sealed_to_as_well() {
         ]
     );
     for version in KERNELS {
-        assert_eq!(m.image(version), format!("image of {version}\ntwo\n"));
+        assert_eq!(m.image(version), format!("image of {version}\n# two\n"));
     }
 }
 
@@ -47,7 +47,7 @@ fn what_is_between_the_renames_is_not_sealed_to_where_the_menu_is_not_the_kept_o
     let Some(m) = HookMachine::new() else { return };
     m.machine
         .write("boot/grub/grub.cfg", &format!("{}# more\n", m.config()));
-    m.machine.write("etc/taoboot/image.toml", "two\n");
+    m.machine.write("etc/taoboot/image.toml", "# two\n");
     m.machine
         .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
     m.forget_calls();

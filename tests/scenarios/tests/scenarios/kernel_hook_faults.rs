@@ -169,7 +169,7 @@ fn a_new_kernel() {
 #[test]
 fn images_and_menu_both_change() {
     every_fault(&["refresh"], |m| {
-        m.machine.write("etc/taoboot/image.toml", "two\n");
+        m.machine.write("etc/taoboot/image.toml", "# two\n");
         m.machine
             .write("etc/default/grub", "GRUB_CMDLINE_LINUX=quiet\n");
     });
@@ -192,7 +192,7 @@ fn only_images_change() {
         return;
     }
     every_fault(&["refresh"], |m| {
-        m.machine.write("etc/taoboot/image.toml", "two\n")
+        m.machine.write("etc/taoboot/image.toml", "# two\n")
     });
 }
 

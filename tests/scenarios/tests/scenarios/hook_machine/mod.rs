@@ -76,7 +76,7 @@ impl HookMachine {
             &format!("{STATE}/platform.json"),
             &serde_json::to_string(&platform).unwrap(),
         );
-        m.write("etc/taoboot/image.toml", "one\n");
+        m.write("etc/taoboot/image.toml", "# one\n");
         for (name, text) in [
             ("bin/taoboot-image", BUILDER.to_owned()),
             ("bin/taoboot", TAOBOOT.to_owned()),
