@@ -288,6 +288,7 @@ pub fn swap(bytes: &[u8]) {
 /// The pins of an enrolment, then a zero byte and a configuration: what comes of both has the pins, and the
 /// administrator's lines are its end.
 pub fn pins(bytes: &[u8]) {
+    // Without a zero byte both are empty, which is an input like any other.
     let (pinned, config) = text(bytes).split_once('\0').unwrap_or_default();
     let Ok(pins) = Pins::parse(pinned, "pins.toml") else {
         return;

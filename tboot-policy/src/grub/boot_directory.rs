@@ -134,6 +134,7 @@ impl BootDirectory {
         if !relative.components().all(plain) {
             return None;
         }
+        // As for GRUB, what cannot be looked at is not there.
         let found = fs::metadata(self.directory.join(relative)).ok();
         match option {
             b"-e" => Some(found.is_some()),

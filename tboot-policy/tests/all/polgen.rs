@@ -104,6 +104,7 @@ fn recorded_command_lines_give_the_same_files_output_and_exit_codes() {
                 continue;
             }
             for (name, hex) in &case.output {
+                // A file that was not written differs from what was recorded.
                 let ours = fs::read(directory.path().join(name)).unwrap_or_default();
                 if hex::encode(&ours) != *hex {
                     wrong.push(format!("{}: {name} is {}", case.name, hex::encode(ours)));

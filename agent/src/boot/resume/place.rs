@@ -77,6 +77,7 @@ pub(super) fn find(
         }
         (Ok((place, Some(_))), Some(_)) => {
             // What was mapped is not left behind.
+            // A node below /dev/mapper has a name; without one nothing is called so, which unmapping says.
             let name = place.device().file_name().unwrap_or_default();
             mapper::unmap(&name.to_string_lossy())
                 .map_err(|error| FindError::Lvm(LvmFindError::Mapper(error)))?;

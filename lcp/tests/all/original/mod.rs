@@ -126,6 +126,7 @@ fn replay(group: &str, case: &Case, tools: &Path, outcome: &mut Outcome) {
         return;
     }
     for (file, expected) in &case.output {
+        // A file that was not written differs from what was recorded.
         let ours = fs::read(directory.path().join(file)).unwrap_or_default();
         if &hex::encode(&ours) != expected {
             let ours = hex::encode(ours);
