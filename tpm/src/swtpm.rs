@@ -6,15 +6,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    net::{Ipv4Addr, TcpListener},
+    fs,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -25,8 +26,8 @@ mod wire;
 
 pub use wire::Extend;
 use wire::{
-    CMD_HASH_DATA, CMD_HASH_END, CMD_HASH_START, CMD_SET_LOCALITY, TPM_ST_NO_SESSIONS, connect,
-    extend_command, framed, order, transmit,
+    CMD_GET_CAPABILITY, CMD_HASH_DATA, CMD_HASH_END, CMD_HASH_START, CMD_SET_LOCALITY,
+    TPM_ST_NO_SESSIONS, connect, extend_command, framed, order, transmit,
 };
 
 /// swtpm is up within milliseconds; a loaded machine gets this long.
@@ -36,7 +37,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Swtpm {
     state: TempDir,
-    port: u16,
+    ports: Ports,
     process: Child,
     kind: Kind,
 }
@@ -77,15 +78,15 @@ impl Swtpm {
     }
 
     fn started(state: TempDir, kind: Kind) -> io::Result<Self> {
-        // Between finding two free ports and swtpm's binding them someone else may take one.
+        // Between finding a free data port and swtpm's binding it someone else may take it.
         let mut last = io::Error::other("no attempt");
         for _ in 0..20 {
-            let port = free_port_pair()?;
-            match spawn(state.path(), port, kind) {
+            let ports = Ports::find()?;
+            match spawn(state.path(), &ports, kind) {
                 Ok(process) => {
                     return Ok(Self {
                         state,
-                        port,
+                        ports,
                         process,
                         kind,
                     });
@@ -98,12 +99,12 @@ impl Swtpm {
 
     /// How to open it: `swtpm:host=127.0.0.1,port=N`. The control channel is at N+1.
     pub fn tcti(&self) -> String {
-        format!("swtpm:host=127.0.0.1,port={}", self.port)
+        format!("swtpm:host=127.0.0.1,port={}", self.port())
     }
 
     /// The port of the data channel; the control channel has the next one.
     pub const fn port(&self) -> u16 {
-        self.port
+        self.ports.data
     }
 
     /// The id of the swtpm process.
@@ -132,7 +133,7 @@ impl Swtpm {
     /// swtpm did not start again.
     pub fn cut_power(&mut self) -> io::Result<()> {
         stop(&mut self.process)?;
-        self.process = spawn(self.state.path(), self.port, self.kind)?;
+        self.process = spawn(self.state.path(), &self.ports, self.kind)?;
         Ok(())
     }
 
@@ -143,8 +144,8 @@ impl Swtpm {
     /// swtpm did not answer, or refused.
     pub fn launch(&self, hash_data: &[u8], extends: &[Extend]) -> io::Result<()> {
         // The locality holds for this pair of connections only.
-        let mut data = connect(self.port)?;
-        let mut control = connect(self.port + 1)?;
+        let mut data = connect(self.port())?;
+        let mut control = connect(self.port() + 1)?;
         order(&mut control, CMD_HASH_START, &[])?;
         let length = u32::try_from(hash_data.len()).map_err(io::Error::other)?;
         order(
@@ -168,7 +169,7 @@ impl Swtpm {
     /// # Errors
     /// swtpm did not answer, or refused.
     pub fn command(&self, command: &[u8]) -> io::Result<Vec<u8>> {
-        transmit(&mut connect(self.port)?, command)
+        transmit(&mut connect(self.port())?, command)
     }
 
     /// Handles of one kind that exist now: transient objects (0x8000_0000), HMAC and loaded
@@ -232,43 +233,50 @@ fn manufactured(owner_password: Option<&str>) -> io::Result<Vec<u8>> {
     Ok(state)
 }
 
-/// A port that is free now, as is the next one, and that this process has given to no other swtpm:
-/// one that reboots has none for a moment, and must find its own again. Below the range from which
-/// the kernel takes ports for connections.
-fn free_port_pair() -> io::Result<u16> {
-    const FIRST: u32 = 20_000;
-    const PAIRS: u32 = 6_000;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let mut last = io::Error::other("no two neighbouring free TCP ports");
-    for _ in 0..PAIRS {
-        // Other processes begin elsewhere.
-        let number = GIVEN.fetch_add(1, Ordering::Relaxed) + std::process::id() * 211;
-        let port = u16::try_from(FIRST + 2 * (number % PAIRS)).map_err(io::Error::other)?;
-        let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        match free(port).and_then(|_| free(port + 1)) {
-            Ok(_) => return Ok(port),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// The ports of one swtpm.
+#[derive(Debug)]
+struct Ports {
+    /// Bound by swtpm.
+    data: u16,
+    /// At the next port, taken here before swtpm starts and handed to it: a swtpm that reboots
+    /// finds its pair again, and nobody else answers in its place.
+    control: TcpListener,
 }
 
-/// Starts swtpm and returns when both channels take connections.
-fn spawn(state: &Path, port: u16, kind: Kind) -> io::Result<Child> {
-    let address = |port: u16| format!("type=tcp,bindaddr=127.0.0.1,port={port}");
+impl Ports {
+    /// Two neighbours that are free, below the range from which the kernel takes ports for
+    /// connections.
+    fn find() -> io::Result<Self> {
+        const FIRST: u32 = 20_000;
+        const PAIRS: u32 = 6_000;
+        static GIVEN: AtomicU32 = AtomicU32::new(0);
+        let mut last = io::Error::other("no two neighbouring free TCP ports");
+        for _ in 0..PAIRS {
+            // Other processes begin elsewhere.
+            let number = GIVEN.fetch_add(1, Ordering::Relaxed) + std::process::id() * 211;
+            let data = u16::try_from(FIRST + 2 * (number % PAIRS)).map_err(io::Error::other)?;
+            let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+            match listen(data + 1).and_then(|control| listen(data).map(|_| control)) {
+                Ok(control) => return Ok(Self { data, control }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Starts swtpm and returns when it answers.
+fn spawn(state: &Path, ports: &Ports, kind: Kind) -> io::Result<Child> {
     let mut process = Command::new("swtpm")
         .arg("socket")
         .args((kind == Kind::Tpm20).then_some("--tpm2"))
         .args(["--flags", "not-need-init,startup-clear"])
-        .args([
-            "--server",
-            &address(port),
-            "--ctrl",
-            &address(port + 1),
-            "--tpmstate",
-        ])
+        .arg("--server")
+        .arg(format!("type=tcp,bindaddr=127.0.0.1,port={}", ports.data))
+        // The listener is its standard input.
+        .args(["--ctrl", "type=tcp,fd=0", "--tpmstate"])
         .arg(format!("dir={}", state.display()))
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(ports.control.try_clone()?))
         .spawn()
         .map_err(|error| {
             io::Error::new(
@@ -276,20 +284,31 @@ fn spawn(state: &Path, port: u16, kind: Kind) -> io::Result<Child> {
                 format!("swtpm (Debian package swtpm): {error}"),
             )
         })?;
+    // An answer, not a connection: a child that another thread forks has a copy of every listener
+    // until it executes its program, so a port takes connections although nobody serves it. swtpm
+    // answers here once it has bound the data port.
+    let answered =
+        connect(ports.data + 1).and_then(|mut control| answer_of(&mut process, &mut control));
+    if answered.is_err() {
+        stop(&mut process)?;
+    }
+    answered.map(|()| process)
+}
+
+/// Waits until swtpm answers a question on its control channel, or has ended.
+fn answer_of(process: &mut Child, control: &mut TcpStream) -> io::Result<()> {
+    control.set_read_timeout(Some(Duration::from_millis(100)))?;
+    control.write_all(&CMD_GET_CAPABILITY.to_be_bytes())?;
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
-        // Alive after the connection: it is this process that answered, not another's.
-        let answered = connect(port).and_then(|_| connect(port + 1));
+        match control.read(&mut [0; 64]) {
+            Ok(1..) => return Ok(()),
+            Ok(0) => return Err(io::Error::other("swtpm closed its control channel")),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => {}
+        }
         if let Some(status) = process.try_wait()? {
             return Err(io::Error::other(format!("swtpm ended at once: {status}")));
-        }
-        match answered {
-            Ok(_) => return Ok(process),
-            Err(error) if Instant::now() > deadline => {
-                stop(&mut process)?;
-                return Err(error);
-            }
-            Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
@@ -297,4 +316,21 @@ fn spawn(state: &Path, port: u16, kind: Kind) -> io::Result<Child> {
 fn stop(process: &mut Child) -> io::Result<()> {
     process.kill()?;
     process.wait().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a child does that another thread has forked and that has not executed its program yet.
+    #[test]
+    fn a_port_that_takes_connections_and_is_not_swtpms_is_an_error() {
+        let state = TempDir::new().unwrap();
+        let ports = Ports::find().unwrap();
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.data)).unwrap();
+        assert!(spawn(state.path(), &ports, Kind::Tpm20).is_err());
+        drop(held);
+        let mut process = spawn(state.path(), &ports, Kind::Tpm20).unwrap();
+        stop(&mut process).unwrap();
+    }
 }

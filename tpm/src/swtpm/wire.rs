@@ -7,6 +7,7 @@ use std::{
 };
 
 /// Commands of the control channel (swtpm's `tpm_ioctl.h`); all numbers are big-endian.
+pub(super) const CMD_GET_CAPABILITY: u32 = 1;
 pub(super) const CMD_SET_LOCALITY: u32 = 5;
 pub(super) const CMD_HASH_START: u32 = 6;
 pub(super) const CMD_HASH_DATA: u32 = 7;
