@@ -131,8 +131,8 @@ fn column(boot: &mut Boot, arguments: Vec<OsString>) -> Result<Infallible, Failu
     }
 
     let options = &settings.root;
-    let (place, group) =
-        lvm::find(&unlocked.mapping, options.spec.as_ref()).map_err(Failure::of(Phase::Lvm))?;
+    let (place, group) = lvm::find(&unlocked.mapping, &boot.further, options.spec.as_ref())
+        .map_err(Failure::of(Phase::Lvm))?;
     if let Some(group) = &group {
         boot.note_group(group);
         let volume = place.device().display();

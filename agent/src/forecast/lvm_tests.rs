@@ -18,6 +18,15 @@ fn opened(disk: &[u8]) -> Opened {
 
 /// The volume is /dev/sda3 and is opened as sda3_crypt.
 fn forecast(words: &str, opened: &Opened) -> Forecast {
+    forecast_with(words, opened, &|_| Opened::Closed)
+}
+
+/// With a further volume.
+fn forecast_with(
+    words: &str,
+    opened: &Opened,
+    further_opened: &dyn Fn(&DeviceSpec) -> Opened,
+) -> Forecast {
     let is_volume = |node: &str| Some(node == "/dev/sda3");
     let config = Config::parse("", "image.toml");
     let crypttab = format!("sda3_crypt UUID={UUID} none luks,discard\n");
@@ -33,6 +42,7 @@ fn forecast(words: &str, opened: &Opened) -> Forecast {
             swap: false,
             is_volume: &is_volume,
             opened,
+            further_opened,
             is_further: &|_| IsFurther::Unknown,
         },
     )
@@ -107,6 +117,38 @@ fn a_group_that_init_refuses_stops_the_boot() {
     let mut damaged = written(TEXT);
     damaged[4096 + 600] ^= 1;
     assert!(stops("root=/dev/vg/root", &damaged).contains("metadata is damaged"));
+}
+
+/// The group `server` is on three disks.
+#[test]
+fn a_group_that_goes_on_on_further_volumes_is_found_where_they_can_be_looked_into() {
+    let mut disks = ["server-a", "server-b", "server-c"].map(made);
+    put_ext4_on(&mut disks[0], "root", ROOT, "server");
+    let spec = |disk: usize| DeviceSpec::Uuid(format!("{disk}c5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11"));
+    let words = format!(
+        "root=/dev/server/root rd.luks.name={}=b rd.luks.name={}=c",
+        spec(1),
+        spec(2)
+    )
+    .replace("=UUID=", "=");
+    let found = |seen: usize| {
+        forecast_with(&words, &opened(&disks[0]), &|device| {
+            match (1..=2).find(|disk| *device == spec(*disk)) {
+                Some(disk) if disk <= seen => opened(&disks[disk]),
+                _ => Opened::Closed,
+            }
+        })
+    };
+    let whole = found(2);
+    assert!(
+        whole.stops.is_empty() && whole.unknown.is_empty(),
+        "{whole:?}"
+    );
+    let in_part = found(1);
+    assert!(
+        in_part.stops.is_empty() && in_part.unknown[0].contains("c cannot be looked into here"),
+        "{in_part:?}"
+    );
 }
 
 #[test]

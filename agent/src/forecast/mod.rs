@@ -127,7 +127,7 @@ impl Forecast {
             flags: None,
             read_only: true,
         };
-        let root = Root::of(&options, &first.name, system)?;
+        let root = Root::of(&options, &volumes, system)?;
         Ok((volumes, root))
     }
 

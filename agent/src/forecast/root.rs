@@ -2,21 +2,20 @@
 
 use std::{
     fs::File,
-    io::{Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use storage::{
     device_name,
-    lvm2::{Node, split_mapping_name},
+    lvm2::{GroupError, split_mapping_name},
 };
 
-use super::system::{APPLY, Opened, Stop, System, names_volume, quoted};
+use super::system::{APPLY, IsFurther, Opened, Stop, System, names_volume, quoted};
 use crate::{
     boot::{
-        config::RootOptions,
+        config::{RootOptions, VolumesSettings},
         devices::superblock,
-        lvm::{Enrolled, LvmError, Place},
+        lvm::{Enrolled, LvmError, OpenDevice, OpenDevices, Place},
         root::{judge, names_place},
     },
     config::{check_mapper_name, device::DeviceSpec},
@@ -40,16 +39,53 @@ struct Volume<'v> {
     system: &'v System<'v>,
 }
 
+/// The further volumes that /init opens, as far as they can be looked into here.
+#[derive(Default)]
+struct Further {
+    open: Vec<(String, File)>,
+    /// Names of the others.
+    unseen: Vec<String>,
+}
+
+impl Further {
+    fn of(volumes: &VolumesSettings, system: &System<'_>) -> Self {
+        let mut further = Self::default();
+        for volume in &volumes.further {
+            // /init opens no other, and root is in none that it does not open.
+            if (system.is_further)(&volume.device) == IsFurther::NotEnrolled {
+                continue;
+            }
+            match (system.further_opened)(&volume.device) {
+                Opened::Readable(file) => further.open.push((volume.name.clone(), file)),
+                Opened::Closed | Opened::Unreadable(_) => further.unseen.push(volume.name.clone()),
+            }
+        }
+        further
+    }
+}
+
 impl Root {
-    /// With the volume under that name. An error says why /init stops.
-    pub(super) fn of(options: &RootOptions, name: &str, system: &System<'_>) -> Result<Self, Stop> {
-        let volume = Volume::named(name, system);
+    /// With the volumes as /init opens them. An error says why /init stops.
+    pub(super) fn of(
+        options: &RootOptions,
+        volumes: &VolumesSettings,
+        system: &System<'_>,
+    ) -> Result<Self, Stop> {
+        let volume = Volume::named(&volumes.first.name, system);
         match system.opened {
-            Opened::Readable(file) => match volume.group(file) {
-                Ok(Some(group)) => in_group(group, options, file),
-                Ok(None) => volume.judge_content(options, file),
-                Err(error) => stops_or_unknown(&error),
-            },
+            Opened::Readable(file) => {
+                let further = Further::of(volumes, system);
+                match volume.group(file, &further) {
+                    Ok(Some((group, devices))) => in_group(group, options, devices),
+                    Ok(None) => volume.judge_content(options, file),
+                    Err(LvmError::Group(error @ GroupError::Missing { .. }))
+                        if !further.unseen.is_empty() =>
+                    {
+                        Ok(unseen(&error, &further))
+                    }
+                    Err(error) => stops_or_unknown(&error),
+                }
+            }
             Opened::Unreadable(why) => volume.unread(
                 options,
                 &format!("what is on the volume cannot be read ({why})"),
@@ -68,13 +104,29 @@ impl Root {
     pub(super) fn unnamed(system: &System<'_>) -> Self {
         let group = match system.opened {
             // What is wrong with it is not said of an entry of which so little is known.
-            Opened::Readable(file) => Volume::named("root", system).group(file).ok().flatten(),
+            Opened::Readable(file) => {
+                let group = Volume::named("root", system).group(file, &Further::default());
+                group.ok().flatten().map(|(group, _)| group)
+            }
             Opened::Closed | Opened::Unreadable(_) => None,
         };
         Self {
             group,
             ..Self::default()
         }
+    }
+}
+
+/// What is missing here may be on a volume that /init opens.
+fn unseen(error: &GroupError, further: &Further) -> Root {
+    let names: Vec<String> = further.unseen.iter().map(|name| quoted(name)).collect();
+    Root {
+        unknown: vec![format!(
+            "what root= finds cannot be told, because {}, and {} cannot be looked into here",
+            printable::line(error),
+            names.join(", ")
+        )],
+        ..Root::default()
     }
 }
 
@@ -96,10 +148,14 @@ fn stops_or_unknown(error: &LvmError) -> Result<Root, Stop> {
 }
 
 /// `root=` in a volume group that was found.
-fn in_group(group: Enrolled, options: &RootOptions, mut disk: &File) -> Result<Root, Stop> {
-    let chosen = group.choose(options.spec.as_ref(), &mut disk);
+fn in_group(
+    group: Enrolled,
+    options: &RootOptions,
+    mut devices: OpenDevices<'_>,
+) -> Result<Root, Stop> {
+    let chosen = group.choose(options.spec.as_ref(), &mut devices);
     let found = chosen.and_then(|chosen| {
-        let content = group.content(&chosen.mapping, &mut disk)?;
+        let content = group.content(&chosen.mapping, &mut devices)?;
         Ok((chosen, content))
     });
     let (chosen, content) = match found {
@@ -137,21 +193,22 @@ impl<'v> Volume<'v> {
     }
 
     /// The group on it, as /init reads it.
-    fn group(&self, mut file: &File) -> Result<Option<Enrolled>, LvmError> {
-        let volume = self.mapping.display().to_string();
-        let bytes = file
-            .seek(SeekFrom::End(0))
-            .map_err(|source| LvmError::Unreadable {
-                volume: volume.clone(),
-                source,
-            })?;
+    fn group<'f>(
+        &self,
+        file: &'f File,
+        further: &'f Further,
+    ) -> Result<Option<(Enrolled, OpenDevices<'f>)>, LvmError> {
         // Nothing is mapped by these numbers.
-        let node = Node {
-            major: 0,
-            minor: 0,
-            sectors: bytes / 512,
+        let open = |number: u32, mapping: &Path, file: &'f File| {
+            let volume = mapping.display().to_string();
+            OpenDevice::new(volume.clone(), (0, number), Box::new(file))
+                .map_err(|source| LvmError::Unreadable { volume, source })
         };
-        Enrolled::read(&volume, node, &mut file)
+        let mut devices = OpenDevices::of(open(0, &self.mapping, file)?);
+        for (number, (name, file)) in (1..).zip(&further.open) {
+            devices.push(open(number, &Path::new("/dev/mapper").join(name), file)?);
+        }
+        Ok(Enrolled::read(&mut devices)?.map(|group| (group, devices)))
     }
 
     /// Without LVM root is all of the volume.

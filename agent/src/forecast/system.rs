@@ -37,6 +37,8 @@ pub struct System<'s> {
     pub is_volume: &'s dyn Fn(&str) -> Option<bool>,
     /// What is in the enrolled volume.
     pub opened: &'s Opened,
+    /// What is in a further volume.
+    pub further_opened: &'s dyn Fn(&DeviceSpec) -> Opened,
     /// Is a further volume enrolled with this one?
     pub is_further: &'s dyn Fn(&DeviceSpec) -> IsFurther,
 }

@@ -49,6 +49,7 @@ fn forecast(line: &str, files: &Files) -> Forecast {
             swap: files.swap,
             is_volume: &is_volume,
             opened: &(files.opened)(),
+            further_opened: &|_| Opened::Closed,
             is_further: &|_| files.is_further,
         },
     )

@@ -77,16 +77,16 @@ fn maps(metadata: VolumeGroup) {
         }
         let (found, name) = lvm2::split_mapping_name(&mapping.name).unwrap();
         assert_eq!((&found, &name), (&group.metadata.name, volume));
-        if let (1, Some(node)) = (nodes.len(), nodes.values().next()) {
-            reads(&mapping, *node);
-        }
+        reads(&mapping, nodes.values().copied());
     }
 }
 
-/// A volume on one device is read up to its end, and no further.
-fn reads(mapping: &lvm2::Mapping, node: Node) {
-    let mut disk = Cursor::new(vec![7; 1 << 16]);
-    let mut contents = lvm2::Contents::of(mapping, node, &mut disk).unwrap();
+/// A volume is read up to its end, and no further.
+fn reads(mapping: &lvm2::Mapping, nodes: impl Iterator<Item = Node>) {
+    let mut disks: Vec<_> = nodes.map(|node| (node, Cursor::new(vec![7; 1 << 16]))).collect();
+    let disks = disks.iter_mut();
+    let devices = disks.map(|(node, disk)| (*node, disk as &mut dyn storage::Disk));
+    let mut contents = lvm2::Contents::of(mapping, devices.collect()).unwrap();
     let size = contents.seek(SeekFrom::End(0)).unwrap();
     assert_eq!(contents.read(&mut [0; 8]).unwrap(), 0);
     for at in [0, 4096, size / 2, size - 1] {

@@ -1,4 +1,4 @@
-//! The bytes of a logical volume, read from the device below it: nothing is mapped.
+//! The bytes of a logical volume, read from the devices below it: nothing is mapped.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -8,16 +8,16 @@ use crate::disk::Disk;
 /// What the tables count in.
 const SECTOR: u64 = 512;
 
-/// A logical volume on one device, as a disk of its own.
+/// A logical volume as a disk of its own.
 pub struct Contents<'d> {
-    disk: &'d mut dyn Disk,
+    devices: Vec<(Node, &'d mut dyn Disk)>,
     targets: Vec<Target>,
     at: u64,
 }
 
-/// A part of the volume is on another device than the one that is read.
+/// A part of the volume is on none of the devices that are read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the logical volume {0} is not on one device alone")]
+#[error("a part of the logical volume {0} is on another device than those that are read")]
 pub struct OtherDevice(String);
 
 /// It does not fit into numbers of 64 bits. The tables were checked for that.
@@ -26,17 +26,20 @@ fn too_long() -> io::Error {
 }
 
 impl<'d> Contents<'d> {
-    /// What `mapping` would show, of which all is on `disk`, the device `node`.
+    /// What `mapping` would show, of which all is on `devices`.
     ///
     /// # Errors
     /// A part of it is on another device.
-    pub fn of(mapping: &Mapping, node: Node, disk: &'d mut dyn Disk) -> Result<Self, OtherDevice> {
+    pub fn of(
+        mapping: &Mapping,
+        devices: Vec<(Node, &'d mut dyn Disk)>,
+    ) -> Result<Self, OtherDevice> {
         let mut places = mapping.targets.iter().flat_map(|target| &target.on);
-        if places.any(|(other, _)| *other != node) {
+        if places.any(|(place, _)| devices.iter().all(|(node, _)| node != place)) {
             return Err(OtherDevice(mapping.name.clone()));
         }
         Ok(Self {
-            disk,
+            devices,
             targets: mapping.targets.clone(),
             at: 0,
         })
@@ -49,8 +52,8 @@ impl<'d> Contents<'d> {
         last.start.checked_add(last.length)?.checked_mul(SECTOR)
     }
 
-    /// Where the next byte is on the device, and how many follow it there. No target: the end.
-    fn place(&self) -> Option<Option<(u64, u64)>> {
+    /// Where the next byte is, and how many follow it there. No target: the end.
+    fn place(&self) -> Option<Option<Place>> {
         for target in &self.targets {
             let start = target.start.checked_mul(SECTOR)?;
             let length = target.length.checked_mul(SECTOR)?;
@@ -65,8 +68,15 @@ impl<'d> Contents<'d> {
     }
 }
 
+/// Bytes that follow one another on a device.
+struct Place {
+    node: Node,
+    offset: u64,
+    run: u64,
+}
+
 /// As the kernel's dm-linear and dm-stripe count.
-fn place_in(target: &Target, within: u64, length: u64) -> Option<(u64, u64)> {
+fn place_in(target: &Target, within: u64, length: u64) -> Option<Place> {
     let (stripe, before, within, run) = match target.on.len() {
         1 => (0, 0, within, length.checked_sub(within)?),
         count => {
@@ -84,22 +94,30 @@ fn place_in(target: &Target, within: u64, length: u64) -> Option<(u64, u64)> {
             )
         }
     };
-    let (_, sector) = target.on.get(stripe)?;
+    let (node, sector) = target.on.get(stripe)?;
     let begins = sector.checked_mul(SECTOR)?.checked_add(before)?;
-    Some((begins.checked_add(within)?, run))
+    Some(Place {
+        node: *node,
+        offset: begins.checked_add(within)?,
+        run,
+    })
 }
 
 impl Read for Contents<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((offset, run)) = self.place().ok_or_else(too_long)? else {
+        let Some(place) = self.place().ok_or_else(too_long)? else {
             return Ok(0);
         };
-        let most = usize::try_from(run).unwrap_or(usize::MAX).min(buffer.len());
-        let Some(part) = buffer.get_mut(..most) else {
-            return Ok(0);
+        let most = usize::try_from(place.run)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let mut devices = self.devices.iter_mut();
+        let found = devices.find(|(node, _)| *node == place.node);
+        let (Some((_, disk)), Some(part)) = (found, buffer.get_mut(..most)) else {
+            return Err(io::Error::other("a device of the logical volume is missing"));
         };
-        self.disk.seek(SeekFrom::Start(offset))?;
-        let length = self.disk.read(part)?;
+        disk.seek(SeekFrom::Start(place.offset))?;
+        let length = disk.read(part)?;
         let after = self.at.checked_add(length as u64);
         self.at = after.ok_or_else(too_long)?;
         Ok(length)
@@ -163,7 +181,7 @@ mod tests {
             target(2, 8, 2, &[10, 20]),
             target(10, 1, 0, &[5]),
         ]);
-        let mut contents = Contents::of(&mapping, NODE, &mut disk).unwrap();
+        let mut contents = Contents::of(&mapping, vec![(NODE, &mut disk)]).unwrap();
         assert_eq!(disk::size(&mut contents).unwrap(), 11 * 512);
         let read = disk::read(&mut contents, 0, 11 * 512).unwrap();
         let sectors: Vec<u8> = read.chunks(512).map(|sector| sector[0]).collect();
@@ -178,11 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn parts_come_from_the_device_that_each_is_on() {
+        let (mut one, mut other) = (numbered(), Cursor::new(vec![0xff; 64 * 512]));
+        let mut elsewhere = target(2, 1, 0, &[7]);
+        elsewhere.on[0].0.minor = 1;
+        let second = elsewhere.on[0].0;
+        // A striped part over both.
+        let mut striped = target(3, 4, 1, &[20, 30]);
+        striped.on[1].0 = second;
+        let mapping = mapping(vec![target(0, 2, 0, &[40]), elsewhere, striped]);
+        let devices: Vec<(_, &mut dyn Disk)> = vec![(NODE, &mut one), (second, &mut other)];
+        let mut contents = Contents::of(&mapping, devices).unwrap();
+        let read = disk::read(&mut contents, 0, 7 * 512).unwrap();
+        let sectors: Vec<u8> = read.chunks(512).map(|sector| sector[0]).collect();
+        assert_eq!(sectors, [40, 41, 0xff, 20, 0xff, 21, 0xff]);
+    }
+
+    #[test]
     fn what_is_on_another_device_or_beyond_all_numbers_is_not_read() {
         let mut disk = numbered();
         let mut elsewhere = target(0, 2, 0, &[4]);
         elsewhere.on[0].0.minor = 1;
-        assert!(Contents::of(&mapping(vec![elsewhere]), NODE, &mut disk).is_err());
+        assert!(Contents::of(&mapping(vec![elsewhere]), vec![(NODE, &mut disk)]).is_err());
         for odd in [
             target(0, u64::MAX, 0, &[4]),
             target(0, 8, 0, &[u64::MAX]),
@@ -191,7 +226,7 @@ mod tests {
             target(0, 8, 0, &[]),
         ] {
             let mapping = mapping(vec![odd]);
-            let mut contents = Contents::of(&mapping, NODE, &mut disk).unwrap();
+            let mut contents = Contents::of(&mapping, vec![(NODE, &mut disk)]).unwrap();
             assert!(contents.read(&mut [0; 8]).is_err());
         }
     }

@@ -129,6 +129,7 @@ impl NextSystem {
                 swap,
                 is_volume: &is_volume,
                 opened: &self.opened,
+                further_opened: &further_opened,
                 is_further: &|device| is_further(device, record),
             },
         ))
@@ -140,6 +141,17 @@ pub fn with_unknown_pins(verdict: Verdict, why: Option<&anyhow::Error>) -> Verdi
     match why {
         None => verdict,
         Some(why) => verdict.with_answer_if_it_unlocks(Answer::Unknown, &format!("{why:#}")),
+    }
+}
+
+/// The mapping of a further volume, where it is open.
+fn further_opened(device: &DeviceSpec) -> Opened {
+    let Some(node) = device_name::node(&device.to_string()) else {
+        return Opened::Closed;
+    };
+    match CheckedHeader::read(Path::new(&node)) {
+        Ok(header) => opened::find(Path::new("/"), header.device(), header.uuid()),
+        Err(error) => Opened::Unreadable(error.to_string()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The volume group on the opened volume, and which of its logical volumes `root=` means.
 //!
 //! /init decides by this what it mounts, and `taoboot check-next-boot` what it says that /init will do.
-//! Nothing is mapped here and no device is opened: what is read is the one disk that the caller has
-//! opened, which is the enrolled volume.
+//! Nothing is mapped here and no device is opened: what is read are the disks that the caller has
+//! opened, which are the enrolled volumes.
 
 use std::{
     collections::BTreeMap,
@@ -11,20 +11,24 @@ use std::{
 
 use storage::{
     Disk,
-    lvm2::{self, Candidate, Contents, Group, Mapping, Node, VolumeGroup},
+    lvm2::{
+        self, Candidate, Contents, Group, GroupError, Mapping, Node, VolumeGroup,
+    },
 };
 
-use super::error::LvmError;
+use super::{
+    devices::{OpenDevice, OpenDevices},
+    error::LvmError,
+};
 use crate::{
     boot::devices::superblock::{self, Content},
     config::device::DeviceSpec,
 };
 
-/// A volume group that is on the opened volume alone.
+/// A volume group that is on enrolled volumes alone.
 pub struct Enrolled {
-    /// The volume's node, for people.
+    /// The node of the volume that it was found on, for people.
     volume: String,
-    node: Node,
     group: Group,
     nodes: BTreeMap<String, Node>,
     warnings: Vec<String>,
@@ -50,49 +54,55 @@ enum Wanted {
 }
 
 impl Enrolled {
-    /// Reads the volume group on `disk`, which is the opened volume `node`; `None` where that holds
-    /// something else.
+    /// Reads the volume group on the first of `devices`; `None` where that holds something else. The
+    /// others are looked at only where the group goes on on them.
     ///
     /// # Errors
     /// It holds LVM that cannot be used for root.
-    pub fn read(volume: &str, node: Node, disk: &mut dyn Disk) -> Result<Option<Self>, LvmError> {
-        let named = || volume.to_owned();
-        // mkfs leaves an old label of LVM where its own superblock is not.
-        let content = superblock::read_disk(disk).map_err(|source| LvmError::Unreadable {
-            volume: named(),
-            source,
-        })?;
-        if content.is_some_and(|content| content.is_file_system()) {
-            return Ok(None);
-        }
-        let candidate = Candidate::read(volume, disk).map_err(|source| LvmError::Label {
-            volume: named(),
-            source,
-        })?;
-        let Some(mut candidate) = candidate else {
+    pub fn read(devices: &mut OpenDevices<'_>) -> Result<Option<Self>, LvmError> {
+        let volume = devices.first().name.clone();
+        let Some(first) = candidate(devices.first())? else {
             return Ok(None);
         };
-        let newest = candidate.groups.iter().max_by_key(|group| group.seqno);
-        let Some(name) = newest.map(|group| group.name.clone()) else {
-            return Err(match candidate.damaged.pop() {
-                Some(source) => LvmError::Metadata {
-                    volume: named(),
-                    source,
-                },
-                None => LvmError::NoGroup(named()),
+        let (mut candidates, mut unread) = (vec![first], None);
+        let alone = newest(&candidates).is_some_and(|group| group.physical.len() == 1);
+        if !alone {
+            for device in devices.further() {
+                match candidate(device) {
+                    Ok(found) => candidates.extend(found),
+                    Err(error) => unread = Some(error),
+                }
+            }
+        }
+        let Some(name) = newest(&candidates).map(|group| group.name.clone()) else {
+            let mut damaged = candidates.into_iter().flat_map(|found| found.damaged);
+            return Err(match (damaged.next(), unread) {
+                (Some(source), _) => LvmError::Metadata { volume, source },
+                (None, Some(unread)) => unread,
+                (None, None) => LvmError::NoGroup(volume),
             });
         };
-        let candidates = [candidate];
-        let group = lvm2::group(&name, &candidates)?;
+        let group = match (lvm2::group(&name, &candidates), unread) {
+            (Ok(group), _) => group,
+            // What is missing may be what could not be read.
+            (Err(GroupError::Missing { .. }), Some(unread)) => return Err(unread),
+            (Err(error), _) => return Err(error.into()),
+        };
         let warnings = candidates
             .iter()
             .flat_map(|candidate| passed_over(candidate, &group.metadata))
             .collect();
-        let devices = group.devices.values();
+        let named: BTreeMap<_, _> = devices
+            .all()
+            .map(|device| (device.name.as_str(), device.node))
+            .collect();
+        let nodes = group.devices.iter();
+        let nodes = nodes.filter_map(|(physical, device)| {
+            Some((physical.clone(), *named.get(device.as_str())?))
+        });
         Ok(Some(Self {
-            volume: named(),
-            node,
-            nodes: devices.map(|name| (name.clone(), node)).collect(),
+            volume,
+            nodes: nodes.collect(),
             group,
             warnings,
         }))
@@ -117,14 +127,14 @@ impl Enrolled {
         names.any(|found| found == name)
     }
 
-    /// The logical volume that `root=` means. `disk` is the one that the group was read from.
+    /// The logical volume that `root=` means. `devices` are those that the group was read from.
     ///
     /// # Errors
     /// There is none, it cannot be told, or it cannot be mapped.
     pub fn choose(
         &self,
         root: Option<&DeviceSpec>,
-        disk: &mut dyn Disk,
+        devices: &mut OpenDevices<'_>,
     ) -> Result<Chosen, LvmError> {
         let group = || self.metadata().name.clone();
         let Some(spec) = root else {
@@ -136,7 +146,7 @@ impl Enrolled {
         };
         let found = match self.wanted(spec) {
             Wanted::Volume(name) => Some(name),
-            Wanted::Content => self.by_content(spec, disk)?,
+            Wanted::Content => self.by_content(spec, devices)?,
             Wanted::Nothing => None,
         };
         let name = found.ok_or_else(|| LvmError::Elsewhere {
@@ -146,7 +156,8 @@ impl Enrolled {
             volumes: self.names(),
         })?;
         let mapping = lvm2::mapping(&self.group, &name, &self.nodes)?;
-        if Path::new(&self.volume) == node_of(&mapping.name) {
+        let taken = node_of(&mapping.name);
+        if devices.all().any(|device| Path::new(&device.name) == taken) {
             return Err(LvmError::NameTaken(mapping.name));
         }
         Ok(Chosen {
@@ -162,9 +173,11 @@ impl Enrolled {
     pub fn content(
         &self,
         mapping: &Mapping,
-        disk: &mut dyn Disk,
+        devices: &mut OpenDevices<'_>,
     ) -> Result<Option<Content>, LvmError> {
-        let mut contents = Contents::of(mapping, self.node, disk)?;
+        let disks = devices.all();
+        let disks = disks.map(|device| (device.node, &mut *device.disk as &mut dyn Disk));
+        let mut contents = Contents::of(mapping, disks.collect())?;
         superblock::read_disk(&mut contents).map_err(|source| LvmError::Unreadable {
             volume: node_of(&mapping.name).display().to_string(),
             source,
@@ -194,7 +207,7 @@ impl Enrolled {
     fn by_content(
         &self,
         spec: &DeviceSpec,
-        disk: &mut dyn Disk,
+        devices: &mut OpenDevices<'_>,
     ) -> Result<Option<String>, LvmError> {
         let visible = self.metadata().logical.iter();
         let visible = visible.filter(|(_, volume)| volume.visible);
@@ -206,7 +219,7 @@ impl Enrolled {
                     source: Box::new(source),
                 }
             })?;
-            let content = self.content(&mapping, disk)?;
+            let content = self.content(&mapping, devices)?;
             let is_meant = content.is_some_and(|content| match spec {
                 DeviceSpec::Uuid(uuid) => content.uuid == *uuid,
                 DeviceSpec::Label(label) => content.label == *label,
@@ -243,6 +256,35 @@ impl Enrolled {
     }
 }
 
+/// The physical volume on a device; `None` where it holds something else.
+fn candidate(device: &mut OpenDevice<'_>) -> Result<Option<Candidate>, LvmError> {
+    let named = || device.name.clone();
+    // mkfs leaves an old label of LVM where its own superblock is not.
+    let content = superblock::read_disk(&mut device.disk).map_err(|source| LvmError::Unreadable {
+        volume: named(),
+        source,
+    })?;
+    if content.is_some_and(|content| content.is_file_system()) {
+        return Ok(None);
+    }
+    Candidate::read(&device.name, &mut device.disk).map_err(|source| LvmError::Label {
+        volume: named(),
+        source,
+    })
+}
+
+/// The newest metadata of the group that the first physical volume is in. It may have none of its own.
+fn newest(candidates: &[Candidate]) -> Option<&VolumeGroup> {
+    let first = candidates.first()?;
+    let own = first.groups.iter().max_by_key(|group| group.seqno);
+    let others = candidates.iter().flat_map(|candidate| &candidate.groups);
+    let knows_first = |group: &&VolumeGroup| {
+        let mut physical = group.physical.values();
+        physical.any(|volume| volume.id == first.label.id)
+    };
+    own.or_else(|| others.filter(knows_first).max_by_key(|group| group.seqno))
+}
+
 /// Where a mapping has its node.
 pub(super) fn node_of(mapping: &str) -> PathBuf {
     Path::new("/dev/mapper").join(mapping)
@@ -258,7 +300,8 @@ fn passed_over(candidate: &Candidate, newest: &VolumeGroup) -> Vec<String> {
     let damaged = candidate.damaged.iter();
     let damaged =
         damaged.map(|why| format!("a copy of the metadata {on} is damaged ({why}); {used}"));
-    let others = candidate.groups.iter().filter(|group| *group != newest);
+    let others = candidate.groups.iter();
+    let others = others.filter(|group| group.id == newest.id && *group != newest);
     let others = others.map(|group| {
         let seqno = group.seqno;
         format!("a copy of the metadata {on} is another, with number {seqno}; {used}")

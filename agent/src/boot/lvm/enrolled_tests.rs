@@ -1,30 +1,25 @@
 //! Which logical volume is root: each rule against an attack by itself.
 
-use std::io::Cursor;
-
 use storage::lvm2::{GroupError, TableError};
 
 use super::*;
-use crate::boot::lvm::test_disks::{TEXT, made, put_ext4, put_ext4_on, with_copy, written};
+use crate::boot::lvm::test_disks::{
+    TEXT, made, open_disks, put_ext4, put_ext4_on, with_copy, written,
+};
 
 const UUID: &str = "0b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
 const OTHER: &str = "1b5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11";
 const VOLUME: &str = "/dev/mapper/crypt";
 
 fn read(disk: &[u8]) -> Result<Option<Enrolled>, LvmError> {
-    let node = Node {
-        major: 254,
-        minor: 3,
-        sectors: disk.len() as u64 / 512,
-    };
-    Enrolled::read(VOLUME, node, &mut Cursor::new(disk.to_vec()))
+    Enrolled::read(&mut open_disks(&[(VOLUME, disk)]))
 }
 
 /// The mapping's name.
 fn choose(disk: &[u8], root: &str) -> Result<String, LvmError> {
     let spec = root.parse().unwrap();
     let group = read(disk)?.unwrap();
-    let chosen = group.choose(Some(&spec), &mut Cursor::new(disk.to_vec()))?;
+    let chosen = group.choose(Some(&spec), &mut open_disks(&[(VOLUME, disk)]))?;
     Ok(chosen.mapping.name)
 }
 
@@ -57,7 +52,7 @@ fn root_is_named_by_its_mapping_its_alias_or_its_content_and_by_nothing_else() {
         assert!(refused.to_string().contains("home-of-all, root, swap_1"));
     }
     let group = read(&disk).unwrap().unwrap();
-    let unnamed = group.choose(None, &mut Cursor::new(disk)).map(drop);
+    let unnamed = group.choose(None, &mut open_disks(&[(VOLUME, &disk)])).map(drop);
     assert!(matches!(unnamed, Err(LvmError::Unnamed { .. })));
 }
 
@@ -77,8 +72,67 @@ fn a_group_that_goes_on_on_another_disk_is_refused() {
             matches!(&refused, LvmError::Group(GroupError::Missing { .. })),
             "{refused}"
         );
-        assert!(refused.to_string().contains("only the enrolled volume"));
+        assert!(refused.to_string().contains("only enrolled volumes"));
     }
+}
+
+/// The group `server` of three disks: root is on two of them.
+#[test]
+fn a_group_on_several_open_volumes_is_used_and_none_of_them_may_be_missing() {
+    let [a, b, c] = ["server-a", "server-b", "server-c"].map(made);
+    let all: [(&str, &[u8]); 3] = [(VOLUME, &a), ("/dev/mapper/b", &b), ("/dev/mapper/c", &c)];
+    let root = "/dev/server/root".parse().unwrap();
+    for order in [[0, 1, 2], [0, 2, 1], [2, 1, 0]] {
+        let disks = order.map(|place| all[place]);
+        let mut disks = open_disks(&disks);
+        let group = Enrolled::read(&mut disks).unwrap().unwrap();
+        let mapping = group.choose(Some(&root), &mut disks).unwrap().mapping;
+        // As lvm2 maps it: 40960 sectors on the first disk, 20480 there, 81920 on the second.
+        let number = |disk: usize| u32::try_from(order.iter().position(|at| *at == disk).unwrap());
+        let targets = mapping.targets.iter().map(|target| {
+            let (node, sector) = target.on[0];
+            (target.length, node.minor, sector)
+        });
+        let (first, second) = (number(0).unwrap(), number(1).unwrap());
+        assert!(targets.eq([
+            (40960, first, 2048),
+            (20480, first, 83968),
+            (81920, second, 2048)
+        ]));
+    }
+    for missing in 0..3 {
+        let mut disks = all.to_vec();
+        disks.remove(missing);
+        let refused = Enrolled::read(&mut open_disks(&disks)).map(drop);
+        assert!(
+            matches!(refused, Err(LvmError::Group(GroupError::Missing { .. }))),
+            "{refused:?}"
+        );
+    }
+}
+
+/// What is missing may be what cannot be read, and it is said so.
+#[test]
+fn a_damaged_label_where_the_group_goes_on_is_named() {
+    let [a, b, mut c] = ["server-a", "server-b", "server-c"].map(made);
+    c[512 + 40] ^= 1;
+    let disks: [(&str, &[u8]); 3] = [(VOLUME, &a), ("/dev/mapper/b", &b), ("/dev/mapper/c", &c)];
+    let refused = Enrolled::read(&mut open_disks(&disks)).map(drop);
+    let Err(LvmError::Label { volume, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(volume, "/dev/mapper/c");
+}
+
+/// A further volume that belongs to no group of root's is not asked, whatever its group is called.
+#[test]
+fn a_group_on_one_volume_takes_no_notice_of_the_others() {
+    let [one, other] = ["twin-a", "twin-b"].map(made);
+    let mut disks = open_disks(&[(VOLUME, &one), ("/dev/mapper/b", &other)]);
+    let group = Enrolled::read(&mut disks).unwrap().unwrap();
+    let alone = read(&one).unwrap().unwrap();
+    assert_eq!(group.metadata().id, alone.metadata().id);
+    assert!(group.warnings().is_empty(), "{:?}", group.warnings());
 }
 
 #[test]
@@ -167,16 +221,9 @@ fn metadata_that_is_damaged_is_refused_and_a_copy_that_is_passed_over_is_told() 
 fn a_volume_under_the_name_of_the_one_that_it_is_on_is_refused() {
     let text = TEXT.replacen("vg {", "crypt {", 1);
     let disk = written(&text);
-    let node = Node {
-        major: 254,
-        minor: 3,
-        sectors: disk.len() as u64 / 512,
-    };
-    let mut disk = Cursor::new(disk);
-    let group = Enrolled::read("/dev/mapper/crypt-root", node, &mut disk)
-        .unwrap()
-        .unwrap();
+    let mut disks = open_disks(&[("/dev/mapper/crypt-root", &disk)]);
+    let group = Enrolled::read(&mut disks).unwrap().unwrap();
     let spec = "/dev/crypt/root".parse().unwrap();
-    let taken = group.choose(Some(&spec), &mut disk).map(drop);
+    let taken = group.choose(Some(&spec), &mut disks).map(drop);
     assert!(matches!(taken, Err(LvmError::NameTaken(name)) if name == "crypt-root"));
 }

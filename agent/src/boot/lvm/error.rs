@@ -36,8 +36,8 @@ pub enum LvmError {
     /// pvcreate without vgcreate.
     #[error("{0} holds a physical volume of LVM that is in no volume group")]
     NoGroup(String),
-    /// The group is not on this volume alone, or cannot be used.
-    #[error("{0}; for root only the enrolled volume is looked at")]
+    /// The group is not on enrolled volumes alone, or cannot be used.
+    #[error("{0}; {}", enrolled_only(.0))]
     Group(#[from] GroupError),
     /// `root=` is missing.
     #[error(
@@ -98,4 +98,14 @@ pub enum LvmError {
         "the logical volume {0} cannot be mapped, because the volume that it is on is open under that name: give the volume another one (rd.luks.name=)"
     )]
     NameTaken(String),
+}
+
+/// Why another disk is not looked at, and how it becomes one of those that are.
+const fn enrolled_only(error: &GroupError) -> &'static str {
+    match error {
+        GroupError::Missing { .. } => {
+            "for root only enrolled volumes are looked at: `taoboot add-volume` enrols the LUKS volume that it is in, and rd.luks.name= or [[volume]] has /init open it"
+        }
+        _ => "for root only enrolled volumes are looked at",
+    }
 }

@@ -20,9 +20,24 @@ use storage::{
 
 pub use written::TEXT;
 
+use super::{OpenDevice, OpenDevices};
+
 /// A disk that lvm2 made.
 pub fn made(name: &str) -> Vec<u8> {
     recorded::disk(&format!("lvm/{name}.disk")).into_inner()
+}
+
+/// Open volumes with these contents.
+pub fn open_disks(disks: &[(&str, &[u8])]) -> OpenDevices<'static> {
+    let mut devices = (0..).zip(disks).map(|(minor, (name, disk))| {
+        let disk = Cursor::new(disk.to_vec());
+        OpenDevice::new((*name).to_owned(), (254, minor), Box::new(disk)).unwrap()
+    });
+    let mut open = OpenDevices::of(devices.next().unwrap());
+    for device in devices {
+        open.push(device);
+    }
+    open
 }
 
 /// A disk with the group of that text: `vg`, with the volumes `root` and `swap`.

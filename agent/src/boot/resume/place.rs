@@ -61,9 +61,9 @@ pub(super) fn find(
     spec: &DeviceSpec,
     further: &[OpenVolume],
 ) -> Result<Area, FindError> {
-    let further: Vec<PathBuf> = further.iter().map(OpenVolume::path).collect();
-    let on_further = on_further(spec, &further)?;
-    match (lvm::find(mapping, Some(spec)), on_further) {
+    let nodes: Vec<PathBuf> = further.iter().map(OpenVolume::path).collect();
+    let on_further = on_further(spec, &nodes)?;
+    match (lvm::find(mapping, further, Some(spec)), on_further) {
         // The enrolled volume is no group: it is the root file system, or swap with nothing else.
         (Ok((_, None)), None) => Err(FindError::Elsewhere {
             spec: spec.clone(),
@@ -176,7 +176,7 @@ impl Area {
 mod tests {
     use super::*;
     use crate::boot::{
-        lvm::{Enrolled, test_disks::made},
+        lvm::{Enrolled, test_disks::{made, open_disks}},
         resume::tests::{UUID, area_of_mkswap},
     };
 
@@ -209,16 +209,9 @@ mod tests {
     #[test]
     fn what_is_not_in_the_enrolled_group_is_refused_with_a_sentence_about_swap() {
         let disk = made("debian-a");
-        let node = storage::lvm2::Node {
-            major: 254,
-            minor: 3,
-            sectors: disk.len() as u64 / 512,
-        };
-        let mut disk = std::io::Cursor::new(disk);
-        let group = Enrolled::read("/dev/mapper/crypt", node, &mut disk)
-            .unwrap()
-            .unwrap();
-        let mut chosen = |spec: &DeviceSpec| group.choose(Some(spec), &mut disk);
+        let mut disks = open_disks(&[("/dev/mapper/crypt", &disk)]);
+        let group = Enrolled::read(&mut disks).unwrap().unwrap();
+        let mut chosen = |spec: &DeviceSpec| group.choose(Some(spec), &mut disks);
         let swap = "/dev/mapper/debian--vg-swap_1".parse().unwrap();
         assert_eq!(chosen(&swap).unwrap().mapping.name, "debian--vg-swap_1");
         for spec in [

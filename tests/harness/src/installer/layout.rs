@@ -1,6 +1,6 @@
 //! What each distribution's installer does, as the commands that it runs.
 
-use super::names::{ARRAY_UUID, DATA_UUID, KEYED_UUID, ROOT_UUID, SIZE};
+use super::names::{ARRAY_UUID, DATA_UUID, KEYED_UUID, MORE_UUID, ROOT_UUID, SIZE};
 use crate::disk::{Bus, boot::Firmware};
 use crate::world::VOLUME_UUID;
 
@@ -12,8 +12,8 @@ pub enum Layout {
     /// [`super::names::GUEST`], who has given its file system root's UUID.
     DebianLvm,
     /// The same with /var and /home on logical volumes of their own, a second encrypted disk with a
-    /// passphrase of its own that crypttab wants opened in the initramfs, and a third whose key is a
-    /// file on root.
+    /// passphrase of its own that crypttab wants opened in the initramfs, a third whose key is a
+    /// file on root, and a fourth by which somebody has made the group and root larger.
     DebianVolumes,
     /// Fedora's on two disks: two LUKS2 volumes named luks-UUID, on both of them one btrfs with the
     /// subvolumes `root` and `home`.
@@ -55,6 +55,10 @@ lvcreate -q -y -n swap_1 -L 64M debian-vg
 lvcreate -q -y -n home -L 64M debian-vg
 lvcreate -q -y -n var -L 192M debian-vg
 lvcreate -q -y -n root -l 100%FREE debian-vg
+luks "$more_uuid" more_crypt "$disk3"
+pvcreate -q /dev/mapper/more_crypt
+vgextend -q debian-vg /dev/mapper/more_crypt
+lvextend -q -l +100%FREE debian-vg/root
 mkswap -q /dev/debian-vg/swap_1
 for volume in root home var; do mkfs.ext4 -q "/dev/debian-vg/$volume"; done
 mount /dev/debian-vg/root /mnt
@@ -82,11 +86,12 @@ TAB
 cat > /mnt/etc/crypttab <<TAB
 vda5_crypt UUID=$uuid none luks,discard
 data_crypt UUID=$data_uuid none luks,discard,x-initrd.attach
+more_crypt UUID=$more_uuid none luks,x-initrd.attach
 keyed_crypt UUID=$keyed_uuid /etc/keys/keyed.key luks
 TAB
 umount -R /mnt
 vgchange -q -an debian-vg
-for mapping in vda5_crypt data_crypt keyed_crypt; do cryptsetup close "$mapping"; done
+for mapping in vda5_crypt data_crypt more_crypt keyed_crypt; do cryptsetup close "$mapping"; done
 "#;
 
 /// What anaconda's automatic partitioning does with "encrypt my data".
@@ -171,7 +176,7 @@ impl Layout {
                 format!("rd.luks.name={VOLUME_UUID}=vda5_crypt root=/dev/mapper/debian--vg-root")
             }
             Self::DebianVolumes => format!(
-                "rd.luks.name={VOLUME_UUID}=vda5_crypt rd.luks.name={DATA_UUID}=data_crypt \
+                "rd.luks.name={VOLUME_UUID}=vda5_crypt rd.luks.name={DATA_UUID}=data_crypt rd.luks.name={MORE_UUID}=more_crypt \
                  rd.luks.options={DATA_UUID}=discard root=/dev/mapper/debian--vg-root"
             ),
             Self::Fedora => format!(
@@ -210,7 +215,11 @@ impl Layout {
         match self {
             Self::DebianLvm => &[],
             Self::Fedora => &[("disk1", 512 << 20, true)],
-            Self::DebianVolumes => &[("disk1", 64 << 20, true), ("disk2", 64 << 20, false)],
+            Self::DebianVolumes => &[
+                ("disk1", 64 << 20, true),
+                ("disk2", 64 << 20, false),
+                ("disk3", 64 << 20, true),
+            ],
             Self::Server => &[("disk1", SIZE, false)],
         }
     }
@@ -226,6 +235,6 @@ impl Layout {
 
     /// UUIDs for the script, as shell variables.
     pub(super) fn variables(self) -> String {
-        format!("data_uuid={DATA_UUID}\nkeyed_uuid={KEYED_UUID}\narray={ARRAY_UUID}\n")
+        format!("data_uuid={DATA_UUID}\nmore_uuid={MORE_UUID}\nkeyed_uuid={KEYED_UUID}\narray={ARRAY_UUID}\n")
     }
 }

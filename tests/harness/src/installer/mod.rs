@@ -21,7 +21,7 @@ use crate::world::{MoreDisk, PASSPHRASE, Plan, Userland, VOLUME_UUID, content};
 
 pub use layout::Layout;
 use names::SIZE;
-pub use names::{ARRAY_UUID, DATA_UUID, GUEST, KEYED_UUID, ROOT_UUID};
+pub use names::{ARRAY_UUID, DATA_UUID, GUEST, KEYED_UUID, MORE_UUID, ROOT_UUID};
 
 /// Name of the first disk's image.
 const FIRST: &str = "root.img";
@@ -69,6 +69,7 @@ guest={GUEST}
 {}disk=/dev/disk/by-id/virtio-target
 disk1=/dev/disk/by-id/virtio-disk1
 disk2=/dev/disk/by-id/virtio-disk2
+disk3=/dev/disk/by-id/virtio-disk3
 udevadm settle
 luks() {{
     printf %s '{PASSPHRASE}' > /run/passphrase

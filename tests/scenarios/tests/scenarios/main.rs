@@ -1,5 +1,6 @@
 //! All scenarios are one program: whoever waits for a machine waits beside another that runs, and
-//! there is one program to link.
+//! there is one program to link. They start in the order of their names, so the long ones have early ones:
+//! at the end there is no time in which one machine runs alone.
 // A test fails by panicking; clippy knows that of #[test] functions only, not of what they call.
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +13,8 @@ mod boot_acpi;
 mod boot_bad_input;
 mod boot_debian;
 mod boot_guard;
+mod boot_hibernated;
+mod boot_installed;
 mod boot_no_tpm;
 mod boot_pin;
 mod boot_prompt;
@@ -33,7 +36,5 @@ mod kernel_hook_attacks;
 mod kernel_hook_between;
 mod kernel_hook_faults;
 mod kernel_hook_sealed;
-mod machine_resume;
-mod machines;
 mod static_programs;
 mod update;

@@ -99,22 +99,26 @@ fn debians_encrypted_lvm_boots_twice_and_its_userland_asks_for_nothing() {
 }
 
 /// /home and /var on logical volumes of their own, a second encrypted disk that /init opens with the
-/// same unsealed secret, and a third that systemd opens with a key file on root.
+/// same unsealed secret, a third that systemd opens with a key file on root, and a fourth on which root goes on.
 #[test]
 fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_nothing() {
     let plan = installer::plan(Layout::DebianVolumes).unwrap();
     let world = World::make("machine-debian-volumes", &plan).unwrap();
-    assert_eq!(world.enrolled["further"][0]["uuid"], installer::DATA_UUID);
+    let further = [installer::DATA_UUID, installer::MORE_UUID];
+    for (place, uuid) in further.iter().enumerate() {
+        assert_eq!(world.enrolled["further"][place]["uuid"], *uuid);
+    }
     for boot in 0..2 {
         let done = world
             .carry_out(vec![
                 shell("state", STATE),
                 shell("jobs", JOBS),
                 shell("mounts", "for place in / /home /var /srv/data /srv/keyed; do findmnt -n -o TARGET,SOURCE $place; done"),
-                shell("crypt", "for name in vda5_crypt data_crypt keyed_crypt; do cryptsetup status $name; \
+                shell("crypt", "for name in vda5_crypt data_crypt more_crypt keyed_crypt; do cryptsetup status $name; \
                      systemctl is-active systemd-cryptsetup@$name; done"),
                 shell("lvs", "lvs --noheadings -o lv_full_name,lv_active --separator ,"),
                 shell("report", "cat /run/tao/boot.json"),
+                shell("below", "dmsetup deps -o devname debian--vg-root"),
                 shell("status", "taoboot status --json --volume /dev/disk/by-uuid/7a0b0013-0013-4013-8013-000000000013; true"),
             ])
             .unwrap();
@@ -132,7 +136,7 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
             ]
         );
         let crypt = stdout(probe, "crypt");
-        for name in ["vda5_crypt", "data_crypt", "keyed_crypt"] {
+        for name in ["vda5_crypt", "data_crypt", "more_crypt", "keyed_crypt"] {
             assert!(
                 crypt.contains(&format!("{name} is active and is in use")),
                 "{crypt}"
@@ -140,16 +144,24 @@ fn debians_several_volumes_are_opened_with_one_unseal_and_its_userland_asks_for_
         }
         assert_eq!(
             crypt.lines().filter(|line| *line == "active").count(),
-            3,
+            4,
             "{crypt}"
         );
         // As the measured command line says, and nothing of the kind for the others.
         assert_eq!(crypt.matches("flags:   discards").count(), 1, "{crypt}");
         let report: Report = serde_json::from_str(stdout(probe, "report")).unwrap();
-        let [further] = report.further_volumes.as_slice() else {
-            panic!("{report:#?}");
-        };
-        assert_eq!(further.name, "data_crypt");
+        let opened = report.further_volumes.iter();
+        assert!(
+            opened
+                .map(|volume| volume.name.as_str())
+                .eq(["data_crypt", "more_crypt"]),
+            "{report:#?}"
+        );
+        let below = stdout(probe, "below");
+        assert!(
+            below.contains("(vda5_crypt)") && below.contains("(more_crypt)"),
+            "{below}"
+        );
         let status: Value = serde_json::from_str(stdout(probe, "status")).unwrap();
         assert_eq!(
             status["further"][0]["enrolled_with"],
@@ -178,7 +190,8 @@ fn a_look_alike_of_a_further_volume_is_not_opened() {
     foreign.image = image;
     foreign.serial = "disk1".into();
     foreign.enrolled = false;
-    world.more = vec![foreign];
+    // Without the fourth there is no root.
+    world.more[0] = foreign;
     let outcome = world.boot(&[Orders::default()]).unwrap();
     let report = outcome.boot_report().unwrap();
     assert_eq!(report.outcome, Outcome::Booted, "{report:#?}");
