@@ -33,7 +33,7 @@ fn forecast_with(
     let fstab = "/dev/mapper/debian--vg-root / ext4 errors=remount-ro 0 1\n\
         /dev/mapper/debian--vg-swap_1 none swap sw 0 0\n";
     Forecast::of(
-        &format!("{words} ro rd.luks.name={UUID}=sda3_crypt"),
+        &format!("rd.luks.name={UUID}=sda3_crypt ro {words}"),
         &System {
             uuid: UUID,
             config: Some(&config),
@@ -123,7 +123,8 @@ fn a_group_that_init_refuses_stops_the_boot() {
 #[test]
 fn a_group_that_goes_on_on_further_volumes_is_found_where_they_can_be_looked_into() {
     let mut disks = ["server-a", "server-b", "server-c"].map(made);
-    put_ext4_on(&mut disks[0], "root", ROOT, "server");
+    // Where root begins.
+    put_ext4(&mut disks[0], 2048 * 512, ROOT, "server");
     let spec = |disk: usize| DeviceSpec::Uuid(format!("{disk}c5bbd4a-6d7a-4b4b-9d5d-0f5a2d4f7b11"));
     let words = format!(
         "root=/dev/server/root rd.luks.name={}=b rd.luks.name={}=c",
@@ -132,11 +133,11 @@ fn a_group_that_goes_on_on_further_volumes_is_found_where_they_can_be_looked_int
     )
     .replace("=UUID=", "=");
     let found = |seen: usize| {
-        forecast_with(&words, &opened(&disks[0]), &|device| {
-            match (1..=2).find(|disk| *device == spec(*disk)) {
-                Some(disk) if disk <= seen => opened(&disks[disk]),
-                _ => Opened::Closed,
-            }
+        forecast_with(&words, &opened(&disks[0]), &|device| match (1..=2)
+            .find(|disk| *device == spec(*disk))
+        {
+            Some(disk) if disk <= seen => opened(&disks[disk]),
+            _ => Opened::Closed,
         })
     };
     let whole = found(2);

@@ -105,7 +105,8 @@ impl Root {
         let group = match system.opened {
             // What is wrong with it is not said of an entry of which so little is known.
             Opened::Readable(file) => {
-                let group = Volume::named("root", system).group(file, &Further::default());
+                let alone = Further::default();
+                let group = Volume::named("root", system).group(file, &alone);
                 group.ok().flatten().map(|(group, _)| group)
             }
             Opened::Closed | Opened::Unreadable(_) => None,

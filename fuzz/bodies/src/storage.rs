@@ -83,7 +83,9 @@ fn maps(metadata: VolumeGroup) {
 
 /// A volume is read up to its end, and no further.
 fn reads(mapping: &lvm2::Mapping, nodes: impl Iterator<Item = Node>) {
-    let mut disks: Vec<_> = nodes.map(|node| (node, Cursor::new(vec![7; 1 << 16]))).collect();
+    let mut disks: Vec<_> = nodes
+        .map(|node| (node, Cursor::new(vec![7_u8; 1 << 16])))
+        .collect();
     let disks = disks.iter_mut();
     let devices = disks.map(|(node, disk)| (*node, disk as &mut dyn storage::Disk));
     let mut contents = lvm2::Contents::of(mapping, devices.collect()).unwrap();

@@ -114,7 +114,9 @@ impl Read for Contents<'_> {
         let mut devices = self.devices.iter_mut();
         let found = devices.find(|(node, _)| *node == place.node);
         let (Some((_, disk)), Some(part)) = (found, buffer.get_mut(..most)) else {
-            return Err(io::Error::other("a device of the logical volume is missing"));
+            return Err(io::Error::other(
+                "a device of the logical volume is missing",
+            ));
         };
         disk.seek(SeekFrom::Start(place.offset))?;
         let length = disk.read(part)?;

@@ -11,9 +11,7 @@ use std::{
 
 use storage::{
     Disk,
-    lvm2::{
-        self, Candidate, Contents, Group, GroupError, Mapping, Node, VolumeGroup,
-    },
+    lvm2::{self, Candidate, Contents, Group, GroupError, Mapping, Node, VolumeGroup},
 };
 
 use super::{
@@ -92,14 +90,8 @@ impl Enrolled {
             .iter()
             .flat_map(|candidate| passed_over(candidate, &group.metadata))
             .collect();
-        let named: BTreeMap<_, _> = devices
-            .all()
-            .map(|device| (device.name.as_str(), device.node))
-            .collect();
-        let nodes = group.devices.iter();
-        let nodes = nodes.filter_map(|(physical, device)| {
-            Some((physical.clone(), *named.get(device.as_str())?))
-        });
+        let nodes = devices.all();
+        let nodes = nodes.map(|device| (device.name.clone(), device.node));
         Ok(Some(Self {
             volume,
             nodes: nodes.collect(),
@@ -260,10 +252,11 @@ impl Enrolled {
 fn candidate(device: &mut OpenDevice<'_>) -> Result<Option<Candidate>, LvmError> {
     let named = || device.name.clone();
     // mkfs leaves an old label of LVM where its own superblock is not.
-    let content = superblock::read_disk(&mut device.disk).map_err(|source| LvmError::Unreadable {
-        volume: named(),
-        source,
-    })?;
+    let content =
+        superblock::read_disk(&mut device.disk).map_err(|source| LvmError::Unreadable {
+            volume: named(),
+            source,
+        })?;
     if content.is_some_and(|content| content.is_file_system()) {
         return Ok(None);
     }

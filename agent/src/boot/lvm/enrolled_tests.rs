@@ -52,7 +52,9 @@ fn root_is_named_by_its_mapping_its_alias_or_its_content_and_by_nothing_else() {
         assert!(refused.to_string().contains("home-of-all, root, swap_1"));
     }
     let group = read(&disk).unwrap().unwrap();
-    let unnamed = group.choose(None, &mut open_disks(&[(VOLUME, &disk)])).map(drop);
+    let unnamed = group
+        .choose(None, &mut open_disks(&[(VOLUME, &disk)]))
+        .map(drop);
     assert!(matches!(unnamed, Err(LvmError::Unnamed { .. })));
 }
 

@@ -37,7 +37,7 @@ pub enum LvmError {
     #[error("{0} holds a physical volume of LVM that is in no volume group")]
     NoGroup(String),
     /// The group is not on enrolled volumes alone, or cannot be used.
-    #[error("{0}; {}", enrolled_only(.0))]
+    #[error("{0}; {hint}", hint = enrolled_only(.0))]
     Group(#[from] GroupError),
     /// `root=` is missing.
     #[error(

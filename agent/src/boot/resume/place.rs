@@ -176,7 +176,10 @@ impl Area {
 mod tests {
     use super::*;
     use crate::boot::{
-        lvm::{Enrolled, test_disks::{made, open_disks}},
+        lvm::{
+            Enrolled,
+            test_disks::{made, open_disks},
+        },
         resume::tests::{UUID, area_of_mkswap},
     };
 

@@ -235,6 +235,8 @@ impl Layout {
 
     /// UUIDs for the script, as shell variables.
     pub(super) fn variables(self) -> String {
-        format!("data_uuid={DATA_UUID}\nmore_uuid={MORE_UUID}\nkeyed_uuid={KEYED_UUID}\narray={ARRAY_UUID}\n")
+        format!(
+            "data_uuid={DATA_UUID}\nmore_uuid={MORE_UUID}\nkeyed_uuid={KEYED_UUID}\narray={ARRAY_UUID}\n"
+        )
     }
 }
