@@ -14,6 +14,7 @@ mod bus_forged;
 mod hostile_records;
 mod machine;
 mod nv;
+mod patience;
 mod refusals;
 mod sealing;
 mod simulated;
