@@ -41,7 +41,7 @@ impl Bench {
         setup::for_tests()?;
         setup::for_bench()?;
         agent::build(&prefix)?;
-        if ["boot", "machines", "memory", "image"]
+        if ["boot", "machines", "distributions", "memory", "image"]
             .iter()
             .any(|part| self.wants(part))
         {

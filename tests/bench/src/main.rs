@@ -5,6 +5,7 @@
 //! can be one. Boots of the peers alternate with ours; the medians are compared.
 
 mod boot;
+mod distributions;
 mod files;
 mod image;
 mod image_peers;
@@ -27,14 +28,22 @@ use argh::FromArgs;
 
 use table::Table;
 
-const PARTS: [&str; 7] = [
-    "image", "boot", "machines", "memory", "lcp", "predict", "tao",
+const PARTS: [&str; 8] = [
+    "image",
+    "boot",
+    "machines",
+    "distributions",
+    "memory",
+    "lcp",
+    "predict",
+    "tao",
 ];
 
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, machines, memory, lcp, predict or tao
+    /// only this part: image, boot, machines, memory, lcp, predict or tao; or distributions, which is not
+    /// measured otherwise
     #[argh(positional)]
     part: Option<String>,
     /// how often each boot is measured (default 3); the median counts
@@ -81,6 +90,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("machines") {
         machines::measure(&mut table, arguments.runs).context("machines")?;
+    }
+    // An archive of packages and minutes of boots: by name only.
+    if part == Some("distributions") {
+        distributions::measure(&mut table, arguments.runs).context("distributions")?;
     }
     if wanted("memory") {
         memory::measure(&mut table).context("memory")?;

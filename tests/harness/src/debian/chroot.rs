@@ -13,13 +13,13 @@ use crate::disk::cache::{CacheKey, cached};
 const PACKAGES: &str = "grub2-common";
 
 /// The cached archive, bootstrapped if need be (about half a minute, and the network).
-fn archive() -> Result<PathBuf> {
+fn archive(packages: &str) -> Result<PathBuf> {
     let mut key = CacheKey::new("debian-chroot", 1);
-    key.bytes(PACKAGES.as_bytes());
+    key.bytes(packages.as_bytes());
     cached("debian-chroot", &key, |tar| {
-        eprintln!("bootstrapping Debian for the package test, once (half a minute or more)");
+        eprintln!("bootstrapping Debian to install packages in, once (half a minute or more)");
         let with_suffix = tar.with_extension("tar");
-        base::bootstrap(&with_suffix, PACKAGES)?;
+        base::bootstrap(&with_suffix, packages)?;
         std::fs::rename(&with_suffix, tar).context("cannot keep the archive")
     })
 }
@@ -30,6 +30,14 @@ fn archive() -> Result<PathBuf> {
 /// # Errors
 /// The archive cannot be made, or the tools of util-linux are missing.
 pub fn run(files: &Path, modules: &Path, script: &str) -> Result<Output> {
+    run_with(PACKAGES, files, modules, script)
+}
+
+/// The same in a root with these packages, separated by commas.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(packages: &str, files: &Path, modules: &Path, script: &str) -> Result<Output> {
     let outer = r#"
 set -e
 # Not by unshare itself: in a chroot `/` is not a mount, and it would give up.
@@ -52,7 +60,7 @@ chroot "$tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8
     }
     command
         .args(["sh", "-c", outer])
-        .env("ARCHIVE", archive()?)
+        .env("ARCHIVE", archive(packages)?)
         .env("FILES", files)
         .env("MODULES", modules)
         .env("SCRIPT", script)
