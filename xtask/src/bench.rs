@@ -41,9 +41,16 @@ impl Bench {
         setup::for_tests()?;
         setup::for_bench()?;
         agent::build(&prefix)?;
-        if ["boot", "machines", "distributions", "memory", "image"]
-            .iter()
-            .any(|part| self.wants(part))
+        if [
+            "boot",
+            "machines",
+            "tpm",
+            "distributions",
+            "memory",
+            "image",
+        ]
+        .iter()
+        .any(|part| self.wants(part))
         {
             agent::build_for_guest(&prefix)?;
             agent::build_floor(&prefix)?;

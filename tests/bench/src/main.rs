@@ -16,6 +16,7 @@ mod memory;
 mod peer;
 mod peer_secret;
 mod predict;
+mod slow_tpm;
 mod table;
 mod tao;
 mod timing;
@@ -28,7 +29,7 @@ use argh::FromArgs;
 
 use table::Table;
 
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "image",
     "boot",
     "machines",
@@ -37,12 +38,13 @@ const PARTS: [&str; 8] = [
     "lcp",
     "predict",
     "tao",
+    "tpm",
 ];
 
 /// Measure image building and booting against other tools on this machine.
 #[derive(FromArgs)]
 struct Arguments {
-    /// only this part: image, boot, machines, memory, lcp, predict or tao; or distributions, which is not
+    /// only this part: image, boot, machines, tpm, memory, lcp, predict or tao; or distributions, which is not
     /// measured otherwise
     #[argh(positional)]
     part: Option<String>,
@@ -90,6 +92,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     if wanted("machines") {
         machines::measure(&mut table, arguments.runs).context("machines")?;
+    }
+    if wanted("tpm") {
+        slow_tpm::measure(&mut table).context("tpm")?;
     }
     // An archive of packages and minutes of boots: by name only.
     if part == Some("distributions") {

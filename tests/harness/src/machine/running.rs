@@ -223,6 +223,7 @@ fn start_tpm(machine: &Machine, sockets: &Sockets) -> Result<Option<(Proxy, Swtp
     let config = ProxyConfig {
         socket: sockets.path("tpm"),
         launches: tpm.launches.clone(),
+        delays: tpm.delays.clone(),
         log: machine.directory.join("tpm.log"),
         recording: tpm.record.then(|| machine.directory.join("tpm.bin")),
     };

@@ -1,6 +1,7 @@
 //! The TPM that a machine has.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::launch::Launch;
 
@@ -36,6 +37,8 @@ pub struct Tpm {
     /// The launch of the first boot, of the second, ...; the last one stands for all that
     /// follow, an empty list for no launch at all.
     pub launches: Vec<Option<Launch>>,
+    /// How much longer the commands with these codes take than swtpm needs.
+    pub delays: Vec<(u32, Duration)>,
     /// Keep every byte that crosses the bus in [`Outcome::tpm_recording`].
     pub record: bool,
 }
@@ -48,6 +51,7 @@ impl Tpm {
             version: TpmVersion::default(),
             interface: TpmInterface::default(),
             launches: vec![launch],
+            delays: Vec::new(),
             record: false,
         }
     }

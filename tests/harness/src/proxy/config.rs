@@ -1,6 +1,7 @@
 //! What a proxy is told, and what it says in the end.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::launch::Launch;
 
@@ -14,6 +15,8 @@ pub struct ProxyConfig {
     pub launches: Vec<Option<Launch>>,
     /// Text log: one line for each TPM command.
     pub log: PathBuf,
+    /// How much longer the commands with these codes take than swtpm needs.
+    pub delays: Vec<(u32, Duration)>,
     /// Every byte that crossed, for tests that look for a secret in it.
     pub recording: Option<PathBuf>,
 }

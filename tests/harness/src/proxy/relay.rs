@@ -39,6 +39,7 @@ pub fn serve(
         locality: 0,
         armed: false,
         launches: config.launches,
+        delays: config.delays,
         summary: ProxySummary::default(),
         traffic,
     };
@@ -62,6 +63,7 @@ struct Relay {
     /// A reset has happened since the last launch.
     armed: bool,
     launches: Vec<Option<Launch>>,
+    delays: Vec<(u32, Duration)>,
     summary: ProxySummary,
     traffic: Traffic,
 }
@@ -151,6 +153,11 @@ impl Relay {
             .context("cannot write to swtpm's data channel")?;
         let response = message::read(&mut data.swtpm, "swtpm")?
             .context("swtpm closed its data channel before it answered")?;
+        let code = command.get(6..10).and_then(control::be32);
+        let delays = self.delays.iter();
+        for (_, delay) in delays.filter(|(slow, _)| Some(*slow) == code) {
+            std::thread::sleep(*delay);
+        }
         self.summary.commands += 1;
         self.traffic.command(self.locality, &command, &response)?;
         let open = data.qemu.write_all(&response).is_ok();
