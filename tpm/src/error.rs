@@ -5,6 +5,7 @@ use crate::{
     lockout::{Lockout, duration},
     response_code::meaning,
     sealed::Name,
+    tpm12::Tpm12Error,
 };
 
 /// Why a TPM call failed, in words for the person at the console.
@@ -89,6 +90,20 @@ pub enum TpmError {
         /// The name that the TPM showed.
         found: Name,
     },
+    /// The TPM does not have the storage root key that it must have.
+    #[error(
+        "the TPM cannot use the storage root key {expected}: another TPM, or one that was cleared"
+    )]
+    OtherSrk {
+        /// The name of the key that is known.
+        expected: Name,
+    },
+    /// A TPM 1.2 cannot do that.
+    #[error("this is not possible with a TPM 1.2: {0}")]
+    NotWithTpm12(&'static str),
+    /// A TPM 1.2 refused, in its own words.
+    #[error(transparent)]
+    Tpm12Failed(#[from] Tpm12Error),
     /// The sealed blob is damaged or belongs to another TPM.
     #[error("the TPM does not accept the sealed record: {reason}{}", in_response(*code))]
     NotOurs {

@@ -2,23 +2,18 @@
 //! the response comes from the TPM that knows it too.
 //!
 //! A secret never crosses the bus: OIAP keys the HMAC with it, OSAP with a value derived from it,
-//! and ADIP hides a new secret under a one-time pad. Source: TPM Main, Part 1, sections 13 and 14.
+//! and ADIP hides a new secret under a one-time pad. Each response brings the nonce for the next
+//! command, so that nothing that was heard once is an answer or a command a second time.
+//! Source: TPM Main, Part 1, sections 13 and 14.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use super::{
-    Tpm12Error,
     codec::{Bytes20, DIGEST_LEN, Trailer},
+    hash::{hmac, is_hmac, sha1},
 };
 
-/// TPM_ET_OWNER with XOR ADIP: the entity that OSAP is opened for.
-pub(super) const ENTITY_OWNER: u16 = 0x0002;
-/// The owner's entity value.
-pub(super) const ENTITY_VALUE: u32 = 0;
-
-/// An authorization secret: the owner's, or that of an NV index.
+/// An authorization secret: the owner's, a key's, or that of an NV index or a sealed blob.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Bytes20>);
 
@@ -30,11 +25,35 @@ impl Secret {
 
     /// SHA-1 of a password's bytes, as trousers and the TCG's software stack make it.
     pub fn from_password(password: &[u8]) -> Self {
-        Self(Zeroizing::new(Sha1::digest(password).into()))
+        Self(Zeroizing::new(sha1(&[password])))
+    }
+
+    /// The secret itself.
+    pub fn from_bytes(bytes: Bytes20) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     pub(super) fn bytes(&self) -> &Bytes20 {
         &self.0
+    }
+}
+
+/// What an OSAP session is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entity {
+    /// The owner.
+    Owner,
+    /// A loaded key, by its handle.
+    Key(u32),
+}
+
+impl Entity {
+    /// TPM_ENTITY_TYPE and value; the type's upper byte 0 means XOR as the ADIP scheme.
+    pub(super) const fn type_and_value(self) -> (u16, u32) {
+        match self {
+            Self::Owner => (0x0002, 0),
+            Self::Key(handle) => (0x0001, handle),
+        }
     }
 }
 
@@ -62,82 +81,81 @@ impl Session {
         secret: &Secret,
         nonce_even_osap: &Bytes20,
         nonce_odd_osap: &Bytes20,
-    ) -> Result<Self, Tpm12Error> {
-        let shared = hmac(secret, &[nonce_even_osap, nonce_odd_osap])?;
-        Ok(Self {
+    ) -> Self {
+        let shared = hmac(secret.bytes(), &[nonce_even_osap, nonce_odd_osap]);
+        Self {
             handle,
             key: Secret(Zeroizing::new(shared)),
             nonce_even,
-        })
+        }
     }
 
     /// ADIP: a new secret under the pad SHA1(shared || nonceEven).
     pub(super) fn encrypt(&self, secret: &Secret) -> Bytes20 {
-        let mut hasher = Sha1::new();
-        hasher.update(self.key.bytes());
-        hasher.update(self.nonce_even);
-        let mut out: Bytes20 = hasher.finalize().into();
+        let mut out = sha1(&[self.key.bytes(), &self.nonce_even]);
         for (byte, clear) in out.iter_mut().zip(secret.bytes()) {
             *byte ^= clear;
         }
         out
     }
 
-    /// inAuth of a command: HMAC(key, SHA1(ordinal || parameters) || nonceEven || nonceOdd || 0).
-    /// Each session serves one command, so continueAuthSession is always 0.
+    /// inAuth of a command: HMAC(key, SHA1(ordinal || parameters) || nonceEven || nonceOdd || keep).
     pub(super) fn command_hmac(
         &self,
-        ordinal: u32,
-        parameters: &[u8],
+        digest: &Bytes20,
         nonce_odd: &Bytes20,
-    ) -> Result<Bytes20, Tpm12Error> {
-        let digest = sha1(&[&ordinal.to_be_bytes(), parameters]);
-        hmac(&self.key, &[&digest, &self.nonce_even, nonce_odd, &[0]])
+        keep: bool,
+    ) -> Bytes20 {
+        let keep = [u8::from(keep)];
+        hmac(
+            self.key.bytes(),
+            &[digest, &self.nonce_even, nonce_odd, &keep],
+        )
     }
 
-    /// Is a response's HMAC right? Compared in constant time.
-    pub(super) fn response_is_authentic(
-        &self,
-        ordinal: u32,
-        parameters: &[u8],
+    /// Is a response's HMAC right, over the digest SHA1(rc || ordinal || parameters)? Compared in
+    /// constant time. If it is, the TPM's new nonce is noted.
+    pub(super) fn accept(
+        &mut self,
+        digest: &Bytes20,
         nonce_odd: &Bytes20,
         trailer: &Trailer,
     ) -> bool {
-        // rc is in the digest; a response with an HMAC always has rc 0.
-        let digest = sha1(&[&0u32.to_be_bytes(), &ordinal.to_be_bytes(), parameters]);
         let parts: [&[u8]; 4] = [
-            &digest,
+            digest,
             &trailer.nonce_even,
             nonce_odd,
             &[trailer.continue_session],
         ];
-        keyed(&self.key, &parts).is_some_and(|mac| mac.verify_slice(&trailer.hmac).is_ok())
+        let authentic = is_hmac(self.key.bytes(), &parts, &trailer.hmac);
+        if authentic {
+            self.nonce_even = trailer.nonce_even;
+        }
+        authentic
     }
 }
 
-fn sha1(parts: &[&[u8]]) -> Bytes20 {
-    let mut hasher = Sha1::new();
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher.finalize().into()
+/// A session that a command uses, and whether it stays open afterwards.
+pub(super) struct Use<'s> {
+    pub(super) session: &'s mut Session,
+    pub(super) keep: bool,
 }
 
-fn keyed(key: &Secret, parts: &[&[u8]]) -> Option<Hmac<Sha1>> {
-    // HMAC takes keys of any length: `None` never comes.
-    let mut mac = Hmac::<Sha1>::new_from_slice(key.bytes()).ok()?;
-    for part in parts {
-        mac.update(part);
+impl<'s> Use<'s> {
+    /// The session ends with the command.
+    pub(super) fn last(session: &'s mut Session) -> Self {
+        Self {
+            session,
+            keep: false,
+        }
     }
-    Some(mac)
-}
 
-fn hmac(key: &Secret, parts: &[&[u8]]) -> Result<Bytes20, Tpm12Error> {
-    match keyed(key, parts) {
-        Some(mac) => Ok(mac.finalize().into_bytes().into()),
-        None => Err(Tpm12Error::BadParameter(
-            "HMAC-SHA1 does not accept a key of 20 bytes".to_owned(),
-        )),
+    /// The session serves further commands.
+    pub(super) fn kept(session: &'s mut Session) -> Self {
+        Self {
+            session,
+            keep: true,
+        }
     }
 }
 
@@ -148,38 +166,39 @@ mod tests {
     #[test]
     fn adip_is_its_own_inverse_and_hides_the_secret() {
         let owner = Secret::from_password(b"ownerpw");
-        let session = Session::osap(1, [2; 20], &owner, &[3; 20], &[4; 20]).unwrap();
+        let session = Session::osap(1, [2; 20], &owner, &[3; 20], &[4; 20]);
         let area = Secret::from_password(b"secret");
         let hidden = session.encrypt(&area);
         assert_ne!(&hidden, area.bytes());
-        assert_eq!(
-            &session.encrypt(&Secret(Zeroizing::new(hidden))),
-            area.bytes()
-        );
+        assert_eq!(&session.encrypt(&Secret::from_bytes(hidden)), area.bytes());
     }
 
     #[test]
     fn a_changed_bit_anywhere_makes_a_response_unauthentic() {
-        let session = Session::oiap(1, [2; 20], &Secret::well_known());
-        let (even, odd, parameters) = ([5; 20], [6; 20], [1, 2, 3]);
-        let digest = sha1(&[&[0; 4], &7u32.to_be_bytes(), &parameters]);
-        let hmac = hmac(&Secret::well_known(), &[&digest, &even, &odd, &[0]]).unwrap();
+        let mut session = Session::oiap(1, [2; 20], &Secret::well_known());
+        let (even, odd) = ([5; 20], [6; 20]);
+        let digest =
+            |ordinal: u32, parameters: &[u8]| sha1(&[&[0; 4], &ordinal.to_be_bytes(), parameters]);
+        let right = digest(7, &[1, 2, 3]);
         let good = Trailer {
             nonce_even: even,
             continue_session: 0,
-            hmac,
+            hmac: hmac(&[0; 20], &[&right, &even, &odd, &[0]]),
         };
-        assert!(session.response_is_authentic(7, &parameters, &odd, &good));
-        assert!(!session.response_is_authentic(8, &parameters, &odd, &good));
-        assert!(!session.response_is_authentic(7, &[1, 2, 4], &odd, &good));
-        assert!(!session.response_is_authentic(7, &parameters, &even, &good));
+        assert!(!session.accept(&digest(8, &[1, 2, 3]), &odd, &good));
+        assert!(!session.accept(&digest(7, &[1, 2, 4]), &odd, &good));
+        assert!(!session.accept(&right, &even, &good));
         for bit in 0..160 {
             let mut bad = good.clone();
             bad.hmac[bit / 8] ^= 1 << (bit % 8);
-            assert!(!session.response_is_authentic(7, &parameters, &odd, &bad));
+            assert!(!session.accept(&right, &odd, &bad));
         }
-        let mut bad = good;
+        let mut bad = good.clone();
         bad.continue_session = 1;
-        assert!(!session.response_is_authentic(7, &parameters, &odd, &bad));
+        assert!(!session.accept(&right, &odd, &bad));
+        // Nothing of what was refused is the nonce of the next command.
+        assert_eq!(session.nonce_even, [2; 20]);
+        assert!(session.accept(&right, &odd, &good));
+        assert_eq!(session.nonce_even, even);
     }
 }

@@ -4,8 +4,8 @@
 
 use super::{
     Secret, Tpm12, Tpm12Error,
-    client::{Ordinal, bad_answer},
     codec::{Malformed, Reader},
+    command::{Ordinal, bad_answer},
     nv_public::NvPublic,
 };
 
@@ -27,8 +27,9 @@ const PROPERTY_PCR: u32 = 0x101;
 const PROPERTY_OWNER: u32 = 0x111;
 /// TPM_CAP_PROP_MAX_NV_AVAILABLE.
 const PROPERTY_MAX_NV: u32 = 0x123;
-/// TPM_ET_OWNER.
+/// TPM_ET_OWNER and TPM_ET_SRK.
 const ENTITY_OWNER: u16 = 0x0002;
+const ENTITY_SRK: u16 = 0x0004;
 
 /// TPM_CAP_VERSION_INFO: what the TPM is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Version {
 }
 
 impl Version {
-    fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         reader.tag("TPM_CAP_VERSION_INFO", 0x0030)?;
         let version = Self {
@@ -153,7 +154,7 @@ impl Tpm12 {
         Ok(answer.to_vec())
     }
 
-    fn capability_as<T>(
+    pub(super) fn capability_as<T>(
         &mut self,
         area: u32,
         sub: &[u8],
@@ -233,6 +234,18 @@ impl Tpm12 {
         self.capability_as(
             CAP_DA_LOGIC,
             &ENTITY_OWNER.to_be_bytes(),
+            DictionaryAttack::parse,
+        )
+    }
+
+    /// How the secrets of the storage root key and of what is below it are defended; not every TPM tells.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn srk_dictionary_attack(&mut self) -> Result<DictionaryAttack, Tpm12Error> {
+        self.capability_as(
+            CAP_DA_LOGIC,
+            &ENTITY_SRK.to_be_bytes(),
             DictionaryAttack::parse,
         )
     }

@@ -16,15 +16,27 @@ pub type Bytes20 = [u8; DIGEST_LEN];
 pub(super) const TAG_COMMAND: u16 = 0x00c1;
 /// TPM_TAG_RQU_AUTH1_COMMAND.
 pub(super) const TAG_AUTH1_COMMAND: u16 = 0x00c2;
+/// TPM_TAG_RQU_AUTH2_COMMAND.
+pub(super) const TAG_AUTH2_COMMAND: u16 = 0x00c3;
 /// TPM_TAG_RSP_COMMAND.
 const TAG_RESPONSE: u16 = 0x00c4;
 /// TPM_TAG_RSP_AUTH1_COMMAND.
 const TAG_AUTH1_RESPONSE: u16 = 0x00c5;
+/// TPM_TAG_RSP_AUTH2_COMMAND.
+const TAG_AUTH2_RESPONSE: u16 = 0x00c6;
+/// Length of an authorization trailer of a response, in bytes.
+pub(super) const TRAILER_LEN: usize = 2 * DIGEST_LEN + 1;
 
 /// What was wrong with bytes from a TPM: `what` was cut off or had an impossible value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
+
+/// A 32-bit length and the bytes.
+pub(super) fn sized(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], bytes].concat()
+}
 
 /// Takes big-endian fields off the front of some bytes.
 #[derive(Clone, Debug)]
@@ -83,6 +95,14 @@ impl<'a> Reader<'a> {
             1 => Ok(true),
             found => Err(Malformed(format!("{what} is {found}, expected 0 or 1"))),
         }
+    }
+
+    /// Eight bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`], where the bytes are not what the specification allows.
+    pub fn u64(&mut self, what: &str) -> Result<u64, Malformed> {
+        Ok(u64::from_be_bytes(self.array(what)?))
     }
 
     /// Two bytes.
@@ -148,9 +168,9 @@ impl<'a> Reader<'a> {
 pub struct Response<'a> {
     /// TPM_RESULT; 0 is success.
     pub code: u32,
-    /// Is it a response with an authorization trailer?
-    pub authorized: bool,
-    /// Parameters, and the authorization trailer if there is one.
+    /// How many authorization trailers it has: 0, 1 or 2.
+    pub trailers: usize,
+    /// Handles and parameters, and the authorization trailers behind them.
     pub body: &'a [u8],
 }
 
@@ -173,12 +193,13 @@ impl<'a> Response<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let tag = reader.u16("the tag")?;
-        let authorized = match tag {
-            TAG_RESPONSE => false,
-            TAG_AUTH1_RESPONSE => true,
+        let trailers = match tag {
+            TAG_RESPONSE => 0,
+            TAG_AUTH1_RESPONSE => 1,
+            TAG_AUTH2_RESPONSE => 2,
             _ => {
                 return Err(Malformed(format!(
-                    "the tag is {tag:#06x}, expected 0x00c4 or 0x00c5: not a TPM 1.2"
+                    "the tag is {tag:#06x}, expected 0x00c4 to 0x00c6: not a TPM 1.2"
                 )));
             }
         };
@@ -191,7 +212,7 @@ impl<'a> Response<'a> {
         }
         let code = reader.u32("the return code")?;
         let body = reader.remaining();
-        if code != 0 && (authorized || !body.is_empty()) {
+        if code != 0 && (trailers != 0 || !body.is_empty()) {
             return Err(Malformed(format!(
                 "return code {code:#x} comes with {} more bytes",
                 body.len()
@@ -199,29 +220,36 @@ impl<'a> Response<'a> {
         }
         Ok(Response {
             code,
-            authorized,
+            trailers,
             body,
         })
     }
 
-    /// Splits the body into parameters and trailer.
+    /// Splits the body into what stands before the trailers, and these: as many as `expected`.
     ///
     /// # Errors
-    /// [`Malformed`], where the bytes are not what the specification allows.
-    pub fn split(&self) -> Result<(&'a [u8], Trailer), Malformed> {
-        const TRAILER_LEN: usize = 2 * DIGEST_LEN + 1;
-        let parameters = self.body.len().checked_sub(TRAILER_LEN);
-        let (parameters, trailer) = parameters
-            .filter(|_| self.authorized)
+    /// [`Malformed`], where there are more or fewer, or they are cut off.
+    pub fn split(&self, expected: usize) -> Result<(&'a [u8], Vec<Trailer>), Malformed> {
+        if self.trailers != expected {
+            return Err(Malformed(format!(
+                "the response has {} authorizations, the command had {expected}",
+                self.trailers
+            )));
+        }
+        let trailers = expected.saturating_mul(TRAILER_LEN);
+        let parameters = self.body.len().checked_sub(trailers);
+        let (parameters, trailers) = parameters
             .and_then(|length| self.body.split_at_checked(length))
-            .ok_or_else(|| Malformed("the response is not authorized".to_owned()))?;
-        let mut reader = Reader::new(trailer);
-        let trailer = Trailer {
-            nonce_even: reader.array("nonceEven")?,
-            continue_session: reader.u8("continueAuthSession")?,
-            hmac: reader.array("resAuth")?,
-        };
-        Ok((parameters, trailer))
+            .ok_or_else(|| Malformed("the authorization is cut off".to_owned()))?;
+        let mut reader = Reader::new(trailers);
+        let trailers = (0..expected).map(|_| {
+            Ok(Trailer {
+                nonce_even: reader.array("nonceEven")?,
+                continue_session: reader.u8("continueAuthSession")?,
+                hmac: reader.array("resAuth")?,
+            })
+        });
+        Ok((parameters, trailers.collect::<Result<_, _>>()?))
     }
 }
 
@@ -245,7 +273,7 @@ mod tests {
                 .0
                 .contains("not a TPM 1.2")
         );
-        assert!(parsed.split().is_err());
+        assert!(parsed.split(1).is_err());
     }
 
     #[test]
@@ -265,8 +293,9 @@ mod tests {
         fn any_bytes_are_refused_or_consistent(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(response) = Response::parse(&bytes) {
                 prop_assert_eq!(response.body.len() + HEADER_LEN, bytes.len());
-                if let Ok((parameters, _)) = response.split() {
-                    prop_assert_eq!(parameters.len() + 41, response.body.len());
+                if let Ok((parameters, trailers)) = response.split(response.trailers) {
+                    prop_assert_eq!(trailers.len(), response.trailers);
+                    prop_assert_eq!(parameters.len() + 41 * trailers.len(), response.body.len());
                 }
             }
         }

@@ -14,6 +14,17 @@ pub enum Tpm12Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Another program has the TPM.
+    #[error(
+        "the TPM at {address} is busy: {holder} has it; stop that (tcsd with `systemctl stop tcsd`) \
+         and try again"
+    )]
+    Busy {
+        /// What was opened, in TCTI notation (`device:/dev/tpm0`).
+        address: String,
+        /// Who has it, as far as that can be told.
+        holder: String,
+    },
     /// The connection failed while a command was under way.
     #[error("{command}: the TPM did not answer: {source}")]
     NoAnswer {

@@ -4,8 +4,8 @@
 
 use super::{
     Secret, Tpm12, Tpm12Error,
-    client::{Ordinal, bad_answer},
     codec::Reader,
+    command::{Ordinal, bad_answer},
     nv_public::{Attributes, NvPublic},
 };
 

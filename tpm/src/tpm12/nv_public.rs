@@ -81,7 +81,7 @@ impl PcrInfoShort {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let size = usize::from(reader.u16("sizeOfSelect")?);
         if size > MAX_SELECTION {
             return Err(Malformed(format!(
@@ -95,7 +95,7 @@ impl PcrInfoShort {
         })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         let selection = self.selection.get(..MAX_SELECTION);
         let selection = selection.unwrap_or(&self.selection);
         out.extend(u16::try_from(selection.len()).unwrap_or(0).to_be_bytes());

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Tpm12, Tpm12Error,
-    client::{Ordinal, bad_answer},
     codec::{Bytes20, Malformed, Reader},
+    command::{Ordinal, bad_answer},
 };
 
 const EXTEND: Ordinal = Ordinal(0x14, "TPM_Extend");

@@ -15,6 +15,30 @@ impl ReturnCode {
     pub const BAD_INDEX: Self = Self(0x02);
     /// TPM_BAD_PARAMETER.
     pub const BAD_PARAMETER: Self = Self(0x03);
+    /// TPM_FAIL: the TPM failed, or the key is not in this one.
+    pub const FAIL: Self = Self(0x09);
+    /// TPM_BAD_ORDINAL.
+    pub const BAD_ORDINAL: Self = Self(0x0a);
+    /// TPM_DISABLED_CMD.
+    pub const DISABLED_CMD: Self = Self(0x08);
+    /// TPM_INVALID_KEYHANDLE.
+    pub const INVALID_KEYHANDLE: Self = Self(0x0c);
+    /// TPM_NOTSEALED_BLOB.
+    pub const NOT_SEALED_BLOB: Self = Self(0x13);
+    /// TPM_OWNER_SET: there is an owner.
+    pub const OWNER_SET: Self = Self(0x14);
+    /// TPM_WRONGPCRVAL.
+    pub const WRONG_PCR_VALUE: Self = Self(0x18);
+    /// TPM_AUTH2FAIL: the second secret is wrong.
+    pub const AUTH2_FAIL: Self = Self(0x1d);
+    /// TPM_DECRYPT_ERROR: what another TPM encrypted.
+    pub const DECRYPT_ERROR: Self = Self(0x21);
+    /// TPM_INVALID_AUTHHANDLE.
+    pub const INVALID_AUTHHANDLE: Self = Self(0x22);
+    /// TPM_INVALID_STRUCTURE.
+    pub const INVALID_STRUCTURE: Self = Self(0x43);
+    /// TPM_BAD_COUNTER.
+    pub const BAD_COUNTER: Self = Self(0x45);
     /// TPM_NOSPACE: outside of the index, or no room for it.
     pub const NO_SPACE: Self = Self(0x11);
     /// TPM_NOSRK: no owner.

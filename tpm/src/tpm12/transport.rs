@@ -39,21 +39,50 @@ pub fn open(address: &str) -> Result<Box<dyn Transport>, Tpm12Error> {
     match Address::parse(address)? {
         Address::Device(path) => {
             let device = OpenOptions::new().read(true).write(true).open(path);
-            Ok(Box::new(Device(device.map_err(absent)?)))
+            let device = device.map_err(|source| not_opened(address, source, tcsd()))?;
+            Ok(Box::new(Device(device)))
         }
         Address::Tcp(host, port) => {
             let stream = TcpStream::connect((host, port)).map_err(absent)?;
             stream.set_read_timeout(Some(TIMEOUT)).map_err(absent)?;
             stream.set_write_timeout(Some(TIMEOUT)).map_err(absent)?;
-            Ok(Box::new(Stream(stream)))
+            Ok(Box::new(Stream::new(stream)))
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).map_err(absent)?;
             stream.set_read_timeout(Some(TIMEOUT)).map_err(absent)?;
             stream.set_write_timeout(Some(TIMEOUT)).map_err(absent)?;
-            Ok(Box::new(Stream(stream)))
+            Ok(Box::new(Stream::new(stream)))
         }
     }
+}
+
+/// Only one program at a time has a TPM 1.2: there is no resource manager.
+fn not_opened(address: &str, source: io::Error, tcsd: Option<u32>) -> Tpm12Error {
+    let address = address.to_owned();
+    match source.raw_os_error() {
+        Some(EBUSY) => Tpm12Error::Busy {
+            address,
+            holder: match tcsd {
+                Some(process) => format!("trousers' tcsd (process {process})"),
+                None => "another program (trousers' tcsd, for instance)".to_owned(),
+            },
+        },
+        _ => Tpm12Error::Absent { address, source },
+    }
+}
+
+/// EBUSY.
+const EBUSY: i32 = 16;
+
+/// trousers' daemon, which opens the device for itself for as long as it runs.
+fn tcsd() -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?; // only words depend on it
+    processes.flatten().find_map(|process| {
+        let name = std::fs::read_to_string(process.path().join("comm")).ok()?; // it has ended
+        let number = process.file_name().to_str()?.parse().ok()?; // not a process
+        (name.trim_end() == "tcsd").then_some(number)
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -115,14 +144,38 @@ impl Transport for Device {
     }
 }
 
-/// A simulator's socket is a stream: the header says how much is to come.
-struct Stream<S>(S);
+/// A simulator's socket is a stream: the header says how much is to come. After an error nobody
+/// knows where the next answer begins, and nothing more is asked.
+struct Stream<S> {
+    socket: S,
+    broken: bool,
+}
+
+impl<S: Read + Write + Send> Stream<S> {
+    const fn new(socket: S) -> Self {
+        Self {
+            socket,
+            broken: false,
+        }
+    }
+}
 
 impl<S: Read + Write + Send> Transport for Stream<S> {
     fn transmit(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
-        self.0.write_all(command)?;
+        if self.broken {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let answer = self.answer(command);
+        self.broken = answer.is_err();
+        answer
+    }
+}
+
+impl<S: Read + Write + Send> Stream<S> {
+    fn answer(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
+        self.socket.write_all(command)?;
         let mut header = [0; HEADER_LEN];
-        self.0.read_exact(&mut header)?;
+        self.socket.read_exact(&mut header)?;
         let [_, _, a, b, c, d, ..] = header;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         let rest = length
@@ -136,7 +189,7 @@ impl<S: Read + Write + Send> Transport for Stream<S> {
         let mut response = header.to_vec();
         response.resize(HEADER_LEN.saturating_add(rest), 0);
         if let Some(rest) = response.get_mut(HEADER_LEN..) {
-            self.0.read_exact(rest)?;
+            self.socket.read_exact(rest)?;
         }
         Ok(response)
     }
@@ -175,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_device_names_trousers_daemon() {
+        let text = |code, tcsd| {
+            let source = io::Error::from_raw_os_error(code);
+            not_opened("device:/dev/tpm0", source, tcsd).to_string()
+        };
+        let busy = text(EBUSY, Some(77));
+        assert!(busy.contains("trousers' tcsd (process 77)"), "{busy}");
+        assert!(busy.contains("systemctl stop tcsd"), "{busy}");
+        let unknown = text(EBUSY, None);
+        assert!(unknown.contains("another program"), "{unknown}");
+        assert!(text(2, Some(77)).starts_with("no TPM at device:/dev/tpm0"));
+    }
+
+    #[test]
     fn a_device_gives_its_response_in_one_read() {
         // A pair of datagram sockets keeps the limits of messages, as the kernel's device does.
         let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
@@ -207,10 +274,11 @@ mod tests {
             let mut bytes = vec![0, 0xc4];
             bytes.extend(length.to_be_bytes());
             bytes.extend([0; 4]);
-            let error = Stream(Liar(io::Cursor::new(bytes)))
-                .transmit(&[])
-                .unwrap_err();
+            let mut stream = Stream::new(Liar(io::Cursor::new(bytes)));
+            let error = stream.transmit(&[]).unwrap_err();
             assert!(error.to_string().contains("claims"), "{error}");
+            let error = stream.transmit(&[]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotConnected);
         }
     }
 }

@@ -1,0 +1,33 @@
+//! What a TPM 1.2 refuses, in the words that all TPMs share.
+
+use super::{ReturnCode, Tpm12Error, rsa::RsaPublic};
+use crate::TpmError;
+
+/// The same failure; `srk` is the storage root key that was expected.
+pub(super) fn failed(error: Tpm12Error, srk: &RsaPublic) -> TpmError {
+    match error {
+        Tpm12Error::NotAuthentic { command } => TpmError::ForgedAnswer { command },
+        Tpm12Error::Refused {
+            command: "TPM_EstablishTransport",
+            code: ReturnCode::DECRYPT_ERROR | ReturnCode::FAIL | ReturnCode::BAD_PARAMETER,
+        } => TpmError::OtherSrk {
+            expected: srk.name(),
+        },
+        Tpm12Error::Refused {
+            command: "TPM_Unseal",
+            code,
+        } => match code {
+            ReturnCode::WRONG_PCR_VALUE => TpmError::PolicyFailed { code: code.0 },
+            ReturnCode::AUTH2_FAIL => TpmError::WrongAuthValue { code: code.0 },
+            ReturnCode::NOT_SEALED_BLOB
+            | ReturnCode::DECRYPT_ERROR
+            | ReturnCode::BAD_PARAMETER
+            | ReturnCode::INVALID_STRUCTURE => TpmError::NotOurs {
+                code: code.0,
+                reason: "it is damaged, or another TPM sealed it".to_owned(),
+            },
+            _ => TpmError::Tpm12Failed(error),
+        },
+        _ => TpmError::Tpm12Failed(error),
+    }
+}
