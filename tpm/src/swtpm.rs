@@ -22,8 +22,10 @@ use std::{
 use tempfile::TempDir;
 
 mod firmware;
+mod tpm12;
 mod wire;
 
+pub use tpm12::{AtLocality, Extend12};
 pub use wire::Extend;
 use wire::{
     CMD_GET_CAPABILITY, CMD_HASH_DATA, CMD_HASH_END, CMD_HASH_START, CMD_SET_LOCALITY,

@@ -1,25 +1,19 @@
-//! The TPM 1.2 client against a real software TPM 1.2 (swtpm).
+//! NV storage, registers and what the TPM says of itself.
 
 use sha1::{Digest as _, Sha1};
 use tpm::{
     Tpm2,
     family::{self, Family},
     swtpm::Swtpm,
-    tpm12::{Attributes, NvAuth, NvPublic, PcrInfoShort, ReturnCode, Secret, Tpm12, Tpm12Error},
+    tpm12::{Attributes, NvAuth, NvPublic, PcrInfoShort, ReturnCode, Secret, Tpm12},
 };
+
+use super::{code, owner};
 
 const OWNER_INDEX: u32 = 0x4000_0001;
 
 fn open(swtpm: &Swtpm) -> Tpm12 {
     Tpm12::open(&swtpm.tcti()).unwrap()
-}
-
-fn owner() -> Secret {
-    Secret::from_password(b"ownerpw")
-}
-
-fn code<T: std::fmt::Debug>(result: Result<T, Tpm12Error>) -> ReturnCode {
-    result.unwrap_err().code().unwrap()
 }
 
 #[test]
