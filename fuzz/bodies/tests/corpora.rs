@@ -35,6 +35,15 @@ fn a_tpm_that_lies_well_gets_through_all_calls_but_those_with_an_hmac() {
         .iter()
         .map(|path| tpm::tpm12::hostile::run_all(&fs::read(path).unwrap()));
     assert_eq!(believed.max(), Some(bodies::tpm12::MOST_BELIEVED));
+    let long = files
+        .iter()
+        .map(|path| tpm::tpm12::hostile::run_long(&fs::read(path).unwrap()));
+    assert_eq!(long.max(), Some(bodies::tpm12::MOST_LONG_BELIEVED));
+    // Each reader is behind an HMAC in a call; here each of them finds something to read.
+    let read = files
+        .iter()
+        .filter(|path| tpm::tpm12::hostile::read_all(&fs::read(path).unwrap()) > 0);
+    assert!(read.count() >= 8);
 }
 
 #[test]

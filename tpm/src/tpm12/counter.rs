@@ -37,7 +37,7 @@ impl CounterValue {
         })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let counter = Self::read(&mut reader)?;
         reader.finish("counter")?;

@@ -51,7 +51,7 @@ pub enum QuoteError {
 }
 
 impl Quote2 {
-    fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let quote = Self {
             registers: PcrInfoShort::read(&mut reader)?,

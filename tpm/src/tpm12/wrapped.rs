@@ -93,7 +93,7 @@ impl Tpm12 {
 }
 
 /// transNonceEven of an answer to TPM_EstablishTransport; locality and clock stand before it.
-fn established(parameters: &[u8]) -> Result<Bytes20, Malformed> {
+pub(super) fn established(parameters: &[u8]) -> Result<Bytes20, Malformed> {
     let mut reader = Reader::new(parameters);
     reader.u32("locality")?;
     reader.tag("TPM_CURRENT_TICKS", TAG_TICKS)?;
