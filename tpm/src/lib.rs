@@ -1,7 +1,8 @@
 //! One interface over the machine's TPM: PCRs, sealing to a launch, quotes.
 //!
 //! [`Tpm`] is what the agent and the tools call. [`Tpm2`] implements it for TPM 2.0
-//! through tss-esapi; [`tpm12`] is an own client for TPM 1.2, [`family`] tells the two apart, and
+//! through tss-esapi; [`tpm12`] is an own client for TPM 1.2, of which [`tpm12::KnownTpm12`] implements
+//! it; [`family`] tells the two apart, and
 //! [`nv`] is what an NV index of a TPM 2.0 is, and `simulated` (a feature) is a TPM 2.0 in memory
 //! for tests. Everything that comes back from a TPM is untrusted
 //! input: it is bounded, checked and turned into the types of [`pcr`], [`sealed`] and the others.
@@ -77,6 +78,11 @@ pub struct Quote {
 
 /// What taoboot asks of a TPM.
 pub trait Tpm {
+    /// The bank in which launches are approved: SHA-256; what a TPM 1.2 has is SHA-1.
+    fn bank(&self) -> Bank {
+        Bank::Sha256
+    }
+
     /// Reads the given PCRs of one bank. All of them are read or it is an error. The answer has the
     /// TPM's HMAC.
     ///

@@ -6,7 +6,7 @@
 //! volume made by an attacker, opened with a passphrase he knows, could ask the TPM for the
 //! real secret afterwards (the "file system confusion" attack, CVE-2026-32606 among others).
 
-use tpm::{Bank, PcrIndex, Tpm, TpmError};
+use tpm::{PcrIndex, Tpm, TpmError};
 
 use super::{
     known_tpms::{KnownTpms, KnownTpmsError},
@@ -76,7 +76,8 @@ pub fn close_latch(tpm: &mut dyn Tpm, tpms: &KnownTpms) -> Result<Latched, Latch
     // Noted before, and there still afterwards: it is this one's latch. A TPM that was taken away in between
     // extends nothing.
     let noted = tpms.noted();
-    let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, Bank::Sha256)?;
+    let bank = tpm.bank();
+    let values = tpm.pcr_event_read(PcrIndex::LATCH, LATCH_EVENT, bank)?;
     match values.get(PcrIndex::LATCH) {
         Some(value) if value.iter().any(|byte| *byte != 0) => {}
         _ => return Err(LatchError::StillOpen),

@@ -28,10 +28,13 @@ pub enum LaunchPcrsError {
         "the launch measured nothing into PCR {0} of the sha256 bank (it is all zeros), so that the values do not depend on what was booted: put extpol=sha256 on tboot's command line (not sha1 or embedded; tboot before 1.9.12 extends sha1 by default), and a policy of tboot that measures the initramfs into PCR 19"
     )]
     NotWritten(PcrIndex),
-    /// PCR 17 after a hash of no bytes.
+    /// All zeros, on a TPM 1.2.
     #[error(
-        "PCR 17 of the sha256 bank holds the hash of nothing: a launch began, but nothing was measured in it"
+        "the launch measured nothing into PCR {0} (it is all zeros), so that the values do not depend on what was booted: tboot needs a policy that measures the initramfs into PCR 19"
     )]
+    NotWrittenTpm12(PcrIndex),
+    /// PCR 17 after a hash of no bytes.
+    #[error("PCR 17 holds the hash of nothing: a launch began, but nothing was measured in it")]
     HashOfNothing,
     /// A register that depends on what was booted is not among the values.
     #[error(
@@ -62,15 +65,34 @@ impl LaunchPcrs {
         if values.bank() != Bank::Sha256 {
             return Err(LaunchPcrsError::OtherBank(values.bank()));
         }
+        Self::check_written(values)
+    }
+
+    /// The same for a TPM 1.2, whose only values are SHA-1. In a TPM 2.0 these are of a bank that tboot
+    /// need not have extended: the caller knows which TPM they are of, or for.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn check_tpm12(values: &PcrValues) -> Result<(), LaunchPcrsError> {
+        if values.bank() != Bank::Sha1 {
+            return Err(LaunchPcrsError::OtherBank(values.bank()));
+        }
+        Self::check_written(values)
+    }
+
+    fn check_written(values: &PcrValues) -> Result<(), LaunchPcrsError> {
         if is_no_launch(values) {
             return Err(LaunchPcrsError::NoLaunch);
         }
         for pcr in PcrSet::LAUNCH.iter() {
             let value = values.get(pcr).ok_or(LaunchPcrsError::Missing(pcr))?;
             if value.iter().all(|byte| *byte == 0) {
-                return Err(LaunchPcrsError::NotWritten(pcr));
+                return Err(match values.bank() {
+                    Bank::Sha1 => LaunchPcrsError::NotWrittenTpm12(pcr),
+                    Bank::Sha256 | Bank::Sha384 => LaunchPcrsError::NotWritten(pcr),
+                });
             }
-            if value == hash_of_nothing() {
+            if value == hash_of_nothing() || value == HASH_OF_NOTHING_TPM12 {
                 return Err(LaunchPcrsError::HashOfNothing);
             }
         }
@@ -89,6 +111,12 @@ impl Deref for LaunchPcrs {
         &self.0
     }
 }
+
+/// SHA1(0^20 || SHA1("")): the same as below in a TPM 1.2.
+const HASH_OF_NOTHING_TPM12: [u8; 20] = [
+    0x31, 0xa2, 0xdc, 0x4c, 0x22, 0xf9, 0xc5, 0x44, 0x4a, 0x41, 0x62, 0x5d, 0x05, 0xf9, 0x58, 0x98,
+    0xe0, 0x55, 0xf7, 0x50,
+];
 
 /// PCR 17 after TPM_HASH_START and TPM_HASH_END with no data between them.
 fn hash_of_nothing() -> [u8; 32] {
@@ -142,6 +170,28 @@ mod tests {
                 LaunchPcrs::check(&without),
                 Err(LaunchPcrsError::Missing(index))
             );
+        }
+        let mut old = PcrValues::new(Bank::Sha1);
+        for pcr in 17..=19 {
+            let index = PcrIndex::try_from(pcr).unwrap();
+            old.insert(index, vec![pcr; 20]).unwrap();
+        }
+        // A launch of a TPM 1.2, and of no other.
+        assert_eq!(LaunchPcrs::check_tpm12(&old), Ok(()));
+        assert!(LaunchPcrs::check(&old).is_err());
+        assert!(LaunchPcrs::check_tpm12(&launch(&[])).is_err());
+        let seventeen = PcrIndex::try_from(17).unwrap();
+        for (value, error) in [
+            (vec![0; 20], LaunchPcrsError::NotWrittenTpm12(seventeen)),
+            (vec![0xff; 20], LaunchPcrsError::NoLaunch),
+            (
+                HASH_OF_NOTHING_TPM12.to_vec(),
+                LaunchPcrsError::HashOfNothing,
+            ),
+        ] {
+            let mut values = old.clone();
+            values.insert(seventeen, value).unwrap();
+            assert_eq!(LaunchPcrs::check_tpm12(&values), Err(error));
         }
         let sha1 = PcrValues::new(Bank::Sha1);
         assert_eq!(

@@ -87,3 +87,5 @@ pub const ROLLBACK_COUNTER: u32 = 0x0180_74a1;
 mod pin_tests;
 #[cfg(test)]
 mod simulated_tests;
+#[cfg(test)]
+mod tpm12_tests;

@@ -35,21 +35,36 @@ pub fn matching<'r>(
     if records.is_empty() {
         return Err(UnsealError::NoRecords);
     }
-    match LaunchPcrs::check(seen) {
+    let measured = match seen.bank() {
+        // Only a TPM 1.2 is asked for SHA-1 values (`Tpm::bank`).
+        Bank::Sha1 => LaunchPcrs::check_tpm12(seen),
+        Bank::Sha256 | Bank::Sha384 => LaunchPcrs::check(seen),
+    };
+    match measured {
         Ok(()) => {}
         Err(LaunchPcrsError::NoLaunch) => return Err(UnsealError::NoLaunch),
         Err(error) => return Err(UnsealError::Unmeasured(error)),
     }
+    let records: Vec<&SealedRecord> = records
+        .iter()
+        .filter(|record| record.expected().bank() == seen.bank())
+        .collect();
+    if records.is_empty() {
+        return Err(UnsealError::OtherKindOfTpm);
+    }
     let differences = |record: &SealedRecord| explain(record.expected(), seen, record.components());
     let matching: Vec<_> = records
         .iter()
+        .copied()
         .filter(|record| differences(record).is_empty())
         .collect();
     if !matching.is_empty() {
         return Ok(matching);
     }
     // The record with the fewest differences is most likely the one that was meant.
-    let nearest = records.iter().map(|record| (record, differences(record)));
+    let nearest = records
+        .into_iter()
+        .map(|record| (record, differences(record)));
     let Some((record, differences)) = nearest.min_by_key(|(_, found)| found.len()) else {
         return Err(UnsealError::NoRecords);
     };
@@ -99,7 +114,7 @@ pub fn unseal_asking<'r>(
     pinned: Pinned<'_>,
     person: &mut dyn AskPin,
 ) -> Result<Unsealing<'r>, TpmError> {
-    let seen = tpm.pcr_read(Bank::Sha256, deciding_pcrs(records))?;
+    let seen = tpm.pcr_read(tpm.bank(), deciding_pcrs(records))?;
     let released = release(tpm, records, &seen, pinned, person);
     Ok(Unsealing { seen, released })
 }

@@ -14,6 +14,11 @@ pub enum UnsealError {
     /// The volume has no usable record.
     #[error("the volume has no usable taoboot record: enroll it with `taoboot enroll`")]
     NoRecords,
+    /// All of them are for the other kind of TPM.
+    #[error(
+        "no record of the volume is for this kind of TPM: those of a TPM 1.2 open nothing on a TPM 2.0 and the other way round; enroll it here with `taoboot enroll`"
+    )]
+    OtherKindOfTpm,
     /// No measured launch.
     #[error(
         "this is not a measured launch (PCR 17-19 are all ones): boot through tboot on a machine with Intel TXT enabled; the TPM gives the disk key to measured launches only"

@@ -199,6 +199,10 @@ fn values(read: Vec<(PcrIndex, [u8; 20])>) -> Result<PcrValues, TpmError> {
 }
 
 impl Tpm for KnownTpm12 {
+    fn bank(&self) -> Bank {
+        Bank::Sha1
+    }
+
     fn pcr_read(&mut self, bank: Bank, pcrs: PcrSet) -> Result<PcrValues, TpmError> {
         only_sha1(bank)?;
         values(self.within(|tpm| {

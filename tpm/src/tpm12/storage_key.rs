@@ -120,6 +120,12 @@ mod tests {
                 assert!(StorageKey::from_record(&cut).is_err());
             }
         }
+        let mut signs = record(SrkSecret::Spelled(SrkSpelling::Zeros));
+        let public = RsaPublic::new(Scheme::Sign, [0xc5; MODULUS_LEN]);
+        signs.public = [&[0], &public.to_bytes()[..]].concat();
+        signs.parent = public.name();
+        let error = StorageKey::from_record(&signs).map(drop).unwrap_err();
+        assert!(error.to_string().contains("not a storage key"), "{error}");
         let secret = Secret::from_password(b"own");
         let sealed = record(SrkSecret::Given(secret.clone()));
         assert!(!sealed.public.windows(20).any(|part| part == secret.bytes()));

@@ -62,6 +62,12 @@ impl Tpm2 {
     /// What is sealed to a bank that the TPM does not have can never be opened.
     fn check_bank(&mut self, policy: &AuthPolicy) -> Result<(), TpmError> {
         let pcrs = match policy {
+            AuthPolicy::Launch(launch) if launch.pcrs().values().bank() != Bank::Sha256 => {
+                return Err(TpmError::BadParameter(
+                    "these are the values of a TPM 1.2: nothing is sealed to the SHA-1 bank of a TPM 2.0"
+                        .to_owned(),
+                ));
+            }
             AuthPolicy::Launch(launch) => launch.pcrs().pcrs(),
             AuthPolicy::Signed(_) => PcrSet::LAUNCH.with(PcrIndex::LATCH),
         };

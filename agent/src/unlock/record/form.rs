@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tpm::{CounterLimit, LaunchPolicy, PcrIndex, PcrPolicy, PcrValues, PolicySigner};
+use tpm::{Bank, CounterLimit, LaunchPolicy, PcrIndex, PcrPolicy, PcrValues, PolicySigner};
 
 use super::error::RecordError;
 use crate::unlock::launch_pcrs::LaunchPcrs;
@@ -135,6 +135,11 @@ pub(super) fn check_launch(values: &PcrValues) -> Result<(), RecordError> {
             ));
         }
     }
-    LaunchPcrs::check(values)
-        .map_err(|error| damaged(format!("it is not for a measured launch: {error}")))
+    // What bank a record's values are of is checked where they become a policy: a record of SHA-1 values is
+    // one of a TPM 1.2, and no TPM 2.0 is asked about it.
+    let measured = match values.bank() {
+        Bank::Sha1 => LaunchPcrs::check_tpm12(values),
+        Bank::Sha256 | Bank::Sha384 => LaunchPcrs::check(values),
+    };
+    measured.map_err(|error| damaged(format!("it is not for a measured launch: {error}")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tpm::{AuthPolicy, Bank, LaunchPolicy, Name, PcrPolicy, PcrValues, Sealed};
+use tpm::{AuthPolicy, Bank, LaunchPolicy, Name, PcrPolicy, PcrValues, Sealed, tpm12::StorageKey};
 
 use super::{
     error::RecordError,
@@ -65,7 +65,8 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
     check_version(json)?;
     let token = TokenJson::deserialize(json)
         .map_err(|error| damaged(error.to_string().chars().take(200).collect::<String>()))?;
-    if token.kind != TOKEN_TYPE || token.bank != "sha256" {
+    let is_tpm12 = token.bank == Bank::Sha1.to_string();
+    if token.kind != TOKEN_TYPE || !(is_tpm12 || token.bank == Bank::Sha256.to_string()) {
         return Err(damaged("its type or its PCR bank is not the expected one"));
     }
     let keyslot = match token.keyslots.as_slice() {
@@ -83,7 +84,23 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
     if token.secret_id.len() != 32 || !token.secret_id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(damaged("the id of its secret is not 32 hex digits"));
     }
+    let sealed = Sealed {
+        public: blob("public", &token.public)?,
+        private: blob("private", &token.private)?,
+        parent: token.parent,
+    };
     let policy = match token.policy_key {
+        _ if is_tpm12 && (token.policy_key.is_some() || token.counter.is_some()) => {
+            return Err(damaged(
+                "it is for a TPM 1.2, which knows neither policy keys nor rollback counters in policies",
+            ));
+        }
+        None if is_tpm12 => {
+            StorageKey::from_record(&sealed).map_err(|error| damaged(error.to_string()))?;
+            let pcrs = PcrPolicy::for_tpm12(token.pcrs)
+                .ok_or_else(|| damaged("its PCR values are not those of a TPM 1.2"))?;
+            AuthPolicy::Launch(pcrs.into())
+        }
         None => {
             let pcrs = PcrPolicy::new(token.pcrs)
                 .ok_or_else(|| damaged("its PCR values make no policy"))?;
@@ -116,11 +133,7 @@ pub(super) fn read(json: &Value) -> Result<TokenContent, RecordError> {
         keyslot,
         volume: token.volume,
         policy,
-        sealed: Sealed {
-            public: blob("public", &token.public)?,
-            private: blob("private", &token.private)?,
-            parent: token.parent,
-        },
+        sealed,
         label: token.label,
         swap: token.swap,
         created: token.created,
@@ -160,12 +173,13 @@ fn without_mac(content: &TokenContent) -> TokenJson {
             (none, None, Some(form::signer_text(&signer)))
         }
     };
+    let bank = pcrs.bank().to_string();
     TokenJson {
         kind: TOKEN_TYPE.into(),
         keyslots: vec![parts.keyslot.to_string()],
         version: 1,
         volume: parts.volume,
-        bank: "sha256".into(),
+        bank,
         pcrs,
         public: bytes_text(&parts.sealed.public),
         private: bytes_text(&parts.sealed.private),

@@ -108,11 +108,16 @@ impl Machine12 {
     }
 
     fn over(&self, wire: &Wire) -> Tpm12 {
-        Tpm12::over(Box::new(Relay {
-            wire: wire.clone(),
-            tpm: transport::open(&self.swtpm.tcti()).unwrap(),
-        }))
+        over(&self.swtpm, wire)
     }
+}
+
+/// A TPM behind a wire.
+fn over(swtpm: &Swtpm, wire: &Wire) -> Tpm12 {
+    Tpm12::over(Box::new(Relay {
+        wire: wire.clone(),
+        tpm: transport::open(&swtpm.tcti()).unwrap(),
+    }))
 }
 
 /// The policy for a launch: its PCR 17, 18, 19 computed here, and the latch open.

@@ -6,7 +6,7 @@ use tpm::{
     tpm12::{KnownTpm12, ReturnCode, Secret, SrkSecret, SrkSpelling, StorageKey, Tpm12},
 };
 
-use super::{Machine12, code};
+use super::{Machine12, Wire, code, over};
 
 #[test]
 fn ownership_is_taken_once_and_the_storage_root_key_has_the_secret_that_was_given() {
@@ -40,7 +40,26 @@ fn ownership_is_taken_once_and_the_storage_root_key_has_the_secret_that_was_give
     }
 }
 
-/// What boot-in-qemu.md saw: `swtpm_setup --srk-well-known`.
+#[test]
+fn an_endorsement_key_that_was_changed_on_the_way_is_noticed() {
+    let swtpm = Swtpm::start_tpm12(None).unwrap();
+    let wire = Wire::default();
+    let mut tpm = over(&swtpm, &wire);
+    let key = tpm.read_endorsement().unwrap();
+    for place in [60, 200, 300] {
+        wire.lock().unwrap().forger = Some(Box::new(move |command, tpm| {
+            let mut answer = tpm.transmit(command).unwrap();
+            answer[place] ^= 1;
+            Some(answer)
+        }));
+        let text = tpm.read_endorsement().unwrap_err().to_string();
+        assert!(text.contains("checksum"), "{text}");
+    }
+    wire.lock().unwrap().forger = None;
+    assert_eq!(tpm.read_endorsement().unwrap(), key);
+}
+
+/// What was measured earlier: `swtpm_setup --srk-well-known`.
 #[test]
 fn swtpms_own_set_up_spells_a_secret_that_is_found() {
     let machine = Machine12::new();

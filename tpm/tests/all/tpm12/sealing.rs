@@ -1,9 +1,9 @@
 //! Sealed to an approved launch and the open latch: released there, and nowhere else.
 
 use tpm::{
-    Approval, AuthPolicy, AuthValue, Bank, CounterLimit, LaunchPolicy, PcrIndex, Sealed, Tpm,
-    TpmError,
-    tpm12::{KnownTpm12, ReturnCode, Tpm12, Tpm12Error},
+    Approval, AuthPolicy, AuthValue, Bank, CounterLimit, LaunchPolicy, PcrIndex, PcrSet, Sealed,
+    Tpm, TpmError,
+    tpm12::{KnownTpm12, PcrInfoLong, ReturnCode, Secret, SrkSecret, Tpm12, Tpm12Error},
 };
 
 use super::{LAUNCH, Machine12, OTHER_LAUNCH, Wire, deciding, launch_policy};
@@ -111,6 +111,38 @@ fn a_changed_blob_and_another_machines_open_nothing() {
     assert_eq!(unseal(&mut tpm, &good).unwrap(), SECRET);
 }
 
+/// Who has the TPM can seal to anything under its key: what a record says of its blob must be so.
+#[test]
+fn a_blob_that_asks_for_less_than_its_record_says_is_not_asked_for() {
+    let machine = Machine12::launched();
+    let SrkSecret::Spelled(spelling) = machine.key.secret else {
+        panic!("a secret of its own")
+    };
+    let good = sealed(&mut machine.known());
+    let approved = PcrInfoLong::new(launch_policy(LAUNCH).values());
+    let fewer = launch_policy(LAUNCH).values().select(PcrSet::LAUNCH);
+    let mut anywhere = approved.clone();
+    anywhere.release_localities = 0x1f;
+    let blob_secret = Secret::well_known();
+    for less in [PcrInfoLong::new(&fewer.unwrap()), anywhere] {
+        let mut tpm = machine.open();
+        let srk = spelling.secret();
+        let blob = tpm.seal(&srk, &blob_secret, &less, &SECRET).unwrap();
+        // The TPM itself gives it.
+        assert_eq!(**tpm.unseal(&srk, &blob_secret, &blob).unwrap(), SECRET);
+        drop(tpm);
+        let planted = Sealed {
+            private: blob.as_bytes().to_vec(),
+            ..good.clone()
+        };
+        let error = unseal(&mut machine.known(), &planted).unwrap_err();
+        assert!(
+            matches!(error, TpmError::NotOurs { code: 0, .. }),
+            "{error:?}"
+        );
+    }
+}
+
 #[test]
 fn a_pin_is_the_blobs_own_secret_and_wrong_ones_are_counted() {
     let machine = Machine12::launched();
@@ -198,7 +230,7 @@ fn a_boot_takes_ten_commands_and_the_secret_crosses_the_bus_in_none() {
 fn a_wrong_password_of_the_storage_root_key_is_said_to_be_one() {
     let machine = Machine12::launched();
     let mut key = machine.key.clone();
-    key.secret = tpm::tpm12::SrkSecret::Given(tpm::tpm12::Secret::from_password(b"wrong"));
+    key.secret = SrkSecret::Given(Secret::from_password(b"wrong"));
     let mut tpm = KnownTpm12::new(machine.open(), key);
     let error = tpm.srk().unwrap_err();
     assert!(
