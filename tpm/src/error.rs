@@ -205,7 +205,9 @@ fn wait(lockout: Option<Lockout>) -> String {
             lockout.most,
             duration(lockout.interval)
         ),
-        _ => format!("it does not say for how long; {SOONER}"),
+        _ => format!(
+            "it does not say for how long: leave the machine switched on and wait; with a TPM 2.0 {SOONER}"
+        ),
     }
 }
 

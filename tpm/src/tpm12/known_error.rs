@@ -7,6 +7,11 @@ use crate::TpmError;
 pub(super) fn failed(error: Tpm12Error, srk: &RsaPublic) -> TpmError {
     match error {
         Tpm12Error::NotAuthentic { command } => TpmError::ForgedAnswer { command },
+        // Of the storage root key's secret, too, which opens the transport session: whatever it is for.
+        Tpm12Error::Refused {
+            code: ReturnCode::DEFEND_LOCK_RUNNING,
+            ..
+        } => TpmError::LockedOut { lockout: None },
         Tpm12Error::Refused {
             command: "TPM_EstablishTransport",
             code: ReturnCode::DECRYPT_ERROR | ReturnCode::FAIL | ReturnCode::BAD_PARAMETER,

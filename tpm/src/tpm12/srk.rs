@@ -22,9 +22,9 @@ const EK_HANDLE: u32 = 0x4000_0006;
 pub enum SrkSpelling {
     /// 20 zero bytes: `tpm_takeownership -z`, and what tboot asks for.
     Zeros,
-    /// SHA-1 of 20 zero bytes: `swtpm_setup --srk-well-known`, and who types zeros into trousers.
+    /// SHA-1 of 20 zero bytes: `swtpm_setup --srk-well-known` (swtpm 0.7.1).
     HashOfZeros,
-    /// SHA-1 of no bytes: an empty password.
+    /// SHA-1 of no bytes: `tpm_takeownership` with an empty password (trousers 0.3.15).
     HashOfNothing,
 }
 

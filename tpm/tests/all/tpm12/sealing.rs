@@ -169,6 +169,23 @@ fn a_pin_is_the_blobs_own_secret_and_wrong_ones_are_counted() {
     assert!(after.failed > before.failed, "{before:?} {after:?}");
     let opened = tpm.unseal_with_auth(&sealed, &approval, None, &pin);
     assert_eq!(**opened.unwrap(), SECRET);
+    // Until it takes none any more, the right one neither; and no secret of the storage root key, so that
+    // nothing at all can be asked that has an HMAC.
+    let most = u32::from(u8::MAX);
+    let locked = (0..most).find(|_| {
+        let result = tpm.unseal_with_auth(&sealed, &approval, None, &wrong);
+        matches!(result, Err(TpmError::LockedOut { .. }))
+    });
+    assert!(locked.is_some());
+    for error in [
+        tpm.unseal_with_auth(&sealed, &approval, None, &pin).err(),
+        tpm.pcr_event(PcrIndex::LATCH, b"closed").err(),
+    ] {
+        assert!(
+            matches!(error, Some(TpmError::LockedOut { .. })),
+            "{error:?}"
+        );
+    }
 }
 
 #[test]
