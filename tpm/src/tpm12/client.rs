@@ -1,5 +1,7 @@
 //! One command: built, sent, its response checked.
 
+use std::thread;
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -9,12 +11,15 @@ use super::{
     command::{Answer, Command, Ordinal, Resource, bad_answer, parse},
     frame::framed,
     hash::sha1,
+    retry::{self, Again, Pause},
     transport::{self, Transport},
     transport_session::TransportSession,
 };
 
 /// TPM_ORD_OIAP.
 const OIAP: Ordinal = Ordinal(0x0a, "TPM_OIAP");
+/// TPM_ORD_ContinueSelfTest.
+const CONTINUE_SELF_TEST: Ordinal = Ordinal(0x53, "TPM_ContinueSelfTest");
 /// TPM_ORD_OSAP.
 const OSAP: Ordinal = Ordinal(0x0b, "TPM_OSAP");
 
@@ -26,6 +31,7 @@ pub(super) type Nonces = Box<dyn FnMut() -> Result<Bytes20, Tpm12Error> + Send>;
 pub struct Tpm12 {
     transport: Box<dyn Transport>,
     nonces: Nonces,
+    pause: Pause,
     pub(super) wrapping: Option<TransportSession>,
 }
 
@@ -58,8 +64,15 @@ impl Tpm12 {
         Self {
             transport,
             nonces,
+            pause: thread::sleep,
             wrapping: None,
         }
+    }
+
+    /// The same without waiting for a TPM that is busy: for a fuzzer.
+    pub(super) fn without_waiting(mut self) -> Self {
+        self.pause = |_| {};
+        self
     }
 
     /// 20 random bytes of the system.
@@ -262,7 +275,29 @@ impl Tpm12 {
         drop(self.flush(session.handle, Resource::Session));
     }
 
+    /// Sends a command and gives what came back; a TPM that is busy is asked again for a while.
     pub(super) fn exchange(
+        &mut self,
+        ordinal: Ordinal,
+        command: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Tpm12Error> {
+        let mut answer = self.exchange_once(ordinal, command)?;
+        for wait in retry::waits() {
+            match retry::again(&answer) {
+                None => break,
+                Some(Again::Later) => {}
+                Some(Again::AfterSelfTest) => {
+                    let test = framed(TAG_COMMAND, CONTINUE_SELF_TEST.0, &[])?;
+                    self.exchange_once(CONTINUE_SELF_TEST, &test)?;
+                }
+            }
+            (self.pause)(wait);
+            answer = self.exchange_once(ordinal, command)?;
+        }
+        Ok(answer)
+    }
+
+    fn exchange_once(
         &mut self,
         ordinal: Ordinal,
         command: &[u8],

@@ -53,6 +53,7 @@ fn scripted(script: &[u8], unit: usize) -> Tpm12 {
         next: 0,
         unit,
     }))
+    .without_waiting()
 }
 
 /// Makes each call of a TPM's first life once, with answers from `script`; returns how many were believed. None may

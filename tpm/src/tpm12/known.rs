@@ -54,11 +54,6 @@ impl KnownTpm12 {
         Ok(Self::new(tpm, StorageKey::from_record(sealed)?))
     }
 
-    /// The TPM, for commands outside of the trait.
-    pub const fn tpm(&mut self) -> &mut Tpm12 {
-        &mut self.tpm
-    }
-
     /// Opens what commands go through from now on, unless it is open.
     fn ready(&mut self) -> Result<(), Tpm12Error> {
         if self.tpm.wrapping.is_some() {
@@ -77,7 +72,12 @@ impl KnownTpm12 {
         }
     }
 
-    fn within<T>(
+    /// Commands outside of the trait, which go through the transport session like all others.
+    ///
+    /// # Errors
+    /// What `call` gives, in the words that all TPMs share; [`TpmError::OtherSrk`],
+    /// [`TpmError::ForgedAnswer`].
+    pub fn within<T>(
         &mut self,
         call: impl FnOnce(&mut Tpm12) -> Result<T, Tpm12Error>,
     ) -> Result<T, TpmError> {

@@ -5,7 +5,7 @@
 //! checked), [`transport_session`] and [`wrapped`] (encrypted commands that only the known TPM answers).
 //! What is asked for: [`nv`] and [`nv_public`] (NV storage), [`capability`] (what the TPM is and has),
 //! [`pcr`] (registers and random numbers), [`handles`], [`srk`], [`ownership`], [`key`], [`rsa`], [`seal`] with
-//! [`pcr_info`], [`identity`], [`quote`], [`counter`]. On top: [`known`] ([`crate::Tpm`] for a TPM whose
+//! [`pcr_info`], [`identity`], [`quote`], [`counter`]. [`retry`]: a TPM that is busy. On top: [`known`] ([`crate::Tpm`] for a TPM whose
 //! storage root key is known). [`return_code`] is the error table, [`hostile`] all of it against a TPM
 //! that lies.
 //!
@@ -34,6 +34,7 @@ mod pcr_info;
 mod quote;
 #[cfg(test)]
 mod recorded;
+mod retry;
 mod return_code;
 mod rsa;
 mod seal;

@@ -53,6 +53,12 @@ impl ReturnCode {
     pub const AUTH_CONFLICT: Self = Self(0x3b);
     /// TPM_BAD_LOCALITY: not from this locality.
     pub const BAD_LOCALITY: Self = Self(0x3d);
+    /// TPM_RETRY: too busy.
+    pub const RETRY: Self = Self(0x800);
+    /// TPM_NEEDS_SELFTEST.
+    pub const NEEDS_SELFTEST: Self = Self(0x801);
+    /// TPM_DOING_SELFTEST.
+    pub const DOING_SELFTEST: Self = Self(0x802);
     /// TPM_DEFEND_LOCK_RUNNING: too many wrong secrets.
     pub const DEFEND_LOCK_RUNNING: Self = Self(0x803);
 
