@@ -100,7 +100,7 @@ pub(super) fn read_bounded(from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Asks at the terminal without echo. Ctrl-C ends the line, so that the terminal is put back.
-pub(super) fn prompt(question: &str) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn prompt(question: &str) -> Result<Zeroizing<Vec<u8>>> {
     let stdin = io::stdin();
     let echo = EchoOff::new(stdin.as_fd())?;
     eprint!("{question}");

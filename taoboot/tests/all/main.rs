@@ -24,4 +24,5 @@ mod kinds;
 mod pinned_secret;
 mod reseal;
 mod setup;
+mod srk_tpm12;
 mod why;
