@@ -248,11 +248,12 @@ impl Tpm12 {
             return self.execute(tag, command, auths);
         }
         let handles = command.handle_bytes();
-        let framed = framed(
+        // A secret may be among the parameters.
+        let framed = Zeroizing::new(framed(
             tag,
             command.ordinal.0,
             &[&handles, command.parameters, auths],
-        )?;
+        )?);
         self.exchange(command.ordinal, &framed)
     }
 
