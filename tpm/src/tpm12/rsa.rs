@@ -134,7 +134,7 @@ pub(super) fn parameters(scheme: Scheme) -> Vec<u8> {
 pub(super) fn read_parameters(reader: &mut Reader<'_>) -> Result<Scheme, Malformed> {
     let algorithm = reader.u32("algorithmID")?;
     let schemes = (reader.u16("encScheme")?, reader.u16("sigScheme")?);
-    let mut details = Reader::new(reader.sized("parms")?);
+    let mut details = Reader::new(reader.sized("TPM_RSA_KEY_PARMS")?);
     let (bits, primes) = (details.u32("keyLength")?, details.u32("numPrimes")?);
     let exponent = details.sized("exponent")?;
     details.finish("exponent")?;
