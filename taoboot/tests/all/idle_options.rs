@@ -33,6 +33,10 @@ fn options_that_would_do_nothing_are_refused() {
                 "--recovery-key does nothing with --dry-run",
             ),
             (
+                &["srk", "--force"],
+                "--force does nothing without --take-ownership",
+            ),
+            (
                 &["list", "--volume", "/absent", "--root", "/absent"],
                 "--root does nothing with --volume",
             ),
