@@ -1,4 +1,4 @@
-//! What `cargo xtask setup` fetched for the boots: a Debian kernel with its modules, tboot.
+//! What `cargo xtask setup` fetched for the boots: Debian kernels with their modules, tboot.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,9 @@ pub struct Assets {
     pub kernel: Kernel,
     /// An older one (or another flavour, where the mirror has no older one).
     pub kernel_before: Kernel,
+    /// The flavour for every machine, with USB and all file systems. It takes four seconds more to unpack itself
+    /// under emulation.
+    pub kernel_general: Kernel,
     /// Debian's tboot.gz.
     pub tboot: PathBuf,
     /// Directory with tboot's own tools (`tb_polgen`, `lcp2_mlehash`, ...).
@@ -70,6 +73,8 @@ impl Assets {
             &assets.kernel.control,
             &assets.kernel_before.vmlinuz,
             &assets.kernel_before.modules,
+            &assets.kernel_general.vmlinuz,
+            &assets.kernel_general.modules,
             &assets.tboot,
         ] {
             if !file.exists() {
@@ -100,7 +105,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let kernel = r#"{"version":"1","vmlinuz":"/nonexistent/k","config":"/","modules":"/","control":"/"}"#;
         let json = format!(
-            r#"{{"kernel":{kernel},"kernel_before":{kernel},"tboot":"/","tboot_tools":"/"}}"#
+            r#"{{"kernel":{kernel},"kernel_before":{kernel},"kernel_general":{kernel},"tboot":"/","tboot_tools":"/"}}"#
         );
         fs::write(directory.path().join("assets.json"), json).unwrap();
         let error = Assets::read(directory.path()).unwrap_err();

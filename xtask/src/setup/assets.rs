@@ -1,4 +1,4 @@
-//! A Debian kernel and tboot for the tests, unpacked below target/assets: never installed,
+//! Debian kernels and tboot for the tests, unpacked below target/assets: never installed,
 //! so that this machine's own boot menu stays as it is.
 
 use std::{
@@ -15,6 +15,8 @@ use crate::{step, workspace};
 /// Meta package whose dependency names the kernel. The cloud flavour has no drivers that a
 /// virtual machine lacks, so it is a third of the size.
 const KERNEL: &str = "linux-image-cloud-amd64";
+/// The same for every machine, with USB and all file systems.
+const KERNEL_GENERAL: &str = "linux-image-amd64";
 
 /// Downloads and unpacks what is missing, then writes assets.json for the tests.
 pub fn ensure() -> Result<()> {
@@ -25,24 +27,14 @@ pub fn ensure() -> Result<()> {
     }
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    let kernel = kernel_package()?;
-    let version = kernel
-        .strip_prefix("linux-image-")
-        .context("kernel package name")?;
+    let kernel = kernel_package(KERNEL)?;
     let other = other_kernel_package(&kernel)?;
-    let other_version = other
-        .strip_prefix("linux-image-")
-        .context("kernel package name")?;
-    let linux = unpack(&directory, &kernel, "linux")?;
-    let before = unpack(&directory, &other, "linux-before")?;
+    let general = kernel_package(KERNEL_GENERAL)?;
     let tboot = unpack(&directory, "tboot", "tboot")?;
-    for (root, version) in [(&linux, version), (&before, other_version)] {
-        let mut depmod = Command::new("/sbin/depmod");
-        step::run("depmod", depmod.arg("-b").arg(root).arg(version))?;
-    }
     let value = json!({
-        "kernel": described(&linux, version),
-        "kernel_before": described(&before, other_version),
+        "kernel": unpack_kernel(&directory, &kernel, "linux")?,
+        "kernel_before": unpack_kernel(&directory, &other, "linux-before")?,
+        "kernel_general": unpack_kernel(&directory, &general, "linux-general")?,
         "tboot": tboot.join("boot/tboot.gz"),
         "tboot_tools": tboot.join("usr/sbin"),
     });
@@ -71,6 +63,8 @@ fn is_complete(index: &Path) -> Result<bool> {
         "/kernel/control",
         "/kernel_before/vmlinuz",
         "/kernel_before/modules",
+        "/kernel_general/vmlinuz",
+        "/kernel_general/modules",
         "/tboot",
         "/tboot_tools",
     ];
@@ -84,14 +78,14 @@ fn is_complete(index: &Path) -> Result<bool> {
 }
 
 /// The package that the meta package depends on now.
-fn kernel_package() -> Result<String> {
-    let depends = || step::output(Command::new("apt-cache").args(["depends", KERNEL]));
-    let text = depends().with_context(|| format!("apt knows no {KERNEL}: run `apt-get update`"))?;
+fn kernel_package(meta: &str) -> Result<String> {
+    let depends = || step::output(Command::new("apt-cache").args(["depends", meta]));
+    let text = depends().with_context(|| format!("apt knows no {meta}: run `apt-get update`"))?;
     text.lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
         .filter(|name| name.starts_with("linux-image-"))
         .map(str::to_string)
-        .with_context(|| format!("{KERNEL} depends on no kernel image: apt-cache said {text:?}"))
+        .with_context(|| format!("{meta} depends on no kernel image: apt-cache said {text:?}"))
 }
 
 /// The newest older kernel of the same flavour: machines that install a new kernel begin with
@@ -115,6 +109,16 @@ fn release(package: &str) -> Vec<u64> {
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|digits| digits.parse().ok())
         .collect()
+}
+
+/// Unpacks a kernel's package and indexes its modules.
+fn unpack_kernel(directory: &Path, package: &str, name: &str) -> Result<serde_json::Value> {
+    let version = package.strip_prefix("linux-image-");
+    let version = version.context("kernel package name")?;
+    let root = unpack(directory, package, name)?;
+    let mut depmod = Command::new("/sbin/depmod");
+    step::run("depmod", depmod.arg("-b").arg(&root).arg(version))?;
+    Ok(described(&root, version))
 }
 
 fn described(root: &Path, version: &str) -> serde_json::Value {
