@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::compress::compress;
 use super::kernel_config::KernelConfig;
 use super::machine::Effective;
+use super::modules::left_out::left_out;
 use super::modules::plan::{Drivers, Plan};
 use super::modules::tree::ModuleTree;
 use super::modules::{file, firmware, host};
@@ -128,6 +129,13 @@ pub fn build(command: &ImageCommand) -> Result<Summary> {
         Node::File {
             mode: 0o644,
             data: plan.to_text().into_bytes(),
+        },
+    )?;
+    tree.insert(
+        "etc/taoboot.drivers",
+        Node::File {
+            mode: 0o644,
+            data: left_out(&known, &plan).into_bytes(),
         },
     )?;
     for added in &command.add {

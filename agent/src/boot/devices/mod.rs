@@ -1,5 +1,6 @@
 //! Which devices there are: a walk through /sys, then the kernel's events. Never a sleep.
 
+mod driverless;
 pub mod partition;
 pub mod superblock;
 pub mod uevent;
@@ -124,11 +125,7 @@ impl Devices {
         while !ready(self) {
             let left = timeout.saturating_sub(begin.elapsed());
             if left.is_zero() {
-                return Err(DiscoverError::Missing {
-                    what: what.into(),
-                    seconds: timeout.as_secs(),
-                    seen: self.describe(),
-                });
+                return Err(self.missing(what, timeout));
             }
             let left = PollTimeout::try_from(left.as_millis().max(1)).unwrap_or(PollTimeout::MAX);
             match self.socket.receive(left).map_err(DiscoverError::Events)? {
@@ -166,11 +163,7 @@ impl Devices {
         })?;
         self.find(spec)?
             .cloned()
-            .ok_or_else(|| DiscoverError::Missing {
-                what,
-                seconds: timeout.as_secs(),
-                seen: self.describe(),
-            })
+            .ok_or_else(|| self.missing(&what, timeout))
     }
 
     /// Takes devices out of all that is looked for from now on.
@@ -193,6 +186,29 @@ impl Devices {
             "none (is the disk's driver in the image? see `cargo xtask image --module`)".into()
         } else {
             seen.join(", ")
+        }
+    }
+
+    /// What came instead, and what did not because its driver is not in the image.
+    fn missing(&self, what: &str, timeout: Duration) -> DiscoverError {
+        let drivers = driverless::read_drivers(Path::new(driverless::DRIVERS));
+        let driverless = driverless::driverless(Path::new("/sys/devices"), &drivers);
+        let seen = match driverless.as_slice() {
+            [] => self.describe(),
+            some => format!(
+                "{}; without a driver in this image: {} (taoboot-image --module NAME, or --generic)",
+                if self.blocks.is_empty() {
+                    "none".into()
+                } else {
+                    self.describe()
+                },
+                some.join(", ")
+            ),
+        };
+        DiscoverError::Missing {
+            what: what.into(),
+            seconds: timeout.as_secs(),
+            seen,
         }
     }
 

@@ -11,7 +11,7 @@ use storage::Disk;
 /// A recognised content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// `ext4`, `xfs`, `btrfs`, `luks1`, `luks2`, `swap`, `lvm2`, `partitions`.
+    /// `ext4`, `xfs`, `btrfs`, `f2fs`, `luks1`, `luks2`, `swap`, `lvm2`, `partitions`.
     pub kind: &'static str,
     /// Lower case, with hyphens; empty where the kind has none.
     pub uuid: String,
@@ -22,7 +22,7 @@ pub struct Content {
 impl Content {
     /// Can the kernel mount it?
     pub fn is_file_system(&self) -> bool {
-        matches!(self.kind, "ext4" | "xfs" | "btrfs")
+        matches!(self.kind, "ext4" | "xfs" | "btrfs" | "f2fs")
     }
 }
 
@@ -97,6 +97,14 @@ fn recognise(start: &[u8]) -> Option<Content> {
             label: text(at(108, 12)),
         });
     }
+    // Linux, include/linux/f2fs_fs.h; a second superblock is a block behind the first.
+    if at(0x400, 4) == [0x10, 0x20, 0xf5, 0xf2] {
+        return Some(Content {
+            kind: "f2fs",
+            uuid: uuid(at(0x46c, 16)),
+            label: utf16(at(0x47c, 1024)),
+        });
+    }
     // A hibernation image leaves the area's UUID where it is.
     if matches!(at(4086, 10), b"SWAPSPACE2" | b"S1SUSPEND\0") {
         return Some(Content {
@@ -136,6 +144,14 @@ fn text(bytes: &[u8]) -> String {
     let before_zero = bytes.iter().take_while(|byte| **byte != 0);
     let before_zero: Vec<u8> = before_zero.copied().collect();
     String::from_utf8_lossy(&before_zero).into_owned()
+}
+
+/// The same of text in UTF-16, little endian.
+fn utf16(bytes: &[u8]) -> String {
+    let (units, _) = bytes.as_chunks::<2>();
+    let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
+    let before_zero: Vec<u16> = units.take_while(|unit| *unit != 0).collect();
+    String::from_utf16_lossy(&before_zero)
 }
 
 /// 16 bytes in the order of their text form.
@@ -202,6 +218,20 @@ mod tests {
                 label: "swappy".into()
             }
         );
+    }
+
+    #[test]
+    fn what_mkfs_f2fs_makes_is_recognised() {
+        let found = made_by("/usr/sbin/mkfs.f2fs", &["-q", "-U", UUID, "-l", "a label"]).unwrap();
+        assert_eq!(
+            found,
+            Content {
+                kind: "f2fs",
+                uuid: UUID.into(),
+                label: "a label".into()
+            }
+        );
+        assert!(found.is_file_system());
     }
 
     #[test]

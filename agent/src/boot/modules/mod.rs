@@ -16,7 +16,7 @@ use std::{
 
 use nix::kmod::{ModuleInitFlags, finit_module};
 
-use glob::glob_match;
+pub(super) use glob::glob_match;
 
 /// Why modules cannot be loaded.
 #[derive(Debug, thiserror::Error)]

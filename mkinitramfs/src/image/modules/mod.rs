@@ -8,6 +8,7 @@ pub mod file;
 pub mod firmware;
 pub mod hidden;
 pub mod host;
+pub mod left_out;
 pub mod name;
 pub mod plan;
 pub mod resolve;

@@ -225,9 +225,8 @@ fn root_file_system(named: &[String], drivers: &Drivers) -> Option<String> {
 /// The modules of the generic list that this kernel has, by name.
 fn generic_set(tree: &ModuleTree) -> BTreeSet<String> {
     generic()
-        .iter()
-        .filter(|name| tree.modules.contains_key(**name) || tree.builtin.contains(**name))
-        .map(|name| (*name).to_owned())
+        .filter(|name| tree.modules.contains_key(*name) || tree.builtin.contains(*name))
+        .map(str::to_owned)
         .collect()
 }
 
@@ -262,7 +261,7 @@ fn by_alias(
 
 /// Whether the agent can meet `pattern`: as a device's modalias, which is
 /// `bus:...`, or as the `fs-TYPE` of a file system it is about to mount.
-fn is_device_alias(pattern: &str) -> bool {
+pub(super) fn is_device_alias(pattern: &str) -> bool {
     // "cpu:" is dealt with as optional; "devname:" and "of:" (device trees) never
     // are a modalias on these machines.
     let bus = pattern.split_once(':').map(|(bus, _)| bus);

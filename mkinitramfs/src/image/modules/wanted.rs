@@ -63,8 +63,9 @@ pub const ROOT_FILE_SYSTEMS: &[&str] = &[
 /// The root file system when nobody names one.
 pub const DEFAULT_ROOT_FILE_SYSTEM: &str = "ext4";
 
-/// `--generic` takes these by name, when the kernel has them.
-const DRIVERS: &[&str] = &[
+/// What a disk may hang on. An image without one of them tells /init what it drives, for the sentence that says
+/// why a disk did not appear.
+pub const DISK_DRIVERS: &[&str] = &[
     // Virtual machines
     "virtio_pci",
     "virtio_mmio",
@@ -73,8 +74,6 @@ const DRIVERS: &[&str] = &[
     "xen_blkfront",
     "hv_vmbus",
     "hv_storvsc",
-    "hyperv_keyboard",
-    "hid_hyperv",
     "vmw_pvscsi",
     // Disks and the buses they hang on
     "nvme",
@@ -104,7 +103,13 @@ const DRIVERS: &[&str] = &[
     "rtsx_pci",
     "rtsx_pci_sdmmc",
     "ufshcd_pci",
+];
+
+/// `--generic` takes these by name as well, when the kernel has them.
+const OTHER_DRIVERS: &[&str] = &[
     // Keyboards, for the passphrase prompt
+    "hyperv_keyboard",
+    "hid_hyperv",
     "i8042",
     "atkbd",
     "usbhid",
@@ -126,13 +131,13 @@ const DRIVERS: &[&str] = &[
     "ext4",
     "xfs",
     "btrfs",
+    "f2fs",
     "vfat",
 ];
 
 /// Every module that `--generic` and `--host-only` choose from.
-#[must_use]
-pub fn generic() -> &'static [&'static str] {
-    DRIVERS
+pub fn generic() -> impl Iterator<Item = &'static str> {
+    DISK_DRIVERS.iter().chain(OTHER_DRIVERS).copied()
 }
 
 /// Whether `name` is a file system of the lists above.
@@ -148,7 +153,7 @@ mod tests {
     #[test]
     fn names_are_normalised_and_listed_once() {
         let mut seen = std::collections::BTreeSet::new();
-        for name in DRIVERS {
+        for name in generic() {
             assert!(!name.contains('-') && seen.insert(name), "{name}");
         }
     }
