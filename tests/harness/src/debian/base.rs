@@ -18,7 +18,7 @@ const SUITE: &str = "bookworm";
 const PACKAGES: &str = "systemd,systemd-sysv,udev,dbus,tpm2-tools,libtss2-tcti-device0,\
     util-linux,cryptsetup-bin,dmsetup,kmod,linux-base,grub-common,grub2-common";
 /// What a machine with more than one file system on one volume has in addition.
-const STORAGE_PACKAGES: &str = "lvm2,btrfs-progs,mdadm,xfsprogs,e2fsprogs,fdisk";
+const STORAGE_PACKAGES: &str = "lvm2,btrfs-progs,mdadm,xfsprogs,f2fs-tools,e2fsprogs,fdisk";
 /// Documentation is half of the files and none of the behaviour.
 const LEFT_OUT: [&str; 4] = [
     "path-exclude=/usr/share/doc/*",
@@ -43,7 +43,7 @@ pub enum Base {
     /// What most scenarios need.
     #[default]
     Plain,
-    /// LVM, btrfs, RAID, XFS as well.
+    /// LVM, btrfs, RAID, XFS, f2fs as well.
     Storage,
 }
 

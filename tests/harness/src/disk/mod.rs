@@ -21,6 +21,8 @@ pub enum Bus {
     Virtio,
     /// NVMe, a controller for each: `/dev/nvmeXn1`.
     Nvme,
+    /// USB mass storage ("bulk only") at an xHCI controller: `/dev/sdX`.
+    Usb,
 }
 
 impl Bus {
@@ -29,6 +31,7 @@ impl Bus {
         match self {
             Self::Virtio => "virtio-blk-pci",
             Self::Nvme => "nvme",
+            Self::Usb => "usb-storage",
         }
     }
 }

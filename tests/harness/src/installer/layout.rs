@@ -1,6 +1,7 @@
 //! What each distribution's installer does, as the commands that it runs.
 
 use super::names::{ARRAY_UUID, DATA_UUID, KEYED_UUID, MORE_UUID, ROOT_UUID, SIZE};
+use crate::assets::{Assets, Kernel};
 use crate::disk::{Bus, boot::Firmware};
 use crate::world::VOLUME_UUID;
 
@@ -21,6 +22,9 @@ pub enum Layout {
     /// A server's: two disks, each with a partition for /boot and one for the rest, as RAID 1 with
     /// superblocks of format 1.2; on the second array a LUKS2 volume with XFS.
     Server,
+    /// Arch's by hand, as its guide has it with systemd in the initramfs: a LUKS2 volume on a USB disk, in it
+    /// f2fs, nothing in crypttab, everything in words of the kernel's command line. Its image is made there.
+    Arch,
 }
 
 /// What partman-auto-lvm and partman-crypto do; cryptsetup's own defaults for the keyslot.
@@ -149,6 +153,27 @@ mdadm --wait /dev/md0 /dev/md1 || true
 mdadm --stop /dev/md0 /dev/md1
 "#;
 
+/// The guide's steps; `make_image` stands where it has `mkinitcpio -P`.
+const ARCH: &str = r#"
+disk=/dev/sda
+while [ ! -b "$disk" ]; do sleep 0.1; done
+# Not with the defaults of a keyslot, which the other machines have: they take 20 seconds under emulation.
+printf %s "$passphrase" > /run/passphrase
+cryptsetup luksFormat -q --type luks2 --uuid "$uuid" --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
+    --key-file /run/passphrase "$disk"
+cryptsetup open --key-file /run/passphrase "$disk" root
+mkfs.f2fs -q -l arch -U "$root_uuid" /dev/mapper/root
+mount /dev/mapper/root /mnt
+copy_root
+cat > /mnt/etc/fstab <<TAB
+UUID=$root_uuid / f2fs rw,relatime 0 1
+/dev/mapper/swap none swap defaults 0 0
+TAB
+make_image
+umount /mnt
+cryptsetup close root
+"#;
+
 impl Layout {
     /// The commands.
     pub(super) const fn script(self) -> &'static str {
@@ -157,6 +182,7 @@ impl Layout {
             Self::DebianVolumes => DEBIAN_VOLUMES,
             Self::Fedora => FEDORA,
             Self::Server => SERVER,
+            Self::Arch => ARCH,
         }
     }
 
@@ -166,6 +192,7 @@ impl Layout {
             Self::DebianVolumes => "debian-volumes",
             Self::Fedora => "fedora",
             Self::Server => "server",
+            Self::Arch => "arch",
         }
     }
 
@@ -186,13 +213,18 @@ impl Layout {
             Self::Server => format!(
                 "rd.luks.name={VOLUME_UUID}=md1_crypt root=/dev/mapper/md1_crypt rw taoboot.on_failure=prompt"
             ),
+            // The disk comes seconds after its controller, as slow ones do.
+            Self::Arch => format!(
+                "rd.luks.name={VOLUME_UUID}=root rd.luks.options=discard,no-read-workqueue \
+                 root=/dev/mapper/root rw usb_storage.delay_use=3"
+            ),
         }
     }
 
     /// What the measured configuration says, which the distribution's own words do not.
     pub(super) fn config(self) -> String {
         match self {
-            Self::DebianLvm | Self::DebianVolumes | Self::Fedora => String::new(),
+            Self::DebianLvm | Self::DebianVolumes | Self::Fedora | Self::Arch => String::new(),
             Self::Server => format!("[[array]]\nuuid = \"{ARRAY_UUID}\"\nname = \"md1\"\n"),
         }
     }
@@ -202,6 +234,7 @@ impl Layout {
         match self {
             Self::DebianLvm | Self::DebianVolumes | Self::Fedora => (Firmware::Bios, Bus::Virtio),
             Self::Server => (Firmware::Efi, Bus::Nvme),
+            Self::Arch => (Firmware::Bios, Bus::Usb),
         }
     }
 
@@ -210,10 +243,23 @@ impl Layout {
         matches!(self, Self::Server)
     }
 
+    /// Does the installer make its image, from what the machine is? The other machines' images are made for them.
+    pub(super) const fn has_image(self) -> bool {
+        matches!(self, Self::Arch)
+    }
+
+    /// The cloud kernel has no USB and no f2fs.
+    pub(super) fn kernel(self, assets: &Assets) -> &Kernel {
+        match self {
+            Self::Arch => &assets.kernel_general,
+            Self::DebianLvm | Self::DebianVolumes | Self::Fedora | Self::Server => &assets.kernel,
+        }
+    }
+
     /// The disks beside the first: serial number, size in bytes, and does /init open it?
     pub(super) const fn more_disks(self) -> &'static [(&'static str, u64, bool)] {
         match self {
-            Self::DebianLvm => &[],
+            Self::DebianLvm | Self::Arch => &[],
             Self::Fedora => &[("disk1", 512 << 20, true)],
             Self::DebianVolumes => &[
                 ("disk1", 64 << 20, true),
@@ -230,6 +276,14 @@ impl Layout {
             Self::DebianLvm | Self::DebianVolumes => &[],
             Self::Fedora => &["btrfs"],
             Self::Server => &["raid1", "xfs"],
+            Self::Arch => &[
+                "xhci_pci",
+                "usb_storage",
+                "sd_mod",
+                "f2fs",
+                "9p",
+                "9pnet_virtio",
+            ],
         }
     }
 

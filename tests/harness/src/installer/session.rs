@@ -1,7 +1,7 @@
 //! The session in which an installer's commands run: the kernel, udev and a shell on a copy of the root
 //! that will be installed. No GRUB, no systemd: nothing that a session would wait for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -36,37 +36,49 @@ const SWITCH: &str = "mount /dev/vda /root\n\
     for place in proc sys dev; do mount --move /$place /root/$place; done\n\
     exec switch_root /root /bin/sh /run/session\n";
 
-/// Runs `script` with `medium` as its root and `disks` beside it.
+/// What a session has beside its medium.
+pub struct Session<'s> {
+    /// Its name.
+    pub name: String,
+    /// Its kernel.
+    pub kernel: &'s Kernel,
+    /// Modules beside [`MODULES`].
+    pub modules: &'s [&'s str],
+    /// Disks, after the medium.
+    pub disks: Vec<Disk>,
+    /// Directories that it reads.
+    pub shares: Vec<(PathBuf, &'static str)>,
+}
+
+/// Runs `script` with `medium` as its root.
 ///
 /// # Errors
 /// A command failed: the console is part of the message.
-pub fn run(
-    name: &str,
-    medium: &Path,
-    disks: Vec<Disk>,
-    modules: &[&str],
-    script: &str,
-) -> Result<()> {
-    let machine = Machine::new(name)?;
+pub fn run(session: Session<'_>, medium: &Path, script: &str) -> Result<()> {
+    let machine = Machine::new(&session.name)?;
     let directory = machine.directory().to_path_buf();
     let root = directory.join("medium.img");
     copy(medium, &root)?;
-    let assets = Assets::load()?;
+    let mut assets = Assets::load()?;
+    assets.kernel = session.kernel.clone();
+    let modules = session.modules;
     let initramfs = directory.join("initramfs");
     let files = modules_in_order(&assets.kernel, MODULES.iter().chain(modules))?;
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let session = format!(
+    // No && behind the parentheses: a shell does not heed -e within a list of them.
+    let commands = format!(
         "PS4='+$(cut -d\" \" -f1 /proc/uptime) '\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\n\
          mkdir -p /run/lock\n\
          /lib/systemd/systemd-udevd --daemon\n\
          udevadm trigger --type=all --action=add\n\
          udevadm settle\n\
-         ( set -ex\n{script}\n) && echo '{DONE}' > /dev/console\n\
+         ( set -ex\n{script}\n)\n\
+         [ \"$?\" = 0 ] && echo '{DONE}' > /dev/console\n\
          sync\n\
          echo o > /proc/sysrq-trigger\n\
          sleep 60\n"
     );
-    let switch = format!("cat > /session <<'SESSION'\n{session}SESSION\n{SWITCH}");
+    let switch = format!("cat > /session <<'SESSION'\n{commands}SESSION\n{SWITCH}");
     busybox::initramfs(&assets, &files, &switch, &initramfs)?;
     let machine = machine
         .disk(Disk::new(root, "medium"))
@@ -76,7 +88,12 @@ pub fn run(
             cmdline: "console=ttyS0 panic=-1 loglevel=4".to_owned(),
         })
         .timeout(PATIENCE);
-    let outcome = disks.into_iter().fold(machine, Machine::disk).run()?;
+    let machine = session.disks.into_iter().fold(machine, Machine::disk);
+    let shares = session.shares.iter();
+    let machine = shares.fold(machine, |machine, (directory, tag)| {
+        machine.share(directory, tag)
+    });
+    let outcome = machine.run()?;
     ensure!(
         outcome.ending == Ending::PowerOff && outcome.console.contains(DONE),
         "the installer's session failed ({:?}):\n{}",

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::description::Machine;
 use super::tpm::TpmInterface;
+use crate::disk::Bus;
 use crate::disk::boot::Firmware;
 use crate::tool;
 
@@ -92,7 +93,20 @@ pub fn qemu(machine: &Machine, sockets: &Sockets) -> Result<Command> {
             .args(["-tpmdev", "emulator,id=tpm0,chardev=tpm"])
             .args(["-device", &format!("{device},tpmdev=tpm0")]);
     }
+    if machine.disks.iter().any(|disk| disk.bus == Bus::Usb) {
+        command.args(["-device", "qemu-xhci,id=usb"]);
+    }
     disks(&mut command, machine)?;
+    for (number, (directory, tag)) in machine.shares.iter().enumerate() {
+        command
+            .arg("-fsdev")
+            .arg(format!(
+                "local,id=share{number},path={},security_model=none,readonly=on",
+                option(directory)?
+            ))
+            .arg("-device")
+            .arg(format!("virtio-9p-pci,fsdev=share{number},mount_tag={tag}"));
+    }
     if let Some(direct) = &machine.direct {
         command
             .arg("-kernel")

@@ -32,6 +32,7 @@ pub struct Machine {
     pub(super) cpu: String,
     pub(super) tpm: Option<Tpm>,
     pub(super) disks: Vec<Disk>,
+    pub(super) shares: Vec<(PathBuf, &'static str)>,
     pub(super) direct: Option<DirectKernel>,
     pub(super) boots: u32,
     pub(super) timeout: Duration,
@@ -55,6 +56,7 @@ impl Machine {
             cpu: "max".to_owned(),
             tpm: None,
             disks: Vec::new(),
+            shares: Vec::new(),
             direct: None,
             boots: 1,
             timeout: Duration::from_secs(300),
@@ -114,6 +116,13 @@ impl Machine {
     #[must_use]
     pub fn disk(mut self, disk: Disk) -> Self {
         self.disks.push(disk);
+        self
+    }
+
+    /// Lets the guest read a directory: `mount -t 9p -o trans=virtio TAG`. Not with the cloud kernel.
+    #[must_use]
+    pub fn share(mut self, directory: &Path, tag: &'static str) -> Self {
+        self.shares.push((directory.to_owned(), tag));
         self
     }
 

@@ -82,7 +82,8 @@ pub struct World {
     pub tpm: PathBuf,
     /// What `taoboot enroll` said.
     pub enrolled: Value,
-    /// The image, as its builder describes it; of an opened world nothing is known.
+    /// The image, as its builder describes it; of an opened world, and of an image that the installer made,
+    /// nothing is known.
     pub image: Option<Summary>,
     /// Where all of it is.
     pub directory: PathBuf,
@@ -110,7 +111,16 @@ impl World {
             .to_owned();
         let config = format!("srk_name = \"{srk}\"\n{}", plan.config);
         let image = directory.join("initrd-taoboot");
-        let summary = build_image(&assets, &config, &plan.modules, &directory, &image)?;
+        let summary = match &plan.image {
+            Some(made) => copy(made, &image).map(|()| None)?,
+            None => Some(build_image(
+                &assets,
+                &config,
+                &plan.modules,
+                &directory,
+                &image,
+            )?),
+        };
         watch(Stage::Prediction);
         let files = boot_files(&assets, &image, plan);
         let launch = launch_of(&files, plan.firmware, Some(policy()?))?;
@@ -131,7 +141,7 @@ impl World {
             more: copies_of(&plan.more_disks, &directory)?,
             tpm,
             enrolled: Value::Null,
-            image: Some(summary),
+            image: summary,
             directory,
             name: name.to_owned(),
         };

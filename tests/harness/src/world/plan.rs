@@ -76,6 +76,8 @@ pub struct Plan {
     pub unenrolled: bool,
     /// More files for a Debian root.
     pub extra: Overlay,
+    /// Its image, where the installer made it; then [`Self::config`] and [`Self::modules`] count for nothing.
+    pub image: Option<PathBuf>,
     /// Another kernel than [`Assets::kernel`].
     pub kernel: Option<Kernel>,
 }
@@ -95,6 +97,7 @@ impl Plan {
             config: String::new(),
             unenrolled: false,
             extra: Overlay::default(),
+            image: None,
             kernel: None,
         }
     }

@@ -12,18 +12,18 @@ use agent::boot::{
     report::{Outcome, Report},
 };
 
-fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
+pub fn stdout<'a>(probe: &'a Value, command: &str) -> &'a str {
     let result = &probe["commands"][command];
     assert_eq!(result["code"], 0, "{command}: {result:#}");
     result["stdout"].as_str().unwrap().trim()
 }
 
 /// The orders `state` and `jobs` of every machine.
-const STATE: &str = "systemctl is-system-running --wait";
-const JOBS: &str = "systemctl list-jobs --no-legend";
+pub const STATE: &str = "systemctl is-system-running --wait";
+pub const JOBS: &str = "systemctl list-jobs --no-legend";
 
 /// The userland is up, waits for nothing, and asked for nothing.
-fn assert_content(done: &CarriedOut, boot: u32) {
+pub fn assert_content(done: &CarriedOut, boot: u32) {
     let probe = &done.probe;
     assert_eq!(stdout(probe, "state"), "running", "boot {boot}: {probe:#}");
     assert_eq!(stdout(probe, "jobs"), "", "boot {boot}");

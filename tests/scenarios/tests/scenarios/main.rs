@@ -10,6 +10,7 @@
 )]
 
 mod boot_acpi;
+mod boot_arch;
 mod boot_bad_input;
 mod boot_debian;
 mod boot_guard;
