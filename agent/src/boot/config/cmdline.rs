@@ -149,12 +149,12 @@ impl CommandLine {
                 let volume = self.wanted(luks_uuid("rd.luks.name=", uuid)?)?;
                 volume.name = Some(name.into());
             }
-            ("rd.luks.options", Some(value)) => match value.split_once('=') {
+            ("rd.luks.options", Some(value)) => match options_of_uuid(value) {
                 Some((uuid, options)) => {
-                    let options = self.options(word, options);
+                    let options = self.options(word, options)?;
                     self.volume(luks_uuid("rd.luks.options=", uuid)?)?.options = Some(options);
                 }
-                None => self.volume_options = Some(self.options(word, value)),
+                None => self.volume_options = Some(self.options(word, value)?),
             },
             ("rd.md.uuid", Some(value)) => {
                 let array = ArrayId::parse(value).ok_or_else(|| CommandLineError::BadValue {
@@ -243,19 +243,34 @@ impl CommandLine {
         self.volume(device)
     }
 
-    /// The options that are known; the others are reported.
-    fn options(&mut self, word: &str, text: &str) -> Vec<VolumeOption> {
+    /// The options that are known; the others are reported. One without which the volume would be another is
+    /// refused.
+    fn options(&mut self, word: &str, text: &str) -> Result<Vec<VolumeOption>, CommandLineError> {
         let mut options = Vec::new();
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option.parse() {
                 Ok(option) => options.push(option),
+                Err(_) if option.split('=').next() == Some("header") => {
+                    return Err(CommandLineError::BadValue {
+                        word: word.into(),
+                        reason: "a detached header (header=) is not supported: the header must be on the volume's own device".into(),
+                    });
+                }
                 // What holds for every volume that /init opens.
                 Err(_) if ["luks", "x-initrd.attach", "initramfs"].contains(&option) => {}
                 Err(_) => self.ignored.push(format!("{option} in {word}")),
             }
         }
-        options
+        Ok(options)
     }
+}
+
+/// `UUID=OPTIONS`, told from options with values as systemd does: by hex digits and hyphens.
+fn options_of_uuid(value: &str) -> Option<(&str, &str)> {
+    let (uuid, options) = value.split_once('=')?;
+    let bare = uuid.strip_prefix("luks-").unwrap_or(uuid);
+    let is_uuid = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    (!bare.is_empty() && bare.bytes().all(is_uuid)).then_some((uuid, options))
 }
 
 fn device(word: &'static str, value: &str) -> Result<DeviceSpec, CommandLineError> {

@@ -99,6 +99,19 @@ fn several_words_for_one_volume_are_one_volume() {
     );
 }
 
+#[test]
+fn options_with_values_are_not_taken_for_a_uuid_and_a_detached_header_is_refused() {
+    let line = CommandLine::parse("rd.luks.options=discard,tries=3").unwrap();
+    assert_eq!(line.volume_options, Some(vec![VolumeOption::Discard]));
+    assert_eq!(line.ignored, ["tries=3 in rd.luks.options=discard,tries=3"]);
+    assert!(line.volumes.is_empty());
+    for options in ["discard,header=/boot/h", &format!("{UUID}=header=/boot/h")] {
+        let word = format!("rd.luks.options={options}");
+        let error = CommandLine::parse(&word).unwrap_err().to_string();
+        assert!(error.contains("detached header"), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_command_line_makes_the_parser_panic(text in "\\PC{0,300}") {
