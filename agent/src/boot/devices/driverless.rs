@@ -129,7 +129,7 @@ mod tests {
         let path = directory.join(name);
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("modalias"), format!("{modalias}\n")).unwrap();
-        symlink(format!("../../bus/{bus}"), path.join("subsystem")).unwrap();
+        symlink(format!("/sys/bus/{bus}"), path.join("subsystem")).unwrap();
         if driver {
             symlink(".", path.join("driver")).unwrap();
         }
