@@ -1,5 +1,7 @@
 //! Machines as distributions' installers make them: each boots, and its userland asks for nothing.
 
+use std::time::Duration;
+
 use guest::orders::Orders;
 use harness::disk::orders::shell;
 use harness::installer::{self, Layout};
@@ -192,7 +194,13 @@ fn a_look_alike_of_a_further_volume_is_not_opened() {
     foreign.enrolled = false;
     // Without the fourth there is no root.
     world.more[0] = foreign;
-    let outcome = world.boot(&[Orders::default()]).unwrap();
+    // Its systemd goes on waiting for the volume, as its fstab says.
+    let machine = world.machine(Some(world.launch.clone())).unwrap();
+    let running = machine.start().unwrap();
+    // The end of a report's line, which are its warnings.
+    let patience = Duration::from_secs(240);
+    running.report.wait_for("]}\r\n", patience).unwrap();
+    let outcome = running.end().unwrap();
     let report = outcome.boot_report().unwrap();
     assert_eq!(report.outcome, Outcome::Booted, "{report:#?}");
     let warnings = report.warnings.join(" ");
