@@ -1,7 +1,8 @@
 //! `taoboot enroll`.
 
 mod dry_run;
-mod output;
+pub mod first_time;
+pub mod output;
 pub mod pcr_source;
 mod required_pin;
 mod swap_device;
@@ -153,6 +154,11 @@ enum Source {
 
 impl Enroll {
     pub fn run(self) -> Result<ExitCode> {
+        self.carry_out(true).map(|()| ExitCode::SUCCESS)
+    }
+
+    /// With `tell` the result is printed.
+    pub fn carry_out(self, tell: bool) -> Result<()> {
         if self.new_secret && self.new_host_secret {
             bail!(
                 "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
@@ -218,19 +224,17 @@ impl Enroll {
             self.keep_pinned(volume, |secret| {
                 Ok(new_secret_ends(&header, &request.target, secret)?)
             })?;
-            let would_write = dry_run::pins(&self.config, volume, pin_wish);
-            let run = DryRun {
+            return DryRun {
                 volume: &header,
                 others: &other_headers,
                 files,
                 request: &request,
                 with_pin: pin.is_some(),
                 makes_counter: self.rollback_counter && !rollback::is_there(&mut tpm)?,
-                pins: would_write.as_deref(),
+                pins: dry_run::pins(&self.config, volume, pin_wish).as_deref(),
                 json: self.json,
-            };
-            run.run(&mut tpm)?;
-            return Ok(ExitCode::SUCCESS);
+            }
+            .run(&mut tpm);
         }
         let key = pin.as_ref().map(PinKey::fresh).transpose()?;
         let (enrolment, mut further) = several::begin(volume, others, files)?;
@@ -261,7 +265,7 @@ impl Enroll {
             pin.is_some(),
         );
         report.add_further(others, &further, &written);
-        if !self.json {
+        if tell && !self.json {
             report.print();
         }
         let has_one = !find_recovery_keys(&header).is_empty();
@@ -271,7 +275,7 @@ impl Enroll {
         if self.json {
             report.print_json(recovery_keyslot, pinned.as_deref())?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// A new secret takes the place of the old one's records for the same launch.

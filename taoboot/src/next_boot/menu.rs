@@ -13,9 +13,9 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// The menu that was generated last, kept by the kernel hook.
-const KEPT: &str = "var/lib/taoboot/grub.cfg";
-/// The menu that GRUB reads.
-const IN_BOOT: &str = "boot/grub/grub.cfg";
+pub const KEPT: &str = "var/lib/taoboot/grub.cfg";
+/// The menu that GRUB reads: Debian's place, and Fedora's.
+const IN_BOOT: [&str; 2] = ["boot/grub/grub.cfg", "boot/grub2/grub.cfg"];
 const MAX_LEN: u64 = 16 << 20;
 
 /// A menu that is not in /boot.
@@ -56,7 +56,8 @@ impl Menu {
     }
 }
 
-/// Is the menu in /boot the one that was generated last, to the byte?
+/// Is the menu in /boot the one that was generated last, to the byte? Where both places have one, both are: which
+/// of them GRUB reads is not known here.
 pub fn is_kept(root: &Path) -> bool {
     let read = |path: &Path| -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -64,8 +65,12 @@ pub fn is_kept(root: &Path) -> bool {
         file.take(MAX_LEN).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     };
-    let kept = read(&root.join(KEPT));
-    kept.is_some() && kept == read(&root.join(IN_BOOT))
+    let Some(kept) = read(&root.join(KEPT)) else {
+        return false;
+    };
+    let places = IN_BOOT.map(|place| root.join(place));
+    let mut there = places.iter().filter(|place| place.exists()).peekable();
+    there.peek().is_some() && there.all(|place| read(place).as_ref() == Some(&kept))
 }
 
 fn refuse_in_boot(root: &Path, path: &Path) -> Result<()> {

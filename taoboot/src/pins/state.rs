@@ -33,6 +33,11 @@ impl PinState {
             in_place,
         }
     }
+
+    /// Were the images in /boot made with what enrolment pinned? `None`: it pinned nothing.
+    pub fn in_place(self) -> Option<bool> {
+        self.in_place
+    }
 }
 
 /// One sentence.

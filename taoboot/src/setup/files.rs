@@ -9,7 +9,7 @@ use std::{
 
 use txt::acm::{Acm, ModuleKind};
 
-use super::finding::Finding;
+use super::finding::{Finding, State};
 use crate::pins::{image_config, state::PinState};
 
 /// Longest file that is read; a grub.cfg has some kilobytes, a SINIT module up to 256 KiB.
@@ -143,17 +143,26 @@ fn configuration(root: &Path) -> Finding {
     }
 }
 
+/// What makes the menu's entries.
+pub fn grub_script(root: &Path) -> Finding {
+    const SCRIPT: &str = "etc/grub.d/20_linux_taoboot";
+    let script = fs::metadata(root.join(SCRIPT));
+    if script.is_ok_and(|script| script.permissions().mode() & 0o100 != 0) {
+        Finding::ready("GRUB", format!("/{SCRIPT}"))
+    } else {
+        Finding::missing(
+            "GRUB",
+            format!("no /{SCRIPT} that can be executed"),
+            "install the package taoboot",
+        )
+    }
+}
+
 fn grub(root: &Path) -> Finding {
     const WHAT: &str = "GRUB";
-    let script = root.join("etc/grub.d/20_linux_taoboot");
-    let executable =
-        fs::metadata(&script).is_ok_and(|script| script.permissions().mode() & 0o100 != 0);
-    if !executable {
-        return Finding::missing(
-            WHAT,
-            "no /etc/grub.d/20_linux_taoboot that can be executed",
-            "install the package taoboot",
-        );
+    let script = grub_script(root);
+    if script.state != State::Ready {
+        return script;
     }
     let places = ["boot/grub/grub.cfg", "boot/grub2/grub.cfg"];
     let menu = places

@@ -24,5 +24,6 @@ mod kinds;
 mod pinned_secret;
 mod reseal;
 mod setup;
+mod setup_steps;
 mod srk_tpm12;
 mod why;

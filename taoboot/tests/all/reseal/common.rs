@@ -168,54 +168,59 @@ impl Machine {
 
     /// The same for a kernel that is not known.
     pub fn entry_as_it_lies_there(&self, place: &str, kernel: &str, default: bool) -> Value {
-        let vmlinuz = self.boot.join(format!("vmlinuz-{kernel}"));
-        let file = |path: &Path, content: &[u8], role: &str, words: &str| {
-            let mut file = self.file(path, content);
-            file["role"] = json!(role);
-            file["cmdline"] = json!(words);
-            file
-        };
-        let events: Vec<Value> = extends(kernel)
-            .into_iter()
-            .map(|(pcr, name, digest)| {
-                let file = (pcr == 18 && name == "module 0").then(|| "/boot/vmlinuz".to_owned());
-                json!({
-                    "pcr": pcr,
-                    "name": name,
-                    "file": file,
-                    "changed": true,
-                    "new": {
-                        "pcr": pcr,
-                        "type": 0x501,
-                        "digests": { "sha256": hex::encode(digest) },
-                    },
-                })
-            })
-            .collect();
-        json!({
-            "entry": format!("{place}: Linux {kernel}"),
-            "title": format!("Linux {kernel}"),
-            "place": place,
-            "id": format!("taoboot-{kernel}"),
-            "script": "/etc/grub.d/20_linux_taoboot",
-            "default": default,
-            "tboot": true,
-            "prediction": {
-                "pcrs": { "sha256": pcrs(kernel), "sha1": { "17": "00" } },
-                "events": events,
-                "halts": false,
-            },
-            "files": [
-                file(&self.boot.join("tboot.gz"), TBOOT, "tboot", TBOOT_WORDS),
-                file(&vmlinuz, kernel.as_bytes(), "kernel", KERNEL_WORDS),
-                file(&self.boot.join("image"), b"initramfs", "initramfs", ""),
-            ],
-        })
+        entry_at(&self.boot, "image", place, kernel, default)
     }
+}
 
-    pub fn file(&self, path: &Path, content: &[u8]) -> Value {
-        json!({ "path": path, "sha256": hex::encode(Sha256::digest(content)), "role": "kernel" })
-    }
+fn file(path: &Path, content: &[u8]) -> Value {
+    json!({ "path": path, "sha256": hex::encode(Sha256::digest(content)), "role": "kernel" })
+}
+
+/// An entry of the menu as `tboot-policy predict --all --json` prints it, with files of this /boot.
+pub fn entry_at(boot: &Path, image: &str, place: &str, kernel: &str, default: bool) -> Value {
+    let vmlinuz = boot.join(format!("vmlinuz-{kernel}"));
+    let with_role = |path: &Path, content: &[u8], role: &str, words: &str| {
+        let mut file = file(path, content);
+        file["role"] = json!(role);
+        file["cmdline"] = json!(words);
+        file
+    };
+    let events: Vec<Value> = extends(kernel)
+        .into_iter()
+        .map(|(pcr, name, digest)| {
+            let file = (pcr == 18 && name == "module 0").then(|| "/boot/vmlinuz".to_owned());
+            json!({
+                "pcr": pcr,
+                "name": name,
+                "file": file,
+                "changed": true,
+                "new": {
+                    "pcr": pcr,
+                    "type": 0x501,
+                    "digests": { "sha256": hex::encode(digest) },
+                },
+            })
+        })
+        .collect();
+    json!({
+        "entry": format!("{place}: Linux {kernel}"),
+        "title": format!("Linux {kernel}"),
+        "place": place,
+        "id": format!("taoboot-{kernel}"),
+        "script": "/etc/grub.d/20_linux_taoboot",
+        "default": default,
+        "tboot": true,
+        "prediction": {
+            "pcrs": { "sha256": pcrs(kernel), "sha1": { "17": "00" } },
+            "events": events,
+            "halts": false,
+        },
+        "files": [
+            with_role(&boot.join("tboot.gz"), TBOOT, "tboot", TBOOT_WORDS),
+            with_role(&vmlinuz, kernel.as_bytes(), "kernel", KERNEL_WORDS),
+            with_role(&boot.join(image), b"initramfs", "initramfs", ""),
+        ],
+    })
 }
 
 /// Every extend of the launch of a kernel whose file holds its name.
@@ -238,7 +243,7 @@ pub fn extends(kernel: &str) -> Vec<(u8, &'static str, [u8; 32])> {
     ]
 }
 
-fn launch(swtpm: &Swtpm, kernel: &str) {
+pub fn launch(swtpm: &Swtpm, kernel: &str) {
     let extends: Vec<Extend> = extends(kernel)[1..]
         .iter()
         .map(|(pcr, _, digest)| Extend {

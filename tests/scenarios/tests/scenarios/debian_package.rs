@@ -11,6 +11,7 @@ use harness::debian::chroot;
 use harness::programs;
 use harness::workplace::workspace_root;
 use mkinitramfs::dist::{CONFIGURATION, Source, deb::Package};
+use tpm::swtpm::Swtpm;
 
 const EPOCH: u64 = 1_700_000_000;
 
@@ -170,12 +171,34 @@ hooks postinst configure
 has "is not set up here" log
 ! grep -q taoboot-tboot /boot/grub/grub.cfg || fail "an entry without image"
 
-echo "== set up, with the example of a config"
-cp /usr/share/doc/taoboot/examples/image.toml /etc/taoboot/image.toml
+echo "== a dry run of setup changes nothing"
 # A root in memory is no machine that an image could be made for.
 echo "TAOBOOT_IMAGE_OPTIONS=--generic" >>/etc/default/taoboot
-hooks postinst configure
+taoboot trust "/boot/vmlinuz-$version" --sha256 "$(sha256sum </boot/vmlinuz-$version | cut -d' ' -f1)" >/dev/null
+setup() {
+    code=0
+    taoboot setup --volume /files/disk.img --tcti "$(cat /files/tcti)" "$@" >log 2>&1 || code=$?
+}
+everything() { find /etc /boot /var/lib/taoboot /files/disk.img -type f -exec sha256sum {} + | sort; }
+everything >before
+setup --dry-run --without-txt
+[ $code = 1 ] || { cat log; fail "dry run: $code"; }
+has "run .*kernel refresh" log
+has "lcp nv apply" log
+has "nothing was changed" log
+everything | cmp before - || fail "a dry run changed something"
+
+echo "== set up, step by step"
+setup --yes
+# There is a processor without TXT below the tests.
+grep -qw smx /proc/cpuinfo || { [ $code = 1 ] && has "MISSING  processor" log; }
+everything | cmp before - || fail "something was done without TXT"
+setup --yes --without-txt --passphrase-file /files/passphrase --recovery-key-file /root/recovery
+[ $code = 1 ] || { cat log; fail "setup: $code"; }
+has "next: first-boot: restart" log
 has "nothing is sealed" log
+[ -f /etc/taoboot/vlp.pol ] || fail "no policy"
+[ -s /root/recovery ] || fail "no recovery key"
 has "menuentry_id_option 'taoboot-tboot-$version'" /boot/grub/grub.cfg
 [ -f "/boot/initrd-taoboot-$version" ] || fail "no image"
 taoboot-image cat "/boot/initrd-taoboot-$version" /etc/taoboot.toml >log
@@ -184,6 +207,22 @@ cmp log /etc/taoboot/image.toml || fail "another config in the image"
 cp /boot/grub/grub.cfg before
 /usr/lib/taoboot/kernel refresh >log 2>&1 || { cat log; fail refresh; }
 cmp before /boot/grub/grub.cfg || fail "another menu"
+
+echo "== what setup did is undone, and done again"
+everything >before
+for step in recovery-key policy images config; do
+    setup --undo --yes
+    [ $code = 0 ] && has "^$step: undone" log || { cat log; fail "undo $step"; }
+done
+! grep -q taoboot-tboot /boot/grub/grub.cfg || fail "an entry without image"
+[ ! -e "/boot/initrd-taoboot-$version" ] || fail "the image is still there"
+[ ! -e /etc/taoboot/image.toml ] || fail "the config is still there"
+rm /root/recovery
+setup --yes --without-txt --passphrase-file /files/passphrase --recovery-key-file /root/recovery
+[ $code = 1 ] || { cat log; fail "setup: $code"; }
+has "next: first-boot: restart" log
+everything | grep -v -e disk.img -e undone >after
+grep -v disk.img before | cmp - after || fail "another machine than before"
 
 echo "== upgraded: changed configuration stays"
 echo "TAOBOOT_KEEP=7" >>/etc/default/taoboot
@@ -277,6 +316,17 @@ fn dpkg_installs_upgrades_removes_and_purges_it() {
     )
     .unwrap();
     fs::copy(&assets.tboot, files.join("boot/tboot.gz")).unwrap();
+    // The encrypted volume that setup is told, and a TPM.
+    let disk = files.join("disk.img");
+    fs::File::create(&disk).unwrap().set_len(20 << 20).unwrap();
+    fs::write(files.join("passphrase"), "correct horse").unwrap();
+    run(Command::new("cryptsetup")
+        .args(["luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2"])
+        .args(["--pbkdf-force-iterations", "1000"])
+        .arg(&disk)
+        .arg(files.join("passphrase")));
+    let swtpm = Swtpm::start().unwrap();
+    fs::write(files.join("tcti"), swtpm.tcti()).unwrap();
     let modules = assets.kernel.modules.parent().unwrap();
     let output = chroot::run(files, modules, SCRIPT).unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
