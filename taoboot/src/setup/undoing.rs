@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     action::{Action, has_records},
@@ -62,7 +62,7 @@ pub fn actions(step: Step, machine: &Machine<'_>, facts: &Facts) -> Result<Vec<A
             path: machine.path(POLICY),
         }],
         Step::RecoveryKey => vec![Action::WipeRecoveryKeys {
-            volume: facts.volumes.first().cloned().unwrap_or_default(),
+            volume: facts.volumes.first().context("no volume is named")?.clone(),
         }],
         Step::FirstBoot => Vec::new(),
         Step::Platform => vec![Action::Remove {
