@@ -333,6 +333,34 @@ fn a_wrong_pin_counts_once_however_many_records_there_are_and_a_damaged_one_is_p
 }
 
 #[test]
+fn while_a_pin_is_changed_either_opens_and_a_wrong_one_counts_twice_at_most() {
+    let mut tpm = launched(1, 2);
+    let (secret, old, new) = (secret(), key(PIN), key("another horse"));
+    let records = [
+        genuine(parts(&mut tpm, &secret, Some(&old), 1), &secret),
+        genuine(parts(&mut tpm, &secret, Some(&new), 1), &secret),
+    ];
+    let opens = |tpm: &mut SimulatedTpm, records: &[SealedRecord], pin: &str| {
+        asked(tpm, records, &mut Script::of(&[pin])).is_ok()
+    };
+    assert!(opens(&mut tpm, &records, PIN));
+    assert_eq!(tpm.lockout().unwrap().failed, 0);
+    assert!(opens(&mut tpm, &records, "another horse"));
+    assert_eq!(tpm.lockout().unwrap().failed, 1);
+    // However many salts somebody puts into the header.
+    let mut many: Vec<SealedRecord> = Vec::new();
+    for created in 0..6 {
+        let other = key("of somebody else");
+        many.push(genuine(
+            parts(&mut tpm, &secret, Some(&other), created),
+            &secret,
+        ));
+    }
+    assert!(!opens(&mut tpm, &many, PIN));
+    assert_eq!(tpm.lockout().unwrap().failed, 3);
+}
+
+#[test]
 fn the_pin_of_a_record_is_authenticated_and_read_back() {
     let mut tpm = launched(1, 2);
     let (secret, own) = (secret(), key(PIN));

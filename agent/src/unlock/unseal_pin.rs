@@ -4,7 +4,7 @@ use tpm::{Tpm, TpmError};
 
 use super::{
     ask_pin::{AskPin, PIN_TRIES},
-    pin::{Pin, PinKey},
+    pin::{Pin, PinKey, PinSalt},
     pin_seal::opened,
     pinned::{Pinned, check_released},
     record::SealedRecord,
@@ -47,7 +47,11 @@ pub(super) fn unseal_with_pin<'r>(
     })
 }
 
-/// A wrong PIN is the end of the try: with each record more it would count once more.
+/// Records of two PINs lie beside each other while the PIN is changed: either opens then.
+const MOST_SALTS: usize = 2;
+
+/// A wrong PIN counts with each record that it is tried on: once for each salt, of which there are two after a
+/// change of the PIN that was interrupted. With others it is the end of the try.
 fn one_try<'r>(
     tpm: &mut dyn Tpm,
     records: &[&'r SealedRecord],
@@ -55,18 +59,28 @@ fn one_try<'r>(
     pin: &Pin,
 ) -> Result<(BootSecret, &'r SealedRecord), UnsealError> {
     let mut first_error = None;
+    let mut wrong_with: Vec<Option<&PinSalt>> = Vec::with_capacity(MOST_SALTS);
+    let mut wrong = None;
     for record in records {
+        if wrong_with.contains(&record.pin()) {
+            continue;
+        }
         match unseal_one(tpm, record, pinned, pin) {
             Ok(secret) => return Ok((secret, record)),
-            Err(
-                error @ UnsealError::Tpm(
-                    TpmError::WrongAuthValue { .. } | TpmError::LockedOut { .. },
-                ),
-            ) => return Err(error),
-            Err(error) => first_error.get_or_insert(error),
-        };
+            Err(error @ UnsealError::Tpm(TpmError::LockedOut { .. })) => return Err(error),
+            Err(error @ UnsealError::Tpm(TpmError::WrongAuthValue { .. })) => {
+                wrong_with.push(record.pin());
+                if wrong_with.len() >= MOST_SALTS {
+                    return Err(error);
+                }
+                wrong = Some(error);
+            }
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
     }
-    Err(first_error.unwrap_or(UnsealError::NoRecords))
+    Err(wrong.or(first_error).unwrap_or(UnsealError::NoRecords))
 }
 
 fn unseal_one(

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::{
     reseal::{self, Confidential, PinChange, PinProof, Question, Reply, ResealError},
-    unlock::{CheckedHeader, TokenId, enrolment::Resealing, find_enrolled},
+    unlock::{CheckedHeader, EnrolledRecord, TokenId, enrolment::Resealing, find_enrolled},
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use argh::FromArgs;
@@ -15,8 +15,9 @@ use crate::{
     volume::{passphrase, pin, records::numbers, root_volume},
 };
 
-/// Set another PIN, in all records of this machine's secret at once. The resident agent does it, which
-/// knows the PIN that was typed at boot; the Tao host keeps its keys.
+/// Set another PIN, in all records of this machine's secret. The resident agent does it, which
+/// knows the PIN that was typed at boot; the Tao host keeps its keys. After a power cut the old PIN or the new one
+/// opens every launch; the same command, run again, finishes.
 #[derive(FromArgs)]
 #[argh(
     subcommand,
@@ -73,30 +74,38 @@ impl Change {
         let new = pin::new(self.new_pin_file.as_deref())?;
         // Locked from the reading of the records to the last write.
         let mut volume = Resealing::begin(&device)?;
-        let records = self.records(&volume.header()?, &secret_id)?;
+        let old = self.records(&volume.header()?, &secret_id)?;
+        let patterns = one_for_each_launch(&old)?;
+        if patterns.len() < old.len() {
+            eprintln!(
+                "taoboot: note: an earlier change of the PIN was interrupted: its records are removed, too"
+            );
+        }
+        // The new ones are as long as these. Before the agent takes the new PIN for the present one.
+        volume.room_for(&patterns).with_context(|| {
+            format!(
+                "the PIN stays as it is, because the new records are written beside the {} old ones before those are removed: remove records that nothing boots any more with `taoboot wipe --record`",
+                old.len()
+            )
+        })?;
         let question = Question::ChangePin(Box::new(PinChange {
             proof,
             new_pin: Confidential::of(new.as_bytes()),
-            records: records.iter().map(|(_, token)| token.clone()).collect(),
+            records: patterns.clone(),
         }));
         let Reply::Records(made) = reseal::ask(&self.socket, &question)? else {
             bail!("the resident agent answered something else than records");
         };
         ensure!(
-            made.len() == records.len(),
+            made.len() == patterns.len(),
             "the resident agent made {} records of {}",
             made.len(),
-            records.len()
+            patterns.len()
         );
-        for ((token, _), record) in records.iter().zip(&made) {
-            volume.replace(*token, record).with_context(|| {
-                format!("record {token} has the old PIN still: run this again, with the new PIN as the present one")
-            })?;
-        }
+        let tokens = put_in_their_place(&mut volume, &old, &made)?;
         eprintln!(
             "taoboot: note: copies of the header that somebody made earlier still open with the old PIN, until the rollback counter is raised (`taoboot retire`), where the records were made with --rollback-counter"
         );
-        let tokens: Vec<TokenId> = records.iter().map(|(token, _)| *token).collect();
         if self.json {
             println!("{:#}", json!({ "volume": device, "records": tokens }));
         } else {
@@ -128,7 +137,11 @@ impl Change {
     }
 
     /// All genuine records with a PIN. One without stays as it is: it is for an image that asks for none.
-    fn records(&self, header: &CheckedHeader, secret_id: &str) -> Result<Vec<(TokenId, Value)>> {
+    fn records(
+        &self,
+        header: &CheckedHeader,
+        secret_id: &str,
+    ) -> Result<Vec<(TokenId, EnrolledRecord)>> {
         let mut records = Vec::new();
         for (token, record) in find_enrolled(header) {
             let Ok(record) = record else { continue };
@@ -136,8 +149,8 @@ impl Change {
                 continue;
             }
             let json = record.to_token()?;
-            match reseal::ask(&self.socket, &Question::Genuine(Box::new(json.clone())))? {
-                Reply::Genuine(true) => records.push((token, json)),
+            match reseal::ask(&self.socket, &Question::Genuine(Box::new(json)))? {
+                Reply::Genuine(true) => records.push((token, record)),
                 _ => eprintln!(
                     "taoboot: record {token} does not belong to this secret, or was changed: it is ignored"
                 ),
@@ -149,4 +162,43 @@ impl Change {
         );
         Ok(records)
     }
+}
+
+/// An interrupted change leaves two records for a launch; one is enough to make the new one from.
+fn one_for_each_launch(records: &[(TokenId, EnrolledRecord)]) -> Result<Vec<Value>> {
+    let mut patterns: Vec<&EnrolledRecord> = Vec::with_capacity(records.len());
+    for (_, record) in records {
+        let same = |pattern: &&EnrolledRecord| pattern.parts().policy == record.parts().policy;
+        if !patterns.iter().any(same) {
+            patterns.push(record);
+        }
+    }
+    let tokens = patterns.into_iter().map(EnrolledRecord::to_token);
+    Ok(tokens.collect::<Result<_, _>>()?)
+}
+
+/// All new records are written, and then the old ones are removed: until the last new one is there the old PIN
+/// opens every launch, and from then on the new one does.
+fn put_in_their_place(
+    volume: &mut Resealing,
+    old: &[(TokenId, EnrolledRecord)],
+    made: &[Value],
+) -> Result<Vec<TokenId>> {
+    let mut added = Vec::with_capacity(made.len());
+    for record in made {
+        let token = volume.add(record).with_context(|| {
+            format!(
+                "the old PIN opens every launch still, and {} of {} the new one, too: run this again, with the new PIN as the present one",
+                added.len(),
+                made.len()
+            )
+        })?;
+        added.push(token);
+    }
+    for (token, record) in old {
+        volume.remove(*token, record).with_context(|| {
+            format!("the new PIN opens every launch, but record {token} has the old one still: run this again, with the new PIN as the present one")
+        })?;
+    }
+    Ok(added)
 }

@@ -1,6 +1,11 @@
 //! kill -9 before each single write that `taoboot enroll` does to the volume.
 
-use std::{fs, os::unix::process::CommandExt, path::Path, process::Stdio};
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use agent::unlock::{enrolment::find_leftovers, find_records};
 use nix::{
@@ -20,7 +25,6 @@ const WRITING: [u64; 8] = [1, 18, 20, 296, 77, 285, 74, 75];
 
 /// Runs an enrolment and kills it at the entry of the `point`-th writing call on one of the images.
 /// True if it ran to its end before.
-#[allow(clippy::zombie_processes)] // waitpid reaps it
 pub fn enroll_killed_at(volumes: &[&Volume], tcti: &str, passphrase: &Path, point: usize) -> bool {
     let file = passphrase.to_str().unwrap();
     let mut arguments = vec![
@@ -35,7 +39,13 @@ pub fn enroll_killed_at(volumes: &[&Volume], tcti: &str, passphrase: &Path, poin
     for further in &images[1..] {
         arguments.extend(["--volume", further.to_str().unwrap()]);
     }
-    let command = command("enroll", images[0], &arguments);
+    killed_at(command("enroll", images[0], &arguments), &images, point)
+}
+
+/// Kills a command at the entry of the `point`-th writing call on one of the images. True if it ran to its end
+/// before.
+#[allow(clippy::zombie_processes)] // waitpid reaps it
+pub fn killed_at(command: &mut Command, images: &[&Path], point: usize) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -66,7 +76,7 @@ pub fn enroll_killed_at(volumes: &[&Volume], tcti: &str, passphrase: &Path, poin
             }
             WaitStatus::PtraceSyscall(thread) => {
                 if thread == pid {
-                    if entering && writes_to(pid, &images) {
+                    if entering && writes_to(pid, images) {
                         if seen == point {
                             child.kill().unwrap();
                             child.wait().ok();

@@ -6,6 +6,7 @@ mod key;
 mod known_files;
 mod parent;
 mod pin;
+mod pin_change_kill;
 mod refusals;
 mod resident;
 mod room;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{editor::Editor, error::EnrolmentError, volume_lock::VolumeLock};
+use super::{editor::Editor, error::EnrolmentError, room, volume_lock::VolumeLock};
 use crate::unlock::{
     find_records::{TokenId, find_enrolled},
     header::CheckedHeader,
@@ -66,22 +66,23 @@ impl Resealing {
         }
     }
 
-    /// Puts a record in the place of another of the same secret, in one write of the header.
-    pub fn replace(&mut self, old: TokenId, token: &Value) -> Result<(), EnrolmentError> {
-        let record = EnrolledRecord::from_token(token)?;
+    /// Refuses records that do not fit beside those that are there.
+    pub fn room_for(&self, tokens: &[Value]) -> Result<(), EnrolmentError> {
+        let header = self.header()?;
+        room::for_all(&header, tokens)
+    }
+
+    /// Removes a record in one write of the header, if it is this one still. Its keyslot stays, which others of
+    /// the secret have too.
+    pub fn remove(&mut self, old: TokenId, record: &EnrolledRecord) -> Result<(), EnrolmentError> {
         let present = find_enrolled(&self.header()?)
             .into_iter()
             .find(|(id, _)| *id == old);
-        // The lock is held since the header was read; what is there is what is replaced.
-        match present {
-            Some((_, Ok(present)))
-                if present.secret_id() == record.secret_id()
-                    && present.parts().volume == record.parts().volume =>
-            {
-                self.editor.replace_token(old, token)
-            }
-            _ => Err(self.not_verified(format!("record {old} is not the one that was read"))),
+        let is_it = matches!(&present, Some((_, Ok(present))) if present.to_token().ok() == record.to_token().ok());
+        if !is_it {
+            return Err(self.not_verified(format!("record {old} is not the one that was read")));
         }
+        self.editor.remove_token(old)
     }
 
     /// Adds a signed launch in one write of the header. Whose signature it is and whether a

@@ -35,6 +35,19 @@ pub(super) fn for_token(
     text_fits(header, token.to_string().len().saturating_add(AROUND), gone)
 }
 
+/// Refuses tokens that do not fit beside all that is there.
+pub(super) fn for_all(header: &VolumeHeader, tokens: &[Value]) -> Result<(), EnrolmentError> {
+    let count = header.metadata().tokens.len();
+    if count.saturating_add(tokens.len()) > OBJECTS {
+        return Err(EnrolmentError::TokensFull(header.device().into()));
+    }
+    let lengths = tokens.iter().map(|token| token.to_string().len());
+    let needed = lengths.fold(0_usize, |sum, length| {
+        sum.saturating_add(length).saturating_add(AROUND)
+    });
+    text_fits(header, needed, 0)
+}
+
 /// Refuses a keyslot that does not fit, with the token that will mark it.
 pub(super) fn for_keyslot(header: &CheckedHeader, token: &Value) -> Result<(), EnrolmentError> {
     let metadata = header.metadata();
