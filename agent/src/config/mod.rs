@@ -74,6 +74,8 @@ pub struct Config {
 pub struct UnlockConfig {
     /// `tpm` unless given. Records that are sealed with less are not opened.
     pub require: Require,
+    /// Show a star for each character that is typed; nothing is shown unless given.
+    pub stars: bool,
 }
 
 impl Config {

@@ -340,7 +340,7 @@ fn while_a_pin_is_changed_either_opens_and_a_wrong_one_counts_twice_at_most() {
         genuine(parts(&mut tpm, &secret, Some(&old), 1), &secret),
         genuine(parts(&mut tpm, &secret, Some(&new), 1), &secret),
     ];
-    let opens = |tpm: &mut SimulatedTpm, records: &[SealedRecord], pin: &str| {
+    let opens = |tpm: &mut SimulatedTpm, records: &[SealedRecord], pin: &'static str| {
         asked(tpm, records, &mut Script::of(&[pin])).is_ok()
     };
     assert!(opens(&mut tpm, &records, PIN));

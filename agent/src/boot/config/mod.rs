@@ -56,6 +56,8 @@ pub struct Settings {
     pub secret_id: Option<SecretId>,
     /// What must release it.
     pub require: Require,
+    /// One for each character that is typed.
+    pub stars: bool,
     /// The only key that the Tao host may have.
     pub host_key: Option<HostKey>,
     /// The only ACPI tables with code.
@@ -124,6 +126,7 @@ impl Settings {
             srk_name: config.srk_name,
             secret_id: config.secret_id,
             require: config.unlock.require,
+            stars: config.unlock.stars,
             host_key: config.host_key,
             acpi_tables: config.acpi_tables,
             volumes,

@@ -11,13 +11,23 @@ use nix::{
     libc::{O_NOCTTY, O_NONBLOCK},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::termios::{
-        FlushArg, InputFlags, LocalFlags, SetArg, Termios, tcflush, tcgetattr, tcsetattr,
+        FlushArg, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcflush,
+        tcgetattr, tcsetattr,
     },
 };
 use zeroize::Zeroizing;
 
 /// Longest passphrase, in bytes; the terminal's own line limit is 4095.
 pub(super) const LONGEST: usize = 512;
+
+const CTRL_D: u8 = 0x04;
+const CTRL_U: u8 = 0x15;
+const CTRL_W: u8 = 0x17;
+
+/// In UTF-8, and for a single stray byte of it as well as can be told.
+const fn begins_character(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
 
 /// One of them, with what has been typed there so far.
 pub(super) struct Console {
@@ -26,10 +36,12 @@ pub(super) struct Console {
     /// `None`: the terminal stays without echo.
     pub(super) before: Option<Termios>,
     line: Zeroizing<Vec<u8>>,
+    /// A star is shown for each character: then this takes back what was typed, and not the terminal.
+    stars: bool,
 }
 
 impl Console {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, stars: bool) -> io::Result<Self> {
         let terminal = OpenOptions::new()
             .read(true)
             .write(true)
@@ -42,7 +54,19 @@ impl Console {
         // Canonical mode stays on: the terminal does backspace, ^W and ^U. A letter beyond ASCII goes as a
         // whole.
         quiet.local_flags |= LocalFlags::ICANON | LocalFlags::IEXTEN | LocalFlags::ECHONL;
-        quiet.input_flags |= InputFlags::IUTF8;
+        quiet.input_flags |= InputFlags::IUTF8 | InputFlags::ICRNL;
+        if stars {
+            // Each character at once.
+            quiet.local_flags.remove(LocalFlags::ICANON);
+            for (place, value) in [
+                (SpecialCharacterIndices::VMIN, 1),
+                (SpecialCharacterIndices::VTIME, 0),
+            ] {
+                if let Some(character) = quiet.control_chars.get_mut(place as usize) {
+                    *character = value;
+                }
+            }
+        }
         quiet.local_flags.remove(LocalFlags::ISIG);
         tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
         tcflush(&terminal, FlushArg::TCIFLUSH)?;
@@ -52,6 +76,7 @@ impl Console {
             before: Some(before),
             // The buffer never moves in memory.
             line: Zeroizing::new(Vec::with_capacity(LONGEST)),
+            stars,
         })
     }
 
@@ -62,17 +87,64 @@ impl Console {
             match self.terminal.read(byte.as_mut_slice()) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) if *byte == [b'\n'] => {
+                    if self.stars {
+                        self.show(b"\r\n");
+                    }
                     let empty = Zeroizing::new(Vec::with_capacity(LONGEST));
                     return Ok(Some(std::mem::replace(&mut self.line, empty)));
                 }
+                Ok(_) if self.stars && self.takes_back(u8::from_le_bytes(*byte)) => {}
                 // Longer than any passphrase: kept out.
                 Ok(_) if self.line.len() >= LONGEST => {}
-                Ok(_) => self.line.extend_from_slice(byte.as_slice()),
+                Ok(_) => {
+                    self.line.extend_from_slice(byte.as_slice());
+                    if self.stars && begins_character(u8::from_le_bytes(*byte)) {
+                        self.show(b"*");
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The keys that take back a character, a word or the line, as the terminal's own do; end of file means
+    /// nothing here.
+    fn takes_back(&mut self, byte: u8) -> bool {
+        match byte {
+            0x7f | 0x08 => {
+                self.take_back_character();
+            }
+            CTRL_U => while self.take_back_character() {},
+            CTRL_W => {
+                while self.line.last() == Some(&b' ') {
+                    self.take_back_character();
+                }
+                while self.line.last().is_some_and(|last| *last != b' ') {
+                    self.take_back_character();
+                }
+            }
+            CTRL_D => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// With its star; false where there is none.
+    fn take_back_character(&mut self) -> bool {
+        let Some(at) = self.line.iter().rposition(|byte| begins_character(*byte)) else {
+            self.line.clear();
+            return false;
+        };
+        self.line.truncate(at);
+        self.show(b"\x08 \x08");
+        true
+    }
+
+    /// A star that cannot be shown is none: what is typed counts all the same.
+    fn show(&mut self, bytes: &[u8]) {
+        drop(self.terminal.write(bytes));
     }
 
     pub(super) fn forget(&mut self) {

@@ -148,6 +148,21 @@ const fn standing(latched: &Latched) -> &'static str {
     }
 }
 
+/// What a person does about it, once the reason is known.
+const fn next_step(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Unseal | Phase::Launch => {
+            "If you or an update changed that, type the passphrase, and then run `/usr/lib/taoboot/kernel refresh` and `taoboot check-next-boot`; if no entry with tboot was chosen, restart and choose one; `taoboot why` says more."
+        }
+        Phase::Tpm | Phase::Latch => {
+            "Switch the machine off and on once; if it asks again, type the passphrase, and look at the TPM with `taoboot setup --check`."
+        }
+        _ => {
+            "Type the passphrase or the recovery key; `taoboot status` then says what is enrolled, and `taoboot enroll --all --current` enrols it again."
+        }
+    }
+}
+
 /// The enrolment marked a recovery key's keyslot.
 fn kind_of_passphrase(header: &CheckedHeader, keyslot: u32) -> Opened {
     let marked = find_recovery_keys(header);
@@ -173,10 +188,13 @@ fn open_with_passphrase(
     boot.report
         .set_times(boot.progress.phases(), boot.progress.elapsed());
     boot.send_report();
-    let mut prompt = Prompt::open().map_err(Failure::of(Phase::Prompt))?;
+    let mut prompt = Prompt::open(settings.stars).map_err(Failure::of(Phase::Prompt))?;
     prompt.say("").map_err(Failure::of(Phase::Prompt))?;
     prompt
         .say(&format!("taoboot: {why}"))
+        .map_err(Failure::of(Phase::Prompt))?;
+    prompt
+        .say(&format!("taoboot: {}", next_step(why.phase)))
         .map_err(Failure::of(Phase::Prompt))?;
     prompt
         .say(&format!("taoboot: {}", standing(latched)))

@@ -39,12 +39,13 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Opens all consoles, the screen with the image's keymap. What was typed ahead is thrown away.
-    pub fn open() -> Result<Self, PromptError> {
+    /// Opens all consoles, the screen with the image's keymap. What was typed ahead is thrown away. With `stars`
+    /// there is one for each character that is typed; else nothing is shown, and nobody sees how long it is.
+    pub fn open(stars: bool) -> Result<Self, PromptError> {
         let keymap = keymap::load(Path::new(keymap::FILE), Path::new(keymap::SCREEN));
         // Without the file there is /dev/console itself.
         let active = fs::read_to_string(ACTIVE).unwrap_or_default();
-        let mut prompt = Self::on(&nodes(&active))?;
+        let mut prompt = Self::on(&nodes(&active), stars)?;
         if let Err(error) = keymap {
             prompt.say(&format!(
                 "taoboot: {error}; the keys mean what they mean to the kernel"
@@ -54,11 +55,11 @@ impl Prompt {
     }
 
     /// On these terminals, as far as they can be opened.
-    fn on(paths: &[PathBuf]) -> Result<Self, PromptError> {
+    fn on(paths: &[PathBuf], stars: bool) -> Result<Self, PromptError> {
         let mut consoles = Vec::with_capacity(paths.len());
         let mut failed = Vec::new();
         for path in paths {
-            match Console::open(path) {
+            match Console::open(path, stars) {
                 Ok(console) => consoles.push(console),
                 // A screen that is not there is named by the kernel all the same.
                 Err(error) => failed.push(format!("{}: {error}", path.display())),
@@ -195,7 +196,7 @@ mod tests {
         let (mut screen, screen_node, _open) = terminal();
         let (mut serial, serial_node, _open_too) = terminal();
         let gone = PathBuf::from("/dev/none-of-this-name");
-        let mut prompt = Prompt::on(&[screen_node, gone, serial_node]).unwrap();
+        let mut prompt = Prompt::on(&[screen_node, gone, serial_node], false).unwrap();
         screen.write_all(b"half a pass").unwrap();
         let asked = thread::spawn(move || {
             let first = prompt.ask("Passphrase: ").unwrap();
@@ -218,14 +219,14 @@ mod tests {
     fn a_console_that_hangs_up_leaves_the_others_and_the_last_one_ends_the_question() {
         let (screen, screen_node, open) = terminal();
         let (mut serial, serial_node, _open_too) = terminal();
-        let mut prompt = Prompt::on(&[screen_node.clone(), serial_node]).unwrap();
+        let mut prompt = Prompt::on(&[screen_node.clone(), serial_node], false).unwrap();
         drop((screen, open));
         serial.write_all(b"x\n").unwrap();
         assert_eq!(prompt.ask("?").unwrap().as_slice(), b"x");
         drop(serial);
         assert!(matches!(prompt.ask("?"), Err(PromptError::Closed)));
         assert!(matches!(
-            Prompt::on(&[screen_node]),
+            Prompt::on(&[screen_node], false),
             Err(PromptError::Console(_))
         ));
     }
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn an_empty_line_is_no_answer_and_after_the_last_question_nothing_is_echoed() {
         let (mut serial, node, open) = terminal();
-        let mut prompt = Prompt::on(&[node]).unwrap();
+        let mut prompt = Prompt::on(&[node], false).unwrap();
         serial.write_all(b"\n\nan answer\n\n").unwrap();
         assert_eq!(prompt.ask("?").unwrap().as_slice(), b"an answer");
         // Unless it is one.
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn what_was_typed_is_taken_back_by_letter_word_and_line() {
         let (mut serial, node, _open) = terminal();
-        let mut prompt = Prompt::on(&[node]).unwrap();
+        let mut prompt = Prompt::on(&[node], false).unwrap();
         for (typed, answer) in [
             ("gr\u{fc}\x7fun\n", "grun"),
             ("correct horse\x17house\n", "correct house"),
@@ -258,10 +259,35 @@ mod tests {
     }
 
     #[test]
+    fn with_stars_there_is_one_for_each_character_and_they_go_with_what_is_taken_back() {
+        let (mut serial, node, open) = terminal();
+        let before = tcgetattr(&open).unwrap();
+        let mut prompt = Prompt::on(&[node], true).unwrap();
+        for (typed, answer, screen) in [
+            ("abc\n", "abc", "***\r\n"),
+            ("g\u{fc}\x7fr\r", "gr", "**\x08 \x08*\r\n"),
+            ("\x7fa b \x17c\n", "a c", "****\x08 \x08\x08 \x08*\r\n"),
+            ("ab\x15\x04d\n", "d", "**\x08 \x08\x08 \x08*\r\n"),
+        ] {
+            serial.write_all(typed.as_bytes()).unwrap();
+            assert_eq!(prompt.ask("?").unwrap().as_slice(), answer.as_bytes());
+            let mut seen = String::new();
+            while !seen.ends_with('\n') {
+                seen += &shown(&mut serial);
+            }
+            // The terminal puts a carriage return before a line's end itself.
+            let seen = seen.replace("\r\r\n", "\r\n");
+            assert_eq!(seen, format!("?{screen}"), "{typed:?}");
+        }
+        drop(prompt);
+        assert_eq!(tcgetattr(&open).unwrap().local_flags, before.local_flags);
+    }
+
+    #[test]
     fn echo_comes_back_when_the_question_is_answered() {
         let (_serial, node, open) = terminal();
         let before = tcgetattr(&open).unwrap().local_flags;
-        drop(Prompt::on(&[node]).unwrap());
+        drop(Prompt::on(&[node], false).unwrap());
         assert_eq!(tcgetattr(&open).unwrap().local_flags, before);
         assert!(before.contains(LocalFlags::ECHO));
     }
@@ -269,7 +295,7 @@ mod tests {
     #[test]
     fn a_line_longer_than_any_passphrase_is_cut() {
         let (mut serial, node, _open) = terminal();
-        let mut prompt = Prompt::on(&[node]).unwrap();
+        let mut prompt = Prompt::on(&[node], false).unwrap();
         serial.write_all(&[b'a'; 3 * LONGEST]).unwrap();
         serial.write_all(b"\n").unwrap();
         assert_eq!(prompt.ask("?").unwrap().len(), LONGEST);

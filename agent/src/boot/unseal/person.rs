@@ -20,6 +20,7 @@ pub(super) struct Person {
     volume: String,
     /// What follows when no PIN is given.
     otherwise: OnFailure,
+    stars: bool,
 }
 
 impl Person {
@@ -28,6 +29,7 @@ impl Person {
             prompt: None,
             volume: settings.volumes.first.device.to_string(),
             otherwise: settings.on_failure,
+            stars: settings.stars,
         }
     }
 }
@@ -36,7 +38,7 @@ impl AskPin for Person {
     fn ask(&mut self, number: usize, wrong: Option<&str>) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
         let prompt = match self.prompt.take() {
             Some(prompt) => prompt,
-            None => Prompt::open().map_err(nobody)?,
+            None => Prompt::open(self.stars).map_err(nobody)?,
         };
         let prompt = self.prompt.insert(prompt);
         let may_decline = self.otherwise == OnFailure::Prompt;

@@ -69,6 +69,10 @@ fn a_passphrase_opens_the_disk_with_the_latch_closed_and_without_a_tao_host() {
     assert_eq!(outcome.ending, Ending::PowerOff);
     assert_eq!(outcome.secrets_released().unwrap(), 0);
     assert!(outcome.console.contains("the TPM's latch is closed"));
+    // What to do stands below the reason, above the question.
+    let asked = outcome.console.split("(1 of 3): ").next().unwrap();
+    let next = asked.find("if no entry with tboot was chosen, restart and choose one");
+    assert!(asked.find("not a measured launch") < next, "{asked}");
     // No echo: what was typed is nowhere on the console.
     assert!(!outcome.console.contains(PASSPHRASE));
     assert!(!outcome.console.contains("not the passphrase"));
