@@ -73,6 +73,13 @@ pub fn is_kept(root: &Path) -> bool {
     there.peek().is_some() && there.all(|place| read(place).as_ref() == Some(&kept))
 }
 
+/// The menu that is named, else the one in /boot, where that is not in Debian's place.
+pub fn to_predict(root: &Path, named: Option<&Path>) -> Option<PathBuf> {
+    let [debian, fedora] = IN_BOOT.map(|place| root.join(place));
+    let elsewhere = !debian.exists() && fedora.exists();
+    named.map(Path::to_owned).or(elsewhere.then_some(fedora))
+}
+
 fn refuse_in_boot(root: &Path, path: &Path) -> Result<()> {
     let shown = path.display();
     let real = path.canonicalize().with_context(|| shown.to_string())?;
@@ -151,6 +158,28 @@ mod tests {
         assert!(refuse_in_boot(&root, &root.join("boot/grub.cfg")).is_err());
         std::os::unix::fs::symlink(root.join("boot/grub.cfg"), root.join("link")).unwrap();
         assert!(refuse_in_boot(&root, &root.join("link")).is_err());
+    }
+
+    #[test]
+    fn the_menu_in_boot_is_the_kept_one_in_whichever_place_and_in_both_where_there_are_two() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(KEPT, "made here");
+        assert!(!is_kept(root.path()) && to_predict(root.path(), None).is_none());
+        write(IN_BOOT[1], "made here");
+        assert!(is_kept(root.path()));
+        let fedoras = root.path().join(IN_BOOT[1]);
+        assert_eq!(to_predict(root.path(), None), Some(fedoras));
+        write(IN_BOOT[0], "another");
+        assert!(!is_kept(root.path()) && to_predict(root.path(), None).is_none());
+        write(IN_BOOT[0], "made here");
+        assert!(is_kept(root.path()));
+        write(IN_BOOT[1], "another");
+        assert!(!is_kept(root.path()));
     }
 
     #[test]

@@ -160,10 +160,11 @@ impl Source {
             None => Some(self.root().join(POLICY.trim_start_matches('/')))
                 .filter(|policy| policy.exists()),
         };
+        let menu = super::menu::to_predict(self.root(), self.grub_config.as_deref());
         for (option, file) in [
             ("--root", &self.root),
             ("--policy", &policy),
-            ("--config", &self.grub_config),
+            ("--config", &menu),
         ] {
             if let Some(file) = file {
                 words.extend([option.into(), file.into()]);

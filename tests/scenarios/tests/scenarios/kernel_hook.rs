@@ -54,6 +54,18 @@ fn a_new_kernel_gets_image_entry_and_seal_and_then_the_first_place_in_the_menu()
 }
 
 #[test]
+fn a_menu_in_fedoras_place_is_the_one_that_is_made() {
+    let Some(m) = HookMachine::new() else { return };
+    fs::rename(m.path("boot/grub"), m.path("boot/grub2")).unwrap();
+    fs::write(m.path("boot/grub2/grub.cfg"), "# empty\n").unwrap();
+    let run = m.run(&["refresh"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let menu = fs::read_to_string(m.path("boot/grub2/grub.cfg")).unwrap();
+    assert!(menu.contains("'taoboot-tboot-"), "{menu}");
+    assert!(!m.path("boot/grub").exists());
+}
+
+#[test]
 fn a_pin_is_not_called_automatic() {
     let Some(m) = HookMachine::new() else { return };
     let answer = "* 0: Debian: will ask for the PIN, then unlock (record 0)\n";
