@@ -9,9 +9,10 @@ use tpm::{
 use zeroize::Zeroizing;
 
 use super::{
-    AskPin, BootSecret, EnrolledRecord, HostSecret, KnownTpms, NoAnswer, Pin, PinKey, Pinned,
-    RecordError, RecordParts, SealedRecord, UnsealError, VolumeIdentity, VolumeSecret, close_latch,
-    pin_seal, unseal, unseal_asking,
+    AskPin, BootSecret, EnrolledRecord, KnownTpms, NoAnswer, Pin, PinKey, Pinned, RecordError,
+    RecordParts, SealedRecord, UnsealError, close_latch, pin_seal,
+    simulated_tests::{identity, secret},
+    unseal, unseal_asking,
 };
 use crate::config::Require;
 
@@ -55,13 +56,6 @@ fn launch(tpm: &mut SimulatedTpm, kernel: u8) {
     );
 }
 
-fn secret() -> BootSecret {
-    BootSecret::new(
-        VolumeSecret::generate().unwrap(),
-        HostSecret::generate().unwrap(),
-    )
-}
-
 fn key(pin: &str) -> PinKey {
     PinKey::fresh(&Pin::new(pin.as_bytes()).unwrap()).unwrap()
 }
@@ -78,15 +72,7 @@ fn parts(
     let policy = AuthPolicy::from(PcrPolicy::new(values).unwrap());
     RecordParts {
         keyslot: 1,
-        volume: VolumeIdentity {
-            uuid: "0b7ba0d4-4b4b-4b4b-8b4b-4b4b4b4b4b4b".into(),
-            cipher: "aes-xts-plain64".into(),
-            key_bytes: 64,
-            sector_bytes: 512,
-            offset: 16 << 20,
-            size: None,
-            iv_tweak: 0,
-        },
+        volume: identity(),
         sealed: pin_seal::seal(tpm, secret, key, &policy, None).unwrap(),
         policy,
         label: created.to_string(),

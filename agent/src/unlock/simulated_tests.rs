@@ -41,11 +41,24 @@ fn broken() -> TpmError {
     TpmError::BadParameter("switched off by the test".into())
 }
 
-fn secret() -> BootSecret {
+pub(super) fn secret() -> BootSecret {
     BootSecret::new(
         VolumeSecret::generate().unwrap(),
         HostSecret::generate().unwrap(),
     )
+}
+
+/// The volume of these records.
+pub(super) fn identity() -> VolumeIdentity {
+    VolumeIdentity {
+        uuid: "0b7ba0d4-4b4b-4b4b-8b4b-4b4b4b4b4b4b".into(),
+        cipher: "aes-xts-plain64".into(),
+        key_bytes: 64,
+        sector_bytes: 512,
+        offset: 16 << 20,
+        size: None,
+        iv_tweak: 0,
+    }
 }
 
 /// A record for the launch that the TPM shows.
@@ -58,15 +71,7 @@ fn record(tpm: &mut SimulatedTpm, secret: &BootSecret, label: &str) -> SealedRec
         .unwrap();
     let parts = RecordParts {
         keyslot: 1,
-        volume: VolumeIdentity {
-            uuid: "0b7ba0d4-4b4b-4b4b-8b4b-4b4b4b4b4b4b".into(),
-            cipher: "aes-xts-plain64".into(),
-            key_bytes: 64,
-            sector_bytes: 512,
-            offset: 16 << 20,
-            size: None,
-            iv_tweak: 0,
-        },
+        volume: identity(),
         policy,
         sealed,
         label: label.into(),

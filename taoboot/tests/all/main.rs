@@ -12,6 +12,7 @@ mod enroll_further;
 mod enroll_header;
 mod enroll_kill;
 mod enroll_pin;
+mod enroll_pin_typed;
 mod enroll_pins;
 mod enroll_proof;
 mod enroll_refusals;
