@@ -333,7 +333,8 @@ fn while_a_pin_is_changed_either_opens_and_a_wrong_one_counts_twice_at_most() {
     assert_eq!(tpm.lockout().unwrap().failed, 0);
     assert!(opens(&mut tpm, &records, "another horse"));
     assert_eq!(tpm.lockout().unwrap().failed, 1);
-    // However many salts somebody puts into the header.
+    // However many salts somebody puts into the header. (The TPM locks itself at three.)
+    tpm.clear_lockout();
     let mut many: Vec<SealedRecord> = Vec::new();
     for created in 0..6 {
         let other = key("of somebody else");
@@ -343,7 +344,7 @@ fn while_a_pin_is_changed_either_opens_and_a_wrong_one_counts_twice_at_most() {
         ));
     }
     assert!(!opens(&mut tpm, &many, PIN));
-    assert_eq!(tpm.lockout().unwrap().failed, 3);
+    assert_eq!(tpm.lockout().unwrap().failed, 2);
 }
 
 #[test]
