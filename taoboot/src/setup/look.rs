@@ -10,7 +10,7 @@ use agent::{
     reseal::{Question, Reply, ask},
     unlock::{CheckedHeader, LaunchPcrs, enrolment::find_recovery_keys},
 };
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use tpm::{Bank, PcrSet, Tpm as _, Tpm2};
 
 use super::{
@@ -128,11 +128,9 @@ impl Machine<'_> {
         }
     }
 
-    fn launch(&self) -> Result<(), String> {
-        let mut tpm = Tpm2::open(self.tcti).map_err(|error| error.to_string())?;
-        let values = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH);
-        let values = values.map_err(|error| error.to_string())?;
-        LaunchPcrs::check(&values).map_err(|error| error.to_string())
+    fn launch(&self) -> Result<()> {
+        let values = Tpm2::open(self.tcti)?.pcr_read(Bank::Sha256, PcrSet::LAUNCH)?;
+        Ok(LaunchPcrs::check(&values)?)
     }
 
     /// The ids of the measured entries of the menu that was made here, the newest first. Only root writes that
@@ -171,23 +169,22 @@ impl Machine<'_> {
     }
 
     /// Are menu and images those that were made here?
-    fn images(&self) -> Result<String, String> {
-        if !menu::is_kept(self.root) {
-            return Err("GRUB's menu in /boot is not one that the kernel hook made".into());
-        }
-        if self.entries().is_empty() {
-            return Err("GRUB's menu has no measured entry".into());
-        }
+    fn images(&self) -> Result<String> {
+        ensure!(
+            menu::is_kept(self.root),
+            "GRUB's menu in /boot is not one that the kernel hook made"
+        );
+        ensure!(
+            !self.entries().is_empty(),
+            "GRUB's menu has no measured entry"
+        );
         let versions = self.image_versions();
-        if versions.is_empty() {
-            return Err("no /boot/initrd-taoboot-*".into());
-        }
-        let mut known = Known::read(self.root).map_err(|error| format!("{error:#}"))?;
+        ensure!(!versions.is_empty(), "no /boot/initrd-taoboot-*");
+        let mut known = Known::read(self.root)?;
         for version in &versions {
             let path = self.path(&format!("boot/initrd-taoboot-{version}"));
-            let objection = known.objection_to(&path);
-            if let Some(why) = objection.map_err(|error| format!("{error:#}"))? {
-                return Err(why);
+            if let Some(why) = known.objection_to(&path)? {
+                bail!(why);
             }
         }
         Ok(format!("images of {}", versions.join(", ")))

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::step::Step;
@@ -12,7 +13,7 @@ use super::step::Step;
 pub struct Facts {
     pub config: ConfigFile,
     /// Are images and menu those that were made here? Otherwise why not.
-    pub images: Result<String, String>,
+    pub images: Result<String>,
     /// tboot's own policy.
     pub policy: bool,
     /// The volumes that the machine needs, root's first.
@@ -21,7 +22,7 @@ pub struct Facts {
     /// Records that nothing shows to be forged.
     pub records: usize,
     /// Was this boot a measured launch? Otherwise why not.
-    pub launch: Result<(), String>,
+    pub launch: Result<()>,
     pub platform: bool,
     /// Do the images in place pin what enrolment pinned? `None`: it pinned nothing.
     pub pinned: Option<bool>,
@@ -107,7 +108,7 @@ fn alone(facts: &Facts, step: Step, wants_recovery_key: bool) -> (State, String)
         },
         Step::Images => match &facts.images {
             Ok(found) => done(found),
-            Err(why) => now(why),
+            Err(why) => now(&format!("{why:#}")),
         },
         Step::Policy if facts.policy => done("/etc/taoboot/vlp.pol"),
         Step::Policy => now("no /etc/taoboot/vlp.pol"),
@@ -118,7 +119,7 @@ fn alone(facts: &Facts, step: Step, wants_recovery_key: bool) -> (State, String)
         Step::RecoveryKey => now("none in the volume's header"),
         Step::FirstBoot => match &facts.launch {
             Ok(()) => done("this boot was a measured launch"),
-            Err(why) => (State::Reboot, choose(why)),
+            Err(why) => (State::Reboot, choose(&format!("{why:#}"))),
         },
         Step::Platform if facts.platform => done("/var/lib/taoboot/platform.json"),
         Step::Platform => now("no /var/lib/taoboot/platform.json"),
@@ -144,17 +145,19 @@ fn choose(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
+
     use super::*;
 
     fn fresh() -> Facts {
         Facts {
             config: ConfigFile::Missing,
-            images: Err("none".into()),
+            images: Err(anyhow!("none")),
             policy: false,
             volumes: vec!["/dev/sda3".into()],
             recovery_keys: 0,
             records: 0,
-            launch: Err("no launch".into()),
+            launch: Err(anyhow!("no launch")),
             platform: false,
             pinned: None,
             agent: false,
@@ -179,7 +182,7 @@ mod tests {
         facts.images = Ok("one".into());
         facts.policy = true;
         facts.recovery_keys = 1;
-        facts.launch = Err("no launch".into());
+        facts.launch = Err(anyhow!("no launch"));
         let before = [Done, Done, Done, Done, Reboot, Later, Later, Later];
         assert_eq!(states(&facts), before);
         facts.launch = Ok(());

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 
 /// One step. Each is looked at on the machine itself; nothing remembers what was done.
@@ -64,11 +65,11 @@ impl fmt::Display for Step {
 }
 
 impl FromStr for Step {
-    type Err = String;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|step| step.name() == text);
-        found.ok_or_else(|| {
+        found.with_context(|| {
             let names = Self::ALL.map(Self::name).join(", ");
             format!("{text:?} is not a step; the steps are {names}")
         })
@@ -76,7 +77,7 @@ impl FromStr for Step {
 }
 
 impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
