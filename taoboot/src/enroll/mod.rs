@@ -13,7 +13,7 @@ use std::{
 };
 
 use agent::unlock::{
-    CheckedHeader, PinKey, SwapSpec,
+    CheckedHeader, LaunchPcrs, PinKey, SwapSpec,
     enrolment::{EnrollRequest, Parent, Target, find_recovery_keys, new_secret_ends},
 };
 use anyhow::{Context as _, Result, bail};
@@ -154,11 +154,11 @@ enum Source {
 
 impl Enroll {
     pub fn run(self) -> Result<ExitCode> {
-        self.carry_out(true).map(|()| ExitCode::SUCCESS)
+        self.carry_out(None, true).map(|()| ExitCode::SUCCESS)
     }
 
-    /// With `tell` the result is printed.
-    pub fn carry_out(self, tell: bool) -> Result<()> {
+    /// Of `launch`, where the caller knows it already. With `tell` the result is printed.
+    pub fn carry_out(self, launch: Option<LaunchPcrs>, tell: bool) -> Result<()> {
         if self.new_secret && self.new_host_secret {
             bail!(
                 "give only one of --new-secret, which makes a new host secret as well, and --new-host-secret"
@@ -206,7 +206,10 @@ impl Enroll {
             .map(|swap| swap_device::resolve(swap, volume))
             .transpose()?;
         let wanted = pcr_source::without_latch(self.pcrs)?;
-        let source = self.source(wanted)?;
+        let source = match launch {
+            Some(launch) => Source::Values(PcrValues::clone(&launch)),
+            None => self.source(wanted)?,
+        };
         let pin = pin::wished(self.pin, self.pin_file.as_deref())?;
         required_pin::check(&self.config, pin.is_some())?;
         let mut tpm = Tpm2::open(&self.tcti)?;

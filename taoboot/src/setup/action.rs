@@ -42,9 +42,9 @@ pub enum Action {
         passphrase_files: Vec<PathBuf>,
         file: Option<PathBuf>,
     },
-    /// Refuses unless the launch that runs is one of what is known here.
-    KnownLaunch(RunningLaunch),
+    /// Refuses unless the launch that runs is one of what is known here, and approves that one.
     Enrol {
+        launch: RunningLaunch,
         words: String,
         enroll: Box<Enroll>,
     },
@@ -91,9 +91,16 @@ impl Action {
                 state_file::replace_with_mode(&path, content.as_bytes(), 0o644)
                     .with_context(|| format!("{} cannot be written", path.display()))
             }
-            Self::Rename { from, to } => fs::rename(&from, &to).with_context(|| {
-                format!("{} cannot be renamed to {}", from.display(), to.display())
-            }),
+            Self::Rename { from, to } => {
+                ensure!(
+                    !to.exists(),
+                    "{} is there already, from an earlier undoing: move it away first",
+                    to.display()
+                );
+                fs::rename(&from, &to).with_context(|| {
+                    format!("{} cannot be renamed to {}", from.display(), to.display())
+                })
+            }
             Self::Remove { path } => fs::remove_file(&path)
                 .with_context(|| format!("{} cannot be removed", path.display())),
             Self::Run(program) => program.run(quiet),
@@ -108,8 +115,9 @@ impl Action {
                     .context("no recovery key was made")?;
                 Ok(())
             }
-            Self::KnownLaunch(launch) => launch.check(),
-            Self::Enrol { enroll, .. } => enroll.carry_out(!quiet),
+            Self::Enrol { launch, enroll, .. } => {
+                enroll.carry_out(Some(launch.check()?), !quiet)
+            }
             Self::WritePins {
                 config,
                 volume,
@@ -214,10 +222,10 @@ impl fmt::Display for Action {
                     None => f.write_str("print the key once"),
                 }
             }
-            Self::KnownLaunch(_) => f.write_str(
-                "check that the launch that runs is that of an entry whose files are known here, and stop otherwise",
+            Self::Enrol { words, .. } => write!(
+                f,
+                "check that the launch that runs is that of an entry whose files are known here, stop otherwise, and do what `{words}` does with that entry's registers"
             ),
-            Self::Enrol { words, .. } => write!(f, "do what `{words}` does"),
             Self::WritePins { config, secret, .. } => write!(
                 f,
                 "write {}: this TPM and the secret {secret}",
@@ -225,7 +233,7 @@ impl fmt::Display for Action {
             ),
             Self::WipeRecords { volume } => write!(
                 f,
-                "{}: remove all records and their keyslots",
+                "{}: remove all records and their keyslots, those that were made by hand too, and with them the Tao host's secret",
                 volume.display()
             ),
             Self::WipeRecoveryKeys { volume } => write!(

@@ -76,11 +76,11 @@ pub fn actions(
                 machine.path(menu::KEPT),
             );
             vec![
-                Action::KnownLaunch(RunningLaunch {
-                    tcti: machine.tcti.to_owned(),
-                    source,
-                }),
                 Action::Enrol {
+                    launch: RunningLaunch {
+                        tcti: machine.tcti.to_owned(),
+                        source,
+                    },
                     words: first_time.words(),
                     enroll: Box::new(first_time.enroll()),
                 },

@@ -126,7 +126,8 @@ fn alone(facts: &Facts, step: Step, wants_recovery_key: bool) -> (State, String)
         Step::Enrolment if facts.records > 0 => done(&format!("{} records", facts.records)),
         Step::Enrolment => now("no record in the volume's header"),
         Step::Pins => match (facts.pinned, facts.agent) {
-            (Some(true), _) => done("the images in place have the pins"),
+            (Some(true), true) => done("the images in place have the pins, and the TPM unlocked this boot"),
+            // Records may be anybody's, or of another launch: that the machine unlocks itself is seen, not read.
             (_, true) => now("the images in place do not have them"),
             (_, false) => (
                 State::Reboot,
@@ -197,6 +198,9 @@ mod tests {
         assert_eq!(states(&facts)[7], Now);
         facts.pinned = Some(true);
         assert_eq!(states(&facts), [Done; 8]);
+        // Booted with a passphrase: whatever is in the header, the machine did not unlock itself.
+        facts.agent = false;
+        assert_eq!(states(&facts), enrolled);
     }
 
     #[test]

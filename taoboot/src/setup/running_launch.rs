@@ -21,9 +21,12 @@ pub struct RunningLaunch {
 }
 
 impl RunningLaunch {
+    /// The registers of the entry that it is, as they were predicted: what is approved is this, whatever is
+    /// read from the TPM afterwards.
+    ///
     /// # Errors
     /// No entry with known files has this launch, or that cannot be told.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<LaunchPcrs> {
         let mut tpm = Tpm2::open(&self.tcti)?;
         let values = tpm.pcr_read(Bank::Sha256, PcrSet::LAUNCH)?;
         let running = LaunchPcrs::new(values).context("the launch that runs")?;
@@ -35,7 +38,7 @@ impl RunningLaunch {
         let mut known = Known::read(self.source.root())?;
         let told = compare(&running, &own, |entry| known.objections(entry));
         known.save()?;
-        told
+        told.map(|()| running)
     }
 }
 

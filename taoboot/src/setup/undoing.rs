@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use agent::unlock::{CheckedHeader, enrolment::last_record_goes};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     plan::{Facts, Planned, State},
     step::Step,
 };
-use crate::pins::{IN_PLACE, image_config};
+use crate::pins::{IN_PLACE, image_config, in_use};
 
 /// The step to take back: the one that is named, else the last that is done.
 ///
@@ -80,6 +81,14 @@ pub fn actions(step: Step, machine: &Machine<'_>, facts: &Facts) -> Result<Vec<A
             }
             let enrolled = facts.volumes.iter().filter(|volume| has_records(volume));
             let volumes: Vec<&PathBuf> = enrolled.collect();
+            // As `taoboot wipe` asks: a secret that the administrator pinned by hand counts as well.
+            let config = machine.path(image_config::PLACE);
+            for volume in &volumes {
+                let header = CheckedHeader::read(volume)?;
+                in_use::keep(volume, &config, machine.root, |secret| {
+                    Ok(last_record_goes(&header, secret, |_, _| true, |_, _| true))
+                })?;
+            }
             // Root's last: as long as it has records, the step is to be taken back.
             actions.extend(volumes.into_iter().rev().map(|volume| Action::WipeRecords {
                 volume: volume.clone(),

@@ -290,6 +290,17 @@ fn each_run_goes_on_where_the_machine_is_and_every_step_can_be_taken_back() {
     assert!(pins.exists());
     installed.says(undo, 0, &["pins: undone"]);
     assert_eq!(installed.enrolled(), [1, 1]);
+    // Images may have a secret that somebody pinned by hand: they would refuse the passphrase, too.
+    let config = installed.path("etc/taoboot/image.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let secret = find_enrolled(&installed.volumes[0].header())
+        .into_iter()
+        .map(|(_, record)| record.unwrap().secret_id().to_owned())
+        .next();
+    fs::write(&config, format!("secret_id = \"{}\"\n{text}", secret.unwrap())).unwrap();
+    installed.says(&["--undo", "--yes", "enrolment"], 2, &["would then refuse the right passphrase"]);
+    assert_eq!(installed.enrolled(), [1, 1]);
+    fs::write(&config, text).unwrap();
     installed.says(undo, 0, &["enrolment: undone", "taoboot retire"]);
     assert_eq!(installed.enrolled(), [0, 0]);
     installed.says(undo, 0, &["platform: undone"]);
@@ -302,6 +313,10 @@ fn each_run_goes_on_where_the_machine_is_and_every_step_can_be_taken_back() {
     assert!(!boot.join("initrd-taoboot-old").exists());
     installed.says(undo, 0, &["config: undone"]);
     assert!(installed.path("etc/taoboot/image.toml.undone").exists());
+    // What is made by hand afterwards does not take its place.
+    fs::write(&config, "# by hand\n").unwrap();
+    installed.says(undo, 2, &["is there already"]);
+    fs::remove_file(&config).unwrap();
     installed.says(undo, 2, &["nothing to undo"]);
 }
 

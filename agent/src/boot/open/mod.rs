@@ -157,8 +157,11 @@ const fn next_step(phase: Phase) -> &'static str {
         Phase::Tpm | Phase::Latch => {
             "Switch the machine off and on once; if it asks again, type the passphrase, and look at the TPM with `taoboot setup --check`."
         }
+        Phase::Acpi | Phase::Evidence => {
+            "If you did not change the firmware or the enrolment, do not type the passphrase here: this kernel may run somebody else's code. Start a rescue system of your own instead."
+        }
         _ => {
-            "Type the passphrase or the recovery key; `taoboot status` then says what is enrolled, and `taoboot enroll --all --current` enrols it again."
+            "Type the passphrase or the recovery key; `taoboot status` then says what is enrolled, and `taoboot setup` enrols again what was made on this machine."
         }
     }
 }
