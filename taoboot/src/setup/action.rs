@@ -115,9 +115,7 @@ impl Action {
                     .context("no recovery key was made")?;
                 Ok(())
             }
-            Self::Enrol { launch, enroll, .. } => {
-                enroll.carry_out(Some(launch.check()?), !quiet)
-            }
+            Self::Enrol { launch, enroll, .. } => enroll.carry_out(Some(launch.check()?), !quiet),
             Self::WritePins {
                 config,
                 volume,
@@ -216,7 +214,11 @@ impl fmt::Display for Action {
             Self::Remove { path } => write!(f, "remove {}", path.display()),
             Self::Run(program) => write!(f, "run `{}`", printable::line(program.to_string())),
             Self::RecoveryKey { volume, file, .. } => {
-                write!(f, "{}: add a keyslot for a recovery key, and ", volume.display())?;
+                write!(
+                    f,
+                    "{}: add a keyslot for a recovery key, and ",
+                    volume.display()
+                )?;
                 match file {
                     Some(file) => write!(f, "write the key to {}", file.display()),
                     None => f.write_str("print the key once"),

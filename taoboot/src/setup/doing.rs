@@ -75,16 +75,14 @@ pub fn actions(
                 given.predictions.map(Path::to_owned),
                 machine.path(menu::KEPT),
             );
-            vec![
-                Action::Enrol {
-                    launch: RunningLaunch {
-                        tcti: machine.tcti.to_owned(),
-                        source,
-                    },
-                    words: first_time.words(),
-                    enroll: Box::new(first_time.enroll()),
+            vec![Action::Enrol {
+                launch: RunningLaunch {
+                    tcti: machine.tcti.to_owned(),
+                    source,
                 },
-            ]
+                words: first_time.words(),
+                enroll: Box::new(first_time.enroll()),
+            }]
         }
         Step::Pins if facts.pinned.is_some() => vec![refresh(machine)],
         Step::Pins => {

@@ -126,7 +126,9 @@ fn alone(facts: &Facts, step: Step, wants_recovery_key: bool) -> (State, String)
         Step::Enrolment if facts.records > 0 => done(&format!("{} records", facts.records)),
         Step::Enrolment => now("no record in the volume's header"),
         Step::Pins => match (facts.pinned, facts.agent) {
-            (Some(true), true) => done("the images in place have the pins, and the TPM unlocked this boot"),
+            (Some(true), true) => {
+                done("the images in place have the pins, and the TPM unlocked this boot")
+            }
             // Records may be anybody's, or of another launch: that the machine unlocks itself is seen, not read.
             (_, true) => now("the images in place do not have them"),
             (_, false) => (

@@ -297,8 +297,16 @@ fn each_run_goes_on_where_the_machine_is_and_every_step_can_be_taken_back() {
         .into_iter()
         .map(|(_, record)| record.unwrap().secret_id().to_owned())
         .next();
-    fs::write(&config, format!("secret_id = \"{}\"\n{text}", secret.unwrap())).unwrap();
-    installed.says(&["--undo", "--yes", "enrolment"], 2, &["would then refuse the right passphrase"]);
+    fs::write(
+        &config,
+        format!("secret_id = \"{}\"\n{text}", secret.unwrap()),
+    )
+    .unwrap();
+    installed.says(
+        &["--undo", "--yes", "enrolment"],
+        2,
+        &["would then refuse the right passphrase"],
+    );
     assert_eq!(installed.enrolled(), [1, 1]);
     fs::write(&config, text).unwrap();
     installed.says(undo, 0, &["enrolment: undone", "taoboot retire"]);
