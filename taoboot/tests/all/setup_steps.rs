@@ -293,15 +293,9 @@ fn each_run_goes_on_where_the_machine_is_and_every_step_can_be_taken_back() {
     // Images may have a secret that somebody pinned by hand: they would refuse the passphrase, too.
     let config = installed.path("etc/taoboot/image.toml");
     let text = fs::read_to_string(&config).unwrap();
-    let secret = find_enrolled(&installed.volumes[0].header())
-        .into_iter()
-        .map(|(_, record)| record.unwrap().secret_id().to_owned())
-        .next();
-    fs::write(
-        &config,
-        format!("secret_id = \"{}\"\n{text}", secret.unwrap()),
-    )
-    .unwrap();
+    let (_, record) = find_enrolled(&installed.volumes[0].header()).remove(0);
+    let pinned = format!("secret_id = \"{}\"\n{text}", record.unwrap().secret_id());
+    fs::write(&config, pinned).unwrap();
     installed.says(
         &["--undo", "--yes", "enrolment"],
         2,
